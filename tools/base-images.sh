@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Make the images that the tests and the demo stand on, where they are missing, and print their names.
+#
+#   tools/base-images.sh         mlc-test/bare:bookworm  Debian and nothing more
+#                                mlc-test/base:bookworm  bare, with sudo, git, Python and pip
+#   tools/base-images.sh sparse  these and mlc-test/sparse:bookworm, where useradd fills lastlog
+#
+# bare is Debian's image from the registry, or one made by debootstrap (as root) where none is reached.
+set -euo pipefail
+
+PATH="$PATH:/usr/sbin:/sbin"
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+readonly here
+readonly bare=mlc-test/bare:bookworm
+readonly base=mlc-test/base:bookworm
+readonly sparse=mlc-test/sparse:bookworm
+readonly cache=/var/cache/mlc-patched
+readonly root_tar=$cache/bookworm-minbase.tar
+
+say() {
+    echo "base-images: $*" >&2
+}
+
+die() {
+    say "$*"
+    exit 1
+}
+
+is_there() {
+    docker image inspect "$1" >/dev/null 2>&1
+}
+
+debian_mirror() { # the one this machine is set up with; debootstrap's own choice elsewhere
+    local id
+    id=$(sed -n 's/^ID=//p' /etc/os-release)
+    [[ "$id" == debian ]] || return 0
+    cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.* 2>/dev/null |
+        awk '$1 == "URIs:" { print $2; exit }
+             $1 == "deb" { for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) { print $i; exit } }'
+}
+
+remove_root() { # debootstrap leaves its /proc mounted when it is stopped half-way
+    umount "$1/proc" "$1/sys" 2>/dev/null || true
+    rm -rf --one-file-system "$1" "$1.tar"
+}
+
+make_root_tar() {
+    local root
+    ((EUID == 0)) || die "only root can make $bare by debootstrap: sudo $0"
+    command -v debootstrap >/dev/null || "$here/apt-install.sh" debootstrap debian-archive-keyring
+    root=$(mktemp -d "$cache/root.XXXXXX")
+    # shellcheck disable=SC2064  # the value of now
+    trap "remove_root '$root'" EXIT
+    say "making a Debian root file system with debootstrap: about half a minute"
+    chmod 755 "$root"
+    # shellcheck disable=SC2046  # no mirror, no argument
+    debootstrap --variant=minbase bookworm "$root" $(debian_mirror) >"$cache/debootstrap.log" 2>&1 ||
+        die "debootstrap failed: $(tail -n 5 "$cache/debootstrap.log")"
+    rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/{bootstrap,dpkg,alternatives}.log \
+        "$root"/etc/{hostname,resolv.conf}
+    tar --one-file-system --numeric-owner -C "$root" -cf "$root.tar" .
+    mv "$root.tar" "$root_tar"
+    remove_root "$root"
+    trap - EXIT
+}
+
+make_bare() {
+    local pulled=debian:bookworm-slim
+    say "making $bare"
+    if timeout 60 docker pull -q "$pulled" >/dev/null 2>&1; then
+        docker tag "$pulled" "$bare"
+        return
+    fi
+    say "no registry gives $pulled: making it here"
+    mkdir -p "$cache"
+    [[ -e "$root_tar" ]] || make_root_tar
+    docker import -c 'CMD ["bash"]' "$root_tar" "$bare" >/dev/null
+}
+
+# The client's own builder: buildx where it has it, the classic one elsewhere.
+build() { # build NAME DIRECTORY
+    say "building $1"
+    env -u DOCKER_BUILDKIT docker build --network host -t "$1" "$2" >"$2.log" 2>&1 || {
+        cat "$2.log" >&2
+        die "building $1 failed"
+    }
+}
+
+make_base() {
+    cat >"$1/Dockerfile" <<-DOCKERFILE
+		FROM $bare
+		RUN apt-get update -qq \\
+		    && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \\
+		        ca-certificates git less procps python3 python3-pip python3-venv sudo \\
+		    && apt-get clean && rm -rf /var/lib/apt/lists/*
+	DOCKERFILE
+    build "$base" "$1"
+}
+
+# Ubuntu 20.04 and 22.04 give every new account a record in lastlog (292 bytes per UID) and faillog
+# (32 bytes), Debian 12 does not. A directory server's UID makes these files huge holes, which a
+# commit or build writes out. This useradd leaves the records even when told --no-log-init: what
+# is to be tested is that the set-up step empties the files, whatever useradd did.
+make_sparse() {
+    cat >"$1/useradd" <<-'USERADD'
+		#!/bin/sh
+		useradd.debian "$@" || exit
+		uid=$(tail -n 1 /etc/passwd | cut -d: -f3)
+		dd if=/dev/zero of=/var/log/lastlog bs=292 count=1 seek="$uid" conv=notrunc status=none
+		dd if=/dev/zero of=/var/log/faillog bs=32 count=1 seek="$uid" conv=notrunc status=none
+	USERADD
+    chmod 755 "$1/useradd"
+    cat >"$1/Dockerfile" <<-DOCKERFILE
+		FROM $base
+		RUN mv /usr/sbin/useradd /usr/sbin/useradd.debian
+		COPY useradd /usr/sbin/useradd
+	DOCKERFILE
+    build "$sparse" "$1"
+}
+
+need() { # need IMAGE MAKER
+    local context
+    if ! is_there "$1"; then
+        context=$(mktemp -d "$work/XXXXXX")
+        "$2" "$context"
+    fi
+    echo "$1"
+}
+
+[[ $# -eq 0 || "$*" == sparse ]] || die "usage: tools/base-images.sh [sparse]"
+docker version >/dev/null 2>&1 || die "no Docker Engine answers: tools/engine.sh up starts one"
+exec 9<"${BASH_SOURCE[0]}" # one at a time
+flock 9
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+( # a shell of its own, so that its makers may set a trap
+    need "$bare" make_bare
+    need "$base" make_base
+    [[ $# -eq 0 ]] || need "$sparse" make_sparse
+)

@@ -1,0 +1,212 @@
+#!/usr/bin/env bash
+# Have a real Docker Engine on this machine: for the tests and the demo.
+#
+#   tools/engine.sh up      use the engine that answers, or install and start one (as root)
+#   tools/engine.sh status  say which engine answers; exit code 1 when none does
+#   tools/engine.sh down    stop the engine, if `up` started it
+#
+# On a host that lacks CAP_SYS_RESOURCE or a GPU, `up` starts dockerd with stand-ins for them
+# (see install_fit_runtime and install_gpu_hook). A server needs neither.
+set -euo pipefail
+
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+readonly here
+readonly state=/run/mlc-patched-engine
+readonly pidfile=/run/mlc-patched-dockerd.pid
+readonly log=/var/log/mlc-patched-dockerd.log
+readonly equipment=/var/lib/mlc-patched/engine # not the checkout: that may go while dockerd stays
+readonly cap_sys_resource=24                   # linux/capability.h
+
+say() {
+    echo "engine: $*"
+}
+
+die() {
+    echo "engine: $*" >&2
+    exit 1
+}
+
+server_version() {
+    timeout 10 docker version --format '{{.Server.Version}}' 2>/dev/null
+}
+
+address() {
+    echo "${DOCKER_HOST:-unix:///var/run/docker.sock}"
+}
+
+has_capability() {
+    local bits
+    bits=$(awk '/^CapBnd:/ { print $2 }' /proc/self/status)
+    ((16#$bits >> $1 & 1))
+}
+
+runs_systemd() {
+    [[ -d /run/systemd/system ]]
+}
+
+is_process() { # is_process PID NAME
+    [[ -n "$1" && "$(cat "/proc/$1/comm" 2>/dev/null)" == "$2" ]]
+}
+
+install_engine() {
+    local policy=/usr/sbin/policy-rc.d
+    if runs_systemd || [[ -e "$policy" ]]; then
+        "$here/apt-install.sh" docker.io iptables
+    else
+        # Without systemd the package would start dockerd by its init script, with none of our options.
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+        # shellcheck disable=SC2064  # the value of now
+        trap "rm -f '$policy'" EXIT
+        "$here/apt-install.sh" docker.io iptables
+        rm -f "$policy"
+        trap - EXIT
+    fi
+}
+
+install_missing() {
+    command -v dockerd >/dev/null || install_engine
+    command -v docker >/dev/null || "$here/apt-install.sh" docker-cli
+    command -v iptables >/dev/null || "$here/apt-install.sh" iptables
+    if ! getent group docker >/dev/null; then
+        say "creating the group docker, whose members may use the socket"
+        groupadd --system docker
+    fi
+}
+
+# runc cannot start privileged containers, nor lift memlock's limit, without CAP_SYS_RESOURCE.
+install_fit_runtime() {
+    say "this host lacks CAP_SYS_RESOURCE: containers get the capabilities and limits it has, by tools/fit-runtime"
+    [[ -x /usr/bin/python3 ]] || "$here/apt-install.sh" python3
+    install -D -m 755 "$here/fit-runtime" "$equipment/fit-runtime"
+}
+
+# The engine accepts `--gpus` only where it finds NVIDIA's hook on its PATH as it starts.
+install_gpu_hook() {
+    say "no GPU here: GPU requests are accepted, no GPU is given"
+    mkdir -p "$equipment/bin"
+    printf '#!/bin/sh\n# Stands for the real hook on a host without a GPU.\nexit 0\n' \
+        >"$equipment/bin/nvidia-container-runtime-hook"
+    chmod 755 "$equipment/bin/nvidia-container-runtime-hook"
+}
+
+# dockerd refuses to start beside a PID file whose number some other process has by now.
+remove_stale_pidfiles() {
+    local containerd_pidfile=/var/run/docker/containerd/containerd.pid
+    is_process "$(cat "$pidfile" 2>/dev/null)" dockerd || rm -f "$pidfile"
+    is_process "$(cat "$containerd_pidfile" 2>/dev/null)" containerd || rm -f "$containerd_pidfile"
+}
+
+# dockerd outlives this script: it must hold neither the lock nor a pipe that a CI system reads to its end.
+close_inherited_files() {
+    local file fd
+    for file in "/proc/$BASHPID/fd"/*; do
+        fd=${file##*/}
+        if ((fd > 2 && fd != 255)); then # bash reads this script from 255
+            exec {fd}>&-
+        fi
+    done
+}
+
+start_dockerd() {
+    local path="$PATH"
+    local -a options=(--pidfile "$pidfile")
+    say "starting dockerd in the background, its log is $log"
+    if ! has_capability "$cap_sys_resource"; then
+        install_fit_runtime
+        options+=(--add-runtime "fit=$equipment/fit-runtime" --default-runtime fit)
+    fi
+    if ! command -v nvidia-container-runtime-hook >/dev/null; then
+        install_gpu_hook
+        path="$equipment/bin:$path"
+    fi
+    remove_stale_pidfiles
+    (
+        cd /
+        close_inherited_files
+        PATH="$path" exec setsid nohup dockerd "${options[@]}" </dev/null >"$log" 2>&1
+    ) &
+    echo dockerd >"$state"
+}
+
+start_engine() {
+    if runs_systemd && has_capability "$cap_sys_resource"; then
+        say "starting the service docker"
+        systemctl start docker
+        echo systemd >"$state"
+    else
+        start_dockerd
+    fi
+}
+
+wait_until_it_answers() {
+    local deadline=$((SECONDS + 60))
+    until server_version >/dev/null; do
+        if ((SECONDS >= deadline)) || { [[ -n "${1:-}" ]] && ! kill -0 "$1" 2>/dev/null; }; then
+            [[ ! -e "$log" ]] || tail -n 20 "$log" >&2
+            die "the engine does not answer on $(address)"
+        fi
+        sleep 0.2
+    done
+}
+
+up() {
+    local version
+    if version=$(server_version); then
+        say "Docker Engine $version answers on $(address)"
+        return
+    fi
+    [[ -z "${DOCKER_HOST:-}" ]] || die "no engine answers on DOCKER_HOST=$DOCKER_HOST: mend or unset it"
+    ((EUID == 0)) || die "no engine answers on $(address), and only root can start one: sudo $0 up"
+    exec 9>"$state.lock"
+    flock 9
+    if ! server_version >/dev/null; then
+        install_missing
+        start_engine
+        wait_until_it_answers "${!:-}"
+    fi
+    say "Docker Engine $(server_version) answers on $(address)"
+}
+
+status() {
+    local version
+    version=$(server_version) || die "no engine answers on $(address): tools/engine.sh up starts one"
+    say "Docker Engine $version answers on $(address)"
+    if [[ -e "$state" ]]; then
+        say "tools/engine.sh started it"
+    else
+        say "tools/engine.sh did not start it"
+    fi
+}
+
+stop_dockerd() {
+    local pid
+    pid=$(cat "$pidfile" 2>/dev/null || true)
+    is_process "$pid" dockerd || return 0
+    kill "$pid"
+    for ((try = 0; try < 150; try++)); do
+        is_process "$pid" dockerd || return 0
+        sleep 0.2
+    done
+    die "dockerd (process $pid) did not stop within 30 s"
+}
+
+down() {
+    ((EUID == 0)) || die "only root can stop the engine: sudo $0 down"
+    case "$(cat "$state" 2>/dev/null)" in
+    dockerd) stop_dockerd ;;
+    systemd) systemctl stop docker.socket docker ;;
+    *)
+        say "nothing to stop: tools/engine.sh started no engine"
+        return
+        ;;
+    esac
+    rm -f "$state"
+    say "stopped"
+}
+
+case "${1:-}" in
+up | status | down) "$1" ;;
+*) die "usage: tools/engine.sh up|status|down" ;;
+esac

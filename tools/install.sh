@@ -1,0 +1,205 @@
+#!/usr/bin/env bash
+# Install the program, or take it away again: what `make install` and `make uninstall` run.
+#
+#   [DESTDIR=] [PREFIX=/opt/ds01-infra] [BINDIR=/usr/local/bin] tools/install.sh install|uninstall
+#
+# The whole program is one directory, PREFIX/mlc-patched/ID, which is made beside its place and
+# renamed into it; `current` beside it is switched over by one rename. Everything else is symbolic
+# links through `current`: scripts/{user,docker,lib} as the design document lists them, commands in
+# BINDIR, manual pages and completion. So an update is never seen half, and files of others in
+# scripts/ stay. A file in the place of a link is kept as FILE.before-mlc-patched.
+set -euo pipefail
+umask 022
+
+here=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
+readonly here
+readonly destdir=${DESTDIR:-} prefix=${PREFIX:-/opt/ds01-infra} bindir=${BINDIR:-/usr/local/bin}
+readonly share=${SHAREDIR:-${bindir%/*}/share} sysconfdir=${SYSCONFDIR:-/etc}
+readonly zsh=${ZSHDIR:-$share/zsh/site-functions}
+readonly home=$destdir$prefix/mlc-patched
+readonly settings=$destdir$sysconfdir/ds01/mlc.ini
+readonly kept=.before-mlc-patched
+
+die() {
+    echo "install: $*" >&2
+    exit 1
+}
+
+# Print what a link in the directory FROM to PATH holds. In DESTDIR it must hold there and in /,
+# so it is relative; in / itself it is not, as BINDIR may be reached through a link.
+relative() { # relative FROM PATH
+    if [[ -z "$destdir" && "$1/" != "$prefix"/* ]]; then
+        echo "$2"
+        return
+    fi
+    realpath -m -s --relative-to="$1" "$2"
+}
+
+# What the installed program consists of, each path once, sorted.
+sources() {
+    (cd "$here" && find bin lib mlc_patched etc/mlc.ini LICENSE -type f \
+        ! -name '*.pyc' ! -path '*.egg-info/*' | LC_ALL=C sort)
+}
+
+stage() { # stage DIRECTORY: make the whole program there
+    local python version file
+    python=$(readlink -f "$here/.venv/bin/python")
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    sources | while read -r file; do
+        install -D -m "$([[ -x "$here/$file" ]] && echo 755 || echo 644)" "$here/$file" "$1/$file"
+    done
+    # A virtual environment is little more than these three things; Python's own tool would write
+    # the present path into it, which is DESTDIR's.
+    mkdir -p "$1/.venv/bin" "$1/.venv/lib/python$version"
+    ln -s "$python" "$1/.venv/bin/python"
+    ln -s python "$1/.venv/bin/python3"
+    printf '%s\n' "home = ${python%/*}" 'include-system-site-packages = false' >"$1/.venv/pyvenv.cfg"
+    "$here/.venv/bin/python" "$here/tools/private-packages.py" "$1/.venv/lib/python$version/site-packages"
+    "$here/.venv/bin/python" "$here/tools/completions.py" "$1/share/completion"
+    "$here/.venv/bin/python" "$here/tools/manpages.py" "$1/share/man/man1"
+    gzip -9n "$1"/share/man/man1/*
+    # For users, who cannot write here; by content, as times change on the way.
+    "$1/.venv/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+        -s "$1" -p "$prefix/mlc-patched/current" "$1/mlc_patched" "$1/lib" "$1/.venv/lib"
+    (cd "$1" && find . -type f ! -name '*.pyc' ! -path './.venv/*' -printf '%P\n' | LC_ALL=C sort |
+        xargs -d '\n' sha256sum) >"$1.manifest"
+    mv "$1.manifest" "$1/MANIFEST.sha256"
+    chmod -R u=rwX,go=rX "$1"
+}
+
+# The name of this version: the same sources and packages have the same name.
+identity() {
+    local number
+    number=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$here/mlc_patched/version.py")
+    (
+        cd "$here"
+        sources | xargs -d '\n' sha256sum
+        sha256sum tools/install.sh tools/completions.py tools/manpages.py tools/commands.py
+        sources | while read -r file; do [[ ! -x "$file" ]] || echo "$file"; done
+        echo "$prefix"
+        readlink -f .venv/bin/python
+        .venv/bin/python -c 'import importlib.metadata as m
+print(sorted((d.name, d.version) for d in m.distributions()))'
+    ) | sha256sum | sed "s/^\(............\).*/$number-\1/"
+}
+
+# Print PLACE<tab>TARGET of every link, PLACE and TARGET as they are in the end, without DESTDIR.
+links() {
+    local current=$prefix/mlc-patched/current release=$1 file name
+    for file in "$release"/bin/user/* "$release"/bin/docker/* "$release"/lib/*; do
+        [[ -f "$file" ]] || continue
+        name=${file#"$release"/}
+        printf '%s\t%s\n' "$prefix/scripts/${name#bin/}" "$current/$name"
+    done
+    for file in "$release"/bin/mlc "$release"/bin/mlc-*; do
+        printf '%s\t%s\n' "$bindir/${file##*/}" "$current/bin/${file##*/}"
+    done
+    for file in "$release"/bin/user/*; do
+        printf '%s\t%s\n' "$bindir/${file##*/}" "$prefix/scripts/user/${file##*/}"
+    done
+    for file in "$release"/share/man/man1/*; do
+        printf '%s\t%s\n' "$share/man/man1/${file##*/}" "$current/share/man/man1/${file##*/}"
+    done
+    for file in "$release"/share/completion/bash/*; do
+        printf '%s\t%s\n' "$share/bash-completion/completions/${file##*/}" \
+            "$current/share/completion/bash/${file##*/}"
+    done
+    for file in "$release"/share/completion/zsh/*; do
+        printf '%s\t%s\n' "$zsh/${file##*/}" \
+            "$current/share/completion/zsh/${file##*/}"
+    done
+}
+
+put_link() { # put_link PLACE TARGET
+    local place=$destdir$1 target
+    target=$(relative "${1%/*}" "$2")
+    [[ "$(readlink -- "$place" || true)" != "$target" ]] || return 0
+    mkdir -p "${place%/*}"
+    if [[ -e "$place" && ! -L "$place" ]]; then
+        [[ -f "$place" ]] || die "$place is in the way, and no file"
+        [[ -e "$place$kept" ]] || cp -p -- "$place" "$place$kept"
+    fi
+    ln -s -- "$target" "$place.new.$$"
+    mv -T -- "$place.new.$$" "$place"
+}
+
+take_link() { # take_link PLACE TARGET: only if it is ours; what it replaced comes back
+    local place=$destdir$1
+    [[ -L "$place" && "$(readlink -- "$place")" == "$(relative "${1%/*}" "$2")" ]] || return 0
+    if [[ -e "$place$kept" ]]; then
+        mv -T -- "$place$kept" "$place"
+    else
+        rm -- "$place"
+        rmdir -p --ignore-fail-on-non-empty -- "${place%/*}" 2>/dev/null || true
+    fi
+}
+
+install_all() {
+    local id release staging former='' before wanted place target
+    [[ -x "$here/.venv/bin/python" ]] || die "there is no .venv here: run make setup first"
+    mkdir -p "$home"
+    exec 9<"$home"
+    flock 9
+    rm -rf "$home"/.staging.* # of an installation that was killed
+    id=$(identity)
+    release=$home/$id
+    if [[ -d "$release" && "$(readlink "$home/current" || true)" == "$id" ]]; then
+        echo "$id is installed in $home already"
+    else
+        staging=$(mktemp -d "$home/.staging.XXXXXX")
+        # shellcheck disable=SC2064  # the value of now
+        trap "rm -rf '${staging//\'/\'\\\'\'}'" EXIT
+        stage "$staging/$id"
+        rm -rf "$release" # one that was left without being current
+        mv -T "$staging/$id" "$release"
+        former=$(readlink "$home/current" || true)
+        ln -s "$id" "$staging/current"
+        mv -T "$staging/current" "$home/current"
+        echo "installed $id in $home"
+    fi
+    wanted=$(links "$release" | LC_ALL=C sort)
+    before=$(cat "$home/links" 2>/dev/null || true)
+    if [[ "$wanted" != "$before" ]]; then
+        LC_ALL=C sort -u <<<"$before${before:+$'\n'}$wanted" >"$home/links" # before the first is made
+    fi
+    while IFS=$'\t' read -r place target; do put_link "$place" "$target"; done <<<"$wanted"
+    if [[ -n "$before" && "$wanted" != "$before" ]]; then # commands that are no more
+        while IFS=$'\t' read -r place target; do
+            take_link "$place" "$target"
+        done < <(LC_ALL=C comm -23 - <(echo "$wanted") <<<"$before")
+    fi
+    [[ "$wanted" == "$before" ]] || echo "$wanted" >"$home/links"
+    if [[ ! -e "$settings" ]]; then
+        install -D -m 644 "$here/etc/mlc.ini" "$settings"
+    fi
+    # Commands that are still running go on in the version before this one; older ones go.
+    for release in "$home"/*/; do
+        release=${release%/}
+        case "${release##*/}" in
+        current | "$id") ;;
+        "$former") ;;
+        *) [[ -z "$former" ]] || rm -rf "$release" ;;
+        esac
+    done
+}
+
+uninstall_all() {
+    local place target
+    [[ -e "$home/links" ]] || die "nothing is installed in $home"
+    if [[ -e "$settings" ]] && cmp -s "$settings" "$home/current/etc/mlc.ini"; then
+        rm "$settings"
+        rmdir --ignore-fail-on-non-empty "${settings%/*}"
+    fi
+    while IFS=$'\t' read -r place target; do take_link "$place" "$target"; done <"$home/links"
+    rm -rf "$home"
+    rmdir --ignore-fail-on-non-empty "$destdir$prefix" 2>/dev/null || true
+    echo "removed $home"
+    [[ ! -e "$settings" ]] || echo "kept $settings, which has been changed"
+}
+
+[[ "$prefix" == /* && "$bindir" == /* ]] || die "PREFIX and BINDIR must be absolute paths"
+case "${1-}" in
+install) install_all ;;
+uninstall) uninstall_all ;;
+*) die "usage: tools/install.sh install|uninstall" ;;
+esac

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Print the shell files of this project, which shellcheck and shfmt look at.
+# A .sh in mlc_patched/data without a #! line is text for a Dockerfile: shfmt would break its lines.
+set -euo pipefail
+shopt -s globstar nullglob
+
+is_shell() {
+    [[ "$1" == *.sh && "$1" != mlc_patched/data/* || "$1" == *.ba[ts][sh] ]] ||
+        head -n 1 "$1" | grep -qaE '^#!.*[/ ](ba)?sh( |$)'
+}
+
+cd "${BASH_SOURCE[0]%/*}/.."
+for file in bin/** lib/** tools/** .ci/* tests/bats/** mlc_patched/data/**; do
+    if [[ -f "$file" ]] && is_shell "$file"; then
+        echo "$file"
+    fi
+done
