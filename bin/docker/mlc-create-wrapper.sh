@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Create a container, not started, with limits: what DS01's scripts call (contract 3).
+# A failure leaves neither container nor image, as mlc itself sees to.
+set -euo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: mlc-create-wrapper.sh NAME [FRAMEWORK [VERSION]] [-w=DIR] [-d=DIR] [-m=DIR]
+           [--image=IMAGE] [--num-gpus=N | --gpus=GPUS | --cpu-only] [--shm-size=SIZE]
+           [--cgroup-parent=SLICE] [--cpus=N] [--memory=SIZE] [--pids-limit=N] [--dry-run]
+
+Create the container NAME, from a framework of the catalog or from an image, without a question.
+A value may also stand in a word of its own: -w DIR.
+
+examples:
+  mlc-create-wrapper.sh thesis Pytorch 2.8.0 -w="$HOME/my thesis" --num-gpus=1
+  mlc-create-wrapper.sh thesis --image=ds01-1001/thesis --cpus=8 --memory=64g --pids-limit=4096
+USAGE
+}
+
+refuse() {
+    echo "mlc-create-wrapper.sh: $1 See: mlc-create-wrapper.sh --help" >&2
+    exit 2
+}
+
+add() { # add FLAG VALUE: under the name that mlc has for it
+    case "$1" in
+    -w | --workspace) flags+=(--workspace_dir="$2") ;;
+    -d | --data) flags+=(--data_dir="$2") ;;
+    -m | --models) flags+=(--models_dir="$2") ;;
+    -g | --gpus | --num-gpus) flags+=(--num_gpus="$2") ;;
+    --image | --shm-size | --cgroup-parent | --cpus | --memory | --pids-limit) flags+=("$1=$2") ;;
+    *) refuse "$1 is not understood." ;;
+    esac
+}
+
+self=$(readlink -f -- "${BASH_SOURCE[0]}")
+words=() flags=() dry_run=''
+while (($# > 0)); do
+    case "$1" in
+    -h | --help)
+        usage
+        exit
+        ;;
+    --dry-run) dry_run=1 ;;
+    --cpu-only) flags+=("$1") ;;
+    -*=*) add "${1%%=*}" "${1#*=}" ;;
+    -*)
+        add "$1" "${2-}"
+        (($# > 1)) || refuse "$1 lacks its value."
+        shift
+        ;;
+    *) words+=("$1") ;;
+    esac
+    shift
+done
+((${#words[@]} >= 1)) || refuse "Which container? Say a NAME."
+((${#words[@]} <= 3)) || refuse "${words[3]} is one word too many."
+
+command=("${self%/*/*}/mlc" create "${words[@]}" -s "${flags[@]}")
+if [[ -n "$dry_run" ]]; then
+    printf '%q ' "${command[@]}"
+    echo
+    exit
+fi
+exec "${command[@]}"

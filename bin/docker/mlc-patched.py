@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""mlc under the name that DS01's scripts call, and what stands in for AIME's mlc.py.
+
+It may be run by any Python 3, be linked to from anywhere, and be imported: `main()`,
+`mlc_version` and `mlc_container_version` are there as in AIME's module.
+"""
+
+# No pathlib: every command waits for what is imported here.
+# ruff: noqa: PTH118, PTH120
+import os
+import sys
+
+_ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "../.."))
+_BIN = os.path.join(_ROOT, ".venv/bin")
+_PYTHON = os.path.join(_BIN, "python")
+_PACKAGES = f".venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+
+if (
+    __name__ == "__main__"
+    and os.path.realpath(os.path.dirname(sys.executable)) != os.path.realpath(_BIN)
+    and os.access(_PYTHON, os.X_OK)
+):
+    # Another Python would lack the packages of ours; nothing else in this file has run yet.
+    # -IS: as bin/mlc does, and for its reasons.
+    os.execv(_PYTHON, [_PYTHON, "-IS", *sys.argv])  # noqa: S606 - no shell is wanted
+
+for _place in (os.path.join(_ROOT, "lib"), _ROOT):
+    if _place not in sys.path:
+        sys.path.insert(0, _place)
+if os.path.join(_ROOT, _PACKAGES) not in sys.path:
+    sys.path.append(os.path.join(_ROOT, _PACKAGES))
+
+from mlc_patched import main as _main  # noqa: E402
+from mlc_patched.version import AIME_VERSION, CONTAINER_VERSION  # noqa: E402
+
+mlc_version = AIME_VERSION
+mlc_container_version = CONTAINER_VERSION
+
+
+def main() -> None:
+    """Run mlc on the process's arguments and exit with its exit code."""
+    _main.main(program=__file__)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SystemExit as ended:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except (AttributeError, OSError):  # closed, or the disk is full: Python says so itself
+            raise ended from None
+        if not isinstance(ended.code, int):
+            raise
+        # Python would first take down a hundred modules one by one.
+        os._exit(ended.code)

@@ -1,0 +1,89 @@
+"""Whose containers these are: the real user who calls, and the account they get inside."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from username_utils import sanitize_username_for_container
+
+from .errors import MlcError
+
+HIGHEST_ID = 2**32 - 2
+"""Largest UID or GID of Linux; 2**32 - 1 means "no change" to chown(2)."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the host.
+
+    `login` is the name as the host's user database spells it, `uid` and `gid` are the
+    numbers files are owned by, `home` is the absolute path of the home directory on the host.
+    """
+
+    login: str
+    uid: int
+    gid: int
+    home: str
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this is root itself, whose account every image has."""
+        return self.uid == 0
+
+    @property
+    def container_name(self) -> str:
+        """The account's name inside a container (contract 2, "Names and accounts").
+
+        Raises:
+            MlcError: nothing of the login name is usable as an account name.
+        """
+        if self.is_root:
+            return "root"
+        try:
+            return sanitize_username_for_container(self.login)
+        except ValueError as error:
+            raise MlcError(
+                f"The login name {self.login!r} gives no account name: {error}"
+            ) from None
+
+
+def caller(
+    environ: Mapping[str, str] | None = None,
+    *,
+    uid: int | None = None,
+    gid: int | None = None,
+    user_database: Callable[[int], pwd.struct_passwd] = pwd.getpwuid,
+) -> Account:
+    """Return the real user: under sudo, the one who called it (contract 2).
+
+    Args:
+        environ: the environment; the process's own when not given.
+        uid: real user id of the process; asked of the system when not given.
+        gid: real group id of the process; asked of the system when not given.
+        user_database: looks a UID up, raising KeyError for an unknown one.
+
+    Raises:
+        MlcError: SUDO_UID or SUDO_GID holds something other than an id.
+    """
+    environ = os.environ if environ is None else environ
+    uid = os.getuid() if uid is None else uid
+    gid = os.getgid() if gid is None else gid
+    if uid == 0 and environ.get("SUDO_UID"):
+        uid = _id_from(environ, "SUDO_UID")
+        gid = _id_from(environ, "SUDO_GID")
+    try:
+        entry = user_database(uid)
+    except KeyError:
+        # LDAP may be down, or the UID exists only in a container: go on with what is certain.
+        return Account(login=str(uid), uid=uid, gid=gid, home=environ.get("HOME", "/"))
+    return Account(login=entry.pw_name, uid=uid, gid=gid, home=entry.pw_dir)
+
+
+def _id_from(environ: Mapping[str, str], variable: str) -> int:
+    value = environ.get(variable, "")
+    if not (value.isascii() and value.isdigit() and int(value) <= HIGHEST_ID):
+        raise MlcError(f"The environment variable {variable} is {value!r}, which is no id.")
+    return int(value)

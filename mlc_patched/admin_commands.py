@@ -1,0 +1,237 @@
+"""The administrators' commands, adopt, doctor and prune: their command lines and their words."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .console import say, size_in_words, table
+from .context import Context
+from .documented import ADMIN
+from .errors import MlcError, UsageError
+from .questions import confirmed
+
+if TYPE_CHECKING:
+    from .commands.adopt import Candidate
+    from .diagnosis import Finding
+
+JSON_VERSION = 1
+HOUR = 3600
+
+
+def parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of `mlc adopt`, `mlc doctor` or `mlc prune`."""
+    examples, add = _PARSERS[name]
+    summary = ADMIN[name]
+    command = argparse.ArgumentParser(
+        prog=f"mlc {name}",
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog="examples:\n" + "\n".join(f"  {line}" for line in examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add(command)
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("-y", "-Y", "--yes", action="store_true", help="do not ask")
+    command.add_argument("-s", "--script", action="store_true", help="never ask anything")
+    command.set_defaults(command=name)
+    return command
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Carry one of the commands out and return its exit code."""
+    return _RUN[arguments.command](arguments, context)
+
+
+def _add_adopt(command: argparse.ArgumentParser) -> None:
+    command.add_argument("container_names", nargs="*", metavar="NAME", help="containers of yours")
+    command.add_argument("--all", action="store_true", help="all containers of yours")
+    command.add_argument("--project", help="name of the image (default: the container's)")
+    command.add_argument("-n", "--dry-run", action="store_true", help="only say what would be done")
+
+
+def _add_doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--repair", action="store_true", help="mend what can be mended safely")
+
+
+def _add_prune(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-n", "--dry-run", action="store_true", help="only say what would go")
+    command.add_argument(
+        "--all-users", action="store_true", help="what is left of every user (root alone)"
+    )
+    command.add_argument(
+        "--previous", action="store_true", help="the images from before the last update, too"
+    )
+    command.add_argument(
+        "--aime", action="store_true", help="committed images without our labels, too: AIME's"
+    )
+    command.add_argument(
+        "--older-than",
+        type=int,
+        default=24,
+        metavar="HOURS",
+        help="age from which a set-up container is a left-over (default: 24)",
+    )
+
+
+def _adopt(arguments: argparse.Namespace, context: Context) -> int:
+    from .commands.adopt import adopt, candidates
+
+    names = tuple(arguments.container_names)
+    if bool(names) == arguments.all:
+        raise UsageError(
+            "Which containers? Say: mlc adopt NAME… - or all of yours: mlc adopt --all"
+        )
+    if arguments.project and len(names) != 1:
+        raise UsageError("--project names the image of a single container.")
+    found = candidates(names, context, project=arguments.project)
+    chosen = [each for each in found if not each.refusal]
+    refused = [each for each in found if each.refusal]
+    for each in refused:
+        context.report.note(f"[{each.name}] not adopted: {each.refusal}.")
+    if arguments.dry_run:
+        return _adopt_dry_run(chosen, arguments.json)
+    done, failed = [], 0
+    for each in chosen:
+        try:
+            done.append(adopt(each, context))
+        except MlcError as error:
+            failed += 1
+            context.report.warn(f"[{each.name}] {error}")
+    if arguments.json:
+        return _json("adopted", [each.as_json() for each in done]) or bool(failed)
+    for adopted in done:
+        say(
+            f"[{adopted.name}] {adopted.source} is {adopted.image} now, with the account "
+            f"{adopted.username}; it takes {size_in_words(adopted.added)} more of the disk. "
+            f"The next container of it is one engine call, and saves the set-up and a commit of "
+            f"{size_in_words(adopted.saved)}: mlc create NAME --image {adopted.image}"
+        )
+    if failed:
+        raise MlcError(f"{failed} of {len(chosen)} were not adopted; why is told above.")
+    if names and refused:
+        raise MlcError(f"{len(refused)} of {len(found)} were not adopted; why is told above.")
+    if not done and not arguments.json:
+        say("Nothing to adopt.")
+    return 0
+
+
+def _adopt_dry_run(chosen: list[Candidate], as_json: bool) -> int:
+    plans = [
+        {"name": each.name, "source": each.reference, "image": each.project.image}
+        for each in chosen
+    ]
+    if as_json:
+        return _json("would_adopt", plans)
+    for plan in plans:
+        say(f"[{plan['name']}] would be adopted: {plan['source']} as {plan['image']}")
+    if not plans:
+        say("Nothing to adopt.")
+    return 0
+
+
+def _prune(arguments: argparse.Namespace, context: Context) -> int:
+    from .commands.prune import find, prune
+
+    if arguments.older_than < 0:
+        raise UsageError("--older-than takes a number of hours.")
+    found = find(
+        context,
+        all_users=arguments.all_users,
+        previous=arguments.previous,
+        aime=arguments.aime,
+        older_than=arguments.older_than * HOUR,
+    )
+    if found.unlabelled:
+        context.report.note(
+            f"{found.unlabelled} committed images without labels, as AIME's mlc makes them, are "
+            "not used by any container. See them with: mlc prune --aime --dry-run"
+        )
+    if not arguments.json and found.items:
+        rows = [
+            (each.kind.value, each.name, str(each.uid), size_in_words(each.frees))
+            for each in found.items
+        ]
+        table(("LEFT OVER", "NAME", "UID", "FREES ALONE"), rows)
+        say(f"All together: {size_in_words(found.frees)} of disk, shared layers counted once.")
+    if arguments.dry_run or not found.items:
+        if arguments.json:
+            return _json("left_over", [each.as_json() for each in found.items], frees=found.frees)
+        if not found.items:
+            say("Nothing is left over.")
+        return 0
+    confirmed(arguments, f"Remove these {len(found.items)}?", False)
+    pruned = prune(found, context)
+    for kept in pruned.kept:
+        context.report.note(f"Kept: {kept}")
+    if arguments.json:
+        return _json("removed", list(pruned.removed), kept=list(pruned.kept), frees=found.frees)
+    say(f"{len(pruned.removed)} removed.")
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace, context: Context) -> int:
+    from .commands.doctor import doctor, repair
+    from .diagnosis import Health
+
+    findings = doctor(context)
+    repairs = [each for each in findings if each.repair is not None]
+    if arguments.json and not arguments.repair:
+        _json("findings", [each.as_json() for each in findings])
+    elif not arguments.json:
+        _page(findings)
+    if arguments.repair:
+        if repairs:
+            for each in repairs:
+                context.report.note(f"Would mend {each.name}: {each.repair_words}")
+            confirmed(arguments, f"Mend these {len(repairs)}?", True)
+            repair(repairs, context)
+            findings = doctor(context)
+        if arguments.json:
+            _json("findings", [each.as_json() for each in findings])
+        elif repairs:
+            say("After mending:")
+            _page(findings)
+        else:
+            context.report.note("There is nothing that can be mended without you.")
+    return int(any(each.health is Health.BROKEN for each in findings))
+
+
+def _page(findings: list[Finding]) -> None:
+    for each in findings:
+        say(f"{each.health.value:8} {each.name}: {each.text}")
+        if each.remedy:
+            say(f"{'':8}   mend it with: {each.remedy}")
+
+
+def _json(kind: str, items: list[Any], **more: object) -> int:
+    say(json.dumps({"version": JSON_VERSION, kind: items, **more}, indent=2))
+    return 0
+
+
+_PARSERS: dict[str, tuple[tuple[str, ...], Callable[[argparse.ArgumentParser], None]]] = {
+    "adopt": (
+        (
+            "mlc adopt my-project                 label the image it was made from",
+            "mlc adopt --all --dry-run            what there is to adopt",
+        ),
+        _add_adopt,
+    ),
+    "doctor": (
+        (
+            "mlc doctor                           one page; exit code 1 if something is broken",
+            "mlc doctor --repair                  mend what is safe, after showing it",
+        ),
+        _add_doctor,
+    ),
+    "prune": (
+        (
+            "mlc prune --dry-run                  what is left over, and what it would free",
+            "sudo mlc prune --all-users -y        of every user",
+            "mlc prune --previous --aime          with more kinds of left-overs",
+        ),
+        _add_prune,
+    ),
+}
+_RUN = {"adopt": _adopt, "doctor": _doctor, "prune": _prune}

@@ -1,0 +1,175 @@
+"""The image a project is built on: is it there, and can an account be set up in it?"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from . import labels
+from .context import Context
+from .dockerfile_syntax import instructions
+from .engine import Engine, Image
+from .errors import EngineError, ImageNotFoundError, MlcError, NotFoundError
+from .limits import check_base, is_own_project
+from .specification import ContainerSpecification
+from .undo import Undo, signals_held
+
+NEEDED = ("bash", "awk", "getent", "groupadd", "groupmod", "pwconv", "useradd")
+"""What the account script asks for (data/account.sh)."""
+_ASKED = (*NEEDED, "apt-get", "python3", "pip")
+# Runs in the image's own shell, whatever that is; says one word a line.
+_PROBE = f"""
+for tool in {" ".join(_ASKED)}; do command -v "$tool" >/dev/null 2>&1 && echo "has $tool"; done
+python3 -m pip --version >/dev/null 2>&1 && echo "has python-pip"
+test -r /etc/os-release && sed -n 's/^PRETTY_NAME=/is /p' /etc/os-release
+true
+"""
+_ARGUMENT = re.compile(r"\$\{?([A-Za-z_]\w*)(?::-([^}]*))?\}?")
+
+
+@dataclass(frozen=True)
+class Base:
+    """What was found in a base: programs, and the name its system gives itself."""
+
+    image: Image
+    programs: frozenset[str]
+    system: str
+
+    def extra_apt(self, wants_pip: bool) -> tuple[str, ...]:
+        """Return the Debian packages that installing Python packages needs besides."""
+        if not wants_pip or "python-pip" in self.programs:
+            return ()
+        return ("python3-pip",) if "python3" in self.programs else ("python3", "python3-pip")
+
+
+def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
+    """Return what a base holds, pulled if it is missing.
+
+    Args:
+        reference: name of the image.
+        context: the engine, and who hears of progress.
+        pull: get it anew even if it is here.
+
+    Raises:
+        NotAllowedError: the administrator's settings do not allow it.
+        NotFoundError: it is neither here nor to be had.
+        MlcError: no account can be set up in it; the message says what is missing.
+        EngineError: the engine failed.
+    """
+    engine, report = context.engine, context.report
+    if not is_own_project(reference, context.account):
+        check_base(reference, context.settings)
+    image = engine.image(reference)
+    if image is None or pull:
+        report.step(f"Pulling {reference}")
+        try:
+            engine.pull(reference, report.progress)
+        except ImageNotFoundError as error:
+            raise NotFoundError(
+                f"{error}\nThe base {reference} could not be pulled"
+                f"{'' if image is None else ' anew; without --pull the one that is here is used'}. "
+                "See what is here with: docker images"
+            ) from error
+        image = engine.image(reference)
+        if image is None:
+            raise NotFoundError(f"The base {reference} was pulled, but is not there.")
+    base = _probed(image, reference, context)
+    missing = [tool for tool in NEEDED if tool not in base.programs]
+    if missing or "apt-get" not in base.programs:
+        lacking = ", ".join([*missing, *(["apt-get"] if "apt-get" not in base.programs else [])])
+        raise MlcError(
+            f"{reference} cannot be the base of an image: it lacks {lacking}"
+            f"{f' (it is {base.system})' if base.system else ''}. "
+            "Take a base that is Debian or Ubuntu, as the images of the catalog are."
+        )
+    return base
+
+
+def _probed(image: Image, reference: str, context: Context) -> Base:
+    """Look into a base by a container of it that lives for a moment."""
+    engine = context.engine
+    specification = ContainerSpecification(
+        name=f"mlc-look-{context.account.uid}-{secrets.token_hex(4)}",
+        image=image.id,
+        entrypoint=("/bin/sh", "-c"),
+        command=(_PROBE,),
+        labels={labels.TEMPORARY: "look"},
+        user="0:0",
+        network="none",
+    )
+    said: list[str] = []
+    status = run_briefly(engine, specification, context, said.append)
+    if status != 0:
+        raise MlcError(
+            f"{reference} cannot be the base of an image: it has no shell that works "
+            f"({' '.join(said)[-200:] or f'exit status {status}'}). "
+            "Take a base that is Debian or Ubuntu, as the images of the catalog are."
+        )
+    programs = {line[4:] for line in said if line.startswith("has ")}
+    system = next((line[3:].strip('"') for line in said if line.startswith("is ")), "")
+    return Base(image, frozenset(programs), system)
+
+
+def run_briefly(
+    engine: Engine,
+    specification: ContainerSpecification,
+    context: Context,
+    hear: Callable[[str], object],
+) -> int:
+    """Run a container to its end and remove it, whatever happens.
+
+    Returns:
+        Its exit status; 127 if its command could not be started, which `hear` is told.
+    """
+    with Undo(context.report) as undo:
+        undo.add(
+            f"The container {specification.name}",
+            # By name: an interrupt may come before its id is known here.
+            lambda: engine.remove_container(specification.name, force=True),
+        )
+        with signals_held():
+            container = engine.create_container(specification)
+        try:
+            engine.start(container)
+        except EngineError as error:
+            hear(str(error))
+            status = 127
+        else:
+            for line in engine.output(container, follow=True):
+                hear(line)
+            status = engine.wait(container)
+        engine.remove_container(container, force=True)
+    return status
+
+
+def base_of(text: str) -> str:
+    """Return the image that the last stage of a Dockerfile starts from.
+
+    A stage that starts from an earlier one is followed back to an image. Empty if the name
+    depends on an argument without a default, or is `scratch`.
+
+    Raises:
+        DockerfileError: the Dockerfile cannot be read.
+    """
+    arguments: dict[str, str] = {}
+    stages: dict[str, str] = {}
+    base = ""
+    is_before_stages = True
+    for each in instructions(text):
+        words = [word for word in each.body(text).replace("\\\n", " ").split() if word[:2] != "--"]
+        if each.keyword == "ARG" and is_before_stages:
+            name, _, value = words[0].partition("=")
+            arguments[name] = value.strip("\"'")
+        elif each.keyword == "FROM" and words:
+            is_before_stages = False
+            base = _substituted(words[0], arguments)
+            base = stages.get(base.lower(), base)
+            if len(words) == 3 and words[1].lower() == "as":
+                stages[words[2].lower()] = base
+    return "" if base == "scratch" or "$" in base else base
+
+
+def _substituted(word: str, arguments: Mapping[str, str]) -> str:
+    return _ARGUMENT.sub(lambda match: arguments.get(match[1]) or match[2] or match[0], word)

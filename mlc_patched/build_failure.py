@@ -1,0 +1,81 @@
+"""Finding the line of a Dockerfile at which a build failed, from what the builder said. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .build_settings import DerivedDockerfile
+from .dockerfile_syntax import Instruction, instructions
+
+_CLASSIC_STEP = re.compile(r"^Step (\d+)/\d+ : ")
+_LATER_LINE = re.compile(r"^\S*Dockerfile\S*:(\d+)$")
+_FAILED_STEP = re.compile(r"^ > \[(?:(\S+) )?\s*(\d+)/\d+\] ")
+_FAILED_VERTEX = re.compile(r"^(#\d+) ERROR")
+_NUMBERED_STAGE = re.compile(r"stage-(\d+)")
+_IN_STAGE = ("FROM", "RUN", "COPY", "ADD", "WORKDIR")
+"""What BuildKit counts as steps of a stage."""
+SHOWN_LINES = 15
+_PASSWORD = re.compile(r"://[^/\s@]+@")
+_NOISE = re.compile(
+    r"^(\s*=> |\[\+\] Building |#\d+ sha256:|#\d+ \[| > \[|#\d+ DONE"
+    r"|(#\d+ ERROR: )?executor failed running |Removing intermediate container "
+    r"|\s*--->|-+$|\s*$|Step \d+/"
+    r"|DEPRECATED: |\s+BuildKit is currently disabled|\s+environment-variable\.|\s+Install the "
+    r"|\s+https://docs\.docker\.com/go/buildx|Sending build context to )"
+)
+
+
+def failing_line(log: Sequence[str], derived: DerivedDockerfile) -> int | None:
+    """Return the line of the user's Dockerfile at which a build failed, counting from 1.
+
+    None where the builder did not say, or where the step was not the user's.
+    """
+    line = _line_in_derived(log, instructions(derived.text))
+    if line is None or not 0 < line <= len(derived.lines):
+        return None
+    return derived.lines[line - 1] or None
+
+
+def last_words(log: Sequence[str]) -> list[str]:
+    """Return the lines of a log that tell why a build failed, without the builder's routine."""
+    step = _of_failed_step(log)
+    telling = [_PASSWORD.sub("://****@", line) for line in step if not _NOISE.match(line)]
+    return [line if len(line) <= 300 else f"{line[:299]}…" for line in telling[-SHOWN_LINES:]]
+
+
+def _of_failed_step(log: Sequence[str]) -> Sequence[str]:
+    """Return what the failing step itself said, as far as that can be told."""
+    for number in range(len(log) - 1, -1, -1):
+        if _CLASSIC_STEP.match(log[number]):
+            return log[number + 1 :]
+        if match := _FAILED_VERTEX.match(log[number]):
+            return [line for line in log if line.startswith(f"{match[1]} ")]
+    shown = [number for number, line in enumerate(log) if _FAILED_STEP.match(line)]
+    return log[shown[-1] + 1 :] if shown else log
+
+
+def _line_in_derived(log: Sequence[str], found: list[Instruction]) -> int | None:
+    for text in reversed(log):
+        if match := _LATER_LINE.match(text):
+            return int(match[1])
+        if match := _FAILED_STEP.match(text):
+            return _step_of_stage(found, match[1], int(match[2]))
+        if (match := _CLASSIC_STEP.match(text)) and int(match[1]) <= len(found):
+            return found[int(match[1]) - 1].line
+    return None
+
+
+def _step_of_stage(found: list[Instruction], name: str | None, number: int) -> int | None:
+    stages: list[list[Instruction]] = []
+    for each in found:
+        if each.keyword == "FROM":
+            stages.append([])
+        if stages and each.keyword in _IN_STAGE:
+            stages[-1].append(each)
+    stage = stages[-1]
+    if name and (match := _NUMBERED_STAGE.fullmatch(name)):
+        stage = stages[int(match[1])] if int(match[1]) < len(stages) else stage
+    elif name:
+        return None  # a named stage; its name is not kept here, and the log shows the step
+    return stage[number - 1].line if number <= len(stage) else None

@@ -1,0 +1,145 @@
+"""Running a build as a child process: its progress live, its last words kept."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import termios
+from collections import deque
+from collections.abc import Iterator, Mapping
+from types import FrameType
+
+from .builders import BuildCommand
+from .undo import signals_held
+
+_KEPT_LINES = 2000
+_GRACE_SECONDS = 15
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+
+
+def run_build(command: BuildCommand, environ: Mapping[str, str]) -> tuple[int, list[str]]:
+    """Run a build, passing on what it says to standard error as it comes.
+
+    On a terminal the client gets a terminal of its own, so that it draws its usual progress;
+    elsewhere it writes plain lines. If this process is interrupted, the build is ended too,
+    and waited for.
+
+    Returns:
+        The exit status, and the last lines without colours and cursor movements.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = _Log()
+    environment = {**environ, **command.environment}
+    terminal = os.isatty(2)
+    ours, theirs = pty.openpty() if terminal else os.pipe()
+    try:
+        with contextlib.ExitStack() as stack:
+            if terminal:
+                stack.enter_context(_same_size(ours))
+            process = subprocess.Popen(
+                command.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=theirs,
+                env=environment,
+            )
+            os.close(theirs)
+            theirs = -1
+            try:
+                _pass_on(ours, log, as_it_is=terminal)
+                status = process.wait()
+            except BaseException:
+                with signals_held():
+                    _end(process, ours)
+                raise
+    finally:
+        for file in (ours, theirs):
+            if file >= 0:
+                os.close(file)
+    return status, log.lines()
+
+
+class _Log:
+    """The last lines of an output that may redraw itself."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._rest = b""
+
+    def write(self, chunk: bytes) -> list[str]:
+        """Take in a piece of output; return the lines it completes."""
+        *ended, self._rest = (self._rest + chunk).split(b"\n")
+        lines = [_plain(line) for line in ended]
+        self._lines.extend(lines)
+        return lines
+
+    def lines(self) -> list[str]:
+        return [*self._lines, *([_plain(self._rest)] if self._rest else [])]
+
+
+def _plain(line: bytes) -> str:
+    text = _ESCAPES.sub("", line.decode(errors="replace")).rstrip()
+    return text.rpartition("\r")[2]
+
+
+def _pass_on(source: int, log: _Log, *, as_it_is: bool) -> None:
+    """Pass an output on as it comes, to its end: as it is, or as lines without colours."""
+    while True:
+        try:
+            chunk = os.read(source, 65536)
+        except OSError as error:
+            if error.errno == errno.EIO:  # how a terminal ends whose other side is closed
+                return
+            raise
+        if not chunk:
+            return
+        lines = log.write(chunk)
+        if not as_it_is:
+            chunk = "".join(f"{line}\n" for line in lines).encode()
+        with contextlib.suppress(OSError):  # the reader is gone; the build need not fail
+            _write_all(2, chunk)
+
+
+def _write_all(file: int, chunk: bytes) -> None:
+    while chunk:
+        chunk = chunk[os.write(file, chunk) :]
+
+
+def _end(process: subprocess.Popen[bytes], output: int) -> None:
+    """End a build that is not to go on: the client tells the engine, and ends itself."""
+    process.send_signal(signal.SIGINT)
+    for _ in range(_GRACE_SECONDS * 10):
+        # It must not hang at writing its last words.
+        if select.select([output], [], [], 0.1)[0]:
+            with contextlib.suppress(OSError):
+                os.read(output, 65536)
+        if process.poll() is not None:
+            return
+    process.kill()
+    process.wait()
+
+
+@contextlib.contextmanager
+def _same_size(terminal: int) -> Iterator[None]:
+    """Keep a terminal the size of the one we are on."""
+
+    def copy(number: int = 0, frame: FrameType | None = None) -> None:
+        with contextlib.suppress(OSError):
+            size = fcntl.ioctl(2, termios.TIOCGWINSZ, b"\0" * 8)
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, size)
+
+    copy()
+    before = signal.signal(signal.SIGWINCH, copy)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGWINCH, before)

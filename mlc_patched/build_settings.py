@@ -1,0 +1,242 @@
+"""What of the environment a build is given, and how it is kept out of the image.
+
+The user's Dockerfile stays plain. A derived one, written for one build, brings in the
+proxies' and the package index's settings and the site's certificate authority:
+
+- proxies as Docker's predefined build arguments, which no image and no history shows;
+- with BuildKit, pip's settings and the certificates as secrets, mounted for each step;
+- with the classic builder, which has no secrets, both as files that the last step takes away. A
+  layer holds them still, so that an index with a password is refused.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .dockerfile_syntax import Instruction, final_stage, instructions
+from .errors import MlcError, UsageError
+
+CA_VARIABLE = "DS01_CA_CERTIFICATE"
+CA_IN_IMAGE_VARIABLE = "DS01_CA_IN_IMAGE"
+# Docker knows these without an ARG and keeps them out of the history ("Predefined ARGs").
+PROXY_VARIABLES = tuple(
+    name
+    for lower in ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+    for name in (lower, lower.upper())
+)
+PIP_VARIABLES = {
+    "PIP_INDEX_URL": "index-url",
+    "PIP_EXTRA_INDEX_URL": "extra-index-url",
+    "PIP_TRUSTED_HOST": "trusted-host",
+}
+"""Variables that reach a build, and what they are called in pip's configuration file."""
+HOST_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora and its kin
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+)
+_SECRETS = "/run/secrets"
+_PIP_SECRET = "ds01-pip"  # noqa: S105 - a name
+_CA_SECRET = "ds01-ca"  # noqa: S105 - a name
+_APT_SECRET = "ds01-apt"  # noqa: S105 - a name
+_CA_USERS = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+"""Variables by which pip, OpenSSL, requests, curl and git are told of certificates."""
+_PIP_FILE = "/etc/ds01-build-pip.conf"
+IMAGE_BUNDLE = "/etc/ssl/certs/ds01-ca-bundle.crt"
+IMAGE_CERTIFICATE = "/usr/local/share/ca-certificates/ds01-site-ca.crt"
+IMAGE_APT = "/etc/apt/apt.conf.d/99ds01-ca"
+_PEM = "-----BEGIN CERTIFICATE-----"
+
+
+class Builder(enum.Enum):
+    """What builds: the client's buildx plugin, its own BuildKit support, or the old builder."""
+
+    BUILDX = "buildx"
+    BUILDKIT = "BuildKit"
+    CLASSIC = "the classic builder"
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """A site's certificate authority: its own certificate, and all that are to be trusted."""
+
+    own: str
+    bundle: str
+    in_image: bool = False
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """What a build takes from the environment: names of proxy variables, pip's settings, CA."""
+
+    proxies: tuple[str, ...] = ()
+    pip: Mapping[str, str] = field(default_factory=dict)
+    certificates: Certificates | None = None
+
+
+@dataclass(frozen=True)
+class DerivedDockerfile:
+    """A Dockerfile for one build.
+
+    `lines` gives for each of its lines the line of the original, 0 for one that was put in.
+    `secrets` are contents by id, `arguments` names of variables the client hands over,
+    `files` contents by path of an image that steps copy from, which is called `files_image`.
+    """
+
+    text: str
+    lines: tuple[int, ...]
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def settings_from(environ: Mapping[str, str]) -> BuildSettings:
+    """Read the settings for builds from the environment.
+
+    Raises:
+        UsageError: a value cannot be one.
+        MlcError: the certificate cannot be read.
+    """
+    pip = {name: environ[name] for name in PIP_VARIABLES if environ.get(name)}
+    for name, value in pip.items():
+        if not value.isprintable() and any(char not in " \t\n" for char in value if char < " "):
+            raise UsageError(f"The environment variable {name} holds control characters.")
+    return BuildSettings(
+        proxies=tuple(name for name in PROXY_VARIABLES if environ.get(name)),
+        pip=pip,
+        certificates=_certificates(environ),
+    )
+
+
+def _certificates(environ: Mapping[str, str]) -> Certificates | None:
+    path = environ.get(CA_VARIABLE)
+    if not path:
+        return None
+    try:
+        own = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MlcError(f"The certificate {path} ({CA_VARIABLE}) cannot be read: {error}") from error
+    if _PEM not in own:
+        raise MlcError(f"{path} ({CA_VARIABLE}) holds no certificate in PEM form.")
+    own = own if own.endswith("\n") else f"{own}\n"
+    host = next((Path(each) for each in HOST_BUNDLES if Path(each).is_file()), None)
+    bundle = host.read_text(encoding="utf-8", errors="replace") if host else ""
+    if own.strip() not in bundle:
+        bundle += own
+    in_image = environ.get(CA_IN_IMAGE_VARIABLE, "").lower() in ("1", "true", "yes")
+    return Certificates(own, bundle, in_image)
+
+
+def refuse_credentials(settings: BuildSettings) -> None:
+    """Refuse an index with a password where the builder would write it into the image.
+
+    Raises:
+        MlcError: with what to do instead.
+    """
+    for name, value in settings.pip.items():
+        for url in value.split():
+            parts = urlsplit(url)
+            if parts.username or parts.password:
+                raise MlcError(
+                    f"{name} holds credentials, and the classic builder would leave them in a "
+                    "layer of the image. Install BuildKit, which keeps secrets "
+                    f"(apt-get install docker-buildx), or give {name} without a password."
+                )
+
+
+def derive(
+    text: str, settings: BuildSettings, builder: Builder, files_image: str
+) -> DerivedDockerfile:
+    """Return the Dockerfile for one build.
+
+    Args:
+        text: the user's Dockerfile.
+        settings: what the build takes from the environment.
+        builder: what builds.
+        files_image: name that the image with the files will have, if one is needed.
+
+    Raises:
+        DockerfileError: the Dockerfile cannot be read.
+        MlcError: an index with a password, and a builder without secrets.
+    """
+    found = instructions(text)
+    after_from: list[str] = []
+    secrets: dict[str, tuple[str, str]] = {}
+    staying: dict[str, str] = {}
+    passing: dict[str, str] = {}
+    classic = builder is Builder.CLASSIC
+    if settings.pip:
+        configuration = pip_configuration(settings.pip)
+        if classic:
+            refuse_credentials(settings)
+            passing[_PIP_FILE] = configuration
+        else:
+            secrets[_PIP_SECRET] = (f"{_SECRETS}/{_PIP_SECRET}", configuration)
+        place = _PIP_FILE if classic else f"{_SECRETS}/{_PIP_SECRET}"
+        after_from.append(f"ARG PIP_CONFIG_FILE={place}")
+    if (trust := settings.certificates) and (classic or trust.in_image):
+        apt = f'Acquire::https::CaInfo "{IMAGE_BUNDLE}";\n'
+        files = {IMAGE_BUNDLE: trust.bundle, IMAGE_APT: apt, IMAGE_CERTIFICATE: trust.own}
+        (staying if trust.in_image else passing).update(files)
+        keyword = "ENV" if trust.in_image else "ARG"
+        after_from += [f"{keyword} {name}={IMAGE_BUNDLE}" for name in _CA_USERS]
+    elif trust:
+        at = f"{_SECRETS}/{_CA_SECRET}"
+        secrets[_CA_SECRET] = (at, trust.bundle)
+        apt = f'Acquire::https::CaInfo "{at}";\n'
+        secrets[_APT_SECRET] = (f"{_SECRETS}/{_APT_SECRET}", apt)
+        after_from += [f"ARG {name}={at}" for name in _CA_USERS]
+        after_from.append(f"ARG APT_CONFIG={_SECRETS}/{_APT_SECRET}")
+    files = {**staying, **passing}
+    after_from += [f"COPY --from={files_image} {path} {path}" for path in files]
+    at_end = _cleaning(text, found, list(passing)) if passing else []
+    mounts = "".join(
+        f" --mount=type=secret,id={name},target={target},mode=0444"
+        for name, (target, _) in secrets.items()
+    )
+    lines, origin = _assembled(text, found, after_from, at_end, mounts)
+    return DerivedDockerfile(
+        "".join(lines),
+        tuple(origin),
+        {name: content for name, (_, content) in secrets.items()},
+        settings.proxies,
+        files,
+    )
+
+
+def pip_configuration(settings: Mapping[str, str]) -> str:
+    """Return pip's configuration file for settings given by variables."""
+    lines = [f"{PIP_VARIABLES[name]} = {' '.join(each.split())}" for name, each in settings.items()]
+    return "\n".join(("[global]", *lines, ""))
+
+
+def _cleaning(text: str, found: list[Instruction], paths: list[str]) -> list[str]:
+    """Return the steps that take files away at the end and leave the user as it was."""
+    users = [each for each in final_stage(found) if each.keyword == "USER"]
+    user = users[-1].body(text).strip() if users else "root"
+    return ["USER root", f"RUN rm -f {' '.join(paths)}", f"USER {user}"]
+
+
+def _assembled(
+    text: str, found: list[Instruction], after_from: list[str], at_end: list[str], mounts: str
+) -> tuple[list[str], list[int]]:
+    """Put lines in after each FROM and at the end, and mounts into each RUN."""
+    stage_starts = {each.last_line for each in found if each.keyword == "FROM"}
+    steps = {each.line for each in found if each.keyword == "RUN"}
+    lines: list[str] = []
+    origin: list[int] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if number in steps and mounts:
+            head = len(line) - len(line.lstrip()) + len("RUN")
+            line = f"{line[:head]}{mounts}{line[head:]}"  # noqa: PLW2901
+        lines.append(f"{line}\n")
+        origin.append(number)
+        if number in stage_starts:
+            lines += [f"{each}\n" for each in after_from]
+            origin += [0] * len(after_from)
+    lines += [f"{each}\n" for each in at_end]
+    return lines, [*origin, *[0] * len(at_end)]

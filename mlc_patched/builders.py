@@ -1,0 +1,128 @@
+"""Which builder the Docker client on PATH has, and the command that builds with it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .build_settings import Builder
+from .errors import EngineError
+
+NETWORK_VARIABLE = "DS01_BUILD_NETWORK"
+NETWORK = "host"
+"""The network of build steps: the one that mlc's own containers use."""
+_SECONDS = 30
+_LAST_WITH_BUILDKIT = 22  # from 23.0 on, BuildKit comes with the buildx plugin alone
+
+
+@dataclass(frozen=True)
+class Client:
+    """A Docker client: its path, and what it builds with."""
+
+    path: str
+    builder: Builder
+
+
+@dataclass(frozen=True)
+class BuildCommand:
+    """A build to run: the client's argv, and variables to set for it."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_client(environ: Mapping[str, str]) -> Client:
+    """Return the Docker client on PATH and the best builder it has.
+
+    DOCKER_BUILDKIT=0 in the environment asks for the classic builder.
+
+    Raises:
+        EngineError: there is no client.
+    """
+    path = shutil.which("docker", path=environ.get("PATH"))
+    if path is None:
+        raise EngineError(
+            "The docker command is not on PATH; building an image needs it. "
+            "Install it with: apt-get install docker.io"
+        )
+    if environ.get("DOCKER_BUILDKIT") == "0":
+        return Client(path, Builder.CLASSIC)
+    if _says([path, "buildx", "version"], environ).startswith("github.com/docker/buildx"):
+        return Client(path, Builder.BUILDX)
+    version = re.search(r"(\d+)\.(\d+)", _says([path, "--version"], environ))
+    if version and (18, 9) <= (int(version[1]), int(version[2])) < (_LAST_WITH_BUILDKIT + 1, 0):
+        return Client(path, Builder.BUILDKIT)
+    return Client(path, Builder.CLASSIC)
+
+
+def build_command(
+    client: Client,
+    *,
+    dockerfile: str,
+    context: str,
+    tag: str,
+    arguments: Sequence[str] = (),
+    inherited: Sequence[str] = (),
+    secrets: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    no_cache: bool = False,
+    network: str = NETWORK,
+) -> BuildCommand:
+    """Return the command of a build.
+
+    Args:
+        client: the Docker client.
+        dockerfile: path of the Dockerfile.
+        context: path of the build context.
+        tag: name the image gets.
+        arguments: build arguments, each `NAME=VALUE`.
+        inherited: build arguments whose value the client takes from its environment, so that
+            no process list shows it.
+        secrets: paths of files by id.
+        labels: labels the image gets besides those of its Dockerfile.
+        no_cache: build every step anew.
+        network: network of the steps.
+    """
+    argv = [client.path]
+    environment = {"DOCKER_CONTEXT": "default"}  # the engine that the rest of mlc talks to
+    if client.builder is Builder.BUILDX:
+        # The builder inside the engine: it alone sees the images that are there.
+        argv += ["buildx", "build", "--load", "--builder", "default"]
+        # One image and no list of images with attestations, which need not be found by its id.
+        environment["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
+    elif client.builder is Builder.BUILDKIT:
+        argv += ["build"]
+        environment["DOCKER_BUILDKIT"] = "1"
+    else:
+        argv += ["build", "--force-rm"]
+        environment["DOCKER_BUILDKIT"] = "0"
+    argv += ["--network", network, "--file", dockerfile, "--tag", tag]
+    if no_cache:
+        argv.append("--no-cache")
+    for argument in (*arguments, *inherited):
+        argv += ["--build-arg", argument]
+    for name, path in (secrets or {}).items():
+        argv += ["--secret", f"id={name},src={path}"]
+    for name, value in (labels or {}).items():
+        argv += ["--label", f"{name}={value}"]
+    return BuildCommand((*argv, context), environment)
+
+
+def _says(argv: list[str], environ: Mapping[str, str]) -> str:
+    try:
+        done = subprocess.run(
+            argv,
+            env=dict(environ),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()

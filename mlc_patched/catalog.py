@@ -1,0 +1,153 @@
+"""The catalog of images, `ml_images.repo`: AIME's format in both its versions (contract 1)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import MlcError, NotFoundError
+from .patch_place import checkout_of
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+FILE_NAME = "ml_images.repo"
+VARIABLE = "MLC_CATALOG"
+AIME_DIRECTORY = Path("/opt/aime-ml-containers")
+"""Where AIME's own instructions put its checkout."""
+SHIPPED = Path(__file__).parent / "data" / FILE_NAME
+_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the catalog: an image, and the architectures it runs on."""
+
+    framework: str
+    version: str
+    architectures: tuple[str, ...]
+    image: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The rows of one catalog file, in the file's order."""
+
+    rows: tuple[Row, ...]
+    source: Path
+
+    def architectures(self) -> tuple[str, ...]:
+        """Return the architectures that occur, in order of appearance."""
+        return _unique(name for row in self.rows for name in row.architectures)
+
+    def frameworks(self, architecture: str | None) -> tuple[str, ...]:
+        """Return the frameworks there are for an architecture (None: for any)."""
+        return _unique(row.framework for row in self._fitting(architecture))
+
+    def versions(self, framework: str, architecture: str | None) -> tuple[str, ...]:
+        """Return a framework's versions for an architecture, the newest first."""
+        names = _unique(
+            row.version
+            for row in self._fitting(architecture)
+            if row.framework.casefold() == framework.casefold()
+        )
+        return tuple(sorted(names, key=version_order, reverse=True))
+
+    def find(self, framework: str, version: str, architecture: str | None) -> Row:
+        """Return the row for a framework and version on an architecture (None: any).
+
+        Raises:
+            NotFoundError: there is none; the message lists what there is instead.
+        """
+        for row in self._fitting(architecture):
+            if row.framework.casefold() == framework.casefold() and row.version == version:
+                return row
+        raise NotFoundError(self._nothing_for(framework, version, architecture))
+
+    def _fitting(self, architecture: str | None) -> Iterator[Row]:
+        for row in self.rows:
+            if architecture is None or architecture in row.architectures:
+                yield row
+
+    def _nothing_for(self, framework: str, version: str, architecture: str | None) -> str:
+        on = f" for {architecture}" if architecture else ""
+        if versions := self.versions(framework, architecture):
+            return f"There is no {framework} {version}{on}. Available: {', '.join(versions)}"
+        if frameworks := self.frameworks(architecture):
+            return f"There is no framework {framework}{on}. Available: {', '.join(frameworks)}"
+        known = ", ".join(self.architectures()) or "none"
+        return f"The catalog {self.source} has nothing{on}. Its architectures: {known}"
+
+
+def load(path: Path) -> Catalog:
+    """Read a catalog file.
+
+    Raises:
+        MlcError: it cannot be read, or a line is no row; the message names file and line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return Catalog(tuple(_rows(file, path)), path)
+    except OSError as error:
+        raise MlcError(f"The catalog {path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MlcError(f"The catalog {path} is no text in CSV form: {error}") from error
+
+
+def locate(program: Path | None, environ: Mapping[str, str], setting: str | None = None) -> Path:
+    """Return the catalog in force.
+
+    In this order: the file named by MLC_CATALOG, the one of the administrator's settings,
+    the one beside the program that was called (an AIME checkout's own), the one in AIME's
+    usual place, the one shipped with us.
+
+    Args:
+        program: path of the program that was called, if it is known.
+        environ: the environment.
+        setting: the settings' `images.catalog`.
+    """
+    if named := environ.get(VARIABLE) or setting:
+        return Path(named)
+    places = [AIME_DIRECTORY]
+    if program is not None:
+        patched = checkout_of(program)
+        places = [patched or program.parent, program.resolve().parent, *places]
+    for place in places:
+        if (place / FILE_NAME).is_file():
+            return place / FILE_NAME
+    return SHIPPED
+
+
+def version_order(version: str) -> tuple[Version, str]:
+    """Return a sort key for the catalog's versions, such as `2.0.1-aime` or `1.13.0a-nvidia`."""
+    # Only menus and listings sort versions; the way to a container does without the import.
+    from packaging.version import InvalidVersion, Version
+
+    number, _, suffix = version.partition("-")
+    try:
+        return Version(number), suffix
+    except InvalidVersion:
+        return Version("0"), version
+
+
+def _rows(lines: Iterable[str], path: Path) -> Iterator[Row]:
+    reader = csv.reader(lines, skipinitialspace=True)
+    for fields in reader:
+        cells = [field.strip() for field in fields]
+        if not any(cells) or cells[0].startswith("#"):
+            continue
+        if len(cells) != _COLUMNS or not all(cells):
+            raise MlcError(
+                f"The catalog {path}, line {reader.line_num}: expected "
+                f"'Framework, version, [ARCH;ARCH], image', found {', '.join(cells)!r}"
+            )
+        framework, version, architectures, image = cells
+        names = architectures.strip("[]").split(";")
+        yield Row(framework, version, tuple(name.strip() for name in names if name.strip()), image)
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

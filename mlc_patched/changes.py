@@ -1,0 +1,147 @@
+"""What a container changed against its image, in words: from the engine's list of paths.
+
+Packages are known by the records that pip, conda and dpkg leave, so nothing has to run in
+the container or the image.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .engine import Change
+
+ADDED, CHANGED, DELETED = "added", "changed", "deleted"
+SHOWN = 10
+"""How many files a note names; the rest it counts."""
+DPKG_STATUS = "/var/lib/dpkg/status"
+DPKG_STATUS_LIMIT = 32 * 1024**2
+
+_PYTHON = re.compile(r"(.*)/(?:site|dist)-packages/([^/]+?)-([^/-]+)(?:-[^/]*)?\.(?:dist|egg)-info")
+_CONDA = re.compile(r".*/conda-meta/(.+)-([^-/]+)-[^-/]+\.json")
+_DPKG = re.compile(r"/var/lib/dpkg/info/([a-z0-9.+-]+)(?::[a-z0-9]+)?\.list")
+_STATUS = re.compile(r"^Package: (\S+)\n(?:[^\n]+\n)*?Version: (\S+)$", re.M)
+# Debian's own Python packages are dpkg's; pip's are elsewhere (Debian Python Policy, 2.5).
+_DEBIAN_PYTHON = "/usr/lib/python3"
+# Not files that somebody made: caches, records, what a mount leaves behind.
+_NOISE = re.compile(
+    r"/(?:var/(?:cache|log|lib/(?:apt|dpkg|systemd|ucf|pam))|tmp|run|proc|sys|dev|root/\.cache|"
+    r"home/[^/]+/\.cache|workspace|data|models)(?:/|$)|/(?:site|dist)-packages/|/conda-meta/|"
+    r"/__pycache__(?:/|$)|/etc/(?:ld\.so\.cache|hosts|hostname|resolv\.conf|mtab)$"
+)
+_DPKG_AREA = re.compile(r"/(?:usr/(?!local/)|lib|bin|sbin|etc/alternatives)")
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Packages of one kind: those added or replaced with their version, and those removed."""
+
+    added: Mapping[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+
+    def words(self) -> list[str]:
+        """Return each as people write it: `six 1.16.0`, or `-six` for one that is gone."""
+        there = [f"{name} {version}".rstrip() for name, version in sorted(self.added.items())]
+        return [*there, *(f"-{name}" for name in self.removed)]
+
+
+NONE = Packages()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What changed: packages by their kind, how many files, and the first of those."""
+
+    pip: Packages = NONE
+    apt: Packages = NONE
+    conda: Packages = NONE
+    files: Mapping[str, int] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Return it as lines for people; one that says so where nothing changed."""
+        kinds = (("pip", self.pip), ("apt", self.apt), ("conda", self.conda))
+        lines = [
+            f"{kind}: {', '.join(packages.words())}" for kind, packages in kinds if packages.words()
+        ]
+        counts = [f"{count} {kind}" for kind, count in self.files.items() if count]
+        if counts:
+            more = sum(self.files.values()) - len(self.examples)
+            rest = f" and {more} more" if more > 0 else ""
+            lines.append(f"files: {', '.join(counts)} ({', '.join(self.examples)}{rest})")
+        return lines or ["nothing but caches and logs"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for `--json`."""
+        kinds = (("pip", self.pip), ("apt", self.apt), ("conda", self.conda))
+        return {
+            **{
+                kind: {"added": dict(packages.added), "removed": list(packages.removed)}
+                for kind, packages in kinds
+            },
+            "files": dict(self.files),
+            "examples": list(self.examples),
+        }
+
+
+def summarise(changes: Iterable[Change], dpkg_status: str = "") -> Summary:
+    """Return what a list of changes amounts to.
+
+    Args:
+        changes: the engine's, ordered by path.
+        dpkg_status: the container's /var/lib/dpkg/status, for the versions of its packages.
+    """
+    changes = list(changes)
+    versions = dict(_STATUS.findall(dpkg_status))
+    conda = _packages(changes, _CONDA, lambda match: (match[1], match[2]))
+    apt = _packages(changes, _DPKG, lambda match: (match[1], versions.get(match[1], "")))
+    python = _packages(
+        [each for each in changes if not each.path.startswith(_DEBIAN_PYTHON)],
+        _PYTHON,
+        lambda match: (match[2], match[3]),
+    )
+    by_conda = {_normal(name) for name in (*conda.added, *conda.removed)}
+    pip = Packages(
+        {name: version for name, version in python.added.items() if _normal(name) not in by_conda},
+        tuple(name for name in python.removed if _normal(name) not in by_conda),
+    )
+    files = _files(changes, has_apt=bool(apt.words()))
+    counts = {kind: sum(each.kind == kind for each in files) for kind in (ADDED, CHANGED, DELETED)}
+    return Summary(pip, apt, conda, counts, tuple(each.path for each in files[:SHOWN]))
+
+
+def _packages(changes: Iterable[Change], pattern: re.Pattern[str], read: Any) -> Packages:
+    added: dict[str, str] = {}
+    removed: list[str] = []
+    for change in changes:
+        if match := pattern.fullmatch(change.path):
+            name, version = read(match)
+            if change.kind == DELETED:
+                removed.append(name)
+            # A changed directory of pip's is a package as it was, only compiled anew.
+            elif change.kind == ADDED or pattern is _DPKG:
+                added[name] = version
+    return Packages(added, tuple(sorted(set(removed) - set(added))))
+
+
+def _files(changes: list[Change], *, has_apt: bool) -> list[Change]:
+    """Return the changes that are files of somebody's own; directories show by what is in them."""
+    directories = {parent for change in changes for parent in _parents(change.path)}
+    return [
+        change
+        for change in changes
+        if change.path not in directories
+        and not _NOISE.search(change.path)
+        and not (has_apt and _DPKG_AREA.match(change.path))
+    ]
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,1 @@
+"""The verbs, one module each: a request and a context in, a result out."""

@@ -1,0 +1,204 @@
+"""adopt: an old container's committed image becomes an image that `create` is fast with."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from .. import labels
+from ..base_image import run_briefly
+from ..context import Context
+from ..decision import account_in_passwd
+from ..engine import Container, Image
+from ..errors import MlcError, NotFoundError
+from ..labels import Claim, MalformedLabelsError, read_claim
+from ..names import is_committed_for, short_name
+from ..projects import Project, check_project, proposed_name
+from ..specification import GROUPS, ContainerSpecification
+from ..undo import Undo
+
+_CHECKS = r"""
+name="$(id -un 2>/dev/null)" || { echo "wrong: UID $(id -u) has no account in it"; exit; }
+echo "id $(id -u):$(id -g) $name"
+[ -w "$HOME" ] || echo "wrong: the home $HOME is not writable"
+if ! said="$(sudo -n true 2>&1)"; then echo "wrong: sudo does not work: $said"; fi
+"""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A container whose committed image can be adopted as `project`, or why it cannot."""
+
+    name: str
+    container: Container
+    image: Image | None
+    reference: str
+    project: Project
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """The labelled image that was made. `saved` are the bytes that the old flow wrote for this
+    container and needs not write for the next; `added` those the new image added to the disk."""
+
+    name: str
+    source: str
+    image: str
+    username: str
+    saved: int
+    added: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for `--json`."""
+        return dict(vars(self))
+
+
+def candidates(
+    names: tuple[str, ...], context: Context, *, project: str | None = None
+) -> list[Candidate]:
+    """Return what may be adopted.
+
+    Args:
+        names: of containers; all of the caller's if there is none.
+        context: who calls, and the engine.
+        project: name of the image, where a single container is named.
+
+    Raises:
+        NotFoundError: a container that was named is not there.
+        MlcError: root has no images to adopt.
+        UsageError: the project's name cannot be one.
+    """
+    if context.account.is_root:
+        raise MlcError("Root's account is in every image. Run adopt as the containers' user.")
+    found = [context.get(name) for name in names] if names else context.own_containers()
+    return [_candidate(each, project, context) for each in found]
+
+
+def _candidate(container: Container, wanted: str | None, context: Context) -> Candidate:
+    name = short_name(container.name)
+    project = Project(
+        context.account.uid, check_project(wanted) if wanted else proposed_name(name) or "adopted"
+    )
+    image = context.engine.image(container.image_id)
+    names = image.references if image else ()
+    reference = next((each for each in names if is_committed_for(each, container.name)), "")
+    return Candidate(
+        name, container, image, reference, project, refusal(image, reference, project, context)
+    )
+
+
+def refusal(image: Image | None, reference: str, project: Project, context: Context) -> str:
+    """Return why an image is not adopted, or nothing if it may be."""
+    if image is None:
+        return "its image is gone"
+    try:
+        claim = read_claim(image.labels)
+    except MalformedLabelsError:
+        claim = None
+    own = (context.account.uid, context.account.gid)
+    if claim is not None and (claim.uid, claim.gid) == own:
+        name = image.references[0] if image.references else image.id
+        return f"its image is labelled already: mlc create NAME --image {name}"
+    if not reference:
+        return "it has no image that was committed for it"
+    there = context.engine.image(project.image)
+    if there is not None:
+        return f"there is {project.image} already; name another with --project"
+    return ""
+
+
+def adopt(candidate: Candidate, context: Context) -> Adopted:
+    """Check the account in a committed image by running it, and label it under a new name.
+
+    No layer is copied or written: the new image is the old one with other labels.
+
+    Raises:
+        MlcError: the account in it is not the caller's; nothing was made.
+        EngineError: the engine failed; nothing is left of the attempt.
+    """
+    image, engine, report = candidate.image, context.engine, context.report
+    if image is None:
+        raise NotFoundError(f"The image of {candidate.name} is gone.")
+    report.step(f"Checking the account in {candidate.reference}")
+    claim = _checked(image, candidate, context)
+    project = candidate.project
+    report.step(f"Labelling it as {project.image}")
+    specification = ContainerSpecification(
+        name=f"mlc-setup-{context.account.uid}-{secrets.token_hex(4)}",
+        image=image.id,
+        command=("true",),
+        network="none",
+        labels={labels.SETUP_FOR: candidate.container.name},
+    )
+    with Undo(report) as undo:
+        undo.add(
+            f"The container {specification.name}",
+            lambda: engine.remove_container(specification.name, force=True),
+        )
+        container = engine.create_container(specification)
+        _not_wrong(account_in_passwd(_passwd(container, context), claim), candidate)
+        undo.add(f"The image {project.image}", lambda: engine.remove_image(project.image))
+        made = engine.commit(
+            container,
+            project.repository,
+            "latest",
+            image,
+            {
+                **labels.claim_labels(claim),
+                labels.PROJECT: project.name,
+                labels.CREATED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            },
+            message=f"mlc adopt {candidate.reference}",
+        )
+        engine.remove_container(container, force=True)
+    history = engine.history(image.id)
+    labelled = engine.image(made)
+    return Adopted(
+        candidate.name,
+        candidate.reference,
+        project.image,
+        claim.username,
+        history[0].size if history else 0,
+        max((labelled.size if labelled else 0) - image.size, 0),
+    )
+
+
+def _checked(image: Image, candidate: Candidate, context: Context) -> Claim:
+    """Run an image as the caller and return the account that is in it."""
+    account = context.account
+    specification = ContainerSpecification(
+        name=f"mlc-verify-{account.uid}-{secrets.token_hex(4)}",
+        image=image.id,
+        entrypoint=("/bin/sh", "-c"),
+        command=(_CHECKS,),
+        user=f"{account.uid}:{account.gid}",
+        labels={labels.TEMPORARY: "verify"},
+        groups=GROUPS,
+        network="none",
+    )
+    said: list[str] = []
+    status = run_briefly(context.engine, specification, context, said.append)
+    found = next((line[3:].split() for line in said if line.startswith("id ")), [])
+    wrong = [line.removeprefix("wrong: ") for line in said if line.startswith("wrong: ")]
+    if status != 0 and not wrong:
+        wrong.append(" ".join(said)[-300:] or f"it does not run (exit status {status})")
+    if not wrong and (len(found) != 2 or found[0] != f"{account.uid}:{account.gid}"):
+        wrong.append(f"id says {' '.join(found)}, not {account.uid}:{account.gid}")
+    _not_wrong("; ".join(wrong) or None, candidate)
+    return Claim(account.uid, account.gid, found[1])
+
+
+def _passwd(container: str, context: Context) -> str:
+    passwd = context.engine.read_file(container, "/etc/passwd")
+    return (passwd or b"").decode(errors="replace")
+
+
+def _not_wrong(wrong: str | None, candidate: Candidate) -> None:
+    if wrong:
+        raise MlcError(
+            f"{candidate.reference} was not adopted: {wrong}. Make an image of your own instead: "
+            f"image-create {candidate.project.name} --base {candidate.reference}"
+        )

@@ -1,0 +1,53 @@
+"""config: the settings in force, and where each comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..context import Context
+from ..limits import default_gpus
+from ..settings import BUILT_IN
+from ..settings_table import LABELS, SETTINGS, Setting
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A setting, its value as it would be written, and where that comes from."""
+
+    setting: str
+    value: str
+    origin: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the setting for `--json`."""
+        return {"setting": self.setting, "value": self.value, "from": self.origin}
+
+
+def config(context: Context) -> list[InForce]:
+    """Return every setting in force, in the order of the shipped file.
+
+    Raises:
+        MlcError: the settings cannot be read or are wrong.
+    """
+    settings = context.settings
+    found = [_in_force(setting, context) for setting in SETTINGS]
+    found += [
+        InForce(f"{LABELS}.{label}", value, settings.origins[f"{LABELS}.{label}"])
+        for label, value in settings.labels.items()
+    ]
+    return found
+
+
+def _in_force(setting: Setting, context: Context) -> InForce:
+    settings = context.settings
+    said = context.environ.get(setting.variable) if setting.variable else None
+    if said:
+        return InForce(setting.name, said, f"environment, {setting.variable}")
+    value = settings.texts.get(setting.name, setting.default)
+    origin = settings.origins.get(setting.name, BUILT_IN)
+    if setting.name == "gpus.default" and (allowed := default_gpus(settings)) != value:
+        return InForce(setting.name, allowed, settings.origins["gpus.largest"])
+    if setting.name == "images.catalog" and not value:
+        return InForce(setting.name, str(context.catalog_file), "found")
+    return InForce(setting.name, value, origin)

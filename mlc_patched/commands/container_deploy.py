@@ -1,0 +1,187 @@
+"""container-deploy and container-create: a container from a project's image, or another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .. import labels, site_wrapper
+from ..context import Context
+from ..decision import Flow, decide
+from ..engine import Container
+from ..errors import AlreadyExistsError, MlcError
+from ..limits import check_image
+from ..names import short_name
+from ..plan import CreateRequest, make_plan
+from ..undo import Undo
+from .create import create
+from .remove import remove
+from .start import ensure_running
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A container that was made: where it is from, what it sees, whether it runs."""
+
+    name: str
+    tag: str
+    image: str
+    flow: str
+    state: str
+    workspace: str
+    data: str
+    models: str
+    gpus: str
+    project: str = labels.NOT_GIVEN
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the container for `--json`."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What a request would do. `flow` is `image`, `commit`, or `pull and commit`; `wrapper`
+    the command line of the site's wrapper, empty where there is none."""
+
+    name: str
+    tag: str
+    image: str
+    flow: str
+    workspace: str
+    data: str
+    models: str
+    gpus: str
+    architecture: str
+    devices: tuple[str, ...]
+    privileged: bool
+    network: str
+    shm_size: int | None
+    nano_cpus: int | None
+    memory: int | None
+    pids_limit: int | None
+    cgroup_parent: str | None
+    notes: tuple[str, ...]
+    wrapper: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan for `--json`."""
+        return dict(vars(self))
+
+
+def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed:
+    """Create a container and start it, if wanted.
+
+    Where DS01_MLC_WRAPPER names the site's own wrapper, that creates it.
+
+    Args:
+        request: what `resolve` returned.
+        context: who calls, and the engine.
+        start: start it, too.
+
+    Raises:
+        MlcError: as `create`; or it could not be started. Nothing is left in any case.
+    """
+    wrapper = site_wrapper.path(context.environ)
+    image = request.image
+    with Undo(context.report) as undo:
+        if wrapper is None:
+            made = create(request, context)
+            image = image or made.image
+            undo.add(f"The container {made.tag}", lambda: _take_back(made.id, request, context))
+        else:
+            if context.find(request.name) is not None:
+                raise _exists(request.name)
+            undo.add(f"The container {request.name}", lambda: _take_back(None, request, context))
+            site_wrapper.create(wrapper, request, context.environ, context.report)
+        container = context.find(request.name)
+        if container is None:
+            by = f" by {wrapper}" if wrapper else ""
+            raise MlcError(f"The container {request.name} was made{by}, but is not there.")
+        if start:
+            ensure_running(container, context)
+    return _deployed(container, image or container.image, is_running=start)
+
+
+def rehearse(request: CreateRequest, context: Context) -> Rehearsed:
+    """Return what `deploy` would do, and do none of it.
+
+    Raises:
+        MlcError: as `deploy`, as far as it can be known.
+    """
+    plan = make_plan(
+        request,
+        context.account,
+        context.host,
+        context.environ,
+        lambda: context.catalog,
+        context.settings,
+        is_rehearsal=True,
+    )
+    if context.find(request.name) is not None:
+        raise _exists(request.name)
+    image = context.engine.image(plan.reference)
+    flow = f"pull and {Flow.COMMIT.value}"
+    notes = plan.notes()
+    if image is not None:
+        check_image(plan.reference, image.labels, context.account, context.settings)
+        decision = decide(plan.reference, image.labels, context.account)
+        flow = decision.flow.value
+        notes += [decision.warning] if decision.warning else []
+    wrapper = site_wrapper.path(context.environ)
+    return Rehearsed(
+        name=request.name,
+        tag=plan.tag,
+        image=plan.reference,
+        flow=flow,
+        workspace=plan.directories.workspace,
+        data=plan.directories.data or labels.NOT_GIVEN,
+        models=plan.directories.models or labels.NOT_GIVEN,
+        gpus=plan.choice.gpus,
+        architecture=plan.architecture,
+        devices=plan.devices,
+        privileged=plan.settings.privileged,
+        network=plan.settings.network,
+        shm_size=plan.shm_size,
+        nano_cpus=plan.resources.nano_cpus,
+        memory=plan.resources.memory,
+        pids_limit=plan.resources.pids,
+        cgroup_parent=plan.cgroup_parent,
+        notes=tuple(notes),
+        wrapper=tuple(site_wrapper.command(wrapper, request)) if wrapper else (),
+    )
+
+
+def _exists(name: str) -> AlreadyExistsError:
+    return AlreadyExistsError(
+        f"You have a container {name!r} already. Open it with: mlc open {name} - or make another "
+        f"from the same image: container-deploy {name}-2 --project {name}"
+    )
+
+
+def _take_back(identity: str | None, request: CreateRequest, context: Context) -> None:
+    """Remove the container that was just made, and no other that has got its name meanwhile."""
+    container = context.find(request.name)
+    if container is None or identity not in (None, container.id):
+        return
+    if container.is_running:
+        context.engine.stop(container.id)
+    remove(request.name, context)
+
+
+def _deployed(container: Container, image: str, *, is_running: bool) -> Deployed:
+    def label(name: str) -> str:
+        return container.labels.get(name) or labels.NOT_GIVEN
+
+    return Deployed(
+        name=short_name(container.name),
+        tag=container.name,
+        image=image,
+        flow=label(labels.USER_SETUP),
+        state="running" if is_running else container.state,
+        workspace=label(labels.WORKSPACE),
+        data=label(labels.DATA),
+        models=label(labels.MODELS),
+        gpus=label(labels.GPUS),
+        project=label(labels.PROJECT),
+    )

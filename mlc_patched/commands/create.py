@@ -1,0 +1,262 @@
+"""create: a container from an image, in one engine call where the account is in the image."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .. import labels
+from ..context import Context
+from ..decision import Flow, account_in_passwd, decide
+from ..engine import Engine, Image
+from ..errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ImageNotFoundError,
+    NotAllowedError,
+    NotFoundError,
+    SetupError,
+)
+from ..limits import check_image
+from ..names import short_name
+from ..plan import CreateRequest, Plan, make_plan
+from ..settings import OLD_FLOW_BUILD, OLD_FLOW_NO
+from ..specification import ContainerSpecification, specify
+from ..undo import Undo, signals_held
+
+if TYPE_CHECKING:
+    from ..setup_flow import Committed
+
+EMPTY_PASSWORD_VARIABLE = "MLC_EMPTY_PASSWORD"  # noqa: S105 - the name of a variable
+
+
+@dataclass(frozen=True)
+class Created:
+    """The container that was made: its short name, its name and id in Docker, and how."""
+
+    name: str
+    tag: str
+    id: str
+    image: str
+    image_id: str
+    flow: Flow
+
+
+def create(request: CreateRequest, context: Context) -> Created:
+    """Create a container.
+
+    Raises:
+        UsageError: the request cannot be meant.
+        AlreadyExistsError: the user has a container of this name.
+        NotFoundError: a directory, catalog row or image does not exist.
+        NotAllowedError: the administrator's settings do not allow it.
+        SetupError: the account could not be set up in the image.
+        EngineError: the engine refused. Whatever is raised, nothing of the attempt is left.
+    """
+    plan = make_plan(
+        request,
+        context.account,
+        context.host,
+        context.environ,
+        lambda: context.catalog,
+        context.settings,
+    )
+    for text in plan.notes():
+        context.report.note(text)
+    image = context.engine.image(plan.reference)
+    if image is None:
+        refuse_existing(plan, context)
+        _refuse_old_flow(plan, context)  # no registry has an image with the user's account
+        image = _pulled(plan.reference, None, context)
+        plan = replace(plan, is_current=True)
+    check_image(plan.reference, image.labels, context.account, context.settings)
+    decision = decide(plan.reference, image.labels, context.account)
+    if decision.warning:
+        context.report.warn(decision.warning)
+    if decision.flow is Flow.IMAGE:
+        created = _from_image(plan, image, decision.claim, context)
+        if created is not None:
+            return created
+    _refuse_old_flow(plan, context)
+    if context.settings.old_flow == OLD_FLOW_BUILD:
+        return _by_build(plan, image, context)
+    from ..locks import exclusive
+
+    with exclusive(context.account, plan.tag, context.report):
+        return _by_setup(plan, image, context)
+
+
+def _refuse_old_flow(plan: Plan, context: Context) -> None:
+    """Refuse what takes a commit per container where the settings have that switched off."""
+    if context.settings.old_flow == OLD_FLOW_NO and not context.account.is_root:
+        raise NotAllowedError(
+            f"Your account is not in {plan.reference}, and adding it for each container is "
+            "switched off here. Build an image of yours once, and make containers of it: "
+            f"image-create PROJECT --base {plan.reference}"
+        )
+
+
+def _from_image(
+    plan: Plan, image: Image, claim: labels.Claim | None, context: Context
+) -> Created | None:
+    """Create straight from an image; None if the account it claims is not in it.
+
+    The image is named by its id: it cannot be exchanged between the look and the create.
+    """
+    engine = context.engine
+    specification = specify(plan, image.id, image.id, Flow.IMAGE, context.account)
+    with Undo(context.report) as undo:
+        container = _create(specification, engine, undo)
+        wrong = claim and _account_missing(engine, container, claim)
+        if wrong:
+            with signals_held():
+                engine.remove_container(container, force=True)
+            context.report.warn(
+                f"The labels of {plan.reference} are not true: {wrong}. "
+                "Setting the account up anew."
+            )
+            return None
+    return Created(short_name(plan.tag), plan.tag, container, plan.reference, image.id, Flow.IMAGE)
+
+
+def _account_missing(engine: Engine, container: str, claim: labels.Claim) -> str | None:
+    """Check a claim against /etc/passwd of a created container, which need not be started."""
+    passwd = engine.read_file(container, "/etc/passwd")
+    if passwd is None:
+        return "there is no readable /etc/passwd in it"
+    return account_in_passwd(passwd.decode(errors="replace"), claim)
+
+
+def _by_build(plan: Plan, base: Image, context: Context) -> Created:
+    """Create from the image with the account that was built on a base, or is now.
+
+    The base is not pulled: one that is here is what the image was built on.
+    """
+    from ..setup_build import find_with_account
+
+    image = find_with_account(context.engine, base, context.account)
+    if image is not None:
+        created = _from_image(plan, image, labels.read_claim(image.labels), context)
+        if created is not None:
+            return created
+    refuse_existing(plan, context)
+    image = _built(plan, base, context, instead_of=image)
+    created = _from_image(plan, image, labels.read_claim(image.labels), context)
+    if created is None:
+        raise SetupError(f"The account could not be set up in {plan.reference}: see above.")
+    return created
+
+
+def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) -> Image:
+    """Build the image with the account, unless another command of the user's just has."""
+    from ..locks import exclusive
+    from ..setup_build import build_with_account, find_with_account
+
+    engine, account = context.engine, context.account
+    with exclusive(account, f"account {base.id}", context.report):
+        found = find_with_account(engine, base, account)
+        if found is not None and found != instead_of:
+            return found
+        empty_password = context.environ.get(EMPTY_PASSWORD_VARIABLE) == "1"
+        return build_with_account(
+            engine, base, plan.reference, account, context.report, empty_password=empty_password
+        )
+
+
+def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
+    """Create by the old flow: set-up container, commit, create."""
+    from ..setup_flow import commit_with_account
+
+    engine, account = context.engine, context.account
+    refuse_existing(plan, context)
+    if not plan.is_current:
+        image = _pulled(plan.reference, image, context)
+    with Undo(context.report) as undo:
+        committed = commit_with_account(
+            engine,
+            image,
+            plan.reference,
+            plan.tag,
+            account,
+            undo,
+            context.report,
+            empty_password=context.environ.get(EMPTY_PASSWORD_VARIABLE) == "1",
+        )
+        return create_committed(plan, committed, undo, context)
+
+
+def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Context) -> Created:
+    """Create a container from the image that was committed for it.
+
+    Args:
+        plan: the container.
+        committed: the image. The container is made by its name, not its id: AIME's mlc
+            finds the image to remove by it.
+        undo: is given the removal of the container.
+        context: who calls, and the engine.
+
+    Raises:
+        AlreadyExistsError: the name is in use.
+        EngineError: the engine refused.
+    """
+    from ..setup_flow import remove_superseded
+
+    reference, image_id = committed.reference, committed.image_id
+    specification = specify(plan, reference, image_id, Flow.COMMIT, context.account)
+    container = _create(specification, context.engine, undo)
+    remove_superseded(committed, context.engine)
+    return Created(short_name(plan.tag), plan.tag, container, reference, image_id, Flow.COMMIT)
+
+
+def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -> str:
+    """Create a container; taken back, it removes this very one and none of the same name."""
+    word = os.urandom(8).hex()
+    marked = replace(specification, labels={**specification.labels, labels.REQUEST: word})
+
+    def remove() -> None:
+        for container in engine.containers(labels=(f"{labels.REQUEST}={word}",)):
+            engine.remove_container(container.id, force=True)
+
+    undo.add(f"The container {specification.name}", remove)
+    try:
+        # Interrupted before the answer, it would take back what the engine has yet to make.
+        with signals_held():
+            return engine.create_container(marked)
+    except ConflictError as error:
+        raise _exists(specification.name) from error
+
+
+def refuse_existing(plan: Plan, context: Context) -> None:
+    """Refuse a name in use before anything slow begins."""
+    if context.find(short_name(plan.tag)) is not None:
+        raise _exists(plan.tag)
+
+
+def _exists(tag: str) -> AlreadyExistsError:
+    name = short_name(tag)
+    return AlreadyExistsError(
+        f"You have a container {name!r} already. Open it with: mlc open {name} "
+        f"- or remove it first with: mlc remove {name}"
+    )
+
+
+def _pulled(reference: str, local: Image | None, context: Context) -> Image:
+    """Pull an image; where its registry is not to be had, an image that is there will do."""
+    report, engine = context.report, context.engine
+    report.step(f"Pulling {reference}")
+    try:
+        engine.pull(reference, report.progress)
+    except ImageNotFoundError as error:
+        if local is None:
+            raise NotFoundError(
+                f"{error}\nThe image {reference} is not on this host and could not be pulled. "
+                "See what there is with: docker images"
+            ) from error
+        why = str(error).rpartition(": ")[2]  # the last of what a resolver wraps around a reason
+        report.note(f"Using the {reference} that is here; it could not be pulled: {why}")
+        return local
+    image = engine.image(reference)
+    if image is None:
+        raise NotFoundError(f"The image {reference} was pulled, but is not there.")
+    return image

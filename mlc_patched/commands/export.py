@@ -1,0 +1,107 @@
+"""export: a container's file system, labels and mounts in one file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import archive, labels
+from ..context import Context
+from ..engine import Container
+from ..errors import AlreadyExistsError, MlcError
+from ..undo import Undo
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A container's archive: where it is, and its size in bytes."""
+
+    name: str
+    file: str
+    size: int
+
+
+def export(
+    name: str, context: Context, file: str | None = None, *, force: bool = False
+) -> Exported:
+    """Write a container into an archive that `import_` makes a container of again.
+
+    What is mounted (workspace, data, models) is not in it; the manifest says where it was.
+
+    Args:
+        name: the container's name.
+        context: who calls, and the engine.
+        file: where to; `NAME.mlc.tar` in the present directory when not given.
+        force: replace a file that is there.
+
+    Raises:
+        NotFoundError: there is no such container.
+        AlreadyExistsError: the file is there already.
+        MlcError: the file cannot be written. No half file is ever left under its name.
+    """
+    container = context.get(name)
+    target = Path(file if file is not None else f"{name}.mlc.tar")
+    if target.exists() and not force:
+        raise AlreadyExistsError(f"{target} is there already. Replace it with: -f")
+    if container.is_running:
+        context.report.note(f"{name} is running: files that change meanwhile may be cut.")
+    context.report.step(f"Exporting {name} to {target}")
+    try:
+        size = _write(target, _stream(container, context), context, force)
+    except OSError as error:
+        raise MlcError(f"{target} cannot be written: {error.strerror}") from error
+    return Exported(name, str(target), size)
+
+
+def _stream(container: Container, context: Context) -> Iterator[bytes]:
+    image = context.engine.image(container.image_id)
+    username = container.labels.get(labels.USERNAME) or context.account.container_name
+    yield archive.head(
+        archive.Manifest(
+            name=container.labels.get(labels.NAME) or container.name,
+            account=username,
+            labels=container.labels,
+            environment=image.environment if image else (),
+            command=image.command if image else (),
+            entrypoint=image.entrypoint if image else (),
+            working_directory=image.working_directory if image else "",
+        )
+    )
+    yield from context.engine.export(container.id)
+
+
+def _write(target: Path, chunks: Iterator[bytes], context: Context, force: bool) -> int:
+    """Write beside the target under another name, which becomes the target's at the end."""
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    size = 0
+    with Undo(context.report) as undo:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        undo.add(f"The file {partial}", lambda: partial.unlink(missing_ok=True))
+        with os.fdopen(descriptor, "wb") as out:
+            if os.geteuid() == 0:
+                os.fchown(descriptor, context.account.uid, context.account.gid)
+            for chunk in chunks:
+                out.write(chunk)
+                size += len(chunk)
+                context.report.progress(f"{size / 1e6:.0f} MB written")
+            out.flush()
+            os.fsync(descriptor)
+        if force:
+            partial.replace(target)
+        else:
+            _name_it(partial, target)
+    return size
+
+
+def _name_it(partial: Path, target: Path) -> None:
+    """Give the file its name unless another has taken it meanwhile."""
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        raise AlreadyExistsError(f"{target} came to be there meanwhile; nothing was kept") from None
+    except OSError:
+        partial.rename(target)  # a file system without links, such as FAT
+    partial.unlink(missing_ok=True)

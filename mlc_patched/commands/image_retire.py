@@ -1,0 +1,169 @@
+"""image-retire: images of projects that are no longer needed, and committed ones left behind."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+from ..context import Context
+from ..engine import Image
+from ..errors import ConflictError, MlcError, NotFoundError, UsageError
+from ..locks import exclusive
+from ..names import parse_reference
+from ..project_files import ProjectFiles, dated_suffix
+from ..projects import LATEST, PREVIOUS, Project
+from ..undo import signals_held
+from .image_create import project_of
+from .image_list import Orphan, list_orphans
+
+
+@dataclass(frozen=True)
+class Retirement:
+    """What is to be removed for one argument: the images with their names, and the project.
+
+    `others` are further images of the project that stay.
+    """
+
+    project: Project
+    images: tuple[tuple[str, Image], ...]
+    whole: bool
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Retired:
+    """What was removed. `dockerfile` is where the Dockerfile is now, None if there is none."""
+
+    project: str
+    images: tuple[str, ...]
+    dockerfile: str | None
+    backup: str | None = None
+    kept: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result for `--json`."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class OrphansRetired:
+    """The committed images that are gone, those that stayed with why, and bytes given back."""
+
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+    reclaimed: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result for `--json`."""
+        return dict(vars(self))
+
+
+def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = False) -> Retirement:
+    """Find what a name stands for, PROJECT or PROJECT:TAG, and refuse what is in use.
+
+    Args:
+        name: the argument.
+        context: who calls, and the engine.
+        with_dockerfile: the Dockerfile is to go, too, so there need not be an image.
+
+    Raises:
+        UsageError: the name cannot be one.
+        NotFoundError: there is no such image.
+        MlcError: a container uses it; the message names them.
+    """
+    word, _, tag = name.partition(":")
+    project = project_of(word, context.account)
+    found = {
+        reference: image
+        for image in context.engine.find_images(names=(project.repository,))
+        for reference in image.references
+        if parse_reference(reference).repository == project.repository
+    }
+    wanted = [f"{project.repository}:{each}" for each in ([tag] if tag else [LATEST, PREVIOUS])]
+    images = tuple((each, found[each]) for each in wanted if each in found)
+    if not images:
+        files = ProjectFiles(context.account, project)
+        text = files.read_dockerfile()
+        if not (with_dockerfile and not tag and text is not None):
+            there = f" (its Dockerfile is {files.dockerfile_path})" if text is not None else ""
+            raise NotFoundError(
+                f"You have no image {wanted[0]}{there}. See those you have with: image-list"
+            )
+    _refuse_used(project, images, context)
+    others = tuple(sorted(set(found) - set(wanted))) if not tag else ()
+    return Retirement(project, images, not tag, others)
+
+
+def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False) -> Retired:
+    """Remove a project's images; its Dockerfile stays, or moves to a dated backup.
+
+    Raises:
+        MlcError: an image has come into use meanwhile.
+    """
+    project = plan.project
+    files = ProjectFiles(context.account, project)
+    removed: list[str] = []
+    with exclusive(context.account, f"image {project.name}", context.report):
+        for reference, _ in plan.images:
+            try:
+                context.engine.remove_image(reference)
+            except ConflictError as error:
+                done = f" (removed: {', '.join(removed)})" if removed else ""
+                raise MlcError(f"{reference} was not removed{done}: {error}") from error
+            removed.append(reference)
+        backup = None
+        with signals_held():
+            if with_dockerfile and plan.whole:
+                backup = files.back_up_dockerfile(dated_suffix(), move=True)
+            if plan.whole:
+                with contextlib.suppress(MlcError):  # metadata never breaks a command
+                    files.remove_metadata()
+        there = files.read_dockerfile() is not None
+    return Retired(
+        project=project.name,
+        images=tuple(removed),
+        dockerfile=files.dockerfile_path if there else None,
+        backup=backup,
+        kept=plan.others,
+    )
+
+
+def own_orphans(context: Context) -> list[Orphan]:
+    """Return the caller's committed images that no container uses.
+
+    Raises:
+        MlcError: the caller is root, who would not be told from other users.
+    """
+    if context.account.is_root:
+        raise MlcError("Left-over images are removed by the user they were made for.")
+    return [each for each in list_orphans(context) if each.uid == context.account.uid]
+
+
+def retire_orphans(orphans: list[Orphan], context: Context) -> OrphansRetired:
+    """Remove committed images by name; one that has come into use stays."""
+    removed, kept, reclaimed = [], [], 0
+    for orphan in orphans:
+        if orphan.uid != context.account.uid:
+            raise UsageError(f"{orphan.image} is not yours.")
+        if context.engine.containers(image=orphan.id):
+            kept.append(f"{orphan.image}: a container uses it or an image made from it")
+            continue
+        try:
+            context.engine.remove_image(orphan.image)
+        except ConflictError as error:
+            kept.append(f"{orphan.image}: {error}")
+            continue
+        removed.append(orphan.image)
+        reclaimed += orphan.reclaimed
+    return OrphansRetired(tuple(removed), tuple(kept), reclaimed)
+
+
+def _refuse_used(project: Project, images: tuple[tuple[str, Image], ...], context: Context) -> None:
+    ids = {image.id for _, image in images}
+    users = sorted(each.name for each in context.engine.containers() if each.image_id in ids)
+    if users:
+        raise MlcError(
+            f"The image of {project.name} is in use and was not removed. Containers on it: "
+            f"{', '.join(users)}. Remove them first with: mlc remove NAME"
+        )

@@ -1,0 +1,290 @@
+"""image-update: a project's Dockerfile changed, its image built anew; or the one before back."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import dockerfile, labels
+from ..base_image import base_of, ready_base
+from ..context import Context
+from ..dockerfile_edit import (
+    Changes,
+    add_package,
+    has_account_block,
+    remove_package,
+    with_account_block,
+)
+from ..dockerfile_installs import APT, PIP, where_looked
+from ..engine import Image
+from ..errors import MlcError, NotFoundError, UsageError
+from ..image_build import BuildRequest, built, discard, take_name
+from ..image_metadata import dockerfile_of, note_metadata
+from ..locks import exclusive
+from ..packages import apt_name, apt_packages, pip_name, pip_packages
+from ..project_files import BEFORE, ProjectFiles
+from ..projects import LATEST, PREVIOUS, Project
+from ..undo import Undo, signals_held
+from .image_create import project_of
+
+_REJECTED = ".rejected"
+
+
+@dataclass(frozen=True)
+class ImageUpdateRequest:
+    """What was asked for: Python packages to add, Debian ones, and those of either to remove."""
+
+    project: str
+    add: tuple[str, ...] = ()
+    apt: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    pull: bool = False
+    no_cache: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """A Dockerfile before and after, and what is to be said about it.
+
+    `rejected` is what is left of an edit whose build failed, to go on from; None without one.
+    """
+
+    project: Project
+    before: str
+    after: str
+    changes: Changes = field(default_factory=Changes)
+    rejected: str | None = None
+
+    def diff(self) -> str:
+        """Return the difference as text; empty if there is none."""
+        name = self.project.dockerfile
+        lines = difflib.unified_diff(
+            self.before.splitlines(), self.after.splitlines(), name, f"{name} (new)", lineterm=""
+        )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class StaleContainer:
+    """A container that still runs on an image from before: its name in Docker, and its state."""
+
+    tag: str
+    state: str
+
+
+@dataclass(frozen=True)
+class ImageUpdated:
+    """The result: the image that now has the name, and containers on the one before."""
+
+    project: str
+    image: str
+    image_id: str
+    size: int
+    seconds: float
+    dockerfile: str
+    previous: str | None
+    containers: tuple[StaleContainer, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result for `--json`."""
+        return {**vars(self), "containers": [dict(vars(each)) for each in self.containers]}
+
+
+def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
+    """Return the Dockerfile with the packages added and removed; nothing is written.
+
+    Raises:
+        UsageError: a package is no plain name.
+        NotFoundError: there is no such project, or no such package to remove.
+        DockerfileError: there is no place for a package; the message says where was looked.
+    """
+    project = project_of(request.project, context.account)
+    files = ProjectFiles(context.account, project)
+    before = files.read_dockerfile()
+    if before is None:
+        raise NotFoundError(
+            f"There is no Dockerfile {files.dockerfile_path} to build {project.image} from. "
+            f"Make the project with: image-create {project.name}"
+        )
+    changes = Changes()
+    text = before
+    for package in request.remove:
+        text = _without(text, package, changes)
+    for package in apt_packages(request.apt):
+        text = add_package(text, package, APT, changes)
+    for package in pip_packages(request.add):
+        text = add_package(text, package, PIP, changes)
+    text = with_block(text, project)
+    return Change(project, before, text, changes, files.read_dockerfile(_REJECTED))
+
+
+def with_block(text: str, project: Project) -> str:
+    """Return a Dockerfile that has the account block, added if it was missing.
+
+    Raises:
+        DockerfileError: only a part of it is there.
+    """
+    if has_account_block(text):
+        return text
+    block = dockerfile.account_block(project.name, "custom", base_of(text))
+    return with_account_block(text, block)
+
+
+def update_image(
+    change: Change, request: ImageUpdateRequest, context: Context, *, by_hand: bool = False
+) -> ImageUpdated:
+    """Build a project's image anew and give it the project's name.
+
+    Args:
+        change: the Dockerfile, before and after.
+        request: what was asked for.
+        context: who calls, and the engine.
+        by_hand: the user has edited it; kept aside if the build fails.
+
+    Raises:
+        MlcError: the Dockerfile has changed meanwhile, the base will not do, or the build
+            failed. Whatever is raised, the images and the Dockerfile are as they were.
+    """
+    project, account = change.project, context.account
+    files = ProjectFiles(account, project)
+    started = time.monotonic()
+    with exclusive(account, f"image {project.name}", context.report):
+        if files.read_dockerfile() != change.before:
+            raise MlcError(
+                f"The Dockerfile {files.dockerfile_path} was changed in the meantime. "
+                "Nothing was done; run the command again."
+            )
+        try:
+            image, former = _rebuilt(change, request, files, context)
+        except BaseException:
+            if by_hand and change.after != change.before:
+                kept = files.write_dockerfile(change.after, _REJECTED)
+                context.report.note(
+                    f"Your edit is kept in {kept}; go on from it with: "
+                    f"image-update {project.name} --edit"
+                )
+            raise
+        if by_hand:
+            files.remove_dockerfile(_REJECTED)
+    return ImageUpdated(
+        project=project.name,
+        image=project.image,
+        image_id=image.id,
+        size=image.size,
+        seconds=round(time.monotonic() - started, 1),
+        dockerfile=files.dockerfile_path,
+        previous=project.previous if former else None,
+        containers=containers_on(former, context),
+    )
+
+
+def roll_back(name: str, context: Context) -> ImageUpdated:
+    """Exchange a project's image with the one before, and their Dockerfiles likewise.
+
+    Raises:
+        NotFoundError: there is none before.
+    """
+    project = project_of(name, context.account)
+    files = ProjectFiles(context.account, project)
+    engine = context.engine
+    with exclusive(context.account, f"image {project.name}", context.report):
+        current, previous = engine.image(project.image), engine.image(project.previous)
+        if previous is None:
+            raise NotFoundError(
+                f"There is no {project.previous} to go back to: one is kept by each image-update."
+            )
+        text, text_before = files.read_dockerfile(), files.read_dockerfile(BEFORE)
+        with Undo(context.report) as undo, signals_held():
+            if text is not None and text_before is not None:
+                undo.add("The Dockerfile", lambda: files.write_dockerfile(text))
+                undo.add("Its copy", lambda: files.write_dockerfile(text_before, BEFORE))
+                files.write_dockerfile(text, BEFORE)
+            if text_before is not None:
+                files.write_dockerfile(text_before)
+            engine.tag_image(previous.id, project.repository, LATEST)
+            if current is not None:
+                engine.tag_image(current.id, project.repository, PREVIOUS)
+            else:
+                engine.remove_image(project.previous)
+        if text_before is not None:
+            framework = previous.labels.get(labels.IMAGE_FRAMEWORK, "custom")
+            place = dockerfile.context_in(text_before) or files.directory
+            note_metadata(previous, files, context, text_before, framework, place)
+        else:
+            context.report.note(
+                f"The Dockerfile {files.dockerfile_path} was left as it is: "
+                "the one before was not kept."
+            )
+    return ImageUpdated(
+        project=project.name,
+        image=project.image,
+        image_id=previous.id,
+        size=previous.size,
+        seconds=0.0,
+        dockerfile=files.dockerfile_path,
+        previous=project.previous if current else None,
+        containers=containers_on(current, context),
+    )
+
+
+def containers_on(image: Image | None, context: Context) -> tuple[StaleContainer, ...]:
+    """Return the containers made from an image, ordered by name."""
+    if image is None:
+        return ()
+    found = context.engine.containers(image=image.id)
+    return tuple(
+        StaleContainer(each.name, each.state)
+        for each in sorted(found, key=lambda container: container.name)
+        if each.image_id == image.id
+    )
+
+
+def _without(text: str, package: str, changes: Changes) -> str:
+    if not pip_name(package) and not apt_name(package):
+        raise UsageError(f"{package!r} is not the name of a package.")
+    before = len(changes.removed)
+    if pip_name(package):
+        text = remove_package(text, package, PIP, changes)
+    if len(changes.removed) == before and apt_name(package):
+        text = remove_package(text, package, APT, changes)
+    if len(changes.removed) == before:
+        raise NotFoundError(
+            f"The Dockerfile does not install {package}, so nothing was changed: "
+            f"{where_looked(text, PIP)}; {where_looked(text, APT)}."
+        )
+    return text
+
+
+def _rebuilt(
+    change: Change, request: ImageUpdateRequest, files: ProjectFiles, context: Context
+) -> tuple[Image, Image | None]:
+    """Build and take the name; return the new image and the one that had the name."""
+    project = change.project
+    reference = base_of(change.after)
+    base = ready_base(reference, context, pull=request.pull) if reference else None
+    former = context.engine.image(project.image)
+    place = dockerfile.context_in(change.after) or files.directory
+    build = BuildRequest(
+        project,
+        change.after,
+        files.dockerfile_path,
+        place,
+        request.no_cache,
+        base.image.labels if base else {},
+    )
+    with Undo(context.report) as undo, built(build, context, undo) as image:
+        if change.after != change.before:
+            undo.add(
+                f"The Dockerfile {files.dockerfile_path}",
+                lambda: files.write_dockerfile(change.before),
+            )
+            files.write_dockerfile(change.after)
+        superseded = take_name(image, project, context, undo)
+    if former is not None:
+        files.write_dockerfile(dockerfile_of(former, files) or change.before, BEFORE)
+    framework = image.labels.get(labels.IMAGE_FRAMEWORK, "custom")
+    note_metadata(image, files, context, change.after, framework, place)
+    discard(context.engine, superseded)
+    return image, former

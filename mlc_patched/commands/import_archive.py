@@ -1,0 +1,154 @@
+"""import: a container from an exported file, with the importing user's account in it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from .. import archive, labels
+from ..context import Context
+from ..engine import Image
+from ..errors import MlcError
+from ..locks import exclusive
+from ..plan import CreateRequest, make_plan
+from ..setup_flow import commit_with_account
+from ..undo import Undo, finished
+from .create import Created, create_committed, refuse_existing
+
+REPOSITORY = "mlc-import"
+_FORMER_ACCOUNT = """\
+former="$DS01_FORMER_USERNAME"
+if [ "$former" != "$DS01_USERNAME" ] && getent passwd "$former" >/dev/null; then
+    if [ -d "/home/$former" ] && [ ! -e "/home/$DS01_USERNAME" ]; then
+        mv "/home/$former" "/home/$DS01_USERNAME"
+    fi
+    userdel -f "$former"
+fi
+"""
+"""The exporting user's home becomes the importing user's."""
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What was asked for. What is None is taken from the archive; a directory of the archive
+    that this host does not have is left out, and the workspace is then the default one."""
+
+    file: str
+    name: str | None = None
+    architecture: str | None = None
+    gpus: str | None = None
+    workspace: str | None = None
+    data: str | None = None
+    models: str | None = None
+
+
+def import_(request: ImportRequest, context: Context) -> Created:
+    """Make a container of an archive that `export` wrote.
+
+    Raises:
+        NotFoundError, UsageError: as `create`.
+        AlreadyExistsError: the user has a container of this name.
+        MlcError: the file cannot be read or is no archive of ours.
+        SetupError: the account could not be set up. Whatever is raised, nothing is left.
+    """
+    try:
+        with Path(request.file).open("rb") as file:
+            manifest = archive.read_head(file, request.file)
+            return _import(request, manifest, file, context)
+    except OSError as error:
+        raise MlcError(f"{request.file} cannot be read: {error.strerror}") from error
+
+
+def _import(
+    request: ImportRequest, manifest: archive.Manifest, file: BinaryIO, context: Context
+) -> Created:
+    plan = make_plan(
+        _create_request(request, manifest, context),
+        context.account,
+        context.host,
+        context.environ,
+        lambda: context.catalog,
+        context.settings,
+    )
+    for text in plan.notes():
+        context.report.note(text)
+    with exclusive(context.account, plan.tag, context.report), Undo(context.report) as undo:
+        refuse_existing(plan, context)
+        context.report.step(f"Importing {request.file}")
+        image_id = _imported(file, undo, context)
+        image = Image(
+            id=image_id,
+            environment=manifest.environment,
+            command=manifest.command,
+            entrypoint=manifest.entrypoint,
+            working_directory=manifest.working_directory,
+        )
+        committed = commit_with_account(
+            context.engine,
+            image,
+            REPOSITORY,
+            plan.tag,
+            context.account,
+            undo,
+            context.report,
+            prelude=_FORMER_ACCOUNT,
+            environment={"DS01_FORMER_USERNAME": manifest.account},
+        )
+        return create_committed(plan, committed, undo, context)
+
+
+def _imported(file: BinaryIO, undo: Undo, context: Context) -> str:
+    """Give the archive to the engine; the image has no name and goes with what is made of it."""
+    imported: list[str] = []
+    unwanted = threading.Event()
+
+    def work() -> None:
+        imported.append(context.engine.import_image(_told(file, unwanted, context)))
+
+    undo.add("The imported image", lambda: [context.engine.remove_image(id_) for id_ in imported])
+    finished("importing the image", work, context.report, shorten=unwanted.set)
+    return imported[0]
+
+
+def _create_request(
+    request: ImportRequest, manifest: archive.Manifest, context: Context
+) -> CreateRequest:
+    framework, _, version = manifest.labels.get(labels.FRAMEWORK, "custom-latest").partition("-")
+    wanted = CreateRequest(
+        name=request.name or manifest.name,
+        framework=framework,
+        version=version or "latest",
+        image=REPOSITORY,
+        architecture=request.architecture,
+        gpus=request.gpus,
+        workspace=request.workspace or _directory(labels.WORKSPACE, manifest, context),
+        data=request.data or _directory(labels.DATA, manifest, context),
+        models=request.models or _directory(labels.MODELS, manifest, context),
+    )
+    if request.gpus is None and context.host.has_gpu:
+        # The host decides whether there are GPUs, the archive how many.
+        wanted = replace(wanted, gpus=manifest.labels.get(labels.GPUS))
+    return wanted
+
+
+def _directory(label: str, manifest: archive.Manifest, context: Context) -> str | None:
+    path = manifest.labels.get(label, labels.NOT_GIVEN)
+    if path == labels.NOT_GIVEN:
+        return None
+    if not Path(path).is_dir():
+        context.report.note(f"Not mounted, as this host does not have it: {path}")
+        return None
+    return path
+
+
+def _told(file: BinaryIO, unwanted: threading.Event, context: Context) -> Iterator[bytes]:
+    size = 0
+    for chunk in archive.rest(file):
+        if unwanted.is_set():
+            return  # the engine refuses what is cut off, or makes an image that is taken back
+        size += len(chunk)
+        context.report.progress(f"{size / 1e6:.0f} MB read")
+        yield chunk

@@ -1,0 +1,85 @@
+"""remove: a container goes, and only an image that was committed for it goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .. import labels
+from ..context import Context
+from ..decision import Flow
+from ..engine import Container
+from ..errors import ConflictError, MlcError
+from ..names import SEPARATOR, is_committed_for
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A container that is gone. `image_removed` names its committed image if that is gone
+    too; `image_kept` says which image stays and why, and is empty where that goes without
+    saying."""
+
+    name: str
+    tag: str
+    image_removed: str | None = None
+    image_kept: str = ""
+
+
+def remove(name: str, context: Context, *, keep_image: bool = False) -> Removed:
+    """Remove a stopped container and the image the old flow committed for it.
+
+    Args:
+        name: the container's name.
+        context: who calls, and the engine.
+        keep_image: leave the committed image.
+
+    Raises:
+        NotFoundError: there is no such container.
+        MlcError: it is running.
+        EngineError: the engine could not remove it.
+    """
+    container = context.get(name)
+    if container.is_running:
+        raise MlcError(f"The container {name} is running. Stop it first with: mlc stop {name}")
+    reference = committed_image(container, context)
+    try:
+        context.engine.remove_container(container.id)
+    except ConflictError as error:
+        raise MlcError(f"The container {name} was not removed: {error}") from error
+    if reference is None:
+        return Removed(name, container.name)
+    if keep_image:
+        return Removed(name, container.name, image_kept=f"{reference} was kept, as asked")
+    return _remove_committed(name, container, reference, context)
+
+
+def committed_image(container: Container, context: Context) -> str | None:
+    """Return the name of the image that was committed for this very container, if any.
+
+    That is an image whose tag is the container's own name in Docker. A container made
+    straight from an image says so by a label and has none, whatever the image is called.
+    """
+    if container.labels.get(labels.USER_SETUP) == Flow.IMAGE.value:
+        return None
+    if SEPARATOR not in container.name:
+        return None  # AIME's first version: its names could be anybody's tag, such as `latest`
+    # The container's own record may be an id only; the image knows its names.
+    image = context.engine.image(container.image_id)
+    names = image.references if image else ()
+    return next((name for name in names if is_committed_for(name, container.name)), None)
+
+
+def _remove_committed(name: str, container: Container, reference: str, context: Context) -> Removed:
+    users = [
+        other.name
+        for other in context.engine.containers(image=container.image_id)
+        # The engine also names containers of images built on it: those keep their layers.
+        if other.image_id == container.image_id
+    ]
+    if users:
+        why = f"{reference} was kept: it is used by {', '.join(users)}"
+        return Removed(name, container.name, image_kept=why)
+    try:
+        context.engine.remove_image(reference)
+    except ConflictError as error:
+        return Removed(name, container.name, image_kept=f"{reference} was kept: {error}")
+    return Removed(name, container.name, image_removed=reference)

@@ -1,0 +1,77 @@
+"""start: a stopped container runs again, and a command in it if one is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .. import labels
+from ..context import Context
+from ..engine import Container
+from ..errors import EngineError
+from ..shell import run_inside
+
+ROCM_DEVICES_TO_VIDEO = ("chown", "-R", "root:video", "/dev/kfd", "/dev/dri")
+"""Contract 1: at start the GPU's devices are given to root:video."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A container that runs now, and the exit status of the command if one was waited for."""
+
+    name: str
+    tag: str
+    was_running: bool
+    exit_status: int = 0
+
+
+def start(
+    name: str, context: Context, command: Sequence[str] = (), *, detach: bool = False
+) -> Started:
+    """Start a container, and run a command inside it as the user.
+
+    Args:
+        name: the container's name.
+        context: who calls, and the engine.
+        command: one word is a line for the container's bash, several are a program and
+            its arguments.
+        detach: leave the command running and return at once.
+
+    Raises:
+        NotFoundError: there is no such container.
+        EngineError: it cannot be started, with the engine's reason.
+    """
+    container = context.get(name)
+    was_running = ensure_running(container, context)
+    line = ("bash", "-c", command[0]) if len(command) == 1 else tuple(command)
+    status = 0
+    if line and detach:
+        context.engine.execute(container.id, line, user_of(context))
+    elif line:
+        status = run_inside(container.name, line, user_of(context), context.environ)
+    return Started(name, container.name, was_running, status)
+
+
+def ensure_running(container: Container, context: Context) -> bool:
+    """Start a container if it does not run; return whether it ran before.
+
+    Raises:
+        EngineError: the engine could not start it.
+    """
+    if container.state == "running":
+        return True
+    try:
+        context.engine.start(container.id)
+    except EngineError as error:
+        raise EngineError(
+            f"The container {container.name} cannot be started: {error}\n"
+            "If a device or directory it was made with is gone, it must be made anew."
+        ) from error
+    if container.labels.get(labels.ARCHITECTURE, "").startswith("ROCM"):
+        context.engine.execute(container.id, ROCM_DEVICES_TO_VIDEO, "0:0")
+    return False
+
+
+def user_of(context: Context) -> str:
+    """Return the caller as `UID:GID`, as the engine takes it."""
+    return f"{context.account.uid}:{context.account.gid}"

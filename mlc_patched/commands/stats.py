@@ -1,0 +1,63 @@
+"""stats: what the running containers use now."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from .. import labels
+from ..context import Context
+from ..engine import Usage
+from ..names import short_name
+
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A running container and what it uses."""
+
+    name: str
+    tag: str
+    user: str
+    usage: Usage
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the measurement for `--json`: bytes, and percent of one core."""
+        return {
+            "name": self.name,
+            "tag": self.tag,
+            "user": self.user,
+            "cpu_percent": round(self.usage.cpu_percent, 2),
+            "memory_bytes": self.usage.memory,
+            "memory_limit_bytes": self.usage.memory_limit,
+            "memory_percent": round(self.usage.memory_percent, 2),
+            "pids": self.usage.processes,
+        }
+
+
+def stats(context: Context, *, all_users: bool = False) -> list[Measured]:
+    """Measure the running containers, all at the same time.
+
+    Args:
+        context: who calls, and the engine.
+        all_users: those of every user, not the caller's alone.
+
+    Raises:
+        EngineError: the engine did not answer.
+    """
+    engine = context.engine
+    owner = labels.OWNER if all_users else f"{labels.OWNER}={context.account.login}"
+    running = [each for each in engine.containers(labels=(owner,)) if each.is_running]
+    if not running:
+        return []
+    context.report.step("Measuring")  # the engine takes two samples a second apart
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        usages = list(pool.map(lambda container: engine.usage(container.id), running))
+    measured = [
+        Measured(short_name(each.name), each.name, each.labels[labels.OWNER], usage)
+        for each, usage in zip(running, usages, strict=True)
+        if usage is not None
+    ]
+    return sorted(measured, key=lambda each: (each.name, each.tag))

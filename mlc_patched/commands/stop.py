@@ -1,0 +1,30 @@
+"""stop: a running container stops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..context import Context
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A container that does not run now, and whether it did before."""
+
+    name: str
+    tag: str
+    was_running: bool
+
+
+def stop(name: str, context: Context) -> Stopped:
+    """Stop a container.
+
+    Raises:
+        NotFoundError: there is no such container.
+        EngineError: the engine could not stop it.
+    """
+    container = context.get(name)
+    if container.is_running:
+        context.report.step(f"Stopping {container.name}")
+        context.engine.stop(container.id)
+    return Stopped(name, container.name, container.is_running)

@@ -1,0 +1,129 @@
+"""What a command works with: who calls, on what host, through which engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from .account import Account, caller
+from .engine import Container, Engine
+from .errors import NotFoundError
+from .names import SEPARATOR, check_container_name, container_tag
+from .report import Reporter, SilentReporter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .catalog import Catalog
+    from .host import Host
+    from .settings import Settings
+
+
+def connect() -> Engine:
+    """Connect to the Docker Engine the environment names.
+
+    Raises:
+        EngineUnreachableError: none answers there.
+    """
+    from .docker_engine import DockerEngine
+
+    return DockerEngine()
+
+
+@dataclass
+class Context:
+    """Who calls, where, and how to reach the engine; all of it asked for only when used.
+
+    `program` is the path by which the program was called, which decides the catalog.
+    """
+
+    report: Reporter = field(default_factory=SilentReporter)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    program: Path | None = None
+    make_engine: Callable[[], Engine] = connect
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, connected to on first use."""
+        return self.make_engine()
+
+    @cached_property
+    def account(self) -> Account:
+        """The user who calls."""
+        return caller(self.environ)
+
+    @cached_property
+    def host(self) -> Host:
+        """What the host has."""
+        from .host import probe
+
+        return probe(more=self.settings.devices or ())
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The administrator's settings."""
+        from .settings import load
+
+        return load(self.environ)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The catalog in force."""
+        from . import catalog
+
+        return catalog.load(self.catalog_file)
+
+    @property
+    def catalog_file(self) -> Path:
+        """The file of the catalog in force."""
+        from . import catalog
+
+        return catalog.locate(self.program, self.environ, self.settings.catalog)
+
+    def container_tag(self, name: str) -> str:
+        """Return the name in Docker of the caller's container of this name."""
+        return container_tag(name, self.account.uid)
+
+    def find(self, name: str) -> Container | None:
+        """Return the caller's container of exactly this name, or None; one engine call.
+
+        Containers of AIME's first version are called plain NAME and are known by their
+        owner label alone; the caller's of both kinds are found, the newer kind first.
+
+        Raises:
+            UsageError: the name cannot be one.
+        """
+        check_container_name(name, self.account.uid)
+        tag = self.container_tag(name)
+        found = self.engine.containers(names=(tag, name), labels=("aime.mlc",))
+        for container in found:
+            if container.name == tag:
+                return container
+        for container in found:
+            if container.name == name and container.labels["aime.mlc"] == self.account.login:
+                return container
+        return None
+
+    def get(self, name: str) -> Container:
+        """Return the caller's container of exactly this name.
+
+        Raises:
+            NotFoundError: there is none; the message says how to see what there is.
+            UsageError: the name cannot be one.
+        """
+        container = self.find(name)
+        if container is None:
+            raise NotFoundError(
+                f"You have no container {name!r}. See those you have with: mlc list -a"
+            )
+        return container
+
+    def own_containers(self) -> list[Container]:
+        """Return the caller's containers, ordered by name."""
+        uid = f"{SEPARATOR}{self.account.uid}"
+        found = self.engine.containers(labels=(f"aime.mlc={self.account.login}",))
+        mine = [each for each in found if SEPARATOR not in each.name or each.name.endswith(uid)]
+        return sorted(mine, key=lambda container: container.name)

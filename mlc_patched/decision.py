@@ -1,0 +1,92 @@
+"""The decision: may a container be made straight from this image for this user?
+
+The rules are contract 2's, "The decision". Nothing here talks to an engine.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .account import Account
+from .labels import Claim, MalformedLabelsError, read_claim
+
+
+class Flow(enum.Enum):
+    """How the user's account comes into the container; the value is the container's label."""
+
+    IMAGE = "image"
+    """It is in the image already: one container create, nothing else."""
+    COMMIT = "commit"
+    """A set-up container adds it, and a commit of that is the container's image."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The flow to take, the account to check for, and a warning to give."""
+
+    flow: Flow
+    claim: Claim | None = None
+    warning: str | None = None
+
+
+def decide(image: str, labels: Mapping[str, str], account: Account) -> Decision:
+    """Choose the flow for an image and a user.
+
+    Args:
+        image: the image's name, for messages.
+        labels: the image's labels.
+        account: the user who calls.
+    """
+    if account.is_root:
+        # Root's account is in every image; a label that claims UID 0 proves nothing.
+        return Decision(Flow.IMAGE)
+    try:
+        claim = read_claim(labels)
+    except MalformedLabelsError as error:
+        return Decision(
+            Flow.COMMIT,
+            warning=f"The labels of {image} are not believed: {error}. "
+            "Setting the account up anew.",
+        )
+    if claim is None:
+        return Decision(Flow.COMMIT)
+    if (claim.uid, claim.gid) != (account.uid, account.gid):
+        return Decision(Flow.COMMIT, warning=_mismatch(image, claim, account))
+    return Decision(Flow.IMAGE, claim)
+
+
+def _mismatch(image: str, claim: Claim, account: Account) -> str:
+    project = project_of(image) or "PROJECT"
+    return (
+        f"UID/GID mismatch: {image} was built for {claim.uid}:{claim.gid}, "
+        f"you are {account.uid}:{account.gid}. The account is set up anew, which takes a while. "
+        f"To make it fast, rebuild with: image-create {project} --force"
+    )
+
+
+def project_of(image: str) -> str | None:
+    """Return PROJECT of `ds01-UID/PROJECT[:TAG]`, or None for any other image name."""
+    owner, slash, rest = image.partition("/")
+    if not slash or not owner.startswith("ds01-") or not owner[5:].isdigit():
+        return None
+    return rest.partition(":")[0] or None
+
+
+def account_in_passwd(passwd: str, claim: Claim) -> str | None:
+    """Check an image's /etc/passwd against its labels; return what is wrong, or None.
+
+    Exactly one row may bear the name, exactly one the UID, and it must be the same row,
+    with the GID: two rows for one name or id would let the image choose whom the user becomes.
+    """
+    rows = [line.split(":") for line in passwd.split("\n") if line.count(":") == 6]
+    of_name = [row for row in rows if row[0] == claim.username]
+    of_uid = [row for row in rows if row[2] == str(claim.uid)]
+    if not of_name and not of_uid:
+        return f"there is no account {claim.username} with UID {claim.uid} in it"
+    if len(of_name) != 1 or len(of_uid) != 1 or of_name != of_uid:
+        return f"the accounts in it with the name {claim.username} or UID {claim.uid} disagree"
+    if of_name[0][3] != str(claim.gid):
+        return f"its account {claim.username} has GID {of_name[0][3]}, not {claim.gid}"
+    return None

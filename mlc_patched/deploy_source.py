@@ -1,0 +1,148 @@
+"""What a container is deployed from: a project's image, any image, or a framework."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from . import labels
+from .account import Account
+from .context import Context
+from .errors import MlcError, NotFoundError, UsageError
+from .limits import is_own_project
+from .names import SEPARATOR, check_container_name, is_image_id, parse_reference, short_name
+from .plan import CUSTOM, LATEST, CreateRequest
+from .projects import BUILDING, Project, check_project, project_of_repository
+from .questions import chosen_architecture
+
+NOTHING_SAID = CreateRequest("")
+_LONGEST_DERIVED = 60
+
+
+@dataclass(frozen=True)
+class DeployRequest:
+    """What was asked for. `options` is everything besides the name and the image; of
+    `project`, `image` and `framework` at most one is given, and none means the project
+    called `name`."""
+
+    name: str | None = None
+    project: str | None = None
+    image: str | None = None
+    framework: str | None = None
+    version: str | None = None
+    options: CreateRequest = NOTHING_SAID
+
+
+def resolve(request: DeployRequest, context: Context) -> CreateRequest:
+    """Return the create request that a deploy request amounts to.
+
+    A name that was not given is derived from the image, with a number where it is taken.
+
+    Raises:
+        UsageError: the request cannot be meant.
+        NotFoundError: the project has no image; the message lists those there are.
+        MlcError: root called without sudo.
+    """
+    refuse_root(context.account)
+    if request.image is not None:
+        options = replace(request.options, image=request.image, framework=CUSTOM, version=LATEST)
+        wish = container_name_from(request.image)
+        if is_own_project(request.image, context.account):
+            _check_image_is_there(request.image, context)
+    elif request.framework is not None:
+        version = request.version or _newest(request, context)
+        options = replace(request.options, framework=request.framework, version=version)
+        wish = _allowed(f"{request.framework}-{version}".lower())
+    else:
+        if request.project is None and request.name is None:
+            raise UsageError(
+                f"Which project? Say: container-deploy PROJECT. {_own_images(context)}"
+            )
+        project = Project(context.account.uid, check_project(request.project or request.name or ""))
+        _check_image_is_there(project.image, context, project)
+        options = replace(request.options, image=project.image, framework=CUSTOM, version=LATEST)
+        wish = _allowed(project.name)
+        if request.project is None and wish != request.name:
+            request = replace(request, name=None)  # my.project: no name for a container
+    if request.version is not None and request.framework is None:
+        raise UsageError("--version goes with --framework: --framework Pytorch --version 2.8.0")
+    if request.name is not None:
+        check_container_name(request.name, context.account.uid)
+        return replace(options, name=request.name)
+    name = _free_name(wish, context)
+    context.report.note(f"The container is called {name}, after what it is made from.")
+    return replace(options, name=name)
+
+
+def refuse_root(account: Account) -> None:
+    """Refuse root itself, for whom no image is built (contract 2, "Names and accounts").
+
+    Raises:
+        MlcError: the caller is root, and no sudo tells for whom.
+    """
+    if account.is_root:
+        raise MlcError(
+            "You are root, and containers belong to users. Run it as the user it is for: "
+            "sudo -u USER …, or by sudo from the user's own account."
+        )
+
+
+def own_projects(context: Context) -> list[str]:
+    """Return the names of the caller's projects that have an image, ordered."""
+    found = context.engine.find_images(names=(f"ds01-{context.account.uid}/*",))
+    names = set()
+    for reference in (parse_reference(name) for image in found for name in image.references):
+        project = project_of_repository(reference.repository)
+        if project is not None and reference.tag == LATEST:
+            names.add(project.name)
+    return sorted(names)
+
+
+def container_name_from(image: str) -> str:
+    """Return a container name for an image: `aimehub/pytorch-2.x.x` gives `pytorch-2-x-x`."""
+    if is_image_id(image):
+        return f"image-{image.removeprefix('sha256:')[:12]}"
+    return _allowed(parse_reference(image).repository.rpartition("/")[2])
+
+
+def _allowed(text: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-_")[:_LONGEST_DERIVED].rstrip("-_")
+    return plain or "container"
+
+
+def _free_name(wish: str, context: Context) -> str:
+    taken = {
+        short_name(each.name)
+        for each in context.engine.containers(labels=(labels.OWNER,))
+        if each.name.endswith(f"{SEPARATOR}{context.account.uid}") or SEPARATOR not in each.name
+    }
+    number, name = 2, wish
+    while name in taken:
+        name, number = f"{wish}-{number}", number + 1
+    return name
+
+
+def _newest(request: DeployRequest, context: Context) -> str:
+    catalog = context.catalog
+    architecture = chosen_architecture(request.options, context, catalog)
+    versions = catalog.versions(request.framework or "", architecture)
+    return versions[0] if versions else LATEST  # make_plan says what there is
+
+
+def _check_image_is_there(reference: str, context: Context, project: Project | None = None) -> None:
+    if context.engine.image(reference) is not None:
+        return
+    named = project or project_of_repository(parse_reference(reference).repository)
+    make = f" Make it with: image-create {named.name}" if named else ""
+    raise NotFoundError(f"There is no image {reference}. {_own_images(context)}{make}")
+
+
+def _own_images(context: Context) -> str:
+    found = context.engine.find_images(names=(f"ds01-{context.account.uid}/*",))
+    names = sorted(
+        name.removesuffix(f":{LATEST}")
+        for image in found
+        for name in image.references
+        if not (parse_reference(name).tag or "").startswith(BUILDING)
+    )
+    return f"Your images: {', '.join(names)}." if names else "You have no images yet."

@@ -1,0 +1,99 @@
+"""The host's directories that a container sees: workspace, data, models."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from .account import Account
+from .errors import MlcError, NotFoundError, UsageError
+from .home_files import directory
+
+DEFAULT_WORKSPACE = "~/workspace"
+
+
+@dataclass(frozen=True)
+class Directories:
+    """Absolute paths on the host; None where a directory was not given."""
+
+    workspace: str
+    data: str | None = None
+    models: str | None = None
+
+
+def resolve(
+    workspace: str | None,
+    data: str | None,
+    models: str | None,
+    account: Account,
+    *,
+    make: bool = True,
+) -> Directories:
+    """Make the paths absolute, with `~` as the account's home, and check that they are there.
+
+    The default workspace, `~/workspace`, is made where it is missing; anything that was
+    named must exist. With `make` false nothing is made.
+
+    Raises:
+        NotFoundError: a directory is missing, with the command that makes it.
+        MlcError: a path is no directory or cannot be looked at.
+        UsageError: a path cannot be one.
+    """
+    default = expand(DEFAULT_WORKSPACE, account)
+    workspace = default if workspace is None else workspace
+    is_default = bool(workspace) and expand(workspace, account) == default
+    if is_default and make:
+        make_in_home(account, Path(default).name)
+    return Directories(
+        # Where nothing is made, a default workspace that is missing is no mistake.
+        default if is_default and not make else _checked("workspace", workspace, account) or "",
+        _checked("data", data, account),
+        _checked("models", models, account),
+    )
+
+
+def expand(path: str, account: Account) -> str:
+    """Return an absolute path; `~` is the account's home, whoever runs the program."""
+    if path == "~" or path.startswith("~/"):
+        path = account.home + path[1:]
+    # Not resolved: the label shows the path as the user knows it, and Docker follows links.
+    return os.path.abspath(path)  # noqa: PTH100
+
+
+def make_in_home(account: Account, name: str) -> None:
+    """Make a directory directly in the account's home if it is missing, owned by the account.
+
+    Raises:
+        MlcError: the home directory is missing or may not be written to.
+    """
+    if Path(account.home, name).is_dir():
+        return
+    try:
+        with directory(account, name, mode=0o755):
+            pass
+    except OSError as error:
+        raise MlcError(
+            f"{account.home}/{name} cannot be made: {error.strerror}. "
+            "Name a workspace of your own with -w DIR."
+        ) from error
+
+
+def _checked(what: str, path: str | None, account: Account) -> str | None:
+    if path is None:
+        return None
+    if not path or "\0" in path or "\n" in path:
+        raise UsageError(f"The {what} directory {path!r} is not a path.")
+    absolute = expand(path, account)
+    try:
+        is_directory = Path(absolute).is_dir()
+        exists = is_directory or Path(absolute).exists()
+    except OSError as error:
+        raise MlcError(f"The {what} directory {absolute}: {error.strerror}") from error
+    if not exists:
+        raise NotFoundError(
+            f"The {what} directory {absolute} does not exist. Make it with: mkdir -p '{absolute}'"
+        )
+    if not is_directory:
+        raise MlcError(f"The {what} directory {absolute} is not a directory.")
+    return absolute

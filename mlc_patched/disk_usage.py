@@ -1,0 +1,98 @@
+"""What removing images gives back: bytes of layers that nothing else holds, each counted once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from .engine import Engine, Image, Layer
+
+# Steps that add no layer, as the classic builder and BuildKit write them into the history.
+_NO_LAYER = re.compile(
+    r"(?:/bin/sh -c )?#\(nop\)\s+(?!COPY|ADD|WORKDIR)"
+    r"|(?:ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER"
+    r"|VOLUME)\b"
+)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An image as the disk holds it: each layer with all below it named by one word, and the
+    layer's own bytes."""
+
+    image_id: str
+    chain: tuple[tuple[str, int], ...]
+
+
+def stored(image: Image, history: Iterable[Layer]) -> Stored:
+    """Return an image as the disk holds it.
+
+    The engine tells digests of layers and sizes of steps, but not which step made which
+    layer: a step without bytes may have made an empty one, or none.
+
+    Args:
+        image: with its layers.
+        history: its steps, the newest first.
+    """
+    if not image.layers:
+        return Stored(image.id, ((image.id, image.size),))
+    steps = list(reversed(list(history)))
+    surplus = len(steps) - len(image.layers)
+    for needless in (_adds_no_layer, lambda step: step.size == 0):
+        kept = []
+        for step in steps:
+            if surplus > 0 and needless(step):
+                surplus -= 1
+            else:
+                kept.append(step)
+        steps = kept
+    sizes = [step.size for step in steps][: len(image.layers)]
+    sizes += [0] * (len(image.layers) - len(sizes))
+    chain, below = [], ""
+    for layer, size in zip(image.layers, sizes, strict=True):
+        below = f"{below}/{layer}"  # the same layer on another one below is stored again
+        chain.append((below, size))
+    return Stored(image.id, tuple(chain))
+
+
+def freed(going: Iterable[str], all_images: Mapping[str, Stored]) -> int:
+    """Return how many bytes are free once these images are gone.
+
+    Args:
+        going: ids of the images to be removed.
+        all_images: every image of the engine, by id.
+    """
+    gone = set(going)
+    staying = {
+        layer
+        for image_id, each in all_images.items()
+        if image_id not in gone
+        for layer, _ in each.chain
+    }
+    leaving = {
+        layer: size
+        for image_id in gone
+        if image_id in all_images
+        for layer, size in all_images[image_id].chain
+        if layer not in staying
+    }
+    return sum(leaving.values())
+
+
+def all_stored(engine: Engine) -> dict[str, Stored]:
+    """Return every image of an engine, those without a name included.
+
+    Raises:
+        EngineError: it did not answer.
+    """
+    found = {}
+    for image_id in engine.shared_sizes():
+        image = engine.image(image_id)
+        if image is not None:
+            found[image_id] = stored(image, engine.history(image_id))
+    return found
+
+
+def _adds_no_layer(step: Layer) -> bool:
+    return step.size == 0 and _NO_LAYER.match(step.created_by) is not None

@@ -1,0 +1,360 @@
+"""The real Docker Engine, by its API (Docker Engine API 1.41 to 1.45)."""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from .engine import About, Change, Container, Engine, Image, Layer, Needs, Usage
+from .engine_answers import (
+    about_of,
+    container_of,
+    image_of,
+    listed_image_of,
+    needs_of,
+    pull_progress,
+    usage_of,
+)
+from .engine_connection import ANSWER_SECONDS, CHUNK, REFUSED, EngineConnection
+from .engine_socket import Answer
+from .errors import (
+    ConflictError,
+    EngineError,
+    EngineUnreachableError,
+    ImageNotFoundError,
+    NotFoundError,
+)
+from .names import parse_reference
+
+if TYPE_CHECKING:
+    from .specification import ContainerSpecification
+
+_LAST_LINES = 30
+_STEP = re.compile(r"\s*---> ([0-9a-f]{12})")
+"""How the engine's own builder tells the image that a step has made."""
+_TAR_SPACE = 64 * 1024  # what a tar archive of one file adds to its content, at most
+_CHANGES = ("changed", "added", "deleted")  # Docker Engine API, "ContainerChanges"
+_NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24
+"""Directory, link, device, pipe and socket, as Go's `os.FileMode` writes them in a stat."""
+
+
+class DockerEngine(Engine):
+    """An engine reached as the environment says (DOCKER_HOST and its companions)."""
+
+    def __init__(self) -> None:
+        """Connect.
+
+        Raises:
+            EngineUnreachableError: no engine answers, or the user may not talk to it.
+        """
+        self._connection = EngineConnection()
+        self._ask = self._connection.ask
+        self._sdk = self._connection.sdk
+
+    def image(self, reference: str) -> Image | None:
+        """See Engine."""
+        try:
+            return image_of(_json(self._ask("GET", f"/images/{_quoted(reference)}/json")))
+        except ImageNotFoundError:
+            return None
+
+    def find_images(self, *, names: Iterable[str] = (), labels: Iterable[str] = ()) -> list[Image]:
+        """See Engine."""
+        filters: dict[str, list[str]] = {"label": list(labels), "dangling": ["false"]}
+        if wanted := list(names):
+            filters["reference"] = wanted
+        answer = self._ask("GET", "/images/json", {"filters": json.dumps(filters)})
+        return [listed_image_of(found) for found in _json(answer)]
+
+    def pull(self, reference: str, progress: Callable[[str], None]) -> None:
+        """See Engine."""
+        name = parse_reference(reference)
+        layers: dict[str, tuple[int, int]] = {}
+        try:
+            with self._sdk(unhurried=True) as client:
+                for event in client.pull(
+                    name.repository,
+                    tag=name.digest or name.tag or "latest",
+                    stream=True,
+                    decode=True,
+                ):
+                    if "error" in event:
+                        raise EngineError(event["error"])
+                    progress(pull_progress(event, layers))
+        except EngineUnreachableError:
+            raise
+        except (EngineError, NotFoundError) as error:
+            why = str(error).removeprefix(REFUSED)
+            raise ImageNotFoundError(f"Pulling {reference} failed: {why}") from error
+
+    def tag_image(self, image_id: str, repository: str, tag: str) -> None:
+        """See Engine."""
+        self._ask("POST", f"/images/{_quoted(image_id)}/tag", {"repo": repository, "tag": tag})
+
+    def remove_image(self, reference: str) -> None:
+        """See Engine."""
+        with contextlib.suppress(ImageNotFoundError):
+            self._ask("DELETE", f"/images/{_quoted(reference)}", seconds=None)
+
+    def create_container(self, specification: ContainerSpecification) -> str:
+        """See Engine."""
+        from .specification import container_body
+
+        query = {"name": specification.name}
+        answer = self._ask("POST", "/containers/create", query, container_body(specification))
+        return str(_json(answer)["Id"])
+
+    def containers(
+        self,
+        *,
+        names: Iterable[str] = (),
+        labels: Iterable[str] = (),
+        image: str | None = None,
+        sizes: bool = False,
+    ) -> list[Container]:
+        """See Engine."""
+        names = tuple(names)
+        filters: dict[str, list[str]] = {"label": list(labels)}
+        if names:
+            filters["name"] = [f"^/{re.escape(name)}$" for name in names]
+        if image:
+            filters["ancestor"] = [image]
+        query = {"all": "1", "size": str(int(sizes)), "filters": json.dumps(filters)}
+        answer = self._ask(
+            "GET", "/containers/json", query, seconds=None if sizes else ANSWER_SECONDS
+        )
+        return [container_of(found) for found in _json(answer)]
+
+    def start(self, container: str) -> None:
+        """See Engine."""
+        self._ask("POST", f"/containers/{_quoted(container)}/start")
+
+    def stop(self, container: str, seconds: int = 10) -> None:
+        """See Engine.
+
+        An interactive bash, which is the first process here, ignores the SIGTERM that a
+        plain stop begins with; hung up, it ends at once instead of after the grace period.
+        """
+        path = f"/containers/{_quoted(container)}"
+        with contextlib.suppress(ConflictError):
+            self._ask("POST", f"{path}/kill", {"signal": "SIGHUP"})
+        patience = ANSWER_SECONDS + seconds
+        self._ask("POST", f"{path}/stop", {"t": str(seconds)}, seconds=patience)
+
+    def wait(self, container: str) -> int:
+        """See Engine."""
+        answer = self._ask("POST", f"/containers/{_quoted(container)}/wait", seconds=None)
+        return int(_json(answer)["StatusCode"])
+
+    def output(self, container: str, follow: bool = False) -> Iterator[str]:
+        """See Engine."""
+        with self._sdk(unhurried=True) as client:
+            rest = b""
+            for chunk in client.logs(container, stream=True, follow=follow):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode(errors="replace").rstrip() for line in lines)
+            if rest:
+                yield rest.decode(errors="replace").rstrip()
+
+    def remove_container(self, container: str, force: bool = False) -> None:
+        """See Engine."""
+        query = {"v": "1", "force": str(int(force))}
+        with contextlib.suppress(NotFoundError):
+            self._ask("DELETE", f"/containers/{_quoted(container)}", query)
+
+    def commit(
+        self,
+        container: str,
+        repository: str,
+        tag: str,
+        like: Image,
+        labels: Mapping[str, str],
+        *,
+        message: str = "",
+    ) -> str:
+        """See Engine."""
+        configuration = {
+            "Cmd": list(like.command),
+            # Not None: the engine would then take the set-up container's own.
+            "Entrypoint": list(like.entrypoint),
+            "User": like.user or "root",
+            "WorkingDir": like.working_directory,
+            "Env": list(like.environment),
+            "Labels": {**like.labels, **labels},
+        }
+        with self._sdk(unhurried=True) as client:
+            answer = client.commit(
+                container, repository, tag, message=message or None, conf=configuration
+            )
+        return str(answer["Id"])
+
+    def build(
+        self,
+        dockerfile: str,
+        reference: str,
+        *,
+        arguments: Mapping[str, str],
+        labels: Mapping[str, str],
+        progress: Callable[[str], None],
+    ) -> str:
+        """See Engine."""
+        lines: list[str] = []
+        with self._sdk(unhurried=True) as client:
+            events = client.build(
+                fileobj=io.BytesIO(dockerfile.encode()),
+                tag=reference,
+                buildargs=dict(arguments),
+                labels=dict(labels),
+                network_mode="host",
+                nocache=True,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            try:
+                for event in events:
+                    lines += str(event.get("stream") or event.get("error") or "").splitlines()
+                    if "error" in event:
+                        raise EngineError("\n".join(lines[-_LAST_LINES:]))
+                    progress(lines[-1] if lines else "")
+            except BaseException:
+                self._discard_steps(lines)
+                raise
+        image = self.image(reference)
+        if image is None:
+            raise EngineError(f"The build ended well, but there is no image {reference}.")
+        return image.id
+
+    def _discard_steps(self, lines: Iterable[str]) -> None:
+        """Remove the nameless images that a build leaves of the steps that went well."""
+        steps = [match[1] for line in lines if (match := _STEP.fullmatch(line))]
+        if len(steps) > 1:  # the first is the base
+            with contextlib.suppress(EngineError):
+                found = self.image(steps[-1])
+                if found is not None and not found.references:
+                    self.remove_image(found.id)
+
+    def changes(self, container: str) -> list[Change]:
+        """See Engine."""
+        with self._sdk(unhurried=True) as client:
+            answer = client.diff(container) or []
+        found = [Change(each["Path"], _CHANGES[each["Kind"]]) for each in answer]
+        return sorted(found, key=lambda change: change.path)
+
+    def read_file(self, container: str, path: str, limit: int = 4 * 1024**2) -> bytes | None:
+        """See Engine."""
+        try:
+            answer = self._ask(
+                "GET",
+                f"/containers/{_quoted(container)}/archive",
+                {"path": path},
+                most=limit + _TAR_SPACE,
+            )
+        except NotFoundError:
+            return None
+        stat = json.loads(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
+        if stat["mode"] & _NOT_A_FILE or stat["size"] > limit:
+            return None
+        import tarfile
+
+        try:
+            with tarfile.open(fileobj=io.BytesIO(answer.body)) as tar:
+                member = tar.next()
+                file = tar.extractfile(member) if member is not None and member.isreg() else None
+                return None if file is None else file.read(limit)
+        except tarfile.TarError as error:
+            raise EngineError(f"The archive of {path} broke off: {error}") from error
+
+    def processes(self, container: str) -> int:
+        """See Engine."""
+        answer = self._ask("GET", f"/containers/{_quoted(container)}/top")
+        return len(_json(answer)["Processes"] or ())  # null of one that is just ending
+
+    def execute(self, container: str, command: Iterable[str], user: str) -> None:
+        """See Engine."""
+        with self._sdk() as client:
+            created = client.exec_create(container, list(command), user=user)
+            client.exec_start(created["Id"], detach=True)
+
+    def run_in(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
+        """See Engine."""
+        with self._sdk(unhurried=True) as client:
+            created = client.exec_create(container, list(command), user=user)
+            output = client.exec_start(created["Id"])
+            status = client.exec_inspect(created["Id"])["ExitCode"]
+        return int(status), output.decode(errors="replace")
+
+    def usage(self, container: str) -> Usage | None:
+        """See Engine."""
+        try:
+            with self._sdk() as client:
+                return usage_of(client.stats(container, stream=False))
+        except (NotFoundError, ConflictError):
+            return None
+
+    def export(self, container: str) -> Iterator[bytes]:
+        """See Engine."""
+        with self._sdk(unhurried=True) as client:
+            yield from client.export(container, chunk_size=CHUNK)
+
+    def import_image(self, archive: Iterable[bytes]) -> str:
+        """See Engine."""
+        with self._sdk(unhurried=True) as client:
+            # An iterator: requests takes a list for the fields of a form.
+            answer = client.import_image_from_stream(iter(archive))
+        if match := re.search(r'"status"\s*:\s*"(sha256:[0-9a-f]{64})"', answer):
+            return match.group(1)
+        raise EngineError(f"The engine could not import the archive: {answer.strip()[-300:]}")
+
+    def history(self, image: str) -> list[Layer]:
+        """See Engine."""
+        try:
+            with self._sdk() as client:
+                answer = client.history(image)
+        except ImageNotFoundError:
+            return []
+        return [Layer(each.get("CreatedBy", ""), each.get("Size", 0)) for each in answer]
+
+    def shared_sizes(self) -> Mapping[str, int]:
+        """See Engine.
+
+        Engines from API 1.42 on leave the rest of their disk usage out when asked to.
+        """
+        answer = self._ask("GET", "/system/df", {"type": "image"}, seconds=None)
+        images = _json(answer).get("Images") or []
+        return {each["Id"]: max(each.get("SharedSize", 0), 0) for each in images}
+
+    def needs(self, container: str) -> Needs:
+        """See Engine."""
+        return needs_of(_json(self._ask("GET", f"/containers/{_quoted(container)}/json")))
+
+    def file_size(self, container: str, path: str) -> int | None:
+        """See Engine."""
+        target = f"/containers/{_quoted(container)}/archive"
+        try:
+            answer = self._ask("GET", target, {"path": path}, most=1)
+        except NotFoundError:
+            return None
+        stat = json.loads(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
+        return None if stat["mode"] & _NOT_A_FILE else int(stat["size"])
+
+    def about(self) -> About:
+        """See Engine."""
+        return about_of(_json(self._ask("GET", "/info")), is_local=self._connection.is_local)
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="/:")
+
+
+def _json(answer: Answer) -> Any:
+    try:
+        return json.loads(answer.body)
+    except ValueError as error:
+        raise EngineError(f"The Docker Engine's answer is not understood: {error}") from error

@@ -1,0 +1,203 @@
+"""The Dockerfile of a project, written from a recipe. Pure: text in, text out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import labels
+from .errors import UsageError
+from .packages import quoted
+
+ACCOUNT_SCRIPT = Path(__file__).parent / "data" / "account.sh"
+CREATED_ARGUMENT = "DS01_CREATED"
+USER_ID_ARGUMENT = "DS01_USER_ID"
+GROUP_ID_ARGUMENT = "DS01_GROUP_ID"
+USERNAME_ARGUMENT = "DS01_USERNAME"
+ALWAYS_INSTALLED = ("git", "sudo")
+"""What AIME's set-up installs, and a container's shell is expected to have."""
+WORKSPACE = "/workspace"
+CONTEXT_COMMENT = "# Build context: "
+SYSTEM_SECTION = "# System packages (apt)"
+PYTHON_SECTION = "# Python packages (pip)"
+ACCOUNT_SECTION = "# Your account: the same user and group as on the host."
+
+_AS_ROOT = "# hadolint ignore=DL3066\nUSER root\n"
+# The distribution specification's reference, kept to characters that need no quoting.
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
+_FRAMEWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+_DIRECTIVE = re.compile(r"#\s*[A-Za-z][A-Za-z0-9]*\s*=")
+# After these a shell command goes on in the next line without a semicolon.
+_OPEN = re.compile(r"(?:^|[\s;])(?:then|do|else|in|\{|\()$|(?:;;|&&|\|\|)$")
+
+
+@dataclass(frozen=True)
+class ImageRecipe:
+    """What goes into a project's image.
+
+    `base` is the image it is built on, `framework` the words of its label (`Pytorch-2.8.0`),
+    `apt` and `pip` packages that passed the allow-list.
+    """
+
+    project: str
+    base: str
+    framework: str
+    apt: tuple[str, ...] = ()
+    pip: tuple[str, ...] = ()
+
+
+def render(recipe: ImageRecipe) -> str:
+    """Return the Dockerfile for a recipe.
+
+    The order keeps layers cached: what changes seldom comes first, the labels, which hold
+    the time of the build, last.
+
+    Raises:
+        UsageError: the base or the framework could not stand in a Dockerfile.
+    """
+    apt = sorted({*ALWAYS_INSTALLED, *recipe.apt})
+    parts = [
+        f"# The image of the project {recipe.project}. This file is yours: edit it, then run\n"
+        f"# image-update {recipe.project}. Versions are left open, for you to pin where you want.\n"
+        "# hadolint global ignore=DL3006,DL3008,DL3013\n",
+        f"FROM {check_base(recipe.base)}\n{_AS_ROOT}",
+        f"{SYSTEM_SECTION}\n{apt_step(apt)}",
+        f"{PYTHON_SECTION}; the settings let pip work where Python belongs to the system\n"
+        "ENV PIP_BREAK_SYSTEM_PACKAGES=1 \\\n    PIP_ROOT_USER_ACTION=ignore\n"
+        f"{pip_step(recipe.pip) if recipe.pip else ''}",
+        account_block(recipe.project, recipe.framework, recipe.base, is_root=True),
+    ]
+    return "\n".join(parts)
+
+
+def apt_step(packages: Iterable[str]) -> str:
+    """Return the step that installs Debian packages and leaves nothing of apt behind."""
+    lines = "".join(f"        {package} \\\n" for package in packages)
+    return (
+        "RUN apt-get update \\\n"
+        "    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \\\n"
+        f"{lines}"
+        "    && apt-get clean \\\n"
+        "    && rm -rf /var/lib/apt/lists/*\n"
+    )
+
+
+def pip_step(packages: Iterable[str]) -> str:
+    """Return the step that installs Python packages."""
+    lines = " \\\n".join(f"        {quoted(package)}" for package in packages)
+    return f"RUN python3 -m pip install --no-cache-dir \\\n{lines}\n"
+
+
+def account_block(project: str, framework: str, base: str, *, is_root: bool = False) -> str:
+    """Return the last part of a Dockerfile: the user's account, and the labels that name it.
+
+    The step checks its own result and fails if the account did not come out as wanted, so
+    no image is built that bears the labels without it.
+
+    Args:
+        project: the project's name.
+        framework: words for the label, such as `Pytorch-2.8.0`.
+        base: the image the Dockerfile starts from, empty where that is not known.
+        is_root: whether the steps before it run as root for certain.
+
+    Raises:
+        UsageError: a value could not stand in a label.
+    """
+    if not _FRAMEWORK.fullmatch(framework):
+        raise UsageError(f"{framework!r} cannot be the name of a framework.")
+    base_label = (
+        f' \\\n      org.opencontainers.image.base.name="{check_base(base)}"' if base else ""
+    )
+    name, user, group = (
+        f"${{{argument}}}" for argument in (USERNAME_ARGUMENT, USER_ID_ARGUMENT, GROUP_ID_ARGUMENT)
+    )
+    remote = rf"[{{\"remoteUser\":\"{name}\",\"workspaceFolder\":\"{WORKSPACE}\"}}]"
+    return f"""{ACCOUNT_SECTION}
+# image-create and image-update pass the arguments; keep this part last and as it is.
+{"" if is_root else _AS_ROOT}ARG {USER_ID_ARGUMENT}
+ARG {GROUP_ID_ARGUMENT}
+# hadolint ignore=DL3064
+ARG {USERNAME_ARGUMENT}
+# hadolint ignore=DL3008,SC2016,SC2086
+RUN {run_step(ACCOUNT_SCRIPT.read_text(encoding="utf-8"))}
+ENV HOME=/home/{name} \\
+    PATH=/home/{name}/.local/bin:${{PATH}}
+WORKDIR {WORKSPACE}
+USER {user}
+
+# What mlc and image-list know the image by.
+ARG {CREATED_ARGUMENT}
+# hadolint ignore=DL3048
+LABEL {labels.HAS_USER_SETUP}="true" \\
+      {labels.USER_ID}="{user}" \\
+      {labels.GROUP_ID}="{group}" \\
+      {labels.USERNAME}="{name}" \\
+      {labels.PROJECT}="{project}" \\
+      {labels.IMAGE_FRAMEWORK}="{framework}" \\
+      {labels.CREATED}="${{{CREATED_ARGUMENT}}}" \\
+      org.opencontainers.image.title="{project}" \\
+      org.opencontainers.image.description="{framework} with the account {name}" \\
+      org.opencontainers.image.created="${{{CREATED_ARGUMENT}}}"{base_label} \\
+      devcontainer.metadata="{remote}"
+"""
+
+
+def run_step(script: str) -> str:
+    """Join the lines of a shell script into the text of one RUN step, comments kept.
+
+    A Dockerfile knows comment lines inside a step and drops them; the comments that are for
+    the script's own maintainers, at its head and shellcheck's, are left out.
+    """
+    lines = script.splitlines()
+    head = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+    kept = [line for line in lines[head:] if line.strip() and "# shellcheck" not in line]
+    last = max(number for number, line in enumerate(kept) if not line.lstrip().startswith("#"))
+    return "\n".join(
+        _joined(line, is_first=number == 0, is_last=number == last)
+        for number, line in enumerate(kept[: last + 1])
+    )
+
+
+def _joined(line: str, *, is_first: bool, is_last: bool) -> str:
+    indented = line if is_first else f"    {line}"
+    if is_last or line.lstrip().startswith("#") or line.endswith("\\"):
+        return indented
+    return f"{indented} \\" if _OPEN.search(line) else f"{indented}; \\"
+
+
+def check_base(image: str) -> str:
+    """Return the name of an image if it can stand in a FROM line.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not _IMAGE.fullmatch(image):
+        raise UsageError(f"{image[:80]!r} is not the name of an image.")
+    return image
+
+
+def with_context(text: str, directory: str) -> str:
+    """Return a Dockerfile that says where its build context is, in a comment that is read back.
+
+    Raises:
+        UsageError: the directory's name cannot stand in a comment.
+    """
+    if not directory.isprintable():
+        raise UsageError(f"The directory {directory!r} cannot be a build context.")
+    lines = [
+        line for line in text.splitlines(keepends=True) if not line.startswith(CONTEXT_COMMENT)
+    ]
+    # Directives such as `# syntax=` count only at the very top.
+    top = next((at for at, line in enumerate(lines) if not _DIRECTIVE.match(line)), len(lines))
+    break_ = "\r\n" if text[: text.find("\n") + 1].endswith("\r\n") else "\n"
+    return "".join((*lines[:top], f"{CONTEXT_COMMENT}{directory}{break_}", *lines[top:]))
+
+
+def context_in(text: str) -> str | None:
+    """Return the build context a Dockerfile says it has, or None."""
+    for line in text.splitlines():
+        if line.startswith(CONTEXT_COMMENT):
+            return line.removeprefix(CONTEXT_COMMENT).strip() or None
+    return None

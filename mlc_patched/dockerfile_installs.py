@@ -1,0 +1,182 @@
+"""Finding the packages that a Dockerfile installs: which steps, which commands, which words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from .dockerfile import PYTHON_SECTION, SYSTEM_SECTION, apt_step, pip_step
+from .dockerfile_syntax import Instruction, Word, final_stage, instructions, step_words
+from .packages import pip_name
+
+_PIP = re.compile(r"(?:.*/)?pip[0-9.]*")
+_PYTHON = re.compile(r"(?:.*/)?python[0-9.]*")
+# pip's options that take the next word as their value (pip install --help).
+# fmt: off
+_PIP_VALUES = frozenset((
+    "-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-f",
+    "--find-links", "-e", "--editable", "-t", "--target", "--root", "--prefix", "--platform",
+    "--python-version", "--implementation", "--abi", "--src", "--timeout", "--retries", "--proxy",
+    "--cert", "--client-cert", "--trusted-host", "--cache-dir", "--log", "--upgrade-strategy",
+    "--progress-bar", "--no-binary", "--only-binary", "--config-settings", "-C", "--report",
+    "--global-option", "--python", "--exists-action", "--root-user-action",
+))
+# With one of these the step is a special one: its packages come from, or go to, somewhere else.
+_PIP_SPECIAL = frozenset((
+    "-i", "--index-url", "--no-index", "-f", "--find-links", "-t", "--target", "--root",
+    "--prefix", "--no-deps", "--platform", "--dry-run", "-e", "--editable", "--user",
+))
+# fmt: on
+_APT_VALUES = frozenset(("-t", "--target-release", "-o", "--option", "-c", "--config-file"))
+_APT_SPECIAL = frozenset(("-t", "--target-release", "--reinstall", "--download-only", "-d"))
+PIP_TOOLS = frozenset(("pip", "setuptools", "wheel", "uv"))
+_ENVIRONMENT = re.compile(r"[A-Za-z_]\w*=.*", re.S)
+_PIP_WORD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?=[\[<>=!~;@ ]|$)")
+_APT_WORD = re.compile(r"([a-z0-9][a-z0-9+.-]+)(?=[:=]|$)")
+_REDIRECTION = re.compile(r"\d*(?:>>?|<)|&>")
+_ENVIRONMENT = re.compile(r"[A-Za-z_]\w*=.*", re.S)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of package: how its install command is read, and what a new step looks like."""
+
+    title: str
+    section: str
+    name: Callable[[str], str]
+    step: Callable[[Iterable[str]], str]
+    arguments: Callable[[list[Word]], list[Word] | None]
+    values: frozenset[str]
+    special: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Install:
+    """An install command found in a step: its option words, and its packages in order."""
+
+    instruction: Instruction
+    head: Word
+    packages: tuple[Word, ...]
+    options: tuple[str, ...] = ()
+    others: tuple[Word, ...] = ()
+    """Words that are neither: values of options, addresses, variables."""
+
+
+def packages_in(text: str, kind: Kind) -> tuple[str, ...]:
+    """Return the packages that the last stage of a Dockerfile installs, in its order.
+
+    Raises:
+        DockerfileError: the Dockerfile cannot be read.
+    """
+    return tuple(word.value for found in find_installs(text, kind) for word in found.packages)
+
+
+def where_looked(text: str, kind: Kind) -> str:
+    """Return in words which steps install packages of a kind, for a message."""
+    found = [each for each in find_installs(text, kind) if each.packages]
+    if not found:
+        return f"no step of its last stage installs {kind.title} packages"
+    steps = ", ".join(
+        f"line {each.instruction.line} ({len(each.packages)} packages)" for each in found
+    )
+    return f"looked at the steps that install {kind.title} packages: {steps}"
+
+
+def _name_of_pip(word: str) -> str:
+    """Return the package a word of an install command stands for; what people write is more
+    than what is taken from a command line: `torch==${VERSION}`, `x @ https://…`."""
+    match = _PIP_WORD.match(word)
+    return pip_name(match[1]) if match else ""
+
+
+def _name_of_apt(word: str) -> str:
+    match = _APT_WORD.match(word)
+    return match[1] if match else ""
+
+
+def _pip_arguments(words: list[Word]) -> list[Word] | None:
+    if words and words[0].value == "uv":
+        words = words[1:]
+    values = [word.value for word in words]
+    if values[:2] and _PIP.fullmatch(values[0]) and values[1:2] == ["install"]:
+        return words[1:]
+    if values and _PYTHON.fullmatch(values[0]):
+        for number in range(1, len(values) - 2):
+            if values[number : number + 3] == ["-m", "pip", "install"]:
+                return words[number + 2 :]
+            if not values[number].startswith("-"):
+                break
+    return None
+
+
+def _apt_arguments(words: list[Word]) -> list[Word] | None:
+    if not words or words[0].value not in ("apt-get", "apt"):
+        return None
+    for number, word in enumerate(words):
+        if word.value == "install":
+            return words[number:]
+    return None
+
+
+PIP = Kind(
+    "Python", PYTHON_SECTION, _name_of_pip, pip_step, _pip_arguments, _PIP_VALUES, _PIP_SPECIAL
+)
+APT = Kind(
+    "Debian", SYSTEM_SECTION, _name_of_apt, apt_step, _apt_arguments, _APT_VALUES, _APT_SPECIAL
+)
+
+
+def find_installs(text: str, kind: Kind) -> list[Install]:
+    """Return the install commands of a kind in the last stage of a Dockerfile, in its order.
+
+    Raises:
+        DockerfileError: the Dockerfile cannot be read.
+    """
+    found = []
+    for instruction in final_stage(instructions(text)):
+        if instruction.keyword == "RUN":
+            for command in commands_of(step_words(text, instruction)):
+                arguments = kind.arguments(command)
+                if arguments is not None:
+                    found.append(_install(instruction, arguments, kind))
+    return found
+
+
+def commands_of(words: list[Word]) -> Iterator[list[Word]]:
+    """Split a step into its commands; settings before a command, `sudo` and RUN's own flags go."""
+    command: list[Word] = []
+    for word in [*words, Word("", 0, 0, is_operator=True)]:
+        if word.is_operator:
+            if command:
+                yield command
+            command = []
+        elif not command and (
+            word.value == "sudo" or word.value.startswith("--") or _ENVIRONMENT.match(word.value)
+        ):
+            continue
+        else:
+            command.append(word)
+
+
+def _install(instruction: Instruction, arguments: list[Word], kind: Kind) -> Install:
+    head = arguments[0]
+    packages: list[Word] = []
+    others: list[Word] = []
+    options: list[str] = []
+    is_value = False
+    for word in arguments[1:]:
+        if _REDIRECTION.match(word.value):
+            others.append(word)
+            is_value = _REDIRECTION.fullmatch(word.value) is not None
+        elif word.value.startswith("-"):
+            options.append(word.value.partition("=")[0])
+            is_value = word.value in kind.values
+            head = head if packages else word
+        elif is_value or not kind.name(word.value):
+            others.append(word)
+            is_value = False
+            head = head if packages else word
+        else:
+            packages.append(word)
+    return Install(instruction, head, tuple(packages), tuple(options), tuple(others))

@@ -1,0 +1,229 @@
+"""Reading a Dockerfile: its instructions, and the words of a RUN step, each with its place.
+
+No more is understood than editing needs, and places are offsets into the text, so that an
+edit leaves every other byte as it is. The rules are those of Docker's Dockerfile reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .errors import MlcError
+
+_KEYWORD = re.compile(r"[ \t]*([A-Za-z]+)(?=\s|$)")
+_CONTINUED = re.compile(r"\\[ \t]*\r?\n?$")
+_ESCAPE_DIRECTIVE = re.compile(r"#\s*escape\s*=\s*(\S)", re.I)
+_DIRECTIVE = re.compile(r"#\s*[A-Za-z][A-Za-z0-9]*\s*=")
+_HEREDOC = re.compile(r"""(?:^|(?<=\s))\d*<<-?(['"]?)([A-Za-z_]\w*)\1""")
+_OPERATOR = re.compile(r"&&|\|\||;;|[;|&(){}](?=\s|$)|[;|&()]")
+_BLANK = re.compile(r"\\[ \t]*\r?\n|\s+")
+
+
+class DockerfileError(MlcError):
+    """A Dockerfile could not be read or changed as wanted; the message says where and why."""
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """An instruction: its keyword in capitals, and where it is.
+
+    `start` and `end` are offsets of its first character and of what follows its last line;
+    `line` and `last_line` count from 1. `heredoc` tells that it brings a document along.
+    """
+
+    keyword: str
+    start: int
+    end: int
+    line: int
+    last_line: int
+    heredoc: bool = False
+
+    def body(self, text: str) -> str:
+        """Return what follows the keyword, line breaks and all."""
+        return text[self.start : self.end].lstrip()[len(self.keyword) :]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a step as the shell would see it, quotes taken off, and where it stands."""
+
+    value: str
+    start: int
+    end: int
+    is_operator: bool = False
+
+
+def instructions(text: str) -> list[Instruction]:
+    """Return the instructions of a Dockerfile.
+
+    Raises:
+        DockerfileError: a line is no instruction, a step does not end, or the escape
+            character is not the usual one.
+    """
+    _refuse_other_escape(text)
+    found: list[Instruction] = []
+    lines = list(_lines(text))
+    position = 0
+    while position < len(lines):
+        start, line = lines[position]
+        if not line.strip() or line.lstrip().startswith("#"):
+            position += 1
+            continue
+        match = _KEYWORD.match(line)
+        if match is None:
+            raise DockerfileError(
+                f"Line {position + 1} of the Dockerfile is no instruction: {line.strip()[:60]}"
+            )
+        last = _last_line(lines, position)
+        content = "".join(each for _, each in lines[position : last + 1])
+        keyword = match[1].upper()
+        words = _HEREDOC.findall(content) if keyword in ("RUN", "COPY", "ADD") else []
+        for _, word in words:
+            last = _heredoc_end(lines, last + 1, word, position + 1)
+        end = lines[last][0] + len(lines[last][1])
+        found.append(Instruction(keyword, start, end, position + 1, last + 1, bool(words)))
+        position = last + 1
+    return found
+
+
+def final_stage(found: list[Instruction]) -> list[Instruction]:
+    """Return the instructions of the last stage, from its FROM on.
+
+    Raises:
+        DockerfileError: there is no FROM.
+    """
+    stages = [number for number, each in enumerate(found) if each.keyword == "FROM"]
+    if not stages:
+        raise DockerfileError("The Dockerfile has no FROM line.")
+    return found[stages[-1] :]
+
+
+def step_words(text: str, instruction: Instruction) -> list[Word]:
+    """Return the words and operators of a RUN step; none for an exec form or a heredoc."""
+    begin = text.index(instruction.body(text), instruction.start)
+    if instruction.heredoc or text[begin : instruction.end].lstrip().startswith("["):
+        return []
+    words: list[Word] = []
+    position = begin
+    while position < instruction.end:
+        if blank := _BLANK.match(text, position, instruction.end):
+            position = blank.end()
+            if "\n" in blank.group():
+                position = _after_comments(text, position, instruction.end)
+            continue
+        if operator := _OPERATOR.match(text, position, instruction.end):
+            words.append(Word(operator.group(), position, operator.end(), is_operator=True))
+            position = operator.end()
+            continue
+        if text[position] == "#":
+            break  # the shell sees one line, and the rest of it as a comment
+        word = _word(text, position, instruction.end)
+        words.append(word)
+        position = word.end
+    return words
+
+
+def line_of(text: str, offset: int) -> tuple[int, int]:
+    """Return the offsets of the beginning of a line and of what follows its line break."""
+    start = text.rfind("\n", 0, offset) + 1
+    end = text.find("\n", offset)
+    return start, len(text) if end < 0 else end + 1
+
+
+def line_break(text: str) -> str:
+    """Return the line break a text uses: that of its first line."""
+    return "\r\n" if text[: text.find("\n") + 1].endswith("\r\n") else "\n"
+
+
+def is_continued(line: str) -> bool:
+    """Whether an instruction goes on after this line."""
+    return _CONTINUED.search(line) is not None
+
+
+def _refuse_other_escape(text: str) -> None:
+    for line in text.split("\n"):
+        if (match := _ESCAPE_DIRECTIVE.match(line.strip())) and match[1] != "\\":
+            raise DockerfileError(
+                f"The Dockerfile sets the escape character to {match[1]!r}; "
+                "it can only be changed by hand."
+            )
+        if not _DIRECTIVE.match(line.strip()):
+            return
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    start = 0
+    # Only a line feed ends a line here, unlike with str.splitlines.
+    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
+        yield start, line
+        start += len(line)
+
+
+def _last_line(lines: list[tuple[int, str]], first: int) -> int:
+    """Return the number of the line that ends the instruction which begins at `first`."""
+    last = position = first
+    while is_continued(lines[last][1]):
+        position += 1
+        while position < len(lines) and _is_skipped(lines[position][1]):
+            position += 1
+        if position >= len(lines):
+            raise DockerfileError(
+                f"The step in line {first + 1} of the Dockerfile does not end: "
+                "its last line has a backslash at its end."
+            )
+        last = position
+    return last
+
+
+def _is_skipped(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith("#")
+
+
+def _heredoc_end(lines: list[tuple[int, str]], first: int, word: str, beginning: int) -> int:
+    for number in range(first, len(lines)):
+        if lines[number][1].strip("\t\r\n") == word:
+            return number
+    raise DockerfileError(
+        f"The document {word} that begins in line {beginning} of the Dockerfile does not end."
+    )
+
+
+def _after_comments(text: str, position: int, end: int) -> int:
+    """Go past comment lines inside a step."""
+    while position < end:
+        start, after = line_of(text, position)
+        line = text[start:after]
+        if text[start:position].strip() or not line.lstrip().startswith("#"):
+            return position
+        position = after
+        while position < end and text[position] in " \t":
+            position += 1
+    return position
+
+
+def _word(text: str, start: int, end: int) -> Word:
+    value: list[str] = []
+    position, quote = start, ""
+    while position < end:
+        char = text[position]
+        if char == "\\" and quote != "'":
+            if continued := _BLANK.match(text, position, end):
+                if not quote:
+                    break
+                position = continued.end()
+                continue
+            value.append(text[position + 1 : position + 2])
+            position += 1
+        elif quote or char in "'\"":
+            if quote not in ("", char):
+                value.append(char)
+            else:
+                quote = "" if quote else char
+        elif char.isspace() or char in ";|&()":
+            break
+        else:
+            value.append(char)
+        position += 1
+    return Word("".join(value), start, min(position, end))

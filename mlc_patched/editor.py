@@ -1,0 +1,71 @@
+"""The user's editor on a text: a private copy is edited, the result is returned."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from .account import Account
+from .errors import MlcError
+
+_USUAL = ("sensible-editor", "nano", "vim", "vi")
+
+
+def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -> str:
+    """Return a text as it is after the user's editor.
+
+    Args:
+        text: what to edit.
+        name: name of the file the editor shows.
+        account: who edits; under sudo the editor runs as this user, not as root.
+        environ: the environment, for VISUAL and EDITOR.
+
+    Raises:
+        MlcError: there is no editor, or it failed.
+    """
+    command = _editor(environ)
+    with tempfile.TemporaryDirectory(prefix="mlc-edit-") as directory:
+        path = Path(directory, name)
+        path.write_text(text, encoding="utf-8", newline="")
+        as_root = os.geteuid() == 0 and not account.is_root
+        if as_root:
+            os.chown(path, account.uid, account.gid)
+            os.chown(directory, account.uid, account.gid)
+        try:
+            done = subprocess.run(
+                [*command, str(path)],
+                env=dict(environ),
+                check=False,
+                user=account.uid if as_root else None,
+                group=account.gid if as_root else None,
+                extra_groups=[] if as_root else None,
+            )
+        except OSError as error:
+            raise MlcError(f"The editor {command[0]} cannot be run: {error.strerror}") from error
+        if done.returncode != 0:
+            raise MlcError(
+                f"The editor {command[0]} ended with exit status {done.returncode}. "
+                "Nothing was changed."
+            )
+        try:
+            # An editor may put a new file in the place; what stands there now counts.
+            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            with os.fdopen(file, encoding="utf-8", newline="") as stream:
+                return stream.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise MlcError(f"What the editor left cannot be read: {error}") from error
+
+
+def _editor(environ: Mapping[str, str]) -> list[str]:
+    for variable in ("VISUAL", "EDITOR"):
+        if value := environ.get(variable):
+            return shlex.split(value)
+    for name in _USUAL:
+        if path := shutil.which(name, path=environ.get("PATH")):
+            return [path]
+    raise MlcError("There is no editor. Name one in the environment variable EDITOR.")

@@ -1,0 +1,110 @@
+"""What the Docker Engine's answers mean: its JSON (Docker Engine API) as our dataclasses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .engine import About, Container, Image, Needs, Usage
+
+
+def image_of(found: Mapping[str, Any]) -> Image:
+    """Return an image from the answer of ImageInspect."""
+    config = found.get("Config") or {}
+    return Image(
+        id=found["Id"],
+        references=tuple(found.get("RepoTags") or ()),
+        labels=config.get("Labels") or {},
+        size=found.get("Size", 0),
+        created=found.get("Created", ""),
+        environment=tuple(config.get("Env") or ()),
+        command=tuple(config.get("Cmd") or ()),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        user=config.get("User") or "",
+        working_directory=config.get("WorkingDir") or "",
+        layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
+    )
+
+
+def listed_image_of(found: Mapping[str, Any]) -> Image:
+    """Return an image from an entry of ImageList, which tells less."""
+    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.get("Created", 0)))
+    return Image(
+        id=found["Id"],
+        references=tuple(found.get("RepoTags") or ()),
+        labels=found.get("Labels") or {},
+        size=found.get("Size", 0),
+        created=made,
+    )
+
+
+def container_of(found: Mapping[str, Any]) -> Container:
+    """Return a container from an entry of ContainerList."""
+    names = found.get("Names") or [""]
+    return Container(
+        id=found["Id"],
+        # A container that others link to has further names, with a slash inside.
+        name=next((name[1:] for name in names if name.count("/") == 1), names[0]),
+        image=found.get("Image", ""),
+        image_id=found.get("ImageID", ""),
+        labels=found.get("Labels") or {},
+        state=found.get("State", ""),
+        status=found.get("Status", ""),
+        created=found.get("Created", 0),
+        size=found.get("SizeRw", 0) if "SizeRootFs" in found or "SizeRw" in found else None,
+    )
+
+
+def needs_of(found: Mapping[str, Any]) -> Needs:
+    """Return what a container needs of the host, from the answer of ContainerInspect."""
+    host = found.get("HostConfig") or {}
+    binds = [bind.split(":")[0] for bind in host.get("Binds") or ()]
+    mounts = [each["Source"] for each in host.get("Mounts") or () if each.get("Type") == "bind"]
+    return Needs(
+        devices=tuple(each["PathOnHost"] for each in host.get("Devices") or ()),
+        # What has no slash in front is the name of a volume.
+        mounts=tuple(path for path in (*binds, *mounts) if path.startswith("/")),
+    )
+
+
+def about_of(found: Mapping[str, Any], *, is_local: bool) -> About:
+    """Return what the engine says of itself, from the answer of SystemInfo."""
+    return About(
+        version=found.get("ServerVersion", ""),
+        root_directory=found.get("DockerRootDir", ""),
+        runtimes=tuple(sorted(found.get("Runtimes") or ())),
+        is_local=is_local,
+    )
+
+
+def pull_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> str:
+    """Put one event of a pull into a line about the whole of it."""
+    detail = event.get("progressDetail") or {}
+    if event.get("status") == "Downloading" and detail.get("total"):
+        layers[event.get("id", "")] = (detail.get("current", 0), detail["total"])
+    if not layers:
+        return str(event.get("status", ""))
+    done = sum(current for current, _ in layers.values()) / 1e6
+    total = sum(size for _, size in layers.values()) / 1e6
+    return f"{event.get('status', '')}: {done:.0f} of {total:.0f} MB so far"
+
+
+def usage_of(sample: Mapping[str, Any]) -> Usage | None:
+    """Return what a container uses from an answer of ContainerStats; None if it has ended."""
+    memory = sample.get("memory_stats") or {}
+    if "usage" not in memory:
+        return None
+    # As `docker stats` counts: file pages that could be dropped at any time are not in use.
+    details = memory.get("stats") or {}
+    cache = details.get("total_inactive_file", details.get("inactive_file", 0))
+    now, before = sample["cpu_stats"], sample["precpu_stats"]
+    used = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
+    passed = now.get("system_cpu_usage", 0) - before.get("system_cpu_usage", 0)
+    cores = now.get("online_cpus") or len(now["cpu_usage"].get("percpu_usage") or [0])
+    return Usage(
+        cpu_percent=100 * cores * used / passed if passed > 0 else 0.0,
+        memory=max(memory["usage"] - cache, 0),
+        memory_limit=memory.get("limit", 0),
+        processes=(sample.get("pids_stats") or {}).get("current", 0),
+    )

@@ -1,0 +1,114 @@
+"""Which architecture and which GPUs a container is made for (contract 1, "Catalog")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .errors import UsageError
+from .host import Host
+
+KNOWN_ARCHITECTURES = (
+    "CUDA",
+    "CUDA_AMPERE",
+    "CUDA_ADA",
+    "CUDA_BLACKWELL",
+    "ROCM5",
+    "ROCM6",
+)
+CPU = "CPU"
+NONE = "none"
+_DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]*")
+
+
+@dataclass(frozen=True)
+class GpuRequest:
+    """The engine's device request: `count` GPUs (-1: all), or exactly the `device_ids`."""
+
+    count: int = 0
+    device_ids: tuple[str, ...] = ()
+
+
+def parse_gpus(text: str) -> GpuRequest | None:
+    """Read a GPU request: `all`, a number, `device=ID[,ID]` or `none`.
+
+    Ids are indices, UUIDs (`GPU-…`) or MIG ids (`MIG-…`, `0:1`). AIME's users sometimes
+    carry over the quotes that Docker's own `--gpus` wants; they are taken off.
+
+    Returns:
+        The request, or None for `none`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    value = text.strip().strip("\"'")
+    if value == NONE:
+        return None
+    if value == "all":
+        return GpuRequest(count=-1)
+    if value.isascii() and value.isdigit():
+        return GpuRequest(count=int(value)) if int(value) else None
+    if value.startswith("device="):
+        ids = tuple(part.strip() for part in value.removeprefix("device=").split(","))
+        if all(_DEVICE_ID.fullmatch(part) for part in ids):
+            return GpuRequest(device_ids=ids)
+    raise UsageError(
+        f"The GPU request {text!r} is not understood. "
+        "Say 'all', a number, 'device=0,1' (indices, GPU-… or MIG-… ids) or 'none'."
+    )
+
+
+@dataclass(frozen=True)
+class GpuChoice:
+    """What a container is made for.
+
+    `architecture` is None where it was left open: then the catalog row decides. `gpus` is
+    the request as words, for the label. `note` is what the user should be told, if anything.
+    """
+
+    architecture: str | None
+    gpus: str
+    request: GpuRequest | None
+    note: str | None = None
+
+
+def choose(
+    architecture: str | None,
+    gpus: str | None,
+    host: Host,
+    catalog_architectures: Iterable[str] = (),
+    default: str = "all",
+) -> GpuChoice:
+    """Choose architecture and GPU request.
+
+    What is said outright is taken at its word, even on a host that shows no GPU. Only when
+    nothing is said and no GPU is there: the CPU, and a line that says so.
+
+    Args:
+        architecture: what `-arch` or MLC_ARCH said, or None.
+        gpus: what `-g` said (`none` for --cpu-only), or None.
+        host: what the host has.
+        catalog_architectures: names the catalog in force uses.
+        default: the GPU request where none was said.
+
+    Raises:
+        UsageError: the architecture is unknown or the request is not understood.
+    """
+    if architecture is not None:
+        architecture = architecture.strip().upper()
+        known = tuple(dict.fromkeys((*KNOWN_ARCHITECTURES, *catalog_architectures, CPU)))
+        if architecture not in known:
+            raise UsageError(
+                f"The architecture {architecture!r} is unknown. Known: {', '.join(known)}"
+            )
+    if architecture == CPU:
+        return GpuChoice(CPU, NONE, None)
+    request = parse_gpus(default if gpus is None else gpus)
+    if request is None:
+        return GpuChoice(architecture or host.architecture or CPU, NONE, None)
+    if architecture is None and gpus is None and not host.has_gpu:
+        note = "No GPU was found on this host: the container will use the CPU (-g all to insist)."
+        return GpuChoice(CPU, NONE, None, note)
+    words = (default if gpus is None else gpus).strip().strip("\"'")
+    return GpuChoice(architecture or host.architecture, words, request)

@@ -1,0 +1,82 @@
+"""Directories and files in a user's home, made without following links.
+
+Under sudo, root works in a directory that somebody else may change at any moment. So every
+step goes relative to the directory opened before, none follows a link, and what is made
+belongs to the user at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from .account import Account
+
+CONFIGURATION = ".ds01-config"
+"""Directory in the home for what belongs to this product (design document, "User Files")."""
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def directory(account: Account, *parts: str, mode: int = 0o700) -> Iterator[int]:
+    """Open a directory below the account's home, making what is missing of it.
+
+    Args:
+        account: whose home, and whom new directories belong to.
+        parts: names of the directories from the home on down.
+        mode: permissions of new directories, whatever the umask.
+
+    Yields:
+        A file descriptor of the directory.
+
+    Raises:
+        OSError: it cannot be made, or a part of it is a link or no directory.
+    """
+    # The home itself may be reached by a link: the administrator set that up.
+    here = os.open(account.home, _DIRECTORY)
+    try:
+        for part in parts:
+            made = False
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, mode, dir_fd=here)
+                made = True
+            below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+            os.close(here)
+            here = below
+            if made:
+                _give(here, account, mode)
+        yield here
+    finally:
+        os.close(here)
+
+
+def open_file(account: Account, parent: int, name: str, flags: int, mode: int = 0o600) -> int:
+    """Open a file in an opened directory; a file that is new belongs to the account.
+
+    Args:
+        account: whom a new file belongs to.
+        parent: file descriptor of the directory.
+        name: the file's name.
+        flags: as for os.open; a link is never followed.
+        mode: permissions of a new file, whatever the umask.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        file = os.open(name, flags | os.O_CREAT | os.O_EXCL, mode, dir_fd=parent)
+    except FileExistsError:
+        if flags & os.O_EXCL:
+            raise
+        # O_NONBLOCK: a FIFO put there must not hold us up.
+        return os.open(name, flags | os.O_NONBLOCK, dir_fd=parent)
+    _give(file, account, mode)
+    return file
+
+
+def _give(file: int, account: Account, mode: int) -> None:
+    os.fchmod(file, mode)
+    if os.geteuid() == 0:
+        os.fchown(file, account.uid, account.gid)

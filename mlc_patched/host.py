@@ -1,0 +1,100 @@
+"""What the host has: its GPU architecture by AIME's names, and its devices.
+
+Everything is read from files, none of it by running a program, so that asking costs
+about a millisecond.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_CUDA_PACKAGE = re.compile(
+    rb"^Package: cuda-toolkit-(\d+)-(\d+)(?:-config-common)?\nStatus: \w+ ok installed$", re.M
+)
+_ROCM_PACKAGE = re.compile(
+    rb"^Package: rocm-(?:core|libs|dev)\nStatus: \w+ ok installed\n(?:[A-Z].*\n| .*\n)*?"
+    rb"Version: (?:\d+:)?(\d+)\.",
+    re.M,
+)
+_DRIVER = re.compile(r"Kernel Module.*?\s(\d{3,})\.")
+
+
+@dataclass(frozen=True)
+class Host:
+    """What was found on the host.
+
+    `architecture` is AIME's name for it, or None where nothing tells; `has_gpu` says whether
+    a GPU's device node is there; `devices` holds the paths under /dev that containers may
+    be given and that exist.
+    """
+
+    architecture: str | None
+    has_gpu: bool
+    devices: frozenset[str]
+
+
+OPTIONAL_DEVICES = ("/dev/snd", "/dev/video0", "/dev/kfd", "/dev/dri")
+"""Devices a container may be given (contract 1), whichever of them exist."""
+
+
+def probe(root: Path = Path("/"), more: Iterable[str] = ()) -> Host:
+    """Look at the host.
+
+    Args:
+        root: where the host's file system begins; another directory in tests.
+        more: further devices to look for.
+    """
+    nvidia = any((root / node).exists() for node in ("dev/nvidiactl", "dev/nvidia0", "dev/dxg"))
+    amd = (root / "dev/kfd").exists()
+    architecture = _from_packages(root) or _from_driver(root)
+    devices = frozenset(path for path in (*OPTIONAL_DEVICES, *more) if (root / path[1:]).exists())
+    return Host(architecture, nvidia or amd, devices)
+
+
+def cuda_architecture(major: int, minor: int) -> str:
+    """Return AIME's architecture for a CUDA toolkit version (contract 1, "Catalog")."""
+    if (major, minor) <= (11, 8):
+        return "CUDA_AMPERE"
+    return "CUDA_ADA" if (major, minor) < (12, 8) else "CUDA_BLACKWELL"
+
+
+def _from_packages(root: Path) -> str | None:
+    """Read the package database; the newest CUDA toolkit counts, else ROCm."""
+    try:
+        status = (root / "var/lib/dpkg/status").read_bytes()
+    except OSError:
+        status = b""
+    toolkits = [(int(major), int(minor)) for major, minor in _CUDA_PACKAGE.findall(status)]
+    if not toolkits and (match := _search(root / "usr/local/cuda/version.json", r'"(\d+)\.(\d+)')):
+        toolkits = [(int(match[1]), int(match[2]))]
+    if toolkits:
+        return cuda_architecture(*max(toolkits))
+    rocm = [int(major) for major in _ROCM_PACKAGE.findall(status)]
+    if not rocm and (match := _search(root / "opt/rocm/.info/version", r"^(\d+)\.")):
+        rocm = [int(match[1])]
+    return f"ROCM{max(rocm)}" if rocm else None
+
+
+def _from_driver(root: Path) -> str | None:
+    """Tell from the NVIDIA driver which CUDA it can run, where no toolkit is installed.
+
+    The least drivers are NVIDIA's (CUDA Toolkit release notes, table "CUDA Toolkit and
+    Minimum Required Driver Version"): 570 for 12.8, 525 for 12.0.
+    """
+    match = _search(root / "proc/driver/nvidia/version", _DRIVER.pattern)
+    if match is None:
+        return None
+    driver = int(match[1])
+    if driver >= 570:
+        return "CUDA_BLACKWELL"
+    return "CUDA_ADA" if driver >= 525 else "CUDA_AMPERE"
+
+
+def _search(path: Path, pattern: str) -> re.Match[str] | None:
+    try:
+        return re.search(pattern, path.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return None

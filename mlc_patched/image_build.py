@@ -1,0 +1,265 @@
+"""Building a project's image: under a temporary name, verified, and only then under its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import secrets
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import build_failure, dockerfile
+from .account import Account
+from .build_process import run_build
+from .build_settings import DerivedDockerfile, derive, settings_from
+from .builders import NETWORK, NETWORK_VARIABLE, BuildCommand, build_command, find_client
+from .context import Context
+from .dockerfile_syntax import Instruction, instructions
+from .engine import Engine, Image
+from .errors import ConflictError, EngineError, MlcError
+from .image_verify import verify
+from .labels import LATER_SPELLING, Claim, claim_labels
+from .projects import BUILDING, LATEST, PREVIOUS, Project
+from .undo import Undo, signals_held
+
+_INTERMEDIATE = re.compile(r"^\s*---> ([0-9a-f]{12})$")
+_SHOWN_STEP = 200
+_FROM_FLAG = re.compile(r"\s--from=|,from=")
+
+
+class BuildError(EngineError):
+    """A build failed. The message ends with the builder's last words and the failing line."""
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """A build to make.
+
+    `dockerfile` is the text, `path` the file it is or will be in, `context` the directory
+    that its COPY and ADD steps take files from. `base_labels` are those the image inherits.
+    """
+
+    project: Project
+    dockerfile: str
+    path: str
+    context: str
+    no_cache: bool = False
+    base_labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image]:
+    """Build an image and verify it; in the block it exists under a temporary name.
+
+    Args:
+        request: what to build.
+        context: who builds, the environment, the engine.
+        undo: is given the removal of what is made.
+
+    Raises:
+        BuildError: the build failed.
+        SetupError: the account in it is not as it should be.
+        MlcError: a setting of the environment cannot be used.
+    """
+    engine, account, report = context.engine, context.account, context.report
+    tag = f"{request.project.repository}:{BUILDING}{secrets.token_hex(4)}"
+    undo.add(f"The image {tag}", lambda: engine.remove_image(tag))
+    client = find_client(context.environ)
+    files_image = f"{tag}-ca"
+    derived = derive(
+        request.dockerfile, settings_from(context.environ), client.builder, files_image
+    )
+    report.step(f"Building {request.project.image} with {client.builder.value}")
+    with _private_directory() as private, _image_of_files(engine, files_image, derived.files):
+        command = build_command(
+            client,
+            dockerfile=str(_written(private / "Dockerfile", derived.text)),
+            context=_context_of(request, private),
+            tag=tag,
+            arguments=account_arguments(account),
+            inherited=derived.arguments,
+            secrets={
+                name: str(_written(private / name, content))
+                for name, content in derived.secrets.items()
+            },
+            labels=_corrected(request.base_labels, account),
+            no_cache=request.no_cache,
+            network=context.environ.get(NETWORK_VARIABLE) or NETWORK,
+        )
+        _run(command, request, derived, context)
+    image = engine.image(tag)
+    if image is None:
+        raise BuildError(f"The build ended well, but there is no image {tag}.")
+    report.step("Checking the account in it")
+    verify(image, account, context)
+    yield image
+    with signals_held():
+        engine.remove_image(tag)
+
+
+def account_arguments(account: Account, now: float | None = None) -> tuple[str, ...]:
+    """Return the build arguments that say whose account goes into the image, and when."""
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    return (
+        f"{dockerfile.USER_ID_ARGUMENT}={account.uid}",
+        f"{dockerfile.GROUP_ID_ARGUMENT}={account.gid}",
+        f"{dockerfile.USERNAME_ARGUMENT}={account.container_name}",
+        f"{dockerfile.CREATED_ARGUMENT}={created}",
+    )
+
+
+def _corrected(base_labels: Mapping[str, str], account: Account) -> dict[str, str]:
+    """Return labels in the later spelling for an image whose base has some: they are read, too,
+    and would contradict those of this account."""
+    claim = claim_labels(Claim(account.uid, account.gid, account.container_name))
+    later = {LATER_SPELLING[name]: value for name, value in claim.items()}
+    return {name: value for name, value in later.items() if name in base_labels}
+
+
+def take_name(image: Image, project: Project, context: Context, undo: Undo) -> Image | None:
+    """Give an image the project's name; the one that had it becomes the previous one.
+
+    Returns:
+        The image that was the previous one until now and is nameless by this, or None.
+    """
+    engine = context.engine
+    current, previous = engine.image(project.image), engine.image(project.previous)
+    if current is not None and current.id == image.id:
+        return None  # every step came from the cache
+
+    def back() -> None:
+        _restore(engine, project, LATEST, current)
+        _restore(engine, project, PREVIOUS, previous)
+
+    undo.add(f"The name {project.image}", back)
+    with signals_held():
+        if current is not None:
+            engine.tag_image(current.id, project.repository, PREVIOUS)
+        engine.tag_image(image.id, project.repository, LATEST)
+    return previous if current is not None else None
+
+
+def discard(engine: Engine, image: Image | None) -> None:
+    """Remove an image without a name, unless a container or another image needs it."""
+    now = engine.image(image.id) if image is not None else None
+    if now is not None and not now.references:
+        with contextlib.suppress(ConflictError):
+            engine.remove_image(now.id)
+
+
+def needs_context(text: str) -> bool:
+    """Whether a Dockerfile takes files from its build context."""
+    return any(_takes_files(each, text) for each in instructions(text))
+
+
+def _takes_files(instruction: Instruction, text: str) -> bool:
+    body = instruction.body(text)
+    if instruction.keyword == "RUN":
+        return "--mount=type=bind" in body and not _FROM_FLAG.search(body)
+    return (
+        instruction.keyword in ("COPY", "ADD")
+        and not instruction.heredoc
+        and not _FROM_FLAG.search(body)
+    )
+
+
+def _context_of(request: BuildRequest, private: Path) -> str:
+    """Return the build context: nothing, where nothing is taken from it."""
+    if needs_context(request.dockerfile):
+        return request.context
+    empty = private / "context"
+    empty.mkdir()
+    return str(empty)
+
+
+def _run(
+    command: BuildCommand, request: BuildRequest, derived: DerivedDockerfile, context: Context
+) -> None:
+    log: list[str] = []
+    try:
+        status, log = run_build(command, context.environ)
+    except BaseException:
+        # The engine may have finished in the moment that the client gave up.
+        time.sleep(0.5)
+        raise
+    if status == 0:
+        return
+    _discard_intermediate(log, context.engine)
+    raise BuildError(_failure(log, request, derived, status))
+
+
+def _failure(log: list[str], request: BuildRequest, derived: DerivedDockerfile, status: int) -> str:
+    said = "\n".join(f"  {line}" for line in build_failure.last_words(log))
+    line = build_failure.failing_line(log, derived)
+    if line is None:
+        where = f"The build of {request.project.image} failed (exit status {status})"
+    else:
+        where = (
+            f"The build of {request.project.image} failed at line {line} of the Dockerfile: "
+            f"{_step_at(request.dockerfile, line)}"
+        )
+    return (
+        f"The builder's last words:\n{said}\n{where}\nThe images of the project are as they were."
+    )
+
+
+def _step_at(text: str, line: int) -> str:
+    for each in instructions(text):
+        if each.line <= line <= each.last_line:
+            step = " ".join(text[each.start : each.end].replace("\\", " ").split())
+            return step if len(step) <= _SHOWN_STEP else f"{step[:_SHOWN_STEP]}…"
+    return ""
+
+
+def _discard_intermediate(log: list[str], engine: Engine) -> None:
+    """Remove the nameless image the classic builder leaves of the steps that went well."""
+    for line in reversed(log):
+        if match := _INTERMEDIATE.match(line):
+            discard(engine, engine.image(match[1]))
+            return
+
+
+def _restore(engine: Engine, project: Project, tag: str, image: Image | None) -> None:
+    if image is not None:
+        engine.tag_image(image.id, project.repository, tag)
+    else:
+        engine.remove_image(f"{project.repository}:{tag}")
+
+
+@contextlib.contextmanager
+def _private_directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="mlc-build-") as path:
+        yield Path(path)
+
+
+def _written(path: Path, content: str) -> Path:
+    path.write_text(content, encoding="utf-8", newline="")
+    return path
+
+
+@contextlib.contextmanager
+def _image_of_files(engine: Engine, name: str, files: Mapping[str, str]) -> Iterator[None]:
+    """Have an image of some files, which build steps copy from, for as long as the block."""
+    if not files:
+        yield
+        return
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            data = content.encode()
+            entry.size, entry.mode = len(data), 0o644
+            tar.addfile(entry, io.BytesIO(data))
+    repository, _, tag = name.rpartition(":")
+    try:
+        image = engine.import_image([archive.getvalue()])
+        engine.tag_image(image, repository, tag)
+        yield
+    finally:
+        with signals_held(), contextlib.suppress(MlcError):
+            engine.remove_image(name)

@@ -1,0 +1,94 @@
+"""Is the account in an image what its labels say? Found out by running it."""
+
+from __future__ import annotations
+
+import secrets
+
+from . import labels
+from .account import Account
+from .base_image import run_briefly
+from .context import Context
+from .engine import Image
+from .errors import SetupError
+from .labels import Claim, MalformedLabelsError, read_claim
+from .specification import GROUPS, ContainerSpecification
+
+_CHECKS = r"""
+echo "id $(id -u):$(id -g) $(id -un)"
+case "$HOME" in "/home/$(id -un)") ;; *) echo "wrong: HOME is $HOME" ;; esac
+probe="$HOME/.mlc-check"
+if ! { true >"$probe" && rm "$probe"; }; then echo "wrong: $HOME is not writable"; fi
+[ -d "$HOME/.local/bin" ] || echo "wrong: there is no $HOME/.local/bin"
+case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) echo "wrong: PATH lacks $HOME/.local/bin" ;; esac
+if ! said="$(sudo -n true 2>&1)"; then echo "wrong: sudo does not work: $said"; fi
+"""
+
+
+def verify(image: Image, account: Account, context: Context) -> None:
+    """Run an image as its user and check the account in it.
+
+    Args:
+        image: the image.
+        account: whose account it is to hold.
+        context: the engine.
+
+    Raises:
+        SetupError: it is not as it should be; the message says in what.
+        EngineError: the engine failed.
+    """
+    if wrong := faults(image, account, context):
+        raise SetupError(
+            f"The image was built, but it is not right for you: {'; '.join(wrong)}. "
+            "It was not kept. Is the user-set-up block of the Dockerfile whole, and its last part?"
+        )
+
+
+def faults(image: Image, account: Account, context: Context) -> list[str]:
+    """Run an image as its user and return what is wrong with the account in it.
+
+    Raises:
+        EngineError: the engine failed.
+    """
+    wanted = Claim(account.uid, account.gid, account.container_name)
+    return _wrong_labels(image, wanted) or _wrong_inside(image, wanted, context)
+
+
+def _wrong_labels(image: Image, wanted: Claim) -> list[str]:
+    try:
+        claim = read_claim(image.labels)
+    except MalformedLabelsError as error:
+        return [str(error)]
+    if claim is None:
+        return ["its labels name no account"]
+    if claim != wanted:
+        return [
+            f"its labels name {claim.username} {claim.uid}:{claim.gid}, "
+            f"not {wanted.username} {wanted.uid}:{wanted.gid}"
+        ]
+    return []
+
+
+def _wrong_inside(image: Image, wanted: Claim, context: Context) -> list[str]:
+    # As mlc starts a container: by number, in these groups.
+    specification = ContainerSpecification(
+        name=f"mlc-verify-{wanted.uid}-{secrets.token_hex(4)}",
+        image=image.id,
+        entrypoint=("/bin/sh", "-c"),
+        command=(_CHECKS,),
+        user=f"{wanted.uid}:{wanted.gid}",
+        labels={labels.TEMPORARY: "verify"},
+        groups=GROUPS,
+        network="none",
+    )
+    said: list[str] = []
+    status = run_briefly(context.engine, specification, context, said.append)
+    found = next((line[3:] for line in said if line.startswith("id ")), None)
+    if status != 0 or found is None:
+        return [f"it does not run: {' '.join(said)[-300:] or f'exit status {status}'}"]
+    wrong = [line.removeprefix("wrong: ") for line in said if line.startswith("wrong: ")]
+    if found != f"{wanted.uid}:{wanted.gid} {wanted.username}":
+        wrong.insert(0, f"id says {found}, not {wanted.uid}:{wanted.gid} {wanted.username}")
+    last_user = image.user.partition(":")[0]
+    if last_user not in (str(wanted.uid), wanted.username):
+        wrong.append(f"its user is {image.user or 'root'}")
+    return wrong

@@ -1,0 +1,109 @@
+"""image-create's questions: what the command line left open is asked for on the terminal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from .commands.image_create import ImageCreateRequest, host_architecture, project_of
+from .context import Context
+from .errors import NotFoundError, UsageError
+from .image_recipe import Wanted, frameworks_on_offer, newest_cuda_row, rows_for
+from .packages import PRESETS, pip_packages, preset
+from .project_files import ProjectFiles
+from .prompts import ask_choice, ask_text
+
+_NONE = "none"
+
+
+def complete(request: ImageCreateRequest, context: Context) -> ImageCreateRequest:
+    """Return a request with nothing missing; whatever it holds already is not asked for.
+
+    Raises:
+        MlcError: the input ended without an answer.
+    """
+    wanted = request.wanted
+    if not wanted.project:
+        name = ask_text(
+            "Name of the project", check=lambda name: _check_new(name, request, context)
+        )
+        wanted = replace(wanted, project=name)
+    if wanted.base is None and request.dockerfile is None:
+        wanted = _with_framework(wanted, context)
+    if not wanted.presets and request.dockerfile is None:
+        wanted = replace(wanted, presets=_ask_presets())
+    if not wanted.pip and request.dockerfile is None:
+        wanted = replace(wanted, pip=_ask_packages())
+    return replace(request, wanted=wanted)
+
+
+def _with_framework(wanted: Wanted, context: Context) -> Wanted:
+    catalog, architecture = context.catalog, host_architecture(context)
+    if wanted.framework is None:
+        offered = frameworks_on_offer(catalog, architecture)
+        print("Frameworks:")
+        wanted = replace(wanted, framework=offered[ask_choice("Which one?", offered, default=0)])
+    if wanted.version is None and wanted.framework is not None:
+        rows = rows_for(wanted.framework, catalog, architecture)
+        versions = list(dict.fromkeys(row.version for row in rows))
+        if versions:
+            print(f"Versions of {wanted.framework}:")
+            shown = [f"{versions[0]} (newest)", *versions[1:]]
+            wanted = replace(wanted, version=versions[ask_choice("Which one?", shown, default=0)])
+        elif (row := newest_cuda_row(catalog, architecture)) is not None:
+            print(f"{wanted.framework}: its newest version, on {row.image}")
+    return wanted
+
+
+def _ask_presets() -> tuple[str, ...]:
+    names = list(PRESETS)
+    width = max(map(len, names))
+    print("Packages that go together:")
+    for number, name in enumerate(names, 1):
+        packages = " ".join(PRESETS[name].pip)
+        print(f"  {number:>2}) {name:<{width}}  {PRESETS[name].summary}: {packages}")
+    answer = ask_text(
+        "Which of them? Numbers or names, with blanks between",
+        _NONE,
+        check=lambda text: _chosen(text, names),
+    )
+    return _chosen(answer, names)
+
+
+def _chosen(answer: str, names: list[str]) -> tuple[str, ...]:
+    """Return the presets an answer such as `1 3` or `jupyter, cv` stands for."""
+    if answer == _NONE:
+        return ()
+    chosen = []
+    for word in re.split(r"[\s,]+", answer.strip(" ,")):
+        if word.isascii() and word.isdigit():
+            if not 1 <= int(word) <= len(names):
+                raise UsageError(f"There is no number {word}: say 1 to {len(names)}.")
+            chosen.append(names[int(word) - 1])
+        else:
+            preset(word)
+            chosen.append(word.casefold())
+    return tuple(dict.fromkeys(chosen))
+
+
+def _ask_packages() -> tuple[str, ...]:
+    answer = ask_text(
+        "Further Python packages, with blanks between",
+        _NONE,
+        check=lambda text: text == _NONE or pip_packages([text]),
+    )
+    return () if answer == _NONE else pip_packages([answer])
+
+
+def _check_new(name: str, request: ImageCreateRequest, context: Context) -> None:
+    project = project_of(name, context.account)
+    if request.force:
+        return
+    try:
+        there = ProjectFiles(context.account, project).read_dockerfile() is not None
+    except NotFoundError:
+        there = False
+    if there or context.engine.image(project.image) is not None:
+        raise UsageError(
+            f"You have a project {name!r} already; change it with: image-update {name}"
+        )

@@ -1,0 +1,93 @@
+"""The program's own tree: what should be in it, and what is."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+
+from .diagnosis import Tree
+from .errors import MlcError
+from .git import git
+
+ROOT = Path(__file__).resolve().parents[1]
+MANIFEST = "MANIFEST.sha256"
+"""Written by `make install`: a digest and a path in each line, as sha256sum(1) does."""
+NEEDED = (
+    "bin/mlc",
+    "bin/docker/mlc-patched.py",
+    "lib/username_utils.py",
+    "lib/username-utils.sh",
+    "mlc_patched/data/account.sh",
+    "mlc_patched/data/ml_images.repo",
+)
+MODULES = ("docker", "packaging", "rich", "username_utils")
+COMPLETIONS = (
+    "/usr/share/bash-completion/completions/mlc",
+    "/usr/local/share/bash-completion/completions/mlc",
+    "/etc/bash_completion.d/mlc",
+)
+
+
+def look(root: Path = ROOT) -> Tree:
+    """Hold the tree against its manifest, else against git's commit, else against a short list.
+
+    Args:
+        root: the tree.
+    """
+    manifest = next((each for each in (root, root.parent) if (each / MANIFEST).is_file()), None)
+    if manifest is not None:
+        return _against_manifest(manifest)
+    try:
+        listed = git(root, "status", "--porcelain", "-z", "--untracked-files=no").split("\0")
+    except MlcError:
+        missing = tuple(each for each in NEEDED if not (root / each).is_file())
+        return Tree(str(root), "as far as the most needed files tell", "make install", missing)
+    entries = [(each[:2], each[3:]) for each in listed if each]
+    own = [(state, path) for state, path in entries if path.startswith(("bin/", "lib/", "mlc_"))]
+    return Tree(
+        str(root),
+        "as git's commit has it",
+        f"git -C {root} checkout -- .",
+        tuple(path for state, path in own if "D" in state),
+        tuple(path for state, path in own if "D" not in state),
+        is_working_tree=True,
+    )
+
+
+def _against_manifest(root: Path) -> Tree:
+    missing, changed = [], []
+    for line in (root / MANIFEST).read_text(encoding="utf-8").splitlines():
+        digest, _, path = line.partition("  ")
+        try:
+            text = (root / path).read_bytes()
+        except OSError:
+            missing.append(path)
+            continue
+        if hashlib.sha256(text).hexdigest() != digest:
+            changed.append(path)
+    return Tree(str(root), "as it was installed", "make install", tuple(missing), tuple(changed))
+
+
+def missing_modules() -> tuple[str, ...]:
+    """Return the modules the program imports that this Python does not find."""
+    return tuple(name for name in MODULES if importlib.util.find_spec(name) is None)
+
+
+def has_completion(home: str) -> bool:
+    """Whether bash completes mlc's commands, for all users or for this one.
+
+    Args:
+        home: the caller's home.
+    """
+    places = [Path(home, ".local/share/bash-completion/completions/mlc"), *map(Path, COMPLETIONS)]
+    if command := shutil.which("mlc"):  # installed with another BINDIR
+        places.append(Path(command).parents[1] / "share/bash-completion/completions/mlc")
+    return any(place.exists() for place in places)
+
+
+def python() -> str:
+    """Return the path of the Python that runs this."""
+    return sys.executable

@@ -1,0 +1,125 @@
+"""The labels on images and containers: their names, and what an image claims by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .account import HIGHEST_ID
+
+# On a container, as AIME's mlc writes them (contract 1).
+OWNER = "aime.mlc"
+NAME = "aime.mlc.NAME"
+USER = "aime.mlc.USER"
+ARCHITECTURE = "aime.mlc.ARCH"
+MLC_VERSION = "aime.mlc.MLC_VERSION"
+WORKSPACE = "aime.mlc.WORK_MOUNT"
+DATA = "aime.mlc.DATA_MOUNT"
+MODELS = "aime.mlc.MODELS_MOUNT"
+FRAMEWORK = "aime.mlc.FRAMEWORK"
+GPUS = "aime.mlc.GPUS"
+NOT_GIVEN = "-"
+"""What AIME writes for a directory that was not given."""
+
+# On a container, ours (contract 2).
+USER_SETUP = "aime.mlc.DS01_USER_SETUP"
+IMAGE_ID = "aime.mlc.DS01_IMAGE"
+REQUEST = "aime.mlc.DS01_REQUEST"
+"""A random word of the process that made the container: who lost a reply can find its own."""
+
+# On a set-up container and on the image committed from it.
+SETUP_FOR = "aime.mlc.DS01_SETUP_FOR"
+"""Name in Docker of the container that the set-up was made for."""
+
+TEMPORARY = "aime.mlc.DS01_TEMPORARY"
+"""On a container that lives for a moment, to look into an image; the value says what for."""
+
+# On an image (contract 2).
+HAS_USER_SETUP = "aime.mlc.DS01_HAS_USER_SETUP"
+USER_ID = "aime.mlc.DS01_USER_ID"
+GROUP_ID = "aime.mlc.DS01_GROUP_ID"
+USERNAME = "aime.mlc.DS01_USERNAME"
+PROJECT = "aime.mlc.DS01_PROJECT"
+IMAGE_FRAMEWORK = "aime.mlc.DS01_FRAMEWORK"
+CREATED = "aime.mlc.DS01_CREATED"
+"""When the image was built, as RFC 3339 writes it."""
+LATER_SPELLING = {
+    HAS_USER_SETUP: "ds01.has_user_setup",
+    USER_ID: "ds01.user_id",
+    GROUP_ID: "ds01.group_id",
+    USERNAME: "ds01.username",
+}
+"""How deployed DS01 systems came to write the same labels; read, never written."""
+
+OWNED = frozenset(
+    {OWNER, NAME, USER, ARCHITECTURE, MLC_VERSION, WORKSPACE, DATA, MODELS, FRAMEWORK, GPUS}
+    | {USER_SETUP, IMAGE_ID, REQUEST, SETUP_FOR}
+    | {HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME}
+)
+"""Labels that say whose a container is and how it was made: no caller may set them."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The account that an image's labels say it holds. A claim, until /etc/passwd agrees."""
+
+    uid: int
+    gid: int
+    username: str
+
+
+class MalformedLabelsError(ValueError):
+    """The labels claim an account but do not name one properly; the text says which."""
+
+
+def read_claim(labels: Mapping[str, str]) -> Claim | None:
+    """Return the account an image's labels claim, or None when they claim none.
+
+    Raises:
+        MalformedLabelsError: a claim is there but incomplete, unreadable or contradictory.
+    """
+    has_setup = _read(labels, HAS_USER_SETUP)
+    if has_setup in (None, "false", ""):
+        return None
+    if has_setup != "true":
+        raise MalformedLabelsError(f"{HAS_USER_SETUP} is {_shown(has_setup)}, not 'true'")
+    username = _read(labels, USERNAME)
+    if not username:
+        raise MalformedLabelsError(f"{USERNAME} is missing")
+    if len(username) > 32 or not username.isascii() or not username.isprintable():
+        raise MalformedLabelsError(f"{USERNAME} is {_shown(username)}, no account name")
+    return Claim(_read_id(labels, USER_ID), _read_id(labels, GROUP_ID), username)
+
+
+def claim_labels(claim: Claim) -> dict[str, str]:
+    """Return the four labels of an image that holds this account (design document)."""
+    return {
+        HAS_USER_SETUP: "true",
+        USER_ID: str(claim.uid),
+        GROUP_ID: str(claim.gid),
+        USERNAME: claim.username,
+    }
+
+
+def _read(labels: Mapping[str, str], label: str) -> str | None:
+    ours, later = labels.get(label), labels.get(LATER_SPELLING[label])
+    if ours is not None and later is not None and ours != later:
+        raise MalformedLabelsError(f"{label} and {LATER_SPELLING[label]} contradict each other")
+    return later if ours is None else ours
+
+
+def _read_id(labels: Mapping[str, str], label: str) -> int:
+    value = _read(labels, label)
+    if value is None:
+        raise MalformedLabelsError(f"{label} is missing")
+    canonical = (
+        value.isascii() and value.isdigit() and len(value) <= 10 and str(int(value)) == value
+    )
+    if not canonical or int(value) > HIGHEST_ID:
+        raise MalformedLabelsError(f"{label} is {_shown(value)}, no id")
+    return int(value)
+
+
+def _shown(value: str | None) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

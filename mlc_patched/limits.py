@@ -1,0 +1,193 @@
+"""What a request may have under the administrator's settings. Pure; each refusal says the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from username_utils import get_user_slice_name
+
+from .account import Account
+from .decision import project_of
+from .errors import NotAllowedError, UsageError
+from .gpus import NONE, GpuChoice
+from .names import parse_reference
+from .settings import Settings
+from .sizes import parse_size
+
+BASE_NAME = "org.opencontainers.image.base.name"
+"""Label of an image: what it was built on (OCI image specification, "Annotations")."""
+NANO = 10**9
+_DEFAULT_REGISTRY = ("docker.io/library/", "docker.io/", "index.docker.io/")
+_ASK = "Ask your administrator."
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a container may use: CPU in billionths of a core, memory in bytes, processes.
+    None is unlimited."""
+
+    nano_cpus: int | None = None
+    memory: int | None = None
+    pids: int | None = None
+
+
+UNLIMITED = Resources()
+
+
+def resources(
+    cpus: str | None, memory: str | None, pids: str | None, settings: Settings
+) -> Resources:
+    """Return the limits of a container: the settings', or less where a flag asks for it.
+
+    Args:
+        cpus: cores asked for, such as `1.5`, or None.
+        memory: memory asked for, such as `16g`, or None.
+        pids: largest number of processes asked for, or None.
+        settings: the administrator's.
+
+    Raises:
+        UsageError: a value is not understood.
+        NotAllowedError: it is more than the settings allow.
+    """
+    cores = _cores(cpus) if cpus is not None else None
+    limit = None if settings.cpus is None else round(settings.cpus * NANO)
+    wanted = parse_size(memory) if memory is not None else None
+    count = _processes(pids) if pids is not None else None
+    return Resources(
+        _within("--cpus", cpus, cores, limit, f"{settings.cpus}"),
+        _within("--memory", memory, wanted, settings.memory, f"{settings.memory} bytes"),
+        _within("--pids-limit", pids, count, settings.pids, f"{settings.pids}"),
+    )
+
+
+def default_gpus(settings: Settings) -> str:
+    """Return the GPU request of a container for which none was said: never above the largest."""
+    largest, default = settings.largest_gpus, settings.default_gpus
+    if largest is None or default == NONE or _count(default) <= largest:
+        return default
+    return str(largest) if largest else NONE
+
+
+def check_gpus(choice: GpuChoice, is_rocm: bool, settings: Settings) -> None:
+    """Refuse more GPUs than the settings allow.
+
+    Raises:
+        NotAllowedError: with what is allowed.
+    """
+    largest = settings.largest_gpus
+    if largest is None or choice.request is None:
+        return
+    if is_rocm:
+        raise NotAllowedError(
+            f"At most {largest} GPUs are allowed here, and a ROCm container is given all of them: "
+            f"only -g none is left. {_ASK}"
+        )
+    if _count(choice.gpus) > largest:
+        raise NotAllowedError(
+            f"At most {largest} GPUs are allowed here, and {choice.gpus!r} asks for more. "
+            f"Say for instance: -g {largest or NONE}"
+        )
+
+
+def cgroup(wanted: str | None, account: Account, settings: Settings) -> str | None:
+    """Return the cgroup a container is put under: the settings', or one below it.
+
+    Raises:
+        NotAllowedError: another one was asked for.
+    """
+    own = settings.cgroup_parent
+    if settings.slice_group:
+        own = get_user_slice_name(settings.slice_group, account.login)
+    if own is None or wanted is None or wanted.strip("/") == own.strip("/"):
+        return wanted if own is None else own
+    # systemd.slice(5): a-b.slice is below a.slice; elsewhere a cgroup is below by its path.
+    below = (
+        wanted.endswith(".slice")
+        and own.endswith(".slice")
+        and "/" not in wanted
+        and wanted.startswith(f"{own.removesuffix('.slice')}-")
+    )
+    path = wanted.strip("/").split("/")
+    if below or (
+        path[0] and ".." not in path and wanted.strip("/").startswith(f"{own.strip('/')}/")
+    ):
+        return wanted
+    raise NotAllowedError(
+        f"Containers of yours belong under the cgroup {own}, not {wanted}. {_ASK}"
+    )
+
+
+def check_base(reference: str, settings: Settings) -> None:
+    """Refuse an image that the settings do not allow containers and images to be made from.
+
+    Raises:
+        NotAllowedError: with the patterns that are allowed.
+    """
+    names = {reference, parse_reference(reference).repository}
+    for prefix in _DEFAULT_REGISTRY:
+        names |= {name.removeprefix(prefix) for name in names}
+    if not any(fnmatchcase(name, pattern) for name in names for pattern in settings.bases):
+        raise NotAllowedError(
+            f"The image {reference} is not allowed here. Allowed: {', '.join(settings.bases)}"
+        )
+
+
+def check_image(
+    reference: str, image_labels: Mapping[str, str], account: Account, settings: Settings
+) -> None:
+    """As `check_base`, but an image of the user's own project counts by what it was built on.
+
+    Args:
+        reference: the image's name.
+        image_labels: its labels.
+        account: the user.
+        settings: the administrator's.
+
+    Raises:
+        NotAllowedError: the image, or its base, is not allowed.
+    """
+    if is_own_project(reference, account):
+        if base := image_labels.get(BASE_NAME):
+            check_base(base, settings)
+        return
+    check_base(reference, settings)
+
+
+def is_own_project(reference: str, account: Account) -> bool:
+    """Whether an image is named as one of the user's own projects: `ds01-UID/PROJECT`."""
+    own = reference.startswith(f"ds01-{account.uid}/")
+    return own and project_of(reference) is not None
+
+
+def _count(gpus: str) -> float:
+    if gpus == "all":
+        return float("inf")
+    if gpus.startswith("device="):
+        return len(gpus.split(","))
+    return int(gpus) if gpus.isdigit() else 0
+
+
+def _within(
+    flag: str, said: str | None, wanted: int | None, limit: int | None, most: str
+) -> int | None:
+    if wanted is not None and limit is not None and wanted > limit:
+        raise NotAllowedError(f"{flag} {said} is more than is allowed here: at most {most}. {_ASK}")
+    return limit if wanted is None else wanted
+
+
+def _cores(text: str) -> int:
+    try:
+        cores = float(text)
+    except ValueError:
+        cores = 0
+    if not 0.01 <= cores < 10**6:
+        raise UsageError(f"--cpus {text!r} is not understood. Say for instance: --cpus 4")
+    return round(cores * NANO)
+
+
+def _processes(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise UsageError(f"--pids-limit {text!r} is not understood. Say for instance: 4096")
+    return int(text)

@@ -1,0 +1,87 @@
+"""Locks per user and container, kept by the kernel: they end with the process that holds them.
+
+All of a user's locks are byte ranges of one empty file in the user's own home, so nothing
+accumulates, and another user can neither take a lock nor keep it from being taken. Where
+the home cannot be written to there is no lock: the engine still makes each name only once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+
+from .account import Account
+from .home_files import CONFIGURATION, directory, open_file
+from .report import Reporter
+
+FILE = "locks"
+
+
+@contextlib.contextmanager
+def exclusive(account: Account, tag: str, report: Reporter) -> Iterator[None]:
+    """Hold a user's lock on a container alone; wait, and say so, while another has it.
+
+    Args:
+        account: whose container it is.
+        tag: the container's name in Docker.
+        report: hears that there is something to wait for.
+    """
+    with _file(account) as file:
+        if file is not None and not _locked(file, tag, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            report.step(f"Waiting for another command of yours on {tag}")
+            _locked(file, tag, fcntl.LOCK_EX)
+        yield
+
+
+class SharedLock:
+    """A lock that several processes hold at once, such as one for each open shell."""
+
+    def __init__(self, file: int | None, tag: str) -> None:
+        """Take the lock; `file` is None where there is none to lock."""
+        self._file, self._tag = file, tag
+        if file is not None:
+            _locked(file, tag, fcntl.LOCK_SH)
+
+    def alone(self) -> bool:
+        """Try to hold the lock alone; True if no other process holds it."""
+        if self._file is None:
+            return True
+        return _locked(self._file, self._tag, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextlib.contextmanager
+def shared(account: Account, tag: str) -> Iterator[SharedLock]:
+    """Hold a user's lock on a container together with others; wait while one has it alone.
+
+    Args:
+        account: whose container it is.
+        tag: the container's name in Docker.
+    """
+    with _file(account) as file:
+        yield SharedLock(file, f"shell {tag}")
+
+
+@contextlib.contextmanager
+def _file(account: Account) -> Iterator[int | None]:
+    try:
+        with directory(account, CONFIGURATION) as parent:
+            file = open_file(account, parent, FILE, os.O_RDWR)
+    except OSError:
+        yield None
+        return
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _locked(file: int, tag: str, how: int) -> bool:
+    start = int.from_bytes(hashlib.sha256(tag.encode()).digest()[:7], "big")
+    try:
+        fcntl.lockf(file, how, 1, start)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,114 @@
+"""Where `mlc` begins and ends: parse, dispatch, and one place that turns failure into an exit
+code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from .arguments import parser
+from .console import ConsoleReporter, say
+from .documented import MODULES, module_of, parser_of
+from .errors import MlcError, Terminated
+
+TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
+
+    from .context import Context
+
+DEBUG_VARIABLE = "MLC_DEBUG"
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoReturn:
+    """Run mlc and exit with its exit code: 0 success, 1 failure, 2 usage, 130 interrupt.
+
+    Args:
+        argv: the arguments after the program's name; the process's own when not given.
+        program: path by which the program was called; an `ml_images.repo` beside it is
+            the catalog.
+    """
+    sys.exit(run(list(sys.argv[1:] if argv is None else argv), program or sys.argv[0]))
+
+
+def run(argv: Sequence[str], program: str) -> int:
+    """Run mlc and return its exit code."""
+    if argv and argv[0] in MODULES:
+        arguments = parser_of(argv[0]).parse_args(argv[1:])
+        return _run(_documented, arguments, program)
+    arguments = parser().parse_args(argv)
+    if arguments.command is None:
+        say("Nothing to do. See the commands with: mlc -h")
+        return 0
+    return _run(_verb, arguments, program)
+
+
+def _documented(arguments: argparse.Namespace, context: Context) -> int:
+    return module_of(arguments.command).run(arguments, context)
+
+
+def _verb(arguments: argparse.Namespace, context: Context) -> int:
+    from .verbs import VERBS
+
+    return VERBS[arguments.command](arguments, context)
+
+
+def _run(
+    command: Callable[[argparse.Namespace, Context], int],
+    arguments: argparse.Namespace,
+    program: str,
+) -> int:
+    report = ConsoleReporter()
+
+    def run() -> int:
+        from pathlib import Path
+
+        from .context import Context
+
+        return command(arguments, Context(report=report, program=Path(program)))
+
+    return guarded(run, report)
+
+
+def guarded(command: Callable[[], int], report: ConsoleReporter) -> int:
+    """Run a command and turn whatever it raises into words and an exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _terminate)
+    try:
+        status = command()
+        report.finish()
+        sys.stdout.flush()
+    except MlcError as error:
+        report.error(str(error))
+        return error.exit_code
+    except Terminated as ended:
+        report.error("Ended by a signal. What was begun has been taken back.")
+        return 128 + ended.signal_number
+    except KeyboardInterrupt:
+        report.error("Interrupted. What was begun has been taken back.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; Python must not complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last place that can put it into words
+        if os.environ.get(DEBUG_VARIABLE):
+            import traceback
+
+            traceback.print_exc()
+        report.error(
+            f"Unexpected: {type(error).__name__}: {error}. "
+            f"This is a defect of mlc; {DEBUG_VARIABLE}=1 shows where."
+        )
+        return 1
+    return status
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated(number)

@@ -1,0 +1,212 @@
+"""mlc-patch: its command line, and what it says."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from . import patch, patch_checkout
+from .console import say
+from .context import Context
+from .errors import MlcError
+from .patch_state import Condition, FileState, State, examine
+from .questions import confirmed
+from .version import __version__
+
+JSON_VERSION = 1
+
+
+def parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of `mlc-patch`."""
+    top = argparse.ArgumentParser(
+        prog=name,
+        description="Have an AIME checkout run mlc-patched, in place, and give AIME's back.",
+        epilog="examples:\n"
+        "  mlc-patch status                            the checkout that PATH finds\n"
+        "  sudo mlc-patch apply /opt/aime-ml-containers\n"
+        "  mlc-patch verify                            exit code 1 if anything is wrong\n"
+        "  sudo mlc-patch revert                       byte for byte as it was",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="action", metavar="action", required=True)
+    for action, text in (
+        ("status", "say what is there, and whether it is patched"),
+        ("apply", "patch it: users go on typing what they typed"),
+        ("verify", "check that the patch is whole and its commands answer"),
+        ("revert", "give AIME's files back"),
+    ):
+        command = commands.add_parser(action, help=text, description=f"{text.capitalize()}.")
+        command.add_argument(
+            "checkout", nargs="?", help="AIME's checkout (default: the one PATH finds)"
+        )
+        command.add_argument("--json", action="store_true", help="print JSON")
+        if action in ("apply", "revert"):
+            command.add_argument(
+                "-f", "--force", action="store_true", help="also with unknown or edited files"
+            )
+            command.add_argument(
+                "-n", "--dry-run", action="store_true", help="only say what would be done"
+            )
+            command.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    top.set_defaults(command=name)
+    return top
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Carry mlc-patch out and return its exit code."""
+    named = arguments.checkout
+    path = Path(named).resolve() if named else patch_checkout.find(context.environ)
+    action = {"status": _status, "apply": _apply, "verify": _verify, "revert": _revert}
+    try:
+        return action[arguments.action](path, arguments, context)
+    except OSError as error:
+        raise MlcError(
+            f"{error.filename or path}: {error.strerror}. The commands of {path} are all AIME's or "
+            "all ours; see with: mlc-patch status"
+        ) from error
+
+
+def _status(path: Path, arguments: argparse.Namespace, context: Context) -> int:
+    state = examine(path)
+    edited = patch_checkout.edited(state.checkout)
+    if arguments.json:
+        return _json(state, edited=None if edited is None else list(edited))
+    for line in _about(state, edited):
+        say(line)
+    return 0
+
+
+def _about(state: State, edited: tuple[str, ...] | None) -> list[str]:
+    checkout = state.checkout
+    version = checkout.version or "of a version that is not told"
+    lines = [
+        f"{checkout.path}: AIME MLC {version} ({checkout.form.value}), {state.condition.value}",
+        f"  commands: {', '.join(checkout.commands)}",
+    ]
+    if not checkout.is_known:
+        known = ", ".join(patch_checkout.KNOWN[checkout.form.value])
+        lines.append(f"  this version is not one mlc-patched was tested with ({known})")
+    if edited is None:
+        lines.append("  git does not know its files: whether they were edited cannot be told")
+    elif edited:
+        lines.append(f"  edited by somebody: {', '.join(edited)}")
+    if state.program:
+        lines.append(f"  runs: {state.program}")
+    for name, found in state.files.items():
+        if state.condition is Condition.DAMAGED and found is not FileState.OURS:
+            lines.append(f"  {name} is {found.value}")
+    lines += [f"  the kept original of {name} is damaged" for name in state.broken_originals]
+    todo = {
+        Condition.AIME: "Patch it with",
+        Condition.INTERRUPTED: "Finish with (or go back with mlc-patch revert)",
+        Condition.DAMAGED: "Mend it with",
+    }
+    if state.condition in todo:
+        lines.append(f"{todo[state.condition]}: mlc-patch apply {checkout.path}")
+    return lines
+
+
+def _apply(path: Path, arguments: argparse.Namespace, context: Context) -> int:
+    program, python = our_program(context), str(through_current(Path(sys.executable)))
+    state = examine(path)
+    if arguments.dry_run:
+        say(f"Would replace in {path}: {', '.join(state.checkout.commands)}")
+        say(f"They would run {program}. The originals would be kept in {path}/.mlc-patched.")
+        return 0
+    if state.condition is not Condition.PATCHED:
+        confirmed(arguments, f"Have {path} run mlc-patched {__version__}?", True)
+    done = patch.apply(path, program, python, context.report, force=arguments.force)
+    if arguments.json:
+        return _json(done.state, replaced=list(done.replaced))
+    if not done.replaced and state.condition is Condition.PATCHED:
+        say(f"{path} is patched already; nothing was done.")
+    else:
+        say(
+            f"{path} is patched: {len(done.state.checkout.commands)} commands run mlc-patched "
+            f"{__version__}. Go back with: mlc-patch revert {path}"
+        )
+    return 0
+
+
+def _verify(path: Path, arguments: argparse.Namespace, context: Context) -> int:
+    state, wrong = patch.verify(path)
+    if arguments.json:
+        _json(state, wrong=list(wrong))
+    elif wrong:
+        raise MlcError(
+            f"{path} is not patched as it should be: {'; '.join(wrong)}. "
+            f"Mend it with: mlc-patch apply {path}"
+        )
+    else:
+        say(f"{path} is patched, and all {len(state.checkout.commands)} commands answer.")
+    return 1 if wrong else 0
+
+
+def _revert(path: Path, arguments: argparse.Namespace, context: Context) -> int:
+    state = examine(path)
+    if arguments.dry_run:
+        names = state.named(FileState.OURS, FileState.OLDER)
+        say(f"Would give back in {path}: {', '.join(names) or 'nothing, it is not patched'}")
+        return 0
+    if state.condition is not Condition.AIME:
+        confirmed(arguments, f"Give AIME's mlc back in {path}?", True)
+    done = patch.revert(path, context.report, force=arguments.force)
+    if arguments.json:
+        return _json(examine(path), replaced=list(done.replaced))
+    if done.state.condition is Condition.AIME:
+        say(f"{path} is not patched; nothing was done.")
+    else:
+        say(f"{path} is AIME's again: {len(done.replaced)} files given back, byte for byte.")
+    return 0
+
+
+def our_program(context: Context) -> Path:
+    """Return the file that a patched checkout is to run."""
+    called = context.program.resolve() if context.program else None
+    if called is not None and called.name == "mlc-patched.py":
+        return through_current(called)
+    # Called as an installed `mlc` script of pip's, or as a module: the file is in our tree.
+    beside = Path(__file__).resolve().parents[1] / "bin" / "docker" / "mlc-patched.py"
+    if not beside.is_file():
+        raise MlcError("mlc-patch must be run from an installed tree: bin/mlc-patch")
+    return beside
+
+
+def through_current(path: Path) -> Path:
+    """Return a path in an installed release as it is seen through the link `current`.
+
+    `make install` puts each release into a directory of its own beside that link: what goes
+    through it is, after an update, in the new one.
+
+    Args:
+        path: absolute; with links in it only where they shall stay.
+    """
+    for release in path.parents:
+        link = release.parent / "current"
+        if link.is_symlink() and link.resolve() == release:
+            return link / path.relative_to(release)
+    return path
+
+
+def _json(state: State, **more: object) -> int:
+    checkout = state.checkout
+    say(
+        json.dumps(
+            {
+                "version": JSON_VERSION,
+                "checkout": os.fspath(checkout.path),
+                "form": checkout.form.value,
+                "aime_version": checkout.version,
+                "tested": checkout.is_known,
+                "condition": state.condition.name.lower(),
+                "program": state.program,
+                "files": {name: found.name.lower() for name, found in state.files.items()},
+                **more,
+            },
+            indent=2,
+        )
+    )
+    return 0

@@ -1,0 +1,259 @@
+"""The store of a patched checkout: the originals, what is known of them, and the one switch.
+
+    .mlc-patched/
+        active                there: the commands are ours; holds the path of our Python
+        mlc.py                link to our program
+        original              link to the generation in force
+        generation-…/         the originals, manifest.json, and links to all that is beside them
+
+Everything that is made is complete on disk (fsync) before the one rename that puts it in force.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .errors import MlcError
+from .patch_place import MARKER, ORIGINAL, STORE
+
+MANIFEST = "manifest.json"
+_MANIFEST_VERSION = 1
+_PARTIAL = f"{STORE}.partial"
+_REMOVED = f"{STORE}.removed"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An original that is kept: its name, digest (SHA-256, hexadecimal) and mode bits."""
+
+    name: str
+    sha256: str
+    mode: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of the originals: AIME's form and version, and the files."""
+
+    form: str
+    version: str
+    files: tuple[Kept, ...]
+
+    def kept(self, name: str) -> Kept | None:
+        """Return what is known of one original, or None."""
+        return next((each for each in self.files if each.name == name), None)
+
+
+@dataclass(frozen=True)
+class Original:
+    """The text, mode bits and times (ns since 1970: access, modification) of a file of AIME's."""
+
+    text: bytes
+    mode: int
+    times: tuple[int, int] | None = None
+
+
+def digest(text: bytes) -> str:
+    """Return the SHA-256 of a text, hexadecimal."""
+    return hashlib.sha256(text).hexdigest()
+
+
+def read_original(path: Path) -> Original:
+    """Read a file with its mode and times.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        return Original(
+            file.read(), stat.S_IMODE(status.st_mode), (status.st_atime_ns, status.st_mtime_ns)
+        )
+
+
+def read_manifest(checkout: Path) -> Manifest | None:
+    """Return the manifest in force, or None where there is none.
+
+    Raises:
+        MlcError: it cannot be understood.
+    """
+    path = checkout / STORE / ORIGINAL / MANIFEST
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        files = tuple(
+            Kept(str(e["name"]), str(e["sha256"]), int(e["mode"])) for e in found["files"]
+        )
+        return Manifest(str(found["form"]), str(found["version"]), files)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MlcError(
+            f"{path} cannot be read: {error}. Give AIME's files back by git "
+            f"(git -C {checkout} checkout -- .) and remove {checkout / STORE}."
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(checkout: Path) -> Iterator[None]:
+    """Hold the checkout alone among mlc-patch and update-sys.
+
+    Raises:
+        MlcError: another one is at work on it.
+    """
+    place = os.open(checkout, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MlcError(
+                f"Another mlc-patch or update-sys is at work on {checkout}. Wait for it to end; "
+                f"see whose it is with: fuser -v {checkout}"
+            ) from None
+        yield
+    finally:
+        os.close(place)
+
+
+def write(path: Path, original: Original) -> None:
+    """Write a new file, on disk when this returns; whatever is there is replaced as a whole."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(file, "wb") as stream:
+            stream.write(original.text)
+            stream.flush()
+            os.fchmod(stream.fileno(), original.mode)
+            if original.times:
+                os.utime(stream.fileno(), ns=original.times)
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def replace(checkout: Path, name: str, original: Original) -> None:
+    """Replace a file of the checkout by one rename; who has it open keeps the old one."""
+    staged = checkout / STORE / f"new-{name}"
+    write(staged, original)
+    staged.replace(checkout / name)
+    sync(checkout)
+
+
+def link(path: Path, target: str) -> None:
+    """Make a symbolic link, or make one that is there point elsewhere, by one rename."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary.symlink_to(target)
+    temporary.replace(path)
+    sync(path.parent)
+
+
+def sync(directory: Path) -> None:
+    """Have a directory's entries on disk."""
+    file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def open_store(checkout: Path) -> Path:
+    """Return the store, made complete elsewhere and put in place by one rename if it is missing."""
+    store = checkout / STORE
+    if not store.exists():
+        partial = checkout / _PARTIAL
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(mode=0o755)
+        partial.chmod(0o755)
+        write(partial / ".gitignore", Original(b"*\n", 0o644))
+        sync(partial)
+        partial.replace(store)
+        sync(checkout)
+    return store
+
+
+def keep(checkout: Path, manifest: Manifest, originals: Mapping[str, Original]) -> None:
+    """Keep originals as a new generation, and put it in force by one rename.
+
+    Args:
+        checkout: the checkout, which has a store.
+        manifest: what is known of them.
+        originals: by name; each that the manifest names.
+    """
+    store = checkout / STORE
+    before = _generations(store)
+    generation = store / f"generation-{secrets.token_hex(4)}"
+    generation.mkdir(mode=0o755)
+    generation.chmod(0o755)
+    for name, original in originals.items():
+        write(generation / name, original)
+    # An original that looks for something beside itself finds it here as well.
+    for entry in sorted(each.name for each in checkout.iterdir()):
+        if entry not in originals and not entry.startswith((STORE, ".git")):
+            (generation / entry).symlink_to(f"../../{entry}")
+    text = json.dumps({"manifest": _MANIFEST_VERSION, **asdict(manifest)}, indent=2)
+    write(generation / MANIFEST, Original(f"{text}\n".encode(), 0o644))
+    sync(generation)
+    link(store / ORIGINAL, generation.name)
+    for former in before:
+        shutil.rmtree(former)
+
+
+def activate(checkout: Path, python: str) -> None:
+    """The switch: from the return of this rename on, every command is ours."""
+    write(checkout / STORE / MARKER, Original(f"{python}\n".encode(), 0o644))
+    sync(checkout / STORE)
+
+
+def deactivate(checkout: Path) -> None:
+    """The switch back: from this unlink on, every command is AIME's."""
+    (checkout / STORE / MARKER).unlink(missing_ok=True)
+    sync(checkout / STORE)
+
+
+def is_active(checkout: Path) -> bool:
+    """Whether the commands are ours."""
+    return (checkout / STORE / MARKER).is_file()
+
+
+def remove(checkout: Path) -> None:
+    """Take away the store, and what an interrupted mlc-patch left beside it."""
+    store = checkout / STORE
+    if store.exists():
+        shutil.rmtree(checkout / _REMOVED, ignore_errors=True)
+        store.replace(checkout / _REMOVED)
+        sync(checkout)
+    for left in (_REMOVED, _PARTIAL):
+        shutil.rmtree(checkout / left, ignore_errors=True)
+
+
+def tidy(checkout: Path) -> None:
+    """Remove what an interrupted mlc-patch left in or beside the store and nothing refers to."""
+    for left in (_REMOVED, _PARTIAL):
+        shutil.rmtree(checkout / left, ignore_errors=True)
+    store = checkout / STORE
+    if store.is_dir():
+        in_force = os.path.realpath(store / ORIGINAL)
+        for generation in _generations(store):
+            if str(generation) != in_force and os.path.realpath(generation) != in_force:
+                shutil.rmtree(generation)
+        for pattern in ("new-*", ".*.????????", "stage-*"):
+            for left_file in store.glob(pattern):
+                if left_file.is_dir():
+                    shutil.rmtree(left_file)
+                else:
+                    left_file.unlink()
+
+
+def _generations(store: Path) -> list[Path]:
+    return sorted(store.glob("generation-*"))

@@ -1,0 +1,179 @@
+"""The plan of a container: everything about a request that is decided without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from . import directories, labels, limits
+from .account import Account
+from .catalog import Catalog
+from .errors import UsageError
+from .gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, choose
+from .host import Host
+from .limits import UNLIMITED, Resources
+from .names import container_tag
+from .settings import BUILT_IN_SETTINGS, Settings
+from .sizes import parse_size
+
+CUSTOM = "custom"
+LATEST = "latest"
+ARCHITECTURE_VARIABLE = "MLC_ARCH"
+GPUS_VARIABLE = "MLC_GPUS"
+ANY_GPU_ARCHITECTURE = "CUDA"
+"""Label of a container that was given GPUs where nothing tells which kind they are."""
+CUDA_DEVICES = ("/dev/snd", "/dev/video0")
+ROCM_GPUS = ("/dev/kfd", "/dev/dri")
+
+
+@dataclass(frozen=True)
+class CreateRequest:
+    """What was asked for. Directories may hold `~`; None stands for what was not given.
+
+    With `image` the catalog is not consulted, and `framework` and `version` are only words
+    for the label. `gpus` is `all`, a number, `device=ID[,ID]` or `none`; `shm_size` and
+    `memory` are sizes such as `16g`, `cpus` a number of cores, `pids_limit` one of processes;
+    `labels` are the caller's own.
+    """
+
+    name: str
+    framework: str = CUSTOM
+    version: str = LATEST
+    image: str | None = None
+    architecture: str | None = None
+    gpus: str | None = None
+    workspace: str | None = None
+    data: str | None = None
+    models: str | None = None
+    shm_size: str | None = None
+    cgroup_parent: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cpus: str | None = None
+    memory: str | None = None
+    pids_limit: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request with everything decided that needs no engine.
+
+    `is_current` tells that the image, if it is here, is to be used as it is: it was named by
+    --image, or has just been pulled. A catalog image is brought up to date first.
+    """
+
+    tag: str
+    reference: str
+    is_current: bool
+    choice: GpuChoice
+    architecture: str
+    framework: str
+    directories: directories.Directories
+    devices: tuple[str, ...]
+    missing_devices: tuple[str, ...]
+    shm_size: int | None
+    cgroup_parent: str | None
+    labels: Mapping[str, str]
+    resources: Resources = UNLIMITED
+    settings: Settings = BUILT_IN_SETTINGS
+
+    @property
+    def is_rocm(self) -> bool:
+        """Whether the container is for AMD's GPUs, which come as devices, not by request."""
+        return self.architecture.startswith("ROCM")
+
+    def notes(self) -> list[str]:
+        """Return what the user should know: what was left out, and why."""
+        notes = [self.choice.note] if self.choice.note else []
+        if self.missing_devices:
+            missing = ", ".join(self.missing_devices)
+            notes.append(f"Left out, as this host does not have them: {missing}")
+        return notes
+
+
+def make_plan(
+    request: CreateRequest,
+    account: Account,
+    host: Host,
+    environ: Mapping[str, str],
+    catalog: Callable[[], Catalog],
+    settings: Settings = BUILT_IN_SETTINGS,
+    *,
+    is_rehearsal: bool = False,
+) -> Plan:
+    """Decide everything about a request that needs no engine.
+
+    Args:
+        request: what was asked for.
+        account: the user who asks.
+        host: what the host has.
+        environ: the environment, for MLC_ARCH and MLC_GPUS.
+        catalog: reads the catalog; called only if the request needs it.
+        settings: the administrator's.
+        is_rehearsal: do not even make the default workspace.
+
+    Raises:
+        UsageError: the request cannot be meant.
+        NotFoundError: a directory or catalog row does not exist.
+        NotAllowedError: the settings do not allow it.
+        MlcError: the catalog or a directory cannot be read.
+    """
+    tag = container_tag(request.name, account.uid)
+    architecture = request.architecture or environ.get(ARCHITECTURE_VARIABLE) or None
+    architecture = architecture or settings.architecture
+    gpus = request.gpus if request.gpus is not None else environ.get(GPUS_VARIABLE) or None
+    # An architecture that everybody knows needs no look into the catalog.
+    unknown = architecture and architecture.strip().upper() not in (*KNOWN_ARCHITECTURES, CPU)
+    known = catalog().architectures() if unknown else ()
+    choice = choose(architecture, gpus, host, known, limits.default_gpus(settings))
+    reference, framework = request.image, request.framework
+    architecture = choice.architecture
+    if reference is None:
+        row = catalog().find(
+            request.framework, request.version, None if architecture == CPU else architecture
+        )
+        reference, framework = row.image, row.framework
+        architecture = architecture or row.architectures[0]
+    elif not reference.strip() or reference.startswith("-"):
+        raise UsageError(f"{reference!r} is not the name of an image.")
+    architecture = architecture or ANY_GPU_ARCHITECTURE
+    limits.check_gpus(choice, architecture.startswith("ROCM"), settings)
+    if not limits.is_own_project(reference, account):
+        limits.check_base(reference, settings)
+    for label in request.labels:
+        if label in labels.OWNED:
+            raise UsageError(f"The label {label} is mlc's own and cannot be set.")
+    wanted = wanted_devices(architecture, choice.gpus, settings.devices)
+    return Plan(
+        tag=tag,
+        reference=reference,
+        is_current=request.image is not None,
+        choice=choice,
+        architecture=architecture,
+        framework=f"{framework}-{request.version}",
+        directories=directories.resolve(
+            request.workspace, request.data, request.models, account, make=not is_rehearsal
+        ),
+        devices=tuple(path for path in wanted if path in host.devices),
+        missing_devices=tuple(path for path in wanted if path not in host.devices),
+        shm_size=parse_size(request.shm_size) if request.shm_size else settings.shm_size,
+        cgroup_parent=limits.cgroup(request.cgroup_parent, account, settings),
+        labels={**settings.labels, **request.labels},
+        resources=limits.resources(request.cpus, request.memory, request.pids_limit, settings),
+        settings=settings,
+    )
+
+
+def wanted_devices(
+    architecture: str, gpus: str, setting: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    """Return the device nodes a container of this architecture is given where they exist.
+
+    Args:
+        architecture: AIME's name.
+        gpus: the GPU request as words.
+        setting: the administrator's devices, given instead of those that are no GPUs.
+    """
+    if architecture.startswith("ROCM"):
+        others = ("/dev/snd",) if setting is None else setting
+        return (*ROCM_GPUS, *others) if gpus != NONE else others
+    return CUDA_DEVICES if setting is None else setting

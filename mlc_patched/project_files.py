@@ -1,0 +1,201 @@
+"""A project's files in the home: its Dockerfile, copies of older ones, and its metadata.
+
+Every file is replaced in one step, so that no reader and no crash finds half of one, and no
+link is followed (see home_files).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .account import Account
+from .errors import MlcError
+from .home_files import CONFIGURATION, directory, open_file
+from .projects import PREVIOUS, Project
+
+DOCKERFILES = "dockerfiles"
+METADATA = (CONFIGURATION, "images")
+METADATA_VERSION = 1
+BEFORE = f".{PREVIOUS}"
+"""Suffix of the copy of the Dockerfile that the previous image was built from."""
+_DOCKERFILE_MODE = 0o644
+_METADATA_MODE = 0o600
+_LARGEST = 4 * 1024**2
+
+
+class ProjectFiles:
+    """The files of one user's project (design document, "User Files")."""
+
+    def __init__(self, account: Account, project: Project) -> None:
+        """Look at nothing yet."""
+        self._account = account
+        self.project = project
+
+    @property
+    def directory(self) -> str:
+        """The directory of Dockerfiles, where a build context is unless another is named."""
+        return f"{self._account.home}/{DOCKERFILES}"
+
+    @property
+    def dockerfile_path(self) -> str:
+        """The Dockerfile's path, for messages and as the place of the build context."""
+        return f"{self.directory}/{self.project.dockerfile}"
+
+    def read_dockerfile(self, suffix: str = "") -> str | None:
+        """Return the Dockerfile, or a copy of it by its suffix; None if there is none.
+
+        Raises:
+            MlcError: it is a link, or cannot be read.
+        """
+        content = self._read((DOCKERFILES,), f"{self.project.dockerfile}{suffix}", make=False)
+        if content is None:
+            return None
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise MlcError(f"{self.dockerfile_path}{suffix} is no text: {error}") from error
+
+    def write_dockerfile(self, text: str, suffix: str = "") -> str:
+        """Write the Dockerfile, or a copy of it, and return its path.
+
+        Raises:
+            MlcError: it could not be written.
+        """
+        name = f"{self.project.dockerfile}{suffix}"
+        self._write((DOCKERFILES,), name, text.encode(), _DOCKERFILE_MODE)
+        return f"{self.dockerfile_path}{suffix}"
+
+    def remove_dockerfile(self, suffix: str = "") -> None:
+        """Remove the Dockerfile or a copy; one that is not there is no error."""
+        self._remove((DOCKERFILES,), f"{self.project.dockerfile}{suffix}")
+
+    def back_up_dockerfile(self, suffix: str | None = None, *, move: bool = False) -> str | None:
+        """Give the Dockerfile a second name that no file has yet; return its path, None if
+        there is no Dockerfile.
+
+        Args:
+            suffix: of the backup; the next free number when not given.
+            move: take its first name away.
+
+        Raises:
+            MlcError: it could not be done.
+        """
+        name = self.project.dockerfile
+        with self._directory((DOCKERFILES,)) as parent:
+            number = 1
+            while True:
+                backup = f"{name}.{number}" if suffix is None else f"{name}.{suffix}"
+                if suffix is not None and number > 1:
+                    backup = f"{backup}.{number}"
+                number += 1
+                try:
+                    # A link and a removal instead of a renaming, which would replace a file.
+                    os.link(
+                        name, backup, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False
+                    )
+                except FileExistsError:
+                    continue
+                except FileNotFoundError:
+                    return None
+                if move:
+                    os.unlink(name, dir_fd=parent)
+                return f"{self.directory}/{backup}"
+
+    def read_metadata(self) -> dict[str, Any]:
+        """Return the project's metadata; empty if it is missing, broken or of another version."""
+        with contextlib.suppress(MlcError, ValueError):
+            content = self._read(METADATA, f"{self.project.name}.json", make=False)
+            found = json.loads(content) if content else None
+            if isinstance(found, dict) and found.get("version") == METADATA_VERSION:
+                return found
+        return {}
+
+    def write_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Write the project's metadata.
+
+        Raises:
+            MlcError: it could not be written.
+        """
+        content = json.dumps({"version": METADATA_VERSION, **metadata}, indent=2, sort_keys=True)
+        self._write(METADATA, f"{self.project.name}.json", f"{content}\n".encode(), _METADATA_MODE)
+
+    def remove_metadata(self) -> None:
+        """Remove the project's metadata; if there is none, that is no error."""
+        self._remove(METADATA, f"{self.project.name}.json")
+
+    @contextlib.contextmanager
+    def _directory(self, parts: tuple[str, ...]) -> Iterator[int]:
+        path = "/".join((self._account.home, *parts))
+        mode = 0o755 if parts == (DOCKERFILES,) else 0o700
+        try:
+            with directory(self._account, *parts, mode=mode) as parent:
+                yield parent
+        except OSError as error:
+            raise MlcError(
+                f"{path} cannot be used: {error.strerror}. It must be a directory of your own, "
+                "and no link to another place."
+            ) from error
+
+    def _read(self, parts: tuple[str, ...], name: str, *, make: bool) -> bytes | None:
+        path = "/".join((self._account.home, *parts))
+        if not make and not os.path.lexists(path):
+            return None
+        with self._directory(parts) as parent:
+            try:
+                file = os.open(
+                    name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent
+                )
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise MlcError(
+                    f"{path}/{name} cannot be read: {error.strerror}. "
+                    "It must be a file, and no link to one."
+                ) from error
+            with os.fdopen(file, "rb") as stream:
+                return stream.read(_LARGEST)
+
+    def _write(self, parts: tuple[str, ...], name: str, content: bytes, mode: int) -> None:
+        temporary = f".{name}.{secrets.token_hex(4)}"
+        with self._directory(parts) as parent:
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+                with os.fdopen(
+                    open_file(self._account, parent, temporary, flags, mode), "wb"
+                ) as stream:
+                    stream.write(content)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=parent)
+                raise
+
+    def _remove(self, parts: tuple[str, ...], name: str) -> None:
+        if not os.path.lexists("/".join((self._account.home, *parts))):
+            return
+        with self._directory(parts) as parent, contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=parent)
+
+
+def projects_with_files(account: Account) -> set[str]:
+    """Return the names of the projects that have a Dockerfile."""
+    ending = Project(0, "").dockerfile
+    try:
+        names = [path.name for path in Path(account.home, DOCKERFILES).iterdir()]
+    except OSError:
+        return set()
+    return {name.removesuffix(ending) for name in names if name.endswith(ending)} - {""}
+
+
+def dated_suffix(now: float | None = None) -> str:
+    """Return the suffix of a backup made now: `retired-2026-11-23T150000Z`."""
+    return time.strftime("retired-%Y-%m-%dT%H%M%SZ", time.gmtime(now))

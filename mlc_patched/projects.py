@@ -1,0 +1,74 @@
+"""Projects: their names, and the images and files that belong to one (contract 2)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .errors import UsageError
+
+LATEST = "latest"
+PREVIOUS = "previous"
+BUILDING = "build-"
+"""Beginning of the tag of an image that is being built and has not been verified yet."""
+_LONGEST = 128
+_PROJECT = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+_REPOSITORY = re.compile(r"ds01-(\d+)/([a-z0-9]+(?:[._-][a-z0-9]+)*)")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A user's project: one image, one Dockerfile, one record of metadata."""
+
+    uid: int
+    name: str
+
+    @property
+    def repository(self) -> str:
+        """The repository of its images (design document, "Image Naming Convention")."""
+        return f"ds01-{self.uid}/{self.name}"
+
+    @property
+    def image(self) -> str:
+        """The image that containers are made from."""
+        return f"{self.repository}:{LATEST}"
+
+    @property
+    def previous(self) -> str:
+        """The image before the last update."""
+        return f"{self.repository}:{PREVIOUS}"
+
+    @property
+    def dockerfile(self) -> str:
+        """Name of its Dockerfile in ~/dockerfiles (design document, "User Files")."""
+        return f"{self.name}.Dockerfile"
+
+
+def check_project(name: str) -> str:
+    """Return the name of a project if it is one.
+
+    Raises:
+        UsageError: it is not; the message proposes one that is near.
+    """
+    if _PROJECT.fullmatch(name) and len(name) <= _LONGEST:
+        return name
+    shown = repr(name) if len(name) <= 60 else f"{name[:57]!r}…"
+    proposed = proposed_name(name)
+    proposal = f" How about {proposed!r}?" if proposed else ""
+    raise UsageError(
+        f"{shown} cannot be the name of a project: lower-case letters and digits, with single "
+        f"'.', '_' or '-' between them, at most {_LONGEST} characters.{proposal}"
+    )
+
+
+def proposed_name(name: str) -> str:
+    """Return a name for a project near to what was asked for; empty if nothing of it is usable."""
+    plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower())
+    single = re.sub(r"[._-]*([._-])[._-]*", r"\1", plain)
+    return single.strip("._-")[:_LONGEST].rstrip("._-")
+
+
+def project_of_repository(repository: str) -> Project | None:
+    """Return the project whose images a repository holds, or None for any other repository."""
+    match = _REPOSITORY.fullmatch(repository)
+    return Project(int(match[1]), match[2]) if match else None

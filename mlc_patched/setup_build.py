@@ -1,0 +1,114 @@
+"""`old_flow = build`: the account is added by a build, once per user and image.
+
+The image it makes bears the four labels and is shared by all containers the user makes of the
+same base, so each of them but the first is created straight from an image. It is named after
+the base's id, which is a digest of its content: another base is another name.
+"""
+
+from __future__ import annotations
+
+import re
+
+from . import labels
+from .account import Account
+from .dockerfile import run_step
+from .engine import Engine, Image
+from .errors import EngineError, SetupError
+from .limits import BASE_NAME
+from .report import Reporter
+from .setup_flow import ACCOUNT_SCRIPT, EMPTY_PASSWORD, TOOLS, for_account
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=,+-]*")
+"""What may stand in a Dockerfile as it is."""
+
+
+def image_name(base: Image, account: Account) -> tuple[str, str]:
+    """Return repository and tag of the image that is `base` with the user's account in it."""
+    return f"mlc-account-{account.uid}", base.id.partition(":")[2]
+
+
+def find_with_account(engine: Engine, base: Image, account: Account) -> Image | None:
+    """Return the image that was built for this user and base, or None.
+
+    Args:
+        engine: where.
+        base: the image the account is added to.
+        account: whose account. One that has another GID or name by now is not in it.
+    """
+    image = engine.image(":".join(image_name(base, account)))
+    try:
+        found = image and labels.read_claim(image.labels)
+    except labels.MalformedLabelsError:
+        return None
+    return image if found == _claim(account) else None
+
+
+def build_with_account(
+    engine: Engine,
+    base: Image,
+    reference: str,
+    account: Account,
+    report: Reporter,
+    *,
+    empty_password: bool = False,
+) -> Image:
+    """Build the image that is `base` with the user's account in it, and return it.
+
+    Args:
+        engine: where.
+        base: the image the account is added to.
+        reference: the name by which it was asked for.
+        account: whose account.
+        report: hears the build's own lines.
+        empty_password: leave the account without a password, as AIME's mlc does.
+
+    Raises:
+        SetupError: the account could not be set up; nothing of the build is left.
+    """
+    report.step(f"Setting up the account {account.container_name} in {reference}, once")
+    repository, tag = image_name(base, account)
+    claim = _claim(account)
+    try:
+        built = engine.build(
+            dockerfile(base, account, empty_password=empty_password),
+            f"{repository}:{tag}",
+            arguments={
+                "DS01_USER_ID": str(claim.uid),
+                "DS01_GROUP_ID": str(claim.gid),
+                "DS01_USERNAME": claim.username,
+            },
+            labels={**labels.claim_labels(claim), BASE_NAME: reference},
+            progress=report.progress,
+        )
+    except EngineError as error:
+        raise SetupError(f"{error}\nThe account could not be set up in {reference}.") from error
+    image = engine.image(built)
+    if image is None:
+        raise SetupError(f"{repository}:{tag} was built, but is not there.")
+    return image
+
+
+def dockerfile(base: Image, account: Account, *, empty_password: bool = False) -> str:
+    """Return the Dockerfile: one layer, which holds the account and the tools that were missing."""
+    script = ACCOUNT_SCRIPT.read_text(encoding="utf-8")
+    after = for_account(base, account)
+    lines = [
+        f"FROM {base.id}",
+        "USER 0:0",
+        "ARG DS01_USER_ID",
+        "ARG DS01_GROUP_ID",
+        "ARG DS01_USERNAME",
+        f"RUN DS01_TOOLS='{TOOLS}'; \\",
+        f"    {run_step(script + (EMPTY_PASSWORD if empty_password else ''))}",
+    ]
+    if after.environment != base.environment:
+        # Another user's home; values that would need quoting are left as they are.
+        moved = [each for each in after.environment if each not in base.environment]
+        lines += [f"ENV {each}" for each in moved if _PLAIN.fullmatch(each)]
+    if after.user and _PLAIN.fullmatch(after.user):
+        lines.append(f"USER {after.user}")
+    return "\n".join((*lines, ""))
+
+
+def _claim(account: Account) -> labels.Claim:
+    return labels.Claim(account.uid, account.gid, account.container_name)

@@ -1,0 +1,169 @@
+"""The old flow: an image without the user's account gets it by a set-up container and a commit.
+
+What AIME's mlc does for every container (contract 1, "What `create` does"), done so that a
+failure at any point leaves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from . import labels
+from .account import Account
+from .engine import Engine, Image
+from .errors import ConflictError, SetupError
+from .names import committed_reference
+from .report import Reporter
+from .specification import ContainerSpecification
+from .undo import Undo, finished, signals_held
+
+ACCOUNT_SCRIPT = Path(__file__).parent / "data" / "account.sh"
+EMPTY_PASSWORD = 'passwd -d "$DS01_USERNAME" >/dev/null\n'  # noqa: S105 - a command
+TOOLS = "sudo git"
+"""What AIME's set-up installs; here only where it is missing."""
+_LAST_LINES = 30  # contract 3: the caller shows the last 30 lines
+
+
+@dataclass(frozen=True)
+class Committed:
+    """An image the old flow made: its name and id, and the image that had the name before."""
+
+    reference: str
+    image_id: str
+    former: Image | None
+
+
+def commit_with_account(
+    engine: Engine,
+    image: Image,
+    reference: str,
+    tag: str,
+    account: Account,
+    undo: Undo,
+    report: Reporter,
+    *,
+    empty_password: bool = False,
+    prelude: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> Committed:
+    """Make an image that is `image` with the user's account in it.
+
+    Args:
+        engine: where.
+        image: what the account is added to.
+        reference: the name by which the image was asked for.
+        tag: name in Docker of the container it is for.
+        account: whose account.
+        undo: is given the removal of the committed image.
+        report: hears the set-up's own lines.
+        empty_password: leave the account without a password, as AIME's mlc does, instead
+            of locking it.
+        prelude: shell commands to run before the account script, as root.
+        environment: variables for the prelude.
+
+    Raises:
+        SetupError: the set-up failed; its set-up container is gone.
+    """
+    report.step(f"Setting up the account {account.container_name} in {reference}")
+    script = ACCOUNT_SCRIPT.read_text(encoding="utf-8")
+    variables = {
+        "DS01_USER_ID": str(account.uid),
+        "DS01_GROUP_ID": str(account.gid),
+        "DS01_USERNAME": account.container_name,
+        "DS01_TOOLS": TOOLS,
+        **(environment or {}),
+    }
+    specification = ContainerSpecification(
+        name=f"mlc-setup-{account.uid}-{os.urandom(4).hex()}",
+        image=image.id,
+        # By env, not as the container's environment, which the committed image would keep.
+        entrypoint=("env", *(f"{name}={value}" for name, value in variables.items())),
+        command=("/bin/sh", "-c", prelude + script + (EMPTY_PASSWORD if empty_password else "")),
+        user="0:0",
+        labels={labels.SETUP_FOR: tag},
+        network="host",
+    )
+    with Undo(report) as setup:
+        setup.add(
+            f"The set-up container {specification.name}",
+            lambda: engine.remove_container(specification.name, force=True),
+        )
+        with signals_held():
+            container = engine.create_container(specification)
+        _run(engine, container, reference, report)
+        report.step(f"Saving the image for {tag}")
+        repository, tag = committed_reference(reference, image.references, tag)
+        former = engine.image(f"{repository}:{tag}")
+        claim = labels.Claim(account.uid, account.gid, account.container_name)
+        committed = f"{repository}:{tag}"
+        undo.add(
+            f"The image {committed}", lambda: _take_back(engine, committed, former, repository, tag)
+        )
+        like, claimed = for_account(image, account), labels.claim_labels(claim)
+        image_id = finished(
+            "saving the image",
+            lambda: engine.commit(container, repository, tag, like, claimed),
+            report,
+        )
+        engine.remove_container(container, force=True)
+    return Committed(committed, image_id, former)
+
+
+def for_account(image: Image, account: Account) -> Image:
+    """Return an image's configuration with another user's home and UID, if it has them, made
+    this user's: an image that was built for one account sets HOME to that account's."""
+    variables = dict(part.partition("=")[::2] for part in image.environment)
+    former, home = variables.get("HOME", ""), f"/home/{account.container_name}"
+    if not former.startswith("/home/") or former == home:
+        return image
+    variables["HOME"] = home
+    if "PATH" in variables:
+        variables["PATH"] = variables["PATH"].replace(f"{former}/", f"{home}/")
+    return replace(
+        image,
+        environment=tuple(f"{name}={value}" for name, value in variables.items()),
+        user=str(account.uid) if image.user else "",
+    )
+
+
+def _run(engine: Engine, container: str, reference: str, report: Reporter) -> None:
+    """Run the set-up; its exit status, which the script's own check of `id` decides, counts."""
+    engine.start(container)
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    for line in engine.output(container, follow=True):
+        last.append(line)
+        report.progress(line)
+    status = engine.wait(container)
+    if status != 0:
+        said = "\n".join(last) or "It said nothing."
+        raise SetupError(
+            f"{said}\nThe account could not be set up in {reference} (exit status {status}); "
+            "the set-up container was removed."
+        )
+
+
+def _take_back(
+    engine: Engine, committed: str, former: Image | None, repository: str, tag: str
+) -> None:
+    """Remove the committed image, and give the name back to the image that bore it before."""
+    now = engine.image(committed)
+    if now is None or (former is not None and now.id == former.id):
+        return
+    engine.remove_image(committed)
+    if former is not None:
+        engine.tag_image(former.id, repository, tag)
+
+
+def remove_superseded(committed: Committed, engine: Engine) -> None:
+    """Remove the image that bore the name before, unless a name or a container still holds it.
+
+    To be called when nothing can fail any more: until then it may have to come back.
+    """
+    if committed.former is not None and committed.former.id != committed.image_id:
+        with contextlib.suppress(ConflictError):
+            engine.remove_image(committed.former.id)

@@ -1,0 +1,101 @@
+"""Interactive work inside a container: Docker's own client does it, signals, size and all."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
+
+from .errors import EngineError
+
+FORWARDED = ("DISPLAY", "NCCL_P2P_LEVEL")
+"""Variables of the caller's environment that go along where they are set (contract 1)."""
+
+
+SHELL_VARIABLE = "MLC_SHELL"
+"""In the environment of an interactive shell: a word by which it is found again inside."""
+HANG_UP = f"""\
+for status in /proc/[0-9]*/status; do
+    process="${{status%/status}}"
+    grep -q '^PPid:[[:space:]]*0$' "$status" || continue
+    grep -qz "^{SHELL_VARIABLE}=$1$" "$process/environ" || continue
+    kill -HUP "${{process##*/}}"
+done 2>/dev/null
+"""
+"""Hangs up the shell whose word is $1; it passes the signal on to its jobs, as on any terminal."""
+
+
+def run_inside(
+    container: str,
+    command: Sequence[str],
+    user: str,
+    environ: Mapping[str, str],
+    *,
+    word: str = "",
+    when_cut_off: Callable[[], object] = lambda: None,
+) -> int:
+    """Run a command inside a running container on the caller's terminal, if there is one.
+
+    Args:
+        container: name in Docker.
+        command: program and arguments.
+        user: `UID:GID` to run as.
+        environ: the caller's environment.
+        word: what SHELL_VARIABLE is to be inside.
+        when_cut_off: called when a signal or a closed terminal ended the client; the engine
+            leaves the command running then, without telling it.
+
+    Returns:
+        The command's exit status, as Docker's client passes it on.
+
+    Raises:
+        EngineError: Docker's client is not installed.
+    """
+    client = shutil.which("docker", path=environ.get("PATH"))
+    if client is None:
+        raise EngineError(
+            "The docker command is not on PATH; a shell in a container needs it. "
+            "Install it with: apt-get install docker.io"
+        )
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    variables = [part for name in FORWARDED if environ.get(name) for part in ("--env", name)]
+    variables += ["--env", f"{SHELL_VARIABLE}={word}"] if word else []
+    flags = "-it" if terminal else "-i"
+    argv = [client, "exec", flags, "--user", user, *variables, container, *command]
+    sys.stdout.flush()
+    with subprocess.Popen(argv, env=dict(environ)) as process, _passing_signals(process) as passed:
+        status = process.wait()
+        if passed or status < 0:
+            when_cut_off()
+    # Popen tells of a signal as a negative number, a shell as 128 and the number.
+    return status if status >= 0 else 128 - status
+
+
+@contextlib.contextmanager
+def _passing_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Let the client deal with signals: those from the terminal reach it anyway.
+
+    Yields:
+        The signals that were passed on.
+    """
+    passed: list[int] = []
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        passed.append(number)
+        process.send_signal(number)
+
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.SIGQUIT: signal.signal(signal.SIGQUIT, signal.SIG_IGN),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, forward),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, forward),
+    }
+    try:
+        yield passed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,97 @@
+"""The site's own wrapper in the place of ours (contract 3): DS01_MLC_WRAPPER names it.
+
+It is called as `mlc-create-wrapper.sh` is, and its exit code decides.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections import deque
+from collections.abc import Mapping
+
+from .errors import MlcError
+from .plan import CreateRequest
+from .report import Reporter
+
+VARIABLE = "DS01_MLC_WRAPPER"
+_LAST_LINES = 30  # contract 3: the last 30 lines say what failed
+
+
+def path(environ: Mapping[str, str]) -> str | None:
+    """Return the wrapper's path, or None where none is set.
+
+    Raises:
+        MlcError: what is set is no program with an absolute path.
+    """
+    named = environ.get(VARIABLE)
+    if not named:
+        return None
+    if not named.startswith("/") or not os.access(named, os.X_OK):
+        raise MlcError(
+            f"{VARIABLE} is {named!r}, which is not the absolute path of a program. "
+            f"Set it right, or take it out of the environment: unset {VARIABLE}"
+        )
+    return named
+
+
+def command(wrapper: str, request: CreateRequest) -> list[str]:
+    """Return the command line for a request, in the wrapper's own flags (contract 3)."""
+    argv = [wrapper, request.name, request.framework, request.version]
+    for flag, value in (
+        ("-w", request.workspace),
+        ("-d", request.data),
+        ("-m", request.models),
+        ("--image", request.image),
+        ("--gpus", None if request.gpus == "none" else request.gpus),
+        ("--shm-size", request.shm_size),
+        ("--cgroup-parent", request.cgroup_parent),
+        ("--cpus", request.cpus),
+        ("--memory", request.memory),
+        ("--pids-limit", request.pids_limit),
+    ):
+        argv += [f"{flag}={value}"] if value is not None else []
+    return [*argv, "--cpu-only"] if request.gpus == "none" else argv
+
+
+def create(
+    wrapper: str, request: CreateRequest, environ: Mapping[str, str], report: Reporter
+) -> None:
+    """Have the wrapper create a container.
+
+    Args:
+        wrapper: its path.
+        request: the container.
+        environ: the environment it gets.
+        report: hears its lines.
+
+    Raises:
+        MlcError: it failed; the message holds its last lines.
+    """
+    report.step(f"Creating {request.name} by {wrapper}")
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    try:
+        with subprocess.Popen(
+            command(wrapper, request),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(environ),
+            text=True,
+            errors="replace",
+        ) as process:
+            try:
+                for line in process.stdout or ():
+                    last.append(line.rstrip("\n"))
+                    report.progress(line)
+            except BaseException:
+                process.terminate()
+                raise
+    except OSError as error:
+        raise MlcError(f"{wrapper} cannot be run: {error.strerror}") from error
+    if process.returncode != 0:
+        said = "\n".join(last) or "It said nothing."
+        raise MlcError(
+            f"{said}\n{wrapper} could not create the container {request.name} "
+            f"(exit status {process.returncode})."
+        )

@@ -1,0 +1,23 @@
+"""Sizes as people and Docker write them."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import UsageError
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.I)
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+
+def parse_size(text: str) -> int:
+    """Return a size such as `8g`, `512m` or `1.5GiB` in bytes, as Docker reads it (base 1024).
+
+    Raises:
+        UsageError: it is no size, or zero.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    size = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
+    if not 0 < size < 2**63:
+        raise UsageError(f"The size {text!r} is not understood. Say for instance 16g or 512m.")
+    return size

@@ -1,0 +1,231 @@
+"""The specification of a container: everything the engine is told, decided before it is asked.
+
+The values are contract 1's, "The container it leaves"; `container_body` puts them into the
+engine's words (Docker Engine API, "ContainerCreate").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import labels
+from .account import Account
+from .decision import Flow, project_of
+from .gpus import GpuRequest
+from .limits import UNLIMITED, Resources
+from .names import short_name
+from .plan import Plan
+from .version import CONTAINER_VERSION
+
+COMMAND = ("bash", "-c", "bash")
+WORKING_DIRECTORY = "/workspace"
+X11_SOCKETS = "/tmp/.X11-unix"  # noqa: S108 - the X server's own place
+GROUPS = ("video", "sudo")
+ROCM_PATH = "/opt/rocm"
+ROCM_SHM_SIZE = 8 * 1024**3
+STACK_LIMIT = 64 * 1024**2
+NAME_VARIABLE = "MLC_CONTAINER_NAME"
+"""In the container's environment: the name the shell prompt shows."""
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A directory of the host as the container sees it."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Ulimit:
+    """A resource limit, soft and hard alike; -1 is unlimited."""
+
+    name: str
+    value: int
+
+
+@dataclass(frozen=True)
+class ContainerSpecification:
+    """A container to be created. Empty values leave the engine's own defaults in force."""
+
+    name: str
+    image: str
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None
+    user: str = ""
+    working_directory: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    binds: tuple[Bind, ...] = ()
+    devices: tuple[str, ...] = ()
+    gpus: GpuRequest | None = None
+    groups: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    security_options: tuple[str, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
+    privileged: bool = False
+    network: str = ""
+    ipc: str = ""
+    shm_size: int | None = None
+    cgroup_parent: str = ""
+    interactive: bool = False
+    dropped_capabilities: tuple[str, ...] = ()
+    resources: Resources = UNLIMITED
+
+
+def specify(
+    plan: Plan, image: str, image_id: str, flow: Flow, account: Account
+) -> ContainerSpecification:
+    """Return the specification of a user's container.
+
+    Args:
+        plan: what was decided about it.
+        image: what the engine is to create from.
+        image_id: id of the image the account was found in or added to.
+        flow: how the account came into the image.
+        account: whose container it is.
+    """
+    rocm = plan.is_rocm
+    binds = [Bind(plan.directories.workspace, WORKING_DIRECTORY)]
+    if plan.directories.data:
+        binds.append(Bind(plan.directories.data, "/data"))
+    if plan.directories.models:
+        binds.append(Bind(plan.directories.models, "/models"))
+    binds.append(Bind(X11_SOCKETS, X11_SOCKETS))
+    environment = {NAME_VARIABLE: short_name(plan.tag)}
+    if account.is_root:
+        environment["HOME"] = "/root"  # an image that was built for a user has the user's
+    if rocm:
+        environment["ROCM_PATH"] = ROCM_PATH
+    return ContainerSpecification(
+        name=plan.tag,
+        image=image,
+        command=COMMAND,
+        user=f"{account.uid}:{account.gid}",
+        working_directory=WORKING_DIRECTORY,
+        labels={
+            **plan.labels,
+            **_labels(plan, account),
+            **_project(plan, account),
+            labels.USER_SETUP: flow.value,
+            labels.IMAGE_ID: image_id,
+        },
+        environment=environment,
+        binds=tuple(binds),
+        devices=plan.devices,
+        gpus=None if rocm else plan.choice.request,
+        groups=GROUPS,
+        capabilities=_capabilities(plan),
+        dropped_capabilities=() if plan.settings.privileged else ("ALL",),
+        security_options=("seccomp=unconfined",) if rocm else (),
+        ulimits=(Ulimit("memlock", -1), Ulimit("stack", STACK_LIMIT)),
+        privileged=plan.settings.privileged,
+        network=plan.settings.network,
+        ipc=_ipc(plan),
+        shm_size=plan.shm_size or (ROCM_SHM_SIZE if rocm else None),
+        cgroup_parent=plan.cgroup_parent or "",
+        interactive=True,
+        resources=plan.resources,
+    )
+
+
+def _capabilities(plan: Plan) -> tuple[str, ...]:
+    if not plan.settings.privileged:
+        return plan.settings.capabilities
+    return ("SYS_PTRACE",) if plan.is_rocm else ()
+
+
+def _ipc(plan: Plan) -> str:
+    """Return the IPC mode; shared memory of its own replaces the host's (contract 3)."""
+    mode = plan.settings.ipc
+    return "" if mode == "host" and plan.shm_size is not None else mode
+
+
+def _labels(plan: Plan, account: Account) -> dict[str, str]:
+    return {
+        labels.OWNER: account.login,
+        labels.NAME: short_name(plan.tag),
+        labels.USER: account.login,
+        labels.ARCHITECTURE: plan.architecture,
+        labels.MLC_VERSION: str(CONTAINER_VERSION),
+        labels.WORKSPACE: plan.directories.workspace,
+        labels.DATA: plan.directories.data or labels.NOT_GIVEN,
+        labels.MODELS: plan.directories.models or labels.NOT_GIVEN,
+        labels.FRAMEWORK: plan.framework,
+        labels.GPUS: plan.choice.gpus,
+    }
+
+
+def _project(plan: Plan, account: Account) -> dict[str, str]:
+    """Return the label of the user's project, which images of earlier DS01 systems lack."""
+    own = plan.reference.startswith(f"ds01-{account.uid}/")
+    project = project_of(plan.reference) if own else None
+    return {labels.PROJECT: project} if project else {}
+
+
+def container_body(specification: ContainerSpecification) -> dict[str, Any]:
+    """Return the request body of the engine's ContainerCreate for a specification."""
+    interactive = specification.interactive
+    # A bind's text form cannot hold a colon in a path; the structured form can.
+    plain = [bind for bind in specification.binds if ":" not in bind.source]
+    colon = [bind for bind in specification.binds if ":" in bind.source]
+    host: dict[str, Any] = {
+        "Binds": [f"{bind.source}:{bind.target}" for bind in plain],
+        "Mounts": [
+            {"Type": "bind", "Source": bind.source, "Target": bind.target} for bind in colon
+        ],
+        "Devices": [
+            {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"}
+            for path in specification.devices
+        ],
+        "DeviceRequests": _device_requests(specification.gpus),
+        "GroupAdd": list(specification.groups),
+        "CapAdd": list(specification.capabilities) or None,
+        "CapDrop": list(specification.dropped_capabilities) or None,
+        "SecurityOpt": list(specification.security_options) or None,
+        "Ulimits": [
+            {"Name": limit.name, "Soft": limit.value, "Hard": limit.value}
+            for limit in specification.ulimits
+        ],
+        "Privileged": specification.privileged,
+        "NetworkMode": specification.network or "default",
+        "IpcMode": specification.ipc,
+        "ShmSize": specification.shm_size or 0,
+        "CgroupParent": specification.cgroup_parent,
+        "NanoCpus": specification.resources.nano_cpus or 0,
+        "Memory": specification.resources.memory or 0,
+        "PidsLimit": specification.resources.pids,
+        "RestartPolicy": {"Name": "no"},
+    }
+    return {
+        "Image": specification.image,
+        "Cmd": list(specification.command) or None,
+        "Entrypoint": None if specification.entrypoint is None else list(specification.entrypoint),
+        "User": specification.user,
+        "WorkingDir": specification.working_directory,
+        "Labels": dict(specification.labels),
+        "Env": [f"{name}={value}" for name, value in specification.environment.items()],
+        "Tty": interactive,
+        "OpenStdin": interactive,
+        "StdinOnce": interactive,
+        "AttachStdin": interactive,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "HostConfig": host,
+    }
+
+
+def _device_requests(gpus: GpuRequest | None) -> list[dict[str, Any]] | None:
+    if gpus is None:
+        return None
+    return [
+        {
+            "Driver": "",
+            "Count": gpus.count,
+            "DeviceIDs": list(gpus.device_ids) or None,
+            "Capabilities": [["gpu"]],
+            "Options": {},
+        }
+    ]

@@ -1,0 +1,106 @@
+"""Take back what was begun when the rest of it fails or is interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TypeVar
+
+from .errors import MlcError
+from .report import Reporter
+
+T = TypeVar("T")
+_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+
+class Undo:
+    """Steps that take back what a `with` block has done, run only if the block fails.
+
+    They run last first. A second Ctrl-C does not cut them short; a step that fails itself
+    is told, and the next one runs.
+    """
+
+    def __init__(self, report: Reporter) -> None:
+        """Begin with nothing to take back; `report` hears of steps that fail."""
+        self._report = report
+        self._steps: list[tuple[str, Callable[[], object]]] = []
+
+    def add(self, what: str, step: Callable[[], object]) -> None:
+        """Remember a step; `what` names, for a message, what it takes away."""
+        self._steps.append((what, step))
+
+    def __enter__(self) -> Undo:
+        """Enter the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Run the steps if the block was left by an exception."""
+        if kind is None:
+            return
+        with signals_held():
+            for what, step in reversed(self._steps):
+                try:
+                    step()
+                except MlcError as failure:
+                    self._report.warn(f"{what} could not be removed: {failure}")
+
+
+def finished(
+    what: str,
+    work: Callable[[], T],
+    report: Reporter,
+    shorten: Callable[[], object] = lambda: None,
+) -> T:
+    """Do work that the engine finishes whether or not anybody waits for it.
+
+    An interrupt is answered at once, but takes effect only when the work is done: only then
+    is there something that can be taken back.
+
+    Args:
+        what: names the work, for a message.
+        work: what to do.
+        report: hears that there is something to wait for.
+        shorten: called at an interrupt; makes the work end sooner where that is possible.
+    """
+    outcome: list[T | BaseException] = []
+    done = threading.Event()  # a thread's join cannot be taken up again after an interrupt
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            outcome.append(error)
+        done.set()
+
+    thread = threading.Thread(target=run, daemon=True)
+    try:
+        thread.start()
+        done.wait()
+    except KeyboardInterrupt:
+        report.warn(f"Interrupted. The engine cannot stop {what}; waiting to take it back …")
+        with signals_held():
+            shorten()
+            done.wait()
+        raise
+    result = outcome[0]
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Keep interrupts waiting while something is finished that must not be left half done."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

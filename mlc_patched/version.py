@@ -1,0 +1,9 @@
+"""Version numbers, in a module that imports nothing, so that `--version` is instant."""
+
+__version__ = "0.1.0"
+
+AIME_VERSION = "2.2.0"
+"""The AIME MLC release whose command line and containers this program reproduces."""
+
+CONTAINER_VERSION = 4
+"""Value of the label `aime.mlc.MLC_VERSION` (contract 1, "Labels on the container")."""
