@@ -1,0 +1,124 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016 # single quotes hold what another shell is to expand
+# make install and make uninstall themselves.
+
+setup() {
+    load helper
+    source=$BATS_TEST_DIRNAME/../..
+    root="$BATS_TEST_TMPDIR/a 'b' c"
+    home=$root/opt/ds01-infra/mlc-patched
+}
+
+make_() { # the target is run as make runs it
+    make -s -C "$source" "$@" DESTDIR="$root"
+}
+
+listing() {
+    find "$root" -printf '%P %y %m %T@ %l\n' | LC_ALL=C sort
+}
+
+@test "install twice: no change" {
+    make_ install
+    listing >"$BATS_TEST_TMPDIR/before"
+    run -0 make_ install
+    says "already"
+    listing | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+@test "uninstall leaves what is not ours, and brings back what was there" {
+    mkdir -p "$root"/opt/ds01-infra/scripts/user "$root/usr/local/bin" "$root/home/u/dockerfiles"
+    echo own >"$root/opt/ds01-infra/scripts/user/own-script"
+    echo former >"$root/opt/ds01-infra/scripts/user/image-create"
+    echo aime >"$root/usr/local/bin/mlc"
+    echo FROM >"$root/home/u/dockerfiles/x.Dockerfile"
+    find "$root" -type f -exec md5sum {} + | LC_ALL=C sort >"$BATS_TEST_TMPDIR/before"
+    make_ install
+    "$root/usr/local/bin/mlc" --version
+    make_ uninstall
+    find "$root" -type f -exec md5sum {} + | LC_ALL=C sort | diff "$BATS_TEST_TMPDIR/before" -
+    [ -z "$(find "$root" -type l)" ]
+    run ! make_ uninstall
+}
+
+@test "an administrator's settings stay, through an update and a removal" {
+    make_ install
+    cmp "$source/etc/mlc.ini" "$root/etc/ds01/mlc.ini"
+    printf '[gpus]\nlargest = 1\n' >"$root/etc/ds01/mlc.ini"
+    make_ install
+    grep -q 'largest = 1' "$root/etc/ds01/mlc.ini"
+    run -0 make_ uninstall
+    says "kept"
+    grep -q 'largest = 1' "$root/etc/ds01/mlc.ini"
+}
+
+@test "an older version is replaced as a whole" {
+    local old
+    make_ install
+    old=$(readlink "$home/current")
+    # As if the installed one were of other sources: another name, another content, one command more.
+    mv "$home/$old" "$home/0.0.9-older"
+    ln -sfn 0.0.9-older "$home/current"
+    echo '#!/bin/sh' >"$home/0.0.9-older/bin/user/container-gone"
+    touch "$home/0.0.9-older/mlc_patched/no_more.py"
+    ln -s ../../mlc-patched/current/bin/user/container-gone "$root/opt/ds01-infra/scripts/user/container-gone"
+    printf '%s\t%s\n' /opt/ds01-infra/scripts/user/container-gone \
+        /opt/ds01-infra/mlc-patched/current/bin/user/container-gone >>"$home/links"
+    make_ install
+    [ "$(readlink "$home/current")" = "$old" ]
+    [ ! -e "$home/current/mlc_patched/no_more.py" ]
+    [ ! -L "$root/opt/ds01-infra/scripts/user/container-gone" ]
+    "$root/usr/local/bin/container-list" -h
+}
+
+@test "an installation that is cut off leaves the one before whole" {
+    local next="$BATS_TEST_TMPDIR/next" installing
+    make_ install
+    listing | grep -v '/\.staging\|mlc-patched d ' >"$BATS_TEST_TMPDIR/before"
+    mkdir "$next"
+    cp -r "$source"/{bin,lib,mlc_patched,etc,tools,LICENSE} "$next"
+    ln -s "$(cd "$source" && pwd)/.venv" "$next/.venv"
+    sed -i 's/^__version__ = .*/__version__ = "9.9"/' "$next/mlc_patched/version.py"
+    DESTDIR=$root setsid "$next/tools/install.sh" install &
+    installing=$!
+    until compgen -G "$home/.staging.*/*/.venv/lib/*/site-packages" >/dev/null; do sleep 0.02; done
+    kill -KILL -- "-$installing"
+    wait "$installing" || true
+    compgen -G "$home/.staging.*" >/dev/null
+    listing | grep -v '/\.staging\|mlc-patched d ' | diff "$BATS_TEST_TMPDIR/before" -
+    "$root/usr/local/bin/mlc" --version
+    DESTDIR=$root "$next/tools/install.sh" install
+    "$root/usr/local/bin/mlc" --version | grep 9.9
+    run ! compgen -G "$home/.staging.*"
+}
+
+@test "another PREFIX and BINDIR" {
+    make_ install PREFIX=/srv/ds01 BINDIR=/usr/bin
+    [ ! -e "$root/opt" ]
+    "$root/usr/bin/container-deploy" -h
+    "$root/srv/ds01/scripts/docker/mlc-create-wrapper.sh" -h
+    make_ uninstall PREFIX=/srv/ds01 BINDIR=/usr/bin
+    [ -z "$(find "$root" ! -type d)" ]
+}
+
+@test "nothing outside DESTDIR is touched, and no path of DESTDIR is in the tree" {
+    touch "$BATS_TEST_TMPDIR/now"
+    sleep 0.1
+    make_ install
+    [ -z "$(find /opt /etc /usr/local /srv -newer "$BATS_TEST_TMPDIR/now" 2>/dev/null)" ]
+    run ! grep -rqF -- "$root" "$root"
+}
+
+@test "doctor's manifest fits the tree" {
+    make_ install
+    (cd "$home/current" && sha256sum --quiet -c MANIFEST.sha256)
+}
+
+@test "manual pages have nothing wrong in them" {
+    command -v groff >/dev/null || skip "no groff"
+    make_ install
+    local page
+    for page in "$root"/usr/local/share/man/man1/*.1.gz; do
+        run -0 bash -c 'gzip -dc "$1" | groff -man -Tutf8 -ww -z 2>&1' - "$page"
+        [ -z "$output" ]
+    done
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env bats
+# The Debian package, in a root file system made by debootstrap.
+
+setup_file() {
+    load helper
+    python=$(readlink -f "$BATS_TEST_DIRNAME/../../.venv/bin/python")
+    [[ $python == /usr/bin/python3.* ]] || skip ".venv is of $python, a package needs Debian's own"
+    root=$(mktemp -d /var/tmp/mlc-test-root.XXXXXX)
+    export root
+    container=$(docker create "$BASE")
+    docker export "$container" | tar -C "$root" -x
+    docker rm "$container" >/dev/null
+    package=$(make -s -C "$BATS_TEST_DIRNAME/../.." deb 2>/dev/null | tail -n 1)
+    cp "$BATS_TEST_DIRNAME/../../$package" "$root/tmp/mlc.deb"
+    # An older version: of another name, with other settings, and a command that is no more.
+    dpkg-deb -R "$root/tmp/mlc.deb" "$root/tmp/old"
+    sed -i 's/^Version: .*/Version: 0.0.1/' "$root/tmp/old/DEBIAN/control"
+    sed -i '1s/.*/# Settings of an older version./' "$root/tmp/old/etc/ds01/mlc.ini"
+    echo '#!/bin/sh' >"$root/tmp/old/usr/bin/mlc-gone"
+    dpkg-deb -Zgzip -z1 --root-owner-group -b "$root/tmp/old" "$root/tmp/old.deb" >/dev/null
+    rm -rf "$root/tmp/old"
+}
+
+teardown_file() {
+    rm -rf --one-file-system "${root:?}"
+}
+
+setup() {
+    load helper
+}
+
+chroot_() {
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 chroot "$root" "$@"
+}
+
+files() {
+    (cd "$root" && find . ! -path './var/*' ! -path './tmp/*' ! -path './proc/*' ! -type d | LC_ALL=C sort)
+}
+
+@test "it installs, works, is removed and purged without a trace" {
+    files >"$BATS_FILE_TMPDIR/before"
+    run -0 chroot_ dpkg -i /tmp/mlc.deb
+    run -0 chroot_ dpkg --verify mlc-patched
+    [ -z "$output" ]
+    run -0 chroot_ mlc --version
+    run -0 chroot_ container-deploy -h
+    run -0 chroot_ /opt/ds01-infra/scripts/docker/mlc-create-wrapper.sh -h
+    run -0 chroot_ mlc config
+    says built-in
+    run -0 chroot_ dpkg -r mlc-patched
+    [ -f "$root/etc/ds01/mlc.ini" ]
+    run -0 chroot_ dpkg -P mlc-patched
+    files | diff "$BATS_FILE_TMPDIR/before" -
+    [ ! -e "$root/opt/ds01-infra" ]
+    [ ! -e "$root/etc/ds01" ]
+}
+
+@test "an upgrade and a removal keep an administrator's settings; a purge does not" {
+    files >"$BATS_FILE_TMPDIR/before"
+    run -0 chroot_ dpkg -i /tmp/old.deb
+    sed -i 's/^#largest = all/largest = 2/' "$root/etc/ds01/mlc.ini"
+    run -0 chroot_ dpkg -i --force-confdef --force-confold /tmp/mlc.deb
+    run -0 chroot_ mlc config
+    says "/etc/ds01/mlc.ini, line"
+    [ ! -e "$root/usr/bin/mlc-gone" ]
+    [ "$(find "$root/opt/ds01-infra/mlc-patched" -maxdepth 1 -type d | wc -l)" -eq 2 ]
+    run -0 chroot_ dpkg -r mlc-patched
+    grep -q '^largest = 2' "$root/etc/ds01/mlc.ini"
+    run -0 chroot_ dpkg -P mlc-patched
+    files | diff "$BATS_FILE_TMPDIR/before" -
+}
+
+@test "settings that nobody changed are brought up to date" {
+    run -0 chroot_ dpkg -i /tmp/old.deb
+    grep -q 'older version' "$root/etc/ds01/mlc.ini"
+    run -0 chroot_ dpkg -i /tmp/mlc.deb
+    cmp "$BATS_TEST_DIRNAME/../../etc/mlc.ini" "$root/etc/ds01/mlc.ini"
+    run -0 chroot_ dpkg -P mlc-patched
+}

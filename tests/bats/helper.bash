@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# What every file of tests here starts from. tests/engine/test_bats.py sets the variables:
+#   MLC_ROOT     where `make install DESTDIR=` put the program; a path with a blank and a quote
+#   MLC_LOGIN, MLC_UID, MLC_GID, MLC_HOME   the LDAP user of the design document,
+#   MLC_ACCOUNT                             and what the user is called inside a container
+#   MLC_CATALOG, MLC_ARCH, DOCKER_HOST      what the commands find in their environment
+# The names are those of bats: run, status, output, stderr, lines.
+
+bats_require_minimum_version 1.5.0
+
+SCRIPTS=$MLC_ROOT/opt/ds01-infra/scripts
+BIN=$MLC_ROOT/usr/local/bin
+IMAGE=ds01-$MLC_UID/bats
+BASE=mlc-test/base:bookworm
+export SCRIPTS BIN IMAGE BASE
+
+common=(
+    PATH="$BIN:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" LANG=C.UTF-8
+    MLC_CATALOG="$MLC_CATALOG" MLC_ARCH="$MLC_ARCH" ${DOCKER_HOST:+DOCKER_HOST="$DOCKER_HOST"}
+)
+
+# Run a command as the user, with nothing inherited and no terminal.
+as_user() {
+    setsid -w setpriv --reuid="$MLC_UID" --regid="$MLC_GID" --init-groups \
+        env -i HOME="$MLC_HOME" USER="$MLC_LOGIN" "${common[@]}" "$@" </dev/null
+}
+
+# Run a command by sudo as the user would; test_bats.py allows it.
+by_sudo() {
+    as_user sudo -n env "${common[@]}" "$@"
+}
+
+tag() { # the name in Docker of the user's container
+    echo "$1._.$MLC_UID"
+}
+
+inspect() { # inspect NAME FORMAT
+    docker inspect --format "$2" "$1"
+}
+
+is_gone() { # no container of this name
+    ! docker container inspect "$(tag "$1")" >/dev/null 2>&1
+}
+
+says() { # the output holds each of these
+    local words
+    # shellcheck disable=SC2154  # bats sets it
+    for words; do
+        [[ "$output" == *"$words"* ]] || {
+            echo "missing: $words" >&2
+            echo "$output" >&2
+            return 1
+        }
+    done
+}
+
+sweep() { # remove what the user has in the engine
+    docker ps -aq --filter "name=_\\.$MLC_UID\$" | xargs -r docker rm -f >/dev/null
+    docker images --format '{{.Repository}}:{{.Tag}}' | grep -E "^ds01-$MLC_UID/|\._\.$MLC_UID\$" |
+        xargs -r docker rmi >/dev/null
+}
+
+# An image of the project `bats` with the user's account in it, made by the old flow.
+make_image() {
+    as_user mlc create set-up Pytorch 2.8.0 -s >/dev/null 2>&1
+    docker tag "${BASE%:*}:$(tag set-up)" "$IMAGE"
+    as_user mlc remove set-up -s >/dev/null 2>&1
+}

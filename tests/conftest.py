@@ -1,0 +1,302 @@
+"""Fixtures for all tests: the real engine, ordinary users, and what they leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import ask
+from fake_engine import FakeEngine
+from recording import Recording, recording
+from users import ROOT, User, free_id, new_user, readable_tree
+
+from mlc_patched.account import Account
+from mlc_patched.context import Context
+from mlc_patched.docker_engine import DockerEngine
+from mlc_patched.engine import Engine
+from mlc_patched.errors import EngineError
+from mlc_patched.host import Host
+from mlc_patched.report import SilentReporter
+from mlc_patched.setup_flow import commit_with_account
+from mlc_patched.undo import Undo
+
+REQUIRED = "MLC_REQUIRE_ENGINE"
+"""Set by `make test`: an engine test that was skipped is then a failure of the whole run."""
+BASE = "mlc-test/base:bookworm"
+BARE = "mlc-test/bare:bookworm"
+CATALOG = f"""\
+Pytorch, 2.8.0, [CUDA_ADA], {BASE}
+Pytorch, 2.7.1, [CUDA_ADA;CUDA_AMPERE], {BASE}
+Tensorflow, 2.16.1, [CUDA_ADA], {BASE}
+Pytorch, 2.6.0, [ROCM6], {BASE}
+Bare, 1.0, [CUDA_ADA], {BARE}
+Absent, 1.0, [CUDA_ADA], mlc-test/there-is-no-such-image:1
+"""
+_OWN_NAMES = (("mlc-setup", "-"), ("ds01", "/"))
+LDAP_LOGIN = "h.baker@hertie-school.lan"
+LDAP_ID = 1722830498
+
+_skipped_engine_tests: list[str] = []
+
+
+def pytest_configure() -> None:
+    """Take signals as a person's terminal gives them.
+
+    A shell that starts us in the background, or nohup, has some ignored, and so would
+    everything have that is interrupted here.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note engine tests that were skipped."""
+    if report.skipped and "engine" in report.keywords:
+        _skipped_engine_tests.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that was to use the engine and did not."""
+    if os.environ.get(REQUIRED) and _skipped_engine_tests:
+        print(f"\n{len(_skipped_engine_tests)} engine tests were skipped: {_skipped_engine_tests}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The real engine."""
+    try:
+        real = DockerEngine()
+    except EngineError as error:
+        if os.environ.get(REQUIRED):
+            raise
+        pytest.skip(f"no engine: {error}")
+    if os.geteuid() != 0:
+        pytest.skip("engine tests make users, which takes root")
+    if real.image(BASE) is None:
+        pytest.fail(f"{BASE} is missing: run tools/base-images.sh")
+    return real
+
+
+@pytest.fixture(scope="session")
+def tree() -> Iterator[Path]:
+    """The program's tree, readable by every user."""
+    with readable_tree() as tree:
+        yield tree
+
+
+@pytest.fixture(scope="session")
+def catalog_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A catalog whose images are this machine's."""
+    path = Path(f"/var/tmp/mlc-test-{os.getpid()}.repo")
+    path.write_text(CATALOG)
+    path.chmod(0o644)
+    yield path
+    path.unlink()
+
+
+@pytest.fixture(scope="session")
+def user_environ(catalog_file: Path) -> dict[str, str]:
+    """What every user's commands find in their environment."""
+    return {
+        "MLC_CATALOG": str(catalog_file),
+        "MLC_ARCH": "CUDA_ADA",
+        **({"DOCKER_HOST": host} if (host := os.environ.get("DOCKER_HOST")) else {}),
+    }
+
+
+@pytest.fixture(scope="session")
+def alice_account(engine: Engine, tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
+    """A user with an everyday UID, and a GID that is another number."""
+    with new_user("mlc-alice", free_id(1001), 2001, tree, user_environ) as user:
+        yield user
+
+
+@pytest.fixture(scope="session")
+def ldap_account(engine: Engine, tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
+    """The design document's user: a name no account may have, and a UID of LDAP's."""
+    with new_user(LDAP_LOGIN, LDAP_ID, LDAP_ID, tree, user_environ) as user:
+        yield user
+
+
+@pytest.fixture
+def alice(alice_account: User) -> Iterator[User]:
+    """The everyday user, whose containers and images are gone after the test."""
+    yield alice_account
+    sweep(alice_account)
+
+
+@pytest.fixture
+def ldap_user(ldap_account: User) -> Iterator[User]:
+    """The LDAP user, whose containers and images are gone after the test."""
+    yield ldap_account
+    sweep(ldap_account)
+
+
+@pytest.fixture(params=["alice", "ldap"])
+def user(request: pytest.FixtureRequest) -> Iterator[User]:
+    """Each of the two users in turn."""
+    account = request.getfixturevalue(f"{request.param}_account")
+    yield account
+    sweep(account)
+
+
+@pytest.fixture(scope="session")
+def image_with_account(engine: Engine) -> Iterator[Callable[[User], str]]:
+    """Make, once for each user, an image with the account in it; return its name."""
+    made: dict[int, str] = {}
+
+    def make(user: User) -> str:
+        if user.uid not in made:
+            account = Account(user.login, user.uid, user.gid, str(user.home))
+            base = engine.image(BASE)
+            assert base is not None
+            report = SilentReporter()
+            tag = f"labelled-{user.uid}"
+            committed = commit_with_account(engine, base, BASE, tag, account, Undo(report), report)
+            made[user.uid] = committed.reference
+        return made[user.uid]
+
+    yield make
+    for reference in made.values():
+        engine.remove_image(reference)
+
+
+@pytest.fixture
+def labelled(
+    engine: Engine,
+    image_with_account: Callable[[User], str],
+    alice_account: User,
+    ldap_account: User,
+) -> Iterator[Callable[..., str]]:
+    """Have a labelled image of a user's: `labelled(user)` returns its name."""
+    made: list[str] = []
+
+    def make(user: User, project: str = "project") -> str:
+        name = f"ds01-{user.uid}/{project}:latest"
+        docker("tag", image_with_account(user), name)
+        made.append(name)
+        return name
+
+    yield make
+    sweep(alice_account, ldap_account)
+    for name in made:
+        engine.remove_image(name)
+
+
+@pytest.fixture(scope="session")
+def sparse(engine: Engine) -> str:
+    """An image whose useradd fills lastlog and faillog; made on first use."""
+    made = subprocess.run(
+        [str(ROOT / "tools/base-images.sh"), "sparse"], capture_output=True, text=True, check=True
+    )
+    return made.stdout.split()[-1]
+
+
+@pytest.fixture
+def image_from(alice_account: User, ldap_account: User) -> Iterator[Callable[..., str]]:
+    """Make an image: `image_from("shell script", "LABEL a=b", base=BASE)` returns its name."""
+    made: list[str] = []
+
+    def make(script: str, *changes: str, base: str = BASE) -> str:
+        name = f"mlc-test/variant-{len(made)}:1"
+        container = docker("create", "--network=host", "--entrypoint=", base, "sh", "-ec", script)
+        try:
+            if script:
+                docker("start", "-a", container)
+            # Cmd is what the container ran, unless it is set anew.
+            changes = ("CMD bash", "ENTRYPOINT []", *changes)
+            docker("commit", *(f"--change={change}" for change in changes), container, name)
+        finally:
+            docker("rm", "-f", container)
+        made.append(name)
+        return name
+
+    yield make
+    sweep(alice_account, ldap_account)
+    for name in made:
+        docker("rmi", name)
+
+
+@pytest.fixture
+def engine_calls(engine: Engine) -> Iterator[Recording]:
+    """A recording of what is asked of the engine by commands run with its address."""
+    with recording() as record:
+        yield record
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    """Run Docker's client as root and return what it printed."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, f"docker {arguments}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def inspect(name: str) -> dict[str, Any]:
+    """Return what the engine knows of a container or image."""
+    found = ask("GET", "/containers/{}/json", name) or ask("GET", "/images/{}/json", name)
+    assert found, f"there is no {name}"
+    return dict(found)
+
+
+def container_names() -> set[str]:
+    """Return the names of all containers."""
+    return {each["Names"][0][1:] for each in ask("GET", "/containers/json", query="all=1")}
+
+
+def image_ids() -> set[str]:
+    """Return the ids of all images, those without a name included."""
+    return {each["Id"] for each in ask("GET", "/images/json", query="all=1")}
+
+
+def sweep(*users: User) -> None:
+    """Remove what users' tests have left in the engine."""
+    tags = tuple(f"._.{user.uid}" for user in users)
+    own = tuple(f"{kind}-{user.uid}{end}" for user in users for kind, end in _OWN_NAMES)
+    for name in container_names():
+        if name.endswith(tags) or name.startswith(own):
+            ask("DELETE", "/containers/{}", name, "force=1&v=1")
+    images = ask("GET", "/images/json")
+    for name in [name for each in images for name in each["RepoTags"] or ()]:
+        if name.endswith(tags) or name.startswith(own):
+            ask("DELETE", "/images/{}", name)
+
+
+@pytest.fixture
+def fake() -> FakeEngine:
+    """An engine in memory."""
+    return FakeEngine()
+
+
+@pytest.fixture
+def context(fake: FakeEngine, tmp_path: Path) -> Context:
+    """A context on the fake engine, of an everyday user with a home of its own."""
+    home = tmp_path / "home"
+    (home / "workspace").mkdir(parents=True)
+    catalog = tmp_path / "ml_images.repo"
+    catalog.write_text(CATALOG)
+    made = Context(
+        environ={"MLC_CATALOG": str(catalog), "MLC_ARCH": "CUDA_ADA"}, make_engine=lambda: fake
+    )
+    # cached_property: what is set here is not asked of the system.
+    made.__dict__["account"] = Account("alice", 1001, 2001, str(home))
+    made.__dict__["host"] = Host("CUDA_ADA", True, frozenset({"/dev/snd", "/dev/video0"}))
+    return made
+
+
+@contextlib.contextmanager
+def nothing_left() -> Iterator[None]:
+    """Check that a block leaves the engine's containers and images as they were."""
+    before = container_names(), image_ids()
+    yield
+    assert (container_names(), image_ids()) == before
+
+
+assert ROOT.is_dir()

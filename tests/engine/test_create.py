@@ -1,0 +1,207 @@
+"""create, whatever the flow: what it asks, what it refuses, and what it then leaves."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import BASE, container_names, docker, inspect, nothing_left
+from users import User
+
+pytestmark = pytest.mark.engine
+
+MLC = "bin/mlc"
+
+
+def test_nothing_said_is_asked_for_by_menus(user: User) -> None:
+    """Contract 1: with no positionals at all the directories are asked for, too."""
+    for directory in ("mine/", "data/"):
+        user.file(directory)
+    child = user.spawn(user.tree / MLC, "create")
+    child.expect(r"1\) Pytorch.*2\) Tensorflow.*Which one\? \(1-\d\): ")
+    child.sendline("7")
+    child.expect("number from 1 to")
+    child.expect("Which one")
+    child.sendline("1")
+    child.expect(r"1\) 2\.8\.0.*2\) 2\.7\.1.*Which one\? \(1-2\) \[1\]: ")
+    child.sendline("")
+    child.expect("Name of the container: ")
+    child.sendline("a name")
+    child.expect("not a container name")
+    child.expect("Name of the container: ")
+    child.sendline("asked")
+    child.expect(r"Workspace directory \[~/workspace\]: ")
+    child.sendline("~/mine")
+    child.expect("Data directory.*: ")
+    child.sendline(str(user.home / "data"))
+    child.expect("Models directory.*: ")
+    child.sendline("")
+    child.expect(r"Create the container asked from Pytorch 2\.8\.0\? \[Y/n\]: ")
+    child.sendline("")
+    child.expect(r"\[asked\] ready")
+    child.wait()
+    assert child.exitstatus == 0
+    labels = inspect(user.tag("asked"))["Config"]["Labels"]
+    assert labels["aime.mlc.WORK_MOUNT"] == str(user.home / "mine")
+    assert labels["aime.mlc.DATA_MOUNT"] == str(user.home / "data")
+    assert labels["aime.mlc.MODELS_MOUNT"] == "-"
+    assert labels["aime.mlc.FRAMEWORK"] == "Pytorch-2.8.0"
+
+
+def test_only_what_is_missing_is_asked_for(alice: User) -> None:
+    child = alice.spawn(alice.tree / MLC, "create", "half", "tensorflow")
+    child.expect(r"1\) 2\.16\.1")
+    child.sendline("1")
+    child.expect(r"Create the container half from tensorflow 2\.16\.1\? \[Y/n\]")
+    child.sendline("y")
+    child.expect(r"\[half\] ready")
+    child.wait()
+    assert child.exitstatus == 0
+    labels = inspect(alice.tag("half"))["Config"]["Labels"]
+    assert labels["aime.mlc.FRAMEWORK"] == "Tensorflow-2.16.1"
+
+
+def test_script_mode_asks_nothing_on_a_terminal(alice: User) -> None:
+    with nothing_left():
+        child = alice.spawn(alice.tree / MLC, "create", "half", "-s")
+        child.expect("Missing: a framework and a version")
+        child.wait()
+        assert child.exitstatus == 2
+
+
+@pytest.mark.parametrize("key", ["\x04", "\x03"], ids=["end of input", "Ctrl-C"])
+def test_a_question_can_be_left(alice: User, key: str) -> None:
+    with nothing_left():
+        child = alice.spawn(alice.tree / MLC, "create", "left", "Pytorch", "2.8.0", NO_COLOR="1")
+        child.expect(r"\[Y/n\]")
+        child.send(key)
+        child.expect(r"\nError: (The input ended|Interrupted)")
+        child.wait()
+        assert child.exitstatus == (130 if key == "\x03" else 1)
+
+
+def test_a_missing_value_without_a_terminal_is_a_usage_error(user: User) -> None:
+    with nothing_left():
+        done = user.mlc("create", "half", stdin="1\n1\ny\n")
+        assert done.returncode == 2
+        assert "Missing: a framework and a version" in done.stderr
+
+
+def test_no_terminal_and_nothing_missing_needs_no_script_mode(alice: User, labelled) -> None:
+    done = alice.mlc("create", "it", "--image", labelled(alice))
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_spellings_of_aimes_first_version(alice: User, labelled) -> None:
+    image = labelled(alice)
+    alice.file("my data/")
+    done = alice.run(
+        *(alice.tree / "bin/mlc-create", "old", "Pytorch", "2.8.0", f"-w={alice.workspace}"),
+        *(f"-d={alice.home}/my data", "-g=device=0,1", "-Y", "--image", image),
+    )
+    assert done.returncode == 0, done.stderr
+    found = inspect(alice.tag("old"))
+    assert f"{alice.home}/my data:/data" in found["HostConfig"]["Binds"]
+    assert found["HostConfig"]["DeviceRequests"][0]["DeviceIDs"] == ["0", "1"]
+
+
+def test_yes_answers_the_question_on_a_terminal(alice: User, labelled) -> None:
+    image = labelled(alice)
+    child = alice.spawn(alice.tree / "bin/mlc-create", "yes", "--image", image, "-Y")
+    child.expect(r"\[yes\] ready")
+    child.wait()
+    assert child.exitstatus == 0
+
+
+def test_info_shows_the_catalog_for_the_architecture(alice: User) -> None:
+    shown = alice.mlc("create", "--info")
+    assert shown.returncode == 0
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "Architectures: CUDA_ADA, CUDA_AMPERE, ROCM6"
+    assert [line.split(None, 1) for line in lines[3:]] == [
+        ["Pytorch", "2.8.0, 2.7.1"],
+        ["Tensorflow", "2.16.1"],
+        ["Bare", "1.0"],
+        ["Absent", "1.0"],
+    ]
+    rocm = alice.mlc("create", "-i", "-arch", "ROCM6").stdout
+    assert "2.6.0" in rocm
+    assert "Tensorflow" not in rocm
+
+
+REFUSED = {
+    "a name with #": ("create a#b Pytorch 2.8.0", 2, "'#', which Docker does not allow"),
+    "a name with a slash": ("create a/b Pytorch 2.8.0", 2, "not a container name"),
+    "a long name": (f"create {'a' * 200} Pytorch 2.8.0", 2, "200 characters"),
+    "no such framework": ("create it Caffe 1", 1, "There is no framework Caffe"),
+    "no such version": ("create it Pytorch 9", 1, "Available: 2.8.0, 2.7.1"),
+    "not for the architecture": ("create it Pytorch 2.6.0", 1, "no Pytorch 2.6.0 for CUDA_ADA"),
+    "no such architecture": ("create it Pytorch 2.8.0 -arch VAX", 2, "'VAX' is unknown"),
+    "GPUs that are none": ("create it Pytorch 2.8.0 -g many", 2, "'many' is not understood"),
+    "no such workspace": ("create it Pytorch 2.8.0 -w /no/where", 1, "mkdir -p '/no/where'"),
+    "no such data": ("create it Pytorch 2.8.0 -d /no/where", 1, "data directory /no/where"),
+    "no such models": ("create it Pytorch 2.8.0 -m /no/where", 1, "models directory /no/where"),
+    "a file as workspace": ("create it Pytorch 2.8.0 -w /etc/passwd", 1, "not a directory"),
+    "an unknown flag": ("create it Pytorch 2.8.0 --bogus", 2, "--bogus"),
+    "an empty name": ("create  Pytorch 2.8.0", 2, "Missing: a version"),
+}
+
+
+@pytest.mark.parametrize(("line", "status", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_meant_leaves_nothing(
+    alice: User, line: str, status: int, words: str
+) -> None:
+    with nothing_left():
+        done = alice.mlc(*line.split(), "-s")
+        assert (done.returncode, done.stdout) == (status, "")
+        assert words in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("flow", ["old", "labelled"])
+def test_a_name_in_use_is_refused_and_the_container_stays(user: User, labelled, flow) -> None:
+    how = ["--image", labelled(user)] if flow == "labelled" else ["Pytorch", "2.8.0"]
+    assert user.mlc("create", "it", *how, "-s").returncode == 0
+    first = inspect(user.tag("it"))
+    with nothing_left():
+        done = user.mlc("create", "it", *how, "-s")
+        assert done.returncode == 1
+        assert "You have a container 'it' already" in done.stderr.splitlines()[-1]
+    assert inspect(user.tag("it"))["Id"] == first["Id"]
+    docker("image", "inspect", first["Config"]["Image"])
+
+
+def test_two_users_may_use_one_name(alice: User, ldap_user: User, labelled) -> None:
+    for user in (alice, ldap_user):
+        done = user.mlc("create", "same", "--image", labelled(user), "-s")
+        assert done.returncode == 0, done.stderr
+    assert {alice.tag("same"), ldap_user.tag("same")} <= container_names()
+
+
+def test_a_relative_workspace_is_made_absolute(alice: User, labelled) -> None:
+    image = labelled(alice)
+    alice.file("here/below/")
+    done = alice.mlc(
+        *("create", "it", "--image", image, "-s", "-w", "below", "-d", "~/here"),
+        cwd=alice.home / "here",
+    )
+    assert done.returncode == 0, done.stderr
+    labels = inspect(alice.tag("it"))["Config"]["Labels"]
+    assert labels["aime.mlc.WORK_MOUNT"] == f"{alice.home}/here/below"
+    assert labels["aime.mlc.DATA_MOUNT"] == f"{alice.home}/here"
+
+
+def test_a_missing_default_workspace_is_made(user: User, labelled) -> None:
+    image = labelled(user)
+    user.workspace.rename(user.home / "moved")
+    try:
+        assert user.mlc("create", "it", "--image", image, "-s").returncode == 0
+        made = user.workspace.stat()
+        assert (made.st_uid, made.st_gid) == (user.uid, user.gid)
+        user.workspace.rmdir()
+    finally:
+        (user.home / "moved").rename(user.workspace)
+
+
+def test_no_engine_is_said_in_the_last_line(alice: User) -> None:
+    done = alice.mlc("create", "it", "--image", BASE, "-s", DOCKER_HOST="unix:///no/socket")
+    assert done.returncode == 1
+    assert "No Docker Engine answers" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,231 @@
+"""create from an image that says it holds the user's account: one engine call, if it is true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from subprocess import CompletedProcess
+
+import pytest
+from conftest import docker, inspect, nothing_left
+from inside import FAST_FLOW, OLD_FLOW, account, assert_account_works, flow
+from recording import Recording
+from users import User
+
+pytestmark = pytest.mark.engine
+
+
+def claim(uid: int, gid: int, name: str, prefix: str = "aime.mlc.DS01_") -> list[str]:
+    """Return the image changes that put the four labels on an image."""
+    words = ("HAS_USER_SETUP", "USER_ID", "GROUP_ID", "USERNAME")
+    values = ("true", uid, gid, name)
+    case: Callable[[str], str] = str.lower if prefix == "ds01." else str
+    return [
+        f'LABEL {prefix}{case(word)}="{value}"' for word, value in zip(words, values, strict=True)
+    ]
+
+
+def passwd_row(user: User, name: str | None = None) -> str:
+    name = name or account(user)
+    return f"{name}:x:{user.uid}:{user.gid}::/home/{name}:/bin/bash"
+
+
+def adding(rows: Iterable[str]) -> str:
+    """Return a script that adds rows to /etc/passwd."""
+    return "".join(f"echo '{row}' >> /etc/passwd\n" for row in rows)
+
+
+def create(user: User, image: str, *more: str, **environ: str) -> CompletedProcess[str]:
+    return user.mlc("create", "it", "--image", image, "-s", *more, **environ)
+
+
+def test_three_engine_calls_and_nothing_but_the_container(
+    user: User, labelled, engine_calls: Recording
+) -> None:
+    image = labelled(user)
+    with nothing_left():
+        done = create(user, image, DOCKER_HOST=engine_calls.address)
+        assert done.returncode == 0, done.stderr
+        container = inspect(user.tag("it"))
+        assert engine_calls.paths() == [
+            f"GET /images/{image}/json",
+            "POST /containers/create",
+            f"GET /containers/{container['Id']}/archive",
+        ]
+        assert container["Image"] == inspect(image)["Id"]
+        assert container["State"]["Status"] == "created"
+        assert user.mlc("remove", "it", "-s").returncode == 0
+    assert inspect(image)["Id"] == container["Image"]
+
+
+def test_the_account_is_there_and_owns_what_it_writes(user: User, labelled) -> None:
+    assert create(user, labelled(user)).returncode == 0
+    assert_account_works(user)
+    written = user.mlc("start", "it", "echo here > /workspace/file; touch ~/.local/bin/x", "-s")
+    assert written.returncode == 0, written.stderr
+    there = (user.workspace / "file").stat()
+    assert (there.st_uid, there.st_gid) == (user.uid, user.gid)
+
+
+def test_several_containers_share_one_image(user: User, labelled) -> None:
+    image = labelled(user)
+    for name in ("one", "two"):
+        assert user.mlc("create", name, "--image", image, "-s").returncode == 0
+    one, two = inspect(user.tag("one")), inspect(user.tag("two"))
+    assert one["Image"] == two["Image"] == inspect(image)["Id"]
+    assert user.mlc("remove", "one", "-s", "--remove-image").returncode == 0
+    assert inspect(user.tag("two"))["Image"] == two["Image"]
+
+
+def test_a_labelled_image_of_the_catalog_is_not_pulled(
+    user: User, labelled, engine_calls: Recording
+) -> None:
+    catalog = user.file("own.repo", f"Mine, 1, [CUDA_ADA], {labelled(user)}\n")
+    done = user.mlc(
+        *("create", "it", "Mine", "1", "-s"),
+        MLC_CATALOG=str(catalog),
+        DOCKER_HOST=engine_calls.address,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not [call for call in engine_calls.calls if "/images/create" in call]
+    assert flow(user) == FAST_FLOW
+
+
+def test_the_later_spelling_is_read(user: User, image_from) -> None:
+    labels = claim(user.uid, user.gid, account(user), "ds01.")
+    assert create(user, image_from(adding([passwd_row(user)]), *labels)).returncode == 0
+    assert flow(user) == FAST_FLOW
+
+
+@pytest.mark.parametrize(
+    "lie",
+    {
+        "no such account": lambda user: "",
+        "the account has UID 0": lambda user: adding([f"{account(user)}:x:0:0::/root:/bin/sh"]),
+        "the UID is somebody's else": lambda user: adding([passwd_row(user, "mallory")]),
+        "two rows of one name": lambda user: adding(
+            [passwd_row(user), f"{account(user)}:x:0:0::/root:/bin/sh"]
+        ),
+        "two rows of one UID": lambda user: adding([passwd_row(user), passwd_row(user, "mallory")]),
+        "another group": lambda user: adding(
+            [passwd_row(user).replace(f":{user.gid}::", ":7777::")]
+        ),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_labels_that_lie_are_not_believed(alice: User, image_from, lie) -> None:
+    _, script = lie
+    image = image_from(script(alice), *claim(alice.uid, alice.gid, account(alice)))
+    done = create(alice, image)
+    assert done.returncode == 0, done.stderr
+    assert f"Warning: The labels of {image} are not true" in done.stderr
+    assert flow(alice) == OLD_FLOW
+    assert_account_works(alice)
+
+
+def test_a_passwd_that_is_no_file_is_not_believed(alice: User, image_from) -> None:
+    """A link could lead the reader anywhere; what is no regular file proves nothing."""
+    labels = claim(alice.uid, alice.gid, account(alice))
+    script = f"{adding([passwd_row(alice)])} mv /etc/passwd /etc/real; ln -s real /etc/passwd"
+    image = image_from(script, *labels)
+    done = create(alice, image)
+    assert f"The labels of {image} are not true" in done.stderr
+    assert done.returncode == 1 or flow(alice) == OLD_FLOW
+
+
+def test_the_image_of_another_user_is_set_up_anew(user: User, labelled, image_from) -> None:
+    image = image_from("", *claim(4711, 4712, "mallory"))
+    done = create(user, image)
+    assert done.returncode == 0, done.stderr
+    assert "4711:4712" in done.stderr
+    assert f"{user.uid}:{user.gid}" in done.stderr
+    assert "image-create PROJECT --force" in done.stderr
+    assert flow(user) == OLD_FLOW
+    assert_account_works(user)
+
+
+def test_the_mismatch_names_the_project(alice: User, ldap_account: User, labelled) -> None:
+    done = create(alice, labelled(ldap_account, "vision"))
+    assert "image-create vision --force" in done.stderr
+    assert_account_works(alice)
+
+
+def test_another_group_alone_is_a_mismatch(alice: User, image_from) -> None:
+    done = create(alice, image_from("", *claim(alice.uid, alice.uid + 1, "mlc-alice")))
+    assert f"{alice.uid}:{alice.uid + 1}" in done.stderr
+    assert flow(alice) == OLD_FLOW
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ['LABEL aime.mlc.DS01_HAS_USER_SETUP="yes"'],
+        ['LABEL aime.mlc.DS01_HAS_USER_SETUP="true"'],
+        claim(1, 1, ""),
+        [*claim(1, 1, "x"), 'LABEL aime.mlc.DS01_USER_ID=" 1"'],
+        [*claim(1, 1, "x"), 'LABEL aime.mlc.DS01_GROUP_ID="4294967295"'],
+        [*claim(1, 1, "x"), 'LABEL ds01.user_id="2"'],
+    ],
+)
+def test_malformed_labels_count_as_none(alice: User, image_from, changes: list[str]) -> None:
+    image = image_from("", *changes)
+    done = create(alice, image)
+    assert done.returncode == 0, done.stderr
+    assert f"Warning: The labels of {image} are not believed" in done.stderr
+    assert flow(alice) == OLD_FLOW
+
+
+def test_an_image_that_claims_nothing_gives_no_warning(alice: User, image_from) -> None:
+    done = create(alice, image_from("", 'LABEL aime.mlc.DS01_HAS_USER_SETUP="false"'))
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    assert flow(alice) == OLD_FLOW
+
+
+def test_an_image_exchanged_meanwhile_is_not_used(
+    alice: User, labelled, image_from, engine_calls: Recording
+) -> None:
+    """Between the look and the create the name comes to mean another image."""
+    image = labelled(alice)
+    looked_at = inspect(image)["Id"]
+    other = image_from("rm /etc/passwd")
+    engine_calls.before["POST /containers/create"] = lambda: docker("tag", other, image)
+    done = create(alice, image, DOCKER_HOST=engine_calls.address)
+    assert done.returncode == 0, done.stderr
+    assert not engine_calls.before, "the exchange did not happen"
+    assert inspect(image)["Id"] != looked_at
+    assert inspect(alice.tag("it"))["Image"] == looked_at
+    assert_account_works(alice)
+
+
+def test_the_entrypoint_of_the_image_stays_in_force(alice: User, labelled) -> None:
+    image = labelled(alice)
+    container = docker("create", image)
+    docker("commit", '--change=ENTRYPOINT ["env", "FROM=entrypoint"]', container, image)
+    docker("rm", container)
+    assert create(alice, image).returncode == 0
+    assert inspect(alice.tag("it"))["Config"]["Entrypoint"] == ["env", "FROM=entrypoint"]
+    assert_account_works(alice)
+
+
+@pytest.mark.parametrize("refused", ["POST /containers/create", "GET /containers/.*/archive"])
+def test_a_failing_engine_leaves_nothing(
+    alice: User, labelled, engine_calls: Recording, refused: str
+) -> None:
+    image = labelled(alice)
+    engine_calls.refuse = refused
+    with nothing_left():
+        done = create(alice, image, DOCKER_HOST=engine_calls.address)
+        assert done.returncode == 1
+        assert "refused by the test" in done.stderr.splitlines()[-1]
+        assert done.stdout == ""
+
+
+def test_on_a_terminal_it_is_asked_first(alice: User, labelled) -> None:
+    image = labelled(alice)
+    with nothing_left():
+        child = alice.spawn(alice.tree / "bin/mlc", "create", "it", "--image", image)
+        child.expect(r"Create the container it from .*\? \[Y/n\]")
+        child.sendline("n")
+        child.expect("Nothing was done")
+        child.wait()
+        assert child.exitstatus == 1

@@ -1,0 +1,140 @@
+"""The account step on bases of every kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from conftest import BARE, BASE, docker
+from image_bench import Builds, ImageFrom, builds, labels_of, ldap_builds  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.engine
+
+UBUNTU = (
+    "groupadd -g {gid} ubuntu && useradd -m -u {uid} -g {gid} -G sudo -s /bin/bash ubuntu"
+    " && echo kept >/home/ubuntu/file && chown {uid}:{gid} /home/ubuntu/file"
+    " && chmod 640 /home/ubuntu/file && chmod 750 /home/ubuntu"
+)
+
+
+@pytest.mark.parametrize(
+    ("script", "change"),
+    [
+        pytest.param(UBUNTU, "", id="ubuntu-24.04"),
+        pytest.param(
+            "groupadd -g {gid} users2; useradd -m -u 4242 {name}; useradd -u {uid} -g {gid} other",
+            "",
+            id="all-taken",
+        ),
+        pytest.param("groupadd -g 4242 {name}; useradd -u 4242 -g 4242 app", "USER app", id="user"),
+        pytest.param(
+            "rm -rf /etc/skel /etc/sudoers.d; cp /bin/false /bin/entrypoint",
+            'USER 65534:65534\nENTRYPOINT ["/bin/entrypoint"]',
+            id="number-and-entrypoint",
+        ),
+        pytest.param(
+            "true",
+            "LABEL ds01.has_user_setup=true ds01.user_id=7 ds01.group_id=7 ds01.username=x",
+            id="another-users-image",
+        ),
+        pytest.param(
+            "mkdir -p /opt && python3 -m venv --without-pip --system-site-packages /opt/conda",
+            "ENV PATH=/opt/conda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            id="conda",
+        ),
+    ],
+)
+def test_the_account_comes_out_right(
+    builds: Builds,
+    image_from: ImageFrom,
+    script: str,
+    change: str,
+) -> None:
+    user = builds.user
+    values = {"uid": user.uid, "gid": user.gid, "name": user.login}
+    base = image_from(script.format(**values), *change.splitlines())
+    builds.run("image-create", "demo", "--base", base, "-p", "six", "-y")
+    image = builds.image("demo")
+    said = builds.inside(
+        image,
+        'id -u; id -g; id -un; sudo -n id -u; echo "$HOME"; echo ${PATH%%:*};'
+        " python3 -c 'import six'; command -v python3; cat /home/ubuntu/file 2>/dev/null; true",
+    ).splitlines()
+    home = f"/home/{user.login}"
+    assert said[:6] == [
+        *(str(user.uid), str(user.gid), user.login, "0", home, f"{home}/.local/bin"),
+    ]
+    if "conda" in change:
+        assert said[6] == "/opt/conda/bin/python3"
+    if "ubuntu" in script:
+        assert said[-1] == "kept"
+
+
+def test_a_group_that_every_base_has(builds: Builds) -> None:
+    it = replace(builds, user=replace(builds.user, gid=100))
+    it.run("image-create", "demo", "--base", BASE, "-y")
+    assert labels_of(it.image("demo"))["aime.mlc.DS01_GROUP_ID"] == "100"
+    said = it.inside(
+        it.image("demo"), "id -u; id -g; id -gn; sudo -n id -u; getent group users || true"
+    )
+    assert said.splitlines()[:4] == [str(it.user.uid), "100", it.user.login, "0"]
+
+
+def test_pip_installs_where_python_belongs_to_the_system(builds: Builds) -> None:
+    marker = "test -e /usr/lib/python3*/EXTERNALLY-MANAGED"
+    assert (
+        docker("run", "--rm", "--network=host", BASE, "sh", "-c", f"{marker} && echo yes") == "yes"
+    )
+    builds.run("image-create", "demo", "--base", BASE, "-p", "six", "-y")
+    said = builds.inside(
+        builds.image("demo"),
+        "python3 -m pip install --user -q colorama && python3 -c 'import six, colorama'"
+        " && ls ~/.local/lib",
+        *("-v", "/etc/ssl/certs/ca-certificates.crt:/ca.crt:ro", "-e", "PIP_CERT=/ca.crt"),
+    )
+    assert said.startswith("python3")
+
+
+@pytest.mark.parametrize(
+    ("script", "lacking"),
+    [
+        ("rm /usr/sbin/useradd", "useradd"),
+        ("rm /usr/bin/apt-get", "apt-get"),
+        (
+            "sed -i 's/^PRETTY_NAME=.*/PRETTY_NAME=\"Alpine Linux\"/' /usr/lib/os-release;"
+            " rm /usr/sbin/useradd /usr/bin/apt-get",
+            "Alpine Linux",
+        ),
+        ("rm /bin/sh", "no shell"),
+    ],
+    ids=["no-useradd", "no-apt", "alpine-like", "no-shell"],
+)
+def test_a_base_that_will_not_do_is_refused_before_the_build(
+    builds: Builds,
+    image_from: ImageFrom,
+    script: str,
+    lacking: str,
+) -> None:
+    base = image_from(script, base=BARE)
+    done = builds.run("image-create", "demo", "--base", base, "-y", ok=False)
+    assert lacking in done.stderr
+    assert "Debian or Ubuntu" in done.stderr
+    assert "Building" not in done.stderr
+    assert builds.names() == set()
+    assert not builds.dockerfile("demo").exists()
+
+
+# The logs that shadow's tools fill at a UID's offset.
+
+
+def test_the_account_layer_is_small_on_a_base_that_fills_lastlog(
+    ldap_builds: Builds,
+    sparse: str,
+) -> None:
+    it = ldap_builds
+    it.run("image-create", "demo", "--base", sparse, "-y")
+    history = docker("history", "--human=false", "--no-trunc", it.image("demo")).splitlines()
+    added = docker("history", "--human=false", "--format", "{{.Size}}", it.image("demo")).split()
+    base = docker("history", "--human=false", "--format", "{{.Size}}", sparse).split()
+    assert sum(map(int, added)) - sum(map(int, base)) < 1_000_000, history
+    assert it.inside(it.image("demo"), "stat -c %s /var/log/lastlog /var/log/faillog") == "0\n0"

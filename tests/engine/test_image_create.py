@@ -1,0 +1,227 @@
+"""image-create on the real engine: what it builds, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+from conftest import BARE, BASE, docker, inspect
+from image_bench import (  # noqa: F401 - fixtures
+    BUILDERS,
+    Builds,
+    ImageFrom,
+    builds,
+    each_builder,
+    labels_of,
+    ldap_builds,
+    nameless,
+)
+
+from mlc_patched.build_settings import Builder
+
+pytestmark = pytest.mark.engine
+
+FOUR = ("HAS_USER_SETUP", "USER_ID", "GROUP_ID", "USERNAME")
+
+
+def tree_of(home: Path) -> set[str]:
+    return {str(path) for path in home.rglob("*")}
+
+
+def test_by_flags_alone_and_then_a_container_on_the_fast_path(
+    each_builder: Builds, sparse: str
+) -> None:
+    it = each_builder
+    uid, name = it.user.uid, it.user.login.replace("@", "-at-").replace(".", "-")
+    done = it.run("image-create", "demo", "--base", sparse, "-p", "six", "-y")
+    assert "Step" in done.stderr or "#1 " in done.stderr
+    assert "\033" not in done.stderr
+    image = it.image("demo")
+    assert image in done.stdout
+    labels = labels_of(image)
+    assert {name: labels[f"aime.mlc.DS01_{name}"] for name in FOUR} == {
+        "HAS_USER_SETUP": "true",
+        "USER_ID": str(uid),
+        "GROUP_ID": str(uid),
+        "USERNAME": name,
+    }
+    assert labels["aime.mlc.DS01_PROJECT"] == "demo"
+    assert labels["aime.mlc.DS01_FRAMEWORK"] == "custom"
+    assert labels["aime.mlc.DS01_CREATED"].endswith("Z")
+    assert json.loads(labels["devcontainer.metadata"]) == [
+        {"remoteUser": name, "workspaceFolder": "/workspace"}
+    ]
+    # The account's step, on a base whose useradd fills lastlog at the UID's offset.
+    history = docker("history", "--no-trunc", "--format", "{{.Size}}\t{{.CreatedBy}}", image)
+    size = next(line.split("\t")[0] for line in history.splitlines() if "useradd" in line)
+    assert size.endswith("kB") or size.endswith("0B")
+    # Made with a certificate of the site's: it is trusted in the build, and not in the image.
+    assert not any("CERT" in name for name in inspect(image)["Config"]["Env"])
+    assert it.inside(image, "ls /etc/ssl/certs/ds01* /run/secrets/* 2>/dev/null || true") == ""
+    assert it.names() == {image}
+    metadata = it.user.home / ".ds01-config/images/demo.json"
+    assert stat.S_IMODE(metadata.stat().st_mode) == 0o600
+    assert json.loads(metadata.read_text())["image_id"] == inspect(image)["Id"]
+
+    assert it.user.mlc("create", "c", "--image", image, "-s").returncode == 0
+    container = inspect(it.user.tag("c"))
+    assert container["Config"]["Labels"]["aime.mlc.DS01_USER_SETUP"] == "image"
+    assert container["Image"] == inspect(image)["Id"]
+    docker("start", it.user.tag("c"))
+    said = docker(
+        "exec", it.user.tag("c"), "bash", "-ic", "id; sudo -n id -u; echo $HOME; echo $PS1"
+    )
+    identity, sudo, home, prompt = said.splitlines()[-4:]
+    assert f"uid={uid}({name})" in identity
+    assert f"gid={uid}({name})" in identity
+    assert (sudo, home) == ("0", f"/home/{name}")
+    assert prompt.startswith("[${MLC_CONTAINER_NAME:-") or prompt.startswith("[c]")
+    docker("exec", it.user.tag("c"), "python3", "-c", "import six")
+
+
+def test_a_dry_run_touches_nothing(builds: Builds) -> None:
+    before, images = tree_of(builds.user.home), builds.names()
+    done = builds.run("image-create", "demo", "-f", "PyTorch", "--preset", "jupyter", "--dry-run")
+    assert done.stdout.startswith("# The image of the project demo")
+    assert f"FROM {BASE}" in done.stdout
+    assert "jupyterlab" in done.stdout
+    assert "docker build" in done.stdout.replace("/bin/docker", "docker").replace("buildx ", "")
+    assert (tree_of(builds.user.home), builds.names()) == (before, images)
+
+
+def test_no_build_writes_the_dockerfile_and_a_project_is_not_replaced(builds: Builds) -> None:
+    builds.run("image-create", "demo", "--base", BASE, "--no-build", "-y")
+    assert builds.names() == set()
+    first = builds.dockerfile("demo").read_text()
+    assert stat.S_IMODE(builds.dockerfile("demo").stat().st_mode) == 0o644
+    assert builds.dockerfile("demo").stat().st_uid == builds.user.uid
+    refused = builds.run("image-create", "demo", "--base", BASE, "--no-build", "-y", ok=False)
+    assert "image-update demo" in refused.stderr
+    assert "--force" in refused.stderr
+    for number in (1, 2):
+        builds.run(
+            *("image-create", "demo", "--base", BASE, "--no-build", "-y", "--force"),
+            *("-p", f"six=={number}"),
+        )
+    backups = sorted(builds.dockerfile("demo").parent.glob("demo.Dockerfile.*"))
+    assert [path.name for path in backups] == ["demo.Dockerfile.1", "demo.Dockerfile.2"]
+    assert backups[0].read_text() == first
+    listed = builds.run("image-list").stdout
+    assert "not built" in listed
+    assert "image-update demo" in listed
+
+
+def test_an_own_dockerfile_gets_the_block_and_finds_its_files(builds: Builds) -> None:
+    source = builds.user.file("source/Dockerfile", f"FROM {BASE}\nCOPY note /note\nUSER nobody\n")
+    builds.user.file("source/note", "hello\n")
+    done = builds.run("image-create", "own", "--dockerfile", source, "-y")
+    assert "user-set-up block" in done.stdout
+    assert "ARG DS01_USER_ID" in done.stdout
+    text = builds.dockerfile("own").read_text()
+    assert text.startswith(f"# Build context: {source.parent}\nFROM {BASE}\nCOPY note /note\n")
+    assert builds.inside(builds.image("own"), "cat /note; id -un; id -u").splitlines() == [
+        "hello",
+        "mlc-alice" if builds.user.login == "mlc-alice" else builds.user.login,
+        str(builds.user.uid),
+    ]
+    assert source.read_text() == f"FROM {BASE}\nCOPY note /note\nUSER nobody\n"
+    # An update finds the same files.
+    builds.user.file("source/note", "changed\n")
+    builds.run("image-update", "own", "-y")
+    assert builds.inside(builds.image("own"), "cat /note") == "changed"
+
+
+def test_requirements_and_debian_packages_are_listed(builds: Builds) -> None:
+    file = builds.user.file("source/r.txt", "# mine\nsix >= 1.16\ncolorama\n")
+    builds.run("image-create", "demo", "--base", BASE, "-r", file, "--apt", "tree", "-y")
+    text = builds.dockerfile("demo").read_text()
+    assert "        colorama \\\n" in text
+    assert '        "six>=1.16"\n' in text
+    said = builds.inside(builds.image("demo"), "tree --version; python3 -c 'import six, colorama'")
+    assert said.startswith("tree")
+    assert builds.inside(builds.image("demo"), "ls -A /var/lib/apt/lists; pip cache dir") != ""
+    assert builds.inside(builds.image("demo"), "ls -A /var/lib/apt/lists") == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("demo",), "-f PyTorch"),
+        (("Demo Project", "--base", BASE), "demo-project"),
+        (("demo", "--base", BASE, "-p", "git+https://example.org/x"), "--edit"),
+        (("demo", "--base", BASE, "-p", "a\nRUN id"), "not the name of"),
+        (("demo", "--base", BASE, "--apt", "a;id"), "Debian package"),
+        (("demo", "--base", "mlc-test/there-is-no-such-image:1"), "could not be pulled"),
+        (("demo", "--base", "a b"), "name of an image"),
+        (("demo", "-f", "Nope"), "On offer: PyTorch, TensorFlow, JAX"),
+        (("demo", "-f", "PyTorch", "-v", "0"), "newest first: 2.8.0, 2.7.1"),
+        (("demo", "--base", BASE, "--preset", "nope"), "Presets:"),
+        (("demo", "--dockerfile", "/nope"), "no Dockerfile /nope"),
+        ((), "Which project"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_leaves_nothing(
+    builds: Builds, arguments: tuple[str, ...], words: str
+) -> None:
+    done = builds.run("image-create", *arguments, "-y", ok=False)
+    assert words in done.stderr
+    assert builds.names() == set()
+    assert not builds.dockerfile("demo").exists()
+
+
+def test_root_has_no_images_but_sudo_makes_the_users(builds: Builds) -> None:
+    user = builds.user
+    argv = (builds.command("image-create"), "demo", "--base", BASE, "-y")
+    refused = user.sudo(*argv, PATH=builds.path, SUDO_UID="", SUDO_GID="", SUDO_USER="")
+    assert refused.returncode == 1
+    assert "root" in refused.stderr
+    done = user.sudo(*argv, PATH=builds.path)
+    assert done.returncode == 0, done.stderr
+    assert builds.names() == {builds.image("demo")}
+    assert labels_of(builds.image("demo"))["aime.mlc.DS01_USER_ID"] == str(user.uid)
+    for path in user.home.rglob("*"):
+        assert path.lstat().st_uid == user.uid, path
+
+
+def test_metadata_never_breaks_a_command(builds: Builds) -> None:
+    (builds.user.home / ".ds01-config").mkdir()
+    images = builds.user.home / ".ds01-config/images"
+    images.write_text("in the way")
+    done = builds.run("image-create", "demo", "--base", BASE, "-y")
+    assert "metadata" in done.stderr
+    assert builds.names() == {builds.image("demo")}
+    assert builds.json("image-list")[0]["project"] == "demo"
+    assert builds.json("image-retire", "demo", "-y")[0]["images"] == [builds.image("demo")]
+
+
+def test_a_base_without_python_or_sudo_gets_them(ldap_builds: Builds) -> None:
+    it = ldap_builds
+    it.run("image-create", "demo", "--base", BARE, "-p", "six", "-y")
+    assert "python3-pip" in it.dockerfile("demo").read_text()
+    said = it.inside(it.image("demo"), "sudo -n id -u; git --version; python3 -c 'import six'")
+    assert said.startswith("0\ngit version")
+    assert nameless() >= set()
+
+
+def test_buildx_builds_with_its_own_command(builds: Builds) -> None:
+    """No plugin can be had on every machine: a stand-in hands its command to BuildKit."""
+    if Builder.BUILDKIT not in BUILDERS:
+        pytest.skip("no client with BuildKit here")
+    real = shutil.which("docker", path=BUILDERS[Builder.BUILDKIT])
+    client = builds.user.file(
+        "source/docker",
+        f"""#!/bin/sh
+        [ "$*" != "buildx version" ] || exec echo github.com/docker/buildx v0.12.1 30feaa1
+        [ "$1 $2 $3 $4 $5" = "buildx build --load --builder default" ] || exit 64
+        shift 5
+        DOCKER_BUILDKIT=1 exec {real} build "$@"
+        """,
+    )
+    client.chmod(0o755)
+    path = f"{client.parent}:{builds.path}"
+    done = builds.run("image-create", "demo", "--base", BASE, "-p", "six", "-y", PATH=path)
+    assert "with buildx" in done.stderr
+    assert builds.names() == {builds.image("demo")}

@@ -1,0 +1,165 @@
+"""Builds that fail, are interrupted, or meet: what was there stays, and nothing is left behind."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import BASE, docker, inspect
+from image_bench import (  # noqa: F401 - fixtures
+    Builds,
+    builds,
+    each_builder,
+    ldap_builds,
+    nameless,
+)
+
+pytestmark = pytest.mark.engine
+
+
+def started(it: Builds, name: str, *arguments: str) -> subprocess.Popen[str]:
+    return it.user.start(it.command(name), *arguments, **it.environ)
+
+
+def slow(it: Builds) -> str:
+    """Write a Dockerfile of the user's own whose build takes a minute; return its path."""
+    return str(
+        it.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo begun; sleep 60; echo done\n")
+    )
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> str:
+    said = ""
+    while text not in said:
+        line = process.stdout.readline()
+        assert line, f"it ended before it said {text!r}:\n{said}"
+        said += line
+    return said
+
+
+def test_a_package_that_there_is_not_fails_with_its_line(each_builder: Builds) -> None:
+    it = each_builder
+    before = nameless()
+    done = it.run(
+        *("image-create", "demo", "--base", BASE, "-p", "six", "no-such-package-mlc", "-y"),
+        ok=False,
+    )
+    # The Dockerfile was not kept; a dry run shows it.
+    text = it.run(
+        *("image-create", "demo", "--base", BASE, "-p", "six", "no-such-package-mlc", "--dry-run")
+    ).stdout
+    line = 1 + text.splitlines().index("RUN python3 -m pip install --no-cache-dir \\")
+    assert f"failed at line {line} of the Dockerfile: RUN python3 -m pip install" in done.stderr
+    assert "No matching distribution found for no-such-package-mlc" in done.stderr
+    assert it.names() == set()
+    assert not it.dockerfile("demo").exists()
+    assert nameless() <= before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
+def test_an_interrupted_build_leaves_the_old_image(each_builder: Builds, number: int) -> None:
+    it = each_builder
+    it.run("image-create", "demo", "--base", BASE, "-y")
+    image, text = inspect(it.image("demo"))["Id"], it.dockerfile("demo").read_text()
+    before = nameless()
+    process = started(it, "image-create", "demo", "--dockerfile", slow(it), "-y", "--force")
+    wait_for(process, "begun\n")
+    process.send_signal(number)
+    said = process.communicate(timeout=20)[0]
+    assert process.returncode == 128 + number, said
+    assert inspect(it.image("demo"))["Id"] == image
+    assert it.names() == {it.image("demo")}
+    assert it.dockerfile("demo").read_text() == text
+    assert list(it.dockerfile("demo").parent.iterdir()) == [it.dockerfile("demo")]
+    assert nameless() <= before
+    assert "echo begun" not in docker("ps", "-a", "--no-trunc", "--format", "{{.Command}}")
+
+
+def test_ctrl_c_on_a_terminal(builds: Builds) -> None:
+    path = slow(builds)
+    child = builds.user.spawn(
+        builds.command("image-create"), "demo", "--dockerfile", path, "-y", **builds.environ
+    )
+    child.expect("begun")
+    child.sendintr()
+    child.expect("Interrupted")
+    child.expect_exact("\n")
+    child.wait()
+    assert child.exitstatus == 130
+    assert builds.names() == set()
+    assert not builds.dockerfile("demo").exists()
+
+
+def test_two_builds_of_one_project_wait_for_each_other(builds: Builds) -> None:
+    both = [
+        started(builds, "image-create", "demo", "--base", BASE, "-p", package, "-y", "--json")
+        for package in ("six", "colorama")
+    ]
+    said = [process.communicate(timeout=60)[0] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1]
+    assert any("Waiting for another command" in each for each in said)
+    assert any("image-update demo" in each for each in said)
+    assert builds.names() == {builds.image("demo")}
+    package = "six" if both[0].returncode == 0 else "colorama"
+    assert package in builds.dockerfile("demo").read_text()
+    builds.inside(builds.image("demo"), f"python3 -c 'import {package}'")
+
+
+def test_two_updates_at_once_are_both_in_the_image_or_one_says_so(builds: Builds) -> None:
+    builds.run("image-create", "demo", "--base", BASE, "-y")
+    both = [
+        started(builds, "image-update", "demo", "--add", package, "-y")
+        for package in ("six", "colorama")
+    ]
+    said = [process.communicate(timeout=60)[0] for process in both]
+    text = builds.dockerfile("demo").read_text()
+    for process, package, words in zip(both, ("six", "colorama"), said, strict=True):
+        if process.returncode == 0:
+            assert package in text
+            builds.inside(builds.image("demo"), f"python3 -c 'import {package}'")
+        else:
+            assert "changed in the meantime" in words
+    assert 0 in [process.returncode for process in both]
+
+
+def test_an_image_that_is_not_right_does_not_take_the_name(builds: Builds) -> None:
+    builds.run("image-create", "demo", "--base", BASE, "-y")
+    image = inspect(builds.image("demo"))["Id"]
+    text = builds.dockerfile("demo").read_text()
+    for breaking, words in (
+        ("RUN rm /etc/sudoers.d/ds01-user", "sudo does not work"),
+        ("RUN usermod -u 4242 $DS01_USERNAME", "id says"),
+        ("ENV HOME=/", "HOME is /"),
+        ("RUN chown root $HOME", "is not writable"),
+    ):
+        broken = text.replace(
+            "# What mlc and", f"USER root\n{breaking}\nUSER $DS01_USER_ID\n# What"
+        )
+        builds.dockerfile("demo").write_text(broken)
+        done = builds.run("image-update", "demo", "-y", ok=False)
+        assert words in done.stderr
+        assert inspect(builds.image("demo"))["Id"] == image
+        assert builds.names() == {builds.image("demo")}
+    # Labels without the step that makes them true: refused before anything is built.
+    lines = text.split("\n")
+    start = next(n for n, line in enumerate(lines) if line.startswith("RUN set -eu"))
+    end = next(n for n, line in enumerate(lines) if line.startswith("ENV HOME="))
+    builds.dockerfile("demo").write_text("\n".join(lines[:start] + lines[end:]))
+    done = builds.run("image-update", "demo", "-y", ok=False)
+    assert "the step with useradd is missing" in done.stderr
+
+
+def test_a_failing_start_of_the_builder_is_told(builds: Builds) -> None:
+    fake = builds.user.file("source/docker", "#!/bin/sh\nexit 7\n")
+    fake.chmod(0o755)
+    began = time.monotonic()
+    done = builds.run(
+        *("image-create", "demo", "--base", BASE, "-y"),
+        ok=False,
+        PATH=f"{fake.parent}:{builds.path}",
+    )
+    assert "exit status 7" in done.stderr
+    assert builds.names() == set()
+    assert time.monotonic() - began < 20

@@ -1,0 +1,236 @@
+"""image-list and image-retire on the real engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from conftest import BASE, docker, inspect, sweep
+from image_bench import Builds, clean_home
+from users import User
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def it(alice_account: User, labelled: Callable[..., str]) -> Iterator[Builds]:
+    """The everyday user, with a labelled image `one` and a Dockerfile for it."""
+    clean_home(alice_account)
+    labelled(alice_account, "one")
+    builds = Builds(alice_account)
+    alice_account.file(
+        "dockerfiles/one.Dockerfile",
+        f"FROM {BASE}\nRUN pip install pandas six\nRUN apt-get install -y tree\n",
+    )
+    yield builds
+    sweep(alice_account)
+    clean_home(alice_account)
+
+
+def own_image(it: Builds, project: str, *changes: str) -> str:
+    """Make a small image of a project, with labels of a test's choice."""
+    name = it.image(project)
+    container = docker("create", BASE, "true")
+    docker("commit", *(f"--change=LABEL {each}" for each in changes), container, name)
+    docker("rm", container)
+    return name
+
+
+def test_projects_with_size_share_containers_and_account(it: Builds) -> None:
+    it.user.mlc("create", "c", "--image", it.image("one"), "-s")
+    (found,) = it.json("image-list")
+    account = f"{it.user.login} {it.user.uid}:{it.user.gid}"
+    assert found["project"] == "one"
+    assert found["account"] == account
+    assert found["containers"] == [it.user.tag("c")]
+    assert found["size"] == inspect(it.image("one"))["Size"]
+    assert 0 < found["shared"] <= found["size"]
+    assert found["problem"] == ""
+    done = it.run("image-list")
+    heading, row = done.stdout.splitlines()
+    assert heading.split() == [
+        *("PROJECT", "FRAMEWORK", "SIZE", "SHARED", "CREATED", "CONTAINERS", "ACCOUNT")
+    ]
+    assert row.startswith("one ")
+    assert account in row
+    assert "\033" not in done.stdout
+
+
+def test_details_are_packages_labels_path_and_layers(it: Builds) -> None:
+    (found,) = it.json("image-list", "--detailed")
+    details = found["details"]
+    assert details["pip"] == ["pandas", "six"]
+    assert details["apt"] == ["tree"]
+    assert details["dockerfile"] == str(it.dockerfile("one"))
+    assert details["labels"]["aime.mlc.DS01_USER_ID"] == str(it.user.uid)
+    assert sum(layer["size"] for layer in details["layers"]) == found["size"]
+    said = it.run("image-list", "-d").stdout
+    assert "Python packages: pandas six" in said
+    assert "aime.mlc.DS01_HAS_USER_SETUP=true" in said
+
+
+def test_an_account_that_is_not_the_callers_is_marked(it: Builds) -> None:
+    stale = '"aime.mlc.DS01_HAS_USER_SETUP"="true"'
+    own_image(
+        *(it, "stale", stale, "aime.mlc.DS01_USER_ID=7", "aime.mlc.DS01_GROUP_ID=7"),
+        "aime.mlc.DS01_USERNAME=other",
+    )
+    own_image(it, "later", *(f"ds01.{k}={v}" for k, v in _later(it).items()))
+    own_image(it, "odd", stale, "aime.mlc.DS01_USER_ID=x")
+    own_image(it, "plain")
+    found = {each["project"]: each["problem"] for each in it.json("image-list")}
+    assert f"UID is 7, yours is {it.user.uid}" in found["stale"]
+    assert "image-create stale --force" in found["stale"]
+    assert found["later"] == ""
+    assert "labels are not right" in found["odd"]
+    assert "no account" in found["plain"]
+    said = it.run("image-list").stdout
+    assert "other 7:7 !" in said
+    assert "! stale: its UID is 7" in said
+
+
+def _later(it: Builds) -> dict[str, str]:
+    return {
+        "has_user_setup": "true",
+        "user_id": str(it.user.uid),
+        "group_id": str(it.user.gid),
+        "username": it.user.login,
+    }
+
+
+def test_those_of_all_users(it: Builds, ldap_account: User, labelled: Callable[..., str]) -> None:
+    labelled(ldap_account, "theirs")
+    assert {each["project"] for each in it.json("image-list")} == {"one"}
+    every = {(each["uid"], each["project"]) for each in it.json("image-list", "--all")}
+    assert {(it.user.uid, "one"), (ldap_account.uid, "theirs")} <= every
+
+
+def test_a_table_on_a_terminal_and_no_colour_when_asked(it: Builds) -> None:
+    for environ in ({}, {"NO_COLOR": "1"}):
+        child = it.user.spawn(it.command("image-list"), **it.environ, **environ)
+        child.setwinsize(40, 200)
+        said = child.read()
+        child.wait()
+        assert child.exitstatus == 0
+        assert "one" in said
+        assert "\033[1mPROJECT" in said
+        assert not environ or not re.search(r"\033\[[0-9;]*[34][0-7]", said)
+
+
+def test_broken_metadata_breaks_nothing(it: Builds) -> None:
+    it.user.file(".ds01-config/images/one.json", "{broken")
+    assert it.json("image-list")[0]["project"] == "one"
+
+
+def committed(tag: str) -> str:
+    name = f"mlc-test/committed:{tag}"
+    container = docker("create", BASE, "true")
+    docker("commit", container, name)
+    docker("rm", container)
+    return name
+
+
+@pytest.fixture
+def orphans(it: Builds) -> Iterator[dict[str, str]]:
+    """Committed images: one of the caller's, one in use, one of somebody else's, one plain."""
+    made = {
+        "mine": committed(f"left._.{it.user.uid}"),
+        "used": committed(f"used._.{it.user.uid}"),
+        "other": committed("left._.4242"),
+        "plain": committed("left-1"),
+    }
+    container = docker("create", "--name", it.user.tag("used"), made["used"], "true")
+    yield made
+    docker("rm", "-f", container)
+    for name in made.values():
+        docker("rmi", name, check=False)
+
+
+def test_committed_images_left_over_are_listed_for_all(it: Builds, orphans: dict[str, str]) -> None:
+    found = {each["image"]: each for each in it.json("image-list", "--orphans")}
+    assert {orphans["mine"], orphans["other"]} <= set(found)
+    assert not {orphans["used"], orphans["plain"]} & set(found)
+    assert found[orphans["other"]]["uid"] == 4242
+    assert found[orphans["mine"]]["size"] > 0
+    said = it.run("image-list", "--orphans").stdout
+    assert "RECLAIMABLE" in said
+    assert "image-retire --orphans" in said
+
+
+def test_only_the_callers_are_removed_and_none_in_use(it: Builds, orphans: dict[str, str]) -> None:
+    refused = it.run("image-retire", "--orphans", ok=False)
+    assert "of disk come back" in refused.stderr
+    assert "-y" in refused.stderr
+    done = it.run("image-retire", "--orphans", "-y")
+    assert f"Removed {orphans['mine']}" in done.stdout
+    left = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "mlc-test/committed").split()
+    assert set(left) == {orphans["used"], orphans["other"], orphans["plain"]}
+
+
+def test_an_image_in_use_is_not_removed(it: Builds) -> None:
+    it.user.mlc("create", "c", "--image", it.image("one"), "-s")
+    for flags in (("-y",), ("--force",)):
+        done = it.run("image-retire", "one", *flags, ok=False)
+        assert it.user.tag("c") in done.stderr
+        assert "mlc remove" in done.stderr
+        assert it.names() == {it.image("one")}
+
+
+def test_one_image_in_use_keeps_them_all(it: Builds) -> None:
+    own_image(it, "two")
+    docker("create", "--name", it.user.tag("c"), it.image("one"), "true")
+    it.run("image-retire", "two", "one", "-y", ok=False)
+    assert it.names() == {it.image("one"), it.image("two")}
+
+
+def test_the_dockerfile_stays_unless_told(it: Builds) -> None:
+    own_image(it, "two")
+    text = it.dockerfile("one").read_text()
+    it.user.file("dockerfiles/two.Dockerfile", "FROM x\n")
+    it.run("image-retire", "one", ok=False)
+    done = it.run("image-retire", "one", "-y")
+    assert "image-update one" in done.stdout
+    assert it.dockerfile("one").read_text() == text
+    done = it.run("image-retire", "two", "--with-dockerfile", "-y")
+    assert not it.dockerfile("two").exists()
+    (backup,) = it.dockerfile("two").parent.glob("two.Dockerfile.retired-*")
+    assert str(backup) in done.stdout
+    assert backup.read_text() == "FROM x\n"
+    assert it.names() == set()
+    assert "image-list" in it.run("image-retire", "one", "-y", ok=False).stderr
+
+
+def test_further_tags_of_a_project_are_kept_and_named(it: Builds) -> None:
+    docker("tag", it.image("one"), it.image("one", "paper"))
+    done = it.run("image-retire", "one", "-y")
+    assert it.names() == {it.image("one", "paper")}
+    assert "image-retire one:paper" in done.stdout
+    it.run("image-retire", "one:paper", "-y")
+    assert it.names() == set()
+
+
+def test_questions_on_a_terminal(it: Builds) -> None:
+    child = it.user.spawn(it.command("image-retire"), "one", **it.environ)
+    child.expect_exact("Remove it? [y/N]")
+    child.sendline("")
+    child.expect("Nothing was done")
+    child.read()
+    child.wait()
+    assert child.exitstatus != 0
+    assert it.names() == {it.image("one")}
+    child = it.user.spawn(it.command("image-retire"), "one", **it.environ)
+    child.expect_exact("Remove it? [y/N]")
+    child.sendeof()
+    child.read()
+    child.wait()
+    assert child.exitstatus == 1
+    child = it.user.spawn(it.command("image-retire"), **it.environ)
+    child.expect_exact("Which one to retire?")
+    child.sendline("1")
+    child.expect_exact("Remove it? [y/N]")
+    child.sendline("y")
+    child.read()
+    child.wait()
+    assert child.exitstatus == 0
+    assert it.names() == set()

@@ -1,0 +1,168 @@
+"""image-update on the real engine."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import BASE, docker, inspect
+from image_bench import Builds, builds, nameless  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def demo(builds: Builds) -> Builds:
+    """The user, with a project that has hand edits in its Dockerfile."""
+    builds.run("image-create", "demo", "--base", BASE, "-p", "six", "-y")
+    file = builds.dockerfile("demo")
+    text = file.read_text().replace(
+        "# Python packages", "# my own words\nENV MY=1\nRUN echo hand > /hand\n\n# Python packages"
+    )
+    file.write_text(text)
+    return builds
+
+
+def test_packages_come_and_go_and_hand_edits_stay(demo: Builds) -> None:
+    text, former = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
+    demo.user.mlc("create", "c", "--image", demo.image("demo"), "-s")
+    done = demo.run("image-update", "demo", "--add", "colorama", "--remove", "six", "-y")
+    assert "+        colorama" in done.stdout
+    assert "-        six" in done.stdout
+    assert demo.dockerfile("demo").read_text() == text.replace(
+        "        six\n", "        colorama\n"
+    )
+    said = demo.inside(
+        demo.image("demo"),
+        "cat /hand; echo $MY; python3 -c 'import colorama'; pip list | grep six || echo none",
+    )
+    assert said.splitlines() == ["hand", "1", "none"]
+    assert inspect(demo.image("demo", "previous"))["Id"] == former
+    # Who is still on the image before is told what to do.
+    assert f"{demo.user.tag('c')} (created)" in done.stdout
+    assert f"mlc create c --image {demo.image('demo')}" in done.stdout
+
+
+def test_one_image_before_is_kept_and_rollback_exchanges_them(demo: Builds) -> None:
+    before = nameless()
+    ids, texts = [inspect(demo.image("demo"))["Id"]], []
+    for package in ("colorama", "idna"):
+        demo.run("image-update", "demo", "--add", package, "-y")
+        ids.append(inspect(demo.image("demo"))["Id"])
+        texts.append(demo.dockerfile("demo").read_text())
+    assert len(set(ids)) == 3
+    assert inspect(demo.image("demo", "previous"))["Id"] == ids[1]
+    assert nameless() <= before
+    for latest, text in ((1, 0), (2, 1)):
+        assert "is back" in demo.run("image-update", "demo", "--rollback").stdout
+        assert inspect(demo.image("demo"))["Id"] == ids[latest]
+        assert inspect(demo.image("demo", "previous"))["Id"] == ids[3 - latest]
+        assert demo.dockerfile("demo").read_text() == texts[text]
+    demo.run("image-retire", "demo:previous", "-y")
+    done = demo.run("image-update", "demo", "--rollback", ok=False)
+    assert "previous" in done.stderr
+
+
+def test_a_project_made_anew_can_be_rolled_back(demo: Builds) -> None:
+    demo.run("image-update", "demo", "--add", "colorama", "-y")
+    text, image = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
+    demo.run("image-create", "demo", "--base", BASE, "-p", "idna", "-y", "--force")
+    assert demo.dockerfile("demo").with_name("demo.Dockerfile.1").read_text() == text
+    demo.run("image-update", "demo", "--rollback")
+    assert inspect(demo.image("demo"))["Id"] == image
+    assert demo.dockerfile("demo").read_text() == text
+
+
+def test_an_image_before_that_a_container_uses_stays_for_it(demo: Builds) -> None:
+    first = inspect(demo.image("demo"))["Id"]
+    demo.user.mlc("create", "c", "--image", demo.image("demo"), "-s")
+    for package in ("colorama", "idna"):
+        demo.run("image-update", "demo", "--add", package, "-y")
+    assert inspect(demo.user.tag("c"))["Image"] == first
+    assert inspect(first)["Id"] == first
+    demo.user.mlc("remove", "c", "-s")
+    docker("rmi", first)
+
+
+def test_a_failed_update_leaves_image_and_dockerfile(demo: Builds) -> None:
+    text, image = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
+    done = demo.run("image-update", "demo", "--add", "no-such-package-mlc", "-y", ok=False)
+    assert "failed at line" in done.stderr
+    assert demo.dockerfile("demo").read_text() == text
+    assert inspect(demo.image("demo"))["Id"] == image
+    assert demo.names() == {demo.image("demo")}
+
+
+def test_editing_and_an_edit_that_fails_is_kept(demo: Builds) -> None:
+    editor = demo.user.file("source/editor", '#!/bin/sh\nsed -i "$SCRIPT" "$1"\n')
+    editor.chmod(0o755)
+    text = demo.dockerfile("demo").read_text()
+    edit = {"EDITOR": f"{editor}"}
+    done = demo.run(
+        *("image-update", "demo", "--edit", "-y"), ok=False, **edit, SCRIPT="s/echo hand/false/"
+    )
+    assert ".rejected" in done.stderr
+    assert demo.dockerfile("demo").read_text() == text
+    rejected = demo.dockerfile("demo").with_name("demo.Dockerfile.rejected")
+    assert "RUN false > /hand" in rejected.read_text()
+    done = demo.run("image-update", "demo", "--edit", "-y", **edit, SCRIPT="s/false/echo foot/")
+    assert "+RUN echo foot > /hand" in done.stdout
+    assert not rejected.exists()
+    assert demo.inside(demo.image("demo"), "cat /hand") == "foot"
+    assert demo.run("image-update", "demo", "--edit", "-y", ok=False, EDITOR="false").returncode
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nope", "--add", "six"), "image-create nope"),
+        (("demo", "--remove", "scipy"), "looked at the steps that install Python packages: line"),
+        (("demo", "--add", "a;b"), "not the name of"),
+        (("demo", "--rollback", "--add", "six"), "takes no changes"),
+        ((), "Which project"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    builds: Builds,
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    builds.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
+    text = builds.dockerfile("demo").read_text()
+    assert words in builds.run("image-update", *arguments, "-y", ok=False).stderr
+    assert builds.dockerfile("demo").read_text() == text
+
+
+def test_without_a_place_nothing_is_changed(builds: Builds) -> None:
+    file = builds.user.file("dockerfiles/demo.Dockerfile", "# escape=`\nFROM x\n")
+    done = builds.run("image-update", "demo", "--add", "six", "-y", ok=False)
+    assert "escape character" in done.stderr
+    assert file.read_text() == "# escape=`\nFROM x\n"
+
+
+def test_on_a_terminal_it_shows_and_asks(builds: Builds) -> None:
+    builds.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
+    text = builds.dockerfile("demo").read_text()
+    editor = builds.user.file("source/editor", '#!/bin/sh\nsed -i s/six/idna/ "$1"\n')
+    editor.chmod(0o755)
+    for flags in (("--add", "idna"), ("--edit",)):
+        child = builds.user.spawn(
+            *(builds.command("image-update"), "demo", *flags),
+            **{**builds.environ, "EDITOR": str(editor)},
+        )
+        child.expect_exact("+        idna")
+        child.expect_exact("now? [Y/n]")
+        child.sendline("n")
+        child.read()
+        child.wait()
+        assert child.exitstatus != 0
+        assert builds.dockerfile("demo").read_text() == text
+    assert builds.names() == set()
+
+
+def test_a_dry_run_shows_the_difference(builds: Builds) -> None:
+    builds.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
+    text = builds.dockerfile("demo").read_text()
+    done = builds.run("image-update", "demo", "--add", "idna", "--apt", "tree", "--dry-run")
+    assert "+        idna \\" in done.stdout
+    assert "+        tree \\" in done.stdout
+    assert builds.dockerfile("demo").read_text() == text
+    assert builds.names() == set()

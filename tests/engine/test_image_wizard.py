@@ -1,0 +1,120 @@
+"""image-create's questions, on a terminal."""
+
+from __future__ import annotations
+
+import pexpect
+import pytest
+from conftest import BASE
+from image_bench import Builds, builds, labels_of  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.engine
+
+
+def ask(it: Builds, *arguments: str) -> pexpect.spawn:
+    child = it.user.spawn(it.command("image-create"), *arguments, timeout=60, **it.environ)
+    child.setwinsize(60, 200)
+    return child
+
+
+def ended(child: pexpect.spawn) -> tuple[str, int]:
+    said = child.read()
+    child.wait()
+    return said, child.exitstatus
+
+
+def test_the_whole_of_it(builds: Builds) -> None:
+    child = ask(builds)
+    child.expect_exact("Name of the project: ")
+    child.sendline("My Project")
+    child.expect_exact("How about 'my-project'?")
+    child.expect_exact("Name of the project: ")
+    child.sendline("my-project")
+    child.expect(r"1\) PyTorch\s+2\) TensorFlow\s+3\) JAX")
+    child.expect_exact("Which one? (1-")
+    child.sendline("1")
+    child.expect(r"1\) 2\.8\.0 \(newest\)\s+2\) 2\.7\.1")
+    child.sendline("2")
+    child.expect(r"1\) jupyter")
+    child.expect_exact("Which of them?")
+    child.sendline("99")
+    child.expect_exact("no number 99")
+    child.expect_exact("Which of them?")
+    child.sendline("none")
+    child.expect_exact("Further Python packages")
+    child.sendline("git+https://example.org")
+    child.expect_exact("is an address")
+    child.expect_exact("Further Python packages")
+    child.sendline("six 'colorama")
+    child.expect_exact("is not the name of")
+    child.sendline("six colorama")
+    child.expect(r"Project +my-project")
+    child.expect(r"Framework +Pytorch-2\.7\.1")
+    child.expect(r"Python packages +colorama six")
+    child.expect_exact("Build it now? [Y/n]")
+    child.sendline("")
+    child.expect(r"is ready: \d+")
+    assert ended(child)[1] == 0
+    assert labels_of(builds.image("my-project"))["aime.mlc.DS01_FRAMEWORK"] == "Pytorch-2.7.1"
+    builds.inside(builds.image("my-project"), "python3 -c 'import six, colorama'")
+
+
+def test_what_is_given_is_not_asked_for(builds: Builds) -> None:
+    child = ask(builds, "demo", "--base", BASE, "-p", "six", "--no-build")
+    child.expect_exact("Which of them?")
+    child.sendline("jupyter 3")
+    child.expect_exact("ipykernel")
+    child.expect_exact("Write the Dockerfile? [Y/n]")
+    child.sendline("y")
+    said, status = ended(child)
+    assert status == 0, said
+    text = builds.dockerfile("demo").read_text()
+    for package in ("six", "jupyterlab", "timm"):
+        assert f"        {package}" in text
+
+
+def test_jax_is_installed_on_the_newest_cuda_base(builds: Builds) -> None:
+    child = ask(builds, "demo", "-p", "six", "--preset", "jupyter", "--no-build")
+    child.expect_exact("Which one? (1-")
+    child.sendline("JAX")
+    child.expect_exact("its newest version")
+    child.expect_exact("Write the Dockerfile? [Y/n]")
+    child.sendline("y")
+    assert ended(child)[1] == 0
+    assert '"jax[cuda12]"' in builds.dockerfile("demo").read_text()
+
+
+def test_with_yes_nothing_is_asked_even_on_a_terminal(builds: Builds) -> None:
+    child = ask(builds, "demo", "--base", BASE, "--no-build", "-y")
+    said, status = ended(child)
+    assert (status, "?" in said) == (0, False)
+
+
+def test_no_end_of_input_and_ctrl_c(builds: Builds) -> None:
+    flags = ("demo", "--base", BASE, "--preset", "jupyter", "-p", "six")
+    for answer, code in (("n", None), (None, 1), ("\x03", 130)):
+        child = ask(builds, *flags)
+        child.expect_exact("Build it now? [Y/n]")
+        if answer is None:
+            child.sendeof()
+        elif answer == "\x03":
+            child.sendintr()
+        else:
+            child.sendline(answer)
+        said, status = ended(child)
+        assert status != 0, said
+        assert code is None or status == code, said
+        assert not builds.dockerfile("demo").exists()
+    assert builds.names() == set()
+
+
+def test_a_project_that_is_there_is_refused_before_any_question(builds: Builds) -> None:
+    builds.run("image-create", "demo", "--base", BASE, "--no-build", "-y")
+    said, status = ended(ask(builds, "demo"))
+    assert status == 1
+    assert "image-update demo" in said
+
+
+def test_help_has_examples(builds: Builds) -> None:
+    for name in ("create", "update", "list", "retire"):
+        said = builds.run(f"image-{name}", "-h").stdout
+        assert "examples:" in said

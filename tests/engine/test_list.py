@@ -1,0 +1,165 @@
+"""list: a user's containers in one engine call, as a table, as plain lines or as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import aime
+import pytest
+from conftest import BASE, docker
+from recording import Recording
+from users import User
+
+pytestmark = pytest.mark.engine
+
+PLAIN = ["CONTAINER", "FRAMEWORK", "STATUS"]
+
+
+@pytest.fixture
+def two(ldap_user: User, labelled) -> User:
+    """The LDAP user with two containers, one of which has all directories."""
+    user = ldap_user
+    image = labelled(user)
+    for directory in ("data,1/", "models/"):
+        user.file(directory)
+    for name, more in (
+        ("second", ("-d", f"{user.home}/data,1", "-m", f"{user.home}/models")),
+        ("first", ("-w", "/var/tmp")),
+    ):
+        done = user.mlc("create", name, "Pytorch", "2.8.0", "--image", image, "-s", *more)
+        assert done.returncode == 0, done.stderr
+    return user
+
+
+def cells(output: str) -> list[list[str]]:
+    return [re.split(r"\s{2,}", line.strip()) for line in output.splitlines()]
+
+
+def test_names_frameworks_and_states_in_order(two: User) -> None:
+    docker("start", two.tag("second"))
+    shown = two.mlc("list")
+    assert shown.returncode == 0, shown.stderr
+    heading, first, second = cells(shown.stdout)
+    assert heading == PLAIN
+    assert first == ["[first]", "Pytorch-2.8.0", "Created"]
+    assert second[:2] == ["[second]", "Pytorch-2.8.0"]
+    assert second[2].startswith("Up ")
+
+
+@pytest.mark.parametrize(
+    ("flag", "heading", "first", "second"),
+    [
+        ("-w", "WORKSPACE", "/var/tmp", "~/workspace"),
+        ("-d", "DATA", "-", "~/data,1"),
+        ("-m", "MODELS", "-", "~/models"),
+        ("-arch", "ARCHITECTURE", "CUDA_ADA", "CUDA_ADA"),
+        ("-s", "SIZE", "0B", "0B"),
+    ],
+)
+def test_each_flag_adds_its_column(
+    two: User, flag: str, heading: str, first: str, second: str
+) -> None:
+    rows = cells(two.mlc("list", flag).stdout)
+    assert rows[0] == [*PLAIN, heading]
+    assert [row[3] for row in rows[1:]] == [first, second]
+
+
+def test_all_shows_every_column(two: User) -> None:
+    rows = cells(two.mlc("list", "--all").stdout)
+    assert rows[0] == [*PLAIN, "USER", "SIZE", "ARCHITECTURE", "WORKSPACE", "DATA", "MODELS"]
+    assert rows[2][3:] == [two.login, "0B", "CUDA_ADA", "~/workspace", "~/data,1", "~/models"]
+
+
+def test_json_holds_what_scripts_need(two: User) -> None:
+    shown = json.loads(two.mlc("list", "--json").stdout)
+    assert shown["version"] == 1
+    first, second = shown["containers"]
+    assert (first["name"], first["tag"], first["state"]) == ("first", two.tag("first"), "created")
+    assert (second["data"], second["workspace"]) == (
+        f"{two.home}/data,1",
+        f"{two.home}/workspace",
+    )
+    assert second["size"] is None
+    sized = json.loads(two.mlc("list", "--json", "-s").stdout)
+    assert [each["size"] for each in sized["containers"]] == [0, 0]
+
+
+def test_a_pipe_gets_plain_lines_and_a_terminal_a_table(alice: User, labelled) -> None:
+    assert alice.mlc("create", "it", "--image", labelled(alice), "-s").returncode == 0
+    plain = alice.mlc("list").stdout
+    assert plain.splitlines()[0].split() == PLAIN
+    assert "\x1b" not in plain
+    child = alice.spawn(alice.tree / "bin/mlc", "list")
+    child.expect("CONTAINER.*FRAMEWORK.*STATUS")
+    child.expect(r"\[it\].*custom-latest.*Created")
+    child.wait()
+    assert child.exitstatus == 0
+
+
+def test_all_users_containers_are_shown_with_their_owner(
+    alice: User, ldap_user: User, labelled
+) -> None:
+    for user in (alice, ldap_user):
+        assert user.mlc("create", "same", "--image", labelled(user), "-s").returncode == 0
+    assert len(cells(alice.mlc("list").stdout)) == 2
+    rows = cells(alice.mlc("list", "-au", "-w").stdout)
+    mine = {row[3]: row[4] for row in rows[1:] if row[0] == "[same]"}
+    assert mine == {alice.login: "~/workspace", ldap_user.login: f"{ldap_user.home}/workspace"}
+
+
+def test_other_peoples_containers_and_other_programs_are_not_shown(alice: User) -> None:
+    stranger = docker("create", "--name", f"stranger._.{alice.uid}", BASE, "true")
+    shown = alice.mlc("list", "-a")
+    assert stranger
+    assert cells(shown.stdout) == [
+        [*PLAIN, "USER", "SIZE", "ARCHITECTURE", "WORKSPACE", "DATA", "MODELS"]
+    ]
+    assert shown.returncode == 0
+    assert "No containers" in shown.stderr
+
+
+def test_containers_of_aimes_mlc_are_shown(user: User) -> None:
+    labels = aime.labels(user, "theirs", framework="Tensorflow-2.16.1", data="/srv/a,b")
+    aime.create(user, user.tag("theirs"), BASE, labels, ())
+    rows = cells(user.mlc("list", "-d").stdout)
+    assert rows[1] == ["[theirs]", "Tensorflow-2.16.1", "Created", "/srv/a,b"]
+
+
+def test_a_name_with_control_characters_cannot_steer_the_terminal(alice: User) -> None:
+    labels = aime.labels(alice, "odd", framework="\x1b[31mred\nline")
+    aime.create(alice, alice.tag("odd"), BASE, labels, ())
+    shown = alice.mlc("list").stdout
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 2
+
+
+def test_one_engine_call_however_many_containers(alice: User, engine_calls: Recording) -> None:
+    calls: list[list[str]] = []
+    for count in (1, 6):
+        for number in range(count):
+            if f"n{number}" not in alice.mlc("list").stdout:
+                labels = aime.labels(alice, f"n{number}")
+                aime.create(alice, alice.tag(f"n{number}"), BASE, labels, ())
+        engine_calls.calls.clear()
+        shown = alice.mlc("list", "-a", DOCKER_HOST=engine_calls.address)
+        assert len(shown.stdout.splitlines()) == count + 1
+        calls.append(engine_calls.paths())
+    assert calls == [["GET /containers/json"], ["GET /containers/json"]]
+
+
+@pytest.mark.parametrize("verb", ["open", "remove", "stop", "start"])
+def test_a_look_up_is_one_engine_call(alice: User, engine_calls: Recording, verb: str) -> None:
+    for number in range(3):
+        aime.create(alice, alice.tag(f"n{number}"), BASE, aime.labels(alice, f"n{number}"), ())
+    done = alice.mlc(verb, "n", "-s", DOCKER_HOST=engine_calls.address)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "You have no container 'n'" in done.stderr.splitlines()[-1]
+    assert engine_calls.paths() == ["GET /containers/json"]
+
+
+def test_an_engine_that_refuses_is_said(alice: User, engine_calls: Recording) -> None:
+    engine_calls.refuse = "GET /containers/json"
+    done = alice.mlc("list", DOCKER_HOST=engine_calls.address)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "refused by the test" in done.stderr.splitlines()[-1]

@@ -1,0 +1,412 @@
+"""mlc-patch on checkouts of both forms: used, updated, reverted, and killed at every step."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from aime_checkout import AimeCheckout, checkout, fingerprint, v1_files, v2_files
+from conftest import BASE, docker, inspect
+from killing import NEVER, killed
+from users import User
+
+from mlc_patched import patch as patching
+from mlc_patched import patch_store
+from mlc_patched.patch import apply
+from mlc_patched.report import SilentReporter
+
+pytestmark = pytest.mark.engine
+
+OURS, AIME = "mlc-patched", "AIME"
+ROW = f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n"
+
+
+@pytest.fixture
+def v2() -> Iterator[AimeCheckout]:
+    """A checkout as of AIME's 2.2.0."""
+    with checkout(v2_files(ROW)) as made:
+        yield made
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let revert not wait for commands that have just begun, where there are none."""
+    monkeypatch.setattr(patching, "GRACE_SECONDS", 0)
+
+
+@pytest.fixture
+def patch(tree: Path):
+    """Run mlc-patch as root: `patch("apply", path)`."""
+
+    def run(*arguments: str | Path, code: int = 0) -> str:
+        done = subprocess.run(
+            [tree / "bin/mlc-patch", *arguments],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+def whose(made: AimeCheckout, names: Iterable[str] = ()) -> str:
+    """Ask commands of a checkout, all of them if none is named, whose they are."""
+    running = [
+        subprocess.Popen(
+            [made.path / name, "-h"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for name in names or made.names()
+    ]
+    answers = set()
+    for command in running:
+        said, _ = command.communicate()
+        is_ours = "usage: mlc" in said
+        assert is_ours or said.startswith("AIME"), (command.args, said)
+        answers.add(OURS if is_ours else AIME)
+    assert len(answers) == 1, answers
+    return answers.pop()
+
+
+def used(made: AimeCheckout, user: User, step: int) -> str:
+    """Use a checkout after a kill: one command of it in turn, now and then all, and a list.
+
+    Whose they are is what the switch says, so that one that differs shows.
+    """
+    names = made.names()
+    if step % 12 == 0:
+        answer = whose(made)
+        assert lists(made, user) == answer
+    else:
+        answer = whose(made, [names[step % len(names)]])
+    assert answer == (OURS if (made.path / ".mlc-patched/active").exists() else AIME)
+    return answer
+
+
+def as_it_was(made: AimeCheckout) -> Callable[[], None]:
+    """Remember a checkout, git and all; what is returned brings it back."""
+    copy = made.path.with_name("copy")
+    shutil.copytree(made.path, copy, symlinks=True)
+
+    def restore() -> None:
+        shutil.rmtree(made.path)
+        shutil.copytree(copy, made.path, symlinks=True)
+
+    return restore
+
+
+def lists(made: AimeCheckout, user: User) -> str:
+    """Have a user list containers through a checkout, and return whose list it is."""
+    environ = {"MLC_CATALOG": ""}
+    done = user.run(made.path / "mlc", "list", **environ)
+    assert done.returncode == 0, done.stderr
+    return AIME if done.stdout.startswith("AIME") else OURS
+
+
+def test_apply_use_update_revert(v2: AimeCheckout, alice: User, patch) -> None:
+    before = fingerprint(v2.path)
+    assert "AIME MLC 2.2.0 (v2), not patched" in patch("status", v2.path)
+    patch("apply", v2.path, "-y")
+    patch("verify", v2.path)
+    assert whose(v2) == OURS
+    assert "nothing was done" in patch("apply", v2.path)
+    made = alice.run(v2.path / "mlc-create", "a-b", "Pytorch", "2.8.0", "-s", MLC_CATALOG="")
+    assert made.returncode == 0, made.stderr
+    assert inspect(alice.tag("a-b"))["Config"]["Labels"]["aime.mlc.FRAMEWORK"] == "Pytorch-2.8.0"
+    ran = alice.run(v2.path / "mlc-start", "a-b", "echo 'two  spaces'; id -u")
+    assert ran.stdout.splitlines() == ["two  spaces", str(alice.uid)]
+    assert alice.run("python3", v2.path / "mlc.py", "stop", "a-b", "-s").returncode == 0
+    patch("revert", v2.path, "-y")
+    assert fingerprint(v2.path) == before
+    assert v2.git("status", "--porcelain") == ""
+    assert whose(v2) == AIME
+
+
+def test_update_sys_takes_the_update_in_and_keeps_the_patch(v2: AimeCheckout, patch) -> None:
+    after = v2_files(ROW.replace("2.8.0", "2.9.9"), "2.3.0")
+    patch("apply", v2.path, "-y")
+    v2.publish("A new version", {**after, "docs/more.md": None, "docs/new/page.md": "New.\n"})
+    (v2.path / "README.md").write_text("The admin's own words.\n")
+    environ = {**os.environ, "MLC_CATALOG": ""}
+    done = subprocess.run(
+        [v2.path / "mlc-update-sys", "-f"], capture_output=True, text=True, env=environ, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "A new version" in done.stdout
+    assert "has not been tested with AIME MLC 2.3.0" in done.stderr
+    assert "2.9.9" in subprocess.check_output([v2.path / "mlc", "create", "-i"], text=True)
+    assert whose(v2) == OURS
+    patch("verify", v2.path)
+    assert "2.3.0" in patch("status", v2.path)
+    patch("revert", v2.path, "-y")
+    assert v2.git("status", "--porcelain") == "M README.md"
+    assert (v2.path / "mlc.py").read_text() == after["mlc.py"]
+    assert whose(v2) == AIME
+
+
+def test_update_sys_refuses_to_overwrite_what_the_admin_changed(v2: AimeCheckout, patch) -> None:
+    patch("apply", v2.path, "-y")
+    v2.publish("A catalog", {"ml_images.repo": ROW.replace("2.8.0", "2.9.9")})
+    (v2.path / "ml_images.repo").write_text("Own, 1.0, [CUDA_ADA], own/image\n")
+    before = fingerprint(v2.path), v2.git("rev-parse", "HEAD")
+    done = subprocess.run(
+        [v2.path / "mlc", "update-sys", "-f"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "ml_images.repo, which you have changed, too" in done.stderr
+    assert (fingerprint(v2.path), v2.git("rev-parse", "HEAD")) == before
+
+
+def test_killed_at_every_step_of_apply_it_is_all_aimes_or_all_ours(
+    v2: AimeCheckout, alice: User, tree: Path, at_once: None
+) -> None:
+    """After every second kill the next apply goes on from there, else it is taken back first."""
+    before, program = fingerprint(v2.path), tree / "bin/docker/mlc-patched.py"
+    for step in range(1000):
+        at = killed(step, program, "mlc-patch", "apply", v2.path)
+        answer = used(v2, alice, step)
+        if at is None:
+            break
+        if step % 2:
+            assert killed(NEVER, program, "mlc-patch", "revert", v2.path) is None
+            assert fingerprint(v2.path) == before, at
+    assert step > 50
+    assert answer == OURS == lists(v2, alice) == whose(v2)
+
+
+def test_killed_at_every_step_of_revert_it_is_all_aimes_or_all_ours(
+    v2: AimeCheckout, alice: User, tree: Path, at_once: None
+) -> None:
+    before, program = fingerprint(v2.path), tree / "bin/docker/mlc-patched.py"
+    assert killed(NEVER, program, "mlc-patch", "apply", v2.path) is None
+    restore = as_it_was(v2)
+    for step in range(1000):
+        if step % 2:  # every second time the next revert goes on where this one was killed
+            restore()
+        at = killed(step, program, "mlc-patch", "revert", v2.path)
+        answer = used(v2, alice, step)
+        if at is None:
+            break
+    assert step > 20
+    assert fingerprint(v2.path) == before
+    assert answer == AIME == whose(v2)
+
+
+def test_killed_at_every_step_of_update_sys_it_stays_ours_and_the_next_one_finishes(
+    v2: AimeCheckout, alice: User, patch
+) -> None:
+    program = v2.path / ".mlc-patched/mlc.py"
+    patch("apply", v2.path, "-y")
+    after = v2_files(ROW.replace("2.8.0", "2.9.9"), "2.3.0")
+    v2.publish("A new version", {**after, "docs/more.md": None, "docs/new/page.md": "New.\n"})
+    restore = as_it_was(v2)
+    for step in range(1000):
+        if step % 2:  # every second time the next update goes on where this one was killed
+            restore()
+        at = killed(step, program, "update-sys", "-f")
+        assert used(v2, alice, step) == OURS, at
+        if at is None:
+            break
+    assert step > 5
+    patch("verify", v2.path)
+    patch("revert", v2.path, "-y")
+    assert v2.git("status", "--porcelain") == ""
+    assert v2.git("log", "-1", "--format=%s") == "A new version"
+    assert (v2.path / "mlc.py").read_text() == after["mlc.py"]
+
+
+def test_a_running_mlc_is_not_disturbed(v2: AimeCheckout, patch) -> None:
+    """Shells read their script as they go; here it is replaced under one that waits."""
+    script = v2.path / "mlc-stats"
+    script.write_text("#!/bin/bash\nread -r\necho 'AIME to the end'\n")
+    v2.git("commit", "-qam", "slow")
+    with subprocess.Popen(
+        [script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        patch("apply", v2.path, "-y")
+        assert whose(v2, ["mlc-list"]) == OURS
+        said, _ = running.communicate("\n", timeout=20)
+    assert said == "AIME to the end\n"
+
+
+def test_commands_that_begin_while_it_switches_all_answer(v2: AimeCheckout, tree: Path) -> None:
+    program, failed, answers = tree / "bin/docker/mlc-patched.py", [], set()
+    is_over = threading.Event()
+
+    def use(name: str) -> None:
+        while not is_over.is_set():
+            argv = [v2.path / name, "-h"]
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                failed.append(done)
+            answers.add(AIME if done.stdout.startswith(AIME) else OURS)
+
+    users = [threading.Thread(target=use, args=(name,)) for name in ("mlc", "mlc.py", "mlc-stop")]
+    for user in users:
+        user.start()
+    try:
+        for action in ("apply", "revert") * 3:
+            assert killed(NEVER, program, "mlc-patch", action, v2.path) is None
+    finally:
+        is_over.set()
+        for user in users:
+            user.join()
+    assert failed == []
+    assert answers == {AIME, OURS}
+
+
+def test_the_first_form_is_patched_and_given_back(patch, alice: User) -> None:
+    with checkout(v1_files(ROW.replace("[", "").replace("]", ""))) as made:
+        before = fingerprint(made.path)
+        assert "AIME MLC 3 (v1), not patched" in patch("status", made.path)
+        patch("apply", made.path)
+        assert "mlc" not in made.names()
+        created = alice.run(made.path / "mlc-create", "--info", "-arch", "CUDA_ADA", MLC_CATALOG="")
+        assert "2.8.0" in created.stdout
+        patch("revert", made.path)
+        assert fingerprint(made.path) == before
+        assert whose(made) == AIME
+
+
+def test_found_by_path_and_called_by_a_link(v2: AimeCheckout, alice: User, tree: Path) -> None:
+    environ = {"PATH": f"{v2.path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [tree / "bin/mlc-patch", "apply"], env={**os.environ, **environ}, check=False
+    )
+    assert done.returncode == 0
+    link = alice.home / "mlc"
+    link.symlink_to(v2.path / "mlc")
+    try:
+        assert "2.8.0" in alice.run(link, "create", "-i", MLC_CATALOG="").stdout
+    finally:
+        link.unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    {
+        "edited": (
+            lambda c: (c.path / "mlc-list").write_text("#!/bin/sh\n"),
+            "mlc-list was edited",
+        ),
+        "unknown": (
+            lambda c: (
+                (c.path / "mlc.py").write_text(v2_files(ROW, "2.7")["mlc.py"]),
+                c.git("commit", "-qam", "2.7"),
+            ),
+            "version 2.7 (v2) is not known",
+        ),
+        "no git": (
+            lambda c: subprocess.run(["rm", "-rf", c.path / ".git"], check=True),
+            "git does not know its files",
+        ),
+    }.values(),
+)
+def test_what_is_not_known_needs_force(v2: AimeCheckout, patch, spoil, words: str) -> None:
+    spoil(v2)
+    before = fingerprint(v2.path)
+    assert words in patch("apply", v2.path, code=1)
+    assert fingerprint(v2.path) == before
+    patch("apply", v2.path, "--force")
+    assert whose(v2, ["mlc", "mlc-stop"]) == OURS
+    patch("revert", v2.path)
+    assert fingerprint(v2.path) == before
+
+
+def test_a_tree_of_somebody_elses_or_read_only_is_refused(
+    v2: AimeCheckout, alice: User, patch
+) -> None:
+    before = fingerprint(v2.path)
+    done = alice.run(alice.tree / "bin/mlc-patch", "apply", v2.path, "--force")
+    assert done.returncode == 1
+    assert "belongs to root, not to you, so nothing was changed" in done.stderr
+    subprocess.run(["mount", "--bind", str(v2.path), str(v2.path)], check=True)
+    subprocess.run(["mount", "-o", "remount,ro,bind", str(v2.path)], check=True)
+    try:
+        assert "Is it mounted read-only" in patch("apply", v2.path, code=1)
+    finally:
+        subprocess.run(["umount", str(v2.path)], check=True)
+    assert fingerprint(v2.path) == before
+
+
+def test_its_owner_patches_a_tree_and_root_does_not(v2: AimeCheckout, alice: User, patch) -> None:
+    subprocess.run(["chown", "-R", f"{alice.uid}:{alice.gid}", v2.path, v2.remote], check=True)
+    assert "Run the same command as mlc-alice" in patch("apply", v2.path, "--force", code=1)
+    for action in ("apply", "verify", "revert"):
+        done = alice.run(alice.tree / "bin/mlc-patch", action, v2.path)
+        assert done.returncode == 0, done.stderr
+    assert {each.stat().st_uid for each in v2.path.iterdir()} == {alice.uid}
+
+
+@pytest.mark.parametrize("number", [0, 1, 5, 11])
+def test_an_apply_that_fails_is_taken_back(
+    v2: AimeCheckout, tree: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The disk is full, or the admin says Ctrl-C, as one of the commands is replaced."""
+    before, real, done = fingerprint(v2.path), patch_store.replace, []
+
+    def replace(checkout: Path, name: str, original: patch_store.Original) -> None:
+        done.append(name)
+        if len(done) == number + 1:
+            raise OSError(errno.ENOSPC, "No space left on device") if number else KeyboardInterrupt
+        real(checkout, name, original)
+
+    monkeypatch.setattr(patch_store, "replace", replace)
+    program = tree / "bin/docker/mlc-patched.py"
+    with pytest.raises((OSError, KeyboardInterrupt)):
+        apply(v2.path, program, sys.executable, SilentReporter(), force=False)
+    assert fingerprint(v2.path) == before
+
+
+def test_damage_is_found_and_mended(v2: AimeCheckout, patch) -> None:
+    before = fingerprint(v2.path)
+    patch("apply", v2.path)
+    v2.git("checkout", "--", "mlc-stop")
+    assert "mlc-stop is AIME's" in patch("verify", v2.path, code=1)
+    patch("apply", v2.path)
+    patch("verify", v2.path)
+    kept = v2.path / ".mlc-patched/original/mlc-stop"
+    kept.write_text("spoilt")
+    assert "kept original of mlc-stop" in patch("verify", v2.path, code=1)
+    assert "nothing was changed" in patch("revert", v2.path, code=1)
+    v2.git("checkout", "--", "mlc-stop")
+    patch("apply", v2.path)
+    patch("revert", v2.path)
+    assert fingerprint(v2.path) == before
+
+
+def test_containers_of_before_and_after_are_the_same_to_both(
+    v2: AimeCheckout, alice: User, patch
+) -> None:
+    """Made by AIME's and used by ours, and made by ours and used by AIME's."""
+
+    def mlc(*arguments: str, stdin: str | None = None) -> str:
+        done = alice.run(v2.path / "mlc", *arguments, stdin=stdin, MLC_CATALOG="")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def use(name: str) -> None:
+        image = inspect(alice.tag(name))["Image"]
+        assert f"[{name}]" in mlc("list")
+        assert str(alice.uid) in mlc("open", name, "-s", stdin="id -u\n").splitlines()
+        mlc("start", name, "-s")
+        mlc("stop", name, "-s")
+        mlc("remove", name, "-s")
+        assert f"[{name}]" not in mlc("list")
+        assert docker("images", "-q", "--no-trunc", image, check=False) == ""
+
+    mlc("create", "before", "Pytorch", "2.8.0", "-s")
+    patch("apply", v2.path)
+    mlc("create", "after", "Pytorch", "2.8.0", "-s")
+    use("before")
+    patch("revert", v2.path)
+    use("after")

@@ -1,0 +1,441 @@
+"""An engine in memory, for pure logic and for faults. tests/contract holds it to the real one's
+behaviour."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import tarfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from mlc_patched.engine import About, Change, Container, Engine, Image, Layer, Needs, Usage
+from mlc_patched.errors import ConflictError, EngineError, ImageNotFoundError, NotFoundError
+from mlc_patched.names import is_image_id, parse_reference
+from mlc_patched.specification import ContainerSpecification
+
+ROOT_PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
+
+
+@dataclass
+class FakeImage:
+    """An image: what the engine tells of it, its /etc/passwd, and what it was made from."""
+
+    image: Image
+    passwd: str = ROOT_PASSWD
+    parent: str = ""
+
+
+@dataclass
+class FakeContainer:
+    """A container, with the specification it was made by."""
+
+    id: str
+    specification: ContainerSpecification
+    image_id: str
+    passwd: str
+    state: str = "created"
+    exit_status: int = 0
+    lines: list[str] = field(default_factory=list)
+    commands: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
+    processes: int = 1
+    changes: list[Change] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    created: float = field(default_factory=time.time)
+
+
+class FakeEngine(Engine):
+    """Images and containers in dictionaries; `calls` lists the methods used, in order."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, FakeImage] = {}
+        self.made: dict[str, FakeContainer] = {}
+        self.registry: dict[str, str] = {}
+        self.calls: list[str] = []
+        self.setup_fails: int = 0
+        self._ids = itertools.count(1)
+
+    # What tests put in.
+
+    def add_image(
+        self,
+        reference: str,
+        labels: Mapping[str, str] | None = None,
+        passwd: str = ROOT_PASSWD,
+        **config: object,
+    ) -> Image:
+        """Put an image there under a name and return it."""
+        image = Image(
+            id=self._new_id("sha256:"), references=(), labels=dict(labels or {}), **config
+        )
+        self.images[image.id] = FakeImage(image, passwd)
+        name = parse_reference(reference)
+        self.tag_image(image.id, name.repository, name.tag or "latest")
+        self.calls.clear()
+        return self.images[image.id].image
+
+    # The interface.
+
+    def image(self, reference: str) -> Image | None:
+        self.calls.append("image")
+        found = self._find_image(reference)
+        return found.image if found else None
+
+    def find_images(self, *, names: Iterable[str] = (), labels: Iterable[str] = ()) -> list[Image]:
+        self.calls.append("find_images")
+        patterns, wanted = tuple(names), tuple(labels)
+        found = []
+        for each in self.images.values():
+            fitting = tuple(
+                name
+                for name in each.image.references
+                if not patterns or any(_fits(name, pattern) for pattern in patterns)
+            )
+            if fitting and all(_has_label(each.image.labels, label) for label in wanted):
+                found.append(
+                    Image(
+                        each.image.id,
+                        fitting,
+                        each.image.labels,
+                        each.image.size,
+                        each.image.created,
+                    )
+                )
+        return found
+
+    def pull(self, reference: str, progress: Callable[[str], None]) -> None:
+        self.calls.append("pull")
+        if reference not in self.registry:
+            raise ImageNotFoundError(f"Pulling {reference} failed: no such image")
+        progress("Pulling")
+        calls = list(self.calls)
+        self.add_image(reference, passwd=self.registry[reference])
+        self.calls = calls
+
+    def tag_image(self, image_id: str, repository: str, tag: str) -> None:
+        self.calls.append("tag_image")
+        target = self._find_image(image_id)
+        if target is None:
+            raise ImageNotFoundError(f"No such image: {image_id}")
+        self._untag(f"{repository}:{tag}")
+        names = (*target.image.references, f"{repository}:{tag}")
+        target.image = replace(target.image, references=names)
+
+    def remove_image(self, reference: str) -> None:
+        self.calls.append("remove_image")
+        found = self._find_image(reference)
+        if found is None:
+            return
+        users = [each for each in self.made.values() if each.image_id == found.image.id]
+        names = found.image.references
+        if is_image_id(reference):
+            if len(names) > 1 or users:
+                raise ConflictError(f"unable to delete {reference}: it is in use")
+        elif len(names) > 1:
+            self._untag(_full(reference))
+            return
+        elif users:
+            raise ConflictError(f"unable to remove {reference}: container uses it")
+        if any(other.parent == found.image.id for other in self.images.values()):
+            if not names:
+                raise ConflictError(f"unable to delete {reference}: it has dependent images")
+            self._untag(names[0])
+            return
+        self._delete(found)
+
+    def create_container(self, specification: ContainerSpecification) -> str:
+        self.calls.append("create_container")
+        image = self._find_image(specification.image)
+        if image is None:
+            raise ImageNotFoundError(f"No such image: {specification.image}")
+        if any(each.specification.name == specification.name for each in self.made.values()):
+            raise ConflictError(f"The name {specification.name} is in use")
+        identity = self._new_id("")
+        self.made[identity] = FakeContainer(identity, specification, image.image.id, image.passwd)
+        return identity
+
+    def containers(
+        self,
+        *,
+        names: Iterable[str] = (),
+        labels: Iterable[str] = (),
+        image: str | None = None,
+        sizes: bool = False,
+    ) -> list[Container]:
+        self.calls.append("containers")
+        names, wanted = tuple(names), tuple(labels)
+        ancestors = self._find_image(image) if image else None
+        found = []
+        for each in self.made.values():
+            all_labels = self._labels(each)
+            if names and each.specification.name not in names:
+                continue
+            if not all(_has_label(all_labels, label) for label in wanted):
+                continue
+            if image and (ancestors is None or ancestors.image.id not in self._line(each)):
+                continue
+            found.append(self._container(each, all_labels, sizes))
+        return found
+
+    def start(self, container: str) -> None:
+        self.calls.append("start")
+        each = self._get(container)
+        each.state = "running"
+        if each.specification.entrypoint and each.specification.entrypoint[0] == "env":
+            self._set_up(each)
+
+    def stop(self, container: str, seconds: int = 10) -> None:
+        self.calls.append("stop")
+        each = self._get(container)
+        if each.state == "running":
+            each.state, each.exit_status = "exited", 129
+
+    def wait(self, container: str) -> int:
+        self.calls.append("wait")
+        return self._get(container).exit_status
+
+    def output(self, container: str, follow: bool = False) -> Iterator[str]:
+        self.calls.append("output")
+        yield from self._get(container).lines
+
+    def remove_container(self, container: str, force: bool = False) -> None:
+        self.calls.append("remove_container")
+        try:
+            each = self._get(container)
+        except NotFoundError:
+            return
+        if each.state == "running" and not force:
+            raise ConflictError(f"You cannot remove a running container {container}")
+        del self.made[each.id]
+
+    def commit(
+        self,
+        container: str,
+        repository: str,
+        tag: str,
+        like: Image,
+        labels: Mapping[str, str],
+        *,
+        message: str = "",
+    ) -> str:
+        self.calls.append("commit")
+        each = self._get(container)
+        image = replace(
+            like,
+            id=self._new_id("sha256:"),
+            references=(),
+            # The engine adds the container's own labels to those it is given.
+            labels={**self._labels(each), **like.labels, **labels},
+        )
+        self.images[image.id] = FakeImage(image, each.passwd, parent=each.image_id)
+        self.tag_image(image.id, repository, tag)
+        self.calls.pop()
+        return image.id
+
+    def read_file(self, container: str, path: str, limit: int = 4 * 1024**2) -> bytes | None:
+        self.calls.append("read_file")
+        each = self._get(container)
+        found = {"/etc/passwd": each.passwd.encode(), **each.files}.get(path)
+        return found if found is not None and len(found) <= limit else None
+
+    def processes(self, container: str) -> int:
+        self.calls.append("processes")
+        each = self._get(container)
+        if each.state != "running":
+            raise ConflictError(f"Container {container} is not running")
+        return each.processes
+
+    def execute(self, container: str, command: Iterable[str], user: str) -> None:
+        self.calls.append("execute")
+        each = self._get(container)
+        if each.state != "running":
+            raise ConflictError(f"Container {container} is not running")
+        each.commands.append((tuple(command), user))
+
+    def run_in(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
+        self.execute(container, command, user)
+        self.calls[-1] = "run_in"
+        return 0, ""
+
+    def build(
+        self,
+        dockerfile: str,
+        reference: str,
+        *,
+        arguments: Mapping[str, str],
+        labels: Mapping[str, str],
+        progress: Callable[[str], None],
+    ) -> str:
+        self.calls.append("build")
+        base = self._find_image(dockerfile.split()[1])
+        progress("Step 1")
+        if base is None or self.setup_fails:
+            raise EngineError("account set-up: it went wrong")
+        passwd = base.passwd
+        if "DS01_USERNAME" in arguments:
+            passwd = _with_account(base.passwd, arguments)
+        image = replace(
+            base.image,
+            id=self._new_id("sha256:"),
+            references=(),
+            labels={**base.image.labels, **labels},
+        )
+        self.images[image.id] = FakeImage(image, passwd, parent=base.image.id)
+        name = parse_reference(reference)
+        self.tag_image(image.id, name.repository, name.tag or "latest")
+        self.calls.pop()
+        return image.id
+
+    def changes(self, container: str) -> list[Change]:
+        self.calls.append("changes")
+        return list(self._get(container).changes)
+
+    def usage(self, container: str) -> Usage | None:
+        self.calls.append("usage")
+        each = self.made.get(container)
+        return Usage(1.0, 1000, 4000, 1) if each and each.state == "running" else None
+
+    def export(self, container: str) -> Iterator[bytes]:
+        self.calls.append("export")
+        content = self._get(container).passwd.encode()
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            member = tarfile.TarInfo("etc/passwd")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        yield buffer.getvalue()
+
+    def import_image(self, archive: Iterable[bytes]) -> str:
+        self.calls.append("import_image")
+        try:
+            with tarfile.open(fileobj=io.BytesIO(b"".join(archive))) as tar:
+                passwd = tar.extractfile("etc/passwd").read().decode()
+        except (tarfile.TarError, KeyError) as error:
+            raise EngineError(f"The engine could not import the archive: {error}") from error
+        image = Image(id=self._new_id("sha256:"))
+        self.images[image.id] = FakeImage(image, passwd)
+        return image.id
+
+    def history(self, image: str) -> list[Layer]:
+        self.calls.append("history")
+        found = self._find_image(image)
+        return [Layer("made in memory", found.image.size)] if found else []
+
+    def shared_sizes(self) -> Mapping[str, int]:
+        self.calls.append("shared_sizes")
+        parents = {each.parent for each in self.images.values()}
+        return {
+            each.image.id: each.image.size if each.image.id in parents else 0
+            for each in self.images.values()
+        }
+
+    def needs(self, container: str) -> Needs:
+        self.calls.append("needs")
+        specification = self._get(container).specification
+        return Needs(specification.devices, tuple(bind.source for bind in specification.binds))
+
+    def file_size(self, container: str, path: str) -> int | None:
+        self.calls.append("file_size")
+        each = self._get(container)
+        found = {"/etc/passwd": each.passwd.encode(), **each.files}.get(path)
+        return None if found is None else len(found)
+
+    def about(self) -> About:
+        self.calls.append("about")
+        return About("99.0", "/", ("runc",))
+
+    # How it works.
+
+    def _set_up(self, each: FakeContainer) -> None:
+        """Do what the account script does, as far as /etc/passwd shows it."""
+        variables = dict(part.split("=", 1) for part in each.specification.entrypoint[1:])
+        each.state, each.exit_status = "exited", self.setup_fails
+        if self.setup_fails:
+            each.lines.append("account set-up: it went wrong")
+            return
+        each.passwd = _with_account(each.passwd, variables)
+        each.lines.append(f"account set-up: uid={variables['DS01_USER_ID']}")
+
+    def _new_id(self, prefix: str) -> str:
+        return f"{prefix}{next(self._ids):064x}"
+
+    def _get(self, container: str) -> FakeContainer:
+        for each in self.made.values():
+            if container in (each.id, each.specification.name):
+                return each
+        raise NotFoundError(f"No such container: {container}")
+
+    def _find_image(self, reference: str) -> FakeImage | None:
+        if reference in self.images:
+            return self.images[reference]
+        for each in self.images.values():
+            if _full(reference) in each.image.references:
+                return each
+        return None
+
+    def _untag(self, reference: str) -> None:
+        for each in self.images.values():
+            names = tuple(name for name in each.image.references if name != reference)
+            each.image = replace(each.image, references=names)
+
+    def _delete(self, each: FakeImage) -> None:
+        del self.images[each.image.id]
+        parent = self.images.get(each.parent)
+        used = parent and any(made.image_id == parent.image.id for made in self.made.values())
+        if parent and not parent.image.references and not used:
+            self._delete(parent)
+
+    def _labels(self, each: FakeContainer) -> dict[str, str]:
+        image = self.images.get(each.image_id)
+        return {**(image.image.labels if image else {}), **each.specification.labels}
+
+    def _line(self, each: FakeContainer) -> list[str]:
+        """Return the container's image and those it was made from."""
+        line, image_id = [], each.image_id
+        while image_id in self.images:
+            line.append(image_id)
+            image_id = self.images[image_id].parent
+        return line
+
+    def _container(self, each: FakeContainer, labels: dict[str, str], sizes: bool) -> Container:
+        status = {"created": "Created", "running": "Up 1 second"}.get(each.state, "Exited")
+        return Container(
+            id=each.id,
+            name=each.specification.name,
+            image=each.specification.image,
+            image_id=each.image_id,
+            labels=labels,
+            state=each.state,
+            status=status,
+            created=int(each.created),
+            size=0 if sizes else None,
+        )
+
+
+def _with_account(passwd: str, variables: Mapping[str, str]) -> str:
+    name, uid = variables["DS01_USERNAME"], variables["DS01_USER_ID"]
+    others = [
+        row
+        for row in passwd.splitlines(keepends=True)
+        if row.split(":")[0] != name and row.split(":")[2] != uid
+    ]
+    row = f"{name}:x:{uid}:{variables['DS01_GROUP_ID']}::/home/{name}:/bin/bash\n"
+    return "".join(others) + row
+
+
+def _full(reference: str) -> str:
+    name = parse_reference(reference)
+    return f"{name.repository}:{name.tag or 'latest'}"
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Compare as the engine does: a pattern without a tag fits every tag."""
+    names = (name, name.rpartition(":")[0])
+    return any(PurePosixPath(f"/{each}").match(f"/{pattern}") for each in names)
+
+
+def _has_label(labels: Mapping[str, str], wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)

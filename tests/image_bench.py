@@ -1,0 +1,158 @@
+"""What the tests of the image commands share: running them as a user, and looking at the engine.
+
+A test module takes the fixtures from here by importing them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import docker, inspect, sweep
+from users import SYSTEM_PATH, User
+
+from mlc_patched.build_settings import Builder
+from mlc_patched.builders import find_client
+
+HOST_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+CLIENT_PATHS = (SYSTEM_PATH, "/usr/sbin:/usr/bin:/sbin:/bin")
+"""Where a machine may have different Docker clients: the first on PATH counts."""
+
+
+def builders() -> dict[Builder, str]:
+    """Return for each builder that this machine's clients have the PATH that has it."""
+    found: dict[Builder, str] = {}
+    for path in CLIENT_PATHS:
+        if shutil.which("docker", path=path):
+            found.setdefault(find_client({"PATH": path}).builder, path)
+            found.setdefault(Builder.CLASSIC, path)
+    return found
+
+
+BUILDERS = builders()
+QUICK = BUILDERS.get(Builder.BUILDX) or BUILDERS.get(Builder.BUILDKIT) or CLIENT_PATHS[0]
+"""PATH of the client that builds fastest, for tests that are not about builders."""
+
+
+@dataclass(frozen=True)
+class Builds:
+    """A user who builds images, with a client of a certain kind."""
+
+    user: User
+    path: str = QUICK
+    buildkit: str = ""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What the user's commands find in their environment besides the usual."""
+        environ = {"PATH": self.path}
+        if self.buildkit:
+            environ["DOCKER_BUILDKIT"] = self.buildkit
+        if Path(HOST_CERTIFICATES).is_file():
+            environ["DS01_CA_CERTIFICATE"] = HOST_CERTIFICATES
+        return environ
+
+    def command(self, name: str) -> Path:
+        """Return the path of a command."""
+        return self.user.tree / "bin/user" / name
+
+    def run(
+        self, name: str, *arguments: str | Path, ok: bool = True, stdin: str = "", **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command without a terminal and check that it went as expected."""
+        done = self.user.run(
+            self.command(name), *arguments, stdin=stdin, **{**self.environ, **environ}
+        )
+        said = (
+            f"{name} {arguments}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
+        )
+        assert (done.returncode == 0) == ok, said
+        return done
+
+    def json(self, name: str, *arguments: str, **environ: str) -> Any:
+        """Run a command with --json and return what it printed, without the envelope."""
+        done = self.run(name, *arguments, "--json", **environ)
+        envelope = json.loads(done.stdout)
+        assert envelope.pop("version") == 1
+        (value,) = envelope.values()
+        return value
+
+    def image(self, project: str, tag: str = "latest") -> str:
+        """Return the name of a project's image."""
+        return f"ds01-{self.user.uid}/{project}:{tag}"
+
+    def dockerfile(self, project: str) -> Path:
+        """Return the path of a project's Dockerfile."""
+        return self.user.home / "dockerfiles" / f"{project}.Dockerfile"
+
+    def names(self) -> set[str]:
+        """Return the names of all of the user's images."""
+        found = docker("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+        return {name for name in found if name.startswith(f"ds01-{self.user.uid}/")}
+
+    def left_over(self) -> set[str]:
+        """Return what no command may leave: containers of its own, half-made images."""
+        containers = docker("ps", "-a", "--format", "{{.Names}}").split()
+        ours = (f"mlc-look-{self.user.uid}-", f"mlc-verify-{self.user.uid}-")
+        return {name for name in containers if name.startswith(ours)} | {
+            name for name in self.names() if ":build-" in name
+        }
+
+    def inside(self, image: str, script: str, *options: str) -> str:
+        """Run a script in a container of an image, as the image's own user."""
+        return docker(
+            "run", "--rm", "--network=host", *options, "--entrypoint", "bash", image, "-c", script
+        )
+
+
+def nameless() -> set[str]:
+    """Return the ids of images without a name that no other image is made from."""
+    return set(docker("images", "-q", "--no-trunc", "-f", "dangling=true").split())
+
+
+def labels_of(image: str) -> dict[str, str]:
+    """Return an image's labels."""
+    return dict(inspect(image)["Config"]["Labels"] or {})
+
+
+def clean_home(user: User) -> None:
+    """Take away the files of a user's projects."""
+    for name in ("dockerfiles", ".ds01-config", "source"):
+        shutil.rmtree(user.home / name, ignore_errors=True)
+
+
+def _builds(user: User, path: str = QUICK, buildkit: str = "") -> Iterator[Builds]:
+    clean_home(user)
+    made = Builds(user, path, buildkit)
+    yield made
+    assert made.left_over() == set()
+    sweep(user)
+    clean_home(user)
+
+
+@pytest.fixture
+def builds(alice_account: User) -> Iterator[Builds]:
+    """The everyday user, building with the quickest client there is."""
+    yield from _builds(alice_account)
+
+
+@pytest.fixture
+def ldap_builds(ldap_account: User) -> Iterator[Builds]:
+    """The LDAP user, likewise."""
+    yield from _builds(ldap_account)
+
+
+@pytest.fixture(params=list(BUILDERS), ids=lambda builder: builder.name.lower())
+def each_builder(request: pytest.FixtureRequest, ldap_account: User) -> Iterator[Builds]:
+    """The LDAP user with each builder that this machine has."""
+    buildkit = "0" if request.param is Builder.CLASSIC else ""
+    yield from _builds(ldap_account, BUILDERS[request.param], buildkit)
+
+
+ImageFrom = Callable[..., str]

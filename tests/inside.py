@@ -1,0 +1,48 @@
+"""What the user's account is like inside a container."""
+
+from __future__ import annotations
+
+import os
+
+import pexpect
+from conftest import LDAP_LOGIN, inspect
+from users import User
+
+OLD_FLOW, FAST_FLOW = "commit", "image"
+_ACCOUNTS = {"mlc-alice": "mlc-alice", LDAP_LOGIN: "h-baker-at-hertie-school-lan"}
+
+
+def account(user: User) -> str:
+    """Return the name of the user's account inside, as contract 2 has it."""
+    return _ACCOUNTS[user.login]
+
+
+def flow(user: User, name: str = "it") -> str:
+    """Return how the account came into a container."""
+    return str(inspect(user.tag(name))["Config"]["Labels"]["aime.mlc.DS01_USER_SETUP"])
+
+
+def run(user: User, line: str, name: str = "it") -> str:
+    """Run a shell line in a container as the user and return what it printed."""
+    done = user.mlc("start", name, line, "-s")
+    assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+def assert_account_works(user: User, name: str = "it") -> None:
+    """Check that the account inside is the user's own, and stop the container."""
+    said = run(user, "id -u; id -g; id -un; id -gn; echo $HOME; sudo -n id -u", name).split()
+    own = account(user)
+    assert said == [str(user.uid), str(user.gid), own, own, f"/home/{own}", "0"]
+    assert user.mlc("stop", name, "-s").returncode == 0
+
+
+def state(user: User, name: str = "it") -> str:
+    """Return the state of the user's container in one word."""
+    return str(inspect(user.tag(name))["State"]["Status"])
+
+
+def close_terminal(child: pexpect.spawn) -> None:
+    """Close a terminal as its window does; pexpect's own way also sends signals by hand."""
+    os.close(child.child_fd)
+    child.closed = child.ptyproc.closed = True  # or it would close the number again later

@@ -1,0 +1,134 @@
+"""The benchmark's own arithmetic and pages. What it measures is not asserted anywhere."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tools/bench"))
+
+import creating  # noqa: E402
+import pages  # noqa: E402
+import plot  # noqa: E402
+import report  # noqa: E402
+import starting  # noqa: E402
+import updating  # noqa: E402
+from timing import Spread, interleaved, ratio, spread  # noqa: E402
+
+
+def test_the_middle_and_the_quartiles() -> None:
+    assert spread([5, 1, 3, 2, 4]) == Spread(3, 2, 4, 5)
+    assert spread([3, 1]) == Spread(2, 1, 3, 2)
+    assert spread([7]) == Spread(7, 7, 7, 1)
+    with pytest.raises(ValueError, match="nothing"):
+        spread([])
+
+
+def test_a_ratio_is_of_the_same_round() -> None:
+    assert ratio([2, 30, 4], [1, 10, 1]).median == 3
+    with pytest.raises(ValueError, match="shorter"):
+        ratio([1, 2], [1])
+
+
+def test_every_round_has_every_case_and_begins_with_another() -> None:
+    order: list[str] = []
+    cases = {name: (lambda name=name: order.append(name)) for name in "abc"}
+    found = interleaved(cases, 3, lambda: order.append("-"))
+    assert "".join(order) == "c-a-b-a-b-c-b-c-a-c-a-b-"  # the first round is not counted
+    assert {name: len(seconds) for name, seconds in found.items()} == {"a": 3, "b": 3, "c": 3}
+
+
+def test_imports_are_counted() -> None:
+    text = (
+        "import time: self [us] | cumulative | imported package\n"
+        "import time:       100 |        100 |   _io\n"
+        "something the command says\n"
+        "import time:      2000 |       2100 | docker\n"
+    )
+    assert starting.parse_imports(text) == starting.Imports(2, 0.0021, True)
+    assert not starting.parse_imports(text.replace("docker", "docker_x")).sdk
+
+
+def test_steps_from_the_cache_are_counted() -> None:
+    lines = [
+        "Step 1/3 : FROM x",
+        " ---> 1",
+        "Step 2/3 : RUN y",
+        " ---> Using cache",
+        "Step 3/3 : Z",
+    ]
+    assert updating.rebuilt_steps(lines) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (161e6, "161 MB"), (8.4e9, "8.4 GB")],
+)
+def test_sizes_in_words(count: float, words: str) -> None:
+    assert report.size(count) == words
+
+
+def test_the_plot_is_svg_with_a_bar_for_each_figure() -> None:
+    bars = [("a < b", Spread(0.1, 0.09, 0.12, 5)), ("c", Spread(3, 2, 4, 5))]
+    root = ET.fromstring(plot.svg("A & B", [plot.Group("here", bars), plot.Group("there", bars)]))
+    rectangles = [each for each in root.iter() if each.tag.endswith("rect")]
+    assert len(rectangles) == 1 + 4
+    assert "a < b" in [each.text for each in root.iter()]
+
+
+def results() -> dict[str, object]:
+    """Return results as a run leaves them, with made-up figures."""
+    flows = {flow: [0.1, 0.2, 0.3] for flow in creating.FLOWS}
+    python = {creating.BARE_PYTHON: [0.01] * 3, creating.IMPORT_DOCKER: [0.1, 0.2, 0.3]}
+    names = ("python -c pass (.venv's)", "python3 -c pass (the system's)", *starting.COMMANDS)
+    look_ups = {"mlc list": [0.1, 0.1], "docker ps -a": [0.1, 0.2]}
+    start = {"seconds": 1.0, "memory": 10**8}
+    return {
+        "quick": True,
+        "many": 10,
+        "most": 20,
+        "create": {"python": python, "8 GB, UID 1001": dict(flows)},
+        "create, all flows": {"python": python, "8 GB, UID 1001": dict(flows)},
+        "sizes": {"8 GB": 8 * 10**9},
+        "first builds": [1.0, 2.0],
+        "disk": {"mlc": {1: 1000, 10: 10000}},
+        "bytes": {"base": {"mlc": 1, "AIME's steps": 2}},
+        "look-ups": {1: look_ups, 10: look_ups},
+        "sizes on disk": {1: {"image-list": [1.0]}, 10: {"image-list": [2.0]}},
+        "answers": {1: {"mlc list": 10}, 10: {"mlc list": 100}},
+        "start-up": {name: [0.02, 0.03] for name in names},
+        "imports": {name: starting.Imports(50, 0.01, False) for name in starting.COMMANDS},
+        "update": {updating.CACHED: [1.0], updating.UNCACHED: [2.0]},
+        "calls": {"list": ["GET /containers/json"], "x": ["GET /a", "GET /a", "POST /b"], "y": []},
+        "steps": {updating.CACHED: (1, 9), updating.UNCACHED: (10, 0)},
+        "flatness": {"full": [0.2, 0.2], "empty": [0.1, 0.1]},
+        "start empty": start,
+        "start full": start,
+        "disk of a container": 1e5,
+    }
+
+
+def test_a_target_that_is_missed_is_said() -> None:
+    sections = dict(pages.sections(results()))
+    aims = sections["What was aimed at"].splitlines()
+    missed = next(line for line in aims if "against none" in line)
+    assert missed.endswith("2.00x (2.00–2.00) | **no** |")
+    reached = next(line for line in aims if "`import docker`" in line)
+    assert reached.endswith("1.00x (1.00–1.00) | yes |")
+
+
+def test_every_table_has_rows_as_wide_as_its_head() -> None:
+    page = report.document(pages.sections(results()), {"CPU": "2"}, "")
+    for block in page.split("\n\n"):
+        rows = [line.count("|") for line in block.splitlines() if line.startswith("|")]
+        assert len(set(rows)) <= 1, block
+
+
+def test_results_become_json() -> None:
+    found = report.plain({1: (Spread(0.1234567, 0, 1, 3), {"a": [1, "b", None]})})
+    spread_ = {"median": 0.123457, "low": 0, "high": 1, "count": 3}
+    assert found == {"1": [spread_, {"a": [1, "b", None]}]}

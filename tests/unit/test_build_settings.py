@@ -1,0 +1,204 @@
+"""What a build is given of the environment, and that it stays out of the image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlc_patched.build_failure import failing_line, last_words
+from mlc_patched.build_settings import (
+    Builder,
+    BuildSettings,
+    Certificates,
+    derive,
+    pip_configuration,
+    settings_from,
+)
+from mlc_patched.dockerfile import ImageRecipe, render
+from mlc_patched.dockerfile_syntax import instructions
+from mlc_patched.errors import MlcError, UsageError
+
+TEXT = render(ImageRecipe("demo", "debian:12", "custom", (), ("six",)))
+INDEX = {"PIP_INDEX_URL": "https://me:secret@pypi.example/simple"}
+CA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+MODERN = [Builder.BUILDX, Builder.BUILDKIT]
+
+
+def derived(settings: BuildSettings, builder: Builder = Builder.BUILDKIT, text: str = TEXT):
+    return derive(text, settings, builder, "ds01-1/x:build-0-ca")
+
+
+def test_without_settings_nothing_is_changed() -> None:
+    for builder in Builder:
+        plain = derived(BuildSettings(), builder)
+        assert plain.text.rstrip("\n") == TEXT.rstrip("\n")
+        assert (plain.secrets, plain.arguments, plain.files) == ({}, (), {})
+
+
+def test_proxies_go_by_name_alone() -> None:
+    settings = settings_from({"http_proxy": "http://me:pw@proxy:1", "HTTPS_PROXY": "x", "A": "b"})
+    for builder in Builder:
+        assert derived(settings, builder).arguments == ("http_proxy", "HTTPS_PROXY")
+        assert "proxy:1" not in derived(settings, builder).text
+
+
+@pytest.mark.parametrize("builder", MODERN)
+def test_an_index_is_a_secret_of_every_step(builder: Builder) -> None:
+    result = derived(settings_from(INDEX), builder)
+    assert "secret@" not in result.text
+    assert "me:secret@pypi.example" in result.secrets["ds01-pip"]
+    runs = [each for each in instructions(result.text) if each.keyword == "RUN"]
+    assert runs
+    for each in runs:
+        assert "--mount=type=secret,id=ds01-pip" in each.body(result.text)
+
+
+def test_the_classic_builder_gets_a_file_and_no_passwords() -> None:
+    plain = settings_from({"PIP_INDEX_URL": "https://pypi.example/simple"})
+    result = derived(plain, Builder.CLASSIC)
+    assert result.arguments == ()
+    assert "pypi.example" not in result.text
+    assert result.files == {"/etc/ds01-build-pip.conf": pip_configuration(plain.pip)}
+    assert result.text.rstrip().endswith("RUN rm -f /etc/ds01-build-pip.conf\nUSER ${DS01_USER_ID}")
+    with pytest.raises(MlcError, match="credentials"):
+        derived(settings_from(INDEX), Builder.CLASSIC)
+    two = {"PIP_EXTRA_INDEX_URL": "https://a.example https://tok@b.example"}
+    with pytest.raises(MlcError, match="PIP_EXTRA_INDEX_URL"):
+        derived(settings_from(two), Builder.CLASSIC)
+
+
+def test_pips_configuration_holds_several_values() -> None:
+    text = pip_configuration({"PIP_INDEX_URL": "https://a", "PIP_EXTRA_INDEX_URL": "https://b c"})
+    assert text == "[global]\nindex-url = https://a\nextra-index-url = https://b c\n"
+
+
+def test_a_setting_with_control_characters_is_refused() -> None:
+    with pytest.raises(UsageError, match="PIP_INDEX_URL"):
+        settings_from({"PIP_INDEX_URL": "https://a\x1b"})
+
+
+def test_a_certificate_is_read_and_joins_the_hosts(tmp_path: Path) -> None:
+    file = tmp_path / "ca.crt"
+    file.write_text(CA)
+    found = settings_from({"DS01_CA_CERTIFICATE": str(file)}).certificates
+    assert found is not None
+    assert found.own == CA
+    assert found.bundle.endswith(CA)
+    assert not found.in_image
+    both = {"DS01_CA_CERTIFICATE": str(file), "DS01_CA_IN_IMAGE": "1"}
+    assert settings_from(both).certificates.in_image
+
+
+@pytest.mark.parametrize("content", [None, "no certificate", b"\xff\xfe"])
+def test_a_certificate_that_is_none_is_refused(tmp_path: Path, content: str | bytes | None) -> None:
+    file = tmp_path / "ca.crt"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(MlcError, match="DS01_CA_CERTIFICATE"):
+        settings_from({"DS01_CA_CERTIFICATE": str(file)})
+
+
+@pytest.mark.parametrize("builder", MODERN)
+def test_certificates_are_secrets_of_the_build(builder: Builder) -> None:
+    result = derived(BuildSettings(certificates=Certificates(CA, CA)), builder)
+    assert result.secrets["ds01-ca"] == CA
+    assert "COPY" not in result.text
+    assert "ENV PIP_CERT" not in result.text
+    assert "ARG PIP_CERT=/run/secrets/ds01-ca" in result.text
+
+
+def test_the_classic_builder_copies_them_and_takes_them_away() -> None:
+    result = derived(BuildSettings(certificates=Certificates(CA, CA)), Builder.CLASSIC)
+    assert set(result.files.values()) >= {CA}
+    assert "ENV PIP_CERT" not in result.text
+    steps = [each.keyword for each in instructions(result.text)]
+    assert steps[-3:] == ["USER", "RUN", "USER"]
+    assert result.text.rstrip().endswith("USER ${DS01_USER_ID}")
+
+
+@pytest.mark.parametrize("builder", list(Builder))
+def test_they_stay_in_the_image_if_the_setting_says_so(builder: Builder) -> None:
+    result = derived(BuildSettings(certificates=Certificates(CA, CA, in_image=True)), builder)
+    assert "ENV SSL_CERT_FILE=/etc/ssl/certs/ds01-ca-bundle.crt" in result.text
+    assert "COPY --from=ds01-1/x:build-0-ca /etc/ssl/certs/ds01-ca-bundle.crt" in result.text
+    assert "RUN rm -f" not in result.text
+
+
+@pytest.mark.parametrize("builder", list(Builder))
+@pytest.mark.parametrize("break_", ["\n", "\r\n"])
+def test_every_line_knows_where_it_comes_from(builder: Builder, break_: str) -> None:
+    settings = BuildSettings(
+        pip={"PIP_INDEX_URL": "https://a.example"}, certificates=Certificates(CA, CA)
+    )
+    text = TEXT.replace("\n", break_)
+    result = derived(settings, builder, text)
+    original, lines = text.split("\n"), result.text.split("\n")
+    assert len(result.lines) == len(lines) - 1
+    for line, origin in zip(lines, result.lines, strict=False):
+        if origin:
+            want = original[origin - 1]
+            assert line == want or (line.startswith("RUN --mount") and line.endswith(want[3:]))
+    assert [each for each in result.lines if each] == list(range(1, len(original) + 1))
+
+
+# Finding the failing line in what builders say.
+
+
+def line_of(text: str, beginning: str) -> int:
+    return next(n for n, line in enumerate(text.split("\n"), 1) if line.startswith(beginning))
+
+
+SETTINGS = BuildSettings(pip={"PIP_INDEX_URL": "https://a.example"})
+PIP_LINE = line_of(TEXT, "RUN python3 -m pip")
+
+
+def test_the_classic_builders_step_is_found() -> None:
+    result = derived(SETTINGS, Builder.CLASSIC)
+    found = instructions(result.text)
+    number = next(n for n, each in enumerate(found, 1) if "pip install" in each.body(result.text))
+    log = [f"Step {n}/{len(found)} : X" for n in range(1, number + 1)]
+    assert failing_line([*log, "ERROR: no", "The command returned 1"], result) == PIP_LINE
+
+
+def test_buildkits_step_is_found() -> None:
+    result = derived(SETTINGS)
+    log = ["#6 [3/5] RUN x", "------", " > [3/5] RUN python3 -m pip install:", "#6 0.1 ERROR"]
+    assert failing_line(log, result) == PIP_LINE
+    assert failing_line([" > [stage-0 3/5] RUN x:"], result) == PIP_LINE
+    assert failing_line([" > [named 3/5] RUN x:"], result) is None
+
+
+def test_later_builders_name_the_line() -> None:
+    result = derived(SETTINGS)
+    at = result.lines.index(PIP_LINE) + 1
+    log = [" > [3/5] RUN python3:", f"Dockerfile:{at}", "----", f"  {at} | >>> RUN python3"]
+    assert failing_line(log, result) == PIP_LINE
+
+
+def test_a_line_that_was_put_in_is_not_the_users() -> None:
+    result = derived(SETTINGS)
+    at = result.lines.index(0) + 1
+    assert failing_line([f"Dockerfile:{at}"], result) is None
+    assert failing_line(["something else"], result) is None
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        ["Step 3/9 : RUN x", "old", "Step 4/9 : RUN y", " ---> Running in 0", "ERROR: no", ""],
+        ["#5 1.0 old", "#6 [3/5] RUN y", "ERROR: no", "#6 ERROR: executor failed running [y]"],
+        [" => ERROR [3/5] RUN y  0.8s", "------", " > [3/5] RUN y:", "ERROR: no", "------"],
+    ],
+    ids=["classic", "plain", "terminal"],
+)
+def test_last_words_are_the_failing_steps(log: list[str]) -> None:
+    log = [
+        line.replace("ERROR: no", "#6 0.1 no") if "#6 [" in "".join(log) else line for line in log
+    ]
+    assert [line.rpartition(" ")[2] for line in last_words(log)] == ["no"]
+
+
+def test_last_words_are_few_and_without_passwords() -> None:
+    assert len(last_words([f"line {n}" for n in range(100)])) == 15
+    assert last_words(["GET https://me:pw@host/x"]) == ["GET https://****@host/x"]

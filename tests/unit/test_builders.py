@@ -1,0 +1,74 @@
+"""Which builder a Docker client has, told by stand-ins for the clients there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlc_patched.build_settings import Builder
+from mlc_patched.builders import Client, build_command, find_client
+from mlc_patched.errors import EngineError
+
+
+def client(directory: Path, version: str, buildx: bool) -> dict[str, str]:
+    plugin = "echo github.com/docker/buildx v0.12.1 30feaa1" if buildx else "exit 1"
+    file = directory / "docker"
+    file.write_text(
+        f'#!/bin/sh\ncase "$1" in\nbuildx) {plugin} ;;\n'
+        f"--version) echo 'Docker version {version}, build e6534b4' ;;\nesac\n"
+    )
+    file.chmod(0o755)
+    return {"PATH": str(directory)}
+
+
+@pytest.mark.parametrize(
+    ("version", "buildx", "builder"),
+    [
+        ("28.2.2", True, Builder.BUILDX),
+        ("28.2.2", False, Builder.CLASSIC),
+        ("23.0.1", False, Builder.CLASSIC),
+        ("20.10.24+dfsg1", False, Builder.BUILDKIT),
+        ("20.10.24+dfsg1", True, Builder.BUILDX),
+        ("18.09.1", False, Builder.BUILDKIT),
+        ("18.06.0-ce", False, Builder.CLASSIC),
+    ],
+)
+def test_the_best_builder_is_chosen(
+    tmp_path: Path, version: str, buildx: bool, builder: Builder
+) -> None:
+    environ = client(tmp_path, version, buildx)
+    assert find_client(environ) == Client(str(tmp_path / "docker"), builder)
+    assert find_client({**environ, "DOCKER_BUILDKIT": "0"}).builder is Builder.CLASSIC
+
+
+def test_without_a_client_it_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="apt-get install"):
+        find_client({"PATH": str(tmp_path)})
+
+
+@pytest.mark.parametrize("builder", list(Builder))
+def test_the_command_names_everything_and_no_value_of_a_setting(builder: Builder) -> None:
+    command = build_command(
+        Client("/usr/bin/docker", builder),
+        dockerfile="/tmp/a b/Dockerfile",
+        context="/tmp/c",
+        tag="ds01-1/x:build-0",
+        arguments=("DS01_USER_ID=1",),
+        inherited=("http_proxy",),
+        secrets={"ds01-pip": "/tmp/s"} if builder is not Builder.CLASSIC else {},
+        no_cache=True,
+    )
+    argv = list(command.argv)
+    assert argv[argv.index("--network") + 1] == "host"
+    assert argv[argv.index("--file") + 1] == "/tmp/a b/Dockerfile"
+    assert argv[argv.index("--tag") + 1] == "ds01-1/x:build-0"
+    assert [argv[n + 1] for n, each in enumerate(argv) if each == "--build-arg"] == [
+        "DS01_USER_ID=1",
+        "http_proxy",
+    ]
+    assert argv[-1] == "/tmp/c"
+    assert "--no-cache" in argv
+    assert ("--secret" in argv) == (builder is not Builder.CLASSIC)
+    assert ("--force-rm" in argv) == (builder is Builder.CLASSIC)
+    assert argv[1:3] == (["buildx", "build"] if builder is Builder.BUILDX else ["build", argv[2]])

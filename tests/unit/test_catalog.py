@@ -1,0 +1,127 @@
+"""Catalog files of both of AIME's versions, and the choice of a row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlc_patched import catalog
+from mlc_patched.errors import MlcError, NotFoundError
+
+V2 = """\
+Pytorch, 2.8.0, [CUDA_BLACKWELL], hub/pytorch-2.8.0-b
+Pytorch, 2.8.0, [CUDA_ADA], hub/pytorch-2.8.0-a
+Pytorch, 2.10.0, [CUDA_ADA;CUDA_AMPERE], hub/pytorch-2.10.0
+
+Tensorflow, 2.16.1, [CUDA_ADA], hub/tensorflow-2.16.1
+"""
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> catalog.Catalog:
+    return written(tmp_path, V2)
+
+
+def written(tmp_path: Path, text: str | bytes) -> catalog.Catalog:
+    path = tmp_path / catalog.FILE_NAME
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return catalog.load(path)
+
+
+def test_a_row_is_found_by_its_architecture(loaded: catalog.Catalog) -> None:
+    assert loaded.find("Pytorch", "2.8.0", "CUDA_ADA").image == "hub/pytorch-2.8.0-a"
+    assert loaded.find("Pytorch", "2.8.0", "CUDA_BLACKWELL").image == "hub/pytorch-2.8.0-b"
+    assert loaded.find("Pytorch", "2.8.0", None).image == "hub/pytorch-2.8.0-b"
+    assert loaded.find("pytorch", "2.10.0", "CUDA_AMPERE").framework == "Pytorch"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("Pytorch", "9", "CUDA_ADA"), "Available: 2.10.0, 2.8.0"),
+        (("Jax", "1", "CUDA_ADA"), "Available: Pytorch, Tensorflow"),
+        (("Pytorch", "2.8.0", "ROCM6"), "CUDA_BLACKWELL, CUDA_ADA, CUDA_AMPERE"),
+    ],
+)
+def test_what_there_is_instead_is_told(
+    loaded: catalog.Catalog, arguments: tuple[str, str, str], message: str
+) -> None:
+    with pytest.raises(NotFoundError, match=message):
+        loaded.find(*arguments)
+
+
+def test_menus(loaded: catalog.Catalog) -> None:
+    assert loaded.architectures() == ("CUDA_BLACKWELL", "CUDA_ADA", "CUDA_AMPERE")
+    assert loaded.frameworks("CUDA_AMPERE") == ("Pytorch",)
+    assert loaded.versions("Pytorch", None) == ("2.10.0", "2.8.0")
+
+
+def test_a_v1_file_has_an_architecture_without_brackets(tmp_path: Path) -> None:
+    rows = written(tmp_path, "Pytorch, 2.0.1, CUDA_ADA, hub/p\r\n").rows
+    assert rows == (catalog.Row("Pytorch", "2.0.1", ("CUDA_ADA",), "hub/p"),)
+
+
+def test_a_byte_order_mark_and_comments_do_no_harm(tmp_path: Path) -> None:
+    rows = written(tmp_path, "\ufeff# ours\nPytorch, 1, [CUDA], hub/p").rows
+    assert [row.framework for row in rows] == ["Pytorch"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Pytorch, 2.8.0, [CUDA]", "a, b, c, d, e", "Pytorch, , [CUDA], x", "Pytorch,2.8.0,[CU"]
+)
+def test_a_line_that_is_no_row_is_named(tmp_path: Path, text: str) -> None:
+    with pytest.raises(MlcError, match=r"ml_images\.repo, line 2"):
+        written(tmp_path, f"Pytorch, 1, [CUDA], hub/p\n{text}\n")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b'"\x00'])
+def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(MlcError):
+        written(tmp_path, content)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MlcError, match="nowhere"):
+        catalog.load(tmp_path / "nowhere")
+
+
+def test_a_hundred_thousand_rows_are_read(tmp_path: Path) -> None:
+    text = "".join(f"F{n % 9}, 1.{n}, [CUDA], hub/{n}\n" for n in range(100_000))
+    assert written(tmp_path, text).find("F0", "1.99999"[:6] + "0", None) is not None
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("2.9.1", "2.10.0"),
+        ("1.13.0a-nvidia", "1.13.0"),
+        ("2.8.0", "2.8.0-aime"),
+        ("odd", "0.1"),
+        ("1.9.0", "2.0.1-aime"),
+    ],
+)
+def test_versions_are_ordered(older: str, newer: str) -> None:
+    assert catalog.version_order(older) < catalog.version_order(newer)
+
+
+def test_the_catalog_in_force(tmp_path: Path) -> None:
+    beside = tmp_path / "aime" / catalog.FILE_NAME
+    beside.parent.mkdir()
+    beside.touch()
+    link = tmp_path / "bin" / "mlc"
+    link.parent.mkdir()
+    link.symlink_to(beside.parent / "mlc.py")
+    elsewhere = Path("/nowhere/mlc.py")
+    assert catalog.locate(link, {"MLC_CATALOG": "/my/own"}) == Path("/my/own")
+    assert catalog.locate(beside.parent / "mlc.py", {}) == beside
+    assert catalog.locate(link, {}) == beside
+    if not catalog.AIME_DIRECTORY.exists():
+        assert catalog.locate(elsewhere, {}) == catalog.SHIPPED
+
+
+def test_the_shipped_catalog_is_sound() -> None:
+    rows = catalog.load(catalog.SHIPPED).rows
+    assert len(rows) >= 10
+    keys = [(row.framework, row.version, name) for row in rows for name in row.architectures]
+    assert len(set(keys)) == len(keys)

@@ -1,0 +1,80 @@
+"""The documentation, completion and manual pages know every command, flag and setting."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from users import ROOT
+
+from mlc_patched import arguments, container_arguments
+from mlc_patched.dockerfile import account_block
+from mlc_patched.settings_table import SETTINGS
+
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
+PROGRAMS = ("container-create", "container-deploy", "container-list", "container-retire")
+PARSERS = {
+    **arguments.verbs(),
+    **{name: container_arguments.parser(name) for name in PROGRAMS},
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_every_flag_is_documented(name: str) -> None:
+    flags = set(re.findall(r"`[^`]*`", COMMANDS))
+    text = " ".join(flags)
+    for action in PARSERS[name]._actions:
+        if action.help == "==SUPPRESS==" or action.dest == "help":
+            continue
+        for flag in action.option_strings:
+            assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", text), flag
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs" / "install.md").read_text()
+    for setting in SETTINGS:
+        assert f"`{setting.name}`" in text, setting.name
+
+
+def test_completion_and_manual_pages_are_made_for_every_program(tmp_path: Path) -> None:
+    pytest.importorskip("shtab")
+    for tool in ("completions", "manpages"):
+        argv = [sys.executable, ROOT / "tools" / f"{tool}.py", tmp_path / tool]
+        subprocess.run(argv, check=True, env={"PYTHONPATH": f"{ROOT}:{ROOT / 'lib'}"})
+    shims = {file.name for file in (*ROOT.glob("bin/mlc*"), *ROOT.glob("bin/user/*"))}
+    for place, pattern in (
+        ("completions/bash", "{}"),
+        ("completions/zsh", "_{}"),
+        ("manpages", "{}.1"),
+    ):
+        made = {file.name for file in (tmp_path / place).iterdir()}
+        assert made == {pattern.format(name) for name in shims}
+    for page in (tmp_path / "manpages").iterdir():
+        assert ".SH EXAMPLES" in page.read_text(), page.name
+
+
+# The properties that an image's label may hold, from the table of the published
+# specification: https://containers.dev/implementors/spec/#image-metadata
+PUBLISHED = {
+    *("forwardPorts", "portsAttributes", "otherPortsAttributes", "containerEnv", "remoteEnv"),
+    *("remoteUser", "containerUser", "updateRemoteUserUID", "userEnvProbe", "overrideCommand"),
+    *("shutdownAction", "init", "privileged", "capAdd", "securityOpt", "mounts", "customizations"),
+    *("onCreateCommand", "updateContentCommand", "postCreateCommand", "postStartCommand"),
+    *("postAttachCommand", "waitFor", "hostRequirements", "entrypoint", "id"),
+}
+CONTRACT = {"workspaceFolder"}
+"""Contract 2 asks for it besides; a reader of the label ignores what it does not know."""
+
+
+def test_the_dockerfile_writes_the_label_vs_code_reads() -> None:
+    block = account_block("thesis", "Pytorch-2.8.0", "aimehub/pytorch")
+    [quoted] = re.findall(r'devcontainer\.metadata="((?:[^"\\]|\\.)*)"', block)
+    label = quoted.replace('\\"', '"').replace("${DS01_USERNAME}", "h-baker-at-hertie-school-lan")
+    [entry] = json.loads(label)
+    assert entry["remoteUser"] == "h-baker-at-hertie-school-lan"
+    assert entry["workspaceFolder"] == "/workspace"
+    assert set(entry) <= PUBLISHED | CONTRACT

@@ -1,0 +1,537 @@
+"""What the container commands decide without an engine, and on one in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from mlc_patched import site_wrapper
+from mlc_patched.account import Account
+from mlc_patched.changes import summarise
+from mlc_patched.commands.container_deploy import deploy, rehearse
+from mlc_patched.commands.container_list import image_of, list_containers
+from mlc_patched.commands.container_retire import plan_retirements, retire
+from mlc_patched.container_commands import parser, run
+from mlc_patched.context import Context
+from mlc_patched.deploy_source import DeployRequest, container_name_from, resolve
+from mlc_patched.engine import Change, Container, Image
+from mlc_patched.errors import EngineError, MlcError, NotFoundError, SetupError, UsageError
+from mlc_patched.plan import CreateRequest
+from mlc_patched.saving import devcontainer, environment, image_labels, target
+
+ALICE = Account("alice", 1001, 2001, "/home/alice")
+PASSWD = "alice:x:1001:2001::/home/alice:/bin/bash\n"
+CLAIM = {
+    "aime.mlc.DS01_HAS_USER_SETUP": "true",
+    "aime.mlc.DS01_USER_ID": "1001",
+    "aime.mlc.DS01_GROUP_ID": "2001",
+    "aime.mlc.DS01_USERNAME": "alice",
+    "aime.mlc.DS01_PROJECT": "thesis",
+}
+
+
+def container(name: str = "thesis._.1001", image: str = "sha256:1", **labels: str) -> Container:
+    return Container("c1", name, "ds01-1001/thesis:latest", image, labels, "exited", "Exited", 0)
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("aimehub/pytorch-2.x.x", "pytorch-2-x-x"),
+        ("aimehub/pytorch-2.8.0-cuda12.6.3", "pytorch-2-8-0-cuda12-6-3"),
+        ("host:5000/a/b_c:tag", "b_c"),
+        ("debian", "debian"),
+        ("sha256:" + "ab" * 32, "image-abababababab"),
+        ("x/" + "y" * 200, "y" * 60),
+    ],
+)
+def test_a_name_is_derived_from_the_image(image: str, name: str) -> None:
+    assert container_name_from(image) == name
+
+
+def deployed(context: Context, **fields: object) -> CreateRequest:
+    return resolve(DeployRequest(**fields), context)
+
+
+def test_what_a_request_stands_for(context: Context, fake) -> None:
+    fake.add_image("ds01-1001/my.thesis", CLAIM, PASSWD)
+    image = "ds01-1001/my.thesis:latest"
+    for fields, name in (
+        ({"name": "my.thesis"}, "my-thesis"),
+        ({"project": "my.thesis"}, "my-thesis"),
+        ({"name": "x", "project": "my.thesis"}, "x"),
+        ({"image": image}, "my-thesis"),
+        ({"name": "x", "image": image}, "x"),
+    ):
+        request = deployed(context, **fields)
+        assert (request.name, request.image) == (name, image)
+    by_framework = deployed(context, framework="pytorch")
+    assert (by_framework.name, by_framework.version) == ("pytorch-2-8-0", "2.8.0")
+    assert deployed(context, framework="Pytorch", version="2.7.1").name == "pytorch-2-7-1"
+
+
+def test_names_that_are_taken_get_a_number(context: Context, fake) -> None:
+    fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
+    for name in ("thesis", "thesis-2", "thesis-3"):
+        request = deployed(context, project="thesis")
+        assert request.name == name
+        deploy(request, context, start=False)
+
+
+def test_what_cannot_be_meant_is_refused(context: Context, fake) -> None:
+    fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
+    with pytest.raises(UsageError, match="Which project"):
+        deployed(context)
+    with pytest.raises(UsageError, match="--framework"):
+        deployed(context, name="thesis", version="2.8.0")
+    with pytest.raises(UsageError, match="How about 'my-thesis'"):
+        deployed(context, name="My Thesis")
+    with pytest.raises(UsageError, match="not a container name"):
+        deployed(context, name="a b", project="thesis")
+    with pytest.raises(NotFoundError, match=r"ds01-1001/thesis\. Make it with: image-create other"):
+        deployed(context, name="other")
+    with pytest.raises(NotFoundError, match="image-create other"):
+        deployed(context, image="ds01-1001/other:v1")
+    context.__dict__["account"] = Account("root", 0, 0, "/root")
+    with pytest.raises(MlcError, match="You are root"):
+        deployed(context, name="thesis")
+
+
+# deploy.
+
+
+def test_a_container_that_does_not_start_goes_again(context: Context, fake) -> None:
+    fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
+    fake.add_image("mlc-test/base:bookworm")
+    fake.registry["mlc-test/base:bookworm"] = "root:x:0:0::/root:/bin/bash\n"
+    images = set(fake.images)
+    start = fake.start
+
+    def failing(identity: str) -> None:
+        if not fake._get(identity).specification.name.startswith("mlc-setup"):
+            raise EngineError("no such device")
+        start(identity)
+
+    fake.start = failing
+    for request in ({"name": "thesis"}, {"framework": "Pytorch", "version": "2.8.0"}):
+        with pytest.raises(EngineError, match="no such device"):
+            deploy(deployed(context, **request), context, start=True)
+        assert not fake.made
+    assert {name for image in fake.images.values() for name in image.image.references} == {
+        "ds01-1001/thesis:latest",
+        "mlc-test/base:bookworm",
+    }
+    assert images & set(fake.images)
+
+
+def test_an_existing_name_is_refused_with_what_to_do(context: Context, fake) -> None:
+    fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
+    request = deployed(context, name="thesis")
+    deploy(request, context, start=True)
+    with pytest.raises(MlcError, match="already"):
+        deploy(request, context, start=True)
+    with pytest.raises(MlcError, match="container-deploy thesis-2 --project thesis"):
+        rehearse(request, context)
+    assert len(fake.made) == 1
+
+
+def test_a_rehearsal_tells_the_flow(context: Context, fake) -> None:
+    fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
+    fake.add_image("plain")
+    calls = ["containers", "image"]
+    assert rehearse(CreateRequest("a", image="ds01-1001/thesis:latest"), context).flow == "image"
+    assert fake.calls == calls
+    assert rehearse(CreateRequest("a", image="plain"), context).flow == "commit"
+    assert rehearse(CreateRequest("a", image="absent"), context).flow == "pull and commit"
+
+
+# The site's wrapper.
+
+
+def test_the_wrapper_is_called_as_the_contract_has_it() -> None:
+    request = CreateRequest(
+        "n",
+        image="i",
+        workspace="/a b",
+        data="/d'",
+        gpus="device=0,1",
+        shm_size="1g",
+        cgroup_parent="x.slice",
+        cpus="2",
+        memory="3g",
+        pids_limit="4",
+    )
+    assert site_wrapper.command("/w x", request) == [
+        *("/w x", "n", "custom", "latest", "-w=/a b", "-d=/d'", "--image=i", "--gpus=device=0,1"),
+        *("--shm-size=1g", "--cgroup-parent=x.slice", "--cpus=2", "--memory=3g", "--pids-limit=4"),
+    ]
+    assert site_wrapper.command("/w", CreateRequest("n", "F", "1", gpus="none")) == [
+        *("/w", "n", "F", "1", "--cpu-only")
+    ]
+
+
+@pytest.mark.parametrize("value", ["wrapper.sh", "/there/is/none", "/etc/passwd"])
+def test_a_wrapper_must_be_a_program_by_its_absolute_path(value: str) -> None:
+    with pytest.raises(MlcError, match="unset DS01_MLC_WRAPPER"):
+        site_wrapper.path({"DS01_MLC_WRAPPER": value})
+    assert site_wrapper.path({"DS01_MLC_WRAPPER": ""}) is None
+
+
+# list.
+
+NAMES = {
+    "sha256:1": ("x/other:1", "ds01-1001/thesis:latest"),
+    "sha256:2": ("ds01-1001/thesis:previous",),
+    "sha256:3": ("ds01-1001/thesis:v1",),
+    "sha256:4": ("hub/base:n._.1001",),
+}
+IDS = {name: identity for identity, names in NAMES.items() for name in names}
+
+
+@pytest.mark.parametrize(
+    ("image_id", "project", "shown", "is_outdated"),
+    [
+        ("sha256:1", "thesis", "ds01-1001/thesis:latest", False),
+        ("sha256:2", "thesis", "ds01-1001/thesis:latest", True),
+        ("sha256:3", "thesis", "ds01-1001/thesis:v1", False),
+        ("sha256:9", "thesis", "ds01-1001/thesis:latest", True),
+        ("sha256:9", "gone", "ds01-1001/thesis:latest", True),
+        ("sha256:4", None, "hub/base:n._.1001", False),
+    ],
+)
+def test_the_image_of_a_container(image_id, project, shown, is_outdated) -> None:
+    labels = {"aime.mlc.DS01_PROJECT": project} if project else {}
+    listed = replace(container(image=image_id), labels=labels)
+    if image_id == "sha256:4":
+        listed = replace(listed, image="hub/base:n._.1001")
+    assert image_of(listed, NAMES, IDS) == (shown, is_outdated)
+
+
+def test_a_container_with_an_image_of_its_own_is_never_behind_a_project() -> None:
+    labels = {"aime.mlc.DS01_PROJECT": "thesis", "aime.mlc.DS01_USER_SETUP": "commit"}
+    listed = replace(container(image="sha256:4"), labels=labels, image="hub/base:n._.1001")
+    assert image_of(listed, NAMES, IDS) == ("hub/base:n._.1001", False)
+
+
+def test_listing_asks_twice_however_many_there_are(context: Context, fake) -> None:
+    fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
+    for _ in range(5):
+        deploy(deployed(context, project="thesis"), context, start=False)
+    fake.calls.clear()
+    assert len(list_containers(context)) == 5
+    assert fake.calls == ["containers", "find_images"]
+
+
+# What changed.
+
+STATUS = "Package: hello\nStatus: install ok installed\nVersion: 2.10-3\n\nPackage: x\nVersion: 1\n"
+
+
+def changes(*words: str) -> list[Change]:
+    kinds = {"A": "added", "C": "changed", "D": "deleted"}
+    made = (word.split(" ", 1) for word in words)
+    return sorted((Change(path, kinds[kind]) for kind, path in made), key=lambda each: each.path)
+
+
+def test_packages_are_known_by_their_records() -> None:
+    site = "/home/alice/.local/lib/python3.11/site-packages"
+    old = "/usr/local/lib/python3.10/dist-packages"
+    found = summarise(
+        changes(
+            f"A {site}/six-1.16.0.dist-info",
+            f"A {site}/six-1.16.0.dist-info/METADATA",
+            f"A {site}/six.py",
+            f"C {old}/numpy-1.0.dist-info",
+            f"D {old}/numpy-1.0.dist-info",
+            f"A {old}/numpy-2.0.dist-info",
+            f"D {old}/gone_pkg-3.1.egg-info",
+            "A /usr/lib/python3/dist-packages/yaml-6.0.egg-info",
+            "A /var/lib/dpkg/info/hello.list",
+            "C /var/lib/dpkg/info/x:amd64.list",
+            "D /var/lib/dpkg/info/y.list",
+            "C /var/lib/dpkg/status",
+            "A /usr/bin/hello",
+            "A /opt/conda/conda-meta/scipy-1.11.4-py311_0.json",
+            "A /opt/conda/lib/python3.11/site-packages/scipy-1.11.4.dist-info",
+        ),
+        STATUS,
+    )
+    assert found.pip.words() == ["numpy 2.0", "six 1.16.0", "-gone_pkg"]
+    assert found.apt.words() == ["hello 2.10-3", "x 1", "-y"]
+    assert found.conda.words() == ["scipy 1.11.4"]
+    assert found.examples == ()
+
+
+def test_files_of_ones_own_are_named_and_noise_is_not() -> None:
+    found = summarise(
+        changes(
+            "C /etc",
+            "C /etc/motd",
+            "C /etc/resolv.conf",
+            "A /home/alice/a",
+            "A /home/alice/a-b",
+            "A /home/alice/a/x",
+            "A /home/alice/.cache/pip/y",
+            "D /opt/z",
+            "C /var/log/dpkg.log",
+            "A /usr/bin/own",
+            "A /home/alice/p/__pycache__/m.pyc",
+        )
+    )
+    assert found.examples == (
+        "/etc/motd",
+        "/home/alice/a-b",
+        "/home/alice/a/x",
+        "/opt/z",
+        "/usr/bin/own",
+    )
+    assert dict(found.files) == {"added": 3, "changed": 1, "deleted": 1}
+    assert found.lines()[0].startswith("files: 3 added, 1 changed, 1 deleted (/etc/motd, ")
+    many = summarise([Change(f"/x{number:02}", "added") for number in range(30)])
+    assert many.lines() == [f"files: 30 added ({', '.join(many.examples)} and 20 more)"]
+    assert summarise([]).lines() == ["nothing but caches and logs"]
+    assert json.loads(json.dumps(found.as_json()))["files"]["added"] == 3
+
+
+# Saving.
+
+
+def test_the_name_of_a_saved_image() -> None:
+    assert target(container(), "v1", ALICE) == "ds01-1001/thesis:v1"
+    of_project = container("x._.1001", **{"aime.mlc.DS01_PROJECT": "my.p"})
+    assert target(of_project, "v1", ALICE) == "ds01-1001/my.p:v1"
+    assert target(container("My_X._.1001"), "v", ALICE) == "ds01-1001/my_x:v"
+    dated = target(container(), "", ALICE, now=0)
+    assert dated.startswith("ds01-1001/thesis:19")
+    for tag in ("a b", "-x", "x" * 129, "previous", "build-1", "n._.1001", "a/b"):
+        with pytest.raises(UsageError):
+            target(container(), tag, ALICE)
+
+
+def test_labels_of_a_saved_image_are_true_and_none_are_the_containers() -> None:
+    image = Image(
+        "sha256:1",
+        labels={
+            **CLAIM,
+            "aime.mlc.DS01_USER_ID": "1002",
+            "ds01.user_id": "1002",
+            "org.opencontainers.image.base.name": "hub/base",
+            "aime.mlc.DS01_SETUP_FOR": "old._.1002",
+            "own": "kept",
+        },
+    )
+    labels = {
+        **image.labels,
+        "aime.mlc": "alice",
+        "aime.mlc.NAME": "thesis",
+        "aime.mlc.FRAMEWORK": "Pytorch-2.8.0",
+        "aime.mlc.DS01_USER_SETUP": "image",
+        "aime.mlc.DS01_IMAGE": "sha256:1",
+        "aime.mlc.DS01_REQUEST": "word",
+        "mine": "x",
+    }
+    made = image_labels(container(**labels), image, "ds01-1001/thesis:v1", ALICE, now=0)
+    assert set(made) >= set(labels)
+    assert {label: made[label] for label in CLAIM} == CLAIM
+    assert made["ds01.user_id"] == "1001"
+    assert made["own"] == "kept"
+    assert made["org.opencontainers.image.base.name"] == "hub/base"
+    assert made["aime.mlc.DS01_CREATED"] == "1970-01-01T00:00:00Z"
+    for label in ("aime.mlc", "aime.mlc.NAME", "mine", "aime.mlc.DS01_REQUEST"):
+        assert made[label] == ""
+    assert made["aime.mlc.DS01_SETUP_FOR"] == made["aime.mlc.DS01_IMAGE"] == ""
+    old = container(**{"aime.mlc.DS01_USER_SETUP": "commit"})
+    old = replace(old, image="host:5000/hub/base:n._.1001")
+    made = image_labels(old, Image("sha256:2"), "ds01-1001/n:v", ALICE)
+    assert made["org.opencontainers.image.base.name"] == "host:5000/hub/base"
+
+
+def test_vs_code_attaches_as_the_user_whatever_the_image_said() -> None:
+    own = {"remoteUser": "alice", "workspaceFolder": "/workspace"}
+    assert json.loads(devcontainer("", ALICE)) == [own]
+    assert json.loads(devcontainer("broken", ALICE)) == [own]
+    assert json.loads(devcontainer(json.dumps([own]), ALICE)) == [own]
+    other = {"customizations": {"vscode": {}}}
+    assert json.loads(devcontainer(json.dumps(other), ALICE)) == [other, own]
+    root = {"remoteUser": "root"}
+    assert json.loads(devcontainer(json.dumps([own, root]), ALICE)) == [root, own]
+
+
+def test_variables_of_a_saved_image() -> None:
+    made = environment(("PATH=/bin", "A=b=c", "HOME=/root"), "/home/alice")
+    assert set(made) == {
+        "PATH=/home/alice/.local/bin:/bin",
+        "A=b=c",
+        "HOME=/home/alice",
+        "MLC_CONTAINER_NAME=",
+    }
+    assert environment(made, "/home/alice") == made
+
+
+@pytest.fixture
+def thesis(context: Context, fake) -> Context:
+    fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
+    deploy(deployed(context, name="thesis"), context, start=True)
+    fake.calls.clear()
+    return context
+
+
+def good(monkeypatch: pytest.MonkeyPatch, *wrong: str) -> None:
+    monkeypatch.setattr("mlc_patched.saving.faults", lambda *arguments: list(wrong))
+
+
+def test_the_container_goes_only_when_the_saved_image_is_there(thesis, fake, monkeypatch) -> None:
+    good(monkeypatch)
+    [plan] = plan_retirements(["thesis"], "v1", thesis)
+    retired = retire(plan, thesis)
+    assert not fake.made
+    assert fake.image("ds01-1001/thesis:v1").id == retired.saved.image_id
+    assert fake.image("ds01-1001/thesis:latest") is not None
+    assert not any(
+        "build-" in name for each in fake.images.values() for name in each.image.references
+    )
+    order = [
+        call for call in fake.calls if call in ("run_in", "stop", "commit", "remove_container")
+    ]
+    assert order == ["run_in", "stop", "commit", "remove_container"]
+
+
+def test_a_saved_image_that_does_not_run_is_not_kept(thesis, fake, monkeypatch) -> None:
+    good(monkeypatch, "sudo does not work")
+    before = set(fake.images)
+    with pytest.raises(SetupError, match="sudo does not work"):
+        retire(plan_retirements(["thesis"], "v1", thesis)[0], thesis)
+    assert set(fake.images) == before
+    assert [each.state for each in fake.made.values()] == ["exited"]
+
+
+@pytest.mark.parametrize("method", ["changes", "commit", "tag_image"])
+def test_an_engine_that_fails_costs_no_container(thesis, fake, monkeypatch, method) -> None:
+    good(monkeypatch)
+    before = set(fake.images)
+
+    def failing(*arguments: object, **more: object) -> None:
+        raise EngineError("no space left on device")
+
+    [plan] = plan_retirements(["thesis"], "", thesis)
+    real_tag = fake.tag_image
+    if method == "tag_image":
+        # The commit's own tagging works; giving the name does not.
+        commit = fake.commit
+
+        def committing(*arguments, **more):
+            made = commit(*arguments, **more)
+            monkeypatch.setattr(fake, "tag_image", failing)
+            return made
+
+        monkeypatch.setattr(fake, "commit", committing)
+    else:
+        monkeypatch.setattr(fake, method, failing)
+    with pytest.raises(EngineError, match="no space"):
+        retire(plan, thesis)
+    assert len(fake.made) == 1
+    assert set(fake.images) == before
+    assert real_tag
+
+
+@pytest.mark.parametrize("method", ["run_in", "stop", "commit", "changes"])
+def test_an_interrupt_while_saving_leaves_the_container_and_no_image(
+    thesis, fake, monkeypatch, method
+) -> None:
+    good(monkeypatch)
+    before = set(fake.images)
+    real = getattr(fake, method)
+
+    def interrupted(*arguments: object, **more: object) -> None:
+        real(*arguments, **more)  # the engine has done it when the signal comes
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fake, method, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        retire(plan_retirements(["thesis"], "v1", thesis)[0], thesis)
+    assert len(fake.made) == 1
+    assert set(fake.images) == before
+
+
+def test_an_interrupt_while_starting_leaves_nothing(context: Context, fake, monkeypatch) -> None:
+    fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
+    real = fake.start
+
+    def interrupted(identity: str) -> None:
+        real(identity)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fake, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        deploy(deployed(context, name="thesis"), context, start=True)
+    assert not fake.made
+    assert fake.image("ds01-1001/thesis:latest")
+
+
+def test_a_container_that_cannot_be_cleaned_is_saved_all_the_same(
+    thesis, fake, monkeypatch
+) -> None:
+    good(monkeypatch)
+    monkeypatch.setattr(fake, "run_in", lambda *arguments: (1, "no shell"))
+    assert retire(plan_retirements(["thesis"], "v1", thesis)[0], thesis).saved
+
+
+def test_nothing_is_touched_when_one_of_several_is_missing(thesis, fake) -> None:
+    with pytest.raises(NotFoundError, match="container-list"):
+        plan_retirements(["thesis", "absent"], None, thesis)
+    assert fake.made
+
+
+def test_two_are_never_saved_under_one_name(thesis, fake) -> None:
+    deploy(deployed(thesis, name="second", project="thesis"), thesis, start=False)
+    with pytest.raises(UsageError, match="one by one"):
+        plan_retirements(["thesis", "second"], "v1", thesis)
+    first, second = plan_retirements(["thesis", "second"], "", thesis)
+    assert first.image != second.image
+
+
+# The edge.
+
+
+def said(context: Context, name: str, *arguments: str) -> int:
+    return run(parser(name).parse_args(arguments), context)
+
+
+def test_the_words_of_the_commands(context: Context, fake, capsys, monkeypatch) -> None:
+    good(monkeypatch)
+    fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
+    assert said(context, "container-deploy", "thesis", "--background") == 0
+    out = capsys.readouterr().out
+    assert "[thesis] running, straight from ds01-1001/thesis:latest." in out
+    assert "mlc open thesis" in out
+    assert "Attach to Running Container… > thesis._.1001" in out
+    assert f"/workspace is {context.account.home}/workspace" in out
+    assert said(context, "container-create", "--project", "thesis") == 0
+    assert "Start" in capsys.readouterr().out
+    assert said(context, "container-deploy", "n", "--project", "thesis", "--dry-run") == 0
+    assert "in the image: one step" in capsys.readouterr().out
+    assert said(context, "container-list", "-a", "-d") == 0
+    assert "[thesis-2]" in capsys.readouterr().out
+    assert said(context, "container-list", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["version"] == 1
+    with pytest.raises(UsageError, match="say -y"):
+        said(context, "container-retire", "thesis")
+    with pytest.raises(UsageError, match="Which container"):
+        said(context, "container-retire")
+    assert said(context, "container-retire", "--save", "thesis", "-y") == 0
+    assert "saved as ds01-1001/thesis:20" in capsys.readouterr().out
+    assert said(context, "container-retire", "thesis-2", "-f") == 0
+    assert not fake.made
+
+
+@pytest.mark.parametrize("name", ["deploy", "create", "list", "retire"])
+def test_help_has_examples(name: str, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser(f"container-{name}").parse_args(["-h"])
+    assert ended.value.code == 0
+    assert f"container-{name}" in capsys.readouterr().out.partition("examples:")[2]

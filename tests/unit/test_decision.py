@@ -1,0 +1,142 @@
+"""The decision, the labels it reads, and what /etc/passwd must say."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlc_patched import labels
+from mlc_patched.account import Account
+from mlc_patched.decision import Flow, account_in_passwd, decide, project_of
+from mlc_patched.labels import Claim, MalformedLabelsError, claim_labels, read_claim
+
+ALICE = Account("alice", 1001, 2001, "/home/alice")
+ROOT = Account("root", 0, 0, "/root")
+CLAIM = Claim(1001, 2001, "alice")
+TRUE = claim_labels(CLAIM)
+LATER = {
+    "ds01.has_user_setup": "true",
+    "ds01.user_id": "1001",
+    "ds01.group_id": "2001",
+    "ds01.username": "alice",
+}
+
+
+def test_the_labels_are_the_document_s_to_the_letter() -> None:
+    assert claim_labels(Claim(1722830498, 1722830498, "h-baker-at-hertie-school-lan")) == {
+        "aime.mlc.DS01_HAS_USER_SETUP": "true",
+        "aime.mlc.DS01_USER_ID": "1722830498",
+        "aime.mlc.DS01_GROUP_ID": "1722830498",
+        "aime.mlc.DS01_USERNAME": "h-baker-at-hertie-school-lan",
+    }
+
+
+@pytest.mark.parametrize("image_labels", [TRUE, LATER, {**TRUE, **LATER}])
+def test_the_caller_s_own_image_needs_no_set_up(image_labels: dict[str, str]) -> None:
+    decision = decide("ds01-1001/p:latest", image_labels, ALICE)
+    assert (decision.flow, decision.claim, decision.warning) == (Flow.IMAGE, CLAIM, None)
+
+
+@pytest.mark.parametrize("image_labels", [{}, {labels.USER_ID: "1001"}, {"other": "x"}])
+def test_no_labels_take_the_old_flow_without_a_word(image_labels: dict[str, str]) -> None:
+    decision = decide("aimehub/x", image_labels, ALICE)
+    assert (decision.flow, decision.warning) == (Flow.COMMIT, None)
+
+
+@pytest.mark.parametrize("value", ["false", ""])
+def test_labels_that_deny_a_set_up_are_no_claim(value: str) -> None:
+    assert read_claim({**TRUE, labels.HAS_USER_SETUP: value}) is None
+
+
+@pytest.mark.parametrize(("uid", "gid"), [(1002, 2001), (1001, 2002), (1002, 2002)])
+def test_another_account_is_named_with_the_way_to_mend_it(uid: int, gid: int) -> None:
+    image_labels = claim_labels(Claim(uid, gid, "bob"))
+    decision = decide("ds01-1002/my-project:latest", image_labels, ALICE)
+    assert decision.flow is Flow.COMMIT
+    assert f"{uid}:{gid}" in decision.warning
+    assert "1001:2001" in decision.warning
+    assert "image-create my-project --force" in decision.warning
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {labels.HAS_USER_SETUP: "True"},
+        {labels.HAS_USER_SETUP: "yes"},
+        {labels.USER_ID: ""},
+        {labels.USER_ID: "1001 "},
+        {labels.USER_ID: "01001"},
+        {labels.USER_ID: "-1"},
+        {labels.USER_ID: "١٠٠١"},
+        {labels.USER_ID: "4294967295"},
+        {labels.USER_ID: "9" * 5000},
+        {labels.GROUP_ID: "x"},
+        {labels.USERNAME: ""},
+        {labels.USERNAME: "a" * 33},
+        {labels.USERNAME: "a\nb"},
+        {"ds01.user_id": "1002"},
+    ],
+)
+def test_malformed_labels_count_as_none_and_are_told(change: dict[str, str]) -> None:
+    decision = decide("image", {**TRUE, **change}, ALICE)
+    assert decision.flow is Flow.COMMIT
+    assert "not believed" in decision.warning
+    assert len(decision.warning) < 300
+
+
+@pytest.mark.parametrize("missing", [labels.USER_ID, labels.GROUP_ID, labels.USERNAME])
+def test_an_incomplete_claim_is_malformed(missing: str) -> None:
+    with pytest.raises(MalformedLabelsError, match=missing):
+        read_claim({name: value for name, value in TRUE.items() if name != missing})
+
+
+def test_labels_are_never_believed_for_root() -> None:
+    decision = decide("image", claim_labels(Claim(0, 0, "root")), ROOT)
+    assert (decision.flow, decision.claim) == (Flow.IMAGE, None)
+
+
+@given(st.dictionaries(st.sampled_from([*TRUE, *LATER, "x"]), st.text()))
+def test_whatever_the_labels_a_decision_is_made(image_labels: dict[str, str]) -> None:
+    decision = decide("image", image_labels, ALICE)
+    if decision.flow is Flow.IMAGE:
+        assert (decision.claim.uid, decision.claim.gid) == (1001, 2001)
+
+
+ROW = "alice:x:1001:2001::/home/alice:/bin/bash"
+
+
+@pytest.mark.parametrize(
+    ("passwd", "wrong"),
+    [
+        ("", "no account alice"),
+        ("root:x:0:0::/root:/bin/sh", "no account"),
+        ("alice:x:1002:2001::/home/alice:/bin/bash", "disagree"),
+        ("bob:x:1001:2001::/home/bob:/bin/bash", "disagree"),
+        ("alice:x:0:0::/root:/bin/bash", "disagree"),
+        (f"{ROW}\nalice:x:0:0::/root:/bin/bash", "disagree"),
+        (f"{ROW}\nbob:x:1001:0::/root:/bin/bash", "disagree"),
+        ("alice:x:1001:0::/home/alice:/bin/bash", "GID 0"),
+        ("alice:x:1001:2001", "no account"),
+    ],
+)
+def test_a_claim_that_passwd_does_not_bear_out(passwd: str, wrong: str) -> None:
+    assert wrong in account_in_passwd(passwd, CLAIM)
+
+
+def test_a_claim_that_passwd_bears_out() -> None:
+    assert account_in_passwd(f"root:x:0:0::/root:/bin/sh\n{ROW}\n", CLAIM) is None
+
+
+@pytest.mark.parametrize(
+    ("image", "project"),
+    [
+        ("ds01-1001/my-project:latest", "my-project"),
+        ("ds01-1001/p", "p"),
+        ("ds01-x/p", None),
+        ("aimehub/pytorch", None),
+        ("sha256:0123", None),
+    ],
+)
+def test_the_project_of_an_image(image: str, project: str | None) -> None:
+    assert project_of(image) == project

@@ -1,0 +1,47 @@
+"""The documentation is one book: no page is left out, and no link leads nowhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.M)
+
+
+def links(page: Path) -> list[str]:
+    """Return where a page's links lead to on this disk."""
+    return [link for link in _LINK.findall(page.read_text()) if "://" not in link]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as forges make them."""
+    plain = (re.sub(r"[^\w\- ]", "", title.lower()) for title in _HEADING.findall(page.read_text()))
+    return {title.replace(" ", "-") for title in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_table_of_contents_has_every_page() -> None:
+    contents = {(ROOT / "docs" / link).resolve() for link in links(ROOT / "docs/README.md")}
+    assert set(PAGES) - contents == {ROOT / "docs/README.md"}
+
+
+def test_the_readme_shows_the_picture_of_a_real_run() -> None:
+    first_screen = (ROOT / "README.md").read_text().splitlines()[:20]
+    assert any("docs/demo.svg" in line for line in first_screen)
+    picture = (ROOT / "docs/demo.svg").read_text()
+    assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")
+    for words in ("mlc", "ready", "straight", "DS01_HAS_USER_SETUP=true"):
+        assert words in picture

@@ -1,0 +1,211 @@
+"""Plain questions over a Unix socket: what is sent, and what is made of every kind of answer."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlc_patched import engine_socket
+from mlc_patched.docker_engine import DockerEngine
+from mlc_patched.engine_socket import BrokenAnswerError, ask, path_of
+from mlc_patched.errors import EngineError, EngineUnreachableError
+
+PING = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK"
+
+Serve = Callable[..., tuple[str, list[bytes]]]
+
+
+def whole_request(client: socket.socket) -> bytes:
+    """Receive a request with its body, which may come in pieces."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += client.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    lengths = [line for line in head.split(b"\r\n") if line.startswith(b"Content-Length: ")]
+    while lengths and len(body) < int(lengths[0].split()[1]):
+        body += client.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Serve answers, one for each connection: returns the socket's path and the requests."""
+    path = str(tmp_path / "engine.sock")
+    listener = socket.socket(socket.AF_UNIX)
+    requests: list[bytes] = []
+
+    def start(*answers: bytes | None) -> tuple[str, list[bytes]]:
+        listener.bind(path)
+        listener.listen()
+
+        def run() -> None:
+            for answer in answers:
+                client, _ = listener.accept()
+                with client:
+                    requests.append(whole_request(client))
+                    if answer is None:
+                        client.recv(1)  # until the other side gives up
+                    else:
+                        client.sendall(answer)
+
+        threading.Thread(target=run, daemon=True).start()
+        return path, requests
+
+    yield start
+    listener.close()
+
+
+def test_a_question_is_one_request_on_a_connection_of_its_own(serve: Serve) -> None:
+    path, requests = serve(b'HTTP/1.1 201 Created\r\nContent-Length: 7\r\nX-A: b\r\n\r\n{"a":1}')
+    answer = ask(path, "POST", "/v1.41/x?y=z", b"{}")
+    assert (answer.status, answer.headers["x-a"], answer.body) == (201, "b", b'{"a":1}')
+    (request,) = requests
+    assert request.startswith(b"POST /v1.41/x?y=z HTTP/1.1\r\nHost: docker\r\n")
+    assert b"\r\nConnection: close\r\n" in request
+    assert b"\r\nContent-Length: 2\r\n" in request
+    assert request.endswith(b"\r\n\r\n{}")
+
+
+def test_chunks_are_put_together(serve: Serve) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    path, _ = serve(head + b"5;a=b\r\nabcde\r\nB\r\nfghijklmnop\r\n0\r\n\r\n")
+    assert ask(path, "GET", "/").body == b"abcdefghijklmnop"
+
+
+@pytest.mark.parametrize(
+    ("rest", "wanted"),
+    [
+        (b"Content-Length: 10\r\n\r\n0123456789", b"0123"),
+        (b"Transfer-Encoding: chunked\r\n\r\n2\r\n01\r\n8\r\n23456789\r\n0\r\n\r\n", b"0123"),
+        (b"\r\n0123456789", b"0123"),
+    ],
+)
+def test_no_more_is_read_than_is_wanted(serve: Serve, rest: bytes, wanted: bytes) -> None:
+    path, _ = serve(b"HTTP/1.1 200 OK\r\n" + rest)
+    assert ask(path, "GET", "/", most=4).body == wanted
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+def test_an_answer_may_have_no_body(serve: Serve, status: bytes) -> None:
+    path, _ = serve(b"HTTP/1.1 " + status + b"\r\n\r\n")
+    assert ask(path, "POST", "/").body == b""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"hello, is it me you are looking for?\r\n",
+        b"HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_an_answer_that_breaks_off_is_no_answer(serve: Serve, answer: bytes) -> None:
+    path, _ = serve(answer)
+    with pytest.raises(BrokenAnswerError):
+        ask(path, "GET", "/")
+
+
+def test_an_engine_that_says_nothing_is_not_waited_for_for_ever(serve: Serve) -> None:
+    path, _ = serve(None)
+    with pytest.raises(TimeoutError):
+        ask(path, "GET", "/", seconds=0.05)
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        (None, engine_socket.DEFAULT),
+        ("", engine_socket.DEFAULT),
+        ("unix:///run/x.sock", "/run/x.sock"),
+        ("unix://", None),
+        ("unix://relative.sock", None),
+        ("tcp://host:2375", None),
+        ("ssh://user@host", None),
+    ],
+)
+def test_docker_host_names_a_socket_or_something_else(
+    address: str | None, path: str | None
+) -> None:
+    assert path_of({} if address is None else {"DOCKER_HOST": address}) == path
+
+
+def test_an_engine_s_failures_are_ours(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = b'HTTP/1.1 500 Error\r\nContent-Length: 18\r\n\r\n{"message":"no!!"}'
+    garbage = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{ahh"
+    path, requests = serve(PING, refusal, garbage, b"HTTP/1.1 2")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    engine = DockerEngine()
+    with pytest.raises(EngineError, match="refused: no!!"):
+        engine.image("x")
+    with pytest.raises(EngineError, match="not understood"):
+        engine.image("x")
+    with pytest.raises(EngineUnreachableError, match="broke off"):
+        engine.image("x")
+    assert requests[1].startswith(b"GET /v1.41/images/x/json HTTP/1.1")
+
+
+def test_nobody_at_the_socket_is_an_engine_that_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(EngineUnreachableError, match="No Docker Engine answers"):
+        DockerEngine()
+
+
+def test_names_are_quoted(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = b'HTTP/1.1 404 Not Found\r\nContent-Length: 27\r\n\r\n{"message":"No such image"}'
+    path, requests = serve(PING, missing)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    assert DockerEngine().image("host:5000/a b?c#\r\n") is None
+    assert b"/images/host:5000/a%20b%3Fc%23%0D%0A/json HTTP" in requests[1]
+
+
+@pytest.fixture
+def by_tcp() -> Iterator[str]:
+    """Have the engine answer on a port, too; the address for DOCKER_HOST."""
+    target = path_of(os.environ)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pass_on(source: socket.socket, sink: socket.socket) -> None:
+        while chunk := source.recv(65536):
+            sink.sendall(chunk)
+        sink.shutdown(socket.SHUT_WR)
+
+    def run() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            engine = socket.socket(socket.AF_UNIX)
+            engine.connect(target)
+            for ends in ((client, engine), (engine, client)):
+                threading.Thread(target=pass_on, args=ends, daemon=True).start()
+
+    threading.Thread(target=run, daemon=True).start()
+    yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+@pytest.mark.engine
+def test_an_engine_on_a_port_answers_the_same(
+    engine: DockerEngine, by_tcp: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", by_tcp)
+    far = DockerEngine()
+    image = engine.image("mlc-test/base:bookworm")
+    assert image is not None
+    assert far.image("mlc-test/base:bookworm") == image
+    assert far.image("mlc-test/none:x") is None
+    assert far.find_images(names=("mlc-test/base",)) == engine.find_images(names=("mlc-test/base",))
+    assert far.containers(names=("mlc-test-none",)) == []

@@ -1,0 +1,372 @@
+"""The verbs on the engine in memory: what they ask of it, and what a failure leaves."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import BASE, CATALOG
+from fake_engine import FakeEngine
+
+import mlc_patched
+from mlc_patched import labels
+from mlc_patched.account import Account
+from mlc_patched.context import Context
+from mlc_patched.decision import Flow
+from mlc_patched.engine import Engine
+from mlc_patched.errors import (
+    AlreadyExistsError,
+    EngineError,
+    MlcError,
+    NotFoundError,
+    SetupError,
+    UsageError,
+)
+from mlc_patched.labels import Claim, claim_labels
+
+OWN = "ds01-1001/p:latest"
+PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1001:2001::/home/alice:/bin/bash\n"
+COMMITTED = "mlc-test/base:n._.1001"
+
+
+class Words:
+    """A reporter that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def step(self, text: str) -> None:
+        self.said.append(text)
+
+    progress = note = warn = step
+
+
+@pytest.fixture
+def words(context: Context) -> Words:
+    context.report = Words()
+    return context.report
+
+
+def own_image(fake: FakeEngine, uid: int = 1001, gid: int = 2001, passwd: str = PASSWD) -> str:
+    return fake.add_image(OWN, claim_labels(Claim(uid, gid, "alice")), passwd).id
+
+
+def test_a_labelled_image_takes_three_calls(fake: FakeEngine, context: Context) -> None:
+    image_id = own_image(fake)
+    created = mlc_patched.create("n", image=OWN, context=context)
+    assert fake.calls == ["image", "create_container", "read_file"]
+    assert (created.flow, created.image_id, created.tag) == (Flow.IMAGE, image_id, "n._.1001")
+    made = fake.made[created.id]
+    assert made.specification.image == image_id
+    assert made.specification.labels[labels.USER_SETUP] == "image"
+    assert made.specification.labels[labels.IMAGE_ID] == image_id
+
+
+@pytest.mark.parametrize("passwd", ["", "alice:x:1001:0::/:/bin/sh\n", PASSWD + PASSWD])
+def test_a_label_that_lies_costs_the_fast_way(
+    fake: FakeEngine, context: Context, words: Words, passwd: str
+) -> None:
+    own_image(fake, passwd=passwd)
+    created = mlc_patched.create("n", image=OWN, context=context)
+    assert created.flow is Flow.COMMIT
+    assert any("not true" in text for text in words.said)
+    assert len(fake.made) == 1
+
+
+def test_another_user_s_image_takes_the_old_flow(
+    fake: FakeEngine, context: Context, words: Words
+) -> None:
+    own_image(fake, uid=1002)
+    created = mlc_patched.create("n", image=OWN, context=context)
+    assert created.flow is Flow.COMMIT
+    assert created.image == "ds01-1001/p:n._.1001"
+    assert "pull" not in fake.calls
+    assert any("1002:2001" in text and "1001:2001" in text for text in words.said)
+
+
+def test_another_user_s_home_is_not_inherited(fake: FakeEngine, context: Context) -> None:
+    fake.add_image(
+        OWN,
+        claim_labels(Claim(1002, 1002, "bob")),
+        environment=("PATH=/home/bob/.local/bin:/bin", "HOME=/home/bob", "X=a=b"),
+        user="1002",
+    )
+    created = mlc_patched.create("n", image=OWN, context=context)
+    committed = fake.image(created.image)
+    assert committed.environment == (
+        "PATH=/home/alice/.local/bin:/bin",
+        "HOME=/home/alice",
+        "X=a=b",
+    )
+    assert committed.user == "1001"
+
+
+def test_the_old_flow_leaves_one_container_and_one_image(
+    fake: FakeEngine, context: Context, words: Words
+) -> None:
+    fake.add_image(BASE)
+    created = mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
+    assert (created.flow, created.image) == (Flow.COMMIT, COMMITTED)
+    (made,) = fake.made.values()
+    assert made.specification.image == COMMITTED
+    committed = fake.image(COMMITTED)
+    claim = Claim(1001, 2001, "alice")
+    assert claim_labels(claim).items() <= committed.labels.items()
+    assert len(fake.images) == 2
+    assert any("Using the" in text for text in words.said)
+
+
+def test_a_committed_image_is_fast_to_create_from(fake: FakeEngine, context: Context) -> None:
+    fake.add_image(BASE)
+    mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
+    second = mlc_patched.create("m", image=COMMITTED, context=context)
+    assert second.flow is Flow.IMAGE
+    mlc_patched.remove("m", context=context)
+    assert fake.image(COMMITTED) is not None
+    removed = mlc_patched.remove("n", context=context)
+    assert removed.image_removed == COMMITTED
+    assert fake.image(COMMITTED) is None
+    assert fake.image(BASE) is not None
+
+
+def test_a_catalog_image_is_pulled(fake: FakeEngine, context: Context) -> None:
+    fake.registry[BASE] = PASSWD
+    mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
+    assert fake.calls.count("pull") == 1
+
+
+def test_an_image_that_nobody_has(fake: FakeEngine, context: Context) -> None:
+    with pytest.raises(NotFoundError, match="docker images"):
+        mlc_patched.create("n", image="no/such", context=context)
+    assert not fake.made
+
+
+def test_a_name_in_use_is_refused_before_anything_slow(fake: FakeEngine, context: Context) -> None:
+    fake.add_image(BASE)
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    before = dict(fake.made)
+    for arguments in ({"image": OWN}, {"framework": "Pytorch", "version": "2.8.0"}):
+        fake.calls.clear()
+        with pytest.raises(AlreadyExistsError, match="mlc open n"):
+            mlc_patched.create("n", **arguments, context=context)
+        assert not {"pull", "commit", "start"} & set(fake.calls)
+        assert fake.made == before
+
+
+def test_a_set_up_that_fails_leaves_nothing(fake: FakeEngine, context: Context) -> None:
+    fake.add_image(BASE)
+    fake.setup_fails = 1
+    images = set(fake.images)
+    with pytest.raises(SetupError, match="exit status 1") as failure:
+        mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
+    assert "it went wrong" in str(failure.value)
+    assert not fake.made
+    assert set(fake.images) == images
+
+
+def faulty(engine: Engine, call: str, occurrence: int, after: bool, error: Exception) -> None:
+    """Make the n-th use of a method fail, before or after it has done its work."""
+    real, count = getattr(engine, call), 0
+
+    def instead(*arguments: object, **named: object) -> object:
+        nonlocal count
+        count += 1
+        if count != occurrence:
+            return real(*arguments, **named)
+        if after:
+            real(*arguments, **named)
+        raise error
+
+    setattr(engine, call, instead)
+
+
+STEPS = [
+    ("image", 1),
+    ("create_container", 1),
+    ("start", 1),
+    ("output", 1),
+    ("wait", 1),
+    ("commit", 1),
+    ("create_container", 2),
+]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("error", [EngineError("fault"), KeyboardInterrupt()])
+@pytest.mark.parametrize(("call", "occurrence"), STEPS)
+def test_the_old_flow_fails_at_each_call_and_leaves_nothing(
+    fake: FakeEngine, context: Context, call: str, occurrence: int, after: bool, error: Exception
+) -> None:
+    fake.add_image(BASE)
+    images = dict(fake.images)
+    faulty(fake, call, occurrence, after, error)
+    with pytest.raises(type(error)):
+        mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
+    assert not fake.made
+    assert fake.images == images
+    assert mlc_patched.create("n", "Pytorch", "2.8.0", context=context).flow is Flow.COMMIT
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("call", ["create_container", "read_file"])
+def test_the_fast_way_fails_at_each_call_and_leaves_nothing(
+    fake: FakeEngine, context: Context, call: str, after: bool
+) -> None:
+    own_image(fake)
+    faulty(fake, call, 1, after, EngineError("fault"))
+    with pytest.raises(EngineError):
+        mlc_patched.create("n", image=OWN, context=context)
+    assert not fake.made
+    assert mlc_patched.create("n", image=OWN, context=context).flow is Flow.IMAGE
+
+
+def test_a_former_committed_image_of_the_name_is_given_back_on_failure(
+    fake: FakeEngine, context: Context
+) -> None:
+    fake.add_image(BASE)
+    former = fake.add_image(COMMITTED)
+    faulty(fake, "create_container", 2, False, EngineError("fault"))
+    with pytest.raises(EngineError):
+        mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
+    assert fake.image(COMMITTED).id == former.id
+    mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
+    assert fake.image(former.id) is None
+
+
+def test_an_image_another_container_uses_is_kept(fake: FakeEngine, context: Context) -> None:
+    fake.add_image(BASE)
+    mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
+    mlc_patched.create("m", image=COMMITTED, context=context)
+    removed = mlc_patched.remove("n", context=context)
+    assert removed.image_removed is None
+    assert "m._.1001" in removed.image_kept
+    assert fake.image(COMMITTED) is not None
+
+
+def test_an_image_is_kept_when_asked(fake: FakeEngine, context: Context) -> None:
+    fake.add_image(BASE)
+    mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
+    assert "as asked" in mlc_patched.remove("n", keep_image=True, context=context).image_kept
+    assert fake.image(COMMITTED) is not None
+
+
+def test_a_running_container_is_not_removed(fake: FakeEngine, context: Context) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    assert mlc_patched.start("n", context=context).was_running is False
+    assert mlc_patched.start("n", context=context).was_running is True
+    with pytest.raises(MlcError, match="mlc stop n"):
+        mlc_patched.remove("n", context=context)
+    assert mlc_patched.stop("n", context=context).was_running is True
+    assert mlc_patched.stop("n", context=context).was_running is False
+    mlc_patched.remove("n", context=context)
+    assert not fake.made
+
+
+@pytest.mark.parametrize("verb", ["open", "start", "stop", "remove", "export"])
+def test_a_container_that_is_not_there(context: Context, verb: str) -> None:
+    with pytest.raises(NotFoundError, match="mlc list -a"):
+        getattr(mlc_patched, verb)("n", context=context)
+    with pytest.raises(UsageError):
+        getattr(mlc_patched, verb)("a.*", context=context)
+
+
+def test_another_user_s_container_of_the_name_is_not_touched(
+    fake: FakeEngine, context: Context
+) -> None:
+    own_image(fake)
+    created = mlc_patched.create("n", image=OWN, context=context)
+    context.__dict__["account"] = Account("bob", 1002, 1002, context.account.home)
+    for verb in ("stop", "remove", "start"):
+        with pytest.raises(NotFoundError):
+            getattr(mlc_patched, verb)("n", context=context)
+    assert list(fake.made) == [created.id]
+    assert mlc_patched.list_containers(context=context) == []
+    assert [each.name for each in mlc_patched.list_containers(all_users=True, context=context)]
+
+
+def test_listing_is_one_call(fake: FakeEngine, context: Context) -> None:
+    own_image(fake)
+    for name in ("c", "a", "b"):
+        mlc_patched.create(name, image=OWN, context=context)
+    fake.calls.clear()
+    assert [each.name for each in mlc_patched.list_containers(context=context)] == ["a", "b", "c"]
+    assert fake.calls == ["containers"]
+
+
+def test_commands_run_as_the_user(fake: FakeEngine, context: Context) -> None:
+    own_image(fake)
+    created = mlc_patched.create("n", image=OWN, context=context)
+    mlc_patched.start("n", ["python train.py"], detach=True, context=context)
+    mlc_patched.start("n", ["python", "train.py"], detach=True, context=context)
+    assert fake.made[created.id].commands == [
+        (("bash", "-c", "python train.py"), "1001:2001"),
+        (("python", "train.py"), "1001:2001"),
+    ]
+    assert [each.name for each in mlc_patched.stats(context=context)] == ["n"]
+
+
+def test_rocm_s_devices_are_given_to_video_at_the_start(fake: FakeEngine, context: Context) -> None:
+    own_image(fake)
+    created = mlc_patched.create("n", image=OWN, architecture="ROCM6", context=context)
+    mlc_patched.start("n", context=context)
+    ((command, user),) = fake.made[created.id].commands
+    assert (command[:3], user) == (("chown", "-R", "root:video"), "0:0")
+
+
+def test_root_needs_no_set_up(fake: FakeEngine, context: Context) -> None:
+    fake.add_image(OWN, claim_labels(Claim(0, 0, "root")), "evil:x:0:0::/:/bin/sh\n")
+    context.__dict__["account"] = Account("root", 0, 0, context.account.home)
+    created = mlc_patched.create("n", image=OWN, context=context)
+    assert (created.flow, created.tag) == (Flow.IMAGE, "n._.0")
+    assert "commit" not in fake.calls
+
+
+def test_a_round_trip_through_a_file(
+    fake: FakeEngine, context: Context, tmp_path: object, words: Words
+) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    file = f"{tmp_path}/n.mlc.tar"
+    exported = mlc_patched.export("n", file, context=context)
+    with pytest.raises(AlreadyExistsError, match="-f"):
+        mlc_patched.export("n", file, context=context)
+    assert mlc_patched.export("n", file, force=True, context=context).size == exported.size
+    with pytest.raises(AlreadyExistsError, match="mlc open n"):
+        mlc_patched.import_(file, context=context)
+    copy = mlc_patched.import_(file, "copy", context=context)
+    assert (copy.tag, copy.image) == ("copy._.1001", "mlc-import:copy._.1001")
+    found = {each.name: each for each in mlc_patched.list_containers(context=context)}
+    assert found["copy"].framework == found["n"].framework
+    assert mlc_patched.remove("copy", context=context).image_removed == copy.image
+    assert len(fake.images) == 1
+
+
+@pytest.mark.parametrize("call", ["import_image", "create_container", "commit"])
+def test_an_import_that_fails_leaves_nothing(
+    fake: FakeEngine, context: Context, tmp_path: object, call: str
+) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    file = mlc_patched.export("n", f"{tmp_path}/n", context=context).file
+    images, made = dict(fake.images), dict(fake.made)
+    faulty(fake, call, 1, False, EngineError("fault"))
+    with pytest.raises(EngineError):
+        mlc_patched.import_(file, "copy", context=context)
+    assert (fake.images, fake.made) == (images, made)
+
+
+def test_an_export_that_fails_leaves_no_file(
+    fake: FakeEngine, context: Context, tmp_path: object
+) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    directory = tmp_path / "to"
+    directory.mkdir()
+    faulty(fake, "export", 1, False, EngineError("fault"))
+    with pytest.raises(EngineError):
+        mlc_patched.export("n", str(directory / "n"), context=context)
+    assert list(directory.iterdir()) == []
+
+
+def test_the_catalog_of_these_tests_is_read(context: Context) -> None:
+    assert len(context.catalog.rows) == len(CATALOG.splitlines())

@@ -1,0 +1,144 @@
+"""From what was asked for to a base and packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlc_patched import catalog
+from mlc_patched.base_image import base_of
+from mlc_patched.catalog import Catalog, Row
+from mlc_patched.errors import NotFoundError, UsageError
+from mlc_patched.image_recipe import (
+    Wanted,
+    choose_base,
+    frameworks_on_offer,
+    newest_cuda_row,
+    recipe_for,
+    rows_for,
+)
+from mlc_patched.projects import check_project, project_of_repository, proposed_name
+
+SHIPPED = catalog.load(catalog.SHIPPED)
+WITH_JAX = Catalog((*SHIPPED.rows, Row("Jax", "0.5", ("CUDA_ADA",), "x/jax-0.5")), Path("x"))
+
+
+def test_the_newest_version_for_the_architecture_is_taken() -> None:
+    base = choose_base(Wanted("x", "pytorch"), SHIPPED, "CUDA_ADA")
+    assert (base.image, base.framework) == ("aimehub/pytorch-2.8.0-cuda12.6.3", "Pytorch-2.8.0")
+    assert choose_base(Wanted("x", "PyTorch"), SHIPPED, None).framework == "Pytorch-2.9.1"
+    named = choose_base(Wanted("x", "PyTorch", "2.7.1"), SHIPPED, "CUDA_AMPERE")
+    assert named.image == "aimehub/pytorch-2.7.1-cuda11.8.0"
+    assert choose_base(Wanted("x", "PyTorch", "latest"), SHIPPED, "CUDA_ADA") == base
+
+
+def test_jax_goes_onto_the_newest_cuda_base() -> None:
+    recipe = recipe_for(Wanted("x", "JAX", pip=("flax",)), SHIPPED, "CUDA_ADA")
+    assert recipe.base == "aimehub/pytorch-2.8.0-cuda12.6.3"
+    assert recipe.pip == ("flax", "jax[cuda12]")
+    assert recipe.framework == "JAX"
+    exact = recipe_for(Wanted("x", "jax", "0.4.30"), SHIPPED, None)
+    assert exact.pip == ("jax[cuda12]==0.4.30",)
+    assert exact.base == "aimehub/pytorch-2.9.1-cuda12.8.1"
+
+
+def test_jax_of_the_catalog_comes_first() -> None:
+    recipe = recipe_for(Wanted("x", "JAX"), WITH_JAX, "CUDA_ADA")
+    assert (recipe.base, recipe.pip, recipe.framework) == ("x/jax-0.5", (), "Jax-0.5")
+
+
+def test_the_newest_cuda_is_told_by_number() -> None:
+    rows = tuple(Row("P", "1", ("CUDA",), f"x:cuda{v}") for v in ("9.2", "12.10.0", "12.8.1"))
+    assert newest_cuda_row(Catalog(rows, Path("x")), None).image == "x:cuda12.10.0"
+    assert newest_cuda_row(Catalog((), Path("x")), None) is None
+
+
+def test_the_three_are_always_on_offer() -> None:
+    for architecture in (None, "CUDA_ADA", "ROCM6", "CUDA"):
+        assert frameworks_on_offer(SHIPPED, architecture)[:3] == ("PyTorch", "TensorFlow", "JAX")
+    assert choose_base(Wanted("x", "TensorFlow"), SHIPPED, "CUDA_BLACKWELL").note
+    assert rows_for("Tensorflow", SHIPPED, "ROCM6")[0].image == "aimehub/tensorflow-2.13.1-rocm6.0"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "words"),
+    [
+        (Wanted("x"), UsageError, "-f PyTorch"),
+        (Wanted("x", "Nope"), NotFoundError, "On offer: PyTorch, TensorFlow, JAX"),
+        (Wanted("x", "PyTorch", "9.9"), NotFoundError, "newest first: 2.8.0"),
+        (Wanted("x", base="a b"), UsageError, "name of an image"),
+        (Wanted("x", base="a", presets=("nope",)), UsageError, "Presets:"),
+    ],
+)
+def test_what_there_is_not_is_refused(wanted: Wanted, error: type, words: str) -> None:
+    with pytest.raises(error, match=words):
+        recipe_for(wanted, SHIPPED, "CUDA_ADA")
+
+
+def test_presets_and_own_packages_come_together() -> None:
+    wanted = Wanted(
+        "x", base="debian", presets=("audio,jupyter",), pip=("librosa<1",), apt=("git",)
+    )
+    recipe = recipe_for(wanted, SHIPPED, None)
+    assert recipe.pip == ("ipykernel", "ipywidgets", "jupyterlab", "librosa<1", "soundfile")
+    assert recipe.apt == ("ffmpeg", "git", "libsndfile1")
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("FROM debian:12\n", "debian:12"),
+        ("FROM --platform=linux/amd64 debian:12 AS x\nFROM x\n", "debian:12"),
+        ("ARG TAG=12\nFROM debian:${TAG}\n", "debian:12"),
+        ("ARG TAG\nFROM debian:${TAG:-13}\n", "debian:13"),
+        ("ARG TAG\nFROM debian:$TAG\n", ""),
+        ("FROM scratch\n", ""),
+        ("FROM a AS one\nFROM b\n", "b"),
+    ],
+)
+def test_the_base_of_a_dockerfile(text: str, base: str) -> None:
+    assert base_of(text) == base
+
+
+@pytest.mark.parametrize("name", ["a", "my-project", "a.b_c-1", "0", "x" * 128])
+def test_project_names(name: str) -> None:
+    assert check_project(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "proposal"),
+    [
+        ("My Project", "my-project"),
+        ("a--b", "a-b"),
+        ("-a", "a"),
+        ("a__b", "a_b"),
+        ("Füße", "f-e"),
+        ("a/b", "a-b"),
+        ("x" * 129, "x" * 128),
+        ("a\n", "a"),
+    ],
+)
+def test_another_name_is_proposed(name: str, proposal: str) -> None:
+    assert proposed_name(name) == proposal
+    assert check_project(proposal)
+    with pytest.raises(UsageError, match=proposal[:50]):
+        check_project(name)
+
+
+def test_a_name_with_nothing_usable_is_refused_plainly() -> None:
+    with pytest.raises(UsageError):
+        check_project("ÄÖ")
+    with pytest.raises(UsageError):
+        check_project("")
+
+
+def test_repositories_of_projects() -> None:
+    project = project_of_repository("ds01-1722830498/my-project")
+    assert (project.uid, project.name, project.image) == (
+        1722830498,
+        "my-project",
+        "ds01-1722830498/my-project:latest",
+    )
+    assert project_of_repository("aimehub/pytorch") is None
+    assert project_of_repository("ds01-x/y") is None

@@ -1,0 +1,153 @@
+"""Which packages may go into a Dockerfile."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlc_patched.errors import UsageError
+from mlc_patched.packages import (
+    PRESETS,
+    apt_name,
+    apt_packages,
+    check_apt,
+    check_pip,
+    merged,
+    pip_name,
+    pip_packages,
+    preset,
+    quoted,
+    requirements_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "packages"),
+    [
+        (["pandas"], ("pandas",)),
+        (["pandas numpy"], ("pandas", "numpy")),
+        (["pandas,numpy<2"], ("pandas", "numpy<2")),
+        (["numpy>=1,<2 scipy"], ("numpy>=1,<2", "scipy")),
+        (["jax[cuda12,cpu]==0.4.30"], ("jax[cuda12,cpu]==0.4.30",)),
+        (["a,b[c,d]>=1,<2,e"], ("a", "b[c,d]>=1,<2", "e")),
+        (["a", "a"], ("a",)),
+        (["torch==2.8.*", "x~=1.4", "y!=3"], ("torch==2.8.*", "x~=1.4", "y!=3")),
+        (["ruamel.yaml"], ("ruamel.yaml",)),
+    ],
+)
+def test_words_become_requirements(words: list[str], packages: tuple[str, ...]) -> None:
+    assert pip_packages(words) == packages
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "",
+        "git+https://example.org/x",
+        "https://example.org/x.whl",
+        "x @ file:///x",
+        "--index-url=x",
+        "-r",
+        "./x",
+        "a;rm",
+        "a\nRUN id",
+        "a\n",
+        "a b",
+        "$(id)",
+        "a`id`",
+        'a"b',
+        "a'b",
+        "a\\",
+        "ä",
+        "a==",
+        "[x]",
+        "a[",
+        "-a",
+        "a&&b",
+        "a" * 300,
+        "a==1 ; python_version<'3'",
+    ],
+)
+def test_anything_else_is_refused_with_words(requirement: str) -> None:
+    with pytest.raises(UsageError, match=r"\w{3}"):
+        check_pip(requirement)
+
+
+def test_an_option_and_an_address_say_what_to_do() -> None:
+    with pytest.raises(UsageError, match="PIP_INDEX_URL"):
+        check_pip("--extra-index-url=https://example.org")
+    with pytest.raises(UsageError, match="--edit"):
+        check_pip("git+https://example.org/x")
+
+
+@given(st.text())
+def test_no_allowed_requirement_can_leave_its_quotes(text: str) -> None:
+    try:
+        allowed = check_pip(text)
+    except UsageError:
+        return
+    assert not set(allowed) & set(" \t\r\n\"'`$\\;&|(){}#")
+    assert quoted(allowed).strip('"') == allowed
+
+
+@given(st.text())
+def test_no_allowed_debian_package_means_more_to_a_shell(text: str) -> None:
+    try:
+        allowed = check_apt(text)
+    except UsageError:
+        return
+    assert quoted(allowed) == allowed
+    assert not allowed.startswith("-")
+
+
+@pytest.mark.parametrize("name", ["g++", "libsndfile1", "python3.11", "git=1:2.39.5-0", "vim:i386"])
+def test_debian_packages(name: str) -> None:
+    assert apt_packages([name]) == (name,)
+
+
+@pytest.mark.parametrize("name", ["vim-", "-y", "Vim", "a b;c", "./x.deb", "x/testing", "a\nb", ""])
+def test_what_is_no_debian_package(name: str) -> None:
+    with pytest.raises(UsageError):
+        check_apt(name)
+
+
+def test_the_presets_of_the_contract_are_there() -> None:
+    assert set(preset("jupyter").pip) == {"jupyterlab", "ipykernel", "ipywidgets"}
+    assert set(preset("data-science").pip) == {"pandas", "scipy", "scikit-learn", "matplotlib"}
+    assert {"timm", "albumentations"} <= set(preset("CV").pip)
+    assert {"transformers", "datasets"} <= set(preset("nlp").pip)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_sorted_and_pass_the_allow_list(name: str) -> None:
+    pip, apt = PRESETS[name].pip, PRESETS[name].apt
+    assert pip_packages(pip) == pip == tuple(sorted(pip))
+    assert apt_packages(apt) == apt == tuple(sorted(apt))
+
+
+def test_an_unknown_preset_names_those_there_are() -> None:
+    with pytest.raises(UsageError, match="jupyter, data-science"):
+        preset("nope")
+
+
+def test_merging_keeps_the_most_exact_word() -> None:
+    assert merged(["scipy", "Numpy<2", "numpy", "pandas"]) == ("Numpy<2", "pandas", "scipy")
+    assert merged(["a_b", "A-B==1"]) == ("A-B==1",)
+
+
+def test_names_are_normalised() -> None:
+    assert pip_name("Scikit_Learn[x]>=1") == "scikit-learn"
+    assert pip_name("$VAR") == ""
+    assert apt_name("git=1:2") == "git"
+
+
+def test_a_requirements_file_is_listed() -> None:
+    text = "# mine\npandas >= 2, < 3   # why\n\njax[cuda12]\r\nscipy \\\n  ==1.11\n"
+    assert requirements_of(text, "r.txt") == ("pandas>=2,<3", "jax[cuda12]", "scipy==1.11")
+
+
+@pytest.mark.parametrize("line", ["-r other.txt", "--hash=sha256:0", "-e .", "x @ https://e.org/x"])
+def test_a_requirements_file_with_more_is_refused_by_line(line: str) -> None:
+    with pytest.raises(UsageError, match=r"r\.txt, line 2: .*(?s:.)*--dockerfile"):
+        requirements_of(f"pandas\n{line}\n", "r.txt")

@@ -1,0 +1,108 @@
+"""A project's files: whole or not at all, and never through a link."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from mlc_patched.account import Account
+from mlc_patched.errors import MlcError
+from mlc_patched.project_files import ProjectFiles, dated_suffix, projects_with_files
+from mlc_patched.projects import Project
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def files(home: Path) -> ProjectFiles:
+    return ProjectFiles(Account("a", os.getuid(), os.getgid(), str(home)), Project(1, "demo"))
+
+
+def test_what_is_written_is_read(files: ProjectFiles, home: Path) -> None:
+    assert files.read_dockerfile() is None
+    assert not (home / "dockerfiles").exists()
+    assert files.write_dockerfile("FROM x\r\n") == str(home / "dockerfiles/demo.Dockerfile")
+    assert files.read_dockerfile() == "FROM x\r\n"
+    assert [each.name for each in (home / "dockerfiles").iterdir()] == ["demo.Dockerfile"]
+
+
+def test_metadata_is_private_and_versioned(files: ProjectFiles, home: Path) -> None:
+    before = os.umask(0)
+    try:
+        files.write_metadata({"project": "demo"})
+    finally:
+        os.umask(before)
+    file = home / ".ds01-config/images/demo.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert json.loads(file.read_text()) == {"version": 1, "project": "demo"}
+    assert files.read_metadata()["project"] == "demo"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 99}', "\ud800", "null"])
+def test_broken_metadata_is_none(files: ProjectFiles, home: Path, content: str) -> None:
+    files.write_metadata({})
+    file = home / ".ds01-config/images/demo.json"
+    file.write_bytes(content.encode("utf-8", "surrogatepass"))
+    assert files.read_metadata() == {}
+
+
+@pytest.mark.parametrize("parts", [("dockerfiles",), (".ds01-config", "images")])
+def test_no_link_is_followed(files: ProjectFiles, home: Path, parts: tuple[str, ...]) -> None:
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir()
+    (home.joinpath(*parts[:-1])).mkdir(exist_ok=True)
+    home.joinpath(*parts).symlink_to(elsewhere)
+    write = files.write_metadata if len(parts) == 2 else files.write_dockerfile
+    with pytest.raises(MlcError, match="no link"):
+        write({} if len(parts) == 2 else "x")
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(
+    files: ProjectFiles, home: Path
+) -> None:
+    target = home / "target"
+    target.write_text("mine")
+    files.write_dockerfile("FROM x\n")
+    (home / "dockerfiles/demo.Dockerfile").unlink()
+    (home / "dockerfiles/demo.Dockerfile").symlink_to(target)
+    with pytest.raises(MlcError, match="no link"):
+        files.read_dockerfile()
+    files.write_dockerfile("FROM y\n")
+    assert target.read_text() == "mine"
+    assert files.read_dockerfile() == "FROM y\n"
+
+
+def test_backups_are_numbered_and_never_replace_one(files: ProjectFiles, home: Path) -> None:
+    assert files.back_up_dockerfile() is None
+    for number in (1, 2, 3):
+        files.write_dockerfile(f"FROM {number}\n")
+        assert files.back_up_dockerfile() == str(home / f"dockerfiles/demo.Dockerfile.{number}")
+    assert (home / "dockerfiles/demo.Dockerfile.1").read_text() == "FROM 1\n"
+    assert files.read_dockerfile() == "FROM 3\n"
+    moved = files.back_up_dockerfile(dated_suffix(0), move=True)
+    assert moved == str(home / "dockerfiles/demo.Dockerfile.retired-1970-01-01T000000Z")
+    assert files.read_dockerfile() is None
+
+
+def test_projects_are_known_by_their_dockerfiles(files: ProjectFiles, home: Path) -> None:
+    account = Account("a", os.getuid(), os.getgid(), str(home))
+    assert projects_with_files(account) == set()
+    files.write_dockerfile("x")
+    files.write_dockerfile("x", ".previous")
+    (home / "dockerfiles/.Dockerfile").write_text("x")
+    assert projects_with_files(account) == {"demo"}
+
+
+def test_a_text_that_is_none_is_told(files: ProjectFiles, home: Path) -> None:
+    files.write_dockerfile("x")
+    (home / "dockerfiles/demo.Dockerfile").write_bytes(b"\xff\xfe")
+    with pytest.raises(MlcError, match="no text"):
+        files.read_dockerfile()

@@ -1,0 +1,140 @@
+"""What prune takes for left over, and what it never touches."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from fake_engine import FakeEngine
+
+from mlc_patched import labels
+from mlc_patched.commands import doctor, prune
+from mlc_patched.context import Context
+from mlc_patched.diagnosis import Repair
+from mlc_patched.engine import Container, Image
+from mlc_patched.errors import UsageError
+from mlc_patched.labels import Claim, claim_labels
+from mlc_patched.specification import ContainerSpecification
+
+SETUP = {labels.SETUP_FOR: "it._.1001"}
+OURS = claim_labels(Claim(1001, 2001, "alice"))
+
+
+def container(name: str, own: dict[str, str], state: str = "exited", created: int = 0) -> Container:
+    return Container(f"id-{name}", name, "img", "sha256:img", own, state, state, created)
+
+
+@pytest.mark.parametrize(
+    ("each", "is_left"),
+    [
+        (container("mlc-setup-1001-0123abcd", SETUP), True),
+        (container("mlc-look-1001-0123abcd", {labels.TEMPORARY: "look"}), True),
+        (container("mlc-setup-1001-0123abcd", {}), False),  # not ours by label
+        (container("mlc-setup-mine", SETUP), False),  # not ours by name
+        (container("it._.1001", SETUP), False),  # made of an image that was committed
+        (container("mlc-setup-1002-0123abcd", SETUP), False),  # another user's
+        (container("mlc-setup-1001-0123abcd", SETUP, "running"), False),
+        (container("mlc-setup-1001-0123abcd", SETUP, created=1000), False),  # too young
+    ],
+)
+def test_a_set_up_container_is_left_over_by_label_name_and_age(
+    each: Container, is_left: bool
+) -> None:
+    assert [found.id for found in prune.left_containers([each], 1001, 500)] == [each.id] * is_left
+
+
+def test_committed_images_are_the_callers_by_tag_and_not_against_their_labels() -> None:
+    images = [
+        Image("sha256:1", ("base:gone._.1001",), OURS),
+        Image("sha256:2", ("base:aime._.1001",)),
+        Image("sha256:3", ("base:lie._.1001",), {**OURS, labels.USER_ID: "5"}),
+        Image("sha256:4", ("base:theirs._.1002",), OURS),
+        Image("sha256:5", ("base:used._.1001",), OURS),
+        Image("sha256:6", ("base:named._.1001",), OURS),
+        Image("sha256:7", ("base:latest",), OURS),
+        Image("sha256:8", ("base:odd._.1001",), {labels.HAS_USER_SETUP: "maybe"}),
+    ]
+    containers = [
+        container("named._.1001", {}),
+        Container("x", "other", "img", "sha256:5", {}, "exited", "", 0),
+    ]
+    found = prune.orphaned(images, containers, 1001)
+    assert [(each.name, is_labelled) for each, is_labelled in found] == [
+        ("base:gone._.1001", True),
+        ("base:aime._.1001", False),
+    ]
+
+
+def test_previous_images_are_projects_own() -> None:
+    images = [
+        Image("sha256:1", ("ds01-1001/a:previous",), OURS),
+        Image("sha256:2", ("ds01-1001/a:latest",), OURS),
+        Image("sha256:3", ("ds01-1002/b:previous",), OURS),
+        Image("sha256:4", ("somebody/c:previous",), OURS),
+        Image("sha256:5", ("ds01-1001/d:previous",)),
+    ]
+    assert [each.name for each in prune.previous_images(images, [], 1001)] == [
+        "ds01-1001/a:previous"
+    ]
+
+
+def test_all_users_are_roots_to_ask(
+    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By sudo, too, where the account is the user's who called it."""
+    fake.add_image("base:gone._.1002", claim_labels(Claim(1002, 1002, "bob")))
+    monkeypatch.setattr(os, "geteuid", lambda: 1001)
+    with pytest.raises(UsageError, match="root"):
+        prune.find(context, all_users=True)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert prune.find(context).items == ()
+    assert [each.uid for each in prune.find(context, all_users=True).items] == [1002]
+
+
+def test_what_has_come_into_use_stays(context: Context, fake: FakeEngine) -> None:
+    image = fake.add_image("base:gone._.1001", OURS, size=10)
+    fake.add_image("base:free._.1001", OURS, size=5)
+    found = prune.find(context)
+    assert found.frees == 15
+    fake.create_container(ContainerSpecification(name="now", image=image.id))
+    pruned = prune.prune(found, context)
+    assert pruned.removed == ("base:free._.1001",)
+    assert pruned.kept == ("base:gone._.1001: a container uses it by now",)
+    assert fake.image("base:gone._.1001") is not None
+
+
+def test_an_image_with_another_name_frees_nothing(context: Context, fake: FakeEngine) -> None:
+    image = fake.add_image("base:gone._.1001", OURS, size=10)
+    fake.tag_image(image.id, "mine", "kept")
+    found = prune.find(context)
+    assert [(each.name, each.frees) for each in found.items] == [("base:gone._.1001", 0)]
+    prune.prune(found, context)
+    assert fake.image("mine:kept") is not None
+
+
+def test_young_set_ups_are_left_alone(context: Context, fake: FakeEngine) -> None:
+    image = fake.add_image("base")
+    name = "mlc-setup-1001-0123abcd"
+    fake.create_container(ContainerSpecification(name=name, image=image.id, labels=SETUP))
+    assert prune.find(context).items == ()
+    assert [each.name for each in prune.find(context, older_than=-5).items] == [name]
+
+
+def test_doctor_mends_only_the_set_up_containers(
+    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two days later: the set-up container goes, the committed image is its user's to decide."""
+    image = fake.add_image("base:gone._.1001", OURS)
+    setup = ContainerSpecification(
+        name="mlc-setup-1001-0123abcd", image=fake.add_image("base").id, labels=SETUP
+    )
+    fake.create_container(setup)
+    fake.create_container(ContainerSpecification(name="mlc-setup-1001-mine", image=image.id))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 2 * prune.DAY)
+    found = [each for each in doctor.doctor(context) if each.repair is Repair.LEFT_OVERS]
+    assert [each.text for each in found] == ["1 set-up containers older than a day"]
+    doctor.repair(found, context)
+    assert [each.name for each in fake.containers()] == ["mlc-setup-1001-mine"]
+    assert fake.image("base:gone._.1001") is not None

@@ -1,0 +1,198 @@
+"""What keeps a command from leaving things behind or going astray: undo, locks, home files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from mlc_patched.account import Account
+from mlc_patched.errors import MlcError
+from mlc_patched.home_files import directory, open_file
+from mlc_patched.locks import FILE, exclusive, shared
+from mlc_patched.report import SilentReporter
+from mlc_patched.undo import Undo, finished
+
+
+class Words(SilentReporter):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.said.append(text)
+
+    step = warn
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Account:
+    return Account("alice", os.getuid(), os.getgid(), str(tmp_path))
+
+
+def test_what_succeeds_is_not_taken_back() -> None:
+    done: list[int] = []
+    with Undo(SilentReporter()) as undo:
+        undo.add("one", lambda: done.append(1))
+    assert done == []
+
+
+@pytest.mark.parametrize("error", [MlcError("x"), KeyboardInterrupt(), SystemExit(1)])
+def test_what_fails_is_taken_back_last_first(error: BaseException) -> None:
+    done: list[int] = []
+    with pytest.raises(type(error)), Undo(SilentReporter()) as undo:
+        undo.add("one", lambda: done.append(1))
+        undo.add("two", lambda: done.append(2))
+        raise error
+    assert done == [2, 1]
+
+
+def test_a_step_that_fails_is_told_and_the_next_one_runs() -> None:
+    words, done = Words(), []
+
+    def fail() -> None:
+        raise MlcError("no")
+
+    with pytest.raises(MlcError, match="cause"), Undo(words) as undo:
+        undo.add("one", lambda: done.append(1))
+        undo.add("The image x", fail)
+        raise MlcError("cause")
+    assert done == [1]
+    assert words.said == ["The image x could not be removed: no"]
+
+
+def test_a_second_interrupt_does_not_cut_the_undoing_short() -> None:
+    done: list[int] = []
+
+    def step() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        try:
+            with Undo(SilentReporter()) as undo:
+                undo.add("one", step)
+                undo.add("two", step)
+                raise MlcError("cause")
+        finally:
+            time.sleep(0)  # the signal that waited arrives here
+    assert done == [1, 1]
+
+
+def test_what_the_engine_will_finish_is_waited_for() -> None:
+    words, done = Words(), []
+
+    def work() -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        done.append(1)
+        return "result"
+
+    with pytest.raises(KeyboardInterrupt):
+        finished("saving", work, words)
+    assert done == [1]
+    assert "cannot stop saving" in words.said[0]
+
+
+def test_what_is_finished_has_its_result_or_its_error() -> None:
+    def fail() -> None:
+        raise MlcError("no")
+
+    assert finished("x", lambda: 1, SilentReporter()) == 1
+    with pytest.raises(MlcError, match="no"):
+        finished("x", fail, SilentReporter())
+
+
+def test_an_exclusive_lock_is_waited_for(account: Account) -> None:
+    script = (
+        "import sys; sys.path[:0] = sys.argv[3:]\n"
+        "from mlc_patched.account import Account; from mlc_patched.locks import exclusive\n"
+        "from mlc_patched.report import SilentReporter\n"
+        "account = Account('alice', 0, 0, sys.argv[1])\n"
+        "with exclusive(account, sys.argv[2], SilentReporter()):\n"
+        "    print('held', flush=True); sys.stdin.readline()\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    argv = [sys.executable, "-c", script, account.home, "n._.1", str(root), str(root / "lib")]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with exclusive(account, "other._.1", SilentReporter()):
+            pass  # another container's lock is free
+        words, entered = Words(), threading.Event()
+
+        def wait() -> None:
+            with exclusive(account, "n._.1", words):
+                entered.set()
+
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        assert not entered.wait(0.3)
+        assert words.said == ["Waiting for another command of yours on n._.1"]
+        holder.kill()  # a lock ends with its process, however that ends
+        assert entered.wait(5)
+        waiter.join()
+
+
+def test_who_holds_a_shared_lock_knows_whether_others_do(account: Account) -> None:
+    with shared(account, "n._.1") as lock:
+        assert lock.alone()
+        other = os.fork()
+        if other == 0:
+            with shared(account, "m._.1") as another:
+                os._exit(0 if another.alone() else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]) == 0
+
+
+def test_a_home_that_cannot_be_written_to_is_no_obstacle(tmp_path: Path) -> None:
+    nowhere = Account("alice", 1, 1, str(tmp_path / "none"))
+    with exclusive(nowhere, "n", SilentReporter()), shared(nowhere, "n") as lock:
+        assert lock.alone()
+
+
+def test_the_lock_file_is_private_and_empty(account: Account, tmp_path: Path) -> None:
+    with exclusive(account, "n", SilentReporter()):
+        pass
+    made = tmp_path / ".ds01-config" / FILE
+    assert (made.stat().st_mode & 0o777, made.stat().st_size) == (0o600, 0)
+    assert made.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("umask", [0, 0o077, 0o777])
+def test_modes_do_not_depend_on_the_umask(account: Account, tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with directory(account, "a", "b", mode=0o750) as parent:
+            os.close(open_file(account, parent, "f", os.O_WRONLY, 0o640))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o750
+    assert (tmp_path / "a/b/f").stat().st_mode & 0o777 == 0o640
+
+
+def test_no_link_is_followed(account: Account, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "link").symlink_to(outside)
+    with pytest.raises(OSError), directory(account, "link", "x"):
+        pass
+    with directory(account, "a") as parent:
+        (tmp_path / "a" / "f").symlink_to(outside / "f")
+        for flags in (os.O_WRONLY, os.O_WRONLY | os.O_TRUNC, os.O_WRONLY | os.O_EXCL):
+            with pytest.raises(OSError):
+                open_file(account, parent, "f", flags)
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_what_root_makes_for_a_user_belongs_to_the_user(tmp_path: Path) -> None:
+    user = Account("alice", 54321, 54322, str(tmp_path))
+    with directory(user, "a", "b") as parent:
+        os.close(open_file(user, parent, "f", os.O_WRONLY))
+    for path in ("a", "a/b", "a/b/f"):
+        status = (tmp_path / path).stat()
+        assert (status.st_uid, status.st_gid) == (54321, 54322)

@@ -1,0 +1,361 @@
+"""The administrator's settings: read, refused, applied, and not to be gone beyond."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from users import ROOT
+
+from mlc_patched.account import Account
+from mlc_patched.arguments import parser
+from mlc_patched.catalog import Catalog, Row
+from mlc_patched.commands.create import create
+from mlc_patched.context import Context
+from mlc_patched.decision import Flow
+from mlc_patched.errors import MlcError, NotAllowedError, UsageError
+from mlc_patched.host import Host
+from mlc_patched.limits import NANO
+from mlc_patched.plan import CreateRequest, make_plan
+from mlc_patched.settings import Settings, load, locate, parse
+from mlc_patched.settings_file import entries
+from mlc_patched.settings_table import BY_NAME, LABELS, SECTIONS, SETTINGS
+from mlc_patched.specification import container_body, specify
+from mlc_patched.verbs import VERBS
+
+EXAMPLE = ROOT / "etc" / "mlc.ini"
+ACCOUNT = Account("h.baker@hertie-school.lan", 1722830498, 100, "/")
+HOST = Host("CUDA_ADA", True, frozenset({"/dev/snd", "/dev/video0", "/dev/kfd", "/dev/fuse"}))
+CATALOG = Catalog(
+    (Row("Pytorch", "2", ("CUDA_ADA",), "hub/x:1"), Row("Pytorch", "2", ("ROCM6",), "hub/rocm")),
+    Path("catalog"),
+)
+REQUEST = CreateRequest("n", "Pytorch", "2", workspace="/tmp")
+
+
+def host_config(settings: str, request: CreateRequest = REQUEST, **environ: str) -> dict:
+    plan = make_plan(request, ACCOUNT, HOST, environ, lambda: CATALOG, parse(settings, "file"))
+    body = container_body(specify(plan, "image", "sha256:1", Flow.IMAGE, ACCOUNT))
+    return {**body["HostConfig"], "Labels": body["Labels"], "Tag": plan.tag}
+
+
+# The file.
+
+
+def test_no_file_is_the_built_in_settings(tmp_path: Path) -> None:
+    assert load({}, tmp_path / "none.ini") == Settings()
+    assert parse("", "file") == Settings()
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_the_table_writes_the_built_in_values(setting) -> None:
+    assert setting.read(setting.default) == getattr(Settings(), setting.field)
+
+
+def test_every_field_has_a_setting() -> None:
+    known = {setting.field for setting in SETTINGS} | {"labels", "origins", "texts"}
+    assert known == {field.name for field in fields(Settings)}
+
+
+def test_the_example_shows_every_setting_with_its_built_in_value_and_no_other() -> None:
+    text = EXAMPLE.read_text()
+    assert list(entries(text, "example")) == []
+    shown = list(entries(re.sub(r"(?m)^#(?=[a-z._]+ =)", "", text), "example"))
+    values = {entry.name: entry.value for entry in shown if entry.section != LABELS}
+    assert values == {setting.name: setting.default for setting in SETTINGS}
+    assert [entry.section for entry in shown if entry.section == LABELS] == [LABELS]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("[gpu]", 1, ["[gpu]", *(f"[{section}]" for section in SECTIONS)]),
+        ("# x\n\n[gpus]\nlargst = 2", 4, ["largst", "architecture, default, largest"]),
+        ("[gpus]\nlargest = many", 2, ["'many'", "a number from 0"]),
+        ("[gpus]\nlargest = -1", 2, ["'-1'"]),
+        ("[gpus]\ndefault = some", 2, ["'some'", "device=ID"]),
+        ("[container]\nprivileged = perhaps", 2, ["yes or no"]),
+        ("[container]\nprivileged =", 2, ["yes or no"]),
+        ("[container]\ncapabilities = SYS_ADMN", 2, ["SYS_ADMIN"]),
+        ("[container]\nipc = yes", 2, ["host, private, shareable, none"]),
+        ("[container]\ndevices = sda", 2, ["/dev"]),
+        ("[container]\nshm_size = big", 2, ["16g"]),
+        ("[container]\nnetwork = a b", 2, ["bridge"]),
+        ("[limits]\ncpus = nan", 2, ["cores"]),
+        ("[limits]\ncpus = 0", 2, ["cores"]),
+        ("[limits]\nmemory = 0", 2, ["64g"]),
+        ("[limits]\npids = 0", 2, ["from 1"]),
+        ("[images]\nbases =", 2, ["aimehub/*"]),
+        ("[images]\ncatalog = relative", 2, ["absolute"]),
+        ("privileged = no", 1, ["before any section", "[container]"]),
+        ("[gpus]\nlargest", 2, ["key = value"]),
+        ("[gpus]\nlargest = 1\nLARGEST = 2", 3, ["on line 2"]),
+        ("[labels]\naime.mlc = me", 2, ["mlc's own"]),
+        ("[container]\ncgroup_parent = a.slice\nslice_group = b", 3, ["not both"]),
+    ],
+)
+def test_what_is_wrong_is_told_with_line_and_what_is_allowed(text, line, words) -> None:
+    with pytest.raises(MlcError) as error:
+        parse(text, "/etc/ds01/mlc.ini")
+    assert str(error.value).startswith(f"/etc/ds01/mlc.ini, line {line}: ")
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_comments_blanks_case_and_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "mlc.ini"
+    file.write_bytes(
+        b"\xef\xbb\xbf; x\r\n[ GPUS ]\r\n  Largest=2 \r\n# y\r\n[labels]\r\nA.b = c=d # e\r\n"
+    )
+    read = load({}, file)
+    assert read.largest_gpus == 2
+    assert read.labels == {"A.b": "c=d # e"}
+    assert read.origins["gpus.largest"] == f"{file}, line 3"
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(MlcError, match="cannot be read"):
+        load({}, tmp_path)
+    (tmp_path / "x").write_bytes(b"\xff")
+    with pytest.raises(MlcError, match="UTF-8"):
+        load({}, tmp_path / "x")
+
+
+def test_no_environment_puts_another_file_in_place_of_the_administrators(tmp_path: Path) -> None:
+    file = tmp_path / "mlc.ini"
+    mine = {"DS01_SETTINGS": "/dev/null"}
+    assert locate(mine, file) == Path("/dev/null")
+    file.write_text("")
+    assert locate(mine, file) == file
+
+
+def test_a_file_that_may_not_be_looked_at_is_not_passed_by(tmp_path: Path, monkeypatch) -> None:
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    file = tmp_path / "mlc.ini"
+    monkeypatch.setattr(Path, "stat", refused)
+    assert locate({"DS01_SETTINGS": "/dev/null"}, file) == file
+
+
+# What it does to containers.
+
+
+def test_without_settings_nothing_is_other_than_aimes() -> None:
+    body = host_config("")
+    assert body["Privileged"] is True
+    assert (body["NetworkMode"], body["IpcMode"], body["ShmSize"]) == ("host", "host", 0)
+    assert (body["CapAdd"], body["CapDrop"]) == (None, None)
+    assert (body["NanoCpus"], body["Memory"], body["PidsLimit"]) == (0, 0, None)
+    assert [device["PathOnHost"] for device in body["Devices"]] == ["/dev/snd", "/dev/video0"]
+    assert body["DeviceRequests"][0]["Count"] == -1
+
+
+def test_not_privileged_has_exactly_the_listed_capabilities() -> None:
+    body = host_config("[container]\nprivileged = no\ncapabilities = cap_chown,SETUID")
+    assert body["Privileged"] is False
+    assert (body["CapDrop"], body["CapAdd"]) == (["ALL"], ["CHOWN", "SETUID"])
+    rocm = replace(REQUEST, architecture="ROCM6")
+    assert "SYS_PTRACE" in host_config("[container]\nprivileged = no", rocm)["CapAdd"]
+
+
+def test_network_ipc_shared_memory_devices_labels() -> None:
+    text = (
+        "[container]\nnetwork = lab\nipc = private\nshm_size = 1g\ndevices = /dev/fuse\n"
+        "[labels]\nsite = a,b=c"
+    )
+    body = host_config(text, replace(REQUEST, labels={"mine": "x"}))
+    assert (body["NetworkMode"], body["IpcMode"], body["ShmSize"]) == ("lab", "private", 2**30)
+    assert [device["PathOnHost"] for device in body["Devices"]] == ["/dev/fuse"]
+    assert (body["Labels"]["site"], body["Labels"]["mine"]) == ("a,b=c", "x")
+    assert host_config("[container]\nshm_size=1g")["IpcMode"] == ""
+    assert (
+        host_config("[container]\nshm_size=1g", replace(REQUEST, shm_size="2g"))["ShmSize"] == 2**31
+    )
+    assert host_config("[container]\ndevices = none")["Devices"] == []
+
+
+def test_devices_leave_rocm_its_gpus() -> None:
+    body = host_config("[container]\ndevices = none", replace(REQUEST, architecture="ROCM6"))
+    assert [device["PathOnHost"] for device in body["Devices"]] == ["/dev/kfd"]
+
+
+def test_default_gpus_under_variable_under_flag() -> None:
+    def count(text: str, gpus: str | None = None, **environ: str) -> int:
+        requests = host_config(text, replace(REQUEST, gpus=gpus), **environ)["DeviceRequests"]
+        return requests[0]["Count"] if requests else 0
+
+    assert count("[gpus]\ndefault = 2") == 2
+    assert count("[gpus]\ndefault = 2", MLC_GPUS="3") == 3
+    assert count("[gpus]\ndefault = 2", "4", MLC_GPUS="3") == 4
+    assert count("[gpus]\ndefault = none") == 0
+    assert count("[gpus]\nlargest = 2") == 2
+    assert count("[gpus]\nlargest = 0") == 0
+    assert count("[gpus]\nlargest = 4\ndefault = 1") == 1
+
+
+def test_the_architecture_is_taken_from_file_variable_flag() -> None:
+    def label(request: CreateRequest = REQUEST, **environ: str) -> str:
+        return host_config("[gpus]\narchitecture = ROCM6", request, **environ)["Labels"][
+            "aime.mlc.ARCH"
+        ]
+
+    assert label() == "ROCM6"
+    assert label(MLC_ARCH="CUDA_ADA") == "CUDA_ADA"
+    assert label(replace(REQUEST, architecture="CUDA_ADA"), MLC_ARCH="ROCM6") == "CUDA_ADA"
+
+
+@pytest.mark.parametrize("gpus", ["all", "3", "device=0,1,2", "device=GPU-a,GPU-b,GPU-c"])
+def test_nobody_gets_more_gpus_than_the_largest_count(gpus: str) -> None:
+    with pytest.raises(NotAllowedError, match="At most 2 GPUs"):
+        host_config("[gpus]\nlargest = 2", replace(REQUEST, gpus=gpus))
+    with pytest.raises(NotAllowedError):
+        host_config("[gpus]\nlargest = 2", MLC_GPUS=gpus)
+
+
+def test_two_of_two_gpus_are_given_and_rocm_has_none_under_a_limit() -> None:
+    for gpus in ("2", "device=0,1", "none"):
+        host_config("[gpus]\nlargest = 2", replace(REQUEST, gpus=gpus))
+    rocm = replace(REQUEST, architecture="ROCM6")
+    with pytest.raises(NotAllowedError, match="ROCm"):
+        host_config("[gpus]\nlargest = 2", rocm)
+    host_config("[gpus]\nlargest = 2", replace(rocm, gpus="none"))
+
+
+def test_resources_are_given_and_flags_ask_for_less_only() -> None:
+    text = "[limits]\ncpus = 4\nmemory = 2g\npids = 100"
+    body = host_config(text)
+    assert (body["NanoCpus"], body["Memory"], body["PidsLimit"]) == (4 * NANO, 2**31, 100)
+    less = replace(REQUEST, cpus="1.5", memory="1g", pids_limit="10")
+    body = host_config(text, less)
+    assert (body["NanoCpus"], body["Memory"], body["PidsLimit"]) == (1.5 * NANO, 2**30, 10)
+    assert host_config("", less)["NanoCpus"] == 1.5 * NANO
+    for more in ({"cpus": "4.1"}, {"memory": "3g"}, {"pids_limit": "101"}):
+        with pytest.raises(NotAllowedError, match="more than is allowed"):
+            host_config(text, replace(REQUEST, **more))
+    for wrong in ({"cpus": "x"}, {"cpus": "nan"}, {"cpus": "0"}, {"pids_limit": "-1"}):
+        with pytest.raises(UsageError, match="not understood"):
+            host_config("", replace(REQUEST, **wrong))
+
+
+def test_a_slice_for_every_user() -> None:
+    text = "[container]\nslice_group = students"
+    own = "ds01-students-h-baker-at-hertie-school-lan.slice"
+    assert host_config(text)["CgroupParent"] == own
+    below = "ds01-students-h-baker-at-hertie-school-lan-x.slice"
+    for wanted, given in ((own, own), (below, below)):
+        assert host_config(text, replace(REQUEST, cgroup_parent=wanted))["CgroupParent"] == given
+    for other in ("ds01-students.slice", "/", "", "a/../b", f"{own[:-6]}x.slice", "system.slice"):
+        with pytest.raises(NotAllowedError, match=own):
+            host_config(text, replace(REQUEST, cgroup_parent=other))
+
+
+def test_a_cgroup_parent_for_all() -> None:
+    text = "[container]\ncgroup_parent = /ds01/lab"
+    assert host_config(text)["CgroupParent"] == "/ds01/lab"
+    below = replace(REQUEST, cgroup_parent="/ds01/lab/me")
+    assert host_config(text, below)["CgroupParent"] == "/ds01/lab/me"
+    for other in ("/ds01", "/ds01/laboratory", "/ds01/lab/../x"):
+        with pytest.raises(NotAllowedError):
+            host_config(text, replace(REQUEST, cgroup_parent=other))
+    assert host_config("", replace(REQUEST, cgroup_parent="x"))["CgroupParent"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("image", "is_allowed"),
+    [
+        ("aimehub/pytorch", True),
+        ("aimehub/pytorch:2", True),
+        ("docker.io/aimehub/pytorch:2", True),
+        ("index.docker.io/aimehub/pytorch", True),
+        ("nvcr.io/nvidia/x/y@sha256:" + "0" * 64, True),
+        ("debian:12", True),
+        ("docker.io/library/debian:12", True),
+        ("debian:11", False),
+        ("evil.example/aimehub/pytorch", False),
+        ("xaimehub/pytorch", False),
+        ("sha256:" + "0" * 64, False),
+        ("ds01-1722830498/mine", True),
+        ("ds01-1001/others", False),
+        ("ds01-1722830498/", False),
+    ],
+)
+def test_bases(image: str, is_allowed: bool) -> None:
+    text = "[images]\nbases = aimehub/* nvcr.io/nvidia/*, debian:12"
+    request = replace(REQUEST, image=image)
+    if is_allowed:
+        host_config(text, request)
+        return
+    with pytest.raises(NotAllowedError, match="Allowed: aimehub"):
+        host_config(text, request)
+
+
+def test_a_catalog_of_ones_own_is_no_way_around_the_rules() -> None:
+    with pytest.raises(NotAllowedError, match="hub/x:1"):
+        host_config("[images]\nbases = aimehub/*")
+
+
+# Where it needs an engine, and `mlc config`.
+
+
+def with_settings(context: Context, text: str, tmp_path: Path) -> Context:
+    file = tmp_path / "mlc.ini"
+    file.write_text(text)
+    context.environ = {**context.environ, "DS01_SETTINGS": str(file)}
+    return context
+
+
+def test_an_own_project_counts_by_its_base(context: Context, fake, tmp_path: Path) -> None:
+    with_settings(context, "[images]\nbases = aimehub/*", tmp_path)
+    passwd = "alice:x:1001:2001::/home/alice:/bin/bash\n"
+    claim = {
+        "aime.mlc.DS01_HAS_USER_SETUP": "true",
+        "aime.mlc.DS01_USER_ID": "1001",
+        "aime.mlc.DS01_GROUP_ID": "2001",
+        "aime.mlc.DS01_USERNAME": "alice",
+    }
+    for name, base in (("good", "aimehub/pytorch"), ("bad", "evil/pytorch")):
+        labels = {**claim, "org.opencontainers.image.base.name": base}
+        fake.add_image(f"ds01-1001/{name}", labels, passwd)
+    create(CreateRequest("good", image="ds01-1001/good:latest"), context)
+    with pytest.raises(NotAllowedError, match="evil/pytorch"):
+        create(CreateRequest("bad", image="ds01-1001/bad:latest"), context)
+    assert len(fake.made) == 1
+
+
+def test_the_old_flow_can_be_switched_off(context: Context, fake, tmp_path: Path) -> None:
+    with_settings(context, "[images]\nold_flow = no", tmp_path)
+    fake.add_image("hub/plain")
+    for image in ("hub/plain", "hub/absent"):
+        with pytest.raises(NotAllowedError, match=f"image-create PROJECT --base {image}"):
+            create(CreateRequest("x", image=image), context)
+    assert not fake.made
+    assert "pull" not in fake.calls
+
+
+def test_config_prints_every_setting_and_its_origin(context: Context, tmp_path, capsys) -> None:
+    with_settings(context, "[gpus]\nlargest = 2\n[labels]\nsite = x", tmp_path)
+    context.environ = {**context.environ, "MLC_ARCH": "ROCM6"}
+    assert VERBS["config"](parser().parse_args(["config", "--json"]), context) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["version"] == 1
+    found = {each["setting"]: (each["value"], each["from"]) for each in printed["settings"]}
+    file = tmp_path / "mlc.ini"
+    assert set(found) == {*BY_NAME, "labels.site"}
+    assert found["gpus.largest"] == ("2", f"{file}, line 2")
+    assert found["gpus.default"] == ("2", f"{file}, line 2")
+    assert found["gpus.architecture"] == ("ROCM6", "environment, MLC_ARCH")
+    assert found["container.privileged"] == ("yes", "built-in")
+    assert found["labels.site"] == ("x", f"{file}, line 4")
+    assert VERBS["config"](parser().parse_args(["config"]), context) == 0
+    assert "gpus.largest" in capsys.readouterr().out
+
+
+def test_the_settings_name_a_catalog(context: Context, tmp_path: Path) -> None:
+    with_settings(context, f"[images]\ncatalog = {tmp_path}/other.repo", tmp_path)
+    assert str(context.catalog_file) == context.environ["MLC_CATALOG"]
+    context.environ = {"DS01_SETTINGS": context.environ["DS01_SETTINGS"]}
+    assert context.catalog_file == tmp_path / "other.repo"

@@ -1,0 +1,142 @@
+"""`old_flow = build`: one image for each user and base, and what a create asks of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import BASE
+from fake_engine import FakeEngine
+from test_flows import Words
+
+import mlc_patched
+from mlc_patched import labels
+from mlc_patched.account import Account
+from mlc_patched.context import Context
+from mlc_patched.decision import Flow
+from mlc_patched.engine import Image
+from mlc_patched.errors import AlreadyExistsError, SetupError
+from mlc_patched.settings import Settings, parse
+from mlc_patched.setup_build import dockerfile
+
+PREFIX = "mlc-account-1001:"
+LEFT = ["root:x:0:0:root:/root:/bin/bash", "alice:x:1001:2001::/home/alice:/bin/bash"]
+
+
+@pytest.fixture
+def built(context: Context, fake: FakeEngine) -> Context:
+    context.report = Words()
+    context.__dict__["settings"] = replace(Settings(), old_flow="build")
+    fake.add_image(BASE)
+    return context
+
+
+def create(name: str, context: Context) -> mlc_patched.api.Created:
+    return mlc_patched.create(name, "Pytorch", "2.8.0", context=context)
+
+
+def test_the_first_create_builds_and_the_next_is_as_fast_as_from_one_s_own_image(
+    fake: FakeEngine, built: Context
+) -> None:
+    first = create("a", built)
+    assert fake.calls.count("build") == 1
+    assert "pull" not in fake.calls
+    assert "commit" not in fake.calls
+    fake.calls.clear()
+    second = create("b", built)
+    assert fake.calls == ["image", "image", "create_container", "read_file"]
+    assert first.image_id == second.image_id
+    assert (first.flow, first.image) == (Flow.IMAGE, BASE)
+    image = fake.images[first.image_id]
+    assert image.passwd.splitlines() == LEFT
+    assert image.image.references == (f"{PREFIX}{fake.image(BASE).id.removeprefix('sha256:')}",)
+    assert labels.read_claim(image.image.labels) == labels.Claim(1001, 2001, "alice")
+
+
+def test_remove_leaves_the_image_to_the_user_s_other_containers(
+    fake: FakeEngine, built: Context
+) -> None:
+    first, _ = create("a", built), create("b", built)
+    removed = [mlc_patched.remove(name, context=built) for name in ("a", "b")]
+    assert [(each.image_removed, each.image_kept) for each in removed] == [(None, "")] * 2
+    assert first.image_id in fake.images
+
+
+def test_another_base_is_another_image(fake: FakeEngine, built: Context) -> None:
+    first = create("a", built)
+    fake.add_image(BASE)  # as a pull of a newer one does
+    second = create("b", built)
+    assert first.image_id != second.image_id
+    assert len([each for each in fake.find_images() if each.references[0].startswith(PREFIX)]) == 2
+
+
+def test_another_gid_takes_another_build(fake: FakeEngine, built: Context) -> None:
+    first = create("a", built)
+    built.__dict__["account"] = replace(built.account, gid=3001)
+    second = create("b", built)
+    assert first.image_id != second.image_id
+    assert "alice:x:1001:3001:" in fake.images[second.image_id].passwd
+
+
+def test_an_image_that_lies_is_built_anew(fake: FakeEngine, built: Context) -> None:
+    first = create("a", built)
+    fake.images[first.image_id].passwd = "root:x:0:0::/root:/bin/sh\n"
+    second = create("b", built)
+    assert first.image_id != second.image_id
+    assert any("not true" in text for text in built.report.said)
+    assert len(fake.made) == 2
+
+
+def test_a_build_that_fails_leaves_nothing(fake: FakeEngine, built: Context) -> None:
+    fake.setup_fails = 1
+    with pytest.raises(SetupError, match=r"it went wrong\nThe account could not be set up in"):
+        create("a", built)
+    assert fake.made == {}
+    assert len(fake.images) == 1
+
+
+def test_nothing_is_built_for_a_name_that_is_taken(fake: FakeEngine, built: Context) -> None:
+    create("a", built)
+    fake.add_image(BASE)
+    with pytest.raises(AlreadyExistsError):
+        create("a", built)
+    assert "build" not in fake.calls
+
+
+def test_a_missing_image_is_pulled_once(fake: FakeEngine, built: Context) -> None:
+    fake.images.clear()
+    fake.registry[BASE] = "root:x:0:0::/root:/bin/sh\n"
+    create("a", built)
+    create("b", built)
+    assert fake.calls.count("pull") == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("build", "build"), ("Build", "build"), ("on", "yes"), ("no", "no")]
+)
+def test_the_setting(word: str, value: str) -> None:
+    assert parse(f"[images]\nold_flow = {word}\n", "mlc.ini").old_flow == value
+
+
+def test_the_dockerfile_is_one_layer_on_the_base_s_id(tmp_path: Path) -> None:
+    base = Image("sha256:" + "a" * 64, user="jovyan")
+    text = dockerfile(base, Account("alice", 1001, 2001, "/home/alice"))
+    steps = [line.split()[0] for line in text.splitlines() if line and line[0].isupper()]
+    assert steps == ["FROM", "USER", "ARG", "ARG", "ARG", "RUN", "USER"]
+    assert text.startswith(f"FROM {base.id}\nUSER 0:0\n")
+    assert text.endswith("\nUSER jovyan\n")
+    assert "DS01_TOOLS='sudo git'" in text
+
+
+def test_another_user_s_home_does_not_stay_the_user_s_own() -> None:
+    variables = ("HOME=/home/bob", "PATH=/home/bob/.local/bin:/usr/bin", "ODD=$(a b)")
+    base = Image("sha256:" + "a" * 64, environment=variables, user="1002")
+    text = dockerfile(base, Account("alice", 1001, 2001, "/home/alice"))
+    assert "ENV HOME=/home/alice\nENV PATH=/home/alice/.local/bin:/usr/bin\nUSER 1001\n" in text
+    assert "ODD" not in text
+
+
+def test_a_base_cannot_put_lines_into_the_dockerfile() -> None:
+    base = Image("sha256:" + "a" * 64, user="x\nRUN evil", environment=("HOME=/home/b\nRUN evil",))
+    assert "evil" not in dockerfile(base, Account("alice", 1001, 2001, "/home/alice"))

@@ -1,0 +1,189 @@
+"""Ordinary users of this host, made for the tests, and what they run."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pexpect
+
+ROOT = Path(__file__).resolve().parents[1]
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class User:
+    """A user, with the program's tree and the environment its commands get."""
+
+    login: str
+    uid: int
+    gid: int
+    home: Path
+    tree: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def workspace(self) -> Path:
+        """The user's default workspace."""
+        return self.home / "workspace"
+
+    def tag(self, name: str) -> str:
+        """Return the name in Docker of the user's container."""
+        return f"{name}._.{self.uid}"
+
+    def argv(self, command: Sequence[str | Path], **environ: str) -> list[str]:
+        """Return the command line that runs a command as the user, with nothing inherited."""
+        variables = {
+            "HOME": str(self.home),
+            "PATH": SYSTEM_PATH,
+            "LANG": "C.UTF-8",
+            "USER": self.login,
+            "TERM": "xterm",
+            **self.environ,
+            **environ,
+        }
+        return [
+            "setpriv",
+            f"--reuid={self.uid}",
+            f"--regid={self.gid}",
+            "--init-groups",
+            "env",
+            "-i",
+            *(f"{name}={value}" for name, value in variables.items()),
+            *map(str, command),
+        ]
+
+    def run(
+        self,
+        *command: str | Path,
+        stdin: str | None = None,
+        cwd: str | Path = "/",
+        timeout: float = 120,
+        **environ: str,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, without a terminal."""
+        return subprocess.run(
+            self.argv(command, **environ),
+            input=stdin if stdin is not None else "",
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            cwd=cwd,
+            timeout=timeout,
+            start_new_session=True,
+            check=False,
+        )
+
+    def sudo(
+        self, *command: str | Path, cwd: str | Path = "/", timeout: float = 120, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as root with what `sudo` leaves in the environment, without a terminal."""
+        caller = {
+            "SUDO_UID": str(self.uid),
+            "SUDO_GID": str(self.gid),
+            "SUDO_USER": self.login,
+            "HOME": "/root",
+            "USER": "root",
+        }
+        root = User("root", 0, 0, Path("/root"), self.tree, self.environ)
+        return root.run(*command, cwd=cwd, timeout=timeout, **{**caller, **environ})
+
+    def start(self, *command: str | Path, **environ: str) -> subprocess.Popen[str]:
+        """Start a command without a terminal and let it run."""
+        return subprocess.Popen(
+            self.argv(command, **environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd="/",
+            start_new_session=True,
+        )
+
+    def mlc(self, *arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+        """Run `bin/mlc` to its end, without a terminal."""
+        return self.run(self.tree / "bin" / "mlc", *arguments, **options)
+
+    def spawn(self, *command: str | Path, timeout: float = 30, **environ: str) -> pexpect.spawn:
+        """Start a command on a terminal of its own."""
+        first, *rest = self.argv(command, **environ)
+        return pexpect.spawn(first, rest, encoding="utf-8", timeout=timeout, cwd="/")
+
+    def file(self, path: str, content: str = "") -> Path:
+        """Make a file, or with a trailing slash a directory, in the home; the user owns it."""
+        target = self.home / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.endswith("/"):
+            target.mkdir(exist_ok=True)
+        else:
+            target.write_text(content)
+        while target != self.home:
+            os.chown(target, self.uid, self.gid)
+            target = target.parent
+        return self.home / path
+
+
+@contextmanager
+def new_user(
+    login: str, uid: int, gid: int, tree: Path, environ: Mapping[str, str]
+) -> Iterator[User]:
+    """Make a user in group docker, and remove it with all it has at the end."""
+    parent = Path(tempfile.mkdtemp(prefix="mlc-test-home-", dir="/var/tmp"))
+    parent.chmod(0o755)
+    home = parent / login
+    group = f"mlc-test-{gid}"
+    _call("groupadd", "-g", str(gid), group)
+    try:
+        _call(
+            *("useradd", "--badname", "--no-log-init", "-m", "-d", str(home), "-u", str(uid)),
+            *("-g", str(gid), "-G", "docker", "-s", "/bin/bash", login),
+        )
+        try:
+            home.chmod(0o750)
+            user = User(login, uid, gid, home, tree, environ)
+            user.file("workspace/")
+            yield user
+        finally:
+            _call("userdel", "-f", login)
+    finally:
+        subprocess.run(["groupdel", group], capture_output=True, check=False)
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+def free_id(wanted: int) -> int:
+    """Return the wanted UID, or the next that no account of this host has."""
+    taken = {entry.pw_uid for entry in pwd.getpwall()}
+    return next(uid for uid in range(wanted, wanted + 1000) if uid not in taken)
+
+
+@contextmanager
+def readable_tree() -> Iterator[Path]:
+    """Give a tree of the program that every user can read: this one, or a copy of it."""
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    readable = subprocess.run(
+        [*nobody, str(ROOT / "bin/mlc"), "--version"], capture_output=True, check=False
+    )
+    if readable.returncode == 0:
+        yield ROOT
+        return
+    parent = Path(tempfile.mkdtemp(prefix="mlc-test-tree-", dir="/var/tmp"))
+    try:
+        parent.chmod(0o755)
+        for part in ("bin", "lib", "mlc_patched", ".venv"):
+            shutil.copytree(ROOT / part, parent / part, symlinks=True)
+        subprocess.run(["chmod", "-R", "a+rX", str(parent)], check=True)
+        yield parent
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+def _call(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{argv}: {done.stderr}"
