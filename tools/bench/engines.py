@@ -1,0 +1,128 @@
+"""Engines of the benchmark's own: each in a network of its own, with nothing in it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlc_patched.docker_engine import DockerEngine
+from mlc_patched.errors import EngineError
+
+_SECONDS = 60
+_PATH = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
+
+
+@dataclass
+class OwnEngine:
+    """A dockerd that this run started, and where its files are."""
+
+    root: Path
+    process: subprocess.Popen[bytes] | None = None
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """What DOCKER_HOST is for it."""
+        return f"unix://{self.root}/docker.sock"
+
+    @property
+    def data(self) -> Path:
+        """Its data root."""
+        return self.root / "data"
+
+    def start(self) -> float:
+        """Start it and return after how many seconds it answered.
+
+        Raises:
+            RuntimeError: it does not.
+        """
+        begin = time.perf_counter()
+        options = [
+            *("--data-root", str(self.data), "--exec-root", str(self.root / "exec")),
+            *("--pidfile", str(self.root / "pid"), "--host", self.address),
+            *("--bridge", "none", "--iptables=false"),  # in a network namespace of its own
+        ]
+        log = (self.root / "log").open("ab")
+        self.process = subprocess.Popen(
+            ["unshare", "--net", "dockerd", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PATH": _PATH},
+            start_new_session=True,
+        )
+        log.close()
+        while time.perf_counter() - begin < _SECONDS:
+            with contextlib.suppress(EngineError):
+                self.connect()
+                return time.perf_counter() - begin
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        text = (self.root / "log").read_text(errors="replace")
+        raise RuntimeError(f"an engine of the benchmark's own did not start:\n{text[-2000:]}")
+
+    def stop(self) -> None:
+        """Stop it and wait until it is gone."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=_SECONDS)
+            self.process = None
+
+    def connect(self) -> DockerEngine:
+        """Return our way to it."""
+        before = os.environ.get("DOCKER_HOST")
+        os.environ["DOCKER_HOST"] = self.address
+        try:
+            return DockerEngine()
+        finally:
+            if before is None:
+                del os.environ["DOCKER_HOST"]
+            else:
+                os.environ["DOCKER_HOST"] = before
+
+    def memory(self) -> int:
+        """Return how many bytes of memory dockerd itself has resident."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024
+
+    def disk(self) -> int:
+        """Return how many bytes its data root takes on disk."""
+        subprocess.run(["sync", "--file-system", str(self.data)], check=True)
+        done = subprocess.run(
+            ["du", "--summarize", "--block-size=1", "--one-file-system", str(self.data)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout.split()[0])
+
+
+@contextlib.contextmanager
+def own_engine(place: Path) -> Iterator[OwnEngine]:
+    """Have an empty engine for as long as the block; all its files go afterwards.
+
+    Args:
+        place: directory for its files, on a disk that overlay2 can use.
+    """
+    root = Path(tempfile.mkdtemp(prefix="mlc-bench-", dir=place))
+    root.chmod(0o711)  # users reach the socket, which belongs to the group docker
+    engine = OwnEngine(root)
+    try:
+        engine.start()
+        yield engine
+    finally:
+        engine.stop()
+        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        for mount in sorted((each for each in mounts if each.startswith(f"{root}/")), reverse=True):
+            subprocess.run(["umount", mount], check=False)
+        shutil.rmtree(root)

@@ -1,0 +1,111 @@
+"""Parts c and f: what a growing number of containers and images costs, and an engine's limits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+from creating import LABELLED, Sized, create, docker_create
+from engines import OwnEngine
+from images import docker
+from people import ROOT, Person
+from timing import Spread, interleaved, spread
+
+from mlc_patched import engine_socket, labels
+from mlc_patched.context import Context
+
+
+def fill_containers(engine: OwnEngine, sized: Sized, person: Person, have: int, want: int) -> None:
+    """Make the user's containers as many as wanted."""
+    image = sized.own[person.uid]
+
+    def make(number: int) -> None:
+        arguments = docker_create(person, f"full{number}", image)
+        docker(*arguments, address=engine.address)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(make, range(have, want)))
+
+
+def look_ups(
+    engine: OwnEngine, sized: Sized, person: Person, rounds: int
+) -> dict[str, list[float]]:
+    """Part c: return the seconds of each look-up with the containers that are there now."""
+    ours = engine.connect()
+    context = Context(make_engine=lambda: ours)
+    context.__dict__["account"] = person.account
+    options = {"address": engine.address}
+
+    def created() -> None:
+        name = create(LABELLED, engine, sized, person)
+        ours.remove_container(name)
+
+    cases: dict[str, Callable[[], object]] = {
+        "mlc list": lambda: person.mlc("list", **options),
+        # A name that is not there: start-up and look-up, and nothing else.
+        "mlc open NAME": lambda: person.mlc("open", "no-such", "-s", statuses=(1,), **options),
+        "mlc remove NAME": lambda: person.mlc("remove", "no-such", "-s", statuses=(1,), **options),
+        "mlc complete containers": lambda: person.mlc("complete", "containers", **options),
+        "the look-up alone": lambda: context.find("full0"),
+        "docker ps -a": lambda: person.run("docker", "ps", "-a", **options),  # type: ignore[arg-type]
+        "create and remove": created,
+    }
+    return interleaved(cases, rounds)
+
+
+def measured_sizes(engine: OwnEngine, person: Person, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of the two commands for which the engine measures what is on disk."""
+    cases: dict[str, Callable[[], object]] = {
+        "mlc list -a": lambda: person.mlc("list", "-a", address=engine.address),
+        "image-list": lambda: person.run(ROOT / "bin/user/image-list", address=engine.address),
+    }
+    return interleaved(cases, rounds)
+
+
+def sizes_of_answers(engine: OwnEngine, person: Person) -> dict[str, int]:
+    """Return how many bytes the engine answers to the questions of list and of a look-up."""
+    path = engine_socket.path_of({"DOCKER_HOST": engine.address})
+    assert path is not None
+
+    def answer(**filters: list[str]) -> int:
+        target = f"/containers/json?all=1&filters={quote(json.dumps(filters))}"
+        return len(engine_socket.ask(path, "GET", target).body)
+
+    return {
+        "mlc list": answer(label=[f"{labels.OWNER}={person.login}"]),
+        "the look-up alone": answer(name=[f"^/full0._.{person.uid}$"], label=[labels.OWNER]),
+    }
+
+
+def flatness(
+    empty: OwnEngine, full: OwnEngine, sized: tuple[Sized, Sized], person: Person, rounds: int
+) -> dict[str, list[float]]:
+    """Return the seconds of create on an empty engine and on a full one, side by side."""
+    pairs = {"empty": (empty, sized[0]), "full": (full, sized[1])}
+    found = {name: engine.connect() for name, (engine, _) in pairs.items()}
+
+    def case(name: str) -> Callable[[], object]:
+        return lambda: made.append((name, create(LABELLED, *pairs[name], person)))
+
+    made: list[tuple[str, str]] = []
+
+    def clear() -> None:
+        while made:
+            name, container = made.pop()
+            found[name].remove_container(container)
+
+    return interleaved({name: case(name) for name in pairs}, rounds, clear)
+
+
+def restart(engine: OwnEngine) -> tuple[float, int]:
+    """Restart an engine; return after how many seconds it answered, and its memory then."""
+    engine.stop()
+    seconds = engine.start()
+    return seconds, engine.memory()
+
+
+def summary(seconds: dict[str, list[float]]) -> dict[str, Spread]:
+    """Return what each case's measurements came to."""
+    return {name: spread(values) for name, values in seconds.items()}

@@ -1,0 +1,87 @@
+"""Part d: what each command takes to start, what it imports, and what it asks of the engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engines import OwnEngine
+from people import PYTHON, ROOT, Person
+from timing import interleaved
+
+PROGRAM = str(ROOT / "bin/docker/mlc-patched.py")
+SYSTEM_PYTHON = "/usr/bin/python3"
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "mlc -h": ("-h",),
+    "mlc --version": ("--version",),
+    "mlc list --wrong (usage error)": ("list", "--wrong"),
+    "mlc create -h": ("create", "-h"),
+    "mlc create --info": ("create", "--info"),
+    "mlc config": ("config",),
+    "mlc list": ("list",),
+    "mlc stats": ("stats",),
+    "mlc create (name taken)": ("create", "taken", "--image", "IMAGE", "-g", "none", "-s"),
+    "mlc open (no such)": ("open", "no-such", "-s"),
+    "mlc start (no such)": ("start", "no-such", "-s"),
+    "mlc stop (no such)": ("stop", "no-such", "-s"),
+    "mlc remove (no such)": ("remove", "no-such", "-s"),
+    "mlc export (no such)": ("export", "no-such", "-s"),
+    "container-list": ("container-list",),
+    "image-list": ("image-list",),
+    "image-create -h": ("image-create", "-h"),
+    "mlc complete containers": ("complete", "containers"),
+    "mlc complete projects": ("complete", "projects"),
+    "mlc complete frameworks": ("complete", "frameworks"),
+}
+_LINE = re.compile(r"^import time:\s+(\d+) \|\s+\d+ \|\s*(\S+)$", re.M)
+_STATUSES = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Imports:
+    """What a command imports: how many modules, in how many seconds, and whether the SDK."""
+
+    modules: int
+    seconds: float
+    sdk: bool
+
+
+def parse_imports(text: str) -> Imports:
+    """Return what `-X importtime` says on standard error."""
+    found = _LINE.findall(text)
+    names = {name for _, name in found}
+    return Imports(len(found), sum(int(self) for self, _ in found) / 1e6, "docker" in names)
+
+
+def imports(engine: OwnEngine, image: str, person: Person) -> dict[str, Imports]:
+    """Return the imports of each command; of three runs, the quickest."""
+    found = {}
+    for name, arguments in COMMANDS.items():
+        argv = (PYTHON, "-IS", "-X", "importtime", PROGRAM, *_filled(arguments, image))
+        runs = [
+            parse_imports(person.run(*argv, address=engine.address, statuses=_STATUSES))
+            for _ in range(3)
+        ]
+        found[name] = min(runs, key=lambda run: run.seconds)
+    return found
+
+
+def start_up(engine: OwnEngine, image: str, person: Person, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each command's whole process, and of Python's alone."""
+    cases: dict[str, Callable[[], object]] = {
+        "python -c pass (.venv's)": lambda: person.run(PYTHON, "-c", "pass"),
+        "python3 -c pass (the system's)": lambda: person.run(SYSTEM_PYTHON, "-c", "pass"),
+        "python -c 'import docker'": lambda: person.run(PYTHON, "-c", "import docker"),
+    }
+    for name, arguments in COMMANDS.items():
+        cases[name] = _case(person, _filled(arguments, image), engine)
+    return interleaved(cases, rounds)
+
+
+def _case(person: Person, arguments: tuple[str, ...], engine: OwnEngine) -> Callable[[], object]:
+    return lambda: person.mlc(*arguments, address=engine.address, statuses=_STATUSES)
+
+
+def _filled(arguments: tuple[str, ...], image: str) -> tuple[str, ...]:
+    return tuple(image if word == "IMAGE" else word for word in arguments)

@@ -1,0 +1,159 @@
+"""Parts e and g, on the machine's own engine, as they need its network: image-update, and what
+the old flow adds to a base that lacks sudo and git."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from images import BARE, docker
+from people import ROOT, Person
+from timing import interleaved
+
+from mlc_patched.build_settings import CA_VARIABLE, PIP_VARIABLES
+from mlc_patched.docker_engine import DockerEngine
+
+BASE = "mlc-test/base:bookworm"
+PROJECT = "bench"
+AIME_BASE = "mlc-bench/aime-base:latest"
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+CACHED = "image-update"
+UNCACHED = "image-update --no-cache"
+_PACKAGES = (
+    *("six", "idna", "toml", "zipp", "pytz", "iniconfig", "pluggy", "sniffio", "wheel"),
+    *("certifi", "filelock", "packaging", "ptyprocess", "sortedcontainers"),
+)
+"""Small packages without dependencies, another for each update: one that was added before
+would come from the builder's cache."""
+
+
+def update(person: Person, rounds: int) -> tuple[dict[str, list[float]], dict[str, list[str]]]:
+    """Part e: return the seconds of an image-update that adds a package, with the cache and
+    without, and what the builder said of each step."""
+    tool = ROOT / "bin/user"
+    first = ("--base", BASE, "--apt", "less", "-p", "attrs", "-y")
+    said: dict[str, list[str]] = {}
+    added: list[str] = []
+    packages = cycle(_PACKAGES)
+
+    def case(name: str, *flags: str) -> Callable[[], object]:
+        def run() -> None:
+            added.append(next(packages))
+            more = ("--add", added[-1], *flags, "-y")
+            text = person.run(tool / "image-update", PROJECT, *more, **_build_variables())
+            said[name] = text.splitlines()
+
+        return run
+
+    def between() -> None:
+        less = ("--remove", added.pop(), "-y")
+        person.run(tool / "image-update", PROJECT, *less, **_build_variables())
+
+    try:
+        person.run(tool / "image-create", PROJECT, *first, **_build_variables())
+        cases = {CACHED: case(CACHED), UNCACHED: case(UNCACHED, "--no-cache")}
+        return interleaved(cases, rounds, between), said
+    finally:
+        person.run(
+            *(tool / "image-retire", PROJECT, "--with-dockerfile", "--force", "-y"),
+            statuses=(0, 1),
+        )
+
+
+def _build_variables() -> dict[str, Any]:
+    """Return what a build needs of this machine: pip's settings, and a builder all have."""
+    own = {name: os.environ[name] for name in PIP_VARIABLES if name in os.environ}
+    if Path(CERTIFICATES).exists():
+        own[CA_VARIABLE] = os.environ.get(CA_VARIABLE, CERTIFICATES)
+    return {**own, "DOCKER_BUILDKIT": "0"}
+
+
+def rebuilt_steps(lines: list[str]) -> tuple[int, int]:
+    """Return how many steps of a build ran anew, and how many came from the cache."""
+    steps = sum(line.strip().startswith("Step ") for line in lines)
+    cached = sum(line.strip() == "---> Using cache" for line in lines)
+    return steps - cached, cached
+
+
+AIME_STEPS = (
+    "apt-get update -y && apt-get install -y sudo git && "
+    "groupadd -g {uid} bench && useradd --no-log-init -m -s /bin/bash -u {uid} -g {uid} bench && "
+    "passwd -d bench && echo 'bench ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/bench"
+)
+"""What contract 1 tells of AIME's set-up, in our words: its package lists stay."""
+
+
+def bytes_added(person: Person) -> dict[str, dict[str, int]]:
+    """Part g: return, for each base, the bytes that each way of adding an account adds to it."""
+    return {
+        "Debian with Python, sudo and git": _bytes_added(BASE, person),
+        "Debian without sudo and git": _bytes_added(BARE, person),
+    }
+
+
+def _bytes_added(reference: str, person: Person) -> dict[str, int]:
+    engine = DockerEngine()
+    base = engine.image(reference)
+    assert base is not None
+    added = {"of the base itself": base.size}
+    for name, settings in (("mlc, old flow", ""), ("mlc, old_flow = build", "build.ini")):
+        more = {"DS01_SETTINGS": str(person.home.parent / settings)} if settings else {}
+        tag = f"bytes._.{person.uid}"
+        person.mlc("create", "bytes", "--image", reference, "-g", "none", "-s", **more)
+        image = engine.image(docker("inspect", "--format={{.Image}}", tag))
+        assert image is not None
+        added[name] = image.size - base.size
+        person.mlc("remove", "bytes", "-s")
+        if settings:
+            engine.remove_image(image.references[0])
+    aime = f"mlc-bench-aime-{os.getpid()}"
+    script = AIME_STEPS.format(uid=person.uid)
+    try:
+        docker("run", "--network=host", "--name", aime, reference, "sh", "-ec", script)
+        docker("commit", aime, f"mlc-bench/aime:{person.uid}")
+        image = engine.image(f"mlc-bench/aime:{person.uid}")
+        assert image is not None
+        added["AIME's steps"] = image.size - base.size
+    finally:
+        engine.remove_container(aime, force=True)
+        engine.remove_image(f"mlc-bench/aime:{person.uid}")
+    return added
+
+
+def aime_creates(person: Person, checkout: Path, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of AIME's own create, from a copy of a checkout of it, and of ours.
+
+    Its program needs a terminal, so `script` gives it one; its catalog gets an image of ours.
+    """
+    engine = DockerEngine()
+    place, catalog = person.home.parent / "aime", person.home.parent / "ml_images.repo"
+    shutil.copytree(checkout, place)
+    catalog.write_text(f"Pytorch, 2.8.0, [CUDA_ADA], {AIME_BASE}\n")
+    shutil.copy(catalog, place / catalog.name)
+    for path in (place, *place.rglob("*"), catalog):
+        path.chmod(path.stat().st_mode | 0o555 if path.is_dir() else path.stat().st_mode | 0o444)
+    words = ("create", "aime", "Pytorch", "2.8.0", "-s", "-w", str(person.home / "workspace"))
+    call = shlex.join(["python3", str(place / "mlc.py"), *words])
+    tag = f"aime._.{person.uid}"
+    variables: dict[str, Any] = {"MLC_ARCH": "CUDA_ADA", "MLC_CATALOG": str(catalog)}
+
+    def clear() -> None:
+        if not engine.containers(names=(tag,)):
+            raise RuntimeError(f"no container {tag} was made")
+        engine.remove_container(tag, force=True)
+        engine.remove_image(f"{AIME_BASE.partition(':')[0]}:{tag}")
+
+    docker("tag", BARE, AIME_BASE)
+    cases: dict[str, Callable[[], object]] = {
+        "AIME's mlc create": lambda: person.run("script", "-qec", call, "/dev/null", **variables),
+        "mlc create, old flow": lambda: person.mlc(*words, **variables),
+    }
+    try:
+        return interleaved(cases, rounds, clear)
+    finally:
+        engine.remove_image(AIME_BASE)
