@@ -134,11 +134,15 @@ class User:
 def new_user(
     login: str, uid: int, gid: int, tree: Path, environ: Mapping[str, str]
 ) -> Iterator[User]:
-    """Make a user in group docker, and remove it with all it has at the end."""
+    """Make a user in group docker, and remove it with all it has at the end.
+
+    A user and a group of that name that a killed run left behind are replaced.
+    """
+    group = f"mlc-test-{gid}"
+    _remove_account(login, group)
     parent = Path(tempfile.mkdtemp(prefix="mlc-test-home-", dir="/var/tmp"))
     parent.chmod(0o755)
     home = parent / login
-    group = f"mlc-test-{gid}"
     _call("groupadd", "-g", str(gid), group)
     try:
         _call(
@@ -153,7 +157,7 @@ def new_user(
         finally:
             _call("userdel", "-f", login)
     finally:
-        subprocess.run(["groupdel", group], capture_output=True, check=False)
+        _remove_account(login, group)
         shutil.rmtree(parent, ignore_errors=True)
 
 
@@ -182,6 +186,11 @@ def readable_tree() -> Iterator[Path]:
         yield parent
     finally:
         shutil.rmtree(parent, ignore_errors=True)
+
+
+def _remove_account(login: str, group: str) -> None:
+    for argv in (["userdel", "-f", login], ["groupdel", group]):
+        subprocess.run(argv, capture_output=True, check=False)
 
 
 def _call(*argv: str) -> None:
