@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .PHONY: help setup engine base demo picture test test-tools lint lint-tools format install uninstall deb clean
 
 PYTEST_ARGS ?=
+JOBS ?= 2
 BENCH_ARGS ?=
 PYTHON_FILES := . tools/fit-runtime
 
@@ -28,8 +29,9 @@ picture: setup engine base  ## make docs/demo.svg of a real run of the demo
 bench: setup engine base  ## measure everything on engines of its own, as root; writes docs/benchmarks.*
 	.venv/bin/python tools/bench/run.py $(BENCH_ARGS)
 
+# JOBS runs of tests go on at once, each but the first with an engine of its own.
 test: setup engine base test-tools  ## run all tests; an engine that is missing is a failure
-	MLC_REQUIRE_ENGINE=1 .venv/bin/python -m pytest $(PYTEST_ARGS)
+	MLC_REQUIRE_ENGINE=1 .venv/bin/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 test-tools:
 	@command -v bats >/dev/null && command -v sudo >/dev/null || tools/apt-install.sh bats sudo

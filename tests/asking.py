@@ -9,7 +9,11 @@ import socket
 from typing import Any
 from urllib.parse import quote
 
-ENGINE_SOCKET = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+
+def engine_socket() -> str:
+    """Return the path of the socket of the engine that the tests use."""
+    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    return address.removeprefix("unix://")
 
 
 class _Connection(http.client.HTTPConnection):
@@ -17,7 +21,7 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(ENGINE_SOCKET)
+        self.sock.connect(engine_socket())
 
 
 def ask(method: str, path: str, name: str = "", query: str = "") -> Any:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import slots
 from asking import ask
+from devices import unchanged_devices
 from fake_engine import FakeEngine
 from recording import Recording, recording
-from users import ROOT, User, free_id, new_user, readable_tree
+from users import ROOT, User, new_user, readable_tree
 
 from mlc_patched.account import Account
 from mlc_patched.context import Context
@@ -39,18 +41,18 @@ Bare, 1.0, [CUDA_ADA], {BARE}
 Absent, 1.0, [CUDA_ADA], mlc-test/there-is-no-such-image:1
 """
 _OWN_NAMES = (("mlc-setup", "-"), ("ds01", "/"))
-LDAP_LOGIN = "h.baker@hertie-school.lan"
-LDAP_ID = 1722830498
 
 _skipped_engine_tests: list[str] = []
 
 
 def pytest_configure() -> None:
-    """Take signals as a person's terminal gives them.
+    """Take the slot's engine, and signals as a person's terminal gives them.
 
     A shell that starts us in the background, or nohup, has some ignored, and so would
     everything have that is interrupted here.
     """
+    if os.geteuid() == 0:
+        slots.use_own_engine()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
@@ -85,6 +87,13 @@ def engine() -> Engine:
     return real
 
 
+@pytest.fixture(autouse=True)
+def _devices_stay(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep the host's devices as they are while a test uses the engine."""
+    with unchanged_devices() if "engine" in request.keywords else contextlib.nullcontext():
+        yield
+
+
 @pytest.fixture(scope="session")
 def tree() -> Iterator[Path]:
     """The program's tree, readable by every user."""
@@ -115,14 +124,16 @@ def user_environ(catalog_file: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def alice_account(engine: Engine, tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
     """A user with an everyday UID, and a GID that is another number."""
-    with new_user("mlc-alice", free_id(1001), 2001, tree, user_environ) as user:
+    with new_user(slots.ALICE, *slots.ALICE_IDS, tree, user_environ) as user:
+        sweep(user)  # what a killed run left
         yield user
 
 
 @pytest.fixture(scope="session")
 def ldap_account(engine: Engine, tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
     """The design document's user: a name no account may have, and a UID of LDAP's."""
-    with new_user(LDAP_LOGIN, LDAP_ID, LDAP_ID, tree, user_environ) as user:
+    with new_user(slots.LDAP_LOGIN, slots.LDAP_ID, slots.LDAP_ID, tree, user_environ) as user:
+        sweep(user)
         yield user
 
 

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import slots
 from conftest import BASE, container_names, docker, sweep
-from users import User, free_id, new_user
+from users import User, new_user
 
 from mlc_patched.engine import Engine
-
-CAROL_LDAP = ("c.arol@hertie-school.lan", 1722830503)
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +24,10 @@ def carol_accounts(
     engine: Engine, tree: Path, user_environ: dict[str, str]
 ) -> Iterator[dict[str, User]]:
     """An everyday user and one of a directory server."""
-    login, uid = CAROL_LDAP
-    plain = new_user("mlc-carol", free_id(1003), 2003, tree, user_environ)
-    with plain as carol, new_user(login, uid, uid, tree, user_environ) as ldap:
+    uid = slots.CAROL_LDAP_ID
+    plain = new_user(slots.CAROL, *slots.CAROL_IDS, tree, user_environ)
+    ldap_user = new_user(slots.CAROL_LDAP_LOGIN, uid, uid, tree, user_environ)
+    with plain as carol, ldap_user as ldap:
         yield {"plain": carol, "ldap": ldap}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 import pexpect
-from conftest import LDAP_LOGIN, inspect
+import slots
+from conftest import inspect
 from users import User
 
 OLD_FLOW, FAST_FLOW = "commit", "image"
-_ACCOUNTS = {"mlc-alice": "mlc-alice", LDAP_LOGIN: "h-baker-at-hertie-school-lan"}
+_ACCOUNTS = {slots.ALICE: slots.ALICE, slots.LDAP_LOGIN: slots.LDAP_ACCOUNT}
 
 
 def account(user: User) -> str:

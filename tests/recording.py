@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asking import ENGINE_SOCKET
+from asking import engine_socket
 
 _REQUEST = re.compile(rb"(?:\A|\r\n)(GET|HEAD|POST|PUT|DELETE) (?:/v[\d.]+)?(/\S*) HTTP/1\.1\r\n")
 _REFUSAL = b'{"message":"refused by the test"}'
@@ -64,7 +64,7 @@ def _accept(listener: socket.socket, record: Recording) -> None:
         while True:
             client, _ = listener.accept()
             engine = socket.socket(socket.AF_UNIX)
-            engine.connect(ENGINE_SOCKET)
+            engine.connect(engine_socket())
             for source, sink, notes in ((client, engine, record), (engine, client, None)):
                 threading.Thread(target=_pass_on, args=(source, sink, notes), daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -136,28 +137,30 @@ def new_user(
 ) -> Iterator[User]:
     """Make a user in group docker, and remove it with all it has at the end.
 
+    The UID is the one given, or the next that is free.
     A user and a group of that name that a killed run left behind are replaced.
     """
     group = f"mlc-test-{gid}"
-    _remove_account(login, group)
+    with _accounts_locked():
+        _remove_account(login, group)
+        uid = free_id(uid)
     parent = Path(tempfile.mkdtemp(prefix="mlc-test-home-", dir="/var/tmp"))
     parent.chmod(0o755)
     home = parent / login
-    _call("groupadd", "-g", str(gid), group)
     try:
-        _call(
-            *("useradd", "--badname", "--no-log-init", "-m", "-d", str(home), "-u", str(uid)),
-            *("-g", str(gid), "-G", "docker", "-s", "/bin/bash", login),
-        )
-        try:
-            home.chmod(0o750)
-            user = User(login, uid, gid, home, tree, environ)
-            user.file("workspace/")
-            yield user
-        finally:
-            _call("userdel", "-f", login)
+        with _accounts_locked():
+            _call("groupadd", "-g", str(gid), group)
+            _call(
+                *("useradd", "--badname", "--no-log-init", "-m", "-d", str(home)),
+                *("-u", str(uid), "-g", str(gid), "-G", "docker", "-s", "/bin/bash", login),
+            )
+        home.chmod(0o750)
+        user = User(login, uid, gid, home, tree, environ)
+        user.file("workspace/")
+        yield user
     finally:
-        _remove_account(login, group)
+        with _accounts_locked():
+            _remove_account(login, group)
         shutil.rmtree(parent, ignore_errors=True)
 
 
@@ -186,6 +189,14 @@ def readable_tree() -> Iterator[Path]:
         yield parent
     finally:
         shutil.rmtree(parent, ignore_errors=True)
+
+
+@contextmanager
+def _accounts_locked() -> Iterator[None]:
+    """Let one process at a time change the host's accounts: useradd does not wait for another."""
+    with Path("/run/lock/mlc-test-accounts").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _remove_account(login: str, group: str) -> None:

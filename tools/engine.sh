@@ -4,6 +4,10 @@
 #   tools/engine.sh up      use the engine that answers, or install and start one (as root)
 #   tools/engine.sh status  say which engine answers; exit code 1 when none does
 #   tools/engine.sh down    stop the engine, if `up` started it
+#   tools/engine.sh address say what DOCKER_HOST is for it
+#
+# A number after the word means another engine, of its own (as root): tools/engine.sh up 1. Tests that
+# run at the same time have one each.
 #
 # On a host that lacks CAP_SYS_RESOURCE or a GPU, `up` starts dockerd with stand-ins for them
 # (see install_fit_runtime and install_gpu_hook). A server needs neither.
@@ -12,9 +16,13 @@ set -euo pipefail
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 readonly here
-readonly state=/run/mlc-patched-engine
-readonly pidfile=/run/mlc-patched-dockerd.pid
-readonly log=/var/log/mlc-patched-dockerd.log
+readonly slot=${2:-0}
+readonly own=${slot#0}
+readonly state=/run/mlc-patched-engine$own
+readonly started=$state.started
+readonly bridge=mlcbr$own
+readonly pidfile=/run/mlc-patched-dockerd$own.pid
+readonly log=/var/log/mlc-patched-dockerd$own.log
 readonly equipment=/var/lib/mlc-patched/engine # not the checkout: that may go while dockerd stays
 readonly cap_sys_resource=24                   # linux/capability.h
 
@@ -28,11 +36,15 @@ die() {
 }
 
 server_version() {
-    timeout 10 docker version --format '{{.Server.Version}}' 2>/dev/null
+    DOCKER_HOST=$(address) timeout 10 docker version --format '{{.Server.Version}}' 2>/dev/null
 }
 
 address() {
-    echo "${DOCKER_HOST:-unix:///var/run/docker.sock}"
+    if [[ -n "$own" ]]; then
+        echo "unix://$state/docker.sock"
+    else
+        echo "${DOCKER_HOST:-unix:///var/run/docker.sock}"
+    fi
 }
 
 has_capability() {
@@ -112,6 +124,12 @@ close_inherited_files() {
 start_dockerd() {
     local path="$PATH"
     local -a options=(--pidfile "$pidfile")
+    if [[ -n "$own" ]]; then
+        make_bridge
+        mkdir -p "$state"
+        options+=(--host "$(address)" --data-root "$equipment-$own" --exec-root "$state/exec"
+            --bridge "$bridge" --iptables=false)
+    fi
     say "starting dockerd in the background, its log is $log"
     if ! has_capability "$cap_sys_resource"; then
         install_fit_runtime
@@ -127,14 +145,21 @@ start_dockerd() {
         close_inherited_files
         PATH="$path" exec setsid nohup dockerd "${options[@]}" </dev/null >"$log" 2>&1
     ) &
-    echo dockerd >"$state"
+    echo dockerd >"$started"
+}
+
+# Engines of one network namespace need a bridge each; docker0 is the first one's.
+make_bridge() {
+    ip link show "$bridge" >/dev/null 2>&1 || ip link add "$bridge" type bridge
+    ip address replace "172.30.$((100 + slot)).1/24" dev "$bridge"
+    ip link set "$bridge" up
 }
 
 start_engine() {
-    if runs_systemd && has_capability "$cap_sys_resource"; then
+    if [[ -z "$own" ]] && runs_systemd && has_capability "$cap_sys_resource"; then
         say "starting the service docker"
         systemctl start docker
-        echo systemd >"$state"
+        echo systemd >"$started"
     else
         start_dockerd
     fi
@@ -157,7 +182,7 @@ up() {
         say "Docker Engine $version answers on $(address)"
         return
     fi
-    [[ -z "${DOCKER_HOST:-}" ]] || die "no engine answers on DOCKER_HOST=$DOCKER_HOST: mend or unset it"
+    [[ -n "$own" || -z "${DOCKER_HOST:-}" ]] || die "no engine answers on DOCKER_HOST=$DOCKER_HOST: mend or unset it"
     ((EUID == 0)) || die "no engine answers on $(address), and only root can start one: sudo $0 up"
     exec 9>"$state.lock"
     flock 9
@@ -173,7 +198,7 @@ status() {
     local version
     version=$(server_version) || die "no engine answers on $(address): tools/engine.sh up starts one"
     say "Docker Engine $version answers on $(address)"
-    if [[ -e "$state" ]]; then
+    if [[ -e "$started" ]]; then
         say "tools/engine.sh started it"
     else
         say "tools/engine.sh did not start it"
@@ -194,7 +219,7 @@ stop_dockerd() {
 
 down() {
     ((EUID == 0)) || die "only root can stop the engine: sudo $0 down"
-    case "$(cat "$state" 2>/dev/null)" in
+    case "$(cat "$started" 2>/dev/null)" in
     dockerd) stop_dockerd ;;
     systemd) systemctl stop docker.socket docker ;;
     *)
@@ -202,11 +227,16 @@ down() {
         return
         ;;
     esac
-    rm -f "$state"
+    rm -f "$started"
+    if [[ -n "$own" ]]; then
+        ip link delete "$bridge"
+        rm -rf --one-file-system "$equipment-$own" "$state"
+    fi
     say "stopped"
 }
 
+[[ "$slot" =~ ^(0|[1-9][0-9]?)$ ]] || die "an engine's number is 0 to 99, not $slot"
 case "${1:-}" in
-up | status | down) "$1" ;;
-*) die "usage: tools/engine.sh up|status|down" ;;
+up | status | down | address) "$1" ;;
+*) die "usage: tools/engine.sh up|status|down|address [NUMBER]" ;;
 esac

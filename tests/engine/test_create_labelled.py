@@ -150,7 +150,7 @@ def test_the_mismatch_names_the_project(alice: User, ldap_account: User, labelle
 
 
 def test_another_group_alone_is_a_mismatch(alice: User, image_from) -> None:
-    done = create(alice, image_from("", *claim(alice.uid, alice.uid + 1, "mlc-alice")))
+    done = create(alice, image_from("", *claim(alice.uid, alice.uid + 1, alice.login)))
     assert f"{alice.uid}:{alice.uid + 1}" in done.stderr
     assert flow(alice) == OLD_FLOW
 

@@ -159,7 +159,7 @@ def test_the_group_of_everybody_may_be_the_users_own(alice: User) -> None:
     container = inspect(alice.tag("it"))
     assert container["Config"]["User"] == f"{alice.uid}:100"
     said = docker("run", "--rm", f"--user={alice.uid}:100", container["Image"], "id", "-gn")
-    assert said == "mlc-alice"
+    assert said == alice.login
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_another_user_gets_an_account_and_a_home_of_their_own(
     name = account(ldap_user)
     owner = run(ldap_user, "stat -c '%u:%g' ~/file ~/.local ~/.local/link; cat ~/file")
     assert owner.split() == [f"{ldap_user.uid}:{ldap_user.gid}"] * 3 + ["mine"]
-    assert run(ldap_user, "getent passwd mlc-alice || echo gone") == "gone"
+    assert run(ldap_user, f"getent passwd {alice.login} || echo gone") == "gone"
     assert run(ldap_user, "ls /home") == name
     assert_account_works(ldap_user)
 
@@ -151,7 +151,7 @@ def test_the_file_is_named_after_the_container(alice: User, slim: str) -> None:
         first = archive.next()
         assert first is not None
         manifest = json.load(archive.extractfile(first))  # type: ignore[arg-type]
-    assert (manifest["name"], manifest["account"]) == ("it", "mlc-alice")
+    assert (manifest["name"], manifest["account"]) == ("it", alice.login)
     assert manifest["labels"]["aime.mlc.WORK_MOUNT"] == str(alice.workspace)
 
 

@@ -340,7 +340,7 @@ def test_a_tree_of_somebody_elses_or_read_only_is_refused(
 
 def test_its_owner_patches_a_tree_and_root_does_not(v2: AimeCheckout, alice: User, patch) -> None:
     subprocess.run(["chown", "-R", f"{alice.uid}:{alice.gid}", v2.path, v2.remote], check=True)
-    assert "Run the same command as mlc-alice" in patch("apply", v2.path, "--force", code=1)
+    assert f"Run the same command as {alice.login}" in patch("apply", v2.path, "--force", code=1)
     for action in ("apply", "verify", "revert"):
         done = alice.run(alice.tree / "bin/mlc-patch", action, v2.path)
         assert done.returncode == 0, done.stderr

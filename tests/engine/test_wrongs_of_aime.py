@@ -8,10 +8,11 @@ from pathlib import Path
 
 import aime
 import pytest
+import slots
 from conftest import BARE, BASE, CATALOG, container_names, docker, inspect, nothing_left
 from inside import account, assert_account_works, run
 from recording import Recording
-from users import User, free_id, new_user
+from users import User, new_user
 
 pytestmark = pytest.mark.engine
 
@@ -216,8 +217,7 @@ def test_logs_that_grow_with_the_uid_are_not_committed(
     tree, user_environ, engine, sparse: str
 ) -> None:
     """A UID of some millions: were the files not emptied, the layer had a gigabyte, not 500."""
-    uid = free_id(3_000_001)
-    with new_user("mlc-far", uid, uid, tree, user_environ) as far:
+    with new_user(slots.FAR, slots.FAR_ID, slots.FAR_ID, tree, user_environ) as far:
         try:
             done = far.mlc("create", "it", "--image", sparse, "-s")
             assert done.returncode == 0, done.stderr
@@ -234,9 +234,9 @@ def test_logs_that_grow_with_the_uid_are_not_committed(
 
 def test_a_login_name_that_is_no_account_name(ldap_user: User) -> None:
     create(ldap_user, BASE)
-    assert run(ldap_user, "id -un") == account(ldap_user) == "h-baker-at-hertie-school-lan"
+    assert run(ldap_user, "id -un") == account(ldap_user) == slots.LDAP_ACCOUNT
     labels = inspect(ldap_user.tag("it"))["Config"]["Labels"]
-    assert labels["aime.mlc.USER"] == "h.baker@hertie-school.lan"
+    assert labels["aime.mlc.USER"] == ldap_user.login
 
 
 # "`docker commit` onto an image name with a registry port or a tag already there breaks it."
