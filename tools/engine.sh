@@ -128,7 +128,7 @@ start_dockerd() {
         make_bridge
         mkdir -p "$state"
         options+=(--host "$(address)" --data-root "$equipment-$own" --exec-root "$state/exec"
-            --bridge "$bridge" --iptables=false)
+        --bridge "$bridge" --iptables=false)
     fi
     say "starting dockerd in the background, its log is $log"
     if ! has_capability "$cap_sys_resource"; then
