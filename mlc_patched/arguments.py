@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from .documented import ADMIN
+from .engine_arguments import add_engine_flags
 from .version import AIME_VERSION, CONTAINER_VERSION, __version__
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
@@ -80,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=_Formatter,
     )
     top.add_argument("-v", "--version", action="version", version=VERSION_TEXT)
+    add_engine_flags(top)
     commands = top.add_subparsers(dest="command", metavar="command", parser_class=_LATER)
     for name, (summary, add, *examples) in _COMMANDS.items():
         commands.add_parser(name, help=summary, summary=summary, add=add, examples=examples)
@@ -109,6 +111,8 @@ def verb_parser(
         formatter_class=_Formatter,
     )
     add(command)
+    if add not in _WITHOUT_ENGINE:
+        add_engine_flags(command)
     return command
 
 
@@ -253,6 +257,9 @@ def _import(importing: argparse.ArgumentParser) -> None:
 
 def _config(config: argparse.ArgumentParser) -> None:
     config.add_argument("--json", action="store_true", help="print JSON")
+
+
+_WITHOUT_ENGINE = (_update, _config)
 
 
 def _examples(*lines: str) -> str:

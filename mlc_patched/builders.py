@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .build_settings import Builder
+from .engine_address import CONTEXT_VARIABLE, DEFAULT
 from .errors import EngineError
 
 NETWORK_VARIABLE = "DS01_BUILD_NETWORK"
@@ -20,10 +21,11 @@ _LAST_WITH_BUILDKIT = 22  # from 23.0 on, BuildKit comes with the buildx plugin 
 
 @dataclass(frozen=True)
 class Client:
-    """A Docker client: its path, and what it builds with."""
+    """A Docker client: its path, what it builds with, and the Docker context it is to use."""
 
     path: str
     builder: Builder
+    context: str = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class BuildCommand:
 def find_client(environ: Mapping[str, str]) -> Client:
     """Return the Docker client on PATH and the best builder it has.
 
-    DOCKER_BUILDKIT=0 in the environment asks for the classic builder.
+    DOCKER_BUILDKIT=0 in the environment asks for the classic builder; DOCKER_CONTEXT says which
+    engine is meant.
 
     Raises:
         EngineError: there is no client.
@@ -48,14 +51,15 @@ def find_client(environ: Mapping[str, str]) -> Client:
             "The docker command is not on PATH; building an image needs it. "
             "Install it with: apt-get install docker.io"
         )
+    context = environ.get(CONTEXT_VARIABLE) or DEFAULT
     if environ.get("DOCKER_BUILDKIT") == "0":
-        return Client(path, Builder.CLASSIC)
+        return Client(path, Builder.CLASSIC, context)
     if _says([path, "buildx", "version"], environ).startswith("github.com/docker/buildx"):
-        return Client(path, Builder.BUILDX)
+        return Client(path, Builder.BUILDX, context)
     version = re.search(r"(\d+)\.(\d+)", _says([path, "--version"], environ))
     if version and (18, 9) <= (int(version[1]), int(version[2])) < (_LAST_WITH_BUILDKIT + 1, 0):
-        return Client(path, Builder.BUILDKIT)
-    return Client(path, Builder.CLASSIC)
+        return Client(path, Builder.BUILDKIT, context)
+    return Client(path, Builder.CLASSIC, context)
 
 
 def build_command(
@@ -87,10 +91,11 @@ def build_command(
         network: network of the steps.
     """
     argv = [client.path]
-    environment = {"DOCKER_CONTEXT": "default"}  # the engine that the rest of mlc talks to
+    environment = {}
     if client.builder is Builder.BUILDX:
         # The builder inside the engine: it alone sees the images that are there.
-        argv += ["buildx", "build", "--load", "--builder", "default"]
+        # It has the name of the context.
+        argv += ["buildx", "build", "--load", "--builder", client.context]
         # One image and no list of images with attestations, which need not be found by its id.
         environment["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
     elif client.builder is Builder.BUILDKIT:

@@ -68,8 +68,15 @@ def _architectures(arguments: argparse.Namespace, context: Context) -> Iterable[
     return (*context.catalog.architectures(), *KNOWN_ARCHITECTURES, CPU)
 
 
+def _contexts(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
+    from .engine_address import context_names
+
+    return context_names(context.environ)
+
+
 _KINDS: dict[str, Callable[[argparse.Namespace, Context], Iterable[str]]] = {
     "containers": _containers,
+    "contexts": _contexts,
     "projects": _projects,
     "images": _images,
     "frameworks": _frameworks,

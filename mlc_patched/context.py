@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .account import Account, caller
 from .engine import Container, Engine
+from .engine_address import EngineAddress, resolve
 from .errors import NotFoundError
 from .names import SEPARATOR, check_container_name, container_tag
 from .report import Reporter, SilentReporter
@@ -22,33 +23,54 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-def connect() -> Engine:
-    """Connect to the Docker Engine the environment names.
+def connect(address: EngineAddress) -> Engine:
+    """Connect to a Docker Engine.
 
     Raises:
         EngineUnreachableError: none answers there.
     """
     from .docker_engine import DockerEngine
 
-    return DockerEngine()
+    return DockerEngine(address)
 
 
 @dataclass
 class Context:
     """Who calls, where, and how to reach the engine; all of it asked for only when used.
 
-    `program` is the path by which the program was called, which decides the catalog.
+    `program` is the path by which the program was called, which decides the catalog;
+    `docker_context` the one that --context named; `make_engine` another way to an engine than
+    by its address.
     """
 
     report: Reporter = field(default_factory=SilentReporter)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     program: Path | None = None
-    make_engine: Callable[[], Engine] = connect
+    docker_context: str | None = None
+    make_engine: Callable[[], Engine] | None = None
+
+    @cached_property
+    def address(self) -> EngineAddress:
+        """Where the engine is: by --context, the environment, or Docker's own settings."""
+        return resolve(self.environ, self.docker_context)
 
     @cached_property
     def engine(self) -> Engine:
         """The engine, connected to on first use."""
-        return self.make_engine()
+        return connect(self.address) if self.make_engine is None else self.make_engine()
+
+    @cached_property
+    def client_environ(self) -> Mapping[str, str]:
+        """The environment for the docker client, which is to talk to the same engine."""
+        return self.address.client_environment(self.environ)
+
+    def at(self, docker_context: str) -> Context:
+        """Return the same with another engine: that of a Docker context."""
+        other = replace(self, docker_context=docker_context, make_engine=None)
+        for name in ("account", "host", "settings", "catalog"):
+            if name in self.__dict__:  # what was found out once is still so
+                other.__dict__[name] = self.__dict__[name]
+        return other
 
     @cached_property
     def account(self) -> Account:

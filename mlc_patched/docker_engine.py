@@ -33,6 +33,7 @@ from .errors import (
 from .names import parse_reference
 
 if TYPE_CHECKING:
+    from .engine_address import EngineAddress
     from .specification import ContainerSpecification
 
 _LAST_LINES = 30
@@ -45,15 +46,19 @@ _NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24
 
 
 class DockerEngine(Engine):
-    """An engine reached as the environment says (DOCKER_HOST and its companions)."""
+    """An engine reached by its API."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: EngineAddress | None = None) -> None:
         """Connect.
+
+        Args:
+            address: where the engine is; by the process's environment when not given.
 
         Raises:
             EngineUnreachableError: no engine answers, or the user may not talk to it.
+            UsageError: the environment names a context that there is not.
         """
-        self._connection = EngineConnection()
+        self._connection = EngineConnection(address)
         self._ask = self._connection.ask
         self._sdk = self._connection.sdk
 

@@ -45,6 +45,7 @@ ADMIN = {
     "prune": "remove what killed commands and old containers left behind",
 }
 """Commands of `mlc` that its help lists, with what it says of them."""
+_WITHOUT_ENGINE = ("complete", "mlc-patch")
 _ARGUMENTS = {"container_commands": "container_arguments", "image_commands": "image_arguments"}
 """Where the parsers are by themselves, which help and a usage error can do with."""
 
@@ -57,7 +58,12 @@ def module_of(name: str) -> Command:
 def parser_of(name: str) -> argparse.ArgumentParser:
     """Return the parser of a documented command, without importing what carries it out."""
     module = MODULES[name]
-    return _module(_ARGUMENTS.get(module, module)).parser(name)
+    made = _module(_ARGUMENTS.get(module, module)).parser(name)
+    if name not in _WITHOUT_ENGINE:
+        from .engine_arguments import add_engine_flags
+
+        add_engine_flags(made)
+    return made
 
 
 def _module(name: str) -> Command:

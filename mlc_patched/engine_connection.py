@@ -1,7 +1,7 @@
 """The connection to the Docker Engine. The only module that imports `docker`.
 
-That takes 0.08 s, so it is imported where it is used: for streams, registries, and engines
-that are not behind a Unix socket. Everything else is asked by `engine_socket`.
+That takes 0.08 s, so it is imported where it is used: for streams and registries. Everything
+else is asked by `engine_socket`, or by `engine_remote` of an engine that is not on this host.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlencode
 
 from . import engine_socket
+from .engine_address import DEFAULT, EngineAddress, resolve
 from .errors import (
     ConflictError,
     EngineError,
@@ -29,19 +30,24 @@ NEWEST_API = "1.45"
 """The newest version of the engine's API that `docker_engine` was written for."""
 REFUSED = "The Docker Engine refused: "
 CHUNK = 2 * 1024**2
+_NOWHERE = "/nowhere"  # a socket for the SDK to think of
 
 
 class EngineConnection:
     """Plain questions, and the SDK for the rest; refusals of both become our errors."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: EngineAddress | None = None) -> None:
         """Agree on an API version, by a ping.
+
+        Args:
+            address: where the engine is; by the process's environment when not given.
 
         Raises:
             EngineUnreachableError: no engine answers, or the user may not talk to it.
+            UsageError: the environment names a context that there is not.
         """
-        self._environ = dict(os.environ)  # for the SDK, which may come to be needed much later
-        self._socket = engine_socket.path_of(self._environ)
+        self.address = resolve(os.environ) if address is None else address
+        self._put = self._questions()
         self._version = NEWEST_API
         offered = self.ask("GET", "/_ping", is_versioned=False).headers.get("api-version")
         self._version = min(NEWEST_API, offered or NEWEST_API, key=_numbers)
@@ -49,7 +55,15 @@ class EngineConnection:
     @property
     def is_local(self) -> bool:
         """Whether the engine is behind a Unix socket of this host."""
-        return self._socket is not None
+        return self.address.is_local
+
+    def _questions(self) -> Callable[..., engine_socket.Answer]:
+        """Return what puts plain questions to the engine."""
+        if (path := self.address.socket_path) is not None:
+            return partial(engine_socket.ask, path)
+        from .engine_remote import RemoteLine
+
+        return RemoteLine(self.address).ask
 
     @contextlib.contextmanager
     def sdk(self, *, unhurried: bool = False) -> Iterator[Any]:
@@ -61,20 +75,21 @@ class EngineConnection:
         Raises:
             EngineError, NotFoundError: in place of the SDK's own exceptions.
         """
-        with _translated():
+        with _translated(self.address):
             self._client.timeout = None if unhurried else ANSWER_SECONDS
             yield self._client
 
     @cached_property
     def _client(self) -> Any:
         import docker
-        import docker.utils
 
-        return docker.APIClient(
-            **docker.utils.kwargs_from_env(environment=self._environ),
-            version=self._version,
-            timeout=ANSWER_SECONDS,
+        path = self.address.socket_path
+        client = docker.APIClient(
+            f"unix://{path or _NOWHERE}", version=self._version, timeout=ANSWER_SECONDS
         )
+        if path is None:
+            client.mount("http+docker://", _adapter(self.address))
+        return client
 
     def ask(
         self,
@@ -106,46 +121,38 @@ class EngineConnection:
         if query:
             target += f"?{urlencode(query)}"
         content = None if body is None else json.dumps(body).encode()
-        if self._socket is None:
-            answer = self._ask_by_sdk(method, target, content, seconds, most)
-        else:
-            try:
-                answer = engine_socket.ask(
-                    self._socket, method, target, content, seconds=seconds, most=most
-                )
-            except TimeoutError as error:
-                raise _no_answer() from error
-            except OSError as error:
-                raise _unreachable(str(error)) from error
+        try:
+            answer = self._put(method, target, content, seconds=seconds, most=most)
+        except TimeoutError as error:
+            raise _no_answer() from error
+        except OSError as error:
+            raise _unreachable(str(error), self.address) from error
         if answer.status >= 400:
             raise _refusal(answer.status, _message(answer.body))
         return answer
 
-    def _ask_by_sdk(
-        self,
-        method: str,
-        target: str,
-        content: bytes | None,
-        seconds: float | None,
-        most: int | None,
-    ) -> engine_socket.Answer:
-        with self.sdk() as client:
-            response = client.request(
-                method,
-                f"{client.base_url}{target}",
-                data=content,
-                headers={"Content-Type": "application/json"},
-                timeout=seconds,
-                stream=True,
-            )
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            with contextlib.closing(response):
-                body = b""
-                for chunk in response.iter_content(CHUNK):
-                    body += chunk
-                    if most is not None and len(body) >= most:
-                        break
-        return engine_socket.Answer(response.status_code, headers, body)
+
+def _adapter(address: EngineAddress) -> Any:
+    """Return what carries the SDK's requests to an engine that is not on this host.
+
+    The SDK's own for a Unix socket, but for the socket: for ssh alone, the SDK's would take
+    paramiko, and for TLS each way of its own to name certificates.
+    """
+    from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnection
+
+    from .engine_remote import dial
+
+    class Connection(UnixHTTPConnection):
+        def connect(self) -> None:
+            self.sock = dial(address, self.timeout)
+
+    class Adapter(UnixHTTPAdapter):
+        def get_connection(self, url: Any, proxies: Any = None) -> Any:
+            pool: Any = super().get_connection(url, proxies)
+            pool._new_conn = lambda: Connection(pool.base_url, _NOWHERE, pool.timeout)
+            return pool
+
+    return Adapter(f"http+unix://{_NOWHERE}")
 
 
 def _message(body: bytes) -> str:
@@ -161,7 +168,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def _translated(address: EngineAddress) -> Iterator[None]:
     """Turn the SDK's exceptions into ours."""
     import docker.errors
     import requests.exceptions
@@ -173,7 +180,7 @@ def _translated() -> Iterator[None]:
     except requests.exceptions.Timeout as error:
         raise _no_answer() from error
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise _unreachable(str(error)) from error
+        raise _unreachable(str(error), address) from error
 
 
 def _refusal(status: int, explanation: str) -> EngineError | NotFoundError:
@@ -194,7 +201,13 @@ def _explanation(error: Any) -> str:
     return str(error.explanation or error).strip()
 
 
-def _unreachable(text: str) -> EngineUnreachableError:
+def _unreachable(text: str, address: EngineAddress) -> EngineUnreachableError:
+    if not address.is_local:
+        whose = f" of the context {address.context}" if address.context != DEFAULT else ""
+        return EngineUnreachableError(
+            f"No Docker Engine answers at {address.url}{whose}: {text}. See whether the docker "
+            f"client reaches it: {_client_line(address)}"
+        )
     if "Permission denied" in text or "PermissionError" in text:
         return EngineUnreachableError(
             "You may not talk to the Docker Engine. Ask an administrator to add you to the "
@@ -204,3 +217,9 @@ def _unreachable(text: str) -> EngineUnreachableError:
         f"No Docker Engine answers: {text}. Is it running (systemctl status docker)? "
         "Is DOCKER_HOST right?"
     )
+
+
+def _client_line(address: EngineAddress) -> str:
+    if address.context != DEFAULT:
+        return f"docker --context {address.context} version"
+    return f"docker --host {address.url} version"

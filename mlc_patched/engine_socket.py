@@ -1,8 +1,8 @@
 """Plain questions to the Docker Engine over its Unix socket, by the standard library alone.
 
 Importing the SDK takes five times as long as creating a container. So what every command
-asks goes this way: one HTTP request, one answer, one connection. Streams, registries and
-engines elsewhere (DOCKER_HOST with tcp or ssh) are the SDK's.
+asks goes this way: one HTTP request, one answer, one connection. Streams and registries are
+the SDK's; engines that are not behind a socket of this host are `engine_remote`'s.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ import http.client
 import socket
 from collections.abc import Mapping
 from typing import NamedTuple
-
-DEFAULT = "/var/run/docker.sock"
-_SCHEME = "unix://"
 
 
 class Answer(NamedTuple):
@@ -41,13 +38,6 @@ class _SocketConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def path_of(environ: Mapping[str, str]) -> str | None:
-    """Return the path of the socket that DOCKER_HOST names, or None where it is no socket."""
-    address = environ.get("DOCKER_HOST") or _SCHEME + DEFAULT
-    path = address.removeprefix(_SCHEME)
-    return path if address.startswith(_SCHEME) and path.startswith("/") else None
-
-
 def ask(
     path: str,
     method: str,
@@ -73,15 +63,45 @@ def ask(
         OSError: there is nobody there, or the answer broke off.
     """
     connection = _SocketConnection(path, seconds)
-    headers = {"Connection": "close"}
+    try:
+        return exchange(connection, method, target, body, most=most)
+    finally:
+        connection.close()
+
+
+def exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    target: str,
+    body: bytes | None = None,
+    *,
+    most: int | None = None,
+    keep: bool = False,
+) -> Answer:
+    """Send a request over a connection and return the answer.
+
+    Args:
+        connection: where to.
+        method: `GET`, `POST` …
+        target: path and query, quoted.
+        body: JSON to send.
+        most: as for `ask`; the connection is closed then.
+        keep: whether the connection is wanted for another request.
+
+    Raises:
+        TimeoutError: there was no answer in time.
+        OSError: there is nobody there, or the answer broke off.
+    """
+    headers = {} if keep and most is None else {"Connection": "close"}
     if body is not None:
         headers["Content-Type"] = "application/json"
     try:
         connection.request(method, target, body, headers)
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, response.read(most))
+        answer = Answer(response.status, found, response.read(most))
     except (http.client.HTTPException, ValueError) as error:
-        raise BrokenAnswerError(f"the answer from {path} broke off or is no HTTP") from error
-    finally:
+        raise BrokenAnswerError("the answer broke off or is no HTTP") from error
+    if most is not None:
         connection.close()
+    return answer

@@ -69,7 +69,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     engine, account, report = context.engine, context.account, context.report
     tag = f"{request.project.repository}:{BUILDING}{secrets.token_hex(4)}"
     undo.add(f"The image {tag}", lambda: engine.remove_image(tag))
-    client = find_client(context.environ)
+    client = find_client(context.client_environ)
     files_image = f"{tag}-ca"
     derived = derive(
         request.dockerfile, settings_from(context.environ), client.builder, files_image
@@ -182,7 +182,7 @@ def _run(
 ) -> None:
     log: list[str] = []
     try:
-        status, log = run_build(command, context.environ)
+        status, log = run_build(command, context.client_environ)
     except BaseException:
         # The engine may have finished in the moment that the client gave up.
         time.sleep(0.5)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from .arguments import parser
 from .console import ConsoleReporter, say
 from .documented import MODULES, module_of, parser_of
+from .engine_arguments import CONTEXT, leading
 from .errors import MlcError, Terminated
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
@@ -38,10 +39,12 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoRet
 
 def run(argv: Sequence[str], program: str) -> int:
     """Run mlc and return its exit code."""
+    engine, argv = leading(argv)
+    asked = argparse.Namespace(**engine)
     if argv and argv[0] in MODULES:
-        arguments = parser_of(argv[0]).parse_args(argv[1:])
+        arguments = parser_of(argv[0]).parse_args(argv[1:], asked)
         return _run(_documented, arguments, program)
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_args(argv, asked)
     if arguments.command is None:
         say("Nothing to do. See the commands with: mlc -h")
         return 0
@@ -70,7 +73,10 @@ def _run(
 
         from .context import Context
 
-        return command(arguments, Context(report=report, program=Path(program)))
+        context = Context(
+            report=report, program=Path(program), docker_context=getattr(arguments, CONTEXT, None)
+        )
+        return command(arguments, context)
 
     return guarded(run, report)
 

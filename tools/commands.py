@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlc_patched import arguments
-from mlc_patched.documented import ADMIN, module_of
+from mlc_patched.documented import ADMIN, parser_of
 
 BIN = Path(__file__).resolve().parents[1] / "bin"
 
@@ -19,7 +19,7 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
     """Return the parsers of the commands that are called `mlc NAME`."""
     found = arguments.verbs()
     for name in ADMIN:
-        found[name] = module_of(name).parser(name)
+        found[name] = parser_of(name)
     return found
 
 
@@ -33,7 +33,7 @@ def programs() -> dict[str, argparse.ArgumentParser]:
             found[file.name] = mlc[verb]
             found[file.name].prog = file.name
         else:
-            found[file.name] = module_of(file.name).parser(file.name)
+            found[file.name] = parser_of(file.name)
     return found
 
 

@@ -17,6 +17,7 @@ from commands import programs, top, verbs
 
 KINDS = {
     "container_name": "containers",
+    "docker_context": "contexts",
     "name": "containers",
     "names": "containers",
     "image": "images",
@@ -55,7 +56,7 @@ _mlc_directories() { compgen -d -- "$1"; }
 _mlc_files() { compgen -f -- "$1"; }
 """ + "".join(
     f'_mlc_{kind}() {{ compgen -W "$(_mlc_names {kind})" -- "$1"; }}\n'
-    for kind in ("containers", "images", "projects", "frameworks", "architectures")
+    for kind in ("containers", "contexts", "images", "projects", "frameworks", "architectures")
 )
 _ZSH = """
 _mlc_names() {
@@ -72,7 +73,7 @@ _mlc_directories() { _files -/ }
 _mlc_files() { _files }
 """ + "".join(
     f"_mlc_{kind}() {{ _mlc_names {kind} }}\n"
-    for kind in ("containers", "images", "projects", "frameworks", "architectures")
+    for kind in ("containers", "contexts", "images", "projects", "frameworks", "architectures")
 )
 PREAMBLE = {"bash": _BASH, "zsh": _ZSH}
 

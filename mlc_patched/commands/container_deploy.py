@@ -93,7 +93,7 @@ def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed
             if context.find(request.name) is not None:
                 raise _exists(request.name)
             undo.add(f"The container {request.name}", lambda: _take_back(None, request, context))
-            site_wrapper.create(wrapper, request, context.environ, context.report)
+            site_wrapper.create(wrapper, request, context.client_environ, context.report)
         container = context.find(request.name)
         if container is None:
             by = f" by {wrapper}" if wrapper else ""

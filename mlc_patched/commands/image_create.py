@@ -189,7 +189,7 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
 
 def planned_command(request: ImageCreateRequest, prepared: Prepared, context: Context) -> list[str]:
     """Return the command a build would run, as a user could give it; nothing is touched."""
-    client = find_client(context.environ)
+    client = find_client(context.client_environ)
     project = prepared.project
     derived = derive(
         prepared.text, settings_from(context.environ), client.builder, f"{project.image}-ca"

@@ -54,7 +54,7 @@ def open_shell(name: str, context: Context) -> Opened:
             container.name,
             ("bash",),
             user_of(context),
-            context.environ,
+            context.client_environ,
             word=word,
             when_cut_off=hang_up,
         )

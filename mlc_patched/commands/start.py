@@ -48,7 +48,7 @@ def start(
     if line and detach:
         context.engine.execute(container.id, line, user_of(context))
     elif line:
-        status = run_inside(container.name, line, user_of(context), context.environ)
+        status = run_inside(container.name, line, user_of(context), context.client_environ)
     return Started(name, container.name, was_running, status)
 
 

@@ -42,6 +42,14 @@ def test_the_best_builder_is_chosen(
     assert find_client({**environ, "DOCKER_BUILDKIT": "0"}).builder is Builder.CLASSIC
 
 
+def test_buildx_builds_inside_the_engine_that_is_meant(tmp_path: Path) -> None:
+    environ = client(tmp_path, "28.2.2", True)
+    for context, variables in (("default", {}), ("far", {"DOCKER_CONTEXT": "far"})):
+        found = find_client({**environ, **variables})
+        argv = build_command(found, dockerfile="/d", context="/c", tag="x:y").argv
+        assert argv[argv.index("--builder") + 1] == context
+
+
 def test_without_a_client_it_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="apt-get install"):
         find_client({"PATH": str(tmp_path)})

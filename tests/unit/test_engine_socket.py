@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched import engine_socket
 from mlc_patched.docker_engine import DockerEngine
-from mlc_patched.engine_socket import BrokenAnswerError, ask, path_of
+from mlc_patched.engine_address import resolve
+from mlc_patched.engine_socket import BrokenAnswerError, ask
 from mlc_patched.errors import EngineError, EngineUnreachableError
 
 PING = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK"
@@ -120,24 +120,6 @@ def test_an_engine_that_says_nothing_is_not_waited_for_for_ever(serve: Serve) ->
         ask(path, "GET", "/", seconds=0.05)
 
 
-@pytest.mark.parametrize(
-    ("address", "path"),
-    [
-        (None, engine_socket.DEFAULT),
-        ("", engine_socket.DEFAULT),
-        ("unix:///run/x.sock", "/run/x.sock"),
-        ("unix://", None),
-        ("unix://relative.sock", None),
-        ("tcp://host:2375", None),
-        ("ssh://user@host", None),
-    ],
-)
-def test_docker_host_names_a_socket_or_something_else(
-    address: str | None, path: str | None
-) -> None:
-    assert path_of({} if address is None else {"DOCKER_HOST": address}) == path
-
-
 def test_an_engine_s_failures_are_ours(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = b'HTTP/1.1 500 Error\r\nContent-Length: 18\r\n\r\n{"message":"no!!"}'
     garbage = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{ahh"
@@ -172,7 +154,7 @@ def test_names_are_quoted(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.fixture
 def by_tcp() -> Iterator[str]:
     """Have the engine answer on a port, too; the address for DOCKER_HOST."""
-    target = path_of(os.environ)
+    target = resolve(os.environ).socket_path
     listener = socket.create_server(("127.0.0.1", 0))
 
     def pass_on(source: socket.socket, sink: socket.socket) -> None:

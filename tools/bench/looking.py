@@ -13,7 +13,7 @@ from images import docker
 from people import ROOT, Person
 from timing import Spread, interleaved, spread
 
-from mlc_patched import engine_socket, labels
+from mlc_patched import engine_address, engine_socket, labels
 from mlc_patched.context import Context
 
 
@@ -66,7 +66,7 @@ def measured_sizes(engine: OwnEngine, person: Person, rounds: int) -> dict[str, 
 
 def sizes_of_answers(engine: OwnEngine, person: Person) -> dict[str, int]:
     """Return how many bytes the engine answers to the questions of list and of a look-up."""
-    path = engine_socket.path_of({"DOCKER_HOST": engine.address})
+    path = engine_address.resolve({"DOCKER_HOST": engine.address}).socket_path
     assert path is not None
 
     def answer(**filters: list[str]) -> int:

@@ -1,0 +1,197 @@
+"""Which engine is meant: decided from --context, the environment and Docker's own files.
+
+The order is the docker client's (docs.docker.com, "Docker contexts" and "Environment variables"):
+--context, DOCKER_HOST, DOCKER_CONTEXT, the context of `docker context use`, the local socket.
+Where none of them is used, one open of `config.json` is all this takes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import MlcError, UsageError
+
+DEFAULT = "default"
+"""The context that is none: DOCKER_HOST, or else the local socket."""
+SOCKET = "/var/run/docker.sock"
+HOST_VARIABLE = "DOCKER_HOST"
+CONTEXT_VARIABLE = "DOCKER_CONTEXT"
+TLS_VARIABLE = "DOCKER_TLS"
+VERIFY_VARIABLE = "DOCKER_TLS_VERIFY"
+CERTIFICATES_VARIABLE = "DOCKER_CERT_PATH"
+CONFIGURATION_VARIABLE = "DOCKER_CONFIG"
+_UNIX, _SSH, _TCP = "unix://", "ssh://", "tcp://"
+_PORT = 2375
+_WITH_TLS_ALONE = "tcp://localhost:2376"
+"""Where the client looks when DOCKER_TLS_VERIFY is all that is said (docker/cli, opts/hosts.go)."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """TLS as the client has it: a directory that may hold `ca.pem`, `cert.pem` and `key.pem`,
+    and whether the engine's certificate is held against them."""
+
+    directory: str
+    verify: bool = True
+
+    def file(self, name: str) -> str | None:
+        """Return the path of one of the files, or None where it is not there."""
+        path = f"{self.directory}/{name}"
+        return path if os.path.isfile(path) else None  # noqa: PTH113 - pathlib takes 10 ms
+
+
+@dataclass(frozen=True)
+class EngineAddress:
+    """Where an engine is: `url` is `unix://PATH`, `tcp://HOST:PORT` or `ssh://[USER@]HOST[:PORT]`,
+    `context` the name of Docker's context it comes from."""
+
+    url: str = _UNIX + SOCKET
+    context: str = DEFAULT
+    tls: Tls | None = None
+
+    @property
+    def socket_path(self) -> str | None:
+        """The path of the socket, or None for an engine behind something else."""
+        return self.url[len(_UNIX) :] if self.url.startswith(_UNIX) else None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the engine's paths are this host's: so it is behind a socket, and only there."""
+        return self.url.startswith(_UNIX)
+
+    @property
+    def is_ssh(self) -> bool:
+        """Whether the engine is reached by ssh."""
+        return self.url.startswith(_SSH)
+
+    def client_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return an environment in which the docker client talks to this engine, too.
+
+        DOCKER_HOST goes before DOCKER_CONTEXT, to some clients even where it is empty.
+        """
+        found = {**environ, CONTEXT_VARIABLE: self.context}
+        if self.context != DEFAULT:
+            found.pop(HOST_VARIABLE, None)
+        return found
+
+
+def resolve(environ: Mapping[str, str], chosen: str | None = None) -> EngineAddress:
+    """Return the address of the engine that is meant.
+
+    Args:
+        environ: the environment.
+        chosen: the context named by --context, if one was.
+
+    Raises:
+        UsageError: there is no such context, or an address is not understood.
+    """
+    name = chosen
+    if name is None and not environ.get(HOST_VARIABLE):
+        name = environ.get(CONTEXT_VARIABLE) or _current(environ)
+    if name is None or name == DEFAULT:
+        return _default(environ)
+    return _of_context(name, environ)
+
+
+def context_names(environ: Mapping[str, str]) -> list[str]:
+    """Return the names of the contexts there are, the default one first."""
+    found = []
+    metadata = f"{_configuration(environ)}/contexts/meta"
+    try:
+        directories = os.listdir(metadata)  # noqa: PTH208
+    except OSError:
+        directories = []
+    for each in directories:
+        name = _read(f"{metadata}/{each}/meta.json").get("Name")
+        if isinstance(name, str):
+            found.append(name)
+    return [DEFAULT, *sorted(found)]
+
+
+def _default(environ: Mapping[str, str]) -> EngineAddress:
+    verify = bool(environ.get(VERIFY_VARIABLE))
+    host = environ.get(HOST_VARIABLE, "").strip()
+    if not host:
+        host = _WITH_TLS_ALONE if verify else _UNIX + SOCKET
+    tls = None
+    if verify or environ.get(TLS_VARIABLE):
+        directory = environ.get(CERTIFICATES_VARIABLE) or _configuration(environ)
+        tls = Tls(directory, verify)
+    return EngineAddress(_normal(host, HOST_VARIABLE), DEFAULT, tls)
+
+
+def _of_context(name: str, environ: Mapping[str, str]) -> EngineAddress:
+    import hashlib
+
+    # docker/cli, context/store: a directory's name is the digest of the context's.
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
+    contexts = f"{_configuration(environ)}/contexts"
+    found = _read(f"{contexts}/meta/{digest}/meta.json")
+    if not found:
+        there = ", ".join(context_names(environ))
+        raise UsageError(
+            f"There is no Docker context {name!r}. There are: {there}. Make it with: "
+            f"docker context create {name} --docker host=ssh://USER@HOST"
+        )
+    endpoint = found.get("Endpoints", {}).get("docker", {})
+    host = endpoint.get("Host") or ""
+    verify = not endpoint.get("SkipTLSVerify")
+    directory = f"{contexts}/tls/{digest}/docker"
+    has_tls = os.path.isdir(directory) or not verify  # noqa: PTH112
+    url = _normal(host, f"Docker context {name}") if host else _UNIX + SOCKET
+    return EngineAddress(url, name, Tls(directory, verify) if has_tls else None)
+
+
+def _normal(host: str, whose: str) -> str:
+    """Return an address with all that goes without saying."""
+    if host.startswith(_UNIX):
+        path = host[len(_UNIX) :] or SOCKET
+        if path.startswith("/"):
+            return _UNIX + path
+    elif host.startswith(_SSH):
+        if host[len(_SSH) :].strip("/"):
+            return host
+    elif host.startswith(_TCP) or "://" not in host:
+        place = host.removeprefix(_TCP).rstrip("/") or "localhost"
+        bare = place.rpartition("]")[2] if place.startswith("[") else place
+        if "/" not in place and bare.count(":") <= 1:
+            return _TCP + (place if ":" in bare else f"{place}:{_PORT}")
+    raise UsageError(
+        f"{whose} is {host!r}, which is no address of an engine. Addresses are "
+        "unix:///PATH, tcp://HOST:PORT and ssh://USER@HOST."
+    )
+
+
+def _current(environ: Mapping[str, str]) -> str | None:
+    """Return the context of `docker context use`; a file that cannot be read has none."""
+    name = _read(f"{_configuration(environ)}/config.json").get("currentContext")
+    return name if isinstance(name, str) and name else None
+
+
+def _configuration(environ: Mapping[str, str]) -> str:
+    said = environ.get(CONFIGURATION_VARIABLE)
+    return said or os.path.join(_home(environ), ".docker")  # noqa: PTH118
+
+
+def _home(environ: Mapping[str, str]) -> str:
+    if home := environ.get("HOME"):
+        return home
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError as error:
+        raise MlcError("There is no HOME in the environment, and no home for this UID.") from error
+
+
+def _read(path: str) -> Mapping[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib takes 10 ms
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,238 @@
+"""Which engine is meant: the docker client itself says what is right."""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlc_patched.context import Context
+from mlc_patched.engine_address import SOCKET, EngineAddress, Tls, context_names, resolve
+from mlc_patched.errors import UsageError
+from mlc_patched.main import run
+
+CONTEXTS = {
+    "far": {"Host": "ssh://me@far.example"},
+    "tls": {"Host": "tcp://10.0.0.7:2376"},
+    "careless": {"Host": "tcp://10.0.0.8:2376", "SkipTLSVerify": True},
+    "here": {"Host": "unix:///run/other.sock"},
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with Docker contexts, one of them with certificates, and none in use."""
+    for name, endpoint in CONTEXTS.items():
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        meta = tmp_path / ".docker/contexts/meta" / digest
+        meta.mkdir(parents=True)
+        content = {"Name": name, "Metadata": {}, "Endpoints": {"docker": endpoint}}
+        (meta / "meta.json").write_text(json.dumps(content))
+    certificates = tmp_path / ".docker/contexts/tls" / digest_of("tls") / "docker"
+    certificates.mkdir(parents=True)
+    (certificates / "ca.pem").write_text("")
+    return tmp_path
+
+
+def digest_of(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def use(home: Path, name: str) -> None:
+    (home / ".docker/config.json").write_text(json.dumps({"currentContext": name}))
+
+
+def client_says(environ: dict[str, str], chosen: str | None) -> tuple[str, str, bool]:
+    """Return what the docker client makes of it: the context, the address, and SkipTLSVerify."""
+    flags = ["--context", chosen] if chosen else []
+    name = subprocess.run(
+        ["docker", *flags, "context", "show"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    done = subprocess.run(
+        ["docker", *flags, "context", "inspect", *([name] if name else [])],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    endpoint = json.loads(done.stdout)[0]["Endpoints"]["docker"]
+    return name, endpoint["Host"], endpoint["SkipTLSVerify"]
+
+
+@pytest.mark.parametrize("chosen", [None, "far", "default"])
+@pytest.mark.parametrize("current", [None, "tls", "default"])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"DOCKER_HOST": "tcp://1.2.3.4"},
+        {"DOCKER_HOST": ""},
+        {"DOCKER_CONTEXT": "careless"},
+        {"DOCKER_CONTEXT": "default"},
+        {"DOCKER_CONTEXT": ""},
+        {"DOCKER_HOST": "unix:///x/y", "DOCKER_CONTEXT": "here"},
+    ],
+    ids=str,
+)
+def test_the_order_is_the_docker_client_s(
+    home: Path, variables: dict[str, str], current: str | None, chosen: str | None
+) -> None:
+    if current:
+        use(home, current)
+    environ = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin", **variables}
+    found = resolve(environ, chosen)
+    name, host, careless = client_says(environ, chosen)
+    assert (found.context, found.url) == (name, host)
+    assert bool(found.tls and not found.tls.verify) == careless
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("unix:///run/x.sock", "unix:///run/x.sock"),
+        ("unix://", f"unix://{SOCKET}"),
+        ("tcp://", "tcp://localhost:2375"),
+        ("tcp://host", "tcp://host:2375"),
+        ("tcp://host:77/", "tcp://host:77"),
+        ("1.2.3.4", "tcp://1.2.3.4:2375"),
+        ("1.2.3.4:5", "tcp://1.2.3.4:5"),
+        ("tcp://[::1]", "tcp://[::1]:2375"),
+        ("tcp://[::1]:5", "tcp://[::1]:5"),
+        ("ssh://me@host:22", "ssh://me@host:22"),
+    ],
+)
+def test_what_goes_without_saying_is_said(host: str, url: str) -> None:
+    assert resolve({"HOME": "/none", "DOCKER_HOST": host}).url == url
+
+
+@pytest.mark.parametrize("host", ["unix://relative", "ftp://x", "npipe:////x", "ssh://", "a:b:c"])
+def test_what_is_no_address_is_refused(host: str) -> None:
+    with pytest.raises(UsageError, match="no address of an engine"):
+        resolve({"HOME": "/none", "DOCKER_HOST": host})
+
+
+def test_an_unknown_context_is_told_with_those_there_are(home: Path) -> None:
+    with pytest.raises(UsageError, match="no Docker context 'nobody'") as raised:
+        resolve({"HOME": str(home)}, "nobody")
+    assert "There are: default, careless, far, here, tls." in str(raised.value)
+    use(home, "gone")
+    with pytest.raises(UsageError, match="no Docker context 'gone'"):
+        resolve({"HOME": str(home)})
+
+
+def test_a_configuration_that_is_none_counts_for_nothing(home: Path) -> None:
+    for content in ("", "{", "[]", '{"currentContext": 7}'):
+        (home / ".docker/config.json").write_text(content)
+        assert resolve({"HOME": str(home)}) == EngineAddress()
+
+
+def test_docker_config_names_another_directory(home: Path) -> None:
+    use(home, "far")
+    environ = {"HOME": "/none", "DOCKER_CONFIG": str(home / ".docker")}
+    assert resolve(environ).context == "far"
+    assert context_names(environ) == ["default", "careless", "far", "here", "tls"]
+
+
+def test_tls_is_as_the_client_has_it(home: Path) -> None:
+    environ = {"HOME": str(home), "DOCKER_HOST": "tcp://h:1"}
+    own = f"{home}/.docker"
+    assert resolve(environ).tls is None
+    assert resolve({**environ, "DOCKER_CERT_PATH": "/c"}).tls is None
+    assert resolve({**environ, "DOCKER_TLS_VERIFY": "1"}).tls == Tls(own)
+    assert resolve({**environ, "DOCKER_TLS": "1"}).tls == Tls(own, verify=False)
+    of_variable = {**environ, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/c"}
+    assert resolve(of_variable).tls == Tls("/c")
+    assert resolve({"HOME": "/h", "DOCKER_TLS_VERIFY": "1"}).url == "tcp://localhost:2376"
+    of_context = resolve({"HOME": str(home)}, "tls").tls
+    assert of_context == Tls(f"{own}/contexts/tls/{digest_of('tls')}/docker")
+    assert of_context.file("ca.pem") == f"{of_context.directory}/ca.pem"
+    assert of_context.file("key.pem") is None
+    careless = resolve({"HOME": str(home)}, "careless").tls
+    assert careless is not None
+    assert not careless.verify
+    assert resolve({"HOME": str(home)}, "far").tls is None
+
+
+@pytest.mark.parametrize("name", [*CONTEXTS, "default"])
+def test_the_client_is_given_the_same_engine(home: Path, name: str) -> None:
+    use(home, "careless")
+    environ = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin"}
+    for variables in ({}, {"DOCKER_HOST": "unix:///x"}, {"DOCKER_HOST": ""}):
+        ours = resolve({**environ, **variables}, name)
+        for_client = ours.client_environment({**environ, **variables})
+        assert resolve(for_client) == ours
+        assert client_says(for_client, None)[:2] == (ours.context, ours.url)
+
+
+def test_only_a_socket_is_local(home: Path) -> None:
+    environ = {"HOME": str(home)}
+    assert resolve(environ).is_local
+    assert resolve(environ, "here").is_local
+    assert not resolve(environ, "far").is_local
+    assert not resolve(environ, "tls").is_local
+    assert resolve(environ, "tls").socket_path is None
+
+
+def test_where_no_context_is_used_one_file_is_opened_at_most(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Any] = []
+    real = builtins.open
+
+    def counting(path: Any, *arguments: Any, **named: Any) -> Any:
+        opened.append(path)
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr(builtins, "open", counting)
+    resolve({"HOME": str(home)})
+    assert opened == [f"{home}/.docker/config.json"]
+    resolve({"HOME": str(home), "DOCKER_HOST": "unix:///x"})
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--context", "nobody", "list"],
+        ["list", "--context=nobody"],
+        ["--context=nobody", "image-list"],
+        ["stats", "--json", "--context", "nobody"],
+        ["--context", "nobody", "prune", "-y"],
+        ["image-list", "--context", "nobody"],
+        ["open", "it", "--context", "nobody", "-s"],
+        ["--context", "far", "list", "--context", "nobody"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_takes_the_flag_before_it_and_after_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+    assert run(argv, "mlc") == 2
+    assert "There is no Docker context 'nobody'" in capsys.readouterr().err
+
+
+def test_the_flag_without_a_name_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        run(["--context"], "mlc")
+    assert raised.value.code == 2
+    assert "expected one argument" in capsys.readouterr().err
+
+
+def test_another_engine_of_the_same_user(home: Path) -> None:
+    first = Context(environ={"HOME": str(home)})
+    account = first.account
+    other = first.at("far")
+    assert (first.address.is_local, other.address.context) == (True, "far")
+    assert other.account is account
+    assert other.client_environ["DOCKER_CONTEXT"] == "far"
