@@ -98,9 +98,27 @@ def finished(
 
 @contextlib.contextmanager
 def signals_held() -> Iterator[None]:
-    """Keep interrupts waiting while something is finished that must not be left half done."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    """Keep interrupts waiting while something is finished that must not be left half done.
+
+    The mask is this thread's alone: where there are others, as in a program that uses the API,
+    the kernel gives the signal to one of them, and Python then runs its handler in the main
+    thread all the same. So that handler waits, too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers never run here
+        return
+    waiting: list[int] = []
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, lambda number, _frame: waiting.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        if waiting:
+            signal.raise_signal(waiting[0])

@@ -84,6 +84,28 @@ def test_a_second_interrupt_does_not_cut_the_undoing_short() -> None:
     assert done == [1, 1]
 
 
+def test_an_interrupt_that_another_thread_takes_does_not_cut_it_short_either() -> None:
+    """The kernel gives a signal to any thread that has it unblocked."""
+    end, done = threading.Event(), []
+    other = threading.Thread(target=end.wait)
+    other.start()
+
+    def step() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        done.append(1)
+
+    try:
+        with pytest.raises(KeyboardInterrupt), Undo(SilentReporter()) as undo:
+            undo.add("one", step)
+            undo.add("two", step)
+            raise MlcError("cause")
+    finally:
+        end.set()
+        other.join()
+    assert done == [1, 1]
+
+
 def test_what_the_engine_will_finish_is_waited_for() -> None:
     words, done = Words(), []
 
