@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .console import say, size_in_words, table
 from .context import Context
 from .documented import ADMIN
+from .edge import command_parser, print_json
 from .errors import MlcError, UsageError
 from .questions import confirmed
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .commands.adopt import Candidate
     from .diagnosis import Finding
 
-JSON_VERSION = 1
 HOUR = 3600
 
 
@@ -25,12 +24,8 @@ def parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of `mlc adopt`, `mlc doctor` or `mlc prune`."""
     examples, add = _PARSERS[name]
     summary = ADMIN[name]
-    command = argparse.ArgumentParser(
-        prog=f"mlc {name}",
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog="examples:\n" + "\n".join(f"  {line}" for line in examples),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = f"{summary[0].upper()}{summary[1:]}."
+    command = command_parser(f"mlc {name}", description, examples)
     add(command)
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument("-y", "-Y", "--yes", action="store_true", help="do not ask")
@@ -100,7 +95,7 @@ def _adopt(arguments: argparse.Namespace, context: Context) -> int:
             failed += 1
             context.report.warn(f"[{each.name}] {error}")
     if arguments.json:
-        return _json("adopted", [each.as_json() for each in done]) or bool(failed)
+        return print_json("adopted", [each.as_json() for each in done]) or bool(failed)
     for adopted in done:
         say(
             f"[{adopted.name}] {adopted.source} is {adopted.image} now, with the account "
@@ -123,7 +118,7 @@ def _adopt_dry_run(chosen: list[Candidate], as_json: bool) -> int:
         for each in chosen
     ]
     if as_json:
-        return _json("would_adopt", plans)
+        return print_json("would_adopt", plans)
     for plan in plans:
         say(f"[{plan['name']}] would be adopted: {plan['source']} as {plan['image']}")
     if not plans:
@@ -157,7 +152,9 @@ def _prune(arguments: argparse.Namespace, context: Context) -> int:
         say(f"All together: {size_in_words(found.frees)} of disk, shared layers counted once.")
     if arguments.dry_run or not found.items:
         if arguments.json:
-            return _json("left_over", [each.as_json() for each in found.items], frees=found.frees)
+            return print_json(
+                "left_over", [each.as_json() for each in found.items], frees=found.frees
+            )
         if not found.items:
             say("Nothing is left over.")
         return 0
@@ -166,7 +163,9 @@ def _prune(arguments: argparse.Namespace, context: Context) -> int:
     for kept in pruned.kept:
         context.report.note(f"Kept: {kept}")
     if arguments.json:
-        return _json("removed", list(pruned.removed), kept=list(pruned.kept), frees=found.frees)
+        return print_json(
+            "removed", list(pruned.removed), kept=list(pruned.kept), frees=found.frees
+        )
     say(f"{len(pruned.removed)} removed.")
     return 0
 
@@ -178,7 +177,7 @@ def _doctor(arguments: argparse.Namespace, context: Context) -> int:
     findings = doctor(context)
     repairs = [each for each in findings if each.repair is not None]
     if arguments.json and not arguments.repair:
-        _json("findings", [each.as_json() for each in findings])
+        print_json("findings", [each.as_json() for each in findings])
     elif not arguments.json:
         _page(findings)
     if arguments.repair:
@@ -189,7 +188,7 @@ def _doctor(arguments: argparse.Namespace, context: Context) -> int:
             repair(repairs, context)
             findings = doctor(context)
         if arguments.json:
-            _json("findings", [each.as_json() for each in findings])
+            print_json("findings", [each.as_json() for each in findings])
         elif repairs:
             say("After mending:")
             _page(findings)
@@ -203,11 +202,6 @@ def _page(findings: list[Finding]) -> None:
         say(f"{each.health.value:8} {each.name}: {each.text}")
         if each.remedy:
             say(f"{'':8}   mend it with: {each.remedy}")
-
-
-def _json(kind: str, items: list[Any], **more: object) -> int:
-    say(json.dumps({"version": JSON_VERSION, kind: items, **more}, indent=2))
-    return 0
 
 
 _PARSERS: dict[str, tuple[tuple[str, ...], Callable[[argparse.ArgumentParser], None]]] = {

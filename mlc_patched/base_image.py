@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from . import labels
+from .brief_run import ask_image
 from .context import Context
 from .dockerfile_syntax import instructions
-from .engine import Engine, Image
-from .errors import EngineError, ImageNotFoundError, MlcError, NotFoundError
+from .engine import Image
+from .errors import ImageNotFoundError, MlcError, NotFoundError
 from .limits import check_base, is_own_project
-from .specification import ContainerSpecification
-from .undo import Undo, signals_held
 
 NEEDED = ("bash", "awk", "getent", "groupadd", "groupmod", "pwconv", "useradd")
 """What the account script asks for (data/account.sh)."""
@@ -89,59 +86,16 @@ def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
 
 def _probed(image: Image, reference: str, context: Context) -> Base:
     """Look into a base by a container of it that lives for a moment."""
-    engine = context.engine
-    specification = ContainerSpecification(
-        name=f"mlc-look-{context.account.uid}-{secrets.token_hex(4)}",
-        image=image.id,
-        entrypoint=("/bin/sh", "-c"),
-        command=(_PROBE,),
-        labels={labels.TEMPORARY: "look"},
-        user="0:0",
-        network="none",
-    )
-    said: list[str] = []
-    status = run_briefly(engine, specification, context, said.append)
-    if status != 0:
+    said = ask_image(image, _PROBE, "look", context)
+    if said.status != 0:
         raise MlcError(
             f"{reference} cannot be the base of an image: it has no shell that works "
-            f"({' '.join(said)[-200:] or f'exit status {status}'}). "
+            f"({said.end(200)}). "
             "Take a base that is Debian or Ubuntu, as the images of the catalog are."
         )
-    programs = {line[4:] for line in said if line.startswith("has ")}
-    system = next((line[3:].strip('"') for line in said if line.startswith("is ")), "")
+    programs = said.told("has")
+    system = next((name.strip('"') for name in said.told("is")), "")
     return Base(image, frozenset(programs), system)
-
-
-def run_briefly(
-    engine: Engine,
-    specification: ContainerSpecification,
-    context: Context,
-    hear: Callable[[str], object],
-) -> int:
-    """Run a container to its end and remove it, whatever happens.
-
-    Returns:
-        Its exit status; 127 if its command could not be started, which `hear` is told.
-    """
-    with Undo(context.report) as undo:
-        undo.add(
-            f"The container {specification.name}",
-            # By name: an interrupt may come before its id is known here.
-            lambda: engine.remove_container(specification.name, force=True),
-        )
-        with signals_held():
-            container = engine.create_container(specification)
-        try:
-            engine.start(container)
-        except EngineError as error:
-            hear(str(error))
-            status = 127
-        else:
-            for line in engine.output(container, follow=True):
-                hear(line)
-            status = engine.wait(container)
-        engine.remove_container(container, force=True)
-    return status
 
 
 def base_of(text: str) -> str:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from .edge import command_parser
+
 
 def parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of container-create, -deploy, -list or -retire."""
     description, examples, add = _COMMANDS[name]
-    made = argparse.ArgumentParser(
-        prog=name,
-        description=description,
-        epilog="examples:\n" + "\n".join(f"  {line}" for line in examples),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = command_parser(name, description, examples)
     made.set_defaults(command=name)
     add(made)
     return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Callable
@@ -15,19 +14,19 @@ from .commands.container_deploy import (
     deploy,
     rehearse,
 )
-from .console import say, size_in_words, table
+from .console import say, size_in_words
 from .container_arguments import parser as parser  # noqa: PLC0414 - part of the interface
 from .context import Context
 from .deploy_source import DeployRequest, own_projects, refuse_root, resolve
-from .errors import DeclinedError, UsageError
+from .edge import Column, below_home, print_json, show
+from .errors import UsageError
 from .labels import NOT_GIVEN
 from .limits import NANO
 from .names import short_name
 from .plan import CreateRequest
-from .prompts import ask_choice, ask_yes_no, on_terminal
+from .prompts import ask_choice, on_terminal
+from .questions import confirmed
 
-JSON_VERSION = 1
-"""Version of the JSON that `--json` prints; a change that breaks a reader raises it."""
 HOW = {"image": "straight from", "commit": "with your account set up in", NOT_GIVEN: "from"}
 
 
@@ -43,14 +42,14 @@ def _deploy(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.dry_run:
         rehearsed = rehearse(request, context)
         if arguments.json:
-            return _json("planned", rehearsed.as_json())
+            return print_json("planned", rehearsed.as_json())
         _tell_rehearsed(rehearsed, is_started)
         return 0
     opens = is_started and not arguments.background and (arguments.open or on_terminal())
     opens = opens and not arguments.json
     deployed = deploy(request, context, start=is_started)
     if arguments.json:
-        return _json("container", deployed.as_json())
+        return print_json("container", deployed.as_json())
     _tell(deployed)
     if not opens:
         return 0
@@ -161,17 +160,15 @@ def _list(arguments: argparse.Namespace, context: Context) -> int:
 
     found = list_containers(context, all_users=arguments.all, sizes=arguments.detailed)
     if arguments.json:
-        return _json("containers", [each.as_json() for each in found])
-    home = context.account.home
+        return print_json("containers", [each.as_json() for each in found])
 
     def short(path: str) -> str:
-        below = path == home or path.startswith(f"{home}/")
-        return f"~{path[len(home) :]}" if below and home != "/" else path
+        return below_home(path, context.account.home)
 
     def image(each: ListedContainer) -> str:
         return f"{each.image} (image updated since)" if each.is_outdated else each.image
 
-    columns: list[tuple[str, bool, Callable[[ListedContainer], str]]] = [
+    columns: list[Column] = [
         ("CONTAINER", True, lambda each: f"[{each.name}]"),
         ("USER", arguments.all, lambda each: each.user),
         ("PROJECT", True, lambda each: each.project),
@@ -186,8 +183,7 @@ def _list(arguments: argparse.Namespace, context: Context) -> int:
         ("SIZE", arguments.detailed, lambda each: size_in_words(each.size)),
         ("ID", arguments.detailed, lambda each: each.id[:12]),
     ]
-    shown = [column for column in columns if column[1]]
-    table([name for name, _, _ in shown], [[cell(each) for _, _, cell in shown] for each in found])
+    show(columns, found)
     if not found:
         context.report.note("No containers. Make one with: container-deploy PROJECT")
     for each in found:
@@ -212,12 +208,12 @@ def _retire(arguments: argparse.Namespace, context: Context) -> int:
     plans = plan_retirements(names, tag, context)
     for plan in plans:
         if plan.replaces:
-            _confirm(arguments, f"There is an image {plan.image} already. Replace it?")
+            confirmed(arguments, f"There is an image {plan.image} already. Replace it?")
     for plan in plans:
         if plan.image is None:
-            _confirm(arguments, f"Remove {plan.name}? What was installed in it is lost.")
+            confirmed(arguments, f"Remove {plan.name}? What was installed in it is lost.")
         else:
-            _confirm(arguments, f"Save {plan.name} as {plan.image} and remove it?")
+            confirmed(arguments, f"Save {plan.name} as {plan.image} and remove it?")
     retired: list[Retired] = []
     for plan in plans:
         done = retire(plan, context)
@@ -226,7 +222,7 @@ def _retire(arguments: argparse.Namespace, context: Context) -> int:
             _tell_retired(done)
         if done.image_kept:
             context.report.note(done.image_kept)
-    return _json("retired", [each.as_json() for each in retired]) if arguments.json else 0
+    return print_json("retired", [each.as_json() for each in retired]) if arguments.json else 0
 
 
 def _tell_retired(retired: Any) -> None:
@@ -252,20 +248,6 @@ def _asked_container(arguments: argparse.Namespace, context: Context) -> str:
         raise UsageError("You have no container. Make one with: container-deploy PROJECT")
     say("Your containers:")
     return offered[ask_choice("Which one?", offered)]
-
-
-def _confirm(arguments: argparse.Namespace, question: str) -> None:
-    if arguments.yes or arguments.force:
-        return
-    if arguments.json or not on_terminal():
-        raise UsageError(f"{question} There is no terminal to ask on: say -y for yes.")
-    if not ask_yes_no(question, default=False):
-        raise DeclinedError("Nothing was done.")
-
-
-def _json(kind: str, content: object) -> int:
-    say(json.dumps({"version": JSON_VERSION, kind: content}, indent=2))
-    return 0
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Context], int]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 
+from .edge import command_parser
 from .packages import PRESETS
 
 
@@ -12,12 +13,7 @@ def parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of one of the four commands; `arguments.command` is its name."""
     made, add = _COMMANDS[name]
     summary, examples = made
-    command = argparse.ArgumentParser(
-        prog=name,
-        description=summary,
-        epilog="examples:\n" + "\n".join(f"  {line}" for line in examples),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = command_parser(name, summary, examples)
     command.set_defaults(command=name)
     add(command)
     return command

@@ -31,9 +31,10 @@ from .commands.image_update import (
 from .console import say, size_in_words
 from .context import Context
 from .dockerfile_installs import APT, PIP, packages_in
+from .edge import print_json
 from .errors import DeclinedError, MlcError, UsageError
 from .image_arguments import parser as parser  # noqa: PLC0414 - part of the interface
-from .image_edge import asked_project, may_ask, print_json
+from .image_edge import asked_project, may_ask
 from .image_inventory import show_list, show_retire
 from .image_recipe import Wanted
 from .names import short_name

@@ -15,8 +15,10 @@ from .commands.image_retire import (
 )
 from .console import say, size_in_words, table
 from .context import Context
+from .edge import print_json
 from .errors import UsageError
-from .image_edge import asked_project, confirm, print_json
+from .image_edge import asked_project
+from .questions import confirmed
 
 
 def show_list(arguments: argparse.Namespace, context: Context) -> int:
@@ -109,7 +111,7 @@ def show_retire(arguments: argparse.Namespace, context: Context) -> int:
     for plan in plans:
         for reference, image in plan.images:
             context.report.note(f"To be removed: {reference} ({size_in_words(image.size)})")
-    confirm(arguments, f"Remove {'it' if len(plans) == 1 else 'them'}?")
+    confirmed(arguments, f"Remove {'it' if len(plans) == 1 else 'them'}?")
     done = [retire(plan, context, with_dockerfile=keep) for plan in plans]
     if arguments.json:
         print_json("retired", [each.as_json() for each in done])
@@ -137,7 +139,7 @@ def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:
                 f"To be removed: {each.image} ({size_in_words(each.reclaimed)} of its own)"
             )
         context.report.note(f"At least {total} of disk come back.")
-        confirm(arguments, "Remove them?")
+        confirmed(arguments, "Remove them?")
     done = retire_orphans(orphans, context)
     if arguments.json:
         print_json("orphans", done.as_json())

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-
-from . import labels
 from .account import Account
-from .base_image import run_briefly
+from .brief_run import ask_image
 from .context import Context
 from .engine import Image
 from .errors import SetupError
 from .labels import Claim, MalformedLabelsError, read_claim
-from .specification import GROUPS, ContainerSpecification
 
 _CHECKS = r"""
 echo "id $(id -u):$(id -g) $(id -un)"
@@ -70,22 +66,11 @@ def _wrong_labels(image: Image, wanted: Claim) -> list[str]:
 
 def _wrong_inside(image: Image, wanted: Claim, context: Context) -> list[str]:
     # As mlc starts a container: by number, in these groups.
-    specification = ContainerSpecification(
-        name=f"mlc-verify-{wanted.uid}-{secrets.token_hex(4)}",
-        image=image.id,
-        entrypoint=("/bin/sh", "-c"),
-        command=(_CHECKS,),
-        user=f"{wanted.uid}:{wanted.gid}",
-        labels={labels.TEMPORARY: "verify"},
-        groups=GROUPS,
-        network="none",
-    )
-    said: list[str] = []
-    status = run_briefly(context.engine, specification, context, said.append)
-    found = next((line[3:] for line in said if line.startswith("id ")), None)
-    if status != 0 or found is None:
-        return [f"it does not run: {' '.join(said)[-300:] or f'exit status {status}'}"]
-    wrong = [line.removeprefix("wrong: ") for line in said if line.startswith("wrong: ")]
+    said = ask_image(image, _CHECKS, "verify", context, user=f"{wanted.uid}:{wanted.gid}")
+    found = next(iter(said.told("id")), None)
+    if said.status != 0 or found is None:
+        return [f"it does not run: {said.end()}"]
+    wrong = said.told("wrong:")
     if found != f"{wanted.uid}:{wanted.gid} {wanted.username}":
         wrong.insert(0, f"id says {found}, not {wanted.uid}:{wanted.gid} {wanted.username}")
     last_user = image.user.partition(":")[0]

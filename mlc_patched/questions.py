@@ -48,7 +48,7 @@ def container_name(arguments: argparse.Namespace, context: Context, running: boo
     return offered[ask_choice(f"Which one to {arguments.command}?", offered)]
 
 
-def confirmed(arguments: argparse.Namespace, question: str, default: bool) -> None:
+def confirmed(arguments: argparse.Namespace, question: str, default: bool = False) -> None:
     """Ask a yes-or-no question unless a flag answers it; return only for yes.
 
     Raises:
@@ -57,10 +57,11 @@ def confirmed(arguments: argparse.Namespace, question: str, default: bool) -> No
     """
     if any(getattr(arguments, flag, False) for flag in ("force", "yes", "script")):
         return
-    if not on_terminal():
+    if getattr(arguments, "json", False) or not on_terminal():
         if default:
             return
-        raise UsageError(f"{question} There is no terminal to ask on: say -f for yes.")
+        flag = "-f" if hasattr(arguments, "force") and hasattr(arguments, "script") else "-y"
+        raise UsageError(f"{question} There is no terminal to ask on: say {flag} for yes.")
     if not ask_yes_no(question, default):
         raise DeclinedError("Nothing was done.")
 

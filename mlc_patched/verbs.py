@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import questions
 from .console import say, size_in_words, table
 from .context import Context
+from .edge import Column, below_home, print_json, show
 from .errors import UsageError
 
 if TYPE_CHECKING:
     from .plan import CreateRequest
-
-JSON_VERSION = 1
-"""Version of the JSON that `--json` prints; a change that breaks a reader raises it."""
 
 
 def _create(arguments: argparse.Namespace, context: Context) -> int:
@@ -96,15 +93,13 @@ def _list(arguments: argparse.Namespace, context: Context) -> int:
     sizes = arguments.size or arguments.all
     found = list_containers(context, all_users=arguments.all_users, sizes=sizes)
     if arguments.json:
-        return _json("containers", [each.as_json() for each in found])
-    home = context.account.home
+        return print_json("containers", [each.as_json() for each in found])
 
     def short(path: str) -> str:
-        below = path == home or path.startswith(f"{home}/")
-        return f"~{path[len(home) :]}" if below and home != "/" else path
+        return below_home(path, context.account.home)
 
     everything = arguments.all
-    columns: list[tuple[str, bool, Callable[[Any], str]]] = [
+    columns: list[Column] = [
         ("CONTAINER", True, lambda each: f"[{each.name}]"),
         ("FRAMEWORK", True, lambda each: each.framework),
         ("STATUS", True, lambda each: each.status),
@@ -115,8 +110,7 @@ def _list(arguments: argparse.Namespace, context: Context) -> int:
         ("DATA", everything or arguments.data, lambda each: short(each.data)),
         ("MODELS", everything or arguments.models, lambda each: short(each.models)),
     ]
-    shown = [column for column in columns if column[1]]
-    table([name for name, _, _ in shown], [[cell(each) for _, _, cell in shown] for each in found])
+    show(columns, found)
     if not found:
         context.report.note("No containers. Make one with: mlc create")
     return 0
@@ -181,7 +175,7 @@ def _stats(arguments: argparse.Namespace, context: Context) -> int:
 
     measured = stats(context, all_users=arguments.all_users)
     if arguments.json:
-        return _json("containers", [each.as_json() for each in measured])
+        return print_json("containers", [each.as_json() for each in measured])
     table(
         ("CONTAINER", "CPU %", "MEMORY / LIMIT", "MEMORY %", "PIDS"),
         [
@@ -256,16 +250,11 @@ def _config(arguments: argparse.Namespace, context: Context) -> int:
 
     found = config(context)
     if arguments.json:
-        return _json("settings", [each.as_json() for each in found])
+        return print_json("settings", [each.as_json() for each in found])
     table(
         ("SETTING", "VALUE", "FROM"),
         [(each.setting, each.value or "-", each.origin) for each in found],
     )
-    return 0
-
-
-def _json(kind: str, items: list[dict[str, Any]]) -> int:
-    say(json.dumps({"version": JSON_VERSION, kind: items}, indent=2))
     return 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import labels
-from ..base_image import run_briefly
+from ..brief_run import ask_image
 from ..context import Context
 from ..decision import account_in_passwd
 from ..engine import Container, Image
@@ -16,7 +16,7 @@ from ..errors import MlcError, NotFoundError
 from ..labels import Claim, MalformedLabelsError, read_claim
 from ..names import is_committed_for, short_name
 from ..projects import Project, check_project, proposed_name
-from ..specification import GROUPS, ContainerSpecification
+from ..specification import ContainerSpecification
 from ..undo import Undo
 
 _CHECKS = r"""
@@ -169,22 +169,11 @@ def adopt(candidate: Candidate, context: Context) -> Adopted:
 def _checked(image: Image, candidate: Candidate, context: Context) -> Claim:
     """Run an image as the caller and return the account that is in it."""
     account = context.account
-    specification = ContainerSpecification(
-        name=f"mlc-verify-{account.uid}-{secrets.token_hex(4)}",
-        image=image.id,
-        entrypoint=("/bin/sh", "-c"),
-        command=(_CHECKS,),
-        user=f"{account.uid}:{account.gid}",
-        labels={labels.TEMPORARY: "verify"},
-        groups=GROUPS,
-        network="none",
-    )
-    said: list[str] = []
-    status = run_briefly(context.engine, specification, context, said.append)
-    found = next((line[3:].split() for line in said if line.startswith("id ")), [])
-    wrong = [line.removeprefix("wrong: ") for line in said if line.startswith("wrong: ")]
-    if status != 0 and not wrong:
-        wrong.append(" ".join(said)[-300:] or f"it does not run (exit status {status})")
+    said = ask_image(image, _CHECKS, "verify", context, user=f"{account.uid}:{account.gid}")
+    found = next((line.split() for line in said.told("id")), [])
+    wrong = said.told("wrong:")
+    if said.status != 0 and not wrong:
+        wrong.append(f"it does not run: {said.end()}")
     if not wrong and (len(found) != 2 or found[0] != f"{account.uid}:{account.gid}"):
         wrong.append(f"id says {' '.join(found)}, not {account.uid}:{account.gid}")
     _not_wrong("; ".join(wrong) or None, candidate)

@@ -1,0 +1,89 @@
+"""A look into an image, by a container of it that lives for a moment."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import labels
+from .context import Context
+from .engine import Image
+from .errors import EngineError
+from .specification import GROUPS, ContainerSpecification
+from .undo import Undo, signals_held
+
+NOT_STARTED = 127
+"""The exit status, as a shell's, of a command that could not be started."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a script printed in an image, line by line, and how it ended."""
+
+    status: int
+    lines: tuple[str, ...]
+
+    def told(self, key: str) -> list[str]:
+        """Return what stands after `KEY ` in the lines that begin so."""
+        return [line[len(key) + 1 :] for line in self.lines if line.startswith(f"{key} ")]
+
+    def end(self, most: int = 300) -> str:
+        """Return its last words, or how it ended where there are none."""
+        return " ".join(self.lines)[-most:] or f"exit status {self.status}"
+
+
+def ask_image(
+    image: Image, script: str, kind: str, context: Context, *, user: str | None = None
+) -> Said:
+    """Run a script in an image's own shell, without network, and return what it said.
+
+    Args:
+        image: the image.
+        script: for `/bin/sh -c`.
+        kind: what it is for, a word of the container's name and label: `look`, `verify`.
+        context: the engine, and whose container it is.
+        user: `UID:GID` to run as, in the groups that mlc's containers have; root if None.
+
+    Raises:
+        EngineError: the engine failed; a command that cannot be started is no such failure.
+    """
+    specification = ContainerSpecification(
+        name=f"mlc-{kind}-{context.account.uid}-{secrets.token_hex(4)}",
+        image=image.id,
+        entrypoint=("/bin/sh", "-c"),
+        command=(script,),
+        labels={labels.TEMPORARY: kind},
+        user=user or "0:0",
+        groups=GROUPS if user else (),
+        network="none",
+    )
+    said: list[str] = []
+    status = _run(specification, context, said.append)
+    return Said(status, tuple(said))
+
+
+def _run(
+    specification: ContainerSpecification, context: Context, hear: Callable[[str], object]
+) -> int:
+    """Run a container to its end and remove it, whatever happens; return its exit status."""
+    engine = context.engine
+    with Undo(context.report) as undo:
+        undo.add(
+            f"The container {specification.name}",
+            # By name: an interrupt may come before its id is known here.
+            lambda: engine.remove_container(specification.name, force=True),
+        )
+        with signals_held():
+            container = engine.create_container(specification)
+        try:
+            engine.start(container)
+        except EngineError as error:
+            hear(str(error))
+            status = NOT_STARTED
+        else:
+            for line in engine.output(container, follow=True):
+                hear(line)
+            status = engine.wait(container)
+        engine.remove_container(container, force=True)
+    return status
