@@ -31,7 +31,7 @@ bench: setup engine base  ## measure everything on engines of its own, as root; 
 
 # JOBS runs of tests go on at once, each but the first with an engine of its own.
 test: setup engine base test-tools  ## run all tests; an engine that is missing is a failure
-	MLC_REQUIRE_ENGINE=1 .venv/bin/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	MLC_REQUIRE_ENGINE=1 .venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 test-tools:
 	@command -v bats >/dev/null && command -v sudo >/dev/null || tools/apt-install.sh bats sudo

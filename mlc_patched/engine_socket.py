@@ -7,6 +7,7 @@ the SDK's; engines that are not behind a socket of this host are `engine_remote`
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 from collections.abc import Mapping
@@ -96,7 +97,9 @@ def exchange(
     if body is not None:
         headers["Content-Type"] = "application/json"
     try:
-        connection.request(method, target, body, headers)
+        with contextlib.suppress(BrokenPipeError):
+            # A refusal may come, and its sender be gone, before all of the request was sent.
+            connection.request(method, target, body, headers)
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
         answer = Answer(response.status, found, response.read(most))

@@ -28,8 +28,7 @@ LDAP_LOGIN = f"h.baker{_END}@hertie-school.lan"
 LDAP_ACCOUNT = f"h-baker{_END}-at-hertie-school-lan"
 LDAP_ID = 1722830498 + 10 * SLOT
 CAROL_LDAP_LOGIN = f"c.arol{_END}@hertie-school.lan"
-CAROL_LDAP_ACCOUNT = f"h-baker{_END}-at-hertie-school-lan"
-LDAP_ID = 1722830503 + 10 * SLOT
+CAROL_LDAP_ID = 1722830503 + 10 * SLOT
 
 
 def use_own_engine() -> None:

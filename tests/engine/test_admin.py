@@ -124,7 +124,7 @@ def test_prune_removes_the_callers_left_overs_and_nothing_else(
         assert size[own.replace("latest", "previous")] == 0  # it has another name
         assert found["frees"] == added
         assert things(alice, ldap_user) == before
-        assert "say -f for yes" in mlc(alice, "prune", code=2)
+        assert "say -y for yes" in mlc(alice, "prune", code=2)
         mlc(alice, "prune", "-y", "--older-than", "0", "--previous")
         assert before - things(alice, ldap_user) == {
             f"mlc-setup-{alice.uid}-0123abcd",

@@ -71,6 +71,26 @@ def test_a_question_is_one_request_on_a_connection_of_its_own(serve: Serve) -> N
     assert request.endswith(b"\r\n\r\n{}")
 
 
+def test_a_refusal_before_all_of_the_request_was_sent_is_the_answer(tmp_path: Path) -> None:
+    path = str(tmp_path / "hasty.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def refuse() -> None:
+            client, _ = listener.accept()
+            with client:
+                client.recv(100)
+                client.sendall(b"HTTP/1.1 409 Conflict\r\nContent-Length: 2\r\n\r\n{}")
+                client.shutdown(socket.SHUT_RDWR)
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        answer = ask(path, "POST", "/", b" " * 10_000_000)  # more than a socket holds
+        thread.join()
+    assert (answer.status, answer.body) == (409, b"{}")
+
+
 def test_chunks_are_put_together(serve: Serve) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     path, _ = serve(head + b"5;a=b\r\nabcde\r\nB\r\nfghijklmnop\r\n0\r\n\r\n")
@@ -189,5 +209,7 @@ def test_an_engine_on_a_port_answers_the_same(
     assert image is not None
     assert far.image("mlc-test/base:bookworm") == image
     assert far.image("mlc-test/none:x") is None
-    assert far.find_images(names=("mlc-test/base",)) == engine.find_images(names=("mlc-test/base",))
+    assert far.find_images(names=(image.references[0],)) == engine.find_images(
+        names=(image.references[0],)
+    )
     assert far.containers(names=("mlc-test-none",)) == []
