@@ -1,7 +1,7 @@
 # Have, test and show mlc-patched on this machine. `make` alone lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help setup engine base demo picture test test-tools lint lint-tools format install uninstall deb clean
+.PHONY: help setup engine base demo picture test reliability test-tools lint lint-tools format install uninstall deb clean
 
 PYTEST_ARGS ?=
 JOBS ?= 2
@@ -9,7 +9,7 @@ BENCH_ARGS ?=
 PYTHON_FILES := . tools/fit-runtime
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' Makefile | expand -t 14
 
 setup: .venv/ready  ## make .venv with mlc and what tests and lint need
 
@@ -32,6 +32,11 @@ bench: setup engine base  ## measure everything on engines of its own, as root; 
 # JOBS runs of tests go on at once, each but the first with an engine of its own.
 test: setup engine base test-tools  ## run all tests; an engine that is missing is a failure
 	MLC_REQUIRE_ENGINE=1 .venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+# Only the tests of promises (tests/promises.py), at full size; PYTEST_ARGS=-x stops at the first.
+reliability: setup engine base test-tools  ## hold every promise to a real run; writes docs/reliability.md
+	MLC_REQUIRE_ENGINE=1 MLC_RELIABILITY=full MLC_RELIABILITY_PAGE=docs/reliability.md \
+	    .venv/bin/python -m pytest -m promise $(PYTEST_ARGS)
 
 test-tools:
 	@command -v bats >/dev/null && command -v sudo >/dev/null || tools/apt-install.sh bats sudo

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import reliability
 import slots
 from asking import ask
 from devices import unchanged_devices
@@ -45,12 +46,13 @@ _OWN_NAMES = (("mlc-setup", "-"), ("ds01", "/"))
 _skipped_engine_tests: list[str] = []
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Take the slot's engine, and signals as a person's terminal gives them.
 
     A shell that starts us in the background, or nohup, has some ignored, and so would
     everything have that is interrupted here.
     """
+    config.pluginmanager.register(reliability, "mlc-reliability")
     if os.geteuid() == 0:
         slots.use_own_engine()
     signal.signal(signal.SIGINT, signal.default_int_handler)
