@@ -77,8 +77,18 @@ install_engine() {
     fi
 }
 
+# From 23.0 on the client has BuildKit by a plugin, which is a package of its own where there is one.
+install_buildx() {
+    ! docker buildx version >/dev/null 2>&1 || return 0
+    [[ -z "$(apt-cache search --names-only '^docker-buildx$' 2>/dev/null)" ]] ||
+        "$here/apt-install.sh" docker-buildx
+}
+
 install_missing() {
-    command -v dockerd >/dev/null || install_engine
+    if ! command -v dockerd >/dev/null; then
+        install_engine
+        install_buildx
+    fi
     command -v docker >/dev/null || "$here/apt-install.sh" docker-cli
     command -v iptables >/dev/null || "$here/apt-install.sh" iptables
     if ! getent group docker >/dev/null; then
