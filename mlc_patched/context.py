@@ -67,7 +67,7 @@ class Context:
     def at(self, docker_context: str) -> Context:
         """Return the same with another engine: that of a Docker context."""
         other = replace(self, docker_context=docker_context, make_engine=None)
-        for name in ("account", "host", "settings", "catalog"):
+        for name in ("account", "settings", "catalog"):
             if name in self.__dict__:  # what was found out once is still so
                 other.__dict__[name] = self.__dict__[name]
         return other
@@ -79,9 +79,11 @@ class Context:
 
     @cached_property
     def host(self) -> Host:
-        """What the host has."""
-        from .host import probe
+        """What the host has that containers run on."""
+        from .host import elsewhere, probe
 
+        if not self.address.is_local:
+            return elsewhere(self.engine.about().runtimes)
         return probe(more=self.settings.devices or ())
 
     @cached_property

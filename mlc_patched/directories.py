@@ -29,11 +29,14 @@ def resolve(
     account: Account,
     *,
     make: bool = True,
+    is_local: bool = True,
 ) -> Directories:
     """Make the paths absolute, with `~` as the account's home, and check that they are there.
 
     The default workspace, `~/workspace`, is made where it is missing; anything that was
-    named must exist. With `make` false nothing is made.
+    named must exist. With `make` false nothing is made. With `is_local` false the paths are
+    another host's: nothing is looked at or made, and the home there is taken to be where it
+    is here.
 
     Raises:
         NotFoundError: a directory is missing, with the command that makes it.
@@ -42,6 +45,12 @@ def resolve(
     """
     default = expand(DEFAULT_WORKSPACE, account)
     workspace = default if workspace is None else workspace
+    if not is_local:
+        return Directories(
+            _elsewhere("workspace", workspace, account) or "",
+            _elsewhere("data", data, account),
+            _elsewhere("models", models, account),
+        )
     is_default = bool(workspace) and expand(workspace, account) == default
     if is_default and make:
         make_in_home(account, Path(default).name)
@@ -79,11 +88,27 @@ def make_in_home(account: Account, name: str) -> None:
         ) from error
 
 
+def _elsewhere(what: str, path: str | None, account: Account) -> str | None:
+    if path is None:
+        return None
+    _check_text(what, path)
+    if not path.startswith("/") and path != "~" and not path.startswith("~/"):
+        raise UsageError(
+            f"The {what} directory {path!r} would be on the engine's host, where there is no "
+            "directory to begin from. Give the whole path there."
+        )
+    return expand(path, account)
+
+
+def _check_text(what: str, path: str) -> None:
+    if not path or "\0" in path or "\n" in path:
+        raise UsageError(f"The {what} directory {path!r} is not a path.")
+
+
 def _checked(what: str, path: str | None, account: Account) -> str | None:
     if path is None:
         return None
-    if not path or "\0" in path or "\n" in path:
-        raise UsageError(f"The {what} directory {path!r} is not a path.")
+    _check_text(what, path)
     absolute = expand(path, account)
     try:
         is_directory = Path(absolute).is_dir()

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from .engine import About, Container, Image, Needs, Usage
+
+_MISSING_MOUNT = re.compile(r"bind source path does not exist: (.*)")
+"""How dockerd refuses a bind mount of what is not there (moby, volume/mounts/validate.go)."""
+
+
+def missing_mount(refusal: str) -> str | None:
+    """Return the path that an engine has no directory at, if that is why it refused."""
+    match = _MISSING_MOUNT.search(refusal)
+    return match[1].strip() if match else None
 
 
 def image_of(found: Mapping[str, Any]) -> Image:

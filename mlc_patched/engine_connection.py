@@ -16,11 +16,13 @@ from urllib.parse import urlencode
 
 from . import engine_socket
 from .engine_address import DEFAULT, EngineAddress, resolve
+from .engine_answers import missing_mount
 from .errors import (
     ConflictError,
     EngineError,
     EngineUnreachableError,
     ImageNotFoundError,
+    MountMissingError,
     NotFoundError,
 )
 
@@ -188,6 +190,8 @@ def _refusal(status: int, explanation: str) -> EngineError | NotFoundError:
         if "image" in explanation.lower():
             return ImageNotFoundError(explanation)
         return NotFoundError(explanation)
+    if (path := missing_mount(explanation)) is not None:
+        return MountMissingError(path)
     if status == 409:
         return ConflictError(explanation)
     return EngineError(f"{REFUSED}{explanation}")

@@ -39,6 +39,14 @@ class ImageNotFoundError(EngineError, NotFoundError):
     """The engine has no such image and could not get it."""
 
 
+class MountMissingError(EngineError, NotFoundError):
+    """What was to be mounted is not on the engine's host; `path` is where it should be."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"The engine's host has no {path}, which was to be mounted.")
+        self.path = path
+
+
 class ConflictError(EngineError):
     """The engine holds something that stands in the way: a name in use, an image in use."""
 

@@ -108,7 +108,8 @@ def choose(
     if request is None:
         return GpuChoice(architecture or host.architecture or CPU, NONE, None)
     if architecture is None and gpus is None and not host.has_gpu:
-        note = "No GPU was found on this host: the container will use the CPU (-g all to insist)."
+        found = "was found on this host" if host.is_here else "is told of by the engine there"
+        note = f"No GPU {found}: the container will use the CPU (-g all to insist)."
         return GpuChoice(CPU, NONE, None, note)
     words = (default if gpus is None else gpus).strip().strip("\"'")
     return GpuChoice(architecture or host.architecture, words, request)

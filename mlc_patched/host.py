@@ -28,12 +28,22 @@ class Host:
 
     `architecture` is AIME's name for it, or None where nothing tells; `has_gpu` says whether
     a GPU's device node is there; `devices` holds the paths under /dev that containers may
-    be given and that exist.
+    be given and that exist; `is_here` that it is the one we are on.
     """
 
     architecture: str | None
     has_gpu: bool
     devices: frozenset[str]
+    is_here: bool = True
+
+
+def elsewhere(runtimes: Iterable[str]) -> Host:
+    """Return what is known of an engine's host that nobody can look at from here.
+
+    Args:
+        runtimes: those the engine knows; NVIDIA's stands for GPUs (nvidia-ctk adds it).
+    """
+    return Host(None, "nvidia" in runtimes, frozenset(), is_here=False)
 
 
 OPTIONAL_DEVICES = ("/dev/snd", "/dev/video0", "/dev/kfd", "/dev/dri")

@@ -58,7 +58,8 @@ class Plan:
     """A request with everything decided that needs no engine.
 
     `is_current` tells that the image, if it is here, is to be used as it is: it was named by
-    --image, or has just been pulled. A catalog image is brought up to date first.
+    --image, or has just been pulled. A catalog image is brought up to date first. `is_local`
+    tells that the directories are this host's.
     """
 
     tag: str
@@ -75,6 +76,7 @@ class Plan:
     labels: Mapping[str, str]
     resources: Resources = UNLIMITED
     settings: Settings = BUILT_IN_SETTINGS
+    is_local: bool = True
 
     @property
     def is_rocm(self) -> bool:
@@ -99,6 +101,7 @@ def make_plan(
     settings: Settings = BUILT_IN_SETTINGS,
     *,
     is_rehearsal: bool = False,
+    is_local: bool = True,
 ) -> Plan:
     """Decide everything about a request that needs no engine.
 
@@ -110,6 +113,7 @@ def make_plan(
         catalog: reads the catalog; called only if the request needs it.
         settings: the administrator's.
         is_rehearsal: do not even make the default workspace.
+        is_local: whether the engine's paths are this host's.
 
     Raises:
         UsageError: the request cannot be meant.
@@ -143,6 +147,8 @@ def make_plan(
         if label in labels.OWNED:
             raise UsageError(f"The label {label} is mlc's own and cannot be set.")
     wanted = wanted_devices(architecture, choice.gpus, settings.devices)
+    # Of another host's devices nothing is known: the GPUs that were asked for have to be there.
+    there = host.devices if is_local else ROCM_GPUS
     return Plan(
         tag=tag,
         reference=reference,
@@ -151,15 +157,21 @@ def make_plan(
         architecture=architecture,
         framework=f"{framework}-{request.version}",
         directories=directories.resolve(
-            request.workspace, request.data, request.models, account, make=not is_rehearsal
+            request.workspace,
+            request.data,
+            request.models,
+            account,
+            make=not is_rehearsal,
+            is_local=is_local,
         ),
-        devices=tuple(path for path in wanted if path in host.devices),
-        missing_devices=tuple(path for path in wanted if path not in host.devices),
+        devices=tuple(path for path in wanted if path in there),
+        missing_devices=tuple(path for path in wanted if path not in there and is_local),
         shm_size=parse_size(request.shm_size) if request.shm_size else settings.shm_size,
         cgroup_parent=limits.cgroup(request.cgroup_parent, account, settings),
         labels={**settings.labels, **request.labels},
         resources=limits.resources(request.cpus, request.memory, request.pids_limit, settings),
         settings=settings,
+        is_local=is_local,
     )
 
 

@@ -32,10 +32,14 @@ NAME_VARIABLE = "MLC_CONTAINER_NAME"
 
 @dataclass(frozen=True)
 class Bind:
-    """A directory of the host as the container sees it."""
+    """A directory of the host as the container sees it.
+
+    With `must_exist` a missing one is the engine's error; else it makes one, which is root's.
+    """
 
     source: str
     target: str
+    must_exist: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,15 @@ def specify(
         account: whose container it is.
     """
     rocm = plan.is_rocm
-    binds = [Bind(plan.directories.workspace, WORKING_DIRECTORY)]
+    # Of this host's own it is known by now that they are there.
+    must_exist = not plan.is_local
+    binds = [Bind(plan.directories.workspace, WORKING_DIRECTORY, must_exist)]
     if plan.directories.data:
-        binds.append(Bind(plan.directories.data, "/data"))
+        binds.append(Bind(plan.directories.data, "/data", must_exist))
     if plan.directories.models:
-        binds.append(Bind(plan.directories.models, "/models"))
-    binds.append(Bind(X11_SOCKETS, X11_SOCKETS))
+        binds.append(Bind(plan.directories.models, "/models", must_exist))
+    if plan.is_local:  # another host's X server is not the caller's
+        binds.append(Bind(X11_SOCKETS, X11_SOCKETS))
     environment = {NAME_VARIABLE: short_name(plan.tag)}
     if account.is_root:
         environment["HOME"] = "/root"  # an image that was built for a user has the user's
@@ -168,13 +175,15 @@ def _project(plan: Plan, account: Account) -> dict[str, str]:
 def container_body(specification: ContainerSpecification) -> dict[str, Any]:
     """Return the request body of the engine's ContainerCreate for a specification."""
     interactive = specification.interactive
-    # A bind's text form cannot hold a colon in a path; the structured form can.
-    plain = [bind for bind in specification.binds if ":" not in bind.source]
-    colon = [bind for bind in specification.binds if ":" in bind.source]
+    # The text form cannot hold a colon in a path, and has the engine make what is missing.
+    plain: list[Bind] = []
+    mounts: list[Bind] = []
+    for bind in specification.binds:
+        (mounts if bind.must_exist or ":" in bind.source else plain).append(bind)
     host: dict[str, Any] = {
         "Binds": [f"{bind.source}:{bind.target}" for bind in plain],
         "Mounts": [
-            {"Type": "bind", "Source": bind.source, "Target": bind.target} for bind in colon
+            {"Type": "bind", "Source": bind.source, "Target": bind.target} for bind in mounts
         ],
         "Devices": [
             {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"}

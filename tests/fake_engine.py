@@ -9,10 +9,16 @@ import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from mlc_patched.engine import About, Change, Container, Engine, Image, Layer, Needs, Usage
-from mlc_patched.errors import ConflictError, EngineError, ImageNotFoundError, NotFoundError
+from mlc_patched.errors import (
+    ConflictError,
+    EngineError,
+    ImageNotFoundError,
+    MountMissingError,
+    NotFoundError,
+)
 from mlc_patched.names import is_image_id, parse_reference
 from mlc_patched.specification import ContainerSpecification
 
@@ -152,6 +158,9 @@ class FakeEngine(Engine):
             raise ImageNotFoundError(f"No such image: {specification.image}")
         if any(each.specification.name == specification.name for each in self.made.values()):
             raise ConflictError(f"The name {specification.name} is in use")
+        for bind in specification.binds:
+            if bind.must_exist and not Path(bind.source).exists():
+                raise MountMissingError(bind.source)
         identity = self._new_id("")
         self.made[identity] = FakeContainer(identity, specification, image.image.id, image.passwd)
         return identity

@@ -116,6 +116,7 @@ def rehearse(request: CreateRequest, context: Context) -> Rehearsed:
         context.environ,
         lambda: context.catalog,
         context.settings,
+        is_local=context.address.is_local,
         is_rehearsal=True,
     )
     if context.find(request.name) is not None:

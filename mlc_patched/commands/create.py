@@ -14,6 +14,7 @@ from ..errors import (
     AlreadyExistsError,
     ConflictError,
     ImageNotFoundError,
+    MountMissingError,
     NotAllowedError,
     NotFoundError,
     SetupError,
@@ -61,6 +62,7 @@ def create(request: CreateRequest, context: Context) -> Created:
         context.environ,
         lambda: context.catalog,
         context.settings,
+        is_local=context.address.is_local,
     )
     for text in plan.notes():
         context.report.note(text)
@@ -225,6 +227,14 @@ def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -
             return engine.create_container(marked)
     except ConflictError as error:
         raise _exists(specification.name) from error
+    except MountMissingError as error:
+        target = next(
+            (each.target for each in specification.binds if each.source == error.path), "mounted"
+        )
+        raise NotFoundError(
+            f"The engine's host has no directory {error.path}, which was to become {target}. "
+            f"Make it there with: mkdir -p '{error.path}' - or name another one"
+        ) from error
 
 
 def refuse_existing(plan: Plan, context: Context) -> None:

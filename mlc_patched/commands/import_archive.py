@@ -72,6 +72,7 @@ def _import(
         context.environ,
         lambda: context.catalog,
         context.settings,
+        is_local=context.address.is_local,
     )
     for text in plan.notes():
         context.report.note(text)

@@ -7,13 +7,20 @@ import secrets
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from conftest import BASE
 from fake_engine import FakeEngine
 
 from mlc_patched.engine import Container, Engine, Image
-from mlc_patched.errors import ConflictError, EngineError, ImageNotFoundError, NotFoundError
+from mlc_patched.errors import (
+    ConflictError,
+    EngineError,
+    ImageNotFoundError,
+    MountMissingError,
+    NotFoundError,
+)
 from mlc_patched.specification import Bind, ContainerSpecification
 
 LABEL = "mlc-test.contract"
@@ -101,6 +108,18 @@ def test_creating_from_a_missing_image_fails(bench: Bench) -> None:
     with pytest.raises(ImageNotFoundError):
         bench.create(image=f"{bench.name()}:none")
     assert bench.own() == []
+
+
+def test_a_mount_that_must_exist_and_does_not_is_an_error(bench: Bench, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    there, missing = tmp_path / "there", tmp_path / "missing"
+    there.mkdir()
+    with pytest.raises(MountMissingError) as raised:
+        bench.create(binds=(Bind(str(missing), "/data", must_exist=True),))
+    assert raised.value.path == str(missing)
+    assert not missing.exists()
+    assert bench.own() == []
+    assert bench.create(binds=(Bind(str(there), "/data", must_exist=True),))
 
 
 def test_names_are_looked_up_exactly(bench: Bench) -> None:

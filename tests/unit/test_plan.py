@@ -14,7 +14,7 @@ from mlc_patched.catalog import Catalog, Row
 from mlc_patched.decision import Flow
 from mlc_patched.errors import MlcError, NotFoundError, UsageError
 from mlc_patched.gpus import GpuRequest, choose, parse_gpus
-from mlc_patched.host import Host, cuda_architecture, probe
+from mlc_patched.host import Host, cuda_architecture, elsewhere, probe
 from mlc_patched.plan import CreateRequest, Plan, make_plan
 from mlc_patched.sizes import parse_size
 from mlc_patched.specification import container_body, specify
@@ -282,3 +282,44 @@ def test_the_host_s_architecture(
 def test_device_nodes_are_found(tmp_path: Path) -> None:
     found = host_with(tmp_path, {"dev/nvidia0": "", "dev/snd/seq": "", "dev/dri/card0": ""})
     assert (found.has_gpu, found.devices) == (True, frozenset({"/dev/snd", "/dev/dri"}))
+
+
+def far_plan(account: Account, **fields: object) -> Plan:
+    request = replace(REQUEST, **fields)
+    host = elsewhere(("nvidia", "runc"))
+    return make_plan(request, account, host, {}, lambda: CATALOG, is_local=False)
+
+
+def test_another_host_s_directories_are_neither_looked_at_nor_made(tmp_path: Path) -> None:
+    account = Account("alice", 1001, 2001, str(tmp_path / "home"))
+    found = far_plan(account, architecture="CUDA_ADA", data="/there/only", models="~/models")
+    assert found.directories == directories.Directories(
+        f"{account.home}/workspace", "/there/only", f"{account.home}/models"
+    )
+    assert list(tmp_path.iterdir()) == []
+    for path in ("here", "./here", "", "a\nb"):
+        with pytest.raises(UsageError, match="workspace directory"):
+            far_plan(account, architecture="CUDA_ADA", workspace=path)
+
+
+def test_on_another_host_a_missing_directory_is_the_engine_s_error(account: Account) -> None:
+    plan = far_plan(account, architecture="CUDA_ADA", data="/there")
+    body = container_body(specify(plan, "i", "sha256:1", Flow.IMAGE, account))
+    host = body["HostConfig"]
+    assert host["Binds"] == []  # which the engine would make, as root's
+    assert [(each["Source"], each["Target"]) for each in host["Mounts"]] == [
+        (f"{account.home}/workspace", "/workspace"),
+        ("/there", "/data"),
+    ]
+
+
+def test_of_another_host_only_gpus_that_were_asked_for_are_taken_to_be_there(
+    account: Account,
+) -> None:
+    assert far_plan(account, architecture="CUDA_ADA").devices == ()
+    assert far_plan(account, architecture="CUDA_ADA").notes() == []
+    rocm = far_plan(account, version="2.6.0", architecture="ROCM6")
+    assert rocm.devices == ("/dev/kfd", "/dev/dri")
+    assert choose(None, None, elsewhere(("runc",))).gpus == "none"
+    assert "told of by the engine" in (choose(None, None, elsewhere(())).note or "")
+    assert choose(None, None, elsewhere(("nvidia",))).gpus == "all"
