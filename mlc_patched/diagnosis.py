@@ -11,10 +11,12 @@ from typing import Any
 from .account import Account
 from .catalog import Catalog
 from .console import size_in_words
-from .engine import About
+from .engine import DOCKER, PODMAN, About
+from .engine_address import DEFAULT, EngineAddress
 from .host import Host
 
-OLDEST_ENGINE = (20, 10)
+OLDEST = {DOCKER: (20, 10), PODMAN: (4, 3)}
+"""The oldest version of each product that is tested."""
 LEAST_FREE = 1_000_000_000
 """Bytes below which an engine's disk is full for every purpose of ours."""
 
@@ -78,15 +80,31 @@ def ok(name: str, text: str) -> Finding:
     return Finding(name, Health.OK, text)
 
 
-def engine(about: About | None, error: str) -> Finding:
-    """The engine answers, and is not older than 20.10."""
+def engine(
+    about: About | None, error: str, address: EngineAddress, distance: float | None = None
+) -> Finding:
+    """The engine answers, and is not older than what is tested.
+
+    Args:
+        about: what it says of itself, if it answers.
+        error: why it does not.
+        address: where it is.
+        distance: seconds from a question to its answer; None if nobody measured.
+    """
     if about is None:
-        return Finding("engine", Health.BROKEN, error, "systemctl start docker")
+        remedy = "systemctl start docker" if address.is_local else "docker context ls"
+        return Finding("engine", Health.BROKEN, error, remedy)
     numbers = tuple(int(part) for part in re.findall(r"\d+", about.version)[:2])
-    if numbers < OLDEST_ENGINE:
-        text = f"version {about.version} is older than 20.10, which is the oldest that is tested"
-        return Finding("engine", Health.WARNING, text, "apt-get install docker-ce")
-    return ok("engine", f"version {about.version} answers")
+    name = f"rootless {about.product}" if about.is_rootless else about.product
+    oldest = OLDEST[about.product]
+    if numbers < oldest:
+        words = ".".join(map(str, oldest))
+        text = f"{name} {about.version} is older than {words}, which is the oldest that is tested"
+        package = "podman" if about.product == PODMAN else "docker-ce"
+        return Finding("engine", Health.WARNING, text, f"apt-get install {package}")
+    context = f", of the context {address.context}" if address.context != DEFAULT else ""
+    away = "" if distance is None else f", {distance * 1000:.1f} ms away"
+    return ok("engine", f"{name} {about.version} answers at {address.url}{context}{away}")
 
 
 def settings(error: str) -> Finding:
@@ -100,15 +118,20 @@ def settings(error: str) -> Finding:
     return ok("settings", "nothing is wrong in them")
 
 
-def docker_group(account: Account, in_session: bool, in_database: bool) -> Finding:
+def docker_group(
+    account: Account, in_session: bool, in_database: bool, *, is_elsewhere: bool = False
+) -> Finding:
     """The caller is in group docker, by the user database and in this session.
 
     Args:
         account: the caller.
         in_session: whether this process has the group.
         in_database: whether the user database gives it.
+        is_elsewhere: whether the engine is on another host, where the group is another one.
     """
     name = "group docker"
+    if is_elsewhere:
+        return ok(name, "not asked about here: the engine is elsewhere")
     if account.is_root or (in_session and in_database):
         return ok(name, "you may talk to the engine")
     if in_database:
@@ -149,6 +172,12 @@ def gpu(host: Host, about: About | None, has_hook: bool, has_driver: bool) -> Fi
         )
         return Finding(name, Health.BROKEN, text, remedy)
     return ok(name, f"{host.architecture or 'NVIDIA'}, the runtime is there")
+
+
+def gpu_elsewhere(host: Host) -> Finding:
+    """What the engine of a host that cannot be looked at tells of GPUs."""
+    there = "the engine has NVIDIA's runtime" if host.has_gpu else "the engine tells of none"
+    return ok("gpu", f"{there}; its host cannot be looked at from here")
 
 
 def catalog(found: Catalog | None, error: str, there: set[str]) -> Finding:

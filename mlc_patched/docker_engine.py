@@ -349,6 +349,10 @@ class DockerEngine(Engine):
         stat = json.loads(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
         return None if stat["mode"] & _NOT_A_FILE else int(stat["size"])
 
+    def ping(self) -> None:
+        """See Engine."""
+        self._ask("GET", "/_ping")
+
     def about(self) -> About:
         """See Engine."""
         return about_of(_json(self._ask("GET", "/info")), is_local=self._connection.is_local)

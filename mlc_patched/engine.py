@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .specification import ContainerSpecification
 
+DOCKER, PODMAN = "Docker Engine", "Podman"
+
 
 @dataclass(frozen=True)
 class Image:
@@ -79,13 +81,16 @@ class Needs:
 class About:
     """The engine itself: its version, where it keeps images, and the runtimes it knows.
 
-    `is_local` says whether its paths are this host's.
+    `is_local` says whether its paths are this host's, `is_rootless` whether it runs as an
+    ordinary user, `product` what it is.
     """
 
     version: str
     root_directory: str
     runtimes: tuple[str, ...] = ()
     is_local: bool = True
+    is_rootless: bool = False
+    product: str = DOCKER
 
 
 @dataclass(frozen=True)
@@ -296,6 +301,10 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def file_size(self, container: str, path: str) -> int | None:
         """Return how many bytes long a container's file says it is, or None without one."""
+
+    @abc.abstractmethod
+    def ping(self) -> None:
+        """Ask for nothing but an answer."""
 
     @abc.abstractmethod
     def about(self) -> About:

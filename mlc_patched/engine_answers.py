@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .engine import About, Container, Image, Needs, Usage
+from .engine import DOCKER, PODMAN, About, Container, Image, Needs, Usage
 
 _MISSING_MOUNT = re.compile(r"bind source path does not exist: (.*)")
 """How dockerd refuses a bind mount of what is not there (moby, volume/mounts/validate.go)."""
@@ -85,6 +85,9 @@ def about_of(found: Mapping[str, Any], *, is_local: bool) -> About:
         root_directory=found.get("DockerRootDir", ""),
         runtimes=tuple(sorted(found.get("Runtimes") or ())),
         is_local=is_local,
+        is_rootless="name=rootless" in (found.get("SecurityOptions") or ()),
+        # Only Podman says by what it builds.
+        product=PODMAN if "BuildahVersion" in found else DOCKER,
     )
 
 

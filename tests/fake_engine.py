@@ -351,6 +351,9 @@ class FakeEngine(Engine):
         found = {"/etc/passwd": each.passwd.encode(), **each.files}.get(path)
         return None if found is None else len(found)
 
+    def ping(self) -> None:
+        self.calls.append("ping")
+
     def about(self) -> About:
         self.calls.append("about")
         return About("99.0", "/", ("runc",))

@@ -7,6 +7,7 @@ import grp
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -25,21 +26,30 @@ from .image_list import committed_uid
 from .prune import Found, Kind, find, prune
 
 _HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-toolkit", "nvidia-container-runtime")
+_PINGS = 5
 _DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def doctor(context: Context) -> list[Finding]:
-    """Look at everything; nothing that is wrong hinders the look at the rest."""
+    """Look at everything; nothing that is wrong hinders the look at the rest.
+
+    Raises:
+        UsageError: there is no such Docker context, so nobody knows which engine is meant.
+    """
     about, error = _about(context)
-    findings = [diagnosis.engine(about, error), _docker_group(context), _gpu(context, about)]
+    distance = _distance(context.engine) if about else None
+    findings = [diagnosis.engine(about, error, context.address, distance), _docker_group(context)]
+    findings += [_gpu(context, about)] if about or context.address.is_local else []
     images = context.engine.find_images() if about else []
     findings += [_settings(context), _catalog(context, images)]
-    findings.append(_workspace(context))
+    findings += [_workspace(context)] if context.address.is_local else []
     if about is not None:
         try:
             findings += _of_the_engine(context, about, images)
         except MlcError as error:
-            findings.append(diagnosis.engine(None, f"it answered, and then not: {error}"))
+            findings.append(
+                diagnosis.engine(None, f"it answered, and then not: {error}", context.address)
+            )
     findings.append(diagnosis.tree(install_tree.look()))
     findings.append(
         diagnosis.modules(install_tree.missing_modules(), install_tree.python(), _setup())
@@ -68,17 +78,30 @@ def _about(context: Context) -> tuple[About | None, str]:
         return None, str(error)
 
 
+def _distance(engine: Engine) -> float:
+    """Return the seconds from a question to its answer: the median of some pings."""
+    taken = []
+    for _ in range(_PINGS):
+        began = time.perf_counter()
+        engine.ping()
+        taken.append(time.perf_counter() - began)
+    return sorted(taken)[_PINGS // 2]
+
+
 def _docker_group(context: Context) -> Finding:
-    account = context.account
+    account, is_elsewhere = context.account, not context.address.is_local
     try:
         group = grp.getgrnam("docker")
     except KeyError:
-        return diagnosis.docker_group(account, False, False)
+        return diagnosis.docker_group(account, False, False, is_elsewhere=is_elsewhere)
     in_database = account.login in group.gr_mem or account.gid == group.gr_gid
-    return diagnosis.docker_group(account, group.gr_gid in os.getgroups(), in_database)
+    in_session = group.gr_gid in os.getgroups()
+    return diagnosis.docker_group(account, in_session, in_database, is_elsewhere=is_elsewhere)
 
 
 def _gpu(context: Context, about: About | None) -> Finding:
+    if not context.host.is_here:
+        return diagnosis.gpu_elsewhere(context.host)
     path = context.environ.get("PATH")
     has_hook = any(shutil.which(each, path=path) for each in _HOOKS)
     return diagnosis.gpu(context.host, about, has_hook, _DRIVER.exists())

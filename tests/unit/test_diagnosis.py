@@ -14,11 +14,16 @@ from mlc_patched import diagnosis, diagnosis_images, disk_usage, install_tree
 from mlc_patched.account import Account
 from mlc_patched.catalog import Catalog, Row
 from mlc_patched.diagnosis import Finding, Health, Repair, Tree
-from mlc_patched.engine import About, Container, Image, Layer, Needs
-from mlc_patched.host import Host
+from mlc_patched.engine import PODMAN, About, Container, Image, Layer, Needs
+from mlc_patched.engine_address import EngineAddress
+from mlc_patched.host import Host, elsewhere
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
 ABOUT = About("20.10.24", "/var/lib/docker", ("runc",))
+ROOTLESS_PODMAN = About("4.3.1", "/home/x", is_rootless=True, product=PODMAN)
+OLD_PODMAN = About("3.0.1", "/", product=PODMAN)
+HERE = EngineAddress()
+FAR = EngineAddress("ssh://me@gpu2", "gpu2")
 NO_GPU = Host(None, False, frozenset())
 NVIDIA = Host("CUDA_ADA", True, frozenset())
 AMD = Host("ROCM6", True, frozenset({"/dev/kfd", "/dev/dri"}))
@@ -38,9 +43,20 @@ def catalog(*images: str) -> Catalog:
 @pytest.mark.parametrize(
     ("look", "health", "words"),
     [
-        (lambda: diagnosis.engine(ABOUT, ""), "ok", "20.10.24"),
-        (lambda: diagnosis.engine(About("19.3.1", "/"), ""), "warning", "older"),
-        (lambda: diagnosis.engine(None, "No engine answers"), "broken", "No engine"),
+        (lambda: diagnosis.engine(ABOUT, "", HERE), "ok", "20.10.24"),
+        (lambda: diagnosis.engine(About("19.3.1", "/"), "", HERE), "warning", "older"),
+        (lambda: diagnosis.engine(None, "No engine answers", HERE), "broken", "No engine"),
+        (lambda: diagnosis.engine(ABOUT, "", HERE, 0.00042), "ok", "docker.sock, 0.4 ms away"),
+        (
+            lambda: diagnosis.engine(ABOUT, "", FAR, 0.0234),
+            "ok",
+            "Docker Engine 20.10.24 answers at ssh://me@gpu2, of the context gpu2, 23.4 ms away",
+        ),
+        (lambda: diagnosis.engine(ROOTLESS_PODMAN, "", HERE), "ok", "rootless Podman 4.3.1"),
+        (lambda: diagnosis.engine(OLD_PODMAN, "", HERE), "warning", "older than 4.3"),
+        (lambda: diagnosis.docker_group(ALICE, False, False, is_elsewhere=True), "ok", "elsewhere"),
+        (lambda: diagnosis.gpu_elsewhere(elsewhere(())), "ok", "tells of none"),
+        (lambda: diagnosis.gpu_elsewhere(elsewhere(("nvidia",))), "ok", "NVIDIA's"),
         (lambda: diagnosis.settings(""), "ok", "nothing is wrong"),
         (lambda: diagnosis.settings("line 7"), "broken", "line 7"),
         (lambda: diagnosis.docker_group(ALICE, True, True), "ok", "may talk"),
