@@ -40,6 +40,7 @@ reliability: setup engine base test-tools  ## hold every promise to a real run; 
 
 test-tools:
 	@command -v bats >/dev/null && command -v sudo >/dev/null || tools/apt-install.sh bats sudo
+	@[ -x /usr/sbin/sshd ] && command -v openssl >/dev/null || tools/apt-install.sh openssh-server openssl
 
 lint: setup lint-tools  ## check style, types and shell
 	.venv/bin/ruff check $(PYTHON_FILES)

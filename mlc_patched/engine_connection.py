@@ -209,8 +209,8 @@ def _unreachable(text: str, address: EngineAddress) -> EngineUnreachableError:
     if not address.is_local:
         whose = f" of the context {address.context}" if address.context != DEFAULT else ""
         return EngineUnreachableError(
-            f"No Docker Engine answers at {address.url}{whose}: {text}. See whether the docker "
-            f"client reaches it: {_client_line(address)}"
+            f"No Docker Engine answers at {address.url}{whose}: {text.rstrip('.')}. "
+            f"See whether the docker client reaches it: {_client_line(address)}"
         )
     if "Permission denied" in text or "PermissionError" in text:
         return EngineUnreachableError(

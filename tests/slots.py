@@ -42,3 +42,8 @@ def use_own_engine() -> None:
         [*engine, "address", str(SLOT)], capture_output=True, text=True, check=True
     ).stdout.strip()
     subprocess.run([str(ROOT / "tools/base-images.sh")], capture_output=True, check=True)
+
+
+def engine_address() -> str:
+    """Return where the engine of this run is, as DOCKER_HOST has it."""
+    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"

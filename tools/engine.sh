@@ -9,6 +9,8 @@
 # A number after the word means another engine, of its own (as root): tools/engine.sh up 1. Tests that
 # run at the same time have one each.
 #
+# MLC_DOCKERD_OPTIONS are further options of dockerd, divided by spaces.
+#
 # On a host that lacks CAP_SYS_RESOURCE or a GPU, `up` starts dockerd with stand-ins for them
 # (see install_fit_runtime and install_gpu_hook). A server needs neither.
 set -euo pipefail
@@ -133,7 +135,7 @@ close_inherited_files() {
 
 start_dockerd() {
     local path="$PATH"
-    local -a options=(--pidfile "$pidfile")
+    local -a options=(--pidfile "$pidfile") more
     if [[ -n "$own" ]]; then
         make_bridge
         mkdir -p "$state"
@@ -149,6 +151,8 @@ start_dockerd() {
         install_gpu_hook
         path="$equipment/bin:$path"
     fi
+    read -ra more <<<"${MLC_DOCKERD_OPTIONS:-}"
+    options+=("${more[@]}")
     remove_stale_pidfiles
     (
         cd /

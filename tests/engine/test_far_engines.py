@@ -1,0 +1,158 @@
+"""Engines that are not behind this host's socket: by ssh, and by tcp with TLS.
+
+What every engine does is held to by the contract suite and `make engines`; here is what is
+otherwise because the engine is elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import slots
+from conftest import BASE, container_names, docker, inspect
+from far_engine import Far, by_ssh, by_tls, open_place
+from users import User
+
+from mlc_patched.docker_engine import DockerEngine
+from mlc_patched.engine import Engine
+from mlc_patched.engine_address import EngineAddress, Tls
+from mlc_patched.errors import EngineError, EngineUnreachableError
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def ssh(engine: Engine) -> Iterator[Far]:
+    """The engine of the tests, by ssh."""
+    with open_place() as place, by_ssh(place, slots.engine_address()) as far:
+        yield far
+
+
+@pytest.fixture(scope="module")
+def tls(engine: Engine) -> Iterator[Far]:
+    """An engine of its own, by TLS; it has no images."""
+    with open_place() as place, by_tls(place) as far:
+        yield far
+
+
+def at(user: User, far: Far) -> User:
+    """Return a user whose commands use an engine elsewhere."""
+    return replace(user, environ={**user.environ, **far.variables})
+
+
+def test_a_container_lives_its_life_by_ssh(
+    alice: User, labelled: Callable[..., str], ssh: Far
+) -> None:
+    far, image = at(alice, ssh), labelled(alice)
+    alice.file("workspace/")
+    done = far.mlc("create", "it", "--image", image, "-s")
+    assert done.returncode == 0, done.stderr
+    assert "straight from" in done.stdout
+    host = inspect(alice.tag("it"))["HostConfig"]
+    assert not host["Binds"]
+    assert [each["Target"] for each in host["Mounts"]] == ["/workspace"]
+    assert "[it]" in far.mlc("list").stdout
+    line = "id -u; touch /workspace/by-ssh; exit 3"
+    done = far.mlc("start", "it", line, "-s")
+    assert (done.returncode, done.stdout.split()[0]) == (3, str(alice.uid))
+    assert (alice.workspace / "by-ssh").stat().st_uid == alice.uid
+    shell = far.spawn(alice.tree / "bin/mlc", "open", "it")
+    shell.expect_exact("/workspace")
+    shell.sendline("echo $((6 * 7))")
+    shell.expect_exact("42")
+    shell.sendline("exit")
+    shell.expect("stopped")
+    assert far.mlc("remove", "it", "-f", "-s").returncode == 0
+    assert alice.tag("it") not in container_names()
+
+
+def test_a_directory_that_is_missing_there_is_made_nowhere(
+    alice: User, labelled: Callable[..., str], ssh: Far, tmp_path: Path
+) -> None:
+    far, image, missing = at(alice, ssh), labelled(alice), tmp_path / "missing"
+    for flag, path, target in (("-d", missing, "/data"), ("-w", alice.home / "no", "/workspace")):
+        done = far.mlc("create", "it", "--image", image, "-s", flag, path)
+        assert done.returncode == 1
+        last = done.stderr.splitlines()[-1]
+        assert f"no directory {path}, which was to become {target}" in last
+        assert f"mkdir -p '{path}'" in last
+        assert not path.exists()
+    assert alice.tag("it") not in container_names()
+
+
+def test_streams_and_commits_go_by_ssh(alice: User, ssh: Far) -> None:
+    """The old flow: a set-up container, its output, a commit; then an export."""
+    far = at(alice, ssh)
+    alice.file("workspace/")
+    done = far.mlc("create", "old", "--image", BASE, "-s", timeout=300)
+    assert done.returncode == 0, done.stderr
+    file = alice.home / "old.tar"
+    done = far.mlc("export", "old", file, "-s", timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert file.stat().st_size > 50_000_000
+    file.unlink()
+    assert far.mlc("remove", "old", "-f", "-s").returncode == 0
+
+
+def test_an_image_is_built_on_the_engine_of_the_context(alice: User, ssh: Far) -> None:
+    """The docker client builds, and is given the same engine, whatever DOCKER_HOST says."""
+    environ = {**ssh.environ, "DOCKER_HOST": "unix:///var/run/there-is-none.sock"}
+    made = alice.run("docker", "context", "create", "far", "--docker", f"host={ssh.url}")
+    assert made.returncode == 0, made.stderr
+    done = alice.run(
+        *(alice.tree / "bin/user/image-create", "built", "--base", BASE, "-y"),
+        *("--context", "far"),
+        timeout=300,
+        **environ,
+    )
+    assert done.returncode == 0, done.stderr
+    assert inspect(f"ds01-{alice.uid}/built:latest")
+    names = alice.mlc("complete", "contexts").stdout.split()
+    assert names == ["default", "far"]
+    docker("rmi", f"ds01-{alice.uid}/built:latest")
+
+
+def test_ssh_s_own_words_say_why_it_is_not_reached(alice: User, ssh: Far) -> None:
+    wrong = replace(ssh, url=ssh.url.replace("mlc-gate", "mlc-nobody"))
+    done = at(alice, wrong).mlc("list")
+    assert done.returncode == 1
+    assert "Permission denied" in done.stderr
+    assert wrong.url in done.stderr.splitlines()[-1]
+
+
+def test_by_tls_an_engine_is_asked_and_streams(alice: User, tls: Far) -> None:
+    far = at(alice, tls)
+    done = far.mlc("list", "--json")
+    assert done.returncode == 0, done.stderr
+    assert '"containers": []' in done.stdout
+    doctor = far.mlc("doctor").stdout
+    assert re.search(rf"answers at {re.escape(tls.url)}, \d+\.\d ms away", doctor), doctor
+    engine = DockerEngine(EngineAddress(tls.url, tls=Tls(tls.environ["DOCKER_CERT_PATH"])))
+    copied = engine.import_image([_empty_archive()])
+    assert engine.image(copied) is not None
+    assert engine.history(copied)
+    engine.remove_image(copied)
+
+
+def test_by_tls_only_who_has_certificates_gets_in(tls: Far, tmp_path: Path) -> None:
+    place = EngineAddress(tls.url, tls=Tls(str(tmp_path)))
+    with pytest.raises(EngineUnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+        DockerEngine(place)  # the system's authorities do not know it
+    with pytest.raises(EngineUnreachableError, match=r"(?i)certificate|alert|reset|broke off"):
+        DockerEngine(EngineAddress(tls.url, tls=Tls(str(tmp_path), verify=False)))
+    (tmp_path / "ca.pem").write_text("this is none")
+    with pytest.raises(EngineUnreachableError, match=r"ca.pem, cert.pem and key.pem"):
+        DockerEngine(place)
+    with pytest.raises(EngineError, match="HTTPS"):
+        DockerEngine(EngineAddress(tls.url))
+
+
+def _empty_archive() -> bytes:
+    return subprocess.run(
+        ["tar", "-cf", "-", "--files-from", "/dev/null"], capture_output=True, check=True
+    ).stdout

@@ -1,0 +1,176 @@
+"""Engines that are reached by TLS and by ssh: real ones on this machine, for the tests.
+
+TLS has a dockerd of its own, with certificates made by openssl; ssh has an sshd on a port of
+this host, which leads to the engine of the tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import slots
+from users import ROOT, SYSTEM_PATH
+
+TLS_SLOT = 50 + slots.SLOT
+"""Which of the engines of tools/engine.sh listens with TLS."""
+START_SECONDS = 60
+NOBODY = 65534
+
+
+@dataclass(frozen=True)
+class Far:
+    """An engine elsewhere: what the environment says of it, and its socket on its own host."""
+
+    url: str
+    socket: str
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment in which commands use it."""
+        return {"DOCKER_HOST": self.url, **self.environ}
+
+
+def call(*argv: str | Path, **options: object) -> str:
+    """Run a program that must succeed; return what it printed."""
+    done = subprocess.run(
+        list(map(str, argv)), capture_output=True, text=True, check=False, **options
+    )
+    assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def make_certificates(place: Path) -> None:
+    """Make an authority, and by it a server's and a client's certificate, each in a directory."""
+    server, client = place / "server", place / "client"
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2")
+    authority = place / "ca.pem"
+    name = ("-subj", "/CN=mlc-test")
+    call(
+        *("openssl", "req", "-x509", *curve, *name),
+        *("-keyout", place / "ca.key"),
+        "-out",
+        authority,
+    )
+    for directory, extension in (
+        (server, "subjectAltName=IP:127.0.0.1"),
+        (client, "extendedKeyUsage=clientAuth"),
+    ):
+        directory.mkdir()
+        (directory / "ca.pem").write_bytes(authority.read_bytes())
+        call(
+            *("openssl", "req", "-x509", *curve, *name, "-addext", extension),
+            *("-CA", authority, "-CAkey", place / "ca.key"),
+            *("-addext", "basicConstraints=critical,CA:FALSE"),
+            *("-keyout", directory / "key.pem", "-out", directory / "cert.pem"),
+        )
+        directory.chmod(0o755)
+    (client / "key.pem").chmod(0o644)  # every test user is to be that client
+
+
+@contextlib.contextmanager
+def open_place() -> Iterator[Path]:
+    """Have a directory that every user may look into; pytest keeps its own closed."""
+    with tempfile.TemporaryDirectory(prefix="mlc-far-", dir="/var/tmp") as path:
+        place = Path(path)
+        place.chmod(0o755)
+        yield place
+
+
+@contextlib.contextmanager
+def by_tls(place: Path) -> Iterator[Far]:
+    """Have an engine that listens on a port, with TLS, and lets only its clients in."""
+    make_certificates(place)
+    server, port = place / "server", free_port()
+    options = [
+        *("--host", f"tcp://127.0.0.1:{port}", "--tlsverify", "--tlscacert", server / "ca.pem"),
+        *("--tlscert", server / "cert.pem", "--tlskey", server / "key.pem"),
+    ]
+    engine = [ROOT / "tools/engine.sh"]
+    environ = {**os.environ, "MLC_DOCKERD_OPTIONS": " ".join(map(str, options))}
+    environ.pop("DOCKER_HOST", None)
+    call(*engine, "up", str(TLS_SLOT), env=environ)
+    try:
+        address = call(*engine, "address", str(TLS_SLOT), env=environ)
+        tls = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(place / "client")}
+        yield Far(f"tcp://127.0.0.1:{port}", address, tls)
+    finally:
+        call(*engine, "down", str(TLS_SLOT), env=environ)
+
+
+def copy_images(source: str, target: str, *names: str) -> None:
+    """Copy images from one engine to another, unless they are there."""
+    there = call("docker", "-H", target, "images", "-q", "--no-trunc", *names[:1])
+    if len(names) == 1 and there:
+        return
+    with subprocess.Popen(
+        ["docker", "-H", source, "save", *names], stdout=subprocess.PIPE
+    ) as saving:
+        call("docker", "-H", target, "load", stdin=saving.stdout)
+    assert saving.returncode == 0
+
+
+@contextlib.contextmanager
+def by_ssh(place: Path, engine: str) -> Iterator[Far]:
+    """Have an sshd that leads to an engine; `ssh` in `place` knows the host and has the key."""
+    port, login = free_port(), f"mlc-gate{slots.SLOT or ''}"
+    call("useradd", "--no-create-home", "--home-dir", "/", "--groups", "docker", "-p", "*", login)
+    try:
+        for key in ("host", "user"):
+            call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place / key)
+        known = (place / "host.pub").read_text().rsplit(" ", 1)[0]
+        (place / "known").write_text(f"[127.0.0.1]:{port} {known}\n")
+        (place / "sshd_config").write_text(
+            f"ListenAddress 127.0.0.1:{port}\nHostKey {place}/host\nPidFile none\n"
+            f"AuthorizedKeysFile {place}/user.pub\nStrictModes no\nPasswordAuthentication no\n"
+            f"AllowUsers {login}\nSetEnv DOCKER_HOST={engine} PATH={SYSTEM_PATH}\n"
+        )
+        program = place / "bin" / "ssh"
+        program.parent.mkdir()
+        program.write_text(
+            f"#!/bin/sh\nexec /usr/bin/ssh -F none -o UserKnownHostsFile={place}/known "
+            f'-i {place}/user "$@"\n'
+        )
+        program.chmod(0o755)
+        # ssh minds that others may read a key only where the key is the caller's.
+        (place / "user").chmod(0o644)
+        os.chown(place / "user", NOBODY, NOBODY)
+        Path("/run/sshd").mkdir(exist_ok=True)
+        log = place / "sshd.log"
+        daemon = subprocess.Popen(
+            ["/usr/sbin/sshd", "-D", "-f", place / "sshd_config", "-E", log],
+        )
+        try:
+            wait_for(port, daemon, log)
+            path = f"{place}/bin:{SYSTEM_PATH}"
+            yield Far(f"ssh://{login}@127.0.0.1:{port}", engine, {"PATH": path})
+        finally:
+            daemon.terminate()
+            daemon.wait(timeout=30)
+    finally:
+        call("userdel", login)
+
+
+def wait_for(port: int, daemon: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a daemon listens on a port."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        assert daemon.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
