@@ -12,6 +12,7 @@ from .dockerfile_syntax import instructions
 from .engine import Image
 from .errors import ImageNotFoundError, MlcError, NotFoundError
 from .limits import check_base, is_own_project
+from .names import check_reference
 
 NEEDED = ("bash", "awk", "getent", "groupadd", "groupmod", "pwconv", "useradd")
 """What the account script asks for (data/account.sh)."""
@@ -50,12 +51,14 @@ def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
         pull: get it anew even if it is here.
 
     Raises:
+        UsageError: it is no name of an image.
         NotAllowedError: the administrator's settings do not allow it.
         NotFoundError: it is neither here nor to be had.
         MlcError: no account can be set up in it; the message says what is missing.
         EngineError: the engine failed.
     """
     engine, report = context.engine, context.report
+    check_reference(reference)
     if not is_own_project(reference, context.account):
         check_base(reference, context.settings)
     image = engine.image(reference)

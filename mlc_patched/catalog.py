@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import MlcError, NotFoundError
+from .errors import MlcError, NotFoundError, UsageError
+from .names import check_reference
 from .patch_place import checkout_of
 
 if TYPE_CHECKING:
@@ -61,9 +62,14 @@ class Catalog:
 
         Raises:
             NotFoundError: there is none; the message lists what there is instead.
+            MlcError: its image is no name of one.
         """
         for row in self._fitting(architecture):
             if row.framework.casefold() == framework.casefold() and row.version == version:
+                try:
+                    check_reference(row.image)
+                except UsageError as error:
+                    raise MlcError(f"The catalog {self.source}: {error}") from None
                 return row
         raise NotFoundError(self._nothing_for(framework, version, architecture))
 

@@ -10,7 +10,14 @@ from .account import Account
 from .context import Context
 from .errors import MlcError, NotFoundError, UsageError
 from .limits import is_own_project
-from .names import SEPARATOR, check_container_name, is_image_id, parse_reference, short_name
+from .names import (
+    SEPARATOR,
+    check_container_name,
+    check_reference,
+    is_image_id,
+    parse_reference,
+    short_name,
+)
 from .plan import CUSTOM, LATEST, CreateRequest
 from .projects import BUILDING, Project, check_project, project_of_repository
 from .questions import chosen_architecture
@@ -45,6 +52,7 @@ def resolve(request: DeployRequest, context: Context) -> CreateRequest:
     """
     refuse_root(context.account)
     if request.image is not None:
+        check_reference(request.image)
         options = replace(request.options, image=request.image, framework=CUSTOM, version=LATEST)
         wish = container_name_from(request.image)
         if is_own_project(request.image, context.account):

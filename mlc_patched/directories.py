@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from .account import Account
-from .errors import MlcError, NotFoundError, UsageError
+from .errors import MlcError, NotFoundError, UsageError, shown
 from .home_files import directory
 
 DEFAULT_WORKSPACE = "~/workspace"
@@ -102,7 +103,15 @@ def _elsewhere(what: str, path: str | None, account: Account) -> str | None:
 
 def _check_text(what: str, path: str) -> None:
     if not path or "\0" in path or "\n" in path:
-        raise UsageError(f"The {what} directory {path!r} is not a path.")
+        raise UsageError(f"The {what} directory {shown(path)} is not a path.")
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        # The engine would take another path for it, and make that on the host.
+        raise UsageError(
+            f"The {what} directory {shown(path)} has a name that is no UTF-8, which Docker cannot "
+            "be told. Rename it, or name a link to it."
+        ) from None
 
 
 def _checked(what: str, path: str | None, account: Account) -> str | None:
@@ -116,8 +125,11 @@ def _checked(what: str, path: str | None, account: Account) -> str | None:
     except OSError as error:
         raise MlcError(f"The {what} directory {absolute}: {error.strerror}") from error
     if not exists:
+        if os.path.islink(absolute):  # noqa: PTH114 - no exception for a name that is too long
+            raise NotFoundError(f"The {what} directory {absolute} is a link that leads nowhere.")
         raise NotFoundError(
-            f"The {what} directory {absolute} does not exist. Make it with: mkdir -p '{absolute}'"
+            f"The {what} directory {absolute} does not exist. "
+            f"Make it with: mkdir -p {quote(absolute)}"
         )
     if not is_directory:
         raise MlcError(f"The {what} directory {absolute} is not a directory.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import labels
 from .errors import UsageError
+from .names import check_reference
 from .packages import quoted
 
 ACCOUNT_SCRIPT = Path(__file__).parent / "data" / "account.sh"
@@ -25,8 +26,6 @@ PYTHON_SECTION = "# Python packages (pip)"
 ACCOUNT_SECTION = "# Your account: the same user and group as on the host."
 
 _AS_ROOT = "# hadolint ignore=DL3066\nUSER root\n"
-# The distribution specification's reference, kept to characters that need no quoting.
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
 _FRAMEWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 _DIRECTIVE = re.compile(r"#\s*[A-Za-z][A-Za-z0-9]*\s*=")
 # After these a shell command goes on in the next line without a semicolon.
@@ -62,7 +61,7 @@ def render(recipe: ImageRecipe) -> str:
         f"# The image of the project {recipe.project}. This file is yours: edit it, then run\n"
         f"# image-update {recipe.project}. Versions are left open, for you to pin where you want.\n"
         "# hadolint global ignore=DL3006,DL3008,DL3013\n",
-        f"FROM {check_base(recipe.base)}\n{_AS_ROOT}",
+        f"FROM {check_reference(recipe.base)}\n{_AS_ROOT}",
         f"{SYSTEM_SECTION}\n{apt_step(apt)}",
         f"{PYTHON_SECTION}; the settings let pip work where Python belongs to the system\n"
         "ENV PIP_BREAK_SYSTEM_PACKAGES=1 \\\n    PIP_ROOT_USER_ACTION=ignore\n"
@@ -108,7 +107,7 @@ def account_block(project: str, framework: str, base: str, *, is_root: bool = Fa
     if not _FRAMEWORK.fullmatch(framework):
         raise UsageError(f"{framework!r} cannot be the name of a framework.")
     base_label = (
-        f' \\\n      org.opencontainers.image.base.name="{check_base(base)}"' if base else ""
+        f' \\\n      org.opencontainers.image.base.name="{check_reference(base)}"' if base else ""
     )
     name, user, group = (
         f"${{{argument}}}" for argument in (USERNAME_ARGUMENT, USER_ID_ARGUMENT, GROUP_ID_ARGUMENT)
@@ -165,17 +164,6 @@ def _joined(line: str, *, is_first: bool, is_last: bool) -> str:
     if is_last or line.lstrip().startswith("#") or line.endswith("\\"):
         return indented
     return f"{indented} \\" if _OPEN.search(line) else f"{indented}; \\"
-
-
-def check_base(image: str) -> str:
-    """Return the name of an image if it can stand in a FROM line.
-
-    Raises:
-        UsageError: it cannot.
-    """
-    if not _IMAGE.fullmatch(image):
-        raise UsageError(f"{image[:80]!r} is not the name of an image.")
-    return image
 
 
 def with_context(text: str, directory: str) -> str:

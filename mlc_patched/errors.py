@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+_SHOWN = 60
+
+
+def shown(text: object) -> str:
+    """Return what somebody gave, quoted and cut for a message: control characters are escaped."""
+    quoted = repr(text)
+    return quoted if len(quoted) <= _SHOWN else f"{quoted[: _SHOWN - 3]}..."
+
 
 class MlcError(Exception):
     """Something could not be done. The message says what, to what, and what to do next."""

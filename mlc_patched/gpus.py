@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .errors import UsageError
+from .errors import UsageError, shown
 from .host import Host
 
 KNOWN_ARCHITECTURES = (
@@ -20,6 +20,7 @@ KNOWN_ARCHITECTURES = (
 CPU = "CPU"
 NONE = "none"
 _DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]*")
+_COUNT = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,14 @@ def parse_gpus(text: str) -> GpuRequest | None:
         return None
     if value == "all":
         return GpuRequest(count=-1)
-    if value.isascii() and value.isdigit():
+    if _COUNT.fullmatch(value):
         return GpuRequest(count=int(value)) if int(value) else None
     if value.startswith("device="):
         ids = tuple(part.strip() for part in value.removeprefix("device=").split(","))
         if all(_DEVICE_ID.fullmatch(part) for part in ids):
             return GpuRequest(device_ids=ids)
     raise UsageError(
-        f"The GPU request {text!r} is not understood. "
+        f"The GPU request {shown(text)} is not understood. "
         "Say 'all', a number, 'device=0,1' (indices, GPU-… or MIG-… ids) or 'none'."
     )
 
@@ -100,7 +101,7 @@ def choose(
         known = tuple(dict.fromkeys((*KNOWN_ARCHITECTURES, *catalog_architectures, CPU)))
         if architecture not in known:
             raise UsageError(
-                f"The architecture {architecture!r} is unknown. Known: {', '.join(known)}"
+                f"The architecture {shown(architecture)} is unknown. Known: {', '.join(known)}"
             )
     if architecture == CPU:
         return GpuChoice(CPU, NONE, None)

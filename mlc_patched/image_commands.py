@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from .commands.image_create import (
     ImageCreated,
@@ -37,6 +36,7 @@ from .image_arguments import parser as parser  # noqa: PLC0414 - part of the int
 from .image_edge import asked_project, may_ask
 from .image_inventory import show_list, show_retire
 from .image_recipe import Wanted
+from .named_files import read_text
 from .names import short_name
 from .packages import requirements_of
 from .project_files import ProjectFiles
@@ -91,7 +91,8 @@ def _create(arguments: argparse.Namespace, context: Context) -> int:
 def _create_request(arguments: argparse.Namespace, context: Context) -> ImageCreateRequest:
     pip = list(arguments.packages)
     if arguments.requirements is not None:
-        pip += requirements_of(_read(arguments.requirements), arguments.requirements)
+        text = read_text(arguments.requirements, "requirements file", context.account)
+        pip += requirements_of(text.removeprefix("\ufeff"), arguments.requirements)
     return ImageCreateRequest(
         wanted=Wanted(
             project=arguments.project or "",
@@ -108,13 +109,6 @@ def _create_request(arguments: argparse.Namespace, context: Context) -> ImageCre
         pull=arguments.pull,
         no_cache=arguments.no_cache,
     )
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MlcError(f"The requirements file {path} cannot be read: {error}") from error
 
 
 def _summary(prepared: Prepared) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .catalog import Catalog, Row, version_order
-from .dockerfile import ImageRecipe, check_base
+from .dockerfile import ImageRecipe
 from .errors import NotFoundError, UsageError
+from .names import check_reference
 from .packages import apt_packages, check_pip, merged, pip_packages, preset
 
 ALWAYS_OFFERED = ("PyTorch", "TensorFlow", "JAX")
@@ -89,7 +90,7 @@ def choose_base(wanted: Wanted, catalog: Catalog, architecture: str | None) -> C
     """
     if wanted.base is not None:
         words = [each for each in (wanted.framework, wanted.version) if each]
-        return ChosenBase(check_base(wanted.base), "-".join(words) or CUSTOM)
+        return ChosenBase(check_reference(wanted.base), "-".join(words) or CUSTOM)
     if wanted.framework is None:
         raise UsageError(
             "Which framework? Say -f PyTorch, -f TensorFlow or -f JAX, or name a base of your own "

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .account import HIGHEST_ID
+from .errors import shown
 
 # On a container, as AIME's mlc writes them (contract 1).
 OWNER = "aime.mlc"
@@ -82,12 +83,12 @@ def read_claim(labels: Mapping[str, str]) -> Claim | None:
     if has_setup in (None, "false", ""):
         return None
     if has_setup != "true":
-        raise MalformedLabelsError(f"{HAS_USER_SETUP} is {_shown(has_setup)}, not 'true'")
+        raise MalformedLabelsError(f"{HAS_USER_SETUP} is {shown(has_setup)}, not 'true'")
     username = _read(labels, USERNAME)
     if not username:
         raise MalformedLabelsError(f"{USERNAME} is missing")
     if len(username) > 32 or not username.isascii() or not username.isprintable():
-        raise MalformedLabelsError(f"{USERNAME} is {_shown(username)}, no account name")
+        raise MalformedLabelsError(f"{USERNAME} is {shown(username)}, no account name")
     return Claim(_read_id(labels, USER_ID), _read_id(labels, GROUP_ID), username)
 
 
@@ -116,10 +117,5 @@ def _read_id(labels: Mapping[str, str], label: str) -> int:
         value.isascii() and value.isdigit() and len(value) <= 10 and str(int(value)) == value
     )
     if not canonical or int(value) > HIGHEST_ID:
-        raise MalformedLabelsError(f"{label} is {_shown(value)}, no id")
+        raise MalformedLabelsError(f"{label} is {shown(value)}, no id")
     return int(value)
-
-
-def _shown(value: str | None) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

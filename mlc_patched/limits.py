@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -10,7 +11,7 @@ from username_utils import get_user_slice_name
 
 from .account import Account
 from .decision import project_of
-from .errors import NotAllowedError, UsageError
+from .errors import NotAllowedError, UsageError, shown
 from .gpus import NONE, GpuChoice
 from .names import parse_reference
 from .settings import Settings
@@ -19,6 +20,9 @@ from .sizes import parse_size
 BASE_NAME = "org.opencontainers.image.base.name"
 """Label of an image: what it was built on (OCI image specification, "Annotations")."""
 NANO = 10**9
+_COUNT = re.compile(r"[0-9]{1,18}")  # the engine's numbers have 64 bits
+CGROUP = re.compile(r"/|/?[A-Za-z0-9_.@:\\-]+(?:/[A-Za-z0-9_.@:\\-]+)*/?")
+"""A slice or a cgroup's path; one that leads upwards by `..` is refused besides."""
 _DEFAULT_REGISTRY = ("docker.io/library/", "docker.io/", "index.docker.io/")
 _ASK = "Ask your administrator."
 
@@ -95,13 +99,14 @@ def cgroup(wanted: str | None, account: Account, settings: Settings) -> str | No
     """Return the cgroup a container is put under: the settings', or one below it.
 
     Raises:
+        UsageError: what was asked for is no cgroup.
         NotAllowedError: another one was asked for.
     """
     own = settings.cgroup_parent
     if settings.slice_group:
         own = get_user_slice_name(settings.slice_group, account.login)
     if own is None or wanted is None or wanted.strip("/") == own.strip("/"):
-        return wanted if own is None else own
+        return own if own is not None else _cgroup(wanted)
     # systemd.slice(5): a-b.slice is below a.slice; elsewhere a cgroup is below by its path.
     below = (
         wanted.endswith(".slice")
@@ -113,10 +118,19 @@ def cgroup(wanted: str | None, account: Account, settings: Settings) -> str | No
     if below or (
         path[0] and ".." not in path and wanted.strip("/").startswith(f"{own.strip('/')}/")
     ):
-        return wanted
+        return _cgroup(wanted)
     raise NotAllowedError(
         f"Containers of yours belong under the cgroup {own}, not {wanted}. {_ASK}"
     )
+
+
+def _cgroup(wanted: str | None) -> str | None:
+    if wanted and not (CGROUP.fullmatch(wanted) and ".." not in wanted.split("/")):
+        raise UsageError(
+            f"--cgroup-parent {shown(wanted)} is no slice and no cgroup's path. "
+            "Say for instance: --cgroup-parent ds01-students.slice"
+        )
+    return wanted
 
 
 def check_base(reference: str, settings: Settings) -> None:
@@ -179,15 +193,15 @@ def _within(
 
 def _cores(text: str) -> int:
     try:
-        cores = float(text)
+        cores = float(text) if text.isascii() else 0
     except ValueError:
         cores = 0
     if not 0.01 <= cores < 10**6:
-        raise UsageError(f"--cpus {text!r} is not understood. Say for instance: --cpus 4")
+        raise UsageError(f"--cpus {shown(text)} is not understood. Say for instance: --cpus 4")
     return round(cores * NANO)
 
 
 def _processes(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise UsageError(f"--pids-limit {text!r} is not understood. Say for instance: 4096")
+    if not (_COUNT.fullmatch(text) and int(text)):
+        raise UsageError(f"--pids-limit {shown(text)} is not understood. Say for instance: 4096")
     return int(text)

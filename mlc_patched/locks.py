@@ -84,4 +84,6 @@ def _locked(file: int, tag: str, how: int) -> bool:
         fcntl.lockf(file, how, 1, start)
     except (BlockingIOError, PermissionError):
         return False
+    except OSError:
+        return True  # a file system without locks, such as NFS without its lock daemon
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .errors import UsageError
+from .errors import UsageError, shown
 
 SEPARATOR = "._."
 """Stands between the name and the UID in a container's name in Docker (contract 1)."""
@@ -16,6 +16,16 @@ _TAG_LIMIT = 128  # a tag's length in the distribution specification
 _TAG = re.compile(r":([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$")
 _DIGEST = re.compile(r"@[A-Za-z0-9+._-]+:[0-9A-Fa-f]{32,}$")
 _IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}|sha256:[0-9a-f]{12,64}")
+# The distribution specification's reference. A host may have capitals, a path may not: so no
+# part of one is `.` or `..`, and a name can lead nowhere else in the engine's API.
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
+_REFERENCE = re.compile(
+    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
+    r"(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9A-Fa-f]{32,})?"
+)
+_SHORT_ID = re.compile(r"[0-9a-f]{12,64}")
+_LONGEST_REPOSITORY = 255
 NAMELESS_REPOSITORY = "mlc-image"
 """Repository of a committed image whose base has an id but no name."""
 
@@ -44,7 +54,7 @@ def check_container_name(name: str, uid: int) -> None:
             f"The container name {name!r} holds a '#', which Docker does not allow. {allowed}"
         )
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is not a container name. {allowed}")
+        raise UsageError(f"{shown(name)} is not a container name. {allowed}")
     longest = _TAG_LIMIT - len(f"{SEPARATOR}{uid}")
     if len(name) > longest:
         raise UsageError(
@@ -75,6 +85,22 @@ def parse_reference(reference: str) -> Reference:
     if match := _TAG.search(reference):
         return Reference(reference[: match.start()], match.group(1), digest)
     return Reference(reference, None, digest)
+
+
+def check_reference(reference: str) -> str:
+    """Return the name or id of an image if it is one that Docker would take.
+
+    Raises:
+        UsageError: it is not; the message says what one looks like.
+    """
+    if len(parse_reference(reference).repository) <= _LONGEST_REPOSITORY and (
+        _REFERENCE.fullmatch(reference) or is_image_id(reference) or _SHORT_ID.fullmatch(reference)
+    ):
+        return reference
+    raise UsageError(
+        f"{shown(reference)} is not the name of an image. One looks like this: "
+        "aimehub/pytorch-2.8.0-cuda12.6.3 or ds01-1001/my-project:latest"
+    )
 
 
 def is_image_id(reference: str) -> bool:

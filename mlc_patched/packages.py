@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from .errors import UsageError
+from .errors import UsageError, shown
 
 
 @dataclass(frozen=True)
@@ -86,19 +86,19 @@ def check_pip(requirement: str) -> str:
     """
     if len(requirement) <= _LONGEST and _PIP.fullmatch(requirement):
         return requirement
-    shown = _shown(requirement)
+    said = shown(requirement)
     if requirement.startswith("-"):
         raise UsageError(
-            f"{shown} is an option of pip, not a package. Put options into the Dockerfile yourself "
+            f"{said} is an option of pip, not a package. Put options into the Dockerfile yourself "
             "(image-update PROJECT --edit); an index is taken from PIP_INDEX_URL."
         )
     if "://" in requirement or "@" in requirement or "/" in requirement:
         raise UsageError(
-            f"{shown} is an address or a path, and only packages of the index are taken here. "
+            f"{said} is an address or a path, and only packages of the index are taken here. "
             "Put it into the Dockerfile yourself: image-update PROJECT --edit"
         )
     raise UsageError(
-        f"{shown} is not the name of a Python package. Say for instance: "
+        f"{said} is not the name of a Python package. Say for instance: "
         "pandas  'numpy<2'  'jax[cuda12]==0.4.30'"
     )
 
@@ -112,7 +112,7 @@ def check_apt(package: str) -> str:
     if len(package) <= _LONGEST and _APT.fullmatch(package):
         return package
     raise UsageError(
-        f"{_shown(package)} is not the name of a Debian package. Say for instance: ffmpeg libgl1"
+        f"{shown(package)} is not the name of a Debian package. Say for instance: ffmpeg libgl1"
     )
 
 
@@ -126,7 +126,7 @@ def preset(name: str) -> Preset:
         return PRESETS[name.casefold()]
     except KeyError:
         raise UsageError(
-            f"There is no preset {_shown(name)}. Presets: {', '.join(PRESETS)}"
+            f"There is no preset {shown(name)}. Presets: {', '.join(PRESETS)}"
         ) from None
 
 
@@ -195,8 +195,3 @@ def requirements_of(text: str, name: str) -> tuple[str, ...]:
 def _each(words: Iterable[str], check: Callable[[str], str]) -> tuple[str, ...]:
     split = (part for word in words for part in _BETWEEN.split(word))
     return tuple(dict.fromkeys(check(part) for part in split if part))
-
-
-def _shown(text: str) -> str:
-    shown = repr(text)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."

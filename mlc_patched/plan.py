@@ -12,7 +12,7 @@ from .errors import UsageError
 from .gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, choose
 from .host import Host
 from .limits import UNLIMITED, Resources
-from .names import container_tag
+from .names import check_reference, container_tag
 from .settings import BUILT_IN_SETTINGS, Settings
 from .sizes import parse_size
 
@@ -137,8 +137,8 @@ def make_plan(
         )
         reference, framework = row.image, row.framework
         architecture = architecture or row.architectures[0]
-    elif not reference.strip() or reference.startswith("-"):
-        raise UsageError(f"{reference!r} is not the name of an image.")
+    else:
+        check_reference(reference)
     architecture = architecture or ANY_GPU_ARCHITECTURE
     limits.check_gpus(choice, architecture.startswith("ROCM"), settings)
     if not limits.is_own_project(reference, account):

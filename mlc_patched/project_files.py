@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -160,7 +161,14 @@ class ProjectFiles:
                     "It must be a file, and no link to one."
                 ) from error
             with os.fdopen(file, "rb") as stream:
-                return stream.read(_LARGEST)
+                if not stat.S_ISREG(os.fstat(file).st_mode):
+                    raise MlcError(f"{path}/{name} is no file; put one in its place, or remove it.")
+                content = stream.read(_LARGEST + 1)
+            if len(content) > _LARGEST:  # a part of it must never be written back as the whole
+                raise MlcError(
+                    f"{path}/{name} has more than {_LARGEST >> 20} MiB: it is too large."
+                )
+            return content
 
     def _write(self, parts: tuple[str, ...], name: str, content: bytes, mode: int) -> None:
         temporary = f".{name}.{secrets.token_hex(4)}"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .gpus import CPU, KNOWN_ARCHITECTURES, parse_gpus
+from .limits import CGROUP
 from .settings import CAPABILITIES, OLD_FLOW_BUILD, OLD_FLOW_NO
 from .sizes import parse_size
 
@@ -87,13 +88,13 @@ def _largest(text: str) -> int | None:
 
 
 def _whole(text: str, least: int) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) >= least):
+    if not (re.fullmatch(r"[0-9]{1,18}", text) and int(text) >= least):
         raise ValueError(text)
     return int(text)
 
 
 def _cpus(text: str) -> float:
-    if not re.fullmatch(r"\d+(\.\d+)?", text) or not float(text) >= 0.01:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not float(text) >= 0.01:
         raise ValueError(text)
     return float(text)
 
@@ -126,7 +127,6 @@ def _devices(text: str) -> tuple[str, ...] | None:
     return words
 
 
-_CGROUP = r"/?[A-Za-z0-9_.@-]+(/[A-Za-z0-9_.@-]+)*"
 _ARCHITECTURES = (*KNOWN_ARCHITECTURES, CPU)
 SETTINGS = (
     Setting(
@@ -204,7 +204,7 @@ SETTINGS = (
         "cgroup_parent",
         "",
         "a slice or cgroup path, or nothing",
-        _optional(_matching(_CGROUP)),
+        _optional(_matching(CGROUP.pattern)),
     ),
     Setting(
         "container",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .errors import UsageError
+from .errors import UsageError, shown
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.I)
+_SIZE = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,19})?)\s*([kmgt]?)(?:i?b)?", re.I)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -19,5 +19,5 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     size = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
     if not 0 < size < 2**63:
-        raise UsageError(f"The size {text!r} is not understood. Say for instance 16g or 512m.")
+        raise UsageError(f"The size {shown(text)} is not understood. Say for instance 16g or 512m.")
     return size

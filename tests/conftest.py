@@ -19,6 +19,7 @@ from fake_engine import FakeEngine
 from recording import Recording, recording
 from users import ROOT, User, new_user, readable_tree
 
+from mlc_patched import named_files
 from mlc_patched.account import Account
 from mlc_patched.context import Context
 from mlc_patched.docker_engine import DockerEngine
@@ -289,8 +290,12 @@ def fake() -> FakeEngine:
 
 
 @pytest.fixture
-def context(fake: FakeEngine, tmp_path: Path) -> Context:
-    """A context on the fake engine, of an everyday user with a home of its own."""
+def context(fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """A context on the fake engine, of an everyday user with a home of its own.
+
+    The tests' own directories are open to root alone, so root keeps its rights here.
+    """
+    monkeypatch.setattr(named_files, "is_root_for", lambda account: False)
     home = tmp_path / "home"
     (home / "workspace").mkdir(parents=True)
     catalog = tmp_path / "ml_images.repo"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from .. import archive, labels
 from ..context import Context
 from ..engine import Container
 from ..errors import AlreadyExistsError, MlcError
+from ..named_files import check_file_name, rights_of
 from ..undo import Undo
 
 
@@ -43,9 +45,9 @@ def export(
         MlcError: the file cannot be written. No half file is ever left under its name.
     """
     container = context.get(name)
-    target = Path(file if file is not None else f"{name}.mlc.tar")
-    if target.exists() and not force:
-        raise AlreadyExistsError(f"{target} is there already. Replace it with: -f")
+    target = Path(check_file_name(file) if file is not None else f"{name}.mlc.tar")
+    with rights_of(context.account):
+        _check_target(target, force)
     if container.is_running:
         context.report.note(f"{name} is running: files that change meanwhile may be cut.")
     context.report.step(f"Exporting {name} to {target}")
@@ -73,27 +75,47 @@ def _stream(container: Container, context: Context) -> Iterator[bytes]:
     yield from context.engine.export(container.id)
 
 
+def _check_target(target: Path, force: bool) -> None:
+    """Refuse to replace what is there, and whatever is neither a file nor a link: a link's own
+    place is taken, not that of the file it leads to."""
+    try:
+        mode = target.lstat().st_mode
+    except OSError:
+        return  # it is not there, or making it will say why it cannot be
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise MlcError(f"{target} is there and is no file. Name another one.")
+    if not force:
+        raise AlreadyExistsError(f"{target} is there already. Replace it with: -f")
+
+
 def _write(target: Path, chunks: Iterator[bytes], context: Context, force: bool) -> int:
     """Write beside the target under another name, which becomes the target's at the end."""
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     size = 0
     with Undo(context.report) as undo:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        undo.add(f"The file {partial}", lambda: partial.unlink(missing_ok=True))
+        with rights_of(context.account):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(partial, flags, 0o600)
+        undo.add(f"The file {partial}", lambda: _remove(partial, context))
         with os.fdopen(descriptor, "wb") as out:
-            if os.geteuid() == 0:
-                os.fchown(descriptor, context.account.uid, context.account.gid)
+            os.fchmod(descriptor, 0o600)  # whatever the umask
             for chunk in chunks:
                 out.write(chunk)
                 size += len(chunk)
                 context.report.progress(f"{size / 1e6:.0f} MB written")
             out.flush()
             os.fsync(descriptor)
-        if force:
-            partial.replace(target)
-        else:
-            _name_it(partial, target)
+        with rights_of(context.account):
+            if force:
+                partial.replace(target)
+            else:
+                _name_it(partial, target)
     return size
+
+
+def _remove(partial: Path, context: Context) -> None:
+    with rights_of(context.account):
+        partial.unlink(missing_ok=True)
 
 
 def _name_it(partial: Path, target: Path) -> None:

@@ -18,7 +18,7 @@ from ..builders import NETWORK, NETWORK_VARIABLE, build_command, find_client
 from ..context import Context
 from ..dockerfile_edit import Changes, add_package, has_account_block, with_account_block
 from ..dockerfile_installs import APT, PIP
-from ..errors import AlreadyExistsError, MlcError, NotFoundError
+from ..errors import AlreadyExistsError, MlcError
 from ..gpus import CPU, choose
 from ..image_build import (
     BuildRequest,
@@ -31,12 +31,11 @@ from ..image_build import (
 from ..image_metadata import note_metadata
 from ..image_recipe import CUSTOM, Wanted, choose_base, chosen_apt, chosen_pip, recipe_for
 from ..locks import exclusive
+from ..named_files import check_file_name, read_text
 from ..plan import ARCHITECTURE_VARIABLE
 from ..project_files import BEFORE, ProjectFiles
 from ..projects import Project, check_project
 from ..undo import Undo
-
-_LARGEST_DOCKERFILE = 1024**2
 
 
 @dataclass(frozen=True)
@@ -296,14 +295,8 @@ def _keep_former(former: str | None, files: ProjectFiles) -> None:
 
 
 def _own_dockerfile(path: str, account: Account) -> tuple[Path, str]:
-    absolute = Path(os.path.abspath(_at_home(path, account)))  # noqa: PTH100
-    try:
-        with absolute.open(encoding="utf-8", newline="") as file:
-            return absolute, file.read(_LARGEST_DOCKERFILE)
-    except FileNotFoundError as error:
-        raise NotFoundError(f"There is no Dockerfile {absolute}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise MlcError(f"The Dockerfile {absolute} cannot be read: {error}") from error
+    absolute = Path(os.path.abspath(_at_home(check_file_name(path), account)))  # noqa: PTH100
+    return absolute, read_text(str(absolute), "Dockerfile", account)
 
 
 def _at_home(path: str, account: Account) -> str:

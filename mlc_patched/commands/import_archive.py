@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .. import archive, labels
+from ..archive_check import checked
 from ..context import Context
 from ..engine import Image
 from ..errors import MlcError
 from ..locks import exclusive
+from ..named_files import check_file_name, rights_of
 from ..plan import CreateRequest, make_plan
 from ..setup_flow import commit_with_account
 from ..undo import Undo, finished
@@ -21,14 +23,14 @@ from .create import Created, create_committed, refuse_existing
 REPOSITORY = "mlc-import"
 _FORMER_ACCOUNT = """\
 former="$DS01_FORMER_USERNAME"
-if [ "$former" != "$DS01_USERNAME" ] && getent passwd "$former" >/dev/null; then
+if [ "$former" != "$DS01_USERNAME" ] && [ "$(id -u "$former" 2>/dev/null || echo 0)" != 0 ]; then
     if [ -d "/home/$former" ] && [ ! -e "/home/$DS01_USERNAME" ]; then
         mv "/home/$former" "/home/$DS01_USERNAME"
     fi
     userdel -f "$former"
 fi
 """
-"""The exporting user's home becomes the importing user's."""
+"""The exporting user's home becomes the importing user's; root's account stays."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,13 @@ def import_(request: ImportRequest, context: Context) -> Created:
     Raises:
         NotFoundError, UsageError: as `create`.
         AlreadyExistsError: the user has a container of this name.
-        MlcError: the file cannot be read or is no archive of ours.
+        MlcError: the file cannot be read, is no archive of ours, or holds what none of ours does.
         SetupError: the account could not be set up. Whatever is raised, nothing is left.
     """
     try:
-        with Path(request.file).open("rb") as file:
+        with rights_of(context.account):
+            opened = Path(check_file_name(request.file)).open("rb")  # noqa: SIM115 - closed below
+        with opened as file:
             manifest = archive.read_head(file, request.file)
             return _import(request, manifest, file, context)
     except OSError as error:
@@ -79,7 +83,7 @@ def _import(
     with exclusive(context.account, plan.tag, context.report), Undo(context.report) as undo:
         refuse_existing(plan, context)
         context.report.step(f"Importing {request.file}")
-        image_id = _imported(file, undo, context)
+        image_id = _imported(file, request.file, undo, context)
         image = Image(
             id=image_id,
             environment=manifest.environment,
@@ -101,13 +105,13 @@ def _import(
         return create_committed(plan, committed, undo, context)
 
 
-def _imported(file: BinaryIO, undo: Undo, context: Context) -> str:
+def _imported(file: BinaryIO, name: str, undo: Undo, context: Context) -> str:
     """Give the archive to the engine; the image has no name and goes with what is made of it."""
     imported: list[str] = []
     unwanted = threading.Event()
 
     def work() -> None:
-        imported.append(context.engine.import_image(_told(file, unwanted, context)))
+        imported.append(context.engine.import_image(_told(file, name, unwanted, context)))
 
     undo.add("The imported image", lambda: [context.engine.remove_image(id_) for id_ in imported])
     finished("importing the image", work, context.report, shorten=unwanted.set)
@@ -119,15 +123,15 @@ def _create_request(
 ) -> CreateRequest:
     framework, _, version = manifest.labels.get(labels.FRAMEWORK, "custom-latest").partition("-")
     wanted = CreateRequest(
-        name=request.name or manifest.name,
+        name=manifest.name if request.name is None else request.name,
         framework=framework,
         version=version or "latest",
         image=REPOSITORY,
         architecture=request.architecture,
         gpus=request.gpus,
-        workspace=request.workspace or _directory(labels.WORKSPACE, manifest, context),
-        data=request.data or _directory(labels.DATA, manifest, context),
-        models=request.models or _directory(labels.MODELS, manifest, context),
+        workspace=_directory(request.workspace, labels.WORKSPACE, manifest, context),
+        data=_directory(request.data, labels.DATA, manifest, context),
+        models=_directory(request.models, labels.MODELS, manifest, context),
     )
     if request.gpus is None and context.host.has_gpu:
         # The host decides whether there are GPUs, the archive how many.
@@ -135,7 +139,11 @@ def _create_request(
     return wanted
 
 
-def _directory(label: str, manifest: archive.Manifest, context: Context) -> str | None:
+def _directory(
+    said: str | None, label: str, manifest: archive.Manifest, context: Context
+) -> str | None:
+    if said is not None:
+        return said
     path = manifest.labels.get(label, labels.NOT_GIVEN)
     if path == labels.NOT_GIVEN:
         return None
@@ -145,9 +153,11 @@ def _directory(label: str, manifest: archive.Manifest, context: Context) -> str 
     return path
 
 
-def _told(file: BinaryIO, unwanted: threading.Event, context: Context) -> Iterator[bytes]:
+def _told(
+    file: BinaryIO, name: str, unwanted: threading.Event, context: Context
+) -> Iterator[bytes]:
     size = 0
-    for chunk in archive.rest(file):
+    for chunk in checked(archive.rest(file), name):
         if unwanted.is_set():
             return  # the engine refuses what is cut off, or makes an image that is taken back
         size += len(chunk)

@@ -136,7 +136,7 @@ REFUSED = {
     "not for the architecture": ("create it Pytorch 2.6.0", 1, "no Pytorch 2.6.0 for CUDA_ADA"),
     "no such architecture": ("create it Pytorch 2.8.0 -arch VAX", 2, "'VAX' is unknown"),
     "GPUs that are none": ("create it Pytorch 2.8.0 -g many", 2, "'many' is not understood"),
-    "no such workspace": ("create it Pytorch 2.8.0 -w /no/where", 1, "mkdir -p '/no/where'"),
+    "no such workspace": ("create it Pytorch 2.8.0 -w /no/where", 1, "mkdir -p /no/where"),
     "no such data": ("create it Pytorch 2.8.0 -d /no/where", 1, "data directory /no/where"),
     "no such models": ("create it Pytorch 2.8.0 -m /no/where", 1, "models directory /no/where"),
     "a file as workspace": ("create it Pytorch 2.8.0 -w /etc/passwd", 1, "not a directory"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -182,6 +185,44 @@ def test_the_lock_file_is_private_and_empty(account: Account, tmp_path: Path) ->
     made = tmp_path / ".ds01-config" / FILE
     assert (made.stat().st_mode & 0o777, made.stat().st_size) == (0o600, 0)
     assert made.parent.stat().st_mode & 0o777 == 0o700
+
+
+def _link(path: Path) -> None:
+    path.with_name("target").touch()
+    path.symlink_to("target")
+
+
+IN_ITS_PLACE = {
+    "a link": _link,
+    "a link to nowhere": lambda path: path.symlink_to("/no/where"),
+    "a FIFO": os.mkfifo,
+    "a directory": Path.mkdir,
+    "a file nobody may read": lambda path: path.touch(0o000),
+}
+
+
+@pytest.mark.parametrize("put", IN_ITS_PLACE.values(), ids=IN_ITS_PLACE)
+def test_what_is_in_the_lock_file_s_place_is_no_obstacle(
+    account: Account, tmp_path: Path, put: Callable[[Path], object]
+) -> None:
+    (tmp_path / ".ds01-config").mkdir(0o700)
+    put(tmp_path / ".ds01-config" / FILE)
+    with exclusive(account, "n", SilentReporter()), shared(account, "n") as lock:
+        assert lock.alone()
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_file_system_without_locks_is_no_obstacle(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS without its lock daemon says ENOLCK."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with exclusive(account, "n", SilentReporter()), shared(account, "n") as lock:
+        assert lock.alone()
 
 
 @pytest.mark.parametrize("umask", [0, 0o077, 0o777])

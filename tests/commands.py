@@ -1,0 +1,85 @@
+"""Run a command line in this process, on any context: what it says and its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlc_patched.arguments import parser
+from mlc_patched.console import ConsoleReporter
+from mlc_patched.context import Context
+from mlc_patched.documented import MODULES, module_of, parser_of
+from mlc_patched.main import guarded
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last(self) -> str:
+        """The last line of standard error, which says what failed."""
+        return self.err.rstrip("\n").rpartition("\n")[2]
+
+
+def call(argv: list[str], context: Context) -> Outcome:
+    """Run `argv`, beginning with `mlc` or the name of a documented command."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _signals_kept():
+        try:
+            code = _run(argv, context, ConsoleReporter(err))
+        except SystemExit as ended:  # argparse's own
+            code = int(ended.code or 0)
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def _run(argv: list[str], context: Context, report: ConsoleReporter) -> int:
+    words = argv[1:] if argv[0] == "mlc" else argv
+    context = replace_report(context, report)
+    if words and words[0] in MODULES:
+        arguments = parser_of(words[0]).parse_args(words[1:])
+        return guarded(lambda: module_of(words[0]).run(arguments, context), report)
+    arguments = parser().parse_args(words)
+    from mlc_patched.verbs import VERBS
+
+    return guarded(lambda: VERBS[arguments.command](arguments, context), report)
+
+
+def replace_report(context: Context, report: ConsoleReporter) -> Context:
+    """Return a context that tells another reporter, with all that the first one knows."""
+    made = replace(context, report=report)
+    made.__dict__.update({key: context.__dict__[key] for key in context.__dict__ if key in KNOWN})
+    return made
+
+
+KNOWN = ("engine", "account", "host", "settings", "catalog")
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def files_of(home: str | Path) -> dict[str, tuple[int, str]]:
+    """Return what is in a directory: of each file its mode and content, of a link its target."""
+    found = {}
+    for path in sorted(Path(home).rglob("*")):
+        status = path.lstat()
+        content = str(path.readlink()) if path.is_symlink() else ""
+        if path.is_file() and not path.is_symlink():
+            content = path.read_bytes().hex()
+        found[str(path.relative_to(home))] = (status.st_mode, content)
+    return found

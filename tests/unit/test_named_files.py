@@ -1,0 +1,128 @@
+"""Files that users name: whose rights count, what is read, and what an archive may hold."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from bad_input import archives, extended, member
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlc_patched.account import Account
+from mlc_patched.archive_check import checked
+from mlc_patched.errors import MlcError
+from mlc_patched.named_files import LARGEST_TEXT, read_text, rights_of
+
+HERE = Account("alice", os.getuid(), os.getgid(), "/")
+root_alone = pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")
+
+
+def test_a_pipe_is_read_to_its_end() -> None:
+    """What a shell gives for `<(command)`."""
+    reader, writer = os.pipe()
+    os.write(writer, b"numpy\n")
+    os.close(writer)
+    try:
+        assert read_text(f"/dev/fd/{reader}", "requirements file", HERE) == "numpy\n"
+    finally:
+        os.close(reader)
+
+
+def test_a_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_text("a\r\n" + "b" * (LARGEST_TEXT - 3))
+    assert len(read_text(str(file), "Dockerfile", HERE)) == LARGEST_TEXT
+    with file.open("a") as more:
+        more.write("c")
+    with pytest.raises(MlcError, match="has more than 1 MiB"):
+        read_text(str(file), "Dockerfile", HERE)
+
+
+@root_alone
+def test_root_may_read_no_more_than_the_user_it_works_for(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of root")
+    secret.chmod(0o600)
+    (tmp_path / "link").symlink_to(secret)
+    user = Account("nobody", 65534, 65534, "/nonexistent")
+    for name in ("secret", "link"):
+        with pytest.raises(MlcError, match="Permission denied") as refused:
+            read_text(str(tmp_path / name), "requirements file", user)
+        assert "of root" not in str(refused.value)
+    assert read_text(str(secret), "requirements file", HERE) == "of root"
+
+
+@root_alone
+def test_rights_come_back_whatever_happens() -> None:
+    before = os.getresuid(), os.getresgid(), os.getgroups()
+    user = Account("no such login", 54321, 54322, "/")
+    with pytest.raises(MlcError), rights_of(user):
+        assert (os.geteuid(), os.getegid(), os.getgroups()) == (54321, 54322, [54322])
+        raise MlcError("inside")
+    assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+    with rights_of(Account("root", 0, 0, "/root")):
+        assert os.geteuid() == 0
+
+
+FORMATS = {"ustar": tarfile.USTAR_FORMAT, "GNU": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+@given(
+    files=st.dictionaries(
+        st.text("abcdefgh\xe4/", min_size=1, max_size=90).filter(
+            lambda name: not name.startswith("/")
+        ),
+        st.binary(max_size=2000),
+    ),
+    step=st.integers(1, 3000),
+)
+def test_what_any_tar_writes_passes_as_it_is(form: int, files: dict[str, bytes], step: int) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as tar:
+        for name, content in files.items():
+            made = tarfile.TarInfo(name)
+            made.size = len(content)
+            tar.addfile(made, io.BytesIO(content))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/../etc/passwd"
+        tar.addfile(link)
+    whole = buffer.getvalue()
+    pieces = (whole[at : at + step] for at in range(0, len(whole), step))
+    assert b"".join(checked(pieces, "f")) == whole
+
+
+def test_a_size_in_an_extended_header_counts() -> None:
+    """How the engine writes files of more than 8 GiB."""
+    good = extended("size", "600") + member("big") + bytes(1024) + member("next") + bytes(1024)
+    assert b"".join(checked([good], "f")) == good
+    with pytest.raises(MlcError, match="cut off"):
+        list(checked([good[: 1024 + 512 + 700]], "f"))
+
+
+BAD = {
+    **{name: content for name, content in archives().items() if name != "good"},
+    "a device of another kind": member("x", b"D"),
+    "a global header": member("x", b"g", size=512) + bytes(512),
+    "a directory with content": member("x", tarfile.DIRTYPE, size=512) + bytes(512),
+    "a description of gigabytes": member("x", b"x", size=2**30),
+    "a description that is none": member("x", b"x", size=512) + b"99 nonsense".ljust(512, b"\0"),
+    "a length that leads back": member("x", b"x", size=512) + b"0 a=b\n".ljust(512, b"\0"),
+    "two sizes": extended("size", "1") + extended("size", "2") + member("x"),
+    "a size that is no number": extended("size", "-1") + member("x"),
+    "a path out in an extended header": extended("path", "../../x") + member("x"),
+}
+
+
+@pytest.mark.parametrize("content", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("step", [1, 512, 700, 10**6])
+def test_what_nobody_exports_is_refused(content: bytes, step: int) -> None:
+    pieces = (content[at : at + step] for at in range(0, len(content), step))
+    passed = []
+    with pytest.raises(MlcError, match=r"never writes|cut off"):
+        passed.extend(checked(pieces, "f"))
+    assert b"bomb" not in b"".join(passed)
