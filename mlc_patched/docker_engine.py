@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .specification import ContainerSpecification
 
 _LAST_LINES = 30
+_SECONDS_TO_CLEAR = 5
 _STEP = re.compile(r"\s*---> ([0-9a-f]{12})")
 """How the engine's own builder tells the image that a step has made."""
 _TAR_SPACE = 64 * 1024  # what a tar archive of one file adds to its content, at most
@@ -204,7 +206,6 @@ class DockerEngine(Engine):
         dockerfile: str,
         reference: str,
         *,
-        arguments: Mapping[str, str],
         labels: Mapping[str, str],
         progress: Callable[[str], None],
     ) -> str:
@@ -214,7 +215,6 @@ class DockerEngine(Engine):
             events = client.build(
                 fileobj=io.BytesIO(dockerfile.encode()),
                 tag=reference,
-                buildargs=dict(arguments),
                 labels=dict(labels),
                 network_mode="host",
                 nocache=True,
@@ -229,6 +229,7 @@ class DockerEngine(Engine):
                         raise EngineError("\n".join(lines[-_LAST_LINES:]))
                     progress(lines[-1] if lines else "")
             except BaseException:
+                events.close()  # the engine ends a build once nobody listens
                 self._discard_steps(lines)
                 raise
         image = self.image(reference)
@@ -237,13 +238,24 @@ class DockerEngine(Engine):
         return image.id
 
     def _discard_steps(self, lines: Iterable[str]) -> None:
-        """Remove the nameless images that a build leaves of the steps that went well."""
+        """Remove the nameless images that a build leaves of the steps that went well.
+
+        The container of a step that was cut off is the engine's to remove, and takes a moment.
+        """
         steps = [match[1] for line in lines if (match := _STEP.fullmatch(line))]
-        if len(steps) > 1:  # the first is the base
-            with contextlib.suppress(EngineError):
-                found = self.image(steps[-1])
-                if found is not None and not found.references:
+        if len(steps) < 2:
+            return  # the first is the base
+        from .undo import signals_held
+
+        deadline = time.monotonic() + _SECONDS_TO_CLEAR
+        with signals_held(), contextlib.suppress(EngineError):
+            while (found := self.image(steps[-1])) is not None and not found.references:
+                try:
                     self.remove_image(found.id)
+                except ConflictError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.1)
 
     def changes(self, container: str) -> list[Change]:
         """See Engine."""

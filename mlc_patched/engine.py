@@ -230,7 +230,6 @@ class Engine(abc.ABC):
         dockerfile: str,
         reference: str,
         *,
-        arguments: Mapping[str, str],
         labels: Mapping[str, str],
         progress: Callable[[str], None],
     ) -> str:
@@ -241,7 +240,6 @@ class Engine(abc.ABC):
         Args:
             dockerfile: the text. FROM may name an image by its id.
             reference: name the image gets.
-            arguments: build arguments.
             labels: labels for the image.
             progress: hears the builder's lines.
 

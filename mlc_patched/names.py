@@ -15,6 +15,7 @@ _AIME_NAME = re.compile(r"[A-Za-z0-9_#-]+")
 _TAG_LIMIT = 128  # a tag's length in the distribution specification
 _TAG = re.compile(r":([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$")
 _DIGEST = re.compile(r"@[A-Za-z0-9+._-]+:[0-9A-Fa-f]{32,}$")
+_ACCOUNT_IMAGE = re.compile(r"mlc-account-([0-9]{1,10}):([0-9a-f]{64})")
 _IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}|sha256:[0-9a-f]{12,64}")
 # The distribution specification's reference. A host may have capitals, a path may not: so no
 # part of one is `.` or `..`, and a name can lead nowhere else in the engine's API.
@@ -124,3 +125,14 @@ def committed_reference(image: str, known_names: tuple[str, ...], tag: str) -> t
 def is_committed_for(reference: str, tag: str) -> bool:
     """Whether an image reference is the one the old flow commits for this container."""
     return parse_reference(reference).tag == tag
+
+
+def account_image(base_id: str, uid: int) -> tuple[str, str]:
+    """Return repository and tag of a base with a user's account in it (`old_flow = build`)."""
+    return f"mlc-account-{uid}", base_id.partition(":")[2]
+
+
+def account_image_of(reference: str) -> tuple[int, str] | None:
+    """Return the user's UID and the base's id of a name made by `account_image`, or None."""
+    match = _ACCOUNT_IMAGE.fullmatch(reference)
+    return (int(match[1]), f"sha256:{match[2]}") if match else None

@@ -15,16 +15,14 @@ from .dockerfile import run_step
 from .engine import Engine, Image
 from .errors import EngineError, SetupError
 from .limits import BASE_NAME
+from .names import account_image
 from .report import Reporter
 from .setup_flow import ACCOUNT_SCRIPT, EMPTY_PASSWORD, TOOLS, for_account
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,+-]*")
 """What may stand in a Dockerfile as it is."""
-
-
-def image_name(base: Image, account: Account) -> tuple[str, str]:
-    """Return repository and tag of the image that is `base` with the user's account in it."""
-    return f"mlc-account-{account.uid}", base.id.partition(":")[2]
+_ACCOUNT_NAME = re.compile(r"[a-z_][a-z0-9_-]*")
+_ROOT = ("", "root", "0", "0:0", "root:root")
 
 
 def find_with_account(engine: Engine, base: Image, account: Account) -> Image | None:
@@ -35,7 +33,7 @@ def find_with_account(engine: Engine, base: Image, account: Account) -> Image | 
         base: the image the account is added to.
         account: whose account. One that has another GID or name by now is not in it.
     """
-    image = engine.image(":".join(image_name(base, account)))
+    image = engine.image(":".join(account_image(base.id, account.uid)))
     try:
         found = image and labels.read_claim(image.labels)
     except labels.MalformedLabelsError:
@@ -66,17 +64,12 @@ def build_with_account(
         SetupError: the account could not be set up; nothing of the build is left.
     """
     report.step(f"Setting up the account {account.container_name} in {reference}, once")
-    repository, tag = image_name(base, account)
+    repository, tag = account_image(base.id, account.uid)
     claim = _claim(account)
     try:
         built = engine.build(
             dockerfile(base, account, empty_password=empty_password),
             f"{repository}:{tag}",
-            arguments={
-                "DS01_USER_ID": str(claim.uid),
-                "DS01_GROUP_ID": str(claim.gid),
-                "DS01_USERNAME": claim.username,
-            },
             labels={**labels.claim_labels(claim), BASE_NAME: reference},
             progress=report.progress,
         )
@@ -89,23 +82,32 @@ def build_with_account(
 
 
 def dockerfile(base: Image, account: Account, *, empty_password: bool = False) -> str:
-    """Return the Dockerfile: one layer, which holds the account and the tools that were missing."""
+    """Return the Dockerfile: one layer, which holds the account and the tools that were missing.
+
+    Each step before RUN would be a nameless image that stays, and keeps the base from going,
+    where the build is killed. So the account stands in RUN, not in ARG.
+
+    Raises:
+        SetupError: the account's name may not stand in a Dockerfile.
+    """
     script = ACCOUNT_SCRIPT.read_text(encoding="utf-8")
     after = for_account(base, account)
-    lines = [
-        f"FROM {base.id}",
-        "USER 0:0",
-        "ARG DS01_USER_ID",
-        "ARG DS01_GROUP_ID",
-        "ARG DS01_USERNAME",
-        f"RUN DS01_TOOLS='{TOOLS}'; \\",
+    claim = _claim(account)
+    if not _ACCOUNT_NAME.fullmatch(claim.username):
+        raise SetupError(f"{claim.username!r} is no account name.")
+    lines = [f"FROM {base.id}"]
+    if base.user not in _ROOT:
+        lines.append("USER 0:0")
+    lines += [
+        f"RUN DS01_USER_ID={claim.uid}; DS01_GROUP_ID={claim.gid}; \\",
+        f"    DS01_USERNAME={claim.username}; DS01_TOOLS='{TOOLS}'; \\",
         f"    {run_step(script + (EMPTY_PASSWORD if empty_password else ''))}",
     ]
     if after.environment != base.environment:
         # Another user's home; values that would need quoting are left as they are.
         moved = [each for each in after.environment if each not in base.environment]
         lines += [f"ENV {each}" for each in moved if _PLAIN.fullmatch(each)]
-    if after.user and _PLAIN.fullmatch(after.user):
+    if after.user not in _ROOT and _PLAIN.fullmatch(after.user):
         lines.append(f"USER {after.user}")
     return "\n".join((*lines, ""))
 

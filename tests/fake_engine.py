@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -273,7 +274,6 @@ class FakeEngine(Engine):
         dockerfile: str,
         reference: str,
         *,
-        arguments: Mapping[str, str],
         labels: Mapping[str, str],
         progress: Callable[[str], None],
     ) -> str:
@@ -283,8 +283,9 @@ class FakeEngine(Engine):
         if base is None or self.setup_fails:
             raise EngineError("account set-up: it went wrong")
         passwd = base.passwd
-        if "DS01_USERNAME" in arguments:
-            passwd = _with_account(base.passwd, arguments)
+        words = re.findall(r"(DS01_\w+)=([^ ;]+);", dockerfile)
+        if words:
+            passwd = _with_account(base.passwd, dict(words))
         image = replace(
             base.image,
             id=self._new_id("sha256:"),

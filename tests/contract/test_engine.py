@@ -294,7 +294,6 @@ def _build(bench: Bench, dockerfile: str) -> str:
     made = bench.engine.build(
         dockerfile,
         f"{bench.name('image')}:one",
-        arguments={"WORD": 'it\'s "$HOME"'},
         labels={"a": "1", LABEL: bench.word},
         progress=said.append,
     )
@@ -303,8 +302,7 @@ def _build(bench: Bench, dockerfile: str) -> str:
 
 
 def test_an_image_is_built_on_another_one_s_id(bench: Bench) -> None:
-    dockerfile = f'FROM {bench.image.id}\nARG WORD\nRUN test "$WORD" = "it\'s \\"\\$HOME\\""\n'
-    built = bench.engine.image(_build(bench, dockerfile))
+    built = bench.engine.image(_build(bench, f"FROM {bench.image.id}\nRUN true\n"))
     assert built.references == (f"{bench.name('image')}:one",)
     assert built.labels == {**bench.image.labels, "a": "1", LABEL: bench.word}
     assert built.command == bench.image.command

@@ -123,10 +123,18 @@ def test_the_dockerfile_is_one_layer_on_the_base_s_id(tmp_path: Path) -> None:
     base = Image("sha256:" + "a" * 64, user="jovyan")
     text = dockerfile(base, Account("alice", 1001, 2001, "/home/alice"))
     steps = [line.split()[0] for line in text.splitlines() if line and line[0].isupper()]
-    assert steps == ["FROM", "USER", "ARG", "ARG", "ARG", "RUN", "USER"]
+    assert steps == ["FROM", "USER", "RUN", "USER"]
     assert text.startswith(f"FROM {base.id}\nUSER 0:0\n")
     assert text.endswith("\nUSER jovyan\n")
     assert "DS01_TOOLS='sudo git'" in text
+
+
+@pytest.mark.parametrize("user", ["", "root", "0"])
+def test_before_the_layer_there_is_no_step_to_be_left_by_a_kill(user: str) -> None:
+    base = Image("sha256:" + "a" * 64, user=user)
+    text = dockerfile(base, Account("alice", 1001, 2001, "/home/alice"))
+    assert text.splitlines()[1] == "RUN DS01_USER_ID=1001; DS01_GROUP_ID=2001; \\"
+    assert "\nUSER" not in text
 
 
 def test_another_user_s_home_does_not_stay_the_user_s_own() -> None:

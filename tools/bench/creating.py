@@ -13,7 +13,7 @@ from people import PYTHON, Person, settings_for_builds
 from timing import interleaved
 
 from mlc_patched.docker_engine import DockerEngine
-from mlc_patched.setup_build import image_name
+from mlc_patched.names import account_image
 
 LABELLED = "mlc, labelled image"
 BUILT = "mlc, old_flow = build"
@@ -86,7 +86,7 @@ def forget_builds(engine: DockerEngine, sized: Sequence[Sized], persons: Sequenc
         base = engine.image(each.base)
         for person in persons:
             if base is not None:
-                engine.remove_image(":".join(image_name(base, person.account)))
+                engine.remove_image(":".join(account_image(base.id, person.uid)))
 
 
 def seconds(
