@@ -59,6 +59,11 @@ def _add_prune(command: argparse.ArgumentParser) -> None:
         "--previous", action="store_true", help="the images from before the last update, too"
     )
     command.add_argument(
+        "--unused",
+        action="store_true",
+        help="images of old_flow = build that no container uses, too; create builds them anew",
+    )
+    command.add_argument(
         "--aime", action="store_true", help="committed images without our labels, too: AIME's"
     )
     command.add_argument(
@@ -135,6 +140,7 @@ def _prune(arguments: argparse.Namespace, context: Context) -> int:
         context,
         all_users=arguments.all_users,
         previous=arguments.previous,
+        unused=arguments.unused,
         aime=arguments.aime,
         older_than=arguments.older_than * HOUR,
     )

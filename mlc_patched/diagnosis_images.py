@@ -9,7 +9,7 @@ from .console import size_in_words
 from .diagnosis import Finding, Health, Repair, ok
 from .engine import Container, Image, Needs
 from .labels import MalformedLabelsError, read_claim
-from .names import short_name
+from .names import account_image_of, short_name
 from .projects import LATEST, Project, project_of_repository
 
 LARGEST_LOG = 1_000_000
@@ -67,11 +67,12 @@ def logs(sizes: Mapping[str, Mapping[str, int]]) -> list[Finding]:
                 repository, _, tag = reference.rpartition(":")
                 project = project_of_repository(repository)
                 text = f"{path} in {reference} says it has {size_in_words(size)}: a sparse file"
-                remedy = (
-                    f"image-update {project.name} --no-cache"
-                    if project
-                    else f"make the container anew: mlc remove {short_name(tag)}; mlc create …"
-                )
+                if project:
+                    remedy = f"image-update {project.name} --no-cache"
+                elif account_image_of(reference):
+                    remedy = "mlc prune --unused, and mlc create builds it anew"
+                else:
+                    remedy = f"make the container anew: mlc remove {short_name(tag)}; mlc create …"
                 wrong.append(Finding("logs", Health.BROKEN, text, remedy))
     return wrong or [ok("logs", f"no log over 1 MB in {len(sizes)} images")]
 
@@ -111,7 +112,7 @@ def left_overs(setups: int, orphans: int, frees: int) -> list[Finding]:
 
     Args:
         setups: how many set-up containers are.
-        orphans: how many committed images are.
+        orphans: how many committed images are, and account images of bases that moved on.
         frees: the bytes that all of it holds.
     """
     found = []
@@ -122,6 +123,6 @@ def left_overs(setups: int, orphans: int, frees: int) -> list[Finding]:
             Finding("left-overs", Health.WARNING, text, "mlc prune", repair=Repair.LEFT_OVERS)
         )
     if orphans:
-        text = f"{orphans} committed images that no container uses, {words}"
+        text = f"{orphans} images that no container uses, {words}"
         found.append(Finding("left-overs", Health.WARNING, text, "mlc prune --aime --dry-run"))
     return found or [ok("left-overs", "none")]

@@ -75,7 +75,7 @@ def _list(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--orphans",
         action="store_true",
-        help="committed images that no container uses, whoever made them",
+        help="left-over images, committed or built for an account, that no container uses",
     )
     command.add_argument("--json", action="store_true", help="print JSON")
 
@@ -90,7 +90,7 @@ def _retire(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--orphans",
         action="store_true",
-        help="remove your committed images that no container uses",
+        help="remove your left-over images, committed or built for your account",
     )
     command.add_argument(
         "-f",

@@ -76,7 +76,7 @@ def _list_orphans(arguments: argparse.Namespace, context: Context) -> int:
         print_json("orphans", [each.as_json() for each in orphans])
         return 0
     if not orphans:
-        say("There are no committed images without a container.")
+        say("There are no left-over images.")
         return 0
     table(
         ("IMAGE", "USER", "SIZE", "RECLAIMABLE", "CREATED"),
@@ -145,7 +145,7 @@ def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:
         print_json("orphans", done.as_json())
         return 0
     if not orphans:
-        say("You have no committed images without a container.")
+        say("You have no left-over images.")
         return 0
     for reference in done.removed:
         say(f"Removed {reference}")

@@ -36,6 +36,11 @@ def exclusive(account: Account, tag: str, report: Reporter) -> Iterator[None]:
         yield
 
 
+def account_lock(base_id: str) -> str:
+    """Return the name of the lock on building a user's account into a base."""
+    return f"account {base_id}"
+
+
 class SharedLock:
     """A lock that several processes hold at once, such as one for each open shell."""
 

@@ -152,11 +152,11 @@ def _by_build(plan: Plan, base: Image, context: Context) -> Created:
 
 def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) -> Image:
     """Build the image with the account, unless another command of the user's just has."""
-    from ..locks import exclusive
+    from ..locks import account_lock, exclusive
     from ..setup_build import build_with_account, find_with_account
 
     engine, account = context.engine, context.account
-    with exclusive(account, f"account {base.id}", context.report):
+    with exclusive(account, account_lock(base.id), context.report):
         found = find_with_account(engine, base, account)
         if found is not None and found != instead_of:
             return found

@@ -17,7 +17,7 @@ from ..diagnosis import Finding, Repair
 from ..directories import DEFAULT_WORKSPACE, expand, make_in_home
 from ..engine import About, Container, Engine, Image, Needs
 from ..errors import MlcError, NotFoundError
-from ..names import SEPARATOR, parse_reference
+from ..names import SEPARATOR, account_image_of, parse_reference
 from ..patch_place import checkout_of
 from ..patch_state import Condition, examine
 from ..projects import project_of_repository
@@ -166,11 +166,13 @@ def _of_the_engine(context: Context, about: About, images: list[Image]) -> list[
 
 
 def _is_of(reference: str, uid: int | None) -> bool:
-    """Whether a name is a project's or a committed image's, of a user or (None) of any."""
+    """Whether a name is a project's, a committed or an account image's, of a user or (None) any."""
     project = project_of_repository(parse_reference(reference).repository)
     owner = project.uid if project else None
     if owner is None and SEPARATOR in reference:
         owner = committed_uid(reference)
+    if owner is None and (parts := account_image_of(reference)):
+        owner = parts[0]
     return owner is not None and uid in (None, owner)
 
 

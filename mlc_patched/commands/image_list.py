@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..dockerfile_installs import APT, PIP, packages_in
 from ..engine import Container, Image, Layer
 from ..errors import MlcError
 from ..labels import Claim, MalformedLabelsError, read_claim
-from ..names import SEPARATOR, parse_reference
+from ..names import SEPARATOR, account_image_of, parse_reference
 from ..project_files import ProjectFiles, projects_with_files
 from ..projects import BUILDING, LATEST, Project, project_of_repository
 
@@ -69,7 +69,9 @@ class ListedImage:
 
 @dataclass(frozen=True)
 class Orphan:
-    """A committed image that no container uses. `reclaimed` is what its removal gives back."""
+    """A committed image that no container uses, or one of `old_flow = build` whose base has
+    moved on. `container` is whom it was committed for, empty for the latter; `reclaimed` is
+    what its removal gives back."""
 
     image: str
     id: str
@@ -123,26 +125,60 @@ def list_images(
 
 
 def list_orphans(context: Context) -> list[Orphan]:
-    """Return the committed images `*:*._.*` that no container uses, whoever made them.
+    """Return the committed images `*:*._.*` that no container uses, and what `old_flow = build`
+    made of bases that have moved on, whoever made them.
 
     Raises:
         EngineError: the engine did not answer.
     """
-    committed = [
-        (image, reference)
-        for image in context.engine.find_images()
+    images = context.engine.find_images()
+    found: list[tuple[Image, str, int | None]] = [
+        (image, reference, committed_uid(reference))
+        for image in images
         for reference in image.references
         if SEPARATOR in (parse_reference(reference).tag or "")
     ]
-    if not committed:
+    found += left_account_images(images, ())
+    if not found:
         return []
     sight = _look(context)
     orphans = [
-        _orphan(image, reference, sight)
-        for image, reference in committed
+        _orphan(image, reference, uid, sight)
+        for image, reference, uid in found
         if image.id not in sight.containers
     ]
     return sorted(orphans, key=lambda each: (each.user, each.image))
+
+
+def left_account_images(
+    images: Iterable[Image], used: Collection[str], *, unused: bool = False
+) -> list[tuple[Image, str, int]]:
+    """Return what `old_flow = build` made and no create takes any more: image, name, UID.
+
+    What it makes is a cache: of a base that still has a name, the next create is made from it.
+    Once the base's name went to a newer image it only holds the disk that both of them take.
+    One whose labels name another user than its repository does is nobody's, and is left out.
+
+    Args:
+        images: all that have a name.
+        used: ids of images that containers use, which stay.
+        unused: those of bases that still have a name, too.
+    """
+    images = tuple(images)
+    named = {each.id for each in images}
+    found = []
+    for image in images:
+        for reference in image.references:
+            owner, base = account_image_of(reference) or (None, "")
+            if owner is None or image.id in used or (base in named and not unused):
+                continue
+            try:
+                claim = read_claim(image.labels)
+            except MalformedLabelsError:
+                continue
+            if claim is not None and claim.uid == owner:
+                found.append((image, reference, owner))
+    return found
 
 
 def committed_uid(reference: str) -> int | None:
@@ -250,12 +286,11 @@ def _not_built(project: Project, context: Context, detailed: bool) -> ListedImag
     )
 
 
-def _orphan(image: Image, reference: str, sight: _Sight) -> Orphan:
-    uid = committed_uid(reference)
+def _orphan(image: Image, reference: str, uid: int | None, sight: _Sight) -> Orphan:
     return Orphan(
         image=reference,
         id=image.id,
-        container=parse_reference(reference).tag or "",
+        container="" if account_image_of(reference) else parse_reference(reference).tag or "",
         uid=uid,
         user=image.labels.get(labels.USERNAME) or (str(uid) if uid is not None else "?"),
         size=image.size,

@@ -17,10 +17,10 @@ from ..context import Context
 from ..engine import Container, Image
 from ..errors import ConflictError, UsageError
 from ..labels import MalformedLabelsError, read_claim
-from ..locks import exclusive
+from ..locks import account_lock, exclusive
 from ..names import SEPARATOR, parse_reference
 from ..projects import PREVIOUS, project_of_repository
-from .image_list import committed_uid
+from .image_list import committed_uid, left_account_images
 
 DAY = 24 * 3600
 _TEMPORARY = re.compile(r"mlc-(?:setup|look|verify)-(\d{1,10})-[0-9a-f]{8}")
@@ -31,6 +31,7 @@ class Kind(enum.Enum):
 
     SETUP = "set-up container"
     ORPHAN = "committed image"
+    BUILT = "account image"
     PREVIOUS = "previous image"
 
 
@@ -73,6 +74,7 @@ def find(
     *,
     all_users: bool = False,
     previous: bool = False,
+    unused: bool = False,
     aime: bool = False,
     older_than: int = DAY,
 ) -> Found:
@@ -82,6 +84,7 @@ def find(
         context: who calls, and the engine.
         all_users: of every user; root's alone to ask.
         previous: the images from before the last update, too.
+        unused: account images of `old_flow = build` that would be of use again, too.
         aime: committed images without labels, too: AIME's mlc makes such.
         older_than: age in seconds from which on a set-up container is a left-over.
 
@@ -99,7 +102,11 @@ def find(
     setup = left_containers(containers, uid, time.time() - older_than)
     orphans = orphaned(images, containers, uid)
     own = [each for each, is_labelled in orphans if is_labelled or aime]
-    chosen = [*own, *(previous_images(images, containers, uid) if previous else [])]
+    chosen = [
+        *own,
+        *account_images(images, containers, uid, unused=unused),
+        *(previous_images(images, containers, uid) if previous else []),
+    ]
     sizes = {}
     if setup:
         sizes = {each.id: each.size or 0 for each in engine.containers(sizes=True)}
@@ -172,6 +179,25 @@ def orphaned(
     return found
 
 
+def account_images(
+    images: Iterable[Image], containers: Iterable[Container], uid: int | None, *, unused: bool
+) -> list[LeftOver]:
+    """Return the images of `old_flow = build` that are left over; see `left_account_images`.
+
+    Args:
+        images: all there are.
+        containers: all there are.
+        uid: only this user's; None for every user's.
+        unused: those that the next create would be made from, too.
+    """
+    used = {each.image_id for each in containers}
+    return [
+        LeftOver(Kind.BUILT, reference, image.id, owner)
+        for image, reference, owner in left_account_images(images, used, unused=unused)
+        if uid is None or owner == uid
+    ]
+
+
 def previous_images(
     images: Iterable[Image], containers: Iterable[Container], uid: int | None
 ) -> list[LeftOver]:
@@ -203,8 +229,7 @@ def prune(found: Found, context: Context) -> Pruned:
                 engine.remove_container(each.id)
             else:
                 # A create of this very name may be between its commit and its container.
-                tag = parse_reference(each.name).tag or ""
-                with exclusive(_account(each.uid, context), tag, context.report):
+                with exclusive(_account(each.uid, context), _lock(each), context.report):
                     if any(user.image_id == each.id for user in engine.containers()):
                         raise ConflictError("a container uses it by now")
                     now = engine.image(each.name)
@@ -215,6 +240,12 @@ def prune(found: Found, context: Context) -> Pruned:
         else:
             removed.append(each.name)
     return Pruned(tuple(removed), tuple(kept))
+
+
+def _lock(each: LeftOver) -> str:
+    """Return the name of the lock that a create holds while it makes such an image."""
+    tag = parse_reference(each.name).tag or ""
+    return account_lock(f"sha256:{tag}") if each.kind is Kind.BUILT else tag
 
 
 def _emptied(items: Iterable[LeftOver], names: dict[str, set[str]]) -> list[str]:

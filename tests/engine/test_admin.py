@@ -213,7 +213,7 @@ def test_doctor_names_what_is_wrong_of_ten_kinds(
             "bare cannot start: the device /dev/mlc-test-gone is missing",
             f"{gone}, which it mounts, is missing",
             "the image of lost is gone",
-            "1 committed images that no container uses",
+            "1 images that no container uses",
             "lib/username-utils.sh is missing",
             "not installed for bash",
         ):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BARE, BASE, docker, image_ids, inspect
+from conftest import BARE, BASE, container_names, docker, image_ids, inspect
 from recording import Recording
 from users import User
 
@@ -87,6 +89,55 @@ def test_one_layer_holds_the_account_and_what_was_missing(
     assert "Packages" not in left.stdout
     assert ".bin" not in left.stdout
     assert "git version" in user.mlc("start", "bare", "git --version", "-s").stdout
+
+
+def test_prune_removes_what_a_newer_base_left(
+    alice: User, settings: str, image_from: Callable[..., str]
+) -> None:
+    base, newer = image_from("echo 1 > /version"), image_from("echo 2 > /version")
+    create = ("--image", base, "-g", "none", "-s")
+    assert alice.mlc("create", "old", *create, DS01_SETTINGS=settings).returncode == 0
+    (image,) = _images(alice)
+    old_base = inspect(base)["Id"]
+    assert alice.mlc("remove", "old", "-s").returncode == 0
+    assert "Nothing is left over" in alice.mlc("prune", "-n").stdout
+    docker("tag", newer, base)  # as a pull of a newer one does
+    assert image in alice.mlc("prune", "-n").stdout
+    assert alice.mlc("create", "new", *create, DS01_SETTINGS=settings).returncode == 0
+    pruned = alice.mlc("prune", "-y")
+    assert pruned.returncode == 0, pruned.stderr
+    (current,) = _images(alice)
+    assert current != image
+    assert inspect(alice.tag("new"))["Image"] == inspect(current)["Id"]
+    assert old_base not in image_ids(), "the image held its base"
+    docker("rm", alice.tag("new"))
+    docker("rmi", current)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_build_that_is_interrupted_leaves_nothing(
+    alice: User, settings: str, image_from: Callable[..., str], number: signal.Signals
+) -> None:
+    """The engine ends a build, and clears up after it, once nobody listens."""
+    base = image_from(
+        "printf '#!/bin/sh\\nsleep 60\\n' > /usr/sbin/useradd; chmod 755 /usr/sbin/useradd"
+    )
+    before = image_ids(), container_names()
+    command = alice.start(
+        *(alice.tree / "bin/mlc", "create", "b", "--image", base, "-s"), DS01_SETTINGS=settings
+    )
+    _wait(lambda: "groupadd" in docker("ps", "--no-trunc", "--format", "{{.Command}}"))
+    command.send_signal(number)
+    output, _ = command.communicate(timeout=30)
+    assert command.returncode == (-9 if number == signal.SIGKILL else 128 + number), output
+    _wait(lambda: (image_ids(), container_names()) == before)
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, (image_ids(), container_names())
+        time.sleep(0.05)
 
 
 def test_a_build_that_fails_leaves_no_image(user: User, settings: str) -> None:

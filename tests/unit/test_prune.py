@@ -8,8 +8,10 @@ import time
 import pytest
 from fake_engine import FakeEngine
 
-from mlc_patched import labels
+from mlc_patched import labels, names
 from mlc_patched.commands import doctor, prune
+from mlc_patched.commands.image_list import list_orphans
+from mlc_patched.commands.image_retire import own_orphans, retire_orphans
 from mlc_patched.context import Context
 from mlc_patched.diagnosis import Repair
 from mlc_patched.engine import Container, Image
@@ -64,6 +66,55 @@ def test_committed_images_are_the_callers_by_tag_and_not_against_their_labels() 
         ("base:gone._.1001", True),
         ("base:aime._.1001", False),
     ]
+
+
+BASE_ID = f"sha256:{'a' * 64}"
+
+
+def account_image(uid: int = 1001, base: str = BASE_ID, **more: object) -> Image:
+    name = ":".join(names.account_image(base, uid))
+    claim = claim_labels(Claim(uid, uid, "alice"))
+    return Image(f"sha256:of-{uid}", (name,), {**claim, **more})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("images", "is_left", "is_unused"),
+    [
+        ([account_image()], True, True),
+        ([account_image(), Image(BASE_ID, ("base:latest",))], False, True),  # a cache
+        ([account_image(1002)], False, False),  # another user's
+        ([account_image(**{labels.USER_ID: "5"})], False, False),  # against its labels
+        ([account_image(**{labels.HAS_USER_SETUP: "false"})], False, False),  # not ours
+        ([Image("sha256:of-1001", ("mlc-account-1001:mine",), OURS)], False, False),
+        ([Image("sha256:of-1001", (f"x/mlc-account-1001:{'a' * 64}",), OURS)], False, False),
+    ],
+)
+def test_an_account_image_is_left_over_once_its_base_has_moved_on(
+    images: list[Image], is_left: bool, is_unused: bool
+) -> None:
+    for unused, expected in ((False, is_left), (True, is_unused)):
+        found = prune.account_images(images, [], 1001, unused=unused)
+        assert [each.id for each in found] == ["sha256:of-1001"] * expected
+    using = Container("x", "n", "img", "sha256:of-1001", {}, "exited", "", 0)
+    assert prune.account_images(images, [using], 1001, unused=True) == []
+
+
+def test_account_images_are_shown_and_removed_by_their_user(
+    context: Context, fake: FakeEngine
+) -> None:
+    """As image-list and image-retire have it, too; the bases are nameless by now."""
+    own, other = account_image(), account_image(1002)
+    fake.add_image(own.references[0], own.labels, size=10)
+    fake.add_image(other.references[0], other.labels)
+    assert {each.image for each in list_orphans(context)} == {*own.references, *other.references}
+    (orphan,) = own_orphans(context)
+    assert (orphan.image, orphan.container, orphan.uid) == (own.references[0], "", 1001)
+    found = [each for each in doctor.doctor(context) if each.name == "left-overs"]
+    assert [each.text for each in found] == ["1 images that no container uses, 10B to be freed"]
+    assert prune.prune(prune.find(context), context).removed == own.references
+    fake.add_image(own.references[0], own.labels)
+    assert retire_orphans(own_orphans(context), context).removed == own.references
+    assert fake.image(other.references[0]) is not None
 
 
 def test_previous_images_are_projects_own() -> None:
