@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 
 from .account import Account
@@ -78,9 +79,17 @@ def _file(account: Account) -> Iterator[int | None]:
         yield None
         return
     try:
-        yield file
+        yield file if _is_private(file, account) else None
     finally:
         os.close(file)
+
+
+def _is_private(file: int, account: Account) -> bool:
+    """Whether no other user can have opened the file, and so hold a lock on it: a home that
+    everybody may write to could have anything in its place."""
+    status = os.fstat(file)
+    is_own = stat.S_ISREG(status.st_mode) and status.st_uid == account.uid
+    return is_own and status.st_nlink == 1 and not status.st_mode & 0o077
 
 
 def _locked(file: int, tag: str, how: int) -> bool:

@@ -92,6 +92,7 @@ def test_ctrl_c_on_a_terminal(builds: Builds) -> None:
     assert not builds.dockerfile("demo").exists()
 
 
+@pytest.mark.promise("none-lost")
 def test_two_builds_of_one_project_wait_for_each_other(builds: Builds) -> None:
     both = [
         started(builds, "image-create", "demo", "--base", BASE, "-p", package, "-y", "--json")
@@ -107,6 +108,7 @@ def test_two_builds_of_one_project_wait_for_each_other(builds: Builds) -> None:
     builds.inside(builds.image("demo"), f"python3 -c 'import {package}'")
 
 
+@pytest.mark.promise("none-lost")
 def test_two_updates_at_once_are_both_in_the_image_or_one_says_so(builds: Builds) -> None:
     builds.run("image-create", "demo", "--base", BASE, "-y")
     both = [

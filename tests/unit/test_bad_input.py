@@ -9,6 +9,7 @@ from bad_input import HOME, Row, prepare, rows
 from commands import call, files_of
 from conftest import BASE
 from fake_engine import FakeEngine
+from reliability import Counted
 
 from mlc_patched.context import Context
 
@@ -36,12 +37,16 @@ def engine_state(fake: FakeEngine) -> object:
     )
 
 
-def test_each_row_is_refused_with_its_message(prepared: Context, fake: FakeEngine) -> None:
+@pytest.mark.promise("input-refused")
+def test_each_row_is_refused_with_its_message(
+    prepared: Context, fake: FakeEngine, counted: Counted
+) -> None:
     """One test for all rows: preparing a home takes longer than all of them."""
     home = prepared.account.home
     files, engine = files_of(home), engine_state(fake)
     wrong = []
     for row in rows():
+        counted("inputs")
         outcome = call([word.replace(HOME, home) for word in row.argv], prepared)
         faults = [
             fault

@@ -42,6 +42,7 @@ def test_a_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
         read_text(str(file), "Dockerfile", HERE)
 
 
+@pytest.mark.promise("homes")
 @root_alone
 def test_root_may_read_no_more_than_the_user_it_works_for(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
@@ -118,6 +119,7 @@ BAD = {
 }
 
 
+@pytest.mark.promise("input-refused")
 @pytest.mark.parametrize("content", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("step", [1, 512, 700, 10**6])
 def test_what_nobody_exports_is_refused(content: bytes, step: int) -> None:

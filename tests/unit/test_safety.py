@@ -133,6 +133,7 @@ def test_what_is_finished_has_its_result_or_its_error() -> None:
         finished("x", fail, SilentReporter())
 
 
+@pytest.mark.promise("locks")
 def test_an_exclusive_lock_is_waited_for(account: Account) -> None:
     script = (
         "import sys; sys.path[:0] = sys.argv[3:]\n"
@@ -198,9 +199,12 @@ IN_ITS_PLACE = {
     "a FIFO": os.mkfifo,
     "a directory": Path.mkdir,
     "a file nobody may read": lambda path: path.touch(0o000),
+    "a file everybody may lock": lambda path: path.touch() or path.chmod(0o666),
+    "a file with a second name": lambda path: path.touch() or os.link(path, f"{path}2"),
 }
 
 
+@pytest.mark.promise("locks")
 @pytest.mark.parametrize("put", IN_ITS_PLACE.values(), ids=IN_ITS_PLACE)
 def test_what_is_in_the_lock_file_s_place_is_no_obstacle(
     account: Account, tmp_path: Path, put: Callable[[Path], object]
@@ -209,7 +213,31 @@ def test_what_is_in_the_lock_file_s_place_is_no_obstacle(
     put(tmp_path / ".ds01-config" / FILE)
     with exclusive(account, "n", SilentReporter()), shared(account, "n") as lock:
         assert lock.alone()
-    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.promise("locks")
+def test_a_file_that_others_can_open_is_not_waited_for(account: Account, tmp_path: Path) -> None:
+    """Who can open a file can hold its lock for ever: such a one is no lock at all."""
+    (tmp_path / ".ds01-config").mkdir(0o700)
+    file = tmp_path / ".ds01-config" / FILE
+    file.touch()
+    file.chmod(0o666)
+    reader, writer = os.pipe()
+    other = os.fork()
+    if other == 0:
+        with file.open("r+") as opened:
+            fcntl.lockf(opened, fcntl.LOCK_EX)
+            os.write(writer, b"held")
+            signal.pause()
+    try:
+        assert os.read(reader, 4) == b"held"
+        with exclusive(account, "n", SilentReporter()):
+            pass  # and not: for ever
+    finally:
+        os.kill(other, signal.SIGKILL)
+        os.waitpid(other, 0)
+        os.close(reader)
+        os.close(writer)
 
 
 def test_a_file_system_without_locks_is_no_obstacle(
@@ -225,6 +253,7 @@ def test_a_file_system_without_locks_is_no_obstacle(
         assert lock.alone()
 
 
+@pytest.mark.promise("homes")
 @pytest.mark.parametrize("umask", [0, 0o077, 0o777])
 def test_modes_do_not_depend_on_the_umask(account: Account, tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
@@ -237,6 +266,7 @@ def test_modes_do_not_depend_on_the_umask(account: Account, tmp_path: Path, umas
     assert (tmp_path / "a/b/f").stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.promise("homes")
 def test_no_link_is_followed(account: Account, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -1,0 +1,75 @@
+"""The commands on the fake engine, held to the model for many steps."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from conftest import BASE
+from fake_engine import ROOT_PASSWD, FakeEngine
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from model import World, machine
+from reliability import Counted, sized
+
+from mlc_patched import named_files, saving
+from mlc_patched.account import Account
+from mlc_patched.context import Context
+from mlc_patched.host import Host
+from mlc_patched.labels import Claim, claim_labels
+
+STEPS = 40
+
+
+@pytest.mark.promise("model", "own-only")
+def test_any_sequence_of_commands_does_what_the_model_says(
+    monkeypatch: pytest.MonkeyPatch, counted: Counted
+) -> None:
+    monkeypatch.setattr(saving, "faults", lambda *_: [])  # nothing runs in the fake
+    monkeypatch.setattr(named_files, "is_root_for", lambda account: False)
+    with tempfile.TemporaryDirectory() as place:
+        world = fake_world(Path(place), counted)
+        run_state_machine_as_test(
+            machine(world),
+            settings=settings(
+                max_examples=sized(25, 300),
+                stateful_step_count=STEPS,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+
+
+def fake_world(place: Path, counted: Counted) -> World:
+    """Return two users on one fake engine, and a container of neither."""
+    engine = FakeEngine()
+    engine.add_image(BASE)
+    contexts, images = [], []
+    for login, uid, gid in (("alice", 1001, 2001), ("bob", 1002, 2002)):
+        home = place / login
+        (home / "workspace").mkdir(parents=True)
+        context = Context(environ={}, make_engine=lambda: engine)
+        context.__dict__["account"] = Account(login, uid, gid, str(home))
+        context.__dict__["host"] = Host("CUDA_ADA", True, frozenset())
+        passwd = f"{ROOT_PASSWD}{login}:x:{uid}:{gid}::/home/{login}:/bin/bash\n"
+        name = f"ds01-{uid}/project:latest"
+        engine.add_image(name, claim_labels(Claim(uid, gid, login)), passwd)
+        contexts.append(context)
+        images.append(name)
+    known = set(engine.images)
+
+    def clear() -> None:
+        engine.made.clear()
+        for added in set(engine.images) - known:
+            del engine.images[added]
+
+    return World(
+        engine,
+        (contexts[0], contexts[1]),
+        (images[0], images[1]),
+        BASE,
+        clear,
+        lambda: counted("operations of the state machine"),
+    )
