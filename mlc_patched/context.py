@@ -29,9 +29,9 @@ def connect(address: EngineAddress) -> Engine:
     Raises:
         EngineUnreachableError: none answers there.
     """
-    from .docker_engine import DockerEngine
+    from .docker_engine import connect as connect_to
 
-    return DockerEngine(address)
+    return connect_to(address)
 
 
 @dataclass

@@ -47,20 +47,44 @@ _NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24
 """Directory, link, device, pipe and socket, as Go's `os.FileMode` writes them in a stat."""
 
 
+def connect(address: EngineAddress | None = None) -> Engine:
+    """Connect to an engine, whichever product it is.
+
+    Args:
+        address: where it is; by the process's environment when not given.
+
+    Raises:
+        EngineUnreachableError: no engine answers, or the user may not talk to it.
+        UsageError: the environment names a context that there is not.
+    """
+    connection = EngineConnection(address)
+    if connection.is_podman:
+        from .podman_engine import PodmanEngine
+
+        return PodmanEngine(connection=connection)
+    return DockerEngine(connection=connection)
+
+
 class DockerEngine(Engine):
     """An engine reached by its API."""
 
-    def __init__(self, address: EngineAddress | None = None) -> None:
+    def __init__(
+        self,
+        address: EngineAddress | None = None,
+        *,
+        connection: EngineConnection | None = None,
+    ) -> None:
         """Connect.
 
         Args:
             address: where the engine is; by the process's environment when not given.
+            connection: one that there is already, in place of the address.
 
         Raises:
             EngineUnreachableError: no engine answers, or the user may not talk to it.
             UsageError: the environment names a context that there is not.
         """
-        self._connection = EngineConnection(address)
+        self._connection = EngineConnection(address) if connection is None else connection
         self._ask = self._connection.ask
         self._sdk = self._connection.sdk
 
@@ -73,9 +97,10 @@ class DockerEngine(Engine):
 
     def find_images(self, *, names: Iterable[str] = (), labels: Iterable[str] = ()) -> list[Image]:
         """See Engine."""
-        filters: dict[str, list[str]] = {"label": list(labels), "dangling": ["false"]}
-        if wanted := list(names):
-            filters["reference"] = wanted
+        filters: dict[str, list[str]] = {"dangling": ["false"]}
+        for key, wanted in (("reference", list(names)), ("label", list(labels))):
+            if wanted:  # Podman refuses a filter that filters nothing
+                filters[key] = wanted
         answer = self._ask("GET", "/images/json", {"filters": json.dumps(filters)})
         return [listed_image_of(found) for found in _json(answer)]
 
@@ -129,7 +154,7 @@ class DockerEngine(Engine):
         names = tuple(names)
         filters: dict[str, list[str]] = {"label": list(labels)}
         if names:
-            filters["name"] = [f"^/{re.escape(name)}$" for name in names]
+            filters["name"] = [f"^/?{re.escape(name)}$" for name in names]
         if image:
             filters["ancestor"] = [image]
         query = {"all": "1", "size": str(int(sizes)), "filters": json.dumps(filters)}

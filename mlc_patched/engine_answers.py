@@ -12,11 +12,20 @@ from .engine import DOCKER, PODMAN, About, Container, Image, Needs, Usage
 _MISSING_MOUNT = re.compile(r"bind source path does not exist: (.*)")
 """How dockerd refuses a bind mount of what is not there (moby, volume/mounts/validate.go)."""
 
+_PODMAN_CONFLICT = re.compile(
+    r"is already in use|container state improper|with more than one tag|image (?:is )?in use by"
+)
+
 
 def missing_mount(refusal: str) -> str | None:
     """Return the path that an engine has no directory at, if that is why it refused."""
     match = _MISSING_MOUNT.search(refusal)
     return match[1].strip() if match else None
+
+
+def is_podman_conflict(refusal: str) -> bool:
+    """Whether Podman refused because of what is there, which Docker tells by status 409."""
+    return _PODMAN_CONFLICT.search(refusal) is not None
 
 
 def image_of(found: Mapping[str, Any]) -> Image:

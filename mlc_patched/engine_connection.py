@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from . import engine_socket
 from .engine_address import DEFAULT, EngineAddress, resolve
-from .engine_answers import missing_mount
+from .engine_answers import is_podman_conflict, missing_mount
 from .errors import (
     ConflictError,
     EngineError,
@@ -51,7 +51,10 @@ class EngineConnection:
         self.address = resolve(os.environ) if address is None else address
         self._put = self._questions()
         self._version = NEWEST_API
-        offered = self.ask("GET", "/_ping", is_versioned=False).headers.get("api-version")
+        self.is_podman = False
+        headers = self.ask("GET", "/_ping", is_versioned=False).headers
+        self.is_podman = "libpod-api-version" in headers
+        offered = headers.get("api-version")
         self._version = min(NEWEST_API, offered or NEWEST_API, key=_numbers)
 
     @property
@@ -77,7 +80,7 @@ class EngineConnection:
         Raises:
             EngineError, NotFoundError: in place of the SDK's own exceptions.
         """
-        with _translated(self.address):
+        with self._translated():
             self._client.timeout = None if unhurried else ANSWER_SECONDS
             yield self._client
 
@@ -130,8 +133,35 @@ class EngineConnection:
         except OSError as error:
             raise _unreachable(str(error), self.address) from error
         if answer.status >= 400:
-            raise _refusal(answer.status, _message(answer.body))
+            raise self._refusal(answer.status, _message(answer.body))
         return answer
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn the SDK's exceptions into ours."""
+        import docker.errors
+        import requests.exceptions
+
+        try:
+            yield
+        except docker.errors.APIError as error:
+            status = getattr(error.response, "status_code", 0)
+            raise self._refusal(status, _explanation(error)) from error
+        except requests.exceptions.Timeout as error:
+            raise _no_answer() from error
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise _unreachable(str(error), self.address) from error
+
+    def _refusal(self, status: int, explanation: str) -> EngineError | NotFoundError:
+        if status == 404:
+            if "image" in explanation.lower():
+                return ImageNotFoundError(explanation)
+            return NotFoundError(explanation)
+        if (path := missing_mount(explanation)) is not None:
+            return MountMissingError(path)
+        if status == 409 or (self.is_podman and is_podman_conflict(explanation)):
+            return ConflictError(explanation)
+        return EngineError(f"{REFUSED}{explanation}")
 
 
 def _adapter(address: EngineAddress) -> Any:
@@ -167,34 +197,6 @@ def _message(body: bytes) -> str:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
-
-
-@contextlib.contextmanager
-def _translated(address: EngineAddress) -> Iterator[None]:
-    """Turn the SDK's exceptions into ours."""
-    import docker.errors
-    import requests.exceptions
-
-    try:
-        yield
-    except docker.errors.APIError as error:
-        raise _refusal(getattr(error.response, "status_code", 0), _explanation(error)) from error
-    except requests.exceptions.Timeout as error:
-        raise _no_answer() from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise _unreachable(str(error), address) from error
-
-
-def _refusal(status: int, explanation: str) -> EngineError | NotFoundError:
-    if status == 404:
-        if "image" in explanation.lower():
-            return ImageNotFoundError(explanation)
-        return NotFoundError(explanation)
-    if (path := missing_mount(explanation)) is not None:
-        return MountMissingError(path)
-    if status == 409:
-        return ConflictError(explanation)
-    return EngineError(f"{REFUSED}{explanation}")
 
 
 def _no_answer() -> EngineError:

@@ -22,8 +22,9 @@ from users import ROOT, User, new_user, readable_tree
 from mlc_patched import named_files
 from mlc_patched.account import Account
 from mlc_patched.context import Context
-from mlc_patched.docker_engine import DockerEngine
+from mlc_patched.docker_engine import connect
 from mlc_patched.engine import Engine
+from mlc_patched.engine_address import resolve
 from mlc_patched.errors import EngineError
 from mlc_patched.host import Host
 from mlc_patched.report import SilentReporter
@@ -74,11 +75,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def address_variables() -> dict[str, str]:
+    """Return what the environment of commands says of the engine."""
+    host = os.environ.get(slots.AT) or os.environ.get("DOCKER_HOST")
+    names = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+    more = {name: os.environ[name] for name in names if name in os.environ}
+    return {**({"DOCKER_HOST": host} if host else {}), **more}
+
+
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The real engine."""
     try:
-        real = DockerEngine()
+        real = connect(resolve(address_variables()))
     except EngineError as error:
         if os.environ.get(REQUIRED):
             raise
@@ -120,7 +129,7 @@ def user_environ(catalog_file: Path) -> dict[str, str]:
     return {
         "MLC_CATALOG": str(catalog_file),
         "MLC_ARCH": "CUDA_ADA",
-        **({"DOCKER_HOST": host} if (host := os.environ.get("DOCKER_HOST")) else {}),
+        **address_variables(),
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import labels
 from ..context import Context
 from ..decision import Flow, account_in_passwd, decide
-from ..engine import Engine, Image
+from ..engine import PODMAN, Engine, Image
 from ..errors import (
     AlreadyExistsError,
     ConflictError,
@@ -66,6 +66,11 @@ def create(request: CreateRequest, context: Context) -> Created:
     )
     for text in plan.notes():
         context.report.note(text)
+    if not plan.is_local and context.engine.about().product == PODMAN:
+        context.report.warn(
+            "The engine is Podman, which makes directories that are missing there: see that "
+            f"{plan.directories.workspace} and the others are there, and yours."
+        )
     image = context.engine.image(plan.reference)
     if image is None:
         refuse_existing(plan, context)

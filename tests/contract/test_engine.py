@@ -13,7 +13,7 @@ import pytest
 from conftest import BASE
 from fake_engine import FakeEngine
 
-from mlc_patched.engine import Container, Engine, Image
+from mlc_patched.engine import PODMAN, Container, Engine, Image
 from mlc_patched.errors import (
     ConflictError,
     EngineError,
@@ -24,6 +24,8 @@ from mlc_patched.errors import (
 from mlc_patched.specification import Bind, ContainerSpecification
 
 LABEL = "mlc-test.contract"
+PODMAN_S_OWN = ("TERM=xterm", "container=podman")
+"""Variables Podman gives every container, and so an image that is committed of one."""
 
 
 @dataclass
@@ -114,11 +116,16 @@ def test_a_mount_that_must_exist_and_does_not_is_an_error(bench: Bench, tmp_path
     tmp_path.chmod(0o755)
     there, missing = tmp_path / "there", tmp_path / "missing"
     there.mkdir()
-    with pytest.raises(MountMissingError) as raised:
-        bench.create(binds=(Bind(str(missing), "/data", must_exist=True),))
-    assert raised.value.path == str(missing)
-    assert not missing.exists()
-    assert bench.own() == []
+    bind = Bind(str(missing), "/data", must_exist=True)
+    if bench.engine.about().product == PODMAN:
+        bench.create("b", binds=(bind,))  # its API cannot be told otherwise, so create warns
+        assert missing.is_dir()
+    else:
+        with pytest.raises(MountMissingError) as raised:
+            bench.create(binds=(bind,))
+        assert raised.value.path == str(missing)
+        assert not missing.exists()
+        assert bench.own() == []
     assert bench.create(binds=(Bind(str(there), "/data", must_exist=True),))
 
 
@@ -216,7 +223,8 @@ def test_a_commit_keeps_the_base_s_configuration_and_adds_labels(bench: Bench) -
     assert image.labels["a"] == "1"
     assert image.labels[LABEL] == bench.word
     assert (image.command, image.entrypoint) == (bench.image.command, bench.image.entrypoint)
-    assert image.environment == bench.image.environment
+    own = tuple(each for each in image.environment if each not in PODMAN_S_OWN)
+    assert own == bench.image.environment
     assert image.user in ("", "root")
 
 
@@ -304,7 +312,8 @@ def _build(bench: Bench, dockerfile: str) -> str:
 def test_an_image_is_built_on_another_one_s_id(bench: Bench) -> None:
     built = bench.engine.image(_build(bench, f"FROM {bench.image.id}\nRUN true\n"))
     assert built.references == (f"{bench.name('image')}:one",)
-    assert built.labels == {**bench.image.labels, "a": "1", LABEL: bench.word}
+    labels = {key: value for key, value in built.labels.items() if key != "io.buildah.version"}
+    assert labels == {**bench.image.labels, "a": "1", LABEL: bench.word}
     assert built.command == bench.image.command
     container = bench.create(image=built.id)
     assert [each.id for each in bench.own(image=bench.image.id)] == [container]
@@ -320,7 +329,8 @@ def test_a_build_on_what_is_not_there_fails(bench: Bench) -> None:
 def test_history_has_the_layers_of_an_image(bench: Bench) -> None:
     layers = bench.engine.history(BASE)
     assert layers
-    assert sum(layer.size for layer in layers) == bench.image.size
+    # Podman counts the image's own description, too.
+    assert 0 <= bench.image.size - sum(layer.size for layer in layers) < 100_000
 
 
 def test_an_image_that_is_not_there_has_no_history(bench: Bench) -> None:

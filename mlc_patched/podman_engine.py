@@ -1,0 +1,161 @@
+"""Podman by its Docker-compatible API (podman-system-service(1)): what it answers otherwise.
+
+Tested on Podman 4.3; what is the same is `docker_engine`'s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from .docker_engine import DockerEngine
+from .engine import Container, Image, Usage
+
+_PREFIXES = ("localhost/", "docker.io/library/", "docker.io/")
+"""What Podman puts before a name that was given without a registry."""
+_DIGEST = "sha256:"
+
+
+class PodmanEngine(DockerEngine):
+    """Podman, with names and ids as Docker has them."""
+
+    def image(self, reference: str) -> Image | None:
+        """See Engine."""
+        found = super().image(reference)
+        return None if found is None else _familiar_image(found)
+
+    def find_images(self, *, names: Iterable[str] = (), labels: Iterable[str] = ()) -> list[Image]:
+        """See Engine."""
+        patterns = list(names)
+        found = [_familiar_image(each) for each in super().find_images(labels=labels)]
+        if not patterns:
+            return found
+        # Several patterns are to Podman what all have to fit, and each needs the registry.
+        fitting = [
+            replace(each, references=tuple(r for r in each.references if _fits(r, patterns)))
+            for each in found
+        ]
+        return [each for each in fitting if each.references]
+
+    def containers(
+        self,
+        *,
+        names: Iterable[str] = (),
+        labels: Iterable[str] = (),
+        image: str | None = None,
+        sizes: bool = False,
+    ) -> list[Container]:
+        """See Engine."""
+        found = super().containers(names=names, labels=labels, sizes=sizes)
+        if image is not None:
+            # Podman knows only those made from the very image by the very name.
+            base = self.image(image)
+            found = [each for each in found if base and self._stands_on(each.image_id, base)]
+        return [replace(each, image=familiar(each.image)) for each in found]
+
+    def _stands_on(self, image_id: str, base: Image) -> bool:
+        image = self.image(image_id)
+        return image is not None and image.layers[: len(base.layers)] == base.layers
+
+    def commit(
+        self,
+        container: str,
+        repository: str,
+        tag: str,
+        like: Image,
+        labels: Mapping[str, str],
+        *,
+        message: str = "",
+    ) -> str:
+        """See Engine."""
+        # The configuration of the request's body is not looked at; instructions are.
+        with self._sdk(unhurried=True) as client:
+            answer = client.commit(
+                container,
+                repository,
+                tag,
+                message=message or None,
+                changes=configuration(like, labels),
+            )
+        return _whole(str(answer["Id"]))
+
+    def build(
+        self,
+        dockerfile: str,
+        reference: str,
+        *,
+        arguments: Mapping[str, str],
+        labels: Mapping[str, str],
+        progress: Callable[[str], None],
+    ) -> str:
+        """See Engine."""
+        return _whole(
+            super().build(
+                dockerfile, reference, arguments=arguments, labels=labels, progress=progress
+            )
+        )
+
+    def usage(self, container: str) -> Usage | None:
+        """See Engine; of a container that has ended Podman's answer is empty."""
+        found = self.containers(names=(container,)) or [
+            each for each in self.containers() if each.id == container
+        ]
+        return super().usage(container) if any(each.is_running for each in found) else None
+
+    def shared_sizes(self) -> Mapping[str, int]:
+        """See Engine."""
+        return {_whole(each): size for each, size in super().shared_sizes().items()}
+
+
+def familiar(reference: str) -> str:
+    """Return an image's name as it is typed, without the registry that goes without saying."""
+    for prefix in _PREFIXES:
+        if reference.startswith(prefix):
+            return reference[len(prefix) :]
+    return reference
+
+
+def configuration(like: Image, labels: Mapping[str, str]) -> list[str]:
+    """Return the instructions of a Dockerfile that give an image the configuration of another.
+
+    Args:
+        like: the other.
+        labels: labels for it besides.
+    """
+    return [
+        f"CMD {json.dumps(list(like.command))}",
+        f"ENTRYPOINT {json.dumps(list(like.entrypoint))}",
+        f"USER {like.user or 'root'}",
+        f"WORKDIR {like.working_directory or '/'}",
+        *(f"ENV {name}={json.dumps(value)}" for name, value in map(_parts, like.environment)),
+        *(
+            f"LABEL {json.dumps(name)}={json.dumps(value)}"
+            for name, value in {**like.labels, **labels}.items()
+        ),
+    ]
+
+
+def _parts(variable: str) -> tuple[str, str]:
+    name, _, value = variable.partition("=")
+    return name, value
+
+
+def _fits(reference: str, patterns: Iterable[str]) -> bool:
+    """Whether a name fits one of the patterns, as Docker has it: with its tag, or without."""
+    bare = reference.rpartition(":")[0]
+    return any(
+        len(parts) == pattern.count("/") + 1 and all(map(fnmatchcase, parts, pattern.split("/")))
+        for pattern in patterns
+        for parts in (reference.split("/"), bare.split("/"))
+    )
+
+
+def _familiar_image(image: Image) -> Image:
+    return replace(image, references=tuple(familiar(each) for each in image.references))
+
+
+def _whole(image_id: str) -> str:
+    """Return an image's id with the digest's kind, as the engine's other answers have it."""
+    return image_id if image_id.startswith(_DIGEST) else f"{_DIGEST}{image_id}"

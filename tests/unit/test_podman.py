@@ -1,0 +1,76 @@
+"""What Podman answers otherwise, and what is made of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlc_patched.engine import Image
+from mlc_patched.engine_answers import about_of, is_podman_conflict
+from mlc_patched.podman_engine import _fits, configuration, familiar
+
+
+@pytest.mark.parametrize(
+    ("told", "typed"),
+    [
+        ("localhost/mlc-test/base:x", "mlc-test/base:x"),
+        ("docker.io/library/debian:12", "debian:12"),
+        ("docker.io/ds01-1001/thesis:latest", "ds01-1001/thesis:latest"),
+        ("registry.example:5000/a/b:c", "registry.example:5000/a/b:c"),
+        ("localhost:5000/a:b", "localhost:5000/a:b"),
+    ],
+)
+def test_a_name_is_as_it_was_typed(told: str, typed: str) -> None:
+    assert familiar(told) == typed
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        ("ds01-1001/*", True),
+        ("ds01-1001/thesis", True),
+        ("ds01-1001/thesis:latest", True),
+        ("ds01-1001/th*:l*", True),
+        ("*/thesis", True),
+        ("*", False),
+        ("ds01-100/*", False),
+        ("*/ds01-1001/*", False),
+        ("ds01-1001/thesis:other", False),
+    ],
+)
+def test_patterns_fit_as_docker_s_do(pattern: str, fits: bool) -> None:
+    assert _fits("ds01-1001/thesis:latest", ["nothing", pattern]) is fits
+
+
+def test_conflicts_are_known_by_their_words() -> None:
+    for words in (
+        'the container name "x" is already in use by 7359. You have to remove that container',
+        "can only kill running containers. 8d53 is in state stopped: container state improper",
+        'unable to delete image "35bf" by ID with more than one tag ([a b]): please force removal',
+    ):
+        assert is_podman_conflict(words)
+    assert not is_podman_conflict("no space left on device")
+
+
+def test_a_configuration_becomes_instructions() -> None:
+    like = Image("i", environment=("A=b c", "P=x=y"), command=("sh", "-c", 'a "b"'), user="")
+    assert configuration(like, {"k e": 'v "w"'}) == [
+        'CMD ["sh", "-c", "a \\"b\\""]',
+        "ENTRYPOINT []",
+        "USER root",
+        "WORKDIR /",
+        'ENV A="b c"',
+        'ENV P="x=y"',
+        'LABEL "k e"="v \\"w\\""',
+    ]
+
+
+def test_podman_is_known_by_what_it_says_of_itself() -> None:
+    found = {
+        "ServerVersion": "4.3.1",
+        "BuildahVersion": "1.28.2",
+        "SecurityOptions": ["name=seccomp,profile=default", "name=rootless"],
+    }
+    about = about_of(found, is_local=True)
+    assert (about.product, about.is_rootless) == ("Podman", True)
+    about = about_of({"ServerVersion": "28.0"}, is_local=True)
+    assert (about.product, about.is_rootless) == ("Docker Engine", False)
