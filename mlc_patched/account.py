@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from username_utils import sanitize_username_for_container
 
-from .errors import MlcError
+from .errors import MlcError, NotAllowedError, UsageError
 
+AS_VARIABLE = "MLC_AS"
+"""The user's UID:GID on engines elsewhere, where --as says none."""
 HIGHEST_ID = 2**32 - 2
 """Largest UID or GID of Linux; 2**32 - 1 means "no change" to chown(2)."""
 
@@ -21,12 +23,19 @@ class Account:
 
     `login` is the name as the host's user database spells it, `uid` and `gid` are the
     numbers files are owned by, `home` is the absolute path of the home directory on the host.
+    `ids_here` are the numbers on this host, where --as named others for the engine's.
     """
 
     login: str
     uid: int
     gid: int
     home: str
+    ids_here: tuple[int, int] | None = None
+
+    @property
+    def file_ids(self) -> tuple[int, int]:
+        """UID and GID of the user's files on this host."""
+        return self.ids_here or (self.uid, self.gid)
 
     @property
     def is_root(self) -> bool:
@@ -82,8 +91,57 @@ def caller(
     return Account(login=entry.pw_name, uid=uid, gid=gid, home=entry.pw_dir)
 
 
+def known_elsewhere(
+    account: Account,
+    said: str,
+    *,
+    is_local: bool,
+    is_process_root: bool,
+    user_database: Callable[[int], pwd.struct_passwd] = pwd.getpwuid,
+) -> Account:
+    """Return the account with the ids that --as says it has on the engine's host.
+
+    On this host's own engine, another UID is another user: only root may be one there.
+
+    Args:
+        account: the user who calls.
+        said: `UID:GID`.
+        is_local: whether the engine is this host's.
+        is_process_root: whether the process is root's.
+        user_database: looks a UID up, raising KeyError for an unknown one.
+
+    Raises:
+        UsageError: it is no pair of ids, or root's.
+        NotAllowedError: the engine is this host's, and the caller is not root.
+    """
+    parts = said.split(":")
+    if len(parts) != 2 or not all(_is_id(part) for part in parts):
+        raise UsageError(f"{said!r} is no account. Say UID:GID in numbers: --as 1001:1001")
+    uid, gid = map(int, parts)
+    if uid == 0:
+        raise UsageError("root is no account to have containers as. Say your own UID there.")
+    if (uid, gid) == (account.uid, account.gid):
+        return account
+    if not is_local:
+        return replace(account, uid=uid, gid=gid, ids_here=account.file_ids)
+    if not is_process_root:
+        raise NotAllowedError(
+            f"On this host you are {account.uid}:{account.gid}, and {said} is somebody else. "
+            "--as is for engines elsewhere, where your ids are others."
+        )
+    try:
+        entry = user_database(uid)
+    except KeyError:
+        raise UsageError(f"There is no user with UID {uid} on this host.") from None
+    return Account(entry.pw_name, uid, gid, entry.pw_dir)
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text) <= HIGHEST_ID
+
+
 def _id_from(environ: Mapping[str, str], variable: str) -> int:
     value = environ.get(variable, "")
-    if not (value.isascii() and value.isdigit() and int(value) <= HIGHEST_ID):
+    if not _is_id(value):
         raise MlcError(f"The environment variable {variable} is {value!r}, which is no id.")
     return int(value)

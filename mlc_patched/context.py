@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .account import Account, caller
+from .account import AS_VARIABLE, Account, caller, known_elsewhere
 from .engine import Container, Engine
 from .engine_address import EngineAddress, resolve
 from .errors import NotFoundError
@@ -39,14 +39,15 @@ class Context:
     """Who calls, where, and how to reach the engine; all of it asked for only when used.
 
     `program` is the path by which the program was called, which decides the catalog;
-    `docker_context` the one that --context named; `make_engine` another way to an engine than
-    by its address.
+    `docker_context` the one that --context named, `as_ids` the account that --as named;
+    `make_engine` another way to an engine than by its address.
     """
 
     report: Reporter = field(default_factory=SilentReporter)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     program: Path | None = None
     docker_context: str | None = None
+    as_ids: str | None = None
     make_engine: Callable[[], Engine] | None = None
 
     @cached_property
@@ -62,7 +63,8 @@ class Context:
     @cached_property
     def client_environ(self) -> Mapping[str, str]:
         """The environment for the docker client, which is to talk to the same engine."""
-        return self.address.client_environment(self.environ)
+        own = {AS_VARIABLE: self.as_ids} if self.as_ids else {}
+        return {**self.address.client_environment(self.environ), **own}
 
     def at(self, docker_context: str) -> Context:
         """Return the same with another engine: that of a Docker context."""
@@ -74,8 +76,15 @@ class Context:
 
     @cached_property
     def account(self) -> Account:
-        """The user who calls."""
-        return caller(self.environ)
+        """The user who calls, with the ids of the engine's host where others were named."""
+        found = caller(self.environ)
+        said = self.as_ids or self.environ.get(AS_VARIABLE)
+        if not said:
+            return found
+        is_local = self.address.is_local
+        if is_local and not self.as_ids:
+            return found
+        return known_elsewhere(found, said, is_local=is_local, is_process_root=os.geteuid() == 0)
 
     @cached_property
     def host(self) -> Host:

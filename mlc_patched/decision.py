@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .account import Account
+from .errors import UsageError
 from .labels import Claim, MalformedLabelsError, read_claim
 
 
@@ -38,6 +39,9 @@ def decide(image: str, labels: Mapping[str, str], account: Account) -> Decision:
         image: the image's name, for messages.
         labels: the image's labels.
         account: the user who calls.
+
+    Raises:
+        UsageError: the image is of another account than the one that --as named.
     """
     if account.is_root:
         # Root's account is in every image; a label that claims UID 0 proves nothing.
@@ -53,6 +57,12 @@ def decide(image: str, labels: Mapping[str, str], account: Account) -> Decision:
     if claim is None:
         return Decision(Flow.COMMIT)
     if (claim.uid, claim.gid) != (account.uid, account.gid):
+        if account.ids_here is not None:
+            raise UsageError(
+                f"{image} was built for {claim.uid}:{claim.gid}, and you say that on the engine's "
+                f"host you are {account.uid}:{account.gid}. One of the two is wrong: see by "
+                "`id` there, or take an image of that account."
+            )
         return Decision(Flow.COMMIT, warning=_mismatch(image, claim, account))
     return Decision(Flow.IMAGE, claim)
 

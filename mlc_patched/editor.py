@@ -32,17 +32,18 @@ def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -
     with tempfile.TemporaryDirectory(prefix="mlc-edit-") as directory:
         path = Path(directory, name)
         path.write_text(text, encoding="utf-8", newline="")
-        as_root = os.geteuid() == 0 and not account.is_root
+        uid, gid = account.file_ids
+        as_root = os.geteuid() == 0 and uid != 0
         if as_root:
-            os.chown(path, account.uid, account.gid)
-            os.chown(directory, account.uid, account.gid)
+            os.chown(path, uid, gid)
+            os.chown(directory, uid, gid)
         try:
             done = subprocess.run(
                 [*command, str(path)],
                 env=dict(environ),
                 check=False,
-                user=account.uid if as_root else None,
-                group=account.gid if as_root else None,
+                user=uid if as_root else None,
+                group=gid if as_root else None,
                 extra_groups=[] if as_root else None,
             )
         except OSError as error:

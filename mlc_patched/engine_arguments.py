@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 CONTEXT = "docker_context"
 """What `arguments` calls the value of --context; where it was not given, there is none."""
-_FLAGS = {"--context": CONTEXT}
+AS = "as_ids"
+"""Likewise of --as."""
+_FLAGS = {"--context": CONTEXT, "--as": AS}
 
 
 def add_engine_flags(command: argparse.ArgumentParser) -> None:
@@ -19,6 +21,13 @@ def add_engine_flags(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         default=argparse.SUPPRESS,
         help="that of this Docker context, for this command (see: docker context ls)",
+    )
+    flags.add_argument(
+        "--as",
+        dest=AS,
+        metavar="UID:GID",
+        default=argparse.SUPPRESS,
+        help="your ids on its host, where they are others than here; else MLC_AS",
     )
 
 

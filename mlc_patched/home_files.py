@@ -79,4 +79,4 @@ def open_file(account: Account, parent: int, name: str, flags: int, mode: int = 
 def _give(file: int, account: Account, mode: int) -> None:
     os.fchmod(file, mode)
     if os.geteuid() == 0:
-        os.fchown(file, account.uid, account.gid)
+        os.fchown(file, *account.file_ids)

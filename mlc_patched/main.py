@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from .arguments import parser
 from .console import ConsoleReporter, say
 from .documented import MODULES, module_of, parser_of
-from .engine_arguments import CONTEXT, leading
+from .engine_arguments import AS, CONTEXT, leading
 from .errors import MlcError, Terminated
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
@@ -74,7 +74,10 @@ def _run(
         from .context import Context
 
         context = Context(
-            report=report, program=Path(program), docker_context=getattr(arguments, CONTEXT, None)
+            report=report,
+            program=Path(program),
+            docker_context=getattr(arguments, CONTEXT, None),
+            as_ids=getattr(arguments, AS, None),
         )
         return command(arguments, context)
 

@@ -25,6 +25,7 @@ EXIT_STATUS = (
 ENVIRONMENT = (
     ("DOCKER_HOST", "Where the Docker Engine is, as for docker(1)."),
     ("DOCKER_CONTEXT", "The Docker context whose engine is used, as for docker(1)."),
+    ("MLC_AS", "Your UID:GID on engines elsewhere, where they are others than here."),
     ("MLC_ARCH", "The GPU architecture, where \\-arch does not say one."),
     ("MLC_GPUS", "The GPUs of a new container, where \\-g does not say."),
     ("MLC_CATALOG", "The catalog of images."),

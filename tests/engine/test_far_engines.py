@@ -85,18 +85,37 @@ def test_a_directory_that_is_missing_there_is_made_nowhere(
     assert alice.tag("it") not in container_names()
 
 
-def test_streams_and_commits_go_by_ssh(alice: User, ssh: Far) -> None:
+def test_another_uid_there_and_streams_and_commits_by_ssh(
+    alice: User, labelled: Callable[..., str], ssh: Far
+) -> None:
     """The old flow: a set-up container, its output, a commit; then an export."""
-    far = at(alice, ssh)
+    far, uid = at(alice, ssh), alice.uid + 500_000
+    ids = f"{uid}:{uid + 1}"
     alice.file("workspace/")
-    done = far.mlc("create", "old", "--image", BASE, "-s", timeout=300)
+    image = labelled(alice)
+    done = far.mlc("create", "old", "--image", image, "-s", "--as", ids)
+    assert done.returncode == 2
+    assert f"built for {alice.uid}:{alice.gid}" in done.stderr
+    done = alice.mlc("create", "old", "--image", BASE, "-s", "--as", ids)
+    assert done.returncode == 1
+    assert "somebody else" in done.stderr
+    try:
+        done = far.mlc("--as", ids, "create", "old", "--image", BASE, "-s", timeout=300)
+        assert done.returncode == 0, done.stderr
+        done = far.mlc("start", "old", "echo $(id -u):$(id -g)", "-s", MLC_AS=ids)
+        assert done.stdout.split()[0] == ids, done.stderr
+        assert far.mlc("start", "old", "-s").returncode == 1  # not a container of UID here
+        file = alice.home / "old.tar"
+        done = far.mlc("export", "old", file, "-s", timeout=300, MLC_AS=ids)
+        assert done.returncode == 0, done.stderr
+        assert file.stat().st_size > 50_000_000
+        assert file.stat().st_uid == alice.uid
+        file.unlink()
+    finally:
+        far.mlc("stop", "old", "-f", "-s", MLC_AS=ids)
+        done = far.mlc("remove", "old", "-f", "-s", MLC_AS=ids)
     assert done.returncode == 0, done.stderr
-    file = alice.home / "old.tar"
-    done = far.mlc("export", "old", file, "-s", timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert file.stat().st_size > 50_000_000
-    file.unlink()
-    assert far.mlc("remove", "old", "-f", "-s").returncode == 0
+    assert f"old._.{uid}" not in container_names()
 
 
 def test_an_image_is_built_on_the_engine_of_the_context(alice: User, ssh: Far) -> None:

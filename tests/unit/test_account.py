@@ -6,8 +6,8 @@ import pwd
 
 import pytest
 
-from mlc_patched.account import Account, caller
-from mlc_patched.errors import MlcError
+from mlc_patched.account import Account, caller, known_elsewhere
+from mlc_patched.errors import MlcError, NotAllowedError, UsageError
 
 USERS = {
     0: ("root", "/root"),
@@ -65,3 +65,39 @@ def test_a_user_the_database_does_not_know() -> None:
 def test_a_login_of_which_nothing_is_left() -> None:
     with pytest.raises(MlcError, match="no account name"):
         _ = Account("...", 1, 1, "/").container_name
+
+
+MINE = Account("alice", 1001, 2001, "/home/alice")
+
+
+def test_elsewhere_an_account_has_the_ids_that_are_said_and_its_own_files_here() -> None:
+    found = known_elsewhere(MINE, "7001:7002", is_local=False, is_process_root=False)
+    assert (found.login, found.uid, found.gid, found.home) == ("alice", 7001, 7002, MINE.home)
+    assert found.file_ids == (1001, 2001)
+    assert MINE.file_ids == (1001, 2001)
+
+
+@pytest.mark.parametrize("said", ["", "7001", "a:b", "1:2:3", "-1:5", "0:0", "0:5", f"{2**32}:1"])
+def test_what_is_no_account_elsewhere_is_refused(said: str) -> None:
+    with pytest.raises(UsageError):
+        known_elsewhere(MINE, said, is_local=False, is_process_root=True)
+
+
+def test_here_another_uid_is_another_user_s() -> None:
+    with pytest.raises(NotAllowedError, match="somebody else"):
+        known_elsewhere(MINE, "7001:7002", is_local=True, is_process_root=False)
+    assert known_elsewhere(MINE, "1001:2001", is_local=True, is_process_root=False) is MINE
+
+    def database(uid: int) -> pwd.struct_passwd:
+        if uid != 7001:
+            raise KeyError(uid)
+        return pwd.struct_passwd(("bob", "x", 7001, 7002, "", "/home/bob", "/bin/sh"))
+
+    def as_root(said: str) -> Account:
+        return known_elsewhere(
+            MINE, said, is_local=True, is_process_root=True, user_database=database
+        )
+
+    assert as_root("7001:7002") == Account("bob", 7001, 7002, "/home/bob")
+    with pytest.raises(UsageError, match="no user with UID 7003"):
+        as_root("7003:1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from mlc_patched import labels
 from mlc_patched.account import Account
 from mlc_patched.decision import Flow, account_in_passwd, decide, project_of
+from mlc_patched.errors import UsageError
 from mlc_patched.labels import Claim, MalformedLabelsError, claim_labels, read_claim
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
@@ -89,6 +92,13 @@ def test_malformed_labels_count_as_none_and_are_told(change: dict[str, str]) -> 
 def test_an_incomplete_claim_is_malformed(missing: str) -> None:
     with pytest.raises(MalformedLabelsError, match=missing):
         read_claim({name: value for name, value in TRUE.items() if name != missing})
+
+
+def test_an_account_that_was_named_must_be_the_image_s() -> None:
+    elsewhere = replace(ALICE, uid=ALICE.uid + 1, ids_here=(ALICE.uid, ALICE.gid))
+    with pytest.raises(UsageError, match=f"built for {ALICE.uid}:{ALICE.gid}"):
+        decide("ds01-1001/p:latest", TRUE, elsewhere)
+    assert decide("aimehub/x", {}, elsewhere).flow is Flow.COMMIT
 
 
 def test_labels_are_never_believed_for_root() -> None:
