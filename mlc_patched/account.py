@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from username_utils import sanitize_username_for_container
 
-from .errors import MlcError, NotAllowedError, UsageError
+from .errors import MlcError, NotAllowedError, UsageError, shown
 
 AS_VARIABLE = "MLC_AS"
 """The user's UID:GID on engines elsewhere, where --as says none."""
@@ -116,7 +116,7 @@ def known_elsewhere(
     """
     parts = said.split(":")
     if len(parts) != 2 or not all(_is_id(part) for part in parts):
-        raise UsageError(f"{said!r} is no account. Say UID:GID in numbers: --as 1001:1001")
+        raise UsageError(f"{shown(said)} is no account. Say UID:GID in numbers: --as 1001:1001")
     uid, gid = map(int, parts)
     if uid == 0:
         raise UsageError("root is no account to have containers as. Say your own UID there.")
@@ -137,7 +137,8 @@ def known_elsewhere(
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and int(text) <= HIGHEST_ID
+    # Python refuses to read a number of some thousand digits.
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= HIGHEST_ID
 
 
 def _id_from(environ: Mapping[str, str], variable: str) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import MlcError, UsageError
+from .errors import MlcError, UsageError, shown
 
 DEFAULT = "default"
 """The context that is none: DOCKER_HOST, or else the local socket."""
@@ -26,6 +26,7 @@ CERTIFICATES_VARIABLE = "DOCKER_CERT_PATH"
 CONFIGURATION_VARIABLE = "DOCKER_CONFIG"
 _UNIX, _SSH, _TCP = "unix://", "ssh://", "tcp://"
 _PORT = 2375
+_LAST_PORT = 65535
 _WITH_TLS_ALONE = "tcp://localhost:2376"
 """Where the client looks when DOCKER_TLS_VERIFY is all that is said (docker/cli, opts/hosts.go)."""
 
@@ -134,8 +135,8 @@ def _of_context(name: str, environ: Mapping[str, str]) -> EngineAddress:
     if not found:
         there = ", ".join(context_names(environ))
         raise UsageError(
-            f"There is no Docker context {name!r}. There are: {there}. Make it with: "
-            f"docker context create {name} --docker host=ssh://USER@HOST"
+            f"There is no Docker context {shown(name)}. There are: {there}. Make it with: "
+            f"docker context create NAME --docker host=ssh://USER@HOST"
         )
     endpoint = found.get("Endpoints", {}).get("docker", {})
     host = endpoint.get("Host") or ""
@@ -158,10 +159,12 @@ def _normal(host: str, whose: str) -> str:
     elif host.startswith(_TCP) or "://" not in host:
         place = host.removeprefix(_TCP).rstrip("/") or "localhost"
         bare = place.rpartition("]")[2] if place.startswith("[") else place
-        if "/" not in place and bare.count(":") <= 1:
-            return _TCP + (place if ":" in bare else f"{place}:{_PORT}")
+        _, colon, port = bare.partition(":")
+        is_port = not colon or (port.isascii() and port.isdigit() and len(port) <= 5)
+        if "/" not in place and is_port and int(port or 0) <= _LAST_PORT:
+            return _TCP + (place if colon else f"{place}:{_PORT}")
     raise UsageError(
-        f"{whose} is {host!r}, which is no address of an engine. Addresses are "
+        f"{whose} is {shown(host)}, which is no address of an engine. Addresses are "
         "unix:///PATH, tcp://HOST:PORT and ssh://USER@HOST."
     )
 

@@ -28,11 +28,12 @@ def rights_of(account: Account) -> Iterator[None]:
     if not is_root_for(account):
         yield
         return
+    uid, gid = account.file_ids
     groups, group = os.getgroups(), os.getegid()
-    os.setgroups(os.getgrouplist(account.login, account.gid))
+    os.setgroups(os.getgrouplist(account.login, gid))
     try:
-        os.setegid(account.gid)
-        os.seteuid(account.uid)
+        os.setegid(gid)
+        os.seteuid(uid)
         yield
     finally:
         os.seteuid(0)
@@ -42,7 +43,7 @@ def rights_of(account: Account) -> Iterator[None]:
 
 def is_root_for(account: Account) -> bool:
     """Whether root works for somebody else, as under sudo."""
-    return os.geteuid() == 0 and not account.is_root
+    return os.geteuid() == 0 and account.file_ids[0] != 0
 
 
 def check_file_name(name: str) -> str:

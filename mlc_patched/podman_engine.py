@@ -6,7 +6,7 @@ Tested on Podman 4.3; what is the same is `docker_engine`'s.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -80,22 +80,6 @@ class PodmanEngine(DockerEngine):
                 changes=configuration(like, labels),
             )
         return _whole(str(answer["Id"]))
-
-    def build(
-        self,
-        dockerfile: str,
-        reference: str,
-        *,
-        arguments: Mapping[str, str],
-        labels: Mapping[str, str],
-        progress: Callable[[str], None],
-    ) -> str:
-        """See Engine."""
-        return _whole(
-            super().build(
-                dockerfile, reference, arguments=arguments, labels=labels, progress=progress
-            )
-        )
 
     def usage(self, container: str) -> Usage | None:
         """See Engine; of a container that has ended Podman's answer is empty."""

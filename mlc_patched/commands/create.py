@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from .. import labels
@@ -238,7 +239,7 @@ def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -
         )
         raise NotFoundError(
             f"The engine's host has no directory {error.path}, which was to become {target}. "
-            f"Make it there with: mkdir -p '{error.path}' - or name another one"
+            f"Make it there with: mkdir -p {quote(error.path)} - or name another one"
         ) from error
 
 

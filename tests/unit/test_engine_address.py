@@ -114,7 +114,13 @@ def test_what_goes_without_saying_is_said(host: str, url: str) -> None:
     assert resolve({"HOME": "/none", "DOCKER_HOST": host}).url == url
 
 
-@pytest.mark.parametrize("host", ["unix://relative", "ftp://x", "npipe:////x", "ssh://", "a:b:c"])
+NO_ADDRESSES = (
+    *("unix://relative", "ftp://x", "npipe:////x", "ssh://", "a:b:c", "tcp://a:b", "tcp://a:70000"),
+    f"tcp://a:{'1' * 5000}",
+)
+
+
+@pytest.mark.parametrize("host", NO_ADDRESSES, ids=range(len(NO_ADDRESSES)))
 def test_what_is_no_address_is_refused(host: str) -> None:
     with pytest.raises(UsageError, match="no address of an engine"):
         resolve({"HOME": "/none", "DOCKER_HOST": host})
