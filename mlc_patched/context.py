@@ -121,23 +121,23 @@ class Context:
         return container_tag(name, self.account.uid)
 
     def find(self, name: str) -> Container | None:
-        """Return the caller's container of exactly this name, or None; one engine call.
+        """Return the caller's container of exactly this name, or None.
 
-        Containers of AIME's first version are called plain NAME and are known by their
-        owner label alone; the caller's of both kinds are found, the newer kind first.
+        One engine call, and a second where there is none, neither of which takes the longer
+        the more containers there are. Containers of AIME's first version are called plain NAME
+        and are known by their owner label alone; the caller's of both kinds are found, the
+        newer kind first.
 
         Raises:
             UsageError: the name cannot be one.
         """
         check_container_name(name, self.account.uid)
-        tag = self.container_tag(name)
-        found = self.engine.containers(names=(tag, name), labels=("aime.mlc",))
-        for container in found:
-            if container.name == tag:
-                return container
-        for container in found:
-            if container.name == name and container.labels["aime.mlc"] == self.account.login:
-                return container
+        found = self.engine.container(self.container_tag(name))
+        if found is not None and "aime.mlc" in found.labels:
+            return found
+        found = self.engine.container(name)
+        if found is not None and found.labels.get("aime.mlc") == self.account.login:
+            return found
         return None
 
     def get(self, name: str) -> Container:

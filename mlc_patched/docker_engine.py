@@ -17,6 +17,7 @@ from .engine_answers import (
     about_of,
     container_of,
     image_of,
+    inspected_container_of,
     listed_image_of,
     needs_of,
     pull_progress,
@@ -43,6 +44,7 @@ _STEP = re.compile(r"\s*---> ([0-9a-f]{12})")
 """How the engine's own builder tells the image that a step has made."""
 _TAR_SPACE = 64 * 1024  # what a tar archive of one file adds to its content, at most
 _CHANGES = ("changed", "added", "deleted")  # Docker Engine API, "ContainerChanges"
+_MAYBE_ID = re.compile(r"[0-9a-f]{1,64}")
 _NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24
 """Directory, link, device, pipe and socket, as Go's `os.FileMode` writes them in a stat."""
 
@@ -162,6 +164,17 @@ class DockerEngine(Engine):
             "GET", "/containers/json", query, seconds=None if sizes else ANSWER_SECONDS
         )
         return [container_of(found) for found in _json(answer)]
+
+    def container(self, name: str) -> Container | None:
+        """See Engine."""
+        if _MAYBE_ID.fullmatch(name):
+            # The engine would take it for the beginning of an id where there is no such name.
+            return next(iter(self.containers(names=(name,))), None)
+        try:
+            answer = self._ask("GET", f"/containers/{_quoted(name)}/json")
+        except NotFoundError:
+            return None
+        return inspected_container_of(_json(answer))
 
     def start(self, container: str) -> None:
         """See Engine."""

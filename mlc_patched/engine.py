@@ -183,6 +183,14 @@ class Engine(abc.ABC):
         """
 
     @abc.abstractmethod
+    def container(self, name: str) -> Container | None:
+        """Return the container of exactly this name, or None, in one call.
+
+        It takes the engine the same however many there are, which `containers` does not.
+        `created` and `size` are not told, and `status` is no more than `state`.
+        """
+
+    @abc.abstractmethod
     def start(self, container: str) -> None:
         """Start a container; one that runs already is left as it is."""
 

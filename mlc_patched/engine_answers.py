@@ -75,6 +75,21 @@ def container_of(found: Mapping[str, Any]) -> Container:
     )
 
 
+def inspected_container_of(found: Mapping[str, Any]) -> Container:
+    """Return a container from the answer of ContainerInspect."""
+    config, state = found.get("Config") or {}, (found.get("State") or {}).get("Status", "")
+    return Container(
+        id=found["Id"],
+        name=found["Name"].removeprefix("/"),
+        image=config.get("Image", ""),
+        image_id=found.get("Image", ""),
+        labels=config.get("Labels") or {},
+        state=state,
+        status=state,
+        created=0,
+    )
+
+
 def needs_of(found: Mapping[str, Any]) -> Needs:
     """Return what a container needs of the host, from the answer of ContainerInspect."""
     host = found.get("HostConfig") or {}

@@ -189,6 +189,14 @@ class FakeEngine(Engine):
             found.append(self._container(each, all_labels, sizes))
         return found
 
+    def container(self, name: str) -> Container | None:
+        self.calls.append("container")
+        for each in self.made.values():
+            if each.specification.name == name:
+                found = self._container(each, self._labels(each), False)
+                return replace(found, status=found.state, created=0)
+        return None
+
     def start(self, container: str) -> None:
         self.calls.append("start")
         each = self._get(container)

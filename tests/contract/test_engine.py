@@ -6,7 +6,7 @@ import io
 import secrets
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +97,23 @@ def test_a_container_is_created_but_not_started(bench: Bench) -> None:
     assert container.image_id == bench.image.id
     assert container.labels[LABEL] == bench.word
     assert container.size is None
+
+
+def test_one_container_is_told_by_its_exact_name(bench: Bench) -> None:
+    bench.create("ab")
+    (listed,) = bench.own()
+    found = bench.engine.container(bench.name("ab"))
+    assert found == replace(listed, created=0, status="created", image=found.image)
+    bench.engine.start(found.id)
+    assert bench.engine.container(bench.name("ab")).is_running
+    for other in (bench.name("a"), bench.name("abc")):
+        assert bench.engine.container(other) is None
+
+
+def test_the_beginning_of_an_id_is_no_name(bench: Bench) -> None:
+    identity = bench.create()
+    for part in (identity, identity[:12], identity[:1]):
+        assert bench.engine.container(part) is None
 
 
 def test_a_name_is_given_only_once(bench: Bench) -> None:

@@ -149,13 +149,26 @@ def test_one_engine_call_however_many_containers(alice: User, engine_calls: Reco
 
 
 @pytest.mark.parametrize("verb", ["open", "remove", "stop", "start"])
-def test_a_look_up_is_one_engine_call(alice: User, engine_calls: Recording, verb: str) -> None:
+def test_a_look_up_asks_for_the_name_and_walks_through_no_list(
+    alice: User, engine_calls: Recording, verb: str
+) -> None:
     for number in range(3):
         aime.create(alice, alice.tag(f"n{number}"), BASE, aime.labels(alice, f"n{number}"), ())
     done = alice.mlc(verb, "n", "-s", DOCKER_HOST=engine_calls.address)
     assert (done.returncode, done.stdout) == (1, "")
     assert "You have no container 'n'" in done.stderr.splitlines()[-1]
-    assert engine_calls.paths() == ["GET /containers/json"]
+    # The second is the name that AIME's first version would have given it.
+    assert engine_calls.paths() == [
+        f"GET /containers/{alice.tag('n')}/json",
+        "GET /containers/n/json",
+    ]
+    engine_calls.calls.clear()
+    if verb in ("remove", "start"):
+        done = alice.mlc(verb, "n1", "-s", DOCKER_HOST=engine_calls.address)
+        assert done.returncode == 0, done.stderr
+        assert engine_calls.paths()[0] == f"GET /containers/{alice.tag('n1')}/json"
+        assert "GET /containers/n1/json" not in engine_calls.paths()
+        assert "GET /containers/json" not in engine_calls.paths()
 
 
 def test_an_engine_that_refuses_is_said(alice: User, engine_calls: Recording) -> None:

@@ -143,7 +143,7 @@ def test_an_existing_name_is_refused_with_what_to_do(context: Context, fake) -> 
 def test_a_rehearsal_tells_the_flow(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     fake.add_image("plain")
-    calls = ["containers", "image"]
+    calls = ["container", "container", "image"]
     assert rehearse(CreateRequest("a", image="ds01-1001/thesis:latest"), context).flow == "image"
     assert fake.calls == calls
     assert rehearse(CreateRequest("a", image="plain"), context).flow == "commit"

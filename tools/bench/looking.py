@@ -69,13 +69,13 @@ def sizes_of_answers(engine: OwnEngine, person: Person) -> dict[str, int]:
     path = engine_address.resolve({"DOCKER_HOST": engine.address}).socket_path
     assert path is not None
 
-    def answer(**filters: list[str]) -> int:
-        target = f"/containers/json?all=1&filters={quote(json.dumps(filters))}"
+    def answer(target: str) -> int:
         return len(engine_socket.ask(path, "GET", target).body)
 
+    own = quote(json.dumps({"label": [f"{labels.OWNER}={person.login}"]}))
     return {
-        "mlc list": answer(label=[f"{labels.OWNER}={person.login}"]),
-        "the look-up alone": answer(name=[f"^/full0._.{person.uid}$"], label=[labels.OWNER]),
+        "mlc list": answer(f"/containers/json?all=1&filters={own}"),
+        "the look-up alone": answer(f"/containers/full0._.{person.uid}/json"),
     }
 
 
