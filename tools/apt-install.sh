@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install Debian or Ubuntu packages: tools/apt-install.sh PACKAGE…
+# Install Debian or Ubuntu packages: tools/apt-install.sh [--not-started] PACKAGE…
+# With --not-started none of their services starts (not where another policy is there already).
 # Its callers look first whether anything is missing.
 set -euo pipefail
 
@@ -8,9 +9,20 @@ die() {
     exit 1
 }
 
+readonly policy=/usr/sbin/policy-rc.d
+not_started=
+if [[ "${1:-}" == --not-started ]]; then
+    not_started=yes
+    shift
+fi
 command -v apt-get >/dev/null || die "missing: $*; there is no apt-get here, install it by other means"
 ((EUID == 0)) || die "missing: $*; only root can install it: sudo $0 $*"
 echo "apt-install: installing $*" >&2
+if [[ -n "$not_started" && ! -e "$policy" ]]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
 export DEBIAN_FRONTEND=noninteractive
 if ! output=$( (apt-get update -qq && apt-get install -qq -y --no-install-recommends "$@") 2>&1 </dev/null); then
     echo "$output" >&2

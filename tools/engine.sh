@@ -64,19 +64,10 @@ is_process() { # is_process PID NAME
 }
 
 install_engine() {
-    local policy=/usr/sbin/policy-rc.d
-    if runs_systemd || [[ -e "$policy" ]]; then
-        "$here/apt-install.sh" docker.io iptables
-    else
-        # Without systemd the package would start dockerd by its init script, with none of our options.
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod 755 "$policy"
-        # shellcheck disable=SC2064  # the value of now
-        trap "rm -f '$policy'" EXIT
-        "$here/apt-install.sh" docker.io iptables
-        rm -f "$policy"
-        trap - EXIT
-    fi
+    local -a how=()
+    # Without systemd the package would start dockerd by its init script, with none of our options.
+    runs_systemd || how=(--not-started)
+    "$here/apt-install.sh" "${how[@]}" docker.io iptables
 }
 
 # From 23.0 on the client has BuildKit by a plugin, which is a package of its own where there is one.
