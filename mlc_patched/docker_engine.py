@@ -20,7 +20,7 @@ from .engine_answers import (
     inspected_container_of,
     listed_image_of,
     needs_of,
-    pull_progress,
+    transfer_progress,
     usage_of,
 )
 from .engine_connection import ANSWER_SECONDS, CHUNK, REFUSED, EngineConnection
@@ -35,7 +35,9 @@ from .errors import (
 from .names import parse_reference
 
 if TYPE_CHECKING:
+    from .cluster import Cluster
     from .engine_address import EngineAddress
+    from .registry import Registry
     from .specification import ContainerSpecification
 
 _LAST_LINES = 30
@@ -120,7 +122,7 @@ class DockerEngine(Engine):
                 ):
                     if "error" in event:
                         raise EngineError(event["error"])
-                    progress(pull_progress(event, layers))
+                    progress(transfer_progress(event, layers))
         except EngineUnreachableError:
             raise
         except (EngineError, NotFoundError) as error:
@@ -406,6 +408,18 @@ class DockerEngine(Engine):
     def about(self) -> About:
         """See Engine."""
         return about_of(_json(self._ask("GET", "/info")), is_local=self._connection.is_local)
+
+    def registry(self) -> Registry:
+        """See Engine."""
+        from .engine_registry import EngineRegistry
+
+        return EngineRegistry(self._connection)
+
+    def cluster(self) -> Cluster:
+        """See Engine."""
+        from .engine_swarm import SwarmCluster
+
+        return SwarmCluster(self._connection)
 
 
 def _quoted(name: str) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .cluster import Cluster
+    from .registry import Registry
     from .specification import ContainerSpecification
 
 DOCKER, PODMAN = "Docker Engine", "Podman"
@@ -315,3 +317,11 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def about(self) -> About:
         """Return what the engine says of itself."""
+
+    @abc.abstractmethod
+    def registry(self) -> Registry:
+        """Return registries as this engine reaches them; nothing is asked yet."""
+
+    @abc.abstractmethod
+    def cluster(self) -> Cluster:
+        """Return the Swarm this engine manages; whether it does shows when it is asked."""

@@ -115,14 +115,20 @@ def about_of(found: Mapping[str, Any], *, is_local: bool) -> About:
     )
 
 
-def pull_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> str:
-    """Put one event of a pull into a line about the whole of it."""
+def transfer_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> str:
+    """Put one event of a pull or push into a line about the whole of it.
+
+    Args:
+        event: the event.
+        layers: how many bytes of how many each layer has so far; kept from event to event.
+    """
     detail = event.get("progressDetail") or {}
-    if event.get("status") == "Downloading" and detail.get("total"):
+    if event.get("status") in ("Downloading", "Pushing") and detail.get("total"):
         layers[event.get("id", "")] = (detail.get("current", 0), detail["total"])
     if not layers:
         return str(event.get("status", ""))
-    done = sum(current for current, _ in layers.values()) / 1e6
+    # What is compressed on its way is counted as it is here, and may come to a little more.
+    done = sum(min(current, size) for current, size in layers.values()) / 1e6
     total = sum(size for _, size in layers.values()) / 1e6
     return f"{event.get('status', '')}: {done:.0f} of {total:.0f} MB so far"
 

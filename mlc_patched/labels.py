@@ -28,6 +28,9 @@ IMAGE_ID = "aime.mlc.DS01_IMAGE"
 REQUEST = "aime.mlc.DS01_REQUEST"
 """A random word of the process that made the container: who lost a reply can find its own."""
 
+SERVICE = "aime.mlc.DS01_SERVICE"
+"""On a service of a Swarm and on its container: `NAME._.UID`. The container has no OWNER."""
+
 # On a set-up container and on the image committed from it.
 SETUP_FOR = "aime.mlc.DS01_SETUP_FOR"
 """Name in Docker of the container that the set-up was made for."""
@@ -54,7 +57,7 @@ LATER_SPELLING = {
 
 OWNED = frozenset(
     {OWNER, NAME, USER, ARCHITECTURE, MLC_VERSION, WORKSPACE, DATA, MODELS, FRAMEWORK, GPUS}
-    | {USER_SETUP, IMAGE_ID, REQUEST, SETUP_FOR}
+    | {USER_SETUP, IMAGE_ID, REQUEST, SETUP_FOR, SERVICE}
     | {HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME}
 )
 """Labels that say whose a container is and how it was made: no caller may set them."""

@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from fake_cluster import FakeCluster, FakeRegistry
+
+from mlc_patched.cluster import Cluster
 from mlc_patched.engine import About, Change, Container, Engine, Image, Layer, Needs, Usage
 from mlc_patched.errors import (
     ConflictError,
@@ -21,6 +24,7 @@ from mlc_patched.errors import (
     NotFoundError,
 )
 from mlc_patched.names import is_image_id, parse_reference
+from mlc_patched.registry import Registry
 from mlc_patched.specification import ContainerSpecification
 
 ROOT_PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
@@ -59,7 +63,9 @@ class FakeEngine(Engine):
     def __init__(self) -> None:
         self.images: dict[str, FakeImage] = {}
         self.made: dict[str, FakeContainer] = {}
-        self.registry: dict[str, str] = {}
+        self.pullable: dict[str, str] = {}
+        self.registries = FakeRegistry(self)
+        self.swarm = FakeCluster()
         self.calls: list[str] = []
         self.setup_fails: int = 0
         self._ids = itertools.count(1)
@@ -114,11 +120,17 @@ class FakeEngine(Engine):
 
     def pull(self, reference: str, progress: Callable[[str], None]) -> None:
         self.calls.append("pull")
-        if reference not in self.registry:
+        if (pushed := self.registries.with_digest(reference)) is not None:
+            here = self.images.setdefault(
+                pushed.image.id, FakeImage(replace(pushed.image, references=()), pushed.passwd)
+            )
+            here.image = replace(here.image, references=(*here.image.references, reference))
+            return
+        if reference not in self.pullable:
             raise ImageNotFoundError(f"Pulling {reference} failed: no such image")
         progress("Pulling")
         calls = list(self.calls)
-        self.add_image(reference, passwd=self.registry[reference])
+        self.add_image(reference, passwd=self.pullable[reference])
         self.calls = calls
 
     def tag_image(self, image_id: str, repository: str, tag: str) -> None:
@@ -388,6 +400,12 @@ class FakeEngine(Engine):
                 return each
         raise NotFoundError(f"No such container: {container}")
 
+    def registry(self) -> Registry:
+        return self.registries
+
+    def cluster(self) -> Cluster:
+        return self.swarm
+
     def _find_image(self, reference: str) -> FakeImage | None:
         if reference in self.images:
             return self.images[reference]
@@ -448,6 +466,8 @@ def _with_account(passwd: str, variables: Mapping[str, str]) -> str:
 
 def _full(reference: str) -> str:
     name = parse_reference(reference)
+    if name.digest:
+        return f"{name.repository}@{name.digest}"
     return f"{name.repository}:{name.tag or 'latest'}"
 
 

@@ -108,7 +108,7 @@ def test_what_cannot_be_meant_is_refused(context: Context, fake) -> None:
 def test_a_container_that_does_not_start_goes_again(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     fake.add_image("mlc-test/base:bookworm")
-    fake.registry["mlc-test/base:bookworm"] = "root:x:0:0::/root:/bin/bash\n"
+    fake.pullable["mlc-test/base:bookworm"] = "root:x:0:0::/root:/bin/bash\n"
     images = set(fake.images)
     start = fake.start
 

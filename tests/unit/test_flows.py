@@ -128,7 +128,7 @@ def test_a_committed_image_is_fast_to_create_from(fake: FakeEngine, context: Con
 
 
 def test_a_catalog_image_is_pulled(fake: FakeEngine, context: Context) -> None:
-    fake.registry[BASE] = PASSWD
+    fake.pullable[BASE] = PASSWD
     mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
     assert fake.calls.count("pull") == 1
 

@@ -106,7 +106,7 @@ def test_nothing_is_built_for_a_name_that_is_taken(fake: FakeEngine, built: Cont
 
 def test_a_missing_image_is_pulled_once(fake: FakeEngine, built: Context) -> None:
     fake.images.clear()
-    fake.registry[BASE] = "root:x:0:0::/root:/bin/sh\n"
+    fake.pullable[BASE] = "root:x:0:0::/root:/bin/sh\n"
     create("a", built)
     create("b", built)
     assert fake.calls.count("pull") == 1

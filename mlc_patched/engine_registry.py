@@ -1,0 +1,66 @@
+"""Registries, reached through the real Docker Engine (Docker Engine API, "ImagePush" and
+"DistributionInspect"). The SDK sends along the login that docker's client keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .engine_answers import transfer_progress
+from .engine_connection import REFUSED, EngineConnection
+from .errors import EngineError, EngineUnreachableError, ImageNotFoundError, NotFoundError
+from .names import parse_reference
+from .registry import Registry, failure
+
+_NOT_HERE = "does not exist locally"
+_NOT_THERE = ("manifest unknown", "name unknown", "not found")
+
+
+class EngineRegistry(Registry):
+    """Registries as an engine reaches them."""
+
+    def __init__(self, connection: EngineConnection) -> None:
+        """Ask nothing yet."""
+        self._sdk = connection.sdk
+
+    def push(self, reference: str, progress: Callable[[str], None]) -> str:
+        """See Registry."""
+        name = parse_reference(reference)
+        layers: dict[str, tuple[int, int]] = {}
+        digest = ""
+        try:
+            with self._sdk(unhurried=True) as client:
+                for event in client.push(
+                    name.repository, tag=name.tag or "latest", stream=True, decode=True
+                ):
+                    if "error" in event:
+                        raise EngineError(event["error"])
+                    digest = (event.get("aux") or {}).get("Digest", digest)
+                    progress(transfer_progress(event, layers))
+        except (EngineUnreachableError, ImageNotFoundError):
+            raise
+        except (EngineError, NotFoundError) as error:
+            why = _reason(error)
+            if _NOT_HERE in why:
+                raise ImageNotFoundError(why) from error
+            raise failure(reference, why) from error
+        if not digest:
+            raise failure(reference, "it told no digest of what was sent")
+        return digest
+
+    def digest(self, reference: str) -> str | None:
+        """See Registry."""
+        try:
+            with self._sdk() as client:
+                answer = client.inspect_distribution(reference)
+        except EngineUnreachableError:
+            raise
+        except (EngineError, NotFoundError) as error:
+            why = _reason(error)
+            if any(words in why.lower() for words in _NOT_THERE):
+                return None
+            raise failure(reference, why) from error
+        return str(answer["Descriptor"]["digest"])
+
+
+def _reason(error: Exception) -> str:
+    return str(error).removeprefix(REFUSED).strip().rstrip(".")

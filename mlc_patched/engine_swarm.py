@@ -1,0 +1,135 @@
+"""Docker Swarm, asked through the engine that is its manager (Docker Engine API, "Swarm",
+"Node", "Service", "Task")."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from .cluster import Cluster, Node, NotManagerError, Service, Task
+from .engine_connection import EngineConnection
+from .errors import EngineError, NotFoundError
+from .service_specification import GPU_KIND, ServiceSpecification, service_body
+
+_NO_MANAGER = "not a swarm manager"
+_PODMAN = "not found"
+
+
+class SwarmCluster(Cluster):
+    """The Swarm that an engine manages."""
+
+    def __init__(self, connection: EngineConnection) -> None:
+        """Ask nothing yet."""
+        self._connection = connection
+
+    def nodes(self) -> list[Node]:
+        """See Cluster."""
+        found = [node_of(each) for each in self._list("/nodes")]
+        return sorted(found, key=lambda node: (node.hostname, node.id))
+
+    def services(self, *, labels: Iterable[str] = ()) -> list[Service]:
+        """See Cluster."""
+        found = [service_of(each) for each in self._list("/services", {"label": list(labels)})]
+        return sorted(found, key=lambda service: (service.created, service.id))
+
+    def tasks(self) -> list[Task]:
+        """See Cluster."""
+        found = [task_of(each) for each in self._list("/tasks")]
+        return sorted(found, key=lambda task: task.created, reverse=True)
+
+    def create_service(self, specification: ServiceSpecification) -> str:
+        """See Cluster."""
+        body = service_body(specification)
+        with _manager_needed(), self._connection.sdk() as client:
+            made = client.create_service(
+                body["TaskTemplate"], body["Name"], body["Labels"], mode=body["Mode"]
+            )
+        return str(made["ID"])
+
+    def remove_service(self, service: str) -> None:
+        """See Cluster."""
+        with _manager_needed(), contextlib.suppress(NotFoundError):
+            self._connection.ask("DELETE", f"/services/{quote(service, safe='')}")
+
+    def _list(self, path: str, filters: Mapping[str, list[str]] | None = None) -> Any:
+        query = {"filters": json.dumps(filters)} if filters else None
+        with _manager_needed():
+            answer = self._connection.ask("GET", path, query)
+        return json.loads(answer.body) or []
+
+
+@contextlib.contextmanager
+def _manager_needed() -> Iterator[None]:
+    try:
+        yield
+    except NotManagerError:
+        raise
+    except (EngineError, NotFoundError) as error:
+        words = str(error).lower()
+        # Podman's engine knows no Swarm at all: it has nothing at these paths.
+        if _NO_MANAGER in words or (isinstance(error, NotFoundError) and _PODMAN in words):
+            raise NotManagerError(
+                "This engine manages no Docker Swarm. Name a manager's: DOCKER_HOST, or --context "
+                "NAME (docker context ls). How a cluster is made: docs/cluster.md"
+            ) from error
+        raise
+
+
+def node_of(found: Mapping[str, Any]) -> Node:
+    """Return a node from an entry of NodeList."""
+    described, spec = found.get("Description") or {}, found.get("Spec") or {}
+    resources = (described.get("Resources") or {}).get("GenericResources") or ()
+    return Node(
+        id=found["ID"],
+        hostname=described.get("Hostname", ""),
+        state=(found.get("Status") or {}).get("State", "unknown"),
+        availability=spec.get("Availability", "active"),
+        labels=spec.get("Labels") or {},
+        gpus=_gpus(resources),
+        is_manager=spec.get("Role") == "manager",
+    )
+
+
+def service_of(found: Mapping[str, Any]) -> Service:
+    """Return a service from an entry of ServiceList."""
+    spec = found.get("Spec") or {}
+    task = spec.get("TaskTemplate") or {}
+    reserved = ((task.get("Resources") or {}).get("Reservations") or {}).get("GenericResources")
+    return Service(
+        id=found["ID"],
+        name=spec.get("Name", ""),
+        image=(task.get("ContainerSpec") or {}).get("Image", ""),
+        labels=spec.get("Labels") or {},
+        gpus=_gpus(reserved or ()),
+        created=found.get("CreatedAt", ""),
+    )
+
+
+def task_of(found: Mapping[str, Any]) -> Task:
+    """Return a task from an entry of TaskList."""
+    status = found.get("Status") or {}
+    return Task(
+        id=found["ID"],
+        service=found.get("ServiceID", ""),
+        state=status.get("State", ""),
+        desired=found.get("DesiredState", ""),
+        message=status.get("Err") or "",
+        node=found.get("NodeID", ""),
+        container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
+        created=found.get("CreatedAt", ""),
+    )
+
+
+def _gpus(resources: Iterable[Mapping[str, Any]]) -> int:
+    """Count GPUs: named ones each, discrete ones by their number."""
+    count = 0
+    for each in resources:
+        if (each.get("NamedResourceSpec") or {}).get("Kind") == GPU_KIND:
+            count += 1
+        discrete = each.get("DiscreteResourceSpec") or {}
+        if discrete.get("Kind") == GPU_KIND:
+            count += int(discrete.get("Value", 0))
+    return count

@@ -1,0 +1,109 @@
+"""What has become of a service: Swarm's words for its task and node, in ours. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .cluster import Node, Service, Task
+
+PLACING = "placing"
+QUEUED = "queued"
+STARTING = "starting"
+RUNNING = "running"
+ENDED = "ended"
+LOST = "lost"
+_STARTING = ("allocated", "assigned", "accepted", "preparing", "ready", "starting")
+_NO_SUCH_PATH = re.compile(r"bind source path does not exist: (.+)")
+_DOWN = "assigned node no longer meets constraints"
+"""swarmkit's word to a task whose node went away (manager/constraintenforcer)."""
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """Where a service is. `state` is one of the words above, `status` a phrase for people,
+    `node` a host name, empty as long as it has none. `ahead` is how many that wait for a GPU
+    were there first, None where it does not wait for one."""
+
+    state: str
+    status: str
+    node: str = ""
+    ahead: int | None = None
+    container: str = ""
+
+
+def state_of(
+    service: Service, services: Iterable[Service], tasks: Iterable[Task], nodes: Iterable[Node]
+) -> ServiceState:
+    """Return what has become of a service.
+
+    Args:
+        service: the service.
+        services: all services of the Swarm, whoever's: they wait for the same GPUs.
+        tasks: all tasks, the newest of a service first.
+        nodes: all nodes.
+    """
+    newest: dict[str, Task] = {}
+    for each in tasks:
+        newest.setdefault(each.service, each)
+    task = newest.get(service.id)
+    if task is None or task.state == "new" or (task.state == "pending" and not task.message):
+        return ServiceState(PLACING, "Swarm looks for a node")
+    node = next((each for each in nodes if each.id == task.node), None)
+    name = node.hostname if node else ""
+    if _waits(task):
+        ahead = None
+        if service.gpus:
+            waiting = (
+                other.id
+                for other in services
+                if other.gpus and (other.created, other.id) < (service.created, service.id)
+            )
+            ahead = sum(1 for each in waiting if each in newest and _waits(newest[each]))
+        return ServiceState(QUEUED, _waiting(service, task, ahead), "", ahead)
+    if node is not None and not node.answers:
+        status = f"{name} does not answer; the workspace and the pushed image are kept"
+        return ServiceState(LOST, status, name, None, task.container)
+    if task.state in _STARTING and task.desired in ("running", "ready"):
+        status = f"getting the image to {name}" if task.state == "preparing" else f"goes to {name}"
+        return ServiceState(STARTING, status, name)
+    if task.state == "running" and task.desired == "running":
+        return ServiceState(RUNNING, f"running on {name}", name, None, task.container)
+    if node is not None and node.availability == "drain":
+        status = f"stopped: {name} is drained; container-retire --save still saves it"
+    elif task.state == "running":
+        status = f"being stopped on {name}"
+    else:
+        status = (
+            f"ended on {name}: {reason(task.message, name)}" if task.message else f"ended on {name}"
+        )
+    return ServiceState(ENDED, status, name, None, task.container)
+
+
+def reason(message: str, node: str) -> str:
+    """Put the engine's reason why a task could not run into words for its user."""
+    if match := _NO_SUCH_PATH.search(message):
+        return (
+            f"{node} has no {match[1]}. Directories are the node's: make it there, or share it "
+            "between the nodes"
+        )
+    if _DOWN in message:
+        return f"{node} was gone for a while"
+    return message.strip()
+
+
+def _waits(task: Task) -> bool:
+    """Whether Swarm has looked for a node and found none."""
+    return task.state == "pending" and bool(task.message)
+
+
+def _waiting(service: Service, task: Task, ahead: int | None) -> str:
+    if "scheduling constraints not satisfied" in task.message and "insufficient" not in (
+        task.message
+    ):
+        return "waiting: no node is what --node or --gpu-kind asks for"
+    if ahead is not None:
+        what = "a GPU" if service.gpus == 1 else f"{service.gpus} GPUs"
+        return f"waiting for {what}, {ahead} ahead"
+    return f"waiting: {task.message}"

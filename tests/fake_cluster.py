@@ -1,0 +1,149 @@
+"""A registry and a Swarm in memory. tests/contract holds them to the real ones' behaviour."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mlc_patched.cluster import Cluster, Node, NotManagerError, Service, Task
+from mlc_patched.errors import ConflictError, ImageNotFoundError
+from mlc_patched.names import parse_reference
+from mlc_patched.registry import Registry, failure
+from mlc_patched.service_specification import ServiceSpecification
+
+if TYPE_CHECKING:
+    from fake_engine import FakeEngine, FakeImage
+
+
+class FakeRegistry(Registry):
+    """A registry; `refuses` is what its engine says instead of an answer."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self._engine = engine
+        self.images: dict[str, FakeImage] = {}
+        self.refuses = ""
+
+    def push(self, reference: str, progress: Callable[[str], None]) -> str:
+        found = self._engine._find_image(reference)
+        if found is None:
+            raise ImageNotFoundError(f"An image does not exist locally with the tag: {reference}")
+        if self.refuses:
+            raise failure(reference, self.refuses)
+        progress("Pushing")
+        self.images[reference] = found
+        return self._digest(found)
+
+    def digest(self, reference: str) -> str | None:
+        if self.refuses:
+            raise failure(reference, self.refuses)
+        found = self.images.get(reference)
+        return self._digest(found) if found else None
+
+    def with_digest(self, reference: str) -> FakeImage | None:
+        """Return what `REPOSITORY@sha256:…` pulls, or None."""
+        wanted = parse_reference(reference)
+        for pushed, found in self.images.items():
+            repository = parse_reference(pushed).repository
+            if (repository, self._digest(found)) == (wanted.repository, wanted.digest):
+                return found
+        return None
+
+    @staticmethod
+    def _digest(found: FakeImage) -> str:
+        return f"sha256:{found.image.id.removeprefix('sha256:')[::-1]}"
+
+
+class FakeCluster(Cluster):
+    """A Swarm that gives each service the first node with as many free GPUs, once."""
+
+    def __init__(self) -> None:
+        self.members: dict[str, Node] = {}
+        self.made: dict[str, tuple[Service, ServiceSpecification]] = {}
+        self.placed: dict[str, Task] = {}
+        self._ids = itertools.count(1)
+
+    def join(self, hostname: str, gpus: int = 0, **more: object) -> Node:
+        """Have a node; the first makes the engine a manager."""
+        node = Node(f"n{next(self._ids)}", hostname, "ready", gpus=gpus, **more)
+        self.members[node.id] = node
+        return node
+
+    def change(self, hostname: str, **changes: object) -> None:
+        """Change a node: `state="down"`."""
+        for node in self.nodes():
+            if node.hostname == hostname:
+                self.members[node.id] = replace(node, **changes)
+
+    def specification(self, name: str) -> ServiceSpecification:
+        """Return what a service was made by."""
+        return next(made for service, made in self.made.values() if service.name == name)
+
+    def nodes(self) -> list[Node]:
+        if not self.members:
+            raise NotManagerError("This engine manages no Docker Swarm.")
+        return sorted(self.members.values(), key=lambda node: node.hostname)
+
+    def services(self, *, labels: Iterable[str] = ()) -> list[Service]:
+        self.nodes()
+        wanted = [label.partition("=") for label in labels]
+        return [
+            service
+            for service, _ in self.made.values()
+            if all(
+                key in service.labels and (not equals or service.labels[key] == value)
+                for key, equals, value in wanted
+            )
+        ]
+
+    def tasks(self) -> list[Task]:
+        self.nodes()
+        return list(self.placed.values())
+
+    def create_service(self, specification: ServiceSpecification) -> str:
+        self.nodes()
+        if any(service.name == specification.name for service, _ in self.made.values()):
+            raise ConflictError("name conflicts with an existing object: service already exists")
+        number = next(self._ids)
+        image = specification.container.image
+        service = Service(
+            f"s{number}",
+            specification.name,
+            image,
+            specification.labels,
+            specification.gpus,
+            f"2026-01-01T00:00:{number:02}Z",
+        )
+        self.made[service.id] = (service, specification)
+        self.placed[service.id] = Task(
+            f"t{number}",
+            service.id,
+            "pending",
+            message="no suitable node (insufficient resources on 1 node)",
+        )
+        self._place()
+        return service.id
+
+    def remove_service(self, service: str) -> None:
+        self.nodes()
+        for each, _ in list(self.made.values()):
+            if service in (each.id, each.name):
+                del self.made[each.id], self.placed[each.id]
+        self._place()
+
+    def _place(self) -> None:
+        for task in [each for each in self.placed.values() if each.state == "pending"]:
+            service, wanted = self.made[task.service]
+            for node in self.nodes():
+                used = sum(
+                    self.made[other.service][0].gpus
+                    for other in self.placed.values()
+                    if other.node == node.id
+                )
+                fits = wanted.node in (None, node.hostname)
+                if fits and node.answers and node.gpus - used >= service.gpus:
+                    self.placed[service.id] = replace(
+                        task, state="running", message="", node=node.id, container=f"c{task.id}"
+                    )
+                    break
