@@ -40,10 +40,18 @@ class DeployRequest:
     options: CreateRequest = NOTHING_SAID
 
 
-def resolve(request: DeployRequest, context: Context) -> CreateRequest:
+def resolve(
+    request: DeployRequest, context: Context, *, is_rehearsal: bool = False
+) -> CreateRequest:
     """Return the create request that a deploy request amounts to.
 
-    A name that was not given is derived from the image, with a number where it is taken.
+    A name that was not given is derived from the image, with a number where it is taken. An
+    image of the caller's own that is not here is taken from the registry, if it has it.
+
+    Args:
+        request: what was asked for.
+        context: who calls, and the engine.
+        is_rehearsal: only see whether the registry has the image.
 
     Raises:
         UsageError: the request cannot be meant.
@@ -56,20 +64,20 @@ def resolve(request: DeployRequest, context: Context) -> CreateRequest:
         options = replace(request.options, image=request.image, framework=CUSTOM, version=LATEST)
         wish = container_name_from(request.image)
         if is_own_project(request.image, context.account):
-            _check_image_is_there(request.image, context)
+            _have_image(request.image, context, is_rehearsal=is_rehearsal)
     elif request.framework is not None:
         version = request.version or _newest(request, context)
         options = replace(request.options, framework=request.framework, version=version)
-        wish = _allowed(f"{request.framework}-{version}".lower())
+        wish = allowed_name(f"{request.framework}-{version}".lower())
     else:
         if request.project is None and request.name is None:
             raise UsageError(
                 f"Which project? Say: container-deploy PROJECT. {_own_images(context)}"
             )
         project = Project(context.account.uid, check_project(request.project or request.name or ""))
-        _check_image_is_there(project.image, context, project)
+        _have_image(project.image, context, is_rehearsal=is_rehearsal)
         options = replace(request.options, image=project.image, framework=CUSTOM, version=LATEST)
-        wish = _allowed(project.name)
+        wish = allowed_name(project.name)
         if request.project is None and wish != request.name:
             request = replace(request, name=None)  # my.project: no name for a container
     if request.version is not None and request.framework is None:
@@ -110,10 +118,11 @@ def container_name_from(image: str) -> str:
     """Return a container name for an image: `aimehub/pytorch-2.x.x` gives `pytorch-2-x-x`."""
     if is_image_id(image):
         return f"image-{image.removeprefix('sha256:')[:12]}"
-    return _allowed(parse_reference(image).repository.rpartition("/")[2])
+    return allowed_name(parse_reference(image).repository.rpartition("/")[2])
 
 
-def _allowed(text: str) -> str:
+def allowed_name(text: str) -> str:
+    """Return the nearest to a text that can be a container's name."""
     plain = re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-_")[:_LONGEST_DERIVED].rstrip("-_")
     return plain or "container"
 
@@ -137,12 +146,24 @@ def _newest(request: DeployRequest, context: Context) -> str:
     return versions[0] if versions else LATEST  # make_plan says what there is
 
 
-def _check_image_is_there(reference: str, context: Context, project: Project | None = None) -> None:
+def _have_image(reference: str, context: Context, *, is_rehearsal: bool) -> None:
+    """Have an image of the caller's own here, from the registry where it must be."""
     if context.engine.image(reference) is not None:
         return
-    named = project or project_of_repository(parse_reference(reference).repository)
+    from .image_fetch import fetch, pushed_reference, site_registry
+
+    name = parse_reference(reference)
+    own = f"{name.repository}:{name.tag or LATEST}"
+    pushed = pushed_reference(own, context)
+    if pushed is not None:
+        if not is_rehearsal:
+            fetch(own, pushed, context)
+        return
+    named = project_of_repository(name.repository)
     make = f" Make it with: image-create {named.name}" if named else ""
-    raise NotFoundError(f"There is no image {reference}. {_own_images(context)}{make}")
+    registry = site_registry(context)
+    elsewhere = f", nor in the registry {registry}" if registry else ""
+    raise NotFoundError(f"There is no image {reference}{elsewhere}. {_own_images(context)}{make}")
 
 
 def _own_images(context: Context) -> str:

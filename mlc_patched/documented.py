@@ -34,6 +34,7 @@ MODULES = {
     "doctor": "admin_commands",
     "image-create": "image_commands",
     "image-list": "image_commands",
+    "image-push": "image_commands",
     "image-retire": "image_commands",
     "image-update": "image_commands",
     "mlc-patch": "patch_commands",

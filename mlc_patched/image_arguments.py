@@ -1,4 +1,4 @@
-"""The command lines of image-create, image-update, image-list and image-retire (contract 2)."""
+"""The command lines of the image commands (contract 2; image-push is ours)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .packages import PRESETS
 
 
 def parser(name: str) -> argparse.ArgumentParser:
-    """Return the parser of one of the four commands; `arguments.command` is its name."""
+    """Return the parser of one of the commands; `arguments.command` is its name."""
     made, add = _COMMANDS[name]
     summary, examples = made
     command = command_parser(name, summary, examples)
@@ -102,6 +102,20 @@ def _retire(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def _push(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "project", nargs="?", metavar="PROJECT", help="project, or PROJECT:TAG for one image of it"
+    )
+    command.add_argument(
+        "registry",
+        nargs="?",
+        metavar="REGISTRY",
+        help="HOST:PORT of the registry (default: DS01_REGISTRY, else the site's)",
+    )
+    command.add_argument("-y", "--yes", action="store_true", help="never ask")
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
 def _building(command: argparse.ArgumentParser) -> None:
     command.add_argument("--pull", action="store_true", help="get the base anew first")
     command.add_argument("--no-cache", action="store_true", help="build every step anew")
@@ -155,6 +169,17 @@ _COMMANDS: Mapping[
             ),
         ),
         _list,
+    ),
+    "image-push": (
+        (
+            "Send a project's image to the registry, from where other engines take it.",
+            (
+                "image-push thesis                        to the site's registry",
+                "image-push thesis registry.lab.org:5000  to another one",
+                "image-push thesis --json                 with the digest, for scripts",
+            ),
+        ),
+        _push,
     ),
     "image-retire": (
         (

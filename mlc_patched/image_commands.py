@@ -229,9 +229,27 @@ def _tell_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: st
             )
 
 
+def _push(arguments: argparse.Namespace, context: Context) -> int:
+    from .commands.image_push import push_image
+
+    name = arguments.project or asked_project(arguments, context, "push")
+    pushed = push_image(name, arguments.registry, context)
+    if arguments.json:
+        print_json("pushed", pushed.as_json())
+        return 0
+    say(
+        f"[{pushed.project}] {pushed.pushed} is in the registry "
+        f"({size_in_words(pushed.size)} before compression).\n"
+        f"Its digest: {pushed.digest}\n"
+        f"A container from it on another engine: container-deploy {pushed.project}"
+    )
+    return 0
+
+
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Context], int]] = {
     "image-create": _create,
     "image-update": _update,
     "image-list": show_list,
+    "image-push": _push,
     "image-retire": show_retire,
 }

@@ -50,6 +50,7 @@ class Settings:
     catalog: str | None = None
     bases: tuple[str, ...] = ("*",)
     old_flow: str = "yes"
+    registry: str | None = None
     architecture: str | None = None
     default_gpus: str = "all"
     largest_gpus: int | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .gpus import CPU, KNOWN_ARCHITECTURES, parse_gpus
 from .limits import CGROUP
+from .registry import check_registry
 from .settings import CAPABILITIES, OLD_FLOW_BUILD, OLD_FLOW_NO
 from .sizes import parse_size
 
@@ -142,6 +143,11 @@ SETTINGS = (
         "images", "bases", "bases", "*", "patterns such as aimehub/* with a blank between", _bases
     ),
     Setting("images", "old_flow", "old_flow", "yes", "yes, build or no", _old_flow),
+    Setting(
+        *("images", "registry", "registry", "", "HOST:PORT of a registry, or nothing"),
+        _optional(check_registry),
+        "DS01_REGISTRY",
+    ),
     Setting(
         "gpus",
         "architecture",

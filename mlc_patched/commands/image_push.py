@@ -1,0 +1,94 @@
+"""image-push: a project's image goes to the site's registry, for other engines to take it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..context import Context
+from ..engine import Image
+from ..errors import MlcError, NotFoundError
+from ..image_fetch import not_own
+from ..names import parse_reference
+from ..projects import LATEST, Project
+from ..registry import chosen, needed, reference_in
+from ..undo import signals_held
+from .image_create import project_of
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """An image that a registry has now. `pushed` is its name there, and `digest` what it is
+    called there as long as it is this very image; `size` is in bytes, uncompressed."""
+
+    project: str
+    image: str
+    pushed: str
+    digest: str
+    size: int
+
+    @property
+    def by_digest(self) -> str:
+        """The name that no other image can get: `REGISTRY/ds01-UID/PROJECT@sha256:…`."""
+        return f"{parse_reference(self.pushed).repository}@{self.digest}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result for `--json`."""
+        return {**vars(self), "by_digest": self.by_digest}
+
+
+def push_image(name: str, registry: str | None, context: Context) -> Pushed:
+    """Push an image of one of the caller's projects.
+
+    Args:
+        name: PROJECT, or PROJECT:TAG.
+        registry: where to; DS01_REGISTRY or the administrator's when None.
+        context: who calls, and the engine.
+
+    Raises:
+        UsageError: a name cannot be one.
+        NotFoundError: the project has no such image.
+        MlcError: there is no registry, or the image is not the caller's.
+        RegistryError: the registry refused; the message says what to do.
+    """
+    word, _, tag = name.partition(":")
+    project = project_of(word, context.account)
+    place = needed(chosen(registry, context.environ, context.settings.registry))
+    image = context.engine.image(f"{project.repository}:{tag or LATEST}")
+    if image is None:
+        raise NotFoundError(
+            f"You have no image {project.repository}:{tag or LATEST}. See those you have with: "
+            f"image-list - or make it with: image-create {project.name}"
+        )
+    return push(project, tag or LATEST, image, place, context)
+
+
+def push(project: Project, tag: str, image: Image, registry: str, context: Context) -> Pushed:
+    """Push an image under its ds01 name; here it keeps the names it has, and gets none.
+
+    Raises:
+        MlcError: its labels do not say it is the caller's.
+        RegistryError: the registry refused.
+    """
+    own = f"{project.repository}:{tag}"
+    if wrong := not_own(image, context.account):
+        raise MlcError(
+            f"{own} is not pushed: {wrong}. On another engine it would not be taken for yours. "
+            f"Build it anew with: image-create {project.name} --force"
+        )
+    engine, report = context.engine, context.report
+    there = reference_in(registry, own)
+    name = parse_reference(there)
+    report.step(f"Pushing {own} to {registry}")
+    was_there = engine.image(there)
+    try:
+        engine.tag_image(image.id, name.repository, tag)
+        digest = engine.registry().push(there, report.progress)
+    finally:
+        # The name is for the push alone: an image with one more name would outlive its retiring.
+        with signals_held():
+            if was_there is None:
+                engine.remove_image(there)
+            elif was_there.id != image.id:
+                engine.tag_image(was_there.id, name.repository, tag)
+    return Pushed(project.name, own, there, digest, image.size)
