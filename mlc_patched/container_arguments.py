@@ -26,6 +26,16 @@ def _deploy(command: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--background", action="store_true", help="leave it running (what is done elsewhere)"
     )
+    cluster = command.add_argument_group("on a cluster (Docker Swarm)")
+    cluster.add_argument(
+        "--cluster",
+        action="store_true",
+        help="let Swarm find a node with free GPUs, or wait for one; from the pushed image",
+    )
+    cluster.add_argument("--node", metavar="NODE", help="only on the node of this name")
+    cluster.add_argument(
+        "--gpu-kind", metavar="KIND", help="only on nodes with this kind, e.g. a100 (label gpu)"
+    )
 
 
 def _create(command: argparse.ArgumentParser) -> None:
@@ -111,6 +121,7 @@ _COMMANDS: dict[str, _Command] = {
             "container-deploy --image aimehub/pytorch-2.8.0-cuda12.6.3",
             "container-deploy try -f Pytorch -v 2.8.0      from the catalog, without an image",
             "container-deploy thesis --dry-run             what would be done",
+            "container-deploy thesis --cluster -g 1        on the cluster, queued for a GPU",
         ),
         _deploy,
     ),

@@ -38,7 +38,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 def _deploy(arguments: argparse.Namespace, context: Context) -> int:
     is_started = arguments.command == "container-deploy"
     refuse_root(context.account)
-    request = resolve(_deploy_request(arguments, context), context)
+    if is_started and (arguments.cluster or arguments.node or arguments.gpu_kind):
+        from .cluster_edge import run as run_on_cluster
+
+        return run_on_cluster(_deploy_request(arguments, context), arguments, context)
+    request = resolve(_deploy_request(arguments, context), context, is_rehearsal=arguments.dry_run)
     if arguments.dry_run:
         rehearsed = rehearse(request, context)
         if arguments.json:
@@ -173,6 +177,7 @@ def _list(arguments: argparse.Namespace, context: Context) -> int:
         ("USER", arguments.all, lambda each: each.user),
         ("PROJECT", True, lambda each: each.project),
         ("IMAGE", True, image),
+        ("NODE", any(each.node != NOT_GIVEN for each in found), lambda each: each.node),
         ("STATUS", True, lambda each: each.status),
         ("GPU", True, lambda each: each.gpus),
         ("CREATED", True, lambda each: each.created[:16].replace("T", " ")),

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
+def not_found(name: str) -> NotFoundError:
+    """Return what says that the caller has no container of this name."""
+    return NotFoundError(f"You have no container {name!r}. See those you have with: mlc list -a")
+
+
 def connect(address: EngineAddress) -> Engine:
     """Connect to a Docker Engine.
 
@@ -149,9 +154,7 @@ class Context:
         """
         container = self.find(name)
         if container is None:
-            raise NotFoundError(
-                f"You have no container {name!r}. See those you have with: mlc list -a"
-            )
+            raise not_found(name)
         return container
 
     def own_containers(self) -> list[Container]:

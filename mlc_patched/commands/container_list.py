@@ -19,7 +19,9 @@ from ..projects import BUILDING, LATEST, PREVIOUS
 @dataclass(frozen=True)
 class ListedContainer:
     """One container. `is_outdated` tells that its image's name now means a newer image;
-    `created` is RFC 3339 in UTC, `size` bytes it has written, None where not measured."""
+    `created` is RFC 3339 in UTC, `size` bytes it has written, None where not measured. `node`
+    is where a cluster runs it, and `ahead` how many wait for a GPU before it, None if it does
+    not wait."""
 
     name: str
     tag: str
@@ -38,6 +40,8 @@ class ListedContainer:
     id: str
     image_id: str
     size: int | None
+    node: str = labels.NOT_GIVEN
+    ahead: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the container for `--json`."""
@@ -47,7 +51,9 @@ class ListedContainer:
 def list_containers(
     context: Context, *, all_users: bool = False, sizes: bool = False
 ) -> list[ListedContainer]:
-    """Return containers ordered by name, in two engine calls however many there are.
+    """Return containers ordered by name, those on the cluster included.
+
+    Three engine calls however many there are, and two more for a cluster with some.
 
     Args:
         context: who calls, and the engine.
@@ -65,6 +71,9 @@ def list_containers(
     names = {image.id: image.references for image in images}
     ids = {name: image.id for image in images for name in image.references}
     listed = [_listed(each, names, ids) for each in found]
+    from .cluster_list import list_services
+
+    listed += list_services(context, all_users=all_users)
     return sorted(listed, key=lambda each: (each.name, each.tag))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..context import Context
 from ..deploy_source import refuse_root
@@ -13,6 +13,9 @@ from ..locks import exclusive
 from ..names import short_name
 from ..saving import Saved, clean, save, target
 from .remove import remove
+
+if TYPE_CHECKING:
+    from .cluster_retire import ServiceRetirement
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,10 @@ class Retired:
         return {**vars(self), "saved": saved}
 
 
-def plan_retirements(names: list[str], save_as: str | None, context: Context) -> list[Retirement]:
-    """Look at containers before the first of them is touched.
+def plan_retirements(
+    names: list[str], save_as: str | None, context: Context
+) -> list[Retirement | ServiceRetirement]:
+    """Look at containers before the first of them is touched: here, else on the cluster.
 
     Args:
         names: the containers' names.
@@ -64,10 +69,15 @@ def plan_retirements(names: list[str], save_as: str | None, context: Context) ->
         MlcError: root called without sudo.
     """
     refuse_root(context.account)
-    planned: list[Retirement] = []
+    planned: list[Retirement | ServiceRetirement] = []
     for name in dict.fromkeys(names):
         container = context.find(name)
         if container is None:
+            from .cluster_retire import plan_service_retirement
+
+            if (on_cluster := plan_service_retirement(name, save_as, context)) is not None:
+                planned.append(on_cluster)
+                continue
             raise NotFoundError(
                 f"You have no container {name!r}. See those you have with: container-list"
             )
@@ -86,13 +96,17 @@ def plan_retirements(names: list[str], save_as: str | None, context: Context) ->
     return planned
 
 
-def retire(plan: Retirement, context: Context) -> Retired:
+def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
     """Carry a retirement out. The container goes only when the saved image is there.
 
     Raises:
         SetupError: the saved image does not run as the user; the container stays, stopped.
         EngineError: the engine failed; the container stays.
     """
+    if not isinstance(plan, Retirement):
+        from .cluster_retire import retire_service
+
+        return retire_service(plan, context)
     engine = context.engine
     with exclusive(context.account, plan.container.name, context.report):
         container = context.get(plan.name)
@@ -119,7 +133,7 @@ def retire(plan: Retirement, context: Context) -> Retired:
     )
 
 
-def _free(image: str, planned: list[Retirement], context: Context) -> str:
+def _free(image: str, planned: list[Retirement | ServiceRetirement], context: Context) -> str:
     """Return a name for a saved image that none has, by a number at the end."""
     taken = {other.image for other in planned}
     number, name = 2, image

@@ -6,14 +6,18 @@ import contextlib
 import secrets
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..context import Context
+from ..context import Context, not_found
 from ..engine import Container
-from ..errors import ConflictError, NotFoundError
+from ..errors import ConflictError, MlcError, NotFoundError
 from ..locks import SharedLock, shared
 from ..shell import HANG_UP, run_inside
 from ..undo import signals_held
 from .start import ensure_running, user_of
+
+if TYPE_CHECKING:
+    from ..cluster_place import Place
 
 _HANG_UP_SECONDS = 2
 """How long a shell may take to end after its terminal; what goes on longer is meant to."""
@@ -41,24 +45,52 @@ def open_shell(name: str, context: Context) -> Opened:
     tag = context.container_tag(name)
     # The lock comes first: who stops the container after their shell holds it alone.
     with shared(context.account, tag) as lock, contextlib.ExitStack() as until_the_end:
-        container = context.get(name)
+        container = context.find(name)
+        if container is None:
+            place = _place_on_cluster(name, context)
+            status = _shell(place.container, place.context, until_the_end)
+            # Swarm takes a container that has ended for a service that has.
+            return Opened(name, status, f"it keeps its place until container-retire {name}")
         ensure_running(container, context)
-        word = secrets.token_hex(8)
-
-        def hang_up() -> None:
-            # A closed terminal is told several times; the container must be stopped all the same.
-            until_the_end.enter_context(signals_held())
-            _hang_up(container, word, context)
-
-        status = run_inside(
-            container.name,
-            ("bash",),
-            user_of(context),
-            context.client_environ,
-            word=word,
-            when_cut_off=hang_up,
-        )
+        status = _shell(container, context, until_the_end)
         return Opened(name, status, _stop_if_idle(container, lock, context))
+
+
+def _shell(container: Container, context: Context, until_the_end: contextlib.ExitStack) -> int:
+    """Run a shell on the caller's terminal and return its exit status."""
+    word = secrets.token_hex(8)
+
+    def hang_up() -> None:
+        # A closed terminal is told several times; the container must be stopped all the same.
+        until_the_end.enter_context(signals_held())
+        _hang_up(container, word, context)
+
+    return run_inside(
+        container.name,
+        ("bash",),
+        user_of(context),
+        context.client_environ,
+        word=word,
+        when_cut_off=hang_up,
+    )
+
+
+def _place_on_cluster(name: str, context: Context) -> Place:
+    """Return where the caller's container of this name runs on the cluster.
+
+    Raises:
+        NotFoundError: there is none, there neither.
+        MlcError: it does not run, or its node is not reached.
+    """
+    from ..cluster_place import find_service, place_of
+    from ..service_state import RUNNING
+
+    found = find_service(name, context)
+    if found is None:
+        raise not_found(name)
+    if found.state.state != RUNNING:
+        raise MlcError(f"{name} is on the cluster, but does not run: {found.state.status}.")
+    return place_of(found, context)
 
 
 def _hang_up(container: Container, word: str, context: Context) -> None:

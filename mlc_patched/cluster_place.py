@@ -1,0 +1,79 @@
+"""Where a service's container is: on which node, and through which Docker context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import labels
+from .cluster import NotManagerError, Service
+from .context import Context
+from .engine import Container
+from .engine_address import context_names
+from .errors import MlcError
+from .names import container_tag
+from .service_state import LOST, ServiceState, state_of
+
+CONTEXT_LABEL = "ds01.context"
+"""Label of a node: the Docker context by which it is reached, where that is not its name."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A service of the caller's, and what has become of it."""
+
+    service: Service
+    state: ServiceState
+
+
+@dataclass(frozen=True)
+class Place:
+    """A service's container, and a context whose engine is the node's."""
+
+    container: Container
+    context: Context
+
+
+def find_service(name: str, context: Context) -> Found | None:
+    """Return the caller's service of this name, or None where there is none or no cluster."""
+    wanted = container_tag(name, context.account.uid)
+    cluster = context.engine.cluster()
+    try:
+        services = cluster.services()
+    except NotManagerError:
+        return None
+    for service in services:
+        if service.labels.get(labels.SERVICE) == wanted:
+            return Found(service, state_of(service, services, cluster.tasks(), cluster.nodes()))
+    return None
+
+
+def place_of(found: Found, context: Context) -> Place:
+    """Return where a service's container is, which may have ended.
+
+    Raises:
+        MlcError: it has none yet, its node does not answer, or there is no way to the node.
+    """
+    state = found.state
+    if not state.container:
+        raise MlcError(f"{found.service.name} has no container yet: {state.status}.")
+    if state.state == LOST:
+        raise MlcError(f"{state.node} does not answer, so {found.service.name} is not reached.")
+    wanted = (f"{labels.SERVICE}={found.service.labels[labels.SERVICE]}",)
+    for way in (context, None):
+        there = way or context.at(_docker_context(state.node, context))
+        for container in there.engine.containers(labels=wanted):
+            if container.id == state.container:
+                return Place(container, there)
+    raise MlcError(f"The container of {found.service.name} is not on {state.node} any more.")
+
+
+def _docker_context(hostname: str, context: Context) -> str:
+    """Return the name of the Docker context that leads to a node."""
+    node = next(each for each in context.engine.cluster().nodes() if each.hostname == hostname)
+    name = node.labels.get(CONTEXT_LABEL, hostname)
+    if name not in context_names(context.environ):
+        raise MlcError(
+            f"It is on {hostname}, which is reached through a Docker context called {name}, and "
+            f"you have none. Make it: docker context create {name} --docker host=ssh://{hostname}"
+        )
+    return name

@@ -1,0 +1,247 @@
+"""Images by a registry, and deploying on a cluster: logic and faults, on engines in memory."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+import pytest
+from cluster_contract import cluster_holds, registry_holds
+from fake_engine import FakeEngine
+
+from mlc_patched.commands.cluster_deploy import Placement, deploy_on_cluster, wait_until_running
+from mlc_patched.commands.container_list import list_containers
+from mlc_patched.commands.container_retire import plan_retirements, retire
+from mlc_patched.commands.image_push import push_image
+from mlc_patched.commands.open_shell import open_shell
+from mlc_patched.context import Context
+from mlc_patched.deploy_source import DeployRequest, resolve
+from mlc_patched.errors import (
+    AlreadyExistsError,
+    MlcError,
+    NotAllowedError,
+    NotFoundError,
+    UsageError,
+)
+from mlc_patched.labels import Claim, claim_labels
+from mlc_patched.plan import CreateRequest
+from mlc_patched.registry import RegistryError, check_registry, failure
+from mlc_patched.settings import Settings
+
+PASSWD = "alice:x:1001:2001::/home/alice:/bin/bash\n"
+OWN = claim_labels(Claim(1001, 2001, "alice"))
+IMAGE = "ds01-1001/thesis:latest"
+PUSHED = "registry:5000/ds01-1001/thesis"
+
+
+@pytest.fixture
+def at_site(context: Context) -> Context:
+    """A context whose site has a registry."""
+    context.__dict__["settings"] = Settings(registry="registry:5000")
+    return context
+
+
+def test_the_registry_in_memory_holds_the_contract(fake: FakeEngine) -> None:
+    image = fake.add_image("here:1")
+    registry_holds(fake, image.id, "registry:5000/contract/it")
+
+
+def test_the_cluster_in_memory_holds_the_contract(fake: FakeEngine) -> None:
+    fake.swarm.join("server-1", gpus=1)
+    fake.swarm.join("server-2", gpus=1)
+    cluster_holds(fake.swarm, "image:1")
+
+
+@pytest.mark.parametrize(
+    "name", ["registry:5000", "registry.lab.org", "localhost", "10.0.0.1:5000/a/b-c", "a.b/"]
+)
+def test_a_name_of_a_registry(name: str) -> None:
+    assert check_registry(name) == name.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "registry", "https://registry:5000", "-f:1", "a.b/UP", "a.b:x", "a.b c", "a.b//c"]
+)
+def test_no_name_of_a_registry(name: str) -> None:
+    with pytest.raises(UsageError, match="HOST:PORT"):
+        check_registry(name)
+
+
+@pytest.mark.parametrize(
+    ("why", "advice"),
+    [
+        ("no basic auth credentials", "docker login registry:5000"),
+        ("unauthorized: authentication required", "docker login registry:5000"),
+        ("denied: requested access to the resource is denied", "docker login registry:5000"),
+        (
+            "x509: certificate signed by unknown authority",
+            "/etc/docker/certs.d/registry:5000/ca.crt",
+        ),
+        ("http: server gave HTTP response to HTTPS client", "It speaks no TLS"),
+        ("dial tcp: lookup registry: no such host", "does not reach it"),
+        ("something else", "something else"),
+    ],
+)
+def test_why_a_registry_did_not_take_part(why: str, advice: str) -> None:
+    assert advice in str(failure(f"{PUSHED}:latest", why))
+
+
+def test_push_and_take_it_by_its_digest(at_site: Context, fake: FakeEngine) -> None:
+    image = fake.add_image(IMAGE, OWN, PASSWD)
+    pushed = push_image("thesis", None, at_site)
+    assert (pushed.image, pushed.pushed) == (IMAGE, f"{PUSHED}:latest")
+    assert pushed.by_digest == f"{PUSHED}@{pushed.digest}"
+    found = fake.image(image.id)
+    assert found is not None
+    assert found.references == (IMAGE,)
+    fake.remove_image(IMAGE)
+    assert fake.image(IMAGE) is None
+    request = DeployRequest(project="thesis", name="it")
+    assert resolve(request, at_site, is_rehearsal=True).image == IMAGE
+    assert fake.image(IMAGE) is None
+    assert resolve(request, at_site).image == IMAGE
+    found = fake.image(IMAGE)
+    assert found is not None
+    assert found.id == image.id
+    assert found.references == (IMAGE,)
+
+
+def test_an_image_of_somebody_else_is_neither_pushed_nor_taken(
+    at_site: Context, fake: FakeEngine
+) -> None:
+    fake.add_image(IMAGE, claim_labels(Claim(1001, 9, "alice")), PASSWD)
+    with pytest.raises(MlcError, match="built for 1001:9, you are 1001:2001"):
+        push_image("thesis", None, at_site)
+    fake.add_image("plain:1")
+    fake.tag_image(fake.image("plain:1").id, PUSHED, "latest")  # type: ignore[union-attr]
+    fake.registry().push(f"{PUSHED}:latest", lambda line: None)
+    fake.remove_image(f"{PUSHED}:latest")
+    fake.remove_image(IMAGE)
+    with pytest.raises(MlcError, match="tell of no account"):
+        resolve(DeployRequest(project="thesis"), at_site)
+    assert fake.image(IMAGE) is None
+    assert all("@" not in name for each in fake.find_images() for name in each.references)
+
+
+def test_a_push_that_fails_leaves_no_name(at_site: Context, fake: FakeEngine) -> None:
+    image = fake.add_image(IMAGE, OWN, PASSWD)
+    fake.registries.refuses = "no basic auth credentials"
+    with pytest.raises(RegistryError, match="docker login registry:5000"):
+        push_image("thesis", None, at_site)
+    assert fake.image(image.id).references == (IMAGE,)  # type: ignore[union-attr]
+
+
+def test_where_to_push(context: Context, fake: FakeEngine) -> None:
+    fake.add_image(IMAGE, OWN, PASSWD)
+    with pytest.raises(MlcError, match="DS01_REGISTRY"):
+        push_image("thesis", None, context)
+    with pytest.raises(NotFoundError, match="image-create other"):
+        push_image("other", "registry:5000", context)
+    assert push_image("thesis", "other.org", context).pushed.startswith("other.org/")
+    context.environ = {**context.environ, "DS01_REGISTRY": "site.org"}
+    assert push_image("thesis:latest", None, context).pushed.startswith("site.org/")
+    with pytest.raises(NotFoundError, match=r"nor in the registry site\.org"):
+        resolve(DeployRequest(project="absent"), context)
+
+
+@pytest.fixture
+def on_cluster(at_site: Context, fake: FakeEngine) -> Context:
+    """A context whose engine manages two nodes with a GPU each, and a pushed image."""
+    fake.swarm.join("server-1", gpus=1)
+    fake.swarm.join("server-2", gpus=1)
+    fake.add_image(IMAGE, OWN, PASSWD)
+    push_image("thesis", None, at_site)
+    return at_site
+
+
+def deployed(context: Context, name: str | None = "thesis", **options: str):
+    request = DeployRequest(name=name, project="thesis", options=CreateRequest("", **options))
+    return deploy_on_cluster(request, Placement(), context)
+
+
+def test_two_run_and_the_third_waits(on_cluster: Context, fake: FakeEngine) -> None:
+    first, second, third = (deployed(on_cluster, name) for name in ("a", "b", None))
+    assert wait_until_running(first, on_cluster).node == "server-1"
+    assert wait_until_running(second, on_cluster).node == "server-2"
+    assert third.name == "thesis"
+    assert third.state.status == "waiting for a GPU, 0 ahead"
+    assert third.as_json(third.state)["ahead"] == 0
+    found = list_containers(on_cluster)
+    assert [(each.name, each.node, each.ahead) for each in found] == [
+        ("a", "server-1", None),
+        ("b", "server-2", None),
+        ("thesis", "-", 0),
+    ]
+    made = fake.swarm.specification("a-1001")
+    assert made.container.image.startswith(f"{PUSHED}@sha256:")
+    assert made.container.user == "1001:2001"
+    assert made.container.binds[0].source == f"{on_cluster.account.home}/workspace"
+    [plan] = plan_retirements(["a"], None, on_cluster)
+    assert retire(plan, on_cluster).name == "a"
+    assert wait_until_running(third, on_cluster).node == "server-1"
+    with pytest.raises(AlreadyExistsError, match="b-2"):
+        deployed(on_cluster, "b")
+
+
+def test_a_node_that_does_not_answer(on_cluster: Context, fake: FakeEngine) -> None:
+    deployed(on_cluster, "a")
+    fake.swarm.change("server-1", state="down")
+    [found] = list_containers(on_cluster)
+    assert (found.state, found.node) == ("lost", "server-1")
+    with pytest.raises(MlcError, match="server-1 does not answer"):
+        open_shell("a", on_cluster)
+    with pytest.raises(MlcError, match="server-1 does not answer"):
+        plan_retirements(["a"], "v1", on_cluster)
+    [plan] = plan_retirements(["a"], None, on_cluster)
+    retire(plan, on_cluster)
+    assert list_containers(on_cluster) == []
+
+
+def test_what_cannot_be_on_a_cluster(on_cluster: Context, fake: FakeEngine) -> None:
+    for options, error in (
+        ({"gpus": "all"}, UsageError),
+        ({"gpus": "device=0"}, UsageError),
+        ({"architecture": "ROCM6"}, UsageError),
+        ({"cgroup_parent": "/x"}, NotAllowedError),
+    ):
+        with pytest.raises(error):
+            deployed(on_cluster, "x", **options)
+    for request in (
+        DeployRequest(),
+        DeployRequest(framework="Pytorch"),
+        DeployRequest(image="aimehub/pytorch:1"),
+    ):
+        with pytest.raises(UsageError):
+            deploy_on_cluster(request, Placement(), on_cluster)
+    with pytest.raises(MlcError, match="image-create absent"):
+        deploy_on_cluster(DeployRequest(name="absent"), Placement(), on_cluster)
+    on_cluster.__dict__["settings"] = Settings(registry="registry:5000", largest_gpus=0)
+    with pytest.raises(NotAllowedError):
+        deployed(on_cluster, "x", gpus="1")
+    on_cluster.__dict__["settings"] = Settings(registry="registry:5000", bases=("aimehub/*",))
+    fake.remove_image(IMAGE)
+    base = {**OWN, "org.opencontainers.image.base.name": "elsewhere/base"}
+    fake.registries.images[f"{PUSHED}:latest"].image = replace(
+        fake.registries.images[f"{PUSHED}:latest"].image, labels=base
+    )
+    with pytest.raises(NotAllowedError, match="elsewhere/base"):
+        deployed(on_cluster, "x")
+    assert fake.swarm.services() == []
+
+
+def test_without_a_cluster_all_is_as_before(context: Context) -> None:
+    assert list_containers(context) == []
+    with pytest.raises(NotFoundError, match="container-list"):
+        plan_retirements(["absent"], None, context)
+    with pytest.raises(NotFoundError, match="mlc list -a"):
+        open_shell("absent", context)
+
+
+def test_the_flags_of_a_cluster_are_deploys_alone() -> None:
+    from mlc_patched.container_arguments import parser
+
+    arguments = parser("container-deploy").parse_args(["x", "--cluster", "--node", "n"])
+    assert isinstance(arguments, argparse.Namespace)
+    assert (arguments.cluster, arguments.node, arguments.gpu_kind) == (True, "n", None)
+    with pytest.raises(SystemExit):
+        parser("container-create").parse_args(["x", "--cluster"])
