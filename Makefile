@@ -1,7 +1,7 @@
 # Have, test and show mlc-patched on this machine. `make` alone lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help setup engine base demo picture test reliability test-tools lint lint-tools format install uninstall deb clean
+.PHONY: help setup engine base demo picture test cluster reliability test-tools lint lint-tools format install uninstall deb clean
 
 PYTEST_ARGS ?=
 JOBS ?= 2
@@ -33,6 +33,10 @@ bench: setup engine base  ## measure everything on engines of its own, as root; 
 test: setup engine base test-tools  ## run all tests; an engine that is missing is a failure
 	MLC_REQUIRE_ENGINE=1 .venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
+# `make test` has the same tests, but for the page's image, which here is built as the page says.
+cluster: setup engine base test-tools  ## run docs/cluster.md and the cluster's tests in full, as root
+	MLC_REQUIRE_ENGINE=1 MLC_TEST_CLUSTER=1 .venv/bin/python -m pytest tests/engine/test_cluster.py $(PYTEST_ARGS)
+
 # Only the tests of promises (tests/promises.py), at full size; PYTEST_ARGS=-x stops at the first.
 reliability: setup engine base test-tools  ## hold every promise to a real run; writes docs/reliability.md
 	MLC_REQUIRE_ENGINE=1 MLC_RELIABILITY=full MLC_RELIABILITY_PAGE=docs/reliability.md \
@@ -41,6 +45,8 @@ reliability: setup engine base test-tools  ## hold every promise to a real run; 
 test-tools:
 	@command -v bats >/dev/null && command -v sudo >/dev/null || tools/apt-install.sh bats sudo
 	@[ -x /usr/sbin/sshd ] && command -v openssl >/dev/null || tools/apt-install.sh openssh-server openssl
+	@command -v docker-registry >/dev/null && command -v htpasswd >/dev/null || \
+	    tools/apt-install.sh --not-started docker-registry apache2-utils curl
 
 lint: setup lint-tools  ## check style, types and shell
 	.venv/bin/ruff check $(PYTHON_FILES)

@@ -10,7 +10,7 @@ is_shell() {
 }
 
 cd "${BASH_SOURCE[0]%/*}/.."
-for file in bin/** lib/** tools/** .ci/* tests/bats/** mlc_patched/data/**; do
+for file in bin/** lib/** tools/** .ci/* tests/bats/** tests/hosts/** mlc_patched/data/**; do
     if [[ -f "$file" ]] && is_shell "$file"; then
         echo "$file"
     fi

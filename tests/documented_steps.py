@@ -1,0 +1,25 @@
+"""The steps of docs/cluster.md, as they stand there: fenced blocks that name where they run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "cluster.md"
+_BLOCK = re.compile(r"^```sh ([^\n]+)\n(.*?)^```$", re.M | re.S)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A block: the words behind `sh` in its fence, and its lines."""
+
+    words: tuple[str, ...]
+    script: str
+
+
+def steps(page: Path = PAGE) -> Iterator[Step]:
+    """Yield the blocks that are to be run, in their order."""
+    for words, script in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        yield Step(tuple(words.split()), script)

@@ -1,0 +1,374 @@
+"""Several engines: images travel by a registry, and Docker Swarm runs containers.
+
+Two hosts with one GPU each, set up by the blocks of docs/cluster.md as they stand there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+from cluster_contract import cluster_holds, registry_holds
+from cluster_hosts import Host, hosts
+from conftest import BASE
+from documented_steps import Step, steps
+from slots import SLOT
+from tiny_image import build
+from users import User, free_id, new_user
+
+from mlc_patched.account import Account
+from mlc_patched.docker_engine import DockerEngine
+from mlc_patched.engine_address import EngineAddress
+
+pytestmark = pytest.mark.engine
+FULL = "MLC_TEST_CLUSTER"
+"""Set by `make cluster`: the page's image is built as it says, of a real base."""
+REGISTRY = "server-1:5000"
+PASSWORD = "correct horse"
+
+
+class Cluster:
+    """Two hosts, and the commands of a user on them."""
+
+    def __init__(self, made: list[Host], user: User) -> None:
+        self.one, self.two = made
+        self.hosts = {host.name: host for host in made}
+        self.user = user
+        self.account = Account(user.login, user.uid, user.gid, str(user.home)).container_name
+
+    def argv(self, host: Host, *command: str | Path, **environ: str) -> list[str]:
+        path = f"{self.user.tree}/bin/user:{self.user.tree}/bin:{host.path}"
+        return host.argv(self.user.argv(command, **{"PATH": path, **environ}))
+
+    def run(
+        self, *command: str | Path, host: Host | None = None, stdin: str = "", **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as the user on a host, the manager unless another is said."""
+        return subprocess.run(
+            self.argv(host or self.one, *command, **environ),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            timeout=120,
+            check=False,
+        )
+
+    def ok(self, *command: str | Path, **options: object) -> str:
+        done = self.run(*command, **options)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def docker(self, host: Host, *arguments: str, check: bool = True) -> str:
+        done = host.run("docker", *arguments)
+        assert not check or done.returncode == 0, f"docker {arguments}: {done.stderr}"
+        return done.stdout.strip()
+
+    def listed(self) -> dict[str, dict[str, object]]:
+        found = json.loads(self.ok("container-list", "--json"))["containers"]
+        return {each["name"]: each for each in found}
+
+    def until(self, what: Callable[[], object], seconds: float = 60) -> None:
+        """Wait for something that comes about by itself."""
+        deadline = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < deadline, self.listed()
+            time.sleep(0.2)
+
+    def image(self, project: str) -> str:
+        """Have an image of the user's on the first host, and only there."""
+        return build(self.user, f"ds01-{self.user.uid}/{project}:latest", self.one.docker_host)
+
+    def names(self, host: Host) -> set[str]:
+        return set(self.docker(host, "images", "--format", "{{.Repository}}:{{.Tag}}").split())
+
+    def step(self, step: Step, before: str) -> str:
+        """Run a block of the page and return what it printed.
+
+        Args:
+            step: the block.
+            before: what the block before printed, which is pasted where this one reads.
+        """
+        stdin = f"{PASSWORD}\n" if "password" in step.words else before
+        shell = ("bash", "-euo", "pipefail", "-c", step.script)
+        said = ""
+        if step.words[0] == "user":
+            return self.ok(*shell, host=self.hosts[step.words[1]], stdin=stdin)
+        for name in self.hosts if step.words[0] == "both" else step.words[:1]:
+            done = self.hosts[name].run(*shell, stdin=stdin)
+            assert done.returncode == 0, f"{step.script}: {done.stdout}{done.stderr}"
+            said += done.stdout
+        return said
+
+
+@pytest.fixture(scope="module")
+def cluster(tree: Path, catalog_file: Path) -> Iterator[Cluster]:
+    """The cluster of the page, after its blocks for administrators."""
+    if os.geteuid() != 0:
+        pytest.skip("hosts and users take root")
+    login, uid = f"mlc-erin{SLOT or ''}", free_id(1005 + 10 * SLOT)
+    environ = {"MLC_CATALOG": str(catalog_file), "MLC_ARCH": "CUDA_ADA"}
+    with (
+        hosts(["server-1", "server-2"]) as made,
+        new_user(login, uid, 2005 + 10 * SLOT, tree, environ) as user,
+    ):
+        it = Cluster(made, user)
+        before = ""
+        for step in steps():
+            if step.words[0] != "user":
+                before = it.step(step, before)
+        # A node that is gone is noticed in three seconds, not in fifteen.
+        it.docker(it.one, "swarm", "update", "--dispatcher-heartbeat", "1s")
+        yield it
+
+
+@pytest.fixture
+def logged_in(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster, with a user who is logged in; what the test leaves there is gone after it."""
+    cluster.ok(
+        *("docker", "login", "--username", "alice", "--password-stdin", REGISTRY), stdin=PASSWORD
+    )
+    yield cluster
+    for service in cluster.docker(cluster.one, "service", "ls", "-q").split():
+        cluster.docker(cluster.one, "service", "rm", service)
+    for host in cluster.hosts.values():
+        for container in cluster.docker(host, "ps", "-aq", check=False).split():
+            cluster.docker(host, "rm", "-f", container, check=False)
+        for name in cluster.names(host):
+            if name.startswith("ds01-"):
+                cluster.docker(host, "rmi", name, check=False)
+    (cluster.user.home / ".docker" / "config.json").unlink(missing_ok=True)
+
+
+def test_the_page_as_it_stands(logged_in: Cluster) -> None:
+    it = logged_in
+    (it.user.home / ".docker" / "config.json").unlink()
+    said = ""
+    for step in steps():
+        if step.words[0] != "user":
+            continue
+        if "build" in step.words and not os.environ.get(FULL):
+            it.image("thesis")
+            continue
+        if "build" in step.words:
+            load = f"docker save {BASE} | DOCKER_HOST={it.one.docker_host} docker load"
+            subprocess.run(["bash", "-c", load], check=True, capture_output=True)
+        said = it.step(step, "")
+        if "third" in step.script and "deploy" in step.script:
+            assert "waiting for a GPU, 0 ahead" in said, said
+    assert "[thesis] saved as" in said
+    assert it.listed() == {}
+    assert it.ok("container-create", "kept", "--image", f"ds01-{it.user.uid}/thesis:kept")
+
+
+def test_two_run_and_the_third_waits_until_one_is_retired(logged_in: Cluster) -> None:
+    it = logged_in
+    it.image("work")
+    it.ok("image-push", "work")
+    for name in ("work", "other"):
+        done = it.ok("container-deploy", name, "--project", "work", "--cluster", "-g", "1")
+        assert "running on server-" in done
+    third = it.run("container-deploy", "third", "--project", "work", "--cluster", "--background")
+    assert third.returncode == 0, third.stderr
+    assert "waiting for a GPU, 0 ahead" in third.stdout
+    fourth = it.ok(
+        *("container-deploy", "fourth", "--project", "work", "--cluster", "--background", "--json")
+    )
+    assert json.loads(fourth)["container"]["ahead"] == 1
+    found = it.listed()
+    assert {found["work"]["node"], found["other"]["node"]} == {"server-1", "server-2"}
+    assert {found["third"]["ahead"], found["fourth"]["ahead"]} == {0, 1}
+    table = it.ok("container-list")
+    assert "NODE" in table
+    assert "waiting for a GPU, 1 ahead" in table
+    # The image was built on one node only, and the other took it by its digest.
+    assert f"ds01-{it.user.uid}/work:latest" not in it.names(it.two)
+    for host in it.hosts.values():
+        [container] = it.docker(host, "ps", "-q").split()
+        it.docker(host, "exec", container, "touch", f"/workspace/by-{host.name}")
+        written = (it.user.workspace / f"by-{host.name}").stat()
+        assert (written.st_uid, written.st_gid) == (it.user.uid, it.user.gid)
+        inspected = json.loads(it.docker(host, "inspect", container))[0]
+        assert f"DOCKER_RESOURCE_NVIDIA-GPU=GPU-{host.name}" in inspected["Config"]["Env"]
+        assert "aime.mlc" not in inspected["Config"]["Labels"]
+    # Swarm may take any of those that wait, so one of them goes first.
+    it.ok("container-retire", "fourth", "-y")
+    gone = it.ok("container-retire", "work", "-y")
+    assert "[work] removed" in gone
+    it.until(lambda: it.listed()["third"]["state"] == "running")
+    assert it.listed()["third"]["node"] == found["work"]["node"]
+
+
+def test_a_shell_on_either_node_and_a_saved_container(logged_in: Cluster) -> None:
+    it = logged_in
+    it.image("shell")
+    it.ok("image-push", "shell")
+    it.ok("container-deploy", "shell", "--cluster", "--node", "server-2")
+    it.run("docker", "context", "rm", "server-2")
+    missing = it.run("mlc", "open", "shell")
+    assert missing.returncode == 1
+    assert "docker context create server-2 --docker host=ssh://server-2" in missing.stderr
+    it.ok("docker", "context", "create", "server-2", "--docker", "host=ssh://server-2")
+    child = pexpect.spawn(
+        it.argv(it.one, "mlc", "open", "shell")[0],
+        it.argv(it.one, "mlc", "open", "shell")[1:],
+        encoding="utf-8",
+        timeout=60,
+        cwd="/",
+    )
+    child.sendline('echo "in $(hostname) as $(id -u):$(id -g)"; echo hello >~/notes')
+    child.expect(f"in server-2 as {it.user.uid}:{it.user.gid}")
+    child.sendline("exit")
+    child.expect("left running")
+    child.expect(pexpect.EOF)
+    assert it.listed()["shell"]["state"] == "running"
+    done = it.ok("container-retire", "shell", "--save", "v1", "-y", "--json")
+    saved = json.loads(done)["retired"][0]["saved"]["image"]
+    assert saved == f"ds01-{it.user.uid}/shell:v1"
+    assert it.listed() == {}
+    assert saved not in it.names(it.two)
+    again = it.ok(
+        *("container-deploy", "again", "--image", saved, "--cluster", "--node", "server-1"),
+        *("--cpu-only", "--background", "--json"),
+    )
+    assert json.loads(again)["container"]["image"].startswith(f"{REGISTRY}/ds01-{it.user.uid}/")
+    it.until(lambda: it.listed()["again"]["state"] == "running")
+    [container] = it.docker(it.one, "ps", "-q").split()
+    assert it.docker(it.one, "exec", container, "cat", f"/home/{it.account}/notes") == "hello"
+
+
+def test_the_real_ones_hold_the_contract(
+    logged_in: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = logged_in
+    monkeypatch.setenv("DOCKER_CONFIG", str(it.user.home / ".docker"))
+    engine = DockerEngine(EngineAddress(it.one.docker_host))
+    name = it.image("contract")
+    image = engine.image(name)
+    assert image is not None
+    # As often as it runs, the repository must be a new one.
+    registry_holds(engine, image.id, f"{REGISTRY}/contract/{secrets.token_hex(8)}")
+    it.ok("image-push", "contract")
+    pushed = engine.registry().digest(f"{REGISTRY}/{name}")
+    cluster_holds(engine.cluster(), f"{REGISTRY}/{name.removesuffix(':latest')}@{pushed}")
+
+
+def test_what_a_node_lacks_is_told_and_nothing_is_left(logged_in: Cluster) -> None:
+    it = logged_in
+    image = it.image("lacking")
+    unpushed = it.run("container-deploy", "lacking", "--cluster")
+    assert unpushed.returncode == 1
+    assert "image-push lacking" in unpushed.stderr
+    it.ok("image-push", "lacking")
+    missing = it.run("container-deploy", "lacking", "--cluster", "-d", "/there/is/none")
+    assert missing.returncode == 1
+    assert "has no /there/is/none" in missing.stderr
+    assert it.listed() == {}
+    assert not Path("/there").exists()
+    nowhere = it.ok(
+        *("container-deploy", "lacking", "--cluster", "--gpu-kind", "h100", "--background")
+    )
+    assert "no node is what --node or --gpu-kind asks for" in nowhere
+    again = it.run("container-deploy", "lacking", "--cluster")
+    assert again.returncode == 1
+    assert "already" in again.stderr
+    worker = it.run("container-deploy", "lacking", "--cluster", host=it.two)
+    assert worker.returncode == 1
+    assert "manages no Docker Swarm" in worker.stderr
+    assert it.ok("container-list", host=it.two) is not None
+    it.docker(it.one, "rmi", image)
+    taken = it.run("container-create", "here", "--project", "lacking", "--json")
+    assert taken.returncode == 0, taken.stderr
+    assert f"{image} is here now, from {REGISTRY}/ds01-{it.user.uid}/lacking@sha256:" in (
+        taken.stderr
+    )
+    assert json.loads(taken.stdout)["container"]["flow"] == "image"
+    assert it.docker(it.one, "inspect", "-f", "{{.RepoTags}}", image) == f"[{image}]"
+    it.ok("container-retire", "here", "-y")
+
+
+def test_a_registry_that_does_not_take_part(logged_in: Cluster) -> None:
+    it = logged_in
+    it.image("kept")
+    before = it.names(it.one)
+    elsewhere = it.run("image-push", "kept", "127.0.0.1:9")
+    assert elsewhere.returncode == 1
+    assert "does not reach it" in elsewhere.stderr
+    it.ok("docker", "logout", REGISTRY)
+    refused = it.run("image-push", "kept")
+    assert refused.returncode == 1
+    assert f"docker login {REGISTRY}" in refused.stderr
+    it.docker(it.one, "rmi", f"ds01-{it.user.uid}/kept:latest")
+    unknown = it.run("container-deploy", "kept", "--background")
+    assert unknown.returncode == 1
+    assert f"docker login {REGISTRY}" in unknown.stderr
+    assert it.names(it.one) < before
+    certificate = it.two.place / "etc-docker/certs.d/server-1:5000/ca.crt"
+    trusted = certificate.read_text()
+    certificate.unlink()
+    try:
+        distrusted = it.run("container-deploy", "kept", "--background", host=it.two)
+    finally:
+        certificate.write_text(trusted)
+    assert distrusted.returncode == 1
+    assert f"/etc/docker/certs.d/{REGISTRY}/ca.crt" in distrusted.stderr
+
+
+def test_an_interrupt_leaves_it_in_the_queue(logged_in: Cluster) -> None:
+    it = logged_in
+    it.image("queue")
+    it.ok("image-push", "queue")
+    # `script` passes the key on: nsenter would take it for its own.
+    line = "container-deploy queue --cluster -g 5"
+    argv = it.argv(it.one, "script", "-qec", line, "/dev/null")
+    child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=60, cwd="/")
+    child.expect("waiting for 5 GPUs, 0 ahead")
+    child.send("\x03")
+    child.expect("stays in the queue")
+    child.expect("container-retire queue")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    assert it.listed()["queue"]["state"] == "queued"
+
+
+def test_a_drained_node_and_one_that_dies(logged_in: Cluster) -> None:
+    it = logged_in
+    it.image("work")
+    it.ok("image-push", "work")
+    for name, node in (("stays", "server-1"), ("goes", "server-2"), ("lost", "server-2")):
+        it.ok(
+            *("container-deploy", name, "--project", "work", "--cluster", "--node", node),
+            *("-g", "none" if name == "goes" else "1"),
+        )
+    it.docker(it.one, "service", "rm", f"goes-{it.user.uid}")
+    it.two.kill_engine()
+    it.until(lambda: it.listed()["lost"]["state"] == "lost")
+    table = it.ok("container-list")
+    assert "server-2 does not answer" in table
+    assert it.listed()["stays"]["state"] == "running"
+    assert it.ok("container-deploy", "more", "--project", "work", "--cluster", "--cpu-only")
+    saving = it.run("container-retire", "lost", "--save", "x", "-y")
+    assert saving.returncode == 1
+    assert "server-2 does not answer" in saving.stderr
+    # What the node had is still there when it comes back.
+    back = it.two.run("systemctl", "start", "docker")
+    assert back.returncode == 0, back.stderr
+    it.until(lambda: it.listed()["lost"]["state"] == "ended")
+    it.run("docker", "context", "create", "server-2", "--docker", "host=ssh://server-2")
+    saved = it.ok("container-retire", "lost", "--save", "after", "-y")
+    assert f"[lost] saved as ds01-{it.user.uid}/work:after" in saved
+    it.docker(it.one, "node", "update", "--availability", "drain", "server-1")
+    try:
+        it.until(lambda: it.listed()["stays"]["state"] == "ended")
+        assert "server-1 is drained" in str(it.listed()["stays"]["status"])
+        assert "saved as" in it.ok("container-retire", "stays", "--save", "drained", "-y")
+    finally:
+        it.docker(it.one, "node", "update", "--availability", "active", "server-1")
