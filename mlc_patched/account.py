@@ -141,6 +141,19 @@ def _is_id(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= HIGHEST_ID
 
 
+def refuse_root(account: Account) -> None:
+    """Refuse root itself, for whom no image is built (contract 2, "Names and accounts").
+
+    Raises:
+        MlcError: the caller is root, and no sudo tells for whom.
+    """
+    if account.is_root:
+        raise MlcError(
+            "You are root, and containers belong to users. Run it as the user it is for: "
+            "sudo -u USER …, or by sudo from the user's own account."
+        )
+
+
 def _id_from(environ: Mapping[str, str], variable: str) -> int:
     value = environ.get(variable, "")
     if not _is_id(value):

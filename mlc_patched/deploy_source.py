@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, replace
 
 from . import labels
-from .account import Account
+from .account import refuse_root
 from .context import Context
-from .errors import MlcError, NotFoundError, UsageError
+from .errors import NotFoundError, UsageError
 from .limits import is_own_project
 from .names import (
     SEPARATOR,
@@ -88,19 +88,6 @@ def resolve(
     name = _free_name(wish, context)
     context.report.note(f"The container is called {name}, after what it is made from.")
     return replace(options, name=name)
-
-
-def refuse_root(account: Account) -> None:
-    """Refuse root itself, for whom no image is built (contract 2, "Names and accounts").
-
-    Raises:
-        MlcError: the caller is root, and no sudo tells for whom.
-    """
-    if account.is_root:
-        raise MlcError(
-            "You are root, and containers belong to users. Run it as the user it is for: "
-            "sudo -u USER …, or by sudo from the user's own account."
-        )
 
 
 def own_projects(context: Context) -> list[str]:

@@ -29,13 +29,13 @@ MODULES = {
     "complete": "completion",
     "container-create": "container_commands",
     "container-deploy": "container_commands",
-    "container-list": "container_commands",
-    "container-retire": "container_commands",
+    "container-list": "container_inventory",
+    "container-retire": "container_inventory",
     "doctor": "admin_commands",
     "image-create": "image_commands",
-    "image-list": "image_commands",
+    "image-list": "image_inventory",
     "image-push": "image_commands",
-    "image-retire": "image_commands",
+    "image-retire": "image_inventory",
     "image-update": "image_commands",
     "mlc-patch": "patch_commands",
     "prune": "admin_commands",
@@ -47,7 +47,14 @@ ADMIN = {
 }
 """Commands of `mlc` that its help lists, with what it says of them."""
 _WITHOUT_ENGINE = ("complete", "mlc-patch")
-_ARGUMENTS = {"container_commands": "container_arguments", "image_commands": "image_arguments"}
+_ARGUMENTS = {
+    "admin_commands": "admin_arguments",
+    "container_commands": "container_arguments",
+    "container_inventory": "container_arguments",
+    "image_commands": "image_arguments",
+    "image_inventory": "image_arguments",
+    "patch_commands": "patch_arguments",
+}
 """Where the parsers are by themselves, which help and a usage error can do with."""
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 
 from .edge import command_parser
-from .packages import PRESETS
+from .presets import PRESETS
 
 
 def parser(name: str) -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""The edge of the image commands: arguments to requests, results to words."""
+"""The edge of image-create, -update and -push: arguments to requests, results to words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from .commands.image_create import (
     create_image,
     planned_command,
     prepare,
-    project_of,
     refuse_existing,
 )
 from .commands.image_update import (
@@ -34,12 +33,12 @@ from .edge import print_json
 from .errors import DeclinedError, MlcError, UsageError
 from .image_arguments import parser as parser  # noqa: PLC0414 - part of the interface
 from .image_edge import asked_project, may_ask
-from .image_inventory import show_list, show_retire
 from .image_recipe import Wanted
 from .named_files import read_text
 from .names import short_name
 from .packages import requirements_of
 from .project_files import ProjectFiles
+from .projects import project_of
 from .prompts import ask_yes_no
 
 
@@ -249,7 +248,5 @@ def _push(arguments: argparse.Namespace, context: Context) -> int:
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Context], int]] = {
     "image-create": _create,
     "image-update": _update,
-    "image-list": show_list,
     "image-push": _push,
-    "image-retire": show_retire,
 }

@@ -7,12 +7,6 @@ from collections.abc import Callable
 
 from . import labels
 from .commands.image_list import ListedImage, list_images, list_orphans
-from .commands.image_retire import (
-    own_orphans,
-    plan_retirement,
-    retire,
-    retire_orphans,
-)
 from .console import say, size_in_words, table
 from .context import Context
 from .edge import print_json
@@ -21,8 +15,12 @@ from .image_edge import asked_project
 from .questions import confirmed
 
 
-def show_list(arguments: argparse.Namespace, context: Context) -> int:
-    """Carry out image-list and return its exit code."""
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Carry one of the two out and return its exit code; may raise MlcError."""
+    return (_list if arguments.command == "image-list" else _retire)(arguments, context)
+
+
+def _list(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.orphans:
         return _list_orphans(arguments, context)
     found = list_images(context, all_users=arguments.all, detailed=arguments.detailed)
@@ -96,8 +94,9 @@ def _list_orphans(arguments: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def show_retire(arguments: argparse.Namespace, context: Context) -> int:
-    """Carry out image-retire and return its exit code."""
+def _retire(arguments: argparse.Namespace, context: Context) -> int:
+    from .commands.image_retire import plan_retirement, retire
+
     if arguments.orphans:
         if arguments.projects:
             raise UsageError("Either name projects or say --orphans, not both.")
@@ -131,6 +130,8 @@ def show_retire(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:
+    from .commands.image_retire import own_orphans, retire_orphans
+
     orphans = own_orphans(context)
     if orphans:
         total = size_in_words(sum(each.reclaimed for each in orphans))

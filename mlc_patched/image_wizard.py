@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from .commands.image_create import ImageCreateRequest, host_architecture, project_of
+from .commands.image_create import ImageCreateRequest, host_architecture
 from .context import Context
 from .errors import NotFoundError, UsageError
 from .image_recipe import Wanted, frameworks_on_offer, newest_cuda_row, rows_for
-from .packages import PRESETS, pip_packages, preset
+from .packages import pip_packages, preset
+from .presets import PRESETS
 from .project_files import ProjectFiles
+from .projects import project_of
 from .prompts import ask_choice, ask_text
 
 _NONE = "none"

@@ -1,4 +1,4 @@
-"""Which package names may go into a Dockerfile, and the presets of them.
+"""Which package names may go into a Dockerfile.
 
 Everything here is an allow-list: what is not recognised as the plain name of a package is
 refused, so that no option, address or line break gets into a build step.
@@ -7,44 +7,10 @@ refused, so that no option, address or line break gets into a build step.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 from .errors import UsageError, shown
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A named set of packages: `pip` requirements and what they need of `apt`."""
-
-    summary: str
-    pip: tuple[str, ...]
-    apt: tuple[str, ...] = ()
-
-
-PRESETS: Mapping[str, Preset] = {
-    "jupyter": Preset("notebooks", ("ipykernel", "ipywidgets", "jupyterlab")),
-    "data-science": Preset(
-        "tables, statistics, plots", ("matplotlib", "pandas", "scikit-learn", "scipy")
-    ),
-    "cv": Preset("computer vision", ("albumentations", "opencv-python-headless", "pillow", "timm")),
-    "nlp": Preset(
-        "natural language", ("datasets", "evaluate", "sentencepiece", "tokenizers", "transformers")
-    ),
-    "llm": Preset(
-        "large language models", ("accelerate", "datasets", "peft", "transformers", "trl")
-    ),
-    "audio": Preset("speech and sound", ("librosa", "soundfile"), apt=("ffmpeg", "libsndfile1")),
-    "rl": Preset("reinforcement learning", ("gymnasium", "stable-baselines3")),
-    "graphs": Preset("graphs and networks", ("networkx", "torch-geometric")),
-    "boosting": Preset("gradient boosting", ("catboost", "lightgbm", "xgboost")),
-    "geo": Preset("maps and rasters", ("geopandas", "rasterio", "shapely")),
-    "plots": Preset("more plots", ("bokeh", "plotly", "seaborn")),
-    "tracking": Preset("experiments and their results", ("mlflow", "tensorboard", "wandb")),
-    "tuning": Preset("hyperparameters and settings", ("hydra-core", "optuna")),
-    "dev": Preset("writing and testing code", ("ipdb", "mypy", "pre-commit", "pytest", "ruff")),
-}
-"""Contract 2, "Presets", and more that users would expect; pinned by nothing."""
+from .presets import PRESETS, Preset
 
 # A requirement by the "Dependency specifiers" specification, without address and marker.
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"

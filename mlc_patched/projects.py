@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .errors import UsageError
+from .account import Account
+from .errors import MlcError, UsageError
 
 LATEST = "latest"
 PREVIOUS = "previous"
@@ -72,3 +73,18 @@ def project_of_repository(repository: str) -> Project | None:
     """Return the project whose images a repository holds, or None for any other repository."""
     match = _REPOSITORY.fullmatch(repository)
     return Project(int(match[1]), match[2]) if match else None
+
+
+def project_of(name: str, account: Account) -> Project:
+    """Return the caller's project of this name.
+
+    Raises:
+        UsageError: the name cannot be one.
+        MlcError: the caller is root, who has no projects.
+    """
+    if account.is_root:
+        raise MlcError(
+            "Images are made for the user who works in them, and root is none. "
+            "Run this as that user, or with sudo from that user's own account."
+        )
+    return Project(account.uid, check_project(name))

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from . import questions
 from .console import say, size_in_words, table
 from .context import Context
-from .edge import Column, below_home, print_json, show
+from .edge import below_home, print_json, show
 from .errors import UsageError
 
 if TYPE_CHECKING:
+    from .edge import Column
     from .plan import CreateRequest
 
 

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..account import refuse_root
 from ..context import Context
 from ..decision import Flow
-from ..deploy_source import DeployRequest, allowed_name, refuse_root
+from ..deploy_source import DeployRequest, allowed_name
 from ..directories import resolve
 from ..errors import AlreadyExistsError, ConflictError, MlcError, NotAllowedError, UsageError
 from ..gpus import CPU, NONE, GpuChoice, parse_gpus

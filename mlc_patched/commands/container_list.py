@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import labels
+from ..account import refuse_root
 from ..context import Context
 from ..decision import Flow
-from ..deploy_source import refuse_root
 from ..engine import Container
 from ..names import SEPARATOR, parse_reference, short_name
 from ..projects import BUILDING, LATEST, PREVIOUS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..account import refuse_root
 from ..context import Context
-from ..deploy_source import refuse_root
 from ..engine import Container
 from ..errors import MlcError, NotFoundError, UsageError
 from ..locks import exclusive

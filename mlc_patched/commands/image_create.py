@@ -34,7 +34,7 @@ from ..locks import exclusive
 from ..named_files import check_file_name, read_text
 from ..plan import ARCHITECTURE_VARIABLE
 from ..project_files import BEFORE, ProjectFiles
-from ..projects import Project, check_project
+from ..projects import Project, project_of
 from ..undo import Undo
 
 
@@ -80,21 +80,6 @@ class ImageCreated:
     def as_json(self) -> dict[str, Any]:
         """Return the result for `--json`."""
         return dict(vars(self))
-
-
-def project_of(name: str, account: Account) -> Project:
-    """Return the caller's project of this name.
-
-    Raises:
-        UsageError: the name cannot be one.
-        MlcError: the caller is root, who has no projects.
-    """
-    if account.is_root:
-        raise MlcError(
-            "Images are made for the user who works in them, and root is none. "
-            "Run this as that user, or with sudo from that user's own account."
-        )
-    return Project(account.uid, check_project(name))
 
 
 def host_architecture(context: Context) -> str | None:

@@ -10,10 +10,9 @@ from ..engine import Image
 from ..errors import MlcError, NotFoundError
 from ..image_fetch import not_own
 from ..names import parse_reference
-from ..projects import LATEST, Project
+from ..projects import LATEST, Project, project_of
 from ..registry import chosen, needed, reference_in
 from ..undo import signals_held
-from .image_create import project_of
 
 
 @dataclass(frozen=True)

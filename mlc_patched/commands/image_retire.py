@@ -12,9 +12,8 @@ from ..errors import ConflictError, MlcError, NotFoundError, UsageError
 from ..locks import exclusive
 from ..names import parse_reference
 from ..project_files import ProjectFiles, dated_suffix
-from ..projects import LATEST, PREVIOUS, Project
+from ..projects import LATEST, PREVIOUS, Project, project_of
 from ..undo import signals_held
-from .image_create import project_of
 from .image_list import Orphan, list_orphans
 
 

@@ -25,9 +25,8 @@ from ..image_metadata import dockerfile_of, note_metadata
 from ..locks import exclusive
 from ..packages import apt_name, apt_packages, pip_name, pip_packages
 from ..project_files import BEFORE, ProjectFiles
-from ..projects import LATEST, PREVIOUS, Project
+from ..projects import LATEST, PREVIOUS, Project, project_of
 from ..undo import Undo, signals_held
-from .image_create import project_of
 
 _REJECTED = ".rejected"
 

@@ -19,6 +19,9 @@ import starting  # noqa: E402
 import updating  # noqa: E402
 from timing import Spread, interleaved, ratio, spread  # noqa: E402
 
+from mlc_patched import documented  # noqa: E402
+from mlc_patched.arguments import verbs  # noqa: E402
+
 
 def test_the_middle_and_the_quartiles() -> None:
     assert spread([5, 1, 3, 2, 4]) == Spread(3, 2, 4, 5)
@@ -26,6 +29,14 @@ def test_the_middle_and_the_quartiles() -> None:
     assert spread([7]) == Spread(7, 7, 7, 1)
     with pytest.raises(ValueError, match="nothing"):
         spread([])
+
+
+def test_the_start_up_of_every_command_is_timed() -> None:
+    commands = {*verbs(), *documented.MODULES}
+    assert {argv[0] for argv in starting.COMMANDS.values()} >= commands
+    for name in commands - {"complete"}:
+        done = [argv for argv in starting.COMMANDS.values() if argv[0] == name]
+        assert len(done) > 1, f"{name} is only asked for its help"
 
 
 def test_a_ratio_is_of_the_same_round() -> None:

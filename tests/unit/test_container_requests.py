@@ -13,9 +13,10 @@ from mlc_patched.changes import summarise
 from mlc_patched.commands.container_deploy import deploy, rehearse
 from mlc_patched.commands.container_list import image_of, list_containers
 from mlc_patched.commands.container_retire import plan_retirements, retire
-from mlc_patched.container_commands import parser, run
+from mlc_patched.container_arguments import parser
 from mlc_patched.context import Context
 from mlc_patched.deploy_source import DeployRequest, container_name_from, resolve
+from mlc_patched.documented import module_of
 from mlc_patched.engine import Change, Container, Image
 from mlc_patched.errors import EngineError, MlcError, NotFoundError, SetupError, UsageError
 from mlc_patched.plan import CreateRequest
@@ -499,7 +500,7 @@ def test_two_are_never_saved_under_one_name(thesis, fake) -> None:
 
 
 def said(context: Context, name: str, *arguments: str) -> int:
-    return run(parser(name).parse_args(arguments), context)
+    return module_of(name).run(parser(name).parse_args(arguments), context)
 
 
 def test_the_words_of_the_commands(context: Context, fake, capsys, monkeypatch) -> None:

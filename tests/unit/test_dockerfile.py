@@ -24,7 +24,8 @@ from mlc_patched.dockerfile import (
     with_context,
 )
 from mlc_patched.errors import UsageError
-from mlc_patched.packages import PRESETS, merged
+from mlc_patched.packages import merged
+from mlc_patched.presets import PRESETS
 
 RECIPES = {
     "bare": ImageRecipe("demo", "debian:bookworm", "custom"),

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from mlc_patched.errors import UsageError
 from mlc_patched.packages import (
-    PRESETS,
     apt_name,
     apt_packages,
     check_apt,
@@ -20,6 +19,7 @@ from mlc_patched.packages import (
     quoted,
     requirements_of,
 )
+from mlc_patched.presets import PRESETS
 
 
 @pytest.mark.parametrize(

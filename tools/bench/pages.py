@@ -8,6 +8,7 @@ from typing import Any
 from creating import BUILT, DOCKER, FLOWS, IMPORT_DOCKER, LABELLED, OLD
 from plot import Group
 from report import compared, seconds, size, table, times, verdicts
+from starting import HELP
 from timing import Spread, ratio, spread
 from updating import UNCACHED
 
@@ -63,9 +64,11 @@ def _verdicts(results: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     for base in (_OWN, _SYSTEM):
         worst = max((ratio(start[name], start[base]) for name in _HELP), key=_median)
         rows.append(_verdict(f"help, version, usage error against `{base}`", 2, worst))
-    lists = spread(start["mlc list"]).median
+    worst = max((ratio(start[name], start[_SYSTEM]) for name in HELP), key=_median)
+    rows.append(_verdict("-h of every command, the slowest, against the system's Python", 2, worst))
+    lists = spread(start["list"]).median
     # A create that is refused at the end starts up as any; what the engine makes is not in it.
-    creates = spread(start["mlc create (name taken)"]).median
+    creates = spread(start["create (name taken)"]).median
     found = f"{lists - creates:+.3f} s"
     rows.append(("list's process against create's", "+0.050 s", found, lists - creates <= 0.05))
     built = max(

@@ -10,29 +10,48 @@ from engines import OwnEngine
 from people import PYTHON, ROOT, Person
 from timing import interleaved
 
+from mlc_patched.arguments import verbs
+from mlc_patched.documented import MODULES
+
 PROGRAM = str(ROOT / "bin/docker/mlc-patched.py")
 SYSTEM_PYTHON = "/usr/bin/python3"
+HELP: dict[str, tuple[str, ...]] = {
+    f"{name} -h": (name, "-h") for name in sorted({*verbs(), *MODULES} - {"complete"})
+}
+"""The help of every command there is: its start-up, and nothing it does."""
 COMMANDS: dict[str, tuple[str, ...]] = {
     "mlc -h": ("-h",),
     "mlc --version": ("--version",),
     "mlc list --wrong (usage error)": ("list", "--wrong"),
-    "mlc create -h": ("create", "-h"),
-    "mlc create --info": ("create", "--info"),
-    "mlc config": ("config",),
-    "mlc list": ("list",),
-    "mlc stats": ("stats",),
-    "mlc create (name taken)": ("create", "taken", "--image", "IMAGE", "-g", "none", "-s"),
-    "mlc open (no such)": ("open", "no-such", "-s"),
-    "mlc start (no such)": ("start", "no-such", "-s"),
-    "mlc stop (no such)": ("stop", "no-such", "-s"),
-    "mlc remove (no such)": ("remove", "no-such", "-s"),
-    "mlc export (no such)": ("export", "no-such", "-s"),
+    **HELP,
+    "create --info": ("create", "--info"),
+    "config": ("config",),
+    "list": ("list",),
+    "stats": ("stats",),
+    "create (name taken)": ("create", "taken", "--image", "IMAGE", "-g", "none", "-s"),
+    "open (no such)": ("open", "no-such", "-s"),
+    "start (no such)": ("start", "no-such", "-s"),
+    "stop (no such)": ("stop", "no-such", "-s"),
+    "remove (no such)": ("remove", "no-such", "-s"),
+    "export (no such)": ("export", "no-such", "-s"),
+    "import (no such)": ("import", "no-such.tar.gz", "-s"),
+    "update-sys (no such)": ("update-sys", "-s"),
+    "container-create (dry run)": ("container-create", "c", "--image", "IMAGE", "--dry-run"),
+    "container-deploy (dry run)": ("container-deploy", "c", "--image", "IMAGE", "--dry-run"),
     "container-list": ("container-list",),
+    "container-retire (no such)": ("container-retire", "no-such", "-y"),
+    "image-create (no such base)": ("image-create", "p", "--base", "no-such:1", "--dry-run", "-y"),
     "image-list": ("image-list",),
-    "image-create -h": ("image-create", "-h"),
-    "mlc complete containers": ("complete", "containers"),
-    "mlc complete projects": ("complete", "projects"),
-    "mlc complete frameworks": ("complete", "frameworks"),
+    "image-push (no such)": ("image-push", "no-such", "-y"),
+    "image-retire (no such)": ("image-retire", "no-such", "-y"),
+    "image-update (no such)": ("image-update", "no-such", "-y"),
+    "adopt (dry run)": ("adopt", "--all", "--dry-run"),
+    "doctor": ("doctor",),
+    "prune (dry run)": ("prune", "--dry-run"),
+    "mlc-patch status": ("mlc-patch", "status"),
+    "complete containers": ("complete", "containers"),
+    "complete projects": ("complete", "projects"),
+    "complete frameworks": ("complete", "frameworks"),
 }
 _LINE = re.compile(r"^import time:\s+(\d+) \|\s+\d+ \|\s*(\S+)$", re.M)
 _STATUSES = (0, 1, 2)

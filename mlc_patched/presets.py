@@ -1,0 +1,39 @@
+"""The presets of packages for images; by itself, as the help of image-create lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class Preset:
+    """A named set of packages: `pip` requirements and what they need of `apt`."""
+
+    # No dataclass: importing those takes longer than all else that `image-create -h` does.
+    def __init__(self, summary: str, pip: tuple[str, ...], apt: tuple[str, ...] = ()) -> None:
+        """Hold what is given."""
+        self.summary, self.pip, self.apt = summary, pip, apt
+
+
+PRESETS: Mapping[str, Preset] = {
+    "jupyter": Preset("notebooks", ("ipykernel", "ipywidgets", "jupyterlab")),
+    "data-science": Preset(
+        "tables, statistics, plots", ("matplotlib", "pandas", "scikit-learn", "scipy")
+    ),
+    "cv": Preset("computer vision", ("albumentations", "opencv-python-headless", "pillow", "timm")),
+    "nlp": Preset(
+        "natural language", ("datasets", "evaluate", "sentencepiece", "tokenizers", "transformers")
+    ),
+    "llm": Preset(
+        "large language models", ("accelerate", "datasets", "peft", "transformers", "trl")
+    ),
+    "audio": Preset("speech and sound", ("librosa", "soundfile"), apt=("ffmpeg", "libsndfile1")),
+    "rl": Preset("reinforcement learning", ("gymnasium", "stable-baselines3")),
+    "graphs": Preset("graphs and networks", ("networkx", "torch-geometric")),
+    "boosting": Preset("gradient boosting", ("catboost", "lightgbm", "xgboost")),
+    "geo": Preset("maps and rasters", ("geopandas", "rasterio", "shapely")),
+    "plots": Preset("more plots", ("bokeh", "plotly", "seaborn")),
+    "tracking": Preset("experiments and their results", ("mlflow", "tensorboard", "wandb")),
+    "tuning": Preset("hyperparameters and settings", ("hydra-core", "optuna")),
+    "dev": Preset("writing and testing code", ("ipdb", "mypy", "pre-commit", "pytest", "ruff")),
+}
+"""Contract 2, "Presets", and more that users would expect; pinned by nothing."""

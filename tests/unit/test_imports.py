@@ -1,0 +1,93 @@
+"""No command imports what it does not use: start-up is most of what a command takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from mlc_patched import arguments, documented
+
+ROOT = Path(__file__).resolve().parents[2]
+PATH = f"{ROOT}:{ROOT / 'lib'}:{sysconfig.get_path('purelib')}"
+VERBS = sorted(arguments.verbs())
+COMMANDS = sorted({*VERBS, *documented.MODULES} - {"complete"})
+PARSERS = {
+    f"mlc_patched{name}"
+    for name in (
+        *("", ".main", ".arguments", ".console", ".documented", ".edge", ".engine_arguments"),
+        *(".admin_arguments", ".container_arguments", ".image_arguments", ".patch_arguments"),
+        *(".errors", ".presets", ".version"),
+    )
+}
+"""What there is to a command line. None of it decides or asks anything."""
+SLOW = {"dataclasses", "docker", "inspect", "json", "pathlib", "requests", "typing", "urllib"}
+NOT_ROOT = {"SUDO_UID": "1001", "SUDO_GID": "1001"}
+_CODE = """
+import sys
+sys.path[:0] = sys.argv.pop(1).split(":")
+from mlc_patched.main import main
+try:
+    main(sys.argv[1:], "mlc")
+finally:
+    print("MODULES", *sys.modules)
+"""
+
+
+def imported(*argv: str, status: int, **environ: str) -> set[str]:
+    """Run mlc in an interpreter of its own and return the modules it imported.
+
+    Without `site`, as the program starts; the SDK is in the path, so that it could be imported.
+    """
+    done = subprocess.run(
+        [sys.executable, "-ISc", _CODE, PATH, *argv],
+        capture_output=True,
+        text=True,
+        env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin", **NOT_ROOT, **environ},
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("flag", "status"), [("-h", 0), ("--no-such-flag", 2)])
+def test_help_and_a_usage_error_import_the_command_line_alone(
+    command: str, flag: str, status: int
+) -> None:
+    found = imported(command, flag, status=status)
+    assert {name for name in found if name.startswith("mlc_patched")} <= PARSERS
+    assert not found & SLOW
+
+
+@pytest.mark.parametrize("argv", [("-h",), ("--version",)])
+def test_so_do_help_and_version_of_mlc(argv: tuple[str, ...]) -> None:
+    found = imported(*argv, status=0)
+    assert {name for name in found if name.startswith("mlc_patched")} <= PARSERS
+    assert not found & SLOW
+
+
+@pytest.mark.parametrize(
+    ("argv", "own"),
+    [
+        (("list",), {"list_containers"}),
+        (("stats",), {"list_containers", "stats"}),
+        (("open", "a", "-s"), {"open_shell", "start"}),
+        (("start", "a", "-s"), {"start"}),
+        (("stop", "a", "-s"), {"stop"}),
+        (("remove", "a", "-s"), {"remove"}),
+        (("container-list",), {"container_list", "list_containers"}),
+        (("image-list",), {"image_list"}),
+        (("complete", "containers"), set()),
+    ],
+)
+def test_a_command_imports_no_other_s_work_and_no_sdk(argv: tuple[str, ...], own: set[str]) -> None:
+    """All of them come as far as to ask an engine, which is not there."""
+    found = imported(*argv, status=1, DOCKER_HOST="unix:///nonexistent.sock")
+    assert "mlc_patched.docker_engine" in found
+    assert not found & {"docker", "requests", "urllib3"}
+    commands = {name.rpartition(".")[2] for name in found if ".commands." in name}
+    assert commands <= own, commands
