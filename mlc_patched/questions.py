@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .documented import MODULES
 from .errors import DeclinedError, UsageError
 from .names import check_container_name, short_name
 from .prompts import ask_choice, ask_text, ask_yes_no, on_terminal
@@ -60,7 +61,7 @@ def confirmed(arguments: argparse.Namespace, question: str, default: bool = Fals
     if getattr(arguments, "json", False) or not on_terminal():
         if default:
             return
-        flag = "-f" if hasattr(arguments, "force") and hasattr(arguments, "script") else "-y"
+        flag = "-y" if arguments.command in MODULES else "-f"
         raise UsageError(f"{question} There is no terminal to ask on: say {flag} for yes.")
     if not ask_yes_no(question, default):
         raise DeclinedError("Nothing was done.")
