@@ -1,11 +1,12 @@
 # Have, test and show mlc-patched on this machine. `make` alone lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help setup engine base demo picture test cluster reliability test-tools lint lint-tools format install uninstall deb clean
+.PHONY: help setup engine base demo picture test cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb clean
 
 PYTEST_ARGS ?=
 JOBS ?= 2
 BENCH_ARGS ?=
+SECONDS_EACH ?= 30
 PYTHON_FILES := . tools/fit-runtime
 
 help:  ## list the targets
@@ -38,9 +39,16 @@ cluster: setup engine base test-tools  ## run docs/cluster.md and the cluster's 
 	MLC_REQUIRE_ENGINE=1 MLC_TEST_CLUSTER=1 .venv/bin/python -m pytest tests/engine/test_cluster.py $(PYTEST_ARGS)
 
 # Only the tests of promises (tests/promises.py), at full size; PYTEST_ARGS=-x stops at the first.
-reliability: setup engine base test-tools  ## hold every promise to a real run; writes docs/reliability.md
+reliability: setup engine base test-tools fuzz-tools  ## hold every promise to a real run; writes docs/reliability.md
 	MLC_REQUIRE_ENGINE=1 MLC_RELIABILITY=full MLC_RELIABILITY_PAGE=docs/reliability.md \
 	    .venv/bin/python -m pytest -m promise $(PYTEST_ARGS)
+
+# SECONDS_EACH for each parser; what fails is kept in tests/fuzz/corpus and is a test from then on.
+fuzz: setup fuzz-tools  ## fuzz every parser with atheris
+	.venv/bin/python tests/fuzz/fuzz.py --seconds $(SECONDS_EACH)
+
+fuzz-tools: setup
+	@.venv/bin/python -c 'import atheris' 2>/dev/null || .venv/bin/pip install -q -e '.[fuzz]'
 
 test-tools:
 	@command -v bats >/dev/null && command -v sudo >/dev/null || tools/apt-install.sh bats sudo

@@ -12,7 +12,7 @@ from .account import AS_VARIABLE, Account, caller, known_elsewhere
 from .engine import Container, Engine
 from .engine_address import EngineAddress, resolve
 from .errors import NotFoundError
-from .names import SEPARATOR, check_container_name, container_tag
+from .names import check_container_name, container_tag, is_own_name
 from .report import Reporter, SilentReporter
 
 if TYPE_CHECKING:
@@ -159,7 +159,18 @@ class Context:
 
     def own_containers(self) -> list[Container]:
         """Return the caller's containers, ordered by name."""
-        uid = f"{SEPARATOR}{self.account.uid}"
-        found = self.engine.containers(labels=(f"aime.mlc={self.account.login}",))
-        mine = [each for each in found if SEPARATOR not in each.name or each.name.endswith(uid)]
-        return sorted(mine, key=lambda container: container.name)
+        return sorted(self.containers(), key=lambda container: container.name)
+
+    def containers(self, *, all_users: bool = False, sizes: bool = False) -> list[Container]:
+        """Return the caller's containers, or everybody's; one engine call.
+
+        The caller's have the caller's login in their label, and no other's UID in their name: a
+        label can be put on anything.
+
+        Args:
+            all_users: those of every user.
+            sizes: measure how much each has written, which takes time.
+        """
+        owner = "aime.mlc" if all_users else f"aime.mlc={self.account.login}"
+        found = self.engine.containers(labels=(owner,), sizes=sizes)
+        return [each for each in found if all_users or is_own_name(each.name, self.account.uid)]

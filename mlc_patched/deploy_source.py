@@ -11,10 +11,10 @@ from .context import Context
 from .errors import NotFoundError, UsageError
 from .limits import is_own_project
 from .names import (
-    SEPARATOR,
     check_container_name,
     check_reference,
     is_image_id,
+    is_own_name,
     parse_reference,
     short_name,
 )
@@ -118,7 +118,7 @@ def _free_name(wish: str, context: Context) -> str:
     taken = {
         short_name(each.name)
         for each in context.engine.containers(labels=(labels.OWNER,))
-        if each.name.endswith(f"{SEPARATOR}{context.account.uid}") or SEPARATOR not in each.name
+        if is_own_name(each.name, context.account.uid)
     }
     number, name = 2, wish
     while name in taken:

@@ -32,6 +32,7 @@ from .errors import (
     ImageNotFoundError,
     NotFoundError,
 )
+from .json_text import parsed
 from .names import parse_reference
 
 if TYPE_CHECKING:
@@ -315,7 +316,7 @@ class DockerEngine(Engine):
             )
         except NotFoundError:
             return None
-        stat = json.loads(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
+        stat = parsed(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
         if stat["mode"] & _NOT_A_FILE or stat["size"] > limit:
             return None
         import tarfile
@@ -398,7 +399,7 @@ class DockerEngine(Engine):
             answer = self._ask("GET", target, {"path": path}, most=1)
         except NotFoundError:
             return None
-        stat = json.loads(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
+        stat = parsed(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
         return None if stat["mode"] & _NOT_A_FILE else int(stat["size"])
 
     def ping(self) -> None:
@@ -428,6 +429,6 @@ def _quoted(name: str) -> str:
 
 def _json(answer: Answer) -> Any:
     try:
-        return json.loads(answer.body)
+        return parsed(answer.body)
     except ValueError as error:
         raise EngineError(f"The Docker Engine's answer is not understood: {error}") from error

@@ -180,6 +180,8 @@ def with_context(text: str, directory: str) -> str:
     # Directives such as `# syntax=` count only at the very top.
     top = next((at for at, line in enumerate(lines) if not _DIRECTIVE.match(line)), len(lines))
     break_ = "\r\n" if text[: text.find("\n") + 1].endswith("\r\n") else "\n"
+    if top and not lines[top - 1].endswith("\n"):
+        lines[top - 1] += break_
     return "".join((*lines[:top], f"{CONTEXT_COMMENT}{directory}{break_}", *lines[top:]))
 
 

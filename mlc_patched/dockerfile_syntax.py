@@ -102,7 +102,7 @@ def final_stage(found: list[Instruction]) -> list[Instruction]:
 
 def step_words(text: str, instruction: Instruction) -> list[Word]:
     """Return the words and operators of a RUN step; none for an exec form or a heredoc."""
-    begin = text.index(instruction.body(text), instruction.start)
+    begin = instruction.end - len(instruction.body(text))
     if instruction.heredoc or text[begin : instruction.end].lstrip().startswith("["):
         return []
     words: list[Word] = []
@@ -226,4 +226,5 @@ def _word(text: str, start: int, end: int) -> Word:
         else:
             value.append(char)
         position += 1
-    return Word("".join(value), start, min(position, end))
+    # A shell refuses a quote that does not end: such a word is none that is edited.
+    return Word("" if quote else "".join(value), start, min(position, end))

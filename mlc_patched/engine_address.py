@@ -7,13 +7,13 @@ Where none of them is used, one open of `config.json` is all this takes.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .errors import MlcError, UsageError, shown
+from .json_text import parsed
 
 DEFAULT = "default"
 """The context that is none: DOCKER_HOST, or else the local socket."""
@@ -194,7 +194,7 @@ def _home(environ: Mapping[str, str]) -> str:
 def _read(path: str) -> Mapping[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib takes 10 ms
-            found = json.load(file)
+            found = parsed(file.read())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from .engine import DOCKER, PODMAN, About, Container, Image, Needs, Usage
+from .errors import EngineError
+
+_Reader = TypeVar("_Reader", bound=Callable[..., Any])
 
 _MISSING_MOUNT = re.compile(r"bind source path does not exist: (.*)")
 """How dockerd refuses a bind mount of what is not there (moby, volume/mounts/validate.go)."""
@@ -15,6 +19,26 @@ _MISSING_MOUNT = re.compile(r"bind source path does not exist: (.*)")
 _PODMAN_CONFLICT = re.compile(
     r"is already in use|container state improper|with more than one tag|image (?:is )?in use by"
 )
+
+
+def _understood(read: _Reader) -> _Reader:
+    """Have a reader raise EngineError for an answer of another shape than the API's."""
+
+    @functools.wraps(read)
+    def reading(*given: Any, **named: Any) -> Any:
+        try:
+            return read(*given, **named)
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            OSError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise EngineError(f"The Docker Engine's answer is not understood: {error!r}") from error
+
+    return reading  # type: ignore[return-value]
 
 
 def missing_mount(refusal: str) -> str | None:
@@ -28,46 +52,49 @@ def is_podman_conflict(refusal: str) -> bool:
     return _PODMAN_CONFLICT.search(refusal) is not None
 
 
+@_understood
 def image_of(found: Mapping[str, Any]) -> Image:
     """Return an image from the answer of ImageInspect."""
     config = found.get("Config") or {}
     return Image(
-        id=found["Id"],
-        references=tuple(found.get("RepoTags") or ()),
-        labels=config.get("Labels") or {},
+        id=_text(found["Id"]),
+        references=_texts(found.get("RepoTags")),
+        labels=_pairs(config.get("Labels")),
         size=found.get("Size", 0),
         created=found.get("Created", ""),
-        environment=tuple(config.get("Env") or ()),
-        command=tuple(config.get("Cmd") or ()),
-        entrypoint=tuple(config.get("Entrypoint") or ()),
+        environment=_texts(config.get("Env")),
+        command=_texts(config.get("Cmd")),
+        entrypoint=_texts(config.get("Entrypoint")),
         user=config.get("User") or "",
         working_directory=config.get("WorkingDir") or "",
         layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
     )
 
 
+@_understood
 def listed_image_of(found: Mapping[str, Any]) -> Image:
     """Return an image from an entry of ImageList, which tells less."""
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.get("Created", 0)))
     return Image(
-        id=found["Id"],
-        references=tuple(found.get("RepoTags") or ()),
-        labels=found.get("Labels") or {},
+        id=_text(found["Id"]),
+        references=_texts(found.get("RepoTags")),
+        labels=_pairs(found.get("Labels")),
         size=found.get("Size", 0),
         created=made,
     )
 
 
+@_understood
 def container_of(found: Mapping[str, Any]) -> Container:
     """Return a container from an entry of ContainerList."""
     names = found.get("Names") or [""]
     return Container(
-        id=found["Id"],
+        id=_text(found["Id"]),
         # A container that others link to has further names, with a slash inside.
         name=next((name[1:] for name in names if name.count("/") == 1), names[0]),
         image=found.get("Image", ""),
         image_id=found.get("ImageID", ""),
-        labels=found.get("Labels") or {},
+        labels=_pairs(found.get("Labels")),
         state=found.get("State", ""),
         status=found.get("Status", ""),
         created=found.get("Created", 0),
@@ -79,17 +106,18 @@ def inspected_container_of(found: Mapping[str, Any]) -> Container:
     """Return a container from the answer of ContainerInspect."""
     config, state = found.get("Config") or {}, (found.get("State") or {}).get("Status", "")
     return Container(
-        id=found["Id"],
+        id=_text(found["Id"]),
         name=found["Name"].removeprefix("/"),
         image=config.get("Image", ""),
         image_id=found.get("Image", ""),
-        labels=config.get("Labels") or {},
+        labels=_pairs(config.get("Labels")),
         state=state,
         status=state,
         created=0,
     )
 
 
+@_understood
 def needs_of(found: Mapping[str, Any]) -> Needs:
     """Return what a container needs of the host, from the answer of ContainerInspect."""
     host = found.get("HostConfig") or {}
@@ -102,6 +130,7 @@ def needs_of(found: Mapping[str, Any]) -> Needs:
     )
 
 
+@_understood
 def about_of(found: Mapping[str, Any], *, is_local: bool) -> About:
     """Return what the engine says of itself, from the answer of SystemInfo."""
     return About(
@@ -115,6 +144,7 @@ def about_of(found: Mapping[str, Any], *, is_local: bool) -> About:
     )
 
 
+@_understood
 def transfer_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> str:
     """Put one event of a pull or push into a line about the whole of it.
 
@@ -133,6 +163,7 @@ def transfer_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int
     return f"{event.get('status', '')}: {done:.0f} of {total:.0f} MB so far"
 
 
+@_understood
 def usage_of(sample: Mapping[str, Any]) -> Usage | None:
     """Return what a container uses from an answer of ContainerStats; None if it has ended."""
     memory = sample.get("memory_stats") or {}
@@ -151,3 +182,17 @@ def usage_of(sample: Mapping[str, Any]) -> Usage | None:
         memory_limit=memory.get("limit", 0),
         processes=(sample.get("pids_stats") or {}).get("current", 0),
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(_text(value) for value in values or ())
+
+
+def _pairs(values: Any) -> dict[str, str]:
+    return {_text(key): _text(value) for key, value in (values or {}).items()}

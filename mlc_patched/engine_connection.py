@@ -25,6 +25,7 @@ from .errors import (
     MountMissingError,
     NotFoundError,
 )
+from .json_text import parsed
 
 ANSWER_SECONDS = 120
 """How long an engine may take over an answer that needs no long work."""
@@ -191,7 +192,7 @@ def _message(body: bytes) -> str:
     """Return the engine's own words on why it refused."""
     text = body.decode(errors="replace").strip()
     with contextlib.suppress(ValueError, KeyError, TypeError):
-        return str(json.loads(text)["message"]).strip()
+        return str(parsed(text)["message"]).strip()
     return text
 
 

@@ -41,7 +41,13 @@ def directory(account: Account, *parts: str, mode: int = 0o700) -> Iterator[int]
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, mode, dir_fd=here)
                 made = True
-            below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+            try:
+                below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+            except PermissionError:
+                if not made:
+                    raise
+                _open_up(here, part, mode)
+                below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
             os.close(here)
             here = below
             if made:
@@ -74,6 +80,15 @@ def open_file(account: Account, parent: int, name: str, flags: int, mode: int = 
         return os.open(name, flags | os.O_NONBLOCK, dir_fd=parent)
     _give(file, account, mode)
     return file
+
+
+def _open_up(parent: int, name: str, mode: int) -> None:
+    """Give a new directory its mode, which a umask such as 777 keeps even its owner out of."""
+    place = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chmod(f"/proc/self/fd/{place}", mode)  # noqa: PTH101 - the opened one, not its name
+    finally:
+        os.close(place)
 
 
 def _give(file: int, account: Account, mode: int) -> None:

@@ -13,8 +13,8 @@ SEPARATOR = "._."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _AIME_NAME = re.compile(r"[A-Za-z0-9_#-]+")
 _TAG_LIMIT = 128  # a tag's length in the distribution specification
-_TAG = re.compile(r":([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$")
-_DIGEST = re.compile(r"@[A-Za-z0-9+._-]+:[0-9A-Fa-f]{32,}$")
+_TAG = re.compile(r":([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})\Z")
+_DIGEST = re.compile(r"@[A-Za-z0-9+._-]+:[0-9A-Fa-f]{32,}\Z")
 _ACCOUNT_IMAGE = re.compile(r"mlc-account-([0-9]{1,10}):([0-9a-f]{64})")
 _IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}|sha256:[0-9a-f]{12,64}")
 # The distribution specification's reference. A host may have capitals, a path may not: so no
@@ -61,6 +61,12 @@ def check_container_name(name: str, uid: int) -> None:
         raise UsageError(
             f"The container name has {len(name)} characters; at most {longest} are allowed."
         )
+
+
+def is_own_name(tag: str, uid: int) -> bool:
+    """Whether a container's name in Docker is a user's: `NAME._.UID`, or AIME's first version's
+    plain NAME, which is anybody's."""
+    return SEPARATOR not in tag or tag.endswith(f"{SEPARATOR}{uid}")
 
 
 def short_name(tag: str) -> str:

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .errors import MlcError
+from .json_text import parsed
 from .patch_place import MARKER, ORIGINAL, STORE
 
 MANIFEST = "manifest.json"
@@ -89,7 +90,7 @@ def read_manifest(checkout: Path) -> Manifest | None:
     """
     path = checkout / STORE / ORIGINAL / MANIFEST
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parsed(path.read_text(encoding="utf-8"))
         files = tuple(
             Kept(str(e["name"]), str(e["sha256"]), int(e["mode"])) for e in found["files"]
         )

@@ -19,6 +19,7 @@ from typing import Any
 from .account import Account
 from .errors import MlcError
 from .home_files import CONFIGURATION, directory, open_file
+from .json_text import parsed
 from .projects import PREVIOUS, Project
 
 DOCKERFILES = "dockerfiles"
@@ -113,7 +114,7 @@ class ProjectFiles:
         """Return the project's metadata; empty if it is missing, broken or of another version."""
         with contextlib.suppress(MlcError, ValueError):
             content = self._read(METADATA, f"{self.project.name}.json", make=False)
-            found = json.loads(content) if content else None
+            found = parsed(content) if content else None
             if isinstance(found, dict) and found.get("version") == METADATA_VERSION:
                 return found
         return {}

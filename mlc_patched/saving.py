@@ -24,6 +24,7 @@ from .dockerfile import WORKSPACE
 from .engine import Container, Image
 from .errors import ConflictError, EngineError, MlcError, SetupError, UsageError
 from .image_verify import faults
+from .json_text import parsed
 from .labels import Claim, claim_labels
 from .limits import BASE_NAME
 from .names import SEPARATOR, parse_reference, short_name
@@ -217,7 +218,7 @@ def devcontainer(metadata: str, account: Account) -> str:
     """
     own = {"remoteUser": account.container_name, "workspaceFolder": WORKSPACE}
     try:
-        found = json.loads(metadata or "[]")
+        found = parsed(metadata or "[]")
     except ValueError:
         found = []
     entries = found if isinstance(found, list) else [found]

@@ -65,8 +65,7 @@ def list_containers(
         EngineError: the engine did not answer.
     """
     refuse_root(context.account)
-    owner = labels.OWNER if all_users else f"{labels.OWNER}={context.account.login}"
-    found = context.engine.containers(labels=(owner,), sizes=sizes)
+    found = context.containers(all_users=all_users, sizes=sizes)
     images = context.engine.find_images() if found else []
     names = {image.id: image.references for image in images}
     ids = {name: image.id for image in images for name in image.references}

@@ -46,8 +46,7 @@ def list_containers(
     Raises:
         EngineError: the engine did not answer.
     """
-    owner = labels.OWNER if all_users else f"{labels.OWNER}={context.account.login}"
-    found = context.engine.containers(labels=(owner,), sizes=sizes)
+    found = context.containers(all_users=all_users, sizes=sizes)
     # An image saved of a container bears its labels with nothing in them; so do its containers.
     found = [each for each in found if each.labels[labels.OWNER]]
     return sorted((_listed(each) for each in found), key=lambda each: (each.name, each.tag))

@@ -48,8 +48,7 @@ def stats(context: Context, *, all_users: bool = False) -> list[Measured]:
         EngineError: the engine did not answer.
     """
     engine = context.engine
-    owner = labels.OWNER if all_users else f"{labels.OWNER}={context.account.login}"
-    running = [each for each in engine.containers(labels=(owner,)) if each.is_running]
+    running = [each for each in context.containers(all_users=all_users) if each.is_running]
     if not running:
         return []
     context.report.step("Measuring")  # the engine takes two samples a second apart

@@ -1,0 +1,173 @@
+"""Who may do what: no command touches another user's things, whatever the name or the labels."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from asking import ask
+from commands import call, files_of
+from conftest import BASE, docker, inspect, sweep
+from reliability import Counted
+from test_model_of_commands import context_of
+from users import User
+
+pytestmark = pytest.mark.engine
+
+
+def left(user: User) -> str:
+    """Return the name of a set-up container of the user's, as a killed command leaves one."""
+    return f"mlc-setup-{user.uid}-0123abcd"
+
+
+@pytest.fixture(scope="module")
+def theirs(ldap_account: User, image_with_account: Callable[[User], str]) -> Iterator[User]:
+    """A user with one of everything, and left-overs that only they or root may remove.
+
+    No test changes any of it, but the last one.
+    """
+    ldap_user, image = ldap_account, f"ds01-{ldap_account.uid}/project:latest"
+    docker("tag", image_with_account(ldap_user), image)
+    for argv in (
+        ("create", "old", "--image", BASE),
+        ("create", "running", "--image", image),
+        ("create", "gone", "--image", BASE),
+        ("start", "running"),
+    ):
+        done = ldap_user.mlc(*argv, "-s")
+        assert done.returncode == 0, done.stderr
+    assert ldap_user.mlc("remove", "gone", "-f", "--keep-image").returncode == 0
+    ldap_user.file("dockerfiles/project.Dockerfile", f"FROM {BASE}\n")
+    ldap_user.file(".ds01-config/images/project.json", json.dumps({"version": 1}))
+    made = [
+        docker("create", "--name", name, *(f"--label={label}" for label in labels), BASE)
+        for name, *labels in (
+            (
+                left(ldap_user),
+                f"aime.mlc.DS01_SETUP_FOR={ldap_user.tag('x')}",
+            ),
+            # Of AIME's first version: known by the owner's label alone.
+            ("mlc-test-plain", f"aime.mlc={ldap_user.login}"),
+        )
+    ]
+    yield ldap_user
+    docker("rm", "-f", *made, check=False)
+    sweep(ldap_user)
+
+
+def state_of(user: User, *others: str) -> object:
+    """Return all that belongs to a user, in the engine and in the home."""
+    containers = {
+        each["Names"][0]: (each["Id"], each["State"], each["ImageID"])
+        for each in ask("GET", "/containers/json", query="all=1")
+        if each["Names"][0].endswith((user.tag(""), left(user), "mlc-test-plain", *others))
+    }
+    images = {
+        name: each["Id"]
+        for each in ask("GET", "/images/json")
+        for name in each["RepoTags"] or ()
+        if name.endswith(user.tag("")) or name.startswith(f"ds01-{user.uid}/")
+    }
+    assert len(containers) >= 4, containers
+    assert len(images) >= 3
+    return containers, images, files_of(user.home)
+
+
+def attempts(theirs: User, file: Path) -> list[tuple[str, ...]]:
+    """Return every command that could reach for what is another's, by every name it has."""
+    found: list[tuple[str, ...]] = []
+    tags = (theirs.tag("running"), f"/{theirs.tag('old')}", inspect(theirs.tag("old"))["Id"])
+    for name in ("old", "running", "mlc-test-plain", *tags):
+        found += [
+            ("mlc", "open", name),
+            ("mlc", "start", name),
+            ("mlc", "stop", name, "-f"),
+            ("mlc", "remove", name, "-f"),
+            ("mlc", "export", name, str(file)),
+            ("adopt", name),
+            ("container-retire", name, "-y"),
+            ("container-retire", name, "--save", "v1", "-y", "-f"),
+        ]
+    for name in ("project", f"ds01-{theirs.uid}/project", "../project", f"{theirs.home}/x"):
+        found += [
+            ("image-update", name, "--add", "six", "-y"),
+            ("image-update", name, "--rollback", "-y"),
+            ("image-retire", name, "-y", "-f", "--with-dockerfile"),
+            ("image-retire", f"{name}:latest", "-y"),
+            ("container-deploy", f"--project={name}", "-y"),
+        ]
+    return found
+
+
+@pytest.mark.promise("own-only")
+def test_no_command_reaches_what_is_anothers(
+    alice: User, theirs: User, counted: Counted, tmp_path: Path
+) -> None:
+    before, mine = state_of(theirs), context_of(alice)
+    for argv in attempts(theirs, tmp_path / "export.tar"):
+        outcome = call([*argv], mine)
+        assert outcome.code in (1, 2), (argv, outcome)
+        assert "Unexpected" not in outcome.err
+        counted("inputs")
+    assert state_of(theirs) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.promise("own-only")
+def test_what_cleans_up_leaves_what_is_anothers(alice: User, theirs: User) -> None:
+    before, mine = state_of(theirs), context_of(alice)
+    refused = alice.mlc("prune", "--all-users", "-y")
+    assert refused.returncode == 2
+    assert "--all-users is root's to ask" in refused.stderr
+    for argv in (
+        ("prune", "--previous", "--aime", "--older-than", "0", "-y"),
+        ("image-retire", "--orphans", "-y"),
+        ("doctor", "--repair", "-y"),
+        ("mlc", "list", "-a", "-s"),
+        ("container-list", "-a"),
+        ("image-list", "-a"),
+    ):
+        assert "Unexpected" not in call([*argv], mine).err
+    assert state_of(theirs) == before
+
+
+@pytest.mark.promise("own-only")
+def test_sudo_gives_nobody_more_than_their_own(alice: User, theirs: User) -> None:
+    before = state_of(theirs)
+    for argv in (("remove", "old", "-f"), ("stop", "running", "-f"), ("export", "old", "/x.tar")):
+        done = alice.sudo(alice.tree / "bin/mlc", *argv)
+        assert done.returncode == 1, done.stdout
+        assert "You have no container" in done.stderr
+    assert state_of(theirs) == before
+
+
+@pytest.mark.promise("own-only")
+def test_labels_that_claim_an_owner_make_none(alice: User, theirs: User) -> None:
+    """A container's name says whose it is: `x._.UID`. Labels that say otherwise change nothing."""
+    forged = f"mlc-forged._.{theirs.uid}"
+    docker("create", "--name", forged, f"--label=aime.mlc={alice.login}", BASE)
+    before, mine = state_of(theirs), context_of(alice)
+    for argv in (("mlc", "remove", "mlc-forged", "-f"), ("container-retire", "mlc-forged", "-y")):
+        outcome = call([*argv], mine)
+        assert outcome.code == 1
+        assert "You have no container 'mlc-forged'" in outcome.err
+    for argv in (("mlc", "list", "--json"), ("container-list", "--json")):
+        assert "mlc-forged" not in call([*argv], mine).out
+    assert state_of(theirs) == before
+
+
+def test_roots_word_is_enough(theirs: User) -> None:
+    """`mlc prune --all-users` of root removes the left-overs of others, and nothing in use."""
+    time.sleep(1.1)  # the engine tells when a container was made to the second
+    root = User("root", 0, 0, Path("/root"), theirs.tree, theirs.environ)
+    done = root.mlc("prune", "--all-users", "--older-than", "0", "-y")
+    assert done.returncode == 0, done.stderr
+    names = {each["Names"][0] for each in ask("GET", "/containers/json", query="all=1")}
+    assert f"/{left(theirs)}" not in names
+    assert {f"/{theirs.tag('old')}", f"/{theirs.tag('running')}"} <= names
+    images = {name for each in ask("GET", "/images/json") for name in each["RepoTags"] or ()}
+    assert f"mlc-test/base:{theirs.tag('gone')}" not in images
+    assert f"mlc-test/base:{theirs.tag('old')}" in images

@@ -1,0 +1,88 @@
+"""Fuzz one harness, or all, with atheris: `make fuzz`, or `fuzz.py [NAME] [--seconds N]`.
+
+What is found is kept in tests/fuzz/corpus/NAME: from then on it is a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CORPUS = HERE / "corpus"
+_RUNS = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
+_PATHS = [str(HERE), str(HERE.parents[1]), str(HERE.parents[1] / "lib")]
+
+
+def one(name: str, seconds: int, keep: Path = CORPUS) -> tuple[int, str]:
+    """Fuzz a harness in a process of its own.
+
+    Args:
+        name: the harness.
+        seconds: how long.
+        keep: directory that a failing input is put into, below the harness's name.
+
+    Returns:
+        How many inputs were tried, and what failed; empty where nothing did.
+    """
+    place = keep / name
+    place.mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, __file__, "--inside", name, "--seconds", str(seconds)]
+    argv += ["--keep", str(keep)]
+    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
+    runs = _RUNS.search(done.stderr)
+    said = f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return int(runs[1]) if runs else 0, "" if done.returncode == 0 and runs else said
+
+
+def inside(name: str, seconds: int, keep: Path) -> None:
+    """Become the fuzzer."""
+    import atheris
+
+    sys.path[:0] = _PATHS
+    with atheris.instrument_imports(include=["mlc_patched", "username_utils"]):
+        from harnesses import HARNESSES
+    from words import WORDS
+
+    dictionary = Path(f"/dev/shm/mlc-fuzz-{name}.dict")
+    lines = ('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"' for word in WORDS)
+    dictionary.write_text("\n".join(lines))
+    options = [f"-max_total_time={seconds}", "-print_final_stats=1", f"-dict={dictionary}"]
+    options += [f"-artifact_prefix={keep / name}/", "-timeout=20", "-rss_limit_mb=2000"]
+    seeds = [str(CORPUS / name)] if (CORPUS / name).is_dir() else []
+    # New inputs go to a directory of this run: the corpus keeps only what failed.
+    new = Path(f"/dev/shm/mlc-fuzz-{name}")
+    new.mkdir(exist_ok=True)
+    atheris.Setup([__file__, *options, str(new), *seeds], HARNESSES[name])
+    atheris.Fuzz()
+
+
+def main() -> int:
+    """Fuzz what the command line says."""
+    parser = argparse.ArgumentParser(description="Fuzz the parsers with atheris.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a harness (default: all)")
+    parser.add_argument("--seconds", type=int, default=10, help="for each (default: 10)")
+    parser.add_argument("--inside", metavar="NAME", help=argparse.SUPPRESS)
+    parser.add_argument("--keep", type=Path, default=CORPUS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.inside:
+        inside(arguments.inside, arguments.seconds, arguments.keep)
+        return 0
+    sys.path[:0] = _PATHS
+    from harnesses import HARNESSES
+
+    failed = 0
+    for name in arguments.names or HARNESSES:
+        runs, fault = one(name, arguments.seconds, arguments.keep)
+        print(f"{name:20} {runs:>9,} inputs  {'FAILED' if fault else 'ok'}", flush=True)
+        if fault:
+            failed += 1
+            print(fault)
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Every fuzzing harness, on the inputs that once failed and on new ones.
+
+In `make test` hypothesis makes the new ones; in the reliability run atheris does, led by what
+the parsers execute. `make fuzz` runs atheris for longer.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reliability import Counted, is_full
+from users import ROOT
+
+PLACE = ROOT / "tests/fuzz"
+sys.path.insert(0, str(PLACE))
+
+from fuzz import CORPUS, one  # noqa: E402
+from harnesses import HARNESSES  # noqa: E402
+from words import WORDS  # noqa: E402
+
+SECONDS = 5
+each_harness = pytest.mark.parametrize("name", HARNESSES)
+inputs = st.one_of(
+    st.binary(max_size=300),
+    st.lists(st.sampled_from(WORDS) | st.binary(max_size=3), max_size=25).map(b"".join),
+)
+
+
+@pytest.mark.promise("no-crash", "no-command")
+@each_harness
+def test_what_once_failed_does_not_fail_again(name: str, counted: Counted) -> None:
+    for file in sorted((CORPUS / name).glob("*")):
+        HARNESSES[name](file.read_bytes())
+        counted("inputs")
+
+
+@pytest.mark.promise("no-crash", "no-command")
+@each_harness
+@settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[*HealthCheck],
+)
+@given(data=inputs)
+def test_new_inputs(name: str, data: bytes) -> None:
+    HARNESSES[name](data)
+
+
+if is_full():  # atheris is installed by `make reliability` and `make fuzz`, not for `make test`
+
+    @pytest.mark.promise("no-crash", "no-command")
+    @pytest.mark.timeout(300)
+    @each_harness
+    def test_inputs_led_by_coverage(name: str, counted: Counted, tmp_path: Path) -> None:
+        runs, fault = one(name, SECONDS, tmp_path)
+        assert not fault, fault
+        assert runs > 0
+        counted("fuzz executions", runs)
+
+
+def test_the_corpus_is_of_harnesses_that_there_are() -> None:
+    assert {each.name for each in CORPUS.iterdir()} <= set(HARNESSES)
