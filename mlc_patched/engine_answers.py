@@ -102,6 +102,7 @@ def container_of(found: Mapping[str, Any]) -> Container:
     )
 
 
+@_understood
 def inspected_container_of(found: Mapping[str, Any]) -> Container:
     """Return a container from the answer of ContainerInspect."""
     config, state = found.get("Config") or {}, (found.get("State") or {}).get("Status", "")

@@ -37,6 +37,7 @@ from mlc_patched.engine_answers import (
     about_of,
     container_of,
     image_of,
+    inspected_container_of,
     listed_image_of,
     needs_of,
     transfer_progress,
@@ -363,7 +364,7 @@ def engine_answer(data: bytes) -> None:
         found = json.loads(data)
     except (ValueError, RecursionError):
         return
-    readers = (image_of, listed_image_of, container_of, needs_of, usage_of)
+    readers = (image_of, listed_image_of, container_of, inspected_container_of, needs_of, usage_of)
     for read in (*readers, lambda told: about_of(told, is_local=True)):
         with contextlib.suppress(EngineError):
             made = read(found)
