@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 import signal
 
-from .commands.cluster_deploy import OnCluster, Placement, deploy_on_cluster, wait_until_running
+from .commands.cluster_deploy import (
+    OnCluster,
+    Placement,
+    deploy_on_cluster,
+    wait_until_placed,
+    wait_until_running,
+)
 from .console import say
 from .context import Context
 from .deploy_source import DeployRequest
@@ -23,11 +29,11 @@ def run(request: DeployRequest, arguments: argparse.Namespace, context: Context)
         )
     placement = Placement(arguments.node, arguments.gpu_kind)
     made = deploy_on_cluster(request, placement, context)
-    for text in made.differences:
-        context.report.note(f"On the cluster: {text}.")
-    if arguments.background:
-        return _done(made, made.state, arguments)
     try:
+        for text in made.notes:
+            context.report.note(f"On the cluster: {text}.")
+        if arguments.background:
+            return _done(made, wait_until_placed(made, context), arguments)
         state = wait_until_running(made, context)
     except KeyboardInterrupt as ended:
         context.report.note(

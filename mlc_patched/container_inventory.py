@@ -113,7 +113,10 @@ def _tell_retired(retired: Any) -> None:
 def _asked_container(arguments: argparse.Namespace, context: Context) -> str:
     if arguments.yes or arguments.json or not on_terminal():
         raise UsageError("Which container? Say: container-retire NAME")
+    from .commands.cluster_list import list_services
+
     offered = [short_name(each.name) for each in context.own_containers()]
+    offered += [each.name for each in list_services(context)]
     if not offered:
         raise UsageError("You have no container. Make one with: container-deploy PROJECT")
     say("Your containers:")

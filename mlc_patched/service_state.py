@@ -17,7 +17,8 @@ LOST = "lost"
 _STARTING = ("allocated", "assigned", "accepted", "preparing", "ready", "starting")
 _NO_SUCH_PATH = re.compile(r"bind source path does not exist: (.+)")
 _DOWN = "assigned node no longer meets constraints"
-"""swarmkit's word to a task whose node went away (manager/constraintenforcer)."""
+"""swarmkit's word to a task whose node went away (manager/constraintenforcer), and to every task
+with a GPU on a node that `docker node update` changes: seen with Engine 20.10.24."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def reason(message: str, node: str) -> str:
             "between the nodes"
         )
     if _DOWN in message:
-        return f"{node} was gone for a while"
+        return f"{node} was gone for a while, or an administrator changed it"
     return message.strip()
 
 

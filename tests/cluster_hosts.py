@@ -24,6 +24,8 @@ HERE = Path(__file__).resolve().parent
 EQUIPMENT = Path("/var/lib/mlc-patched/engine")
 PLACE = Path(f"/var/tmp/mlc-hosts-{SLOT}")
 CAP_SYS_RESOURCE = 24  # linux/capability.h
+_MADE = Path("/var/tmp/mlc-hosts-made")
+"""Directories that were made on this machine for the hosts to mount their own over, a line each."""
 _OWN = {
     "run": "/run",
     "etc-docker": "/etc/docker",
@@ -123,7 +125,10 @@ def _start(name: str, address: str, names: Sequence[str]) -> Host:
     (place / "hosts").write_text("\n".join(("127.0.0.1 localhost", *known, "")))
     binds = [f"{own}:{path}" for own, path in _OWN.items()]
     for path in _OWN.values():
-        Path(path).mkdir(parents=True, exist_ok=True)
+        if not Path(path).exists():
+            Path(path).mkdir(parents=True)
+            with _MADE.open("a") as made:
+                made.write(f"{path}\n")
     apart = ("--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child")
     argv = ["unshare", *apart, "bash", "-c", _FIRST, "bash", name, str(place), *binds]
     with (place / "log").open("w") as log:
@@ -169,6 +174,11 @@ def _remove() -> None:
         shutil.rmtree(PLACE, ignore_errors=True)
         assert time.monotonic() < deadline, f"{PLACE} cannot be removed"
         time.sleep(0.05)
+    if not any(Path("/var/tmp").glob("mlc-hosts-[0-9]*/*/unshare.pid")) and _MADE.exists():
+        for path in _MADE.read_text().splitlines():
+            with contextlib.suppress(OSError):
+                Path(path).rmdir()
+        _MADE.unlink()
 
 
 def _wait_for_end(process: int) -> None:

@@ -30,6 +30,8 @@ from ..specification import specify
 from ..undo import signals_held
 
 _POLL_SECONDS = 0.2
+_LONGEST_POLL_SECONDS = 2.0
+_SLOWER = 1.2
 _PLACING_SECONDS = 10
 _ONE = "1"
 
@@ -44,7 +46,8 @@ class Placement:
 
 @dataclass(frozen=True)
 class OnCluster:
-    """A service that was made, from which image, and what has become of it so far."""
+    """A service that was made, from which image. `notes` are what it has otherwise than a
+    container on one server."""
 
     name: str
     service: str
@@ -52,11 +55,10 @@ class OnCluster:
     image: str
     gpus: int
     workspace: str
-    differences: tuple[str, ...]
-    state: ServiceState
+    notes: tuple[str, ...]
 
     def as_json(self, state: ServiceState) -> dict[str, Any]:
-        """Return it for `--json`, with what has become of it by now."""
+        """Return it for `--json`, with what has become of it."""
         return {**vars(self), **vars(state)}
 
 
@@ -74,6 +76,7 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
     refuse_root(context.account)
     own = _image(request, context)
     taken = {service.name for service in context.engine.cluster().services()}
+    _check_node(placement, context)
     request = _named(request, own, taken, context)
     plan = _plan(request, own, context)
     pushed = _pushed(own, context)
@@ -101,7 +104,6 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
         service.gpus,
         plan.directories.workspace,
         tuple(differences(container, service)),
-        _placed(identity, context),
     )
 
 
@@ -119,10 +121,10 @@ def look(identity: str, context: Context) -> ServiceState:
     return state_of(service, services, cluster.tasks(), cluster.nodes())
 
 
-def _placed(identity: str, context: Context) -> ServiceState:
+def wait_until_placed(made: OnCluster, context: Context) -> ServiceState:
     """Return what Swarm's first look for a node has come to; it takes a moment."""
     deadline = time.monotonic() + _PLACING_SECONDS
-    while (state := look(identity, context)).state == PLACING and time.monotonic() < deadline:
+    while (state := look(made.id, context)).state == PLACING and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     return state
 
@@ -133,7 +135,7 @@ def wait_until_running(made: OnCluster, context: Context) -> ServiceState:
     Raises:
         MlcError: it cannot run; the service is gone again.
     """
-    told = ""
+    told, pause = "", _POLL_SECONDS
     while True:
         state = look(made.id, context)
         if state.state == RUNNING:
@@ -144,8 +146,17 @@ def wait_until_running(made: OnCluster, context: Context) -> ServiceState:
             raise MlcError(f"{made.name} could not run: {state.status}. The service was removed.")
         if state.status != told:
             context.report.step(f"[{made.name}] {state.status}")
-            told = state.status
-        time.sleep(_POLL_SECONDS)
+            told, pause = state.status, _POLL_SECONDS
+        time.sleep(pause)
+        pause = min(pause * _SLOWER, _LONGEST_POLL_SECONDS)  # a queue may take days
+
+
+def _check_node(placement: Placement, context: Context) -> None:
+    """Refuse the name of a node that there is not: it would be waited for in vain."""
+    if placement.node is not None:
+        there = [node.hostname for node in context.engine.cluster().nodes()]
+        if placement.node not in there:
+            raise UsageError(f"There is no node {placement.node!r}. There are: {', '.join(there)}")
 
 
 def _image(request: DeployRequest, context: Context) -> str:
@@ -179,9 +190,14 @@ def _named(request: DeployRequest, own: str, taken: set[str], context: Context) 
         check_container_name(name, uid)
         if service_name(name, uid) in taken:
             raise _exists(name)
+        if context.find(name) is not None:  # open and retire would mean that one
+            raise AlreadyExistsError(
+                f"You have a container {name!r} on the manager's own engine already. Choose "
+                f"another name: container-deploy {name}-2 --project {wish} --cluster"
+            )
         return replace(request, name=name)
     number, name = 2, wish
-    while service_name(name, uid) in taken:
+    while service_name(name, uid) in taken or context.find(name) is not None:
         name, number = f"{wish}-{number}", number + 1
     context.report.note(f"The container is called {name}, after what it is made from.")
     return replace(request, name=name)

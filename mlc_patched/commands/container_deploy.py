@@ -10,7 +10,7 @@ from ..context import Context
 from ..decision import Flow, decide
 from ..engine import Container
 from ..errors import AlreadyExistsError, MlcError
-from ..limits import check_image
+from ..limits import check_image, is_own_project
 from ..names import short_name
 from ..plan import CreateRequest, make_plan
 from ..undo import Undo
@@ -122,7 +122,9 @@ def rehearse(request: CreateRequest, context: Context) -> Rehearsed:
     if context.find(request.name) is not None:
         raise _exists(request.name)
     image = context.engine.image(plan.reference)
-    flow = f"pull and {Flow.COMMIT.value}"
+    # One of the caller's own that is not here comes from the registry, with the account in it.
+    own = is_own_project(plan.reference, context.account)
+    flow = f"pull and {(Flow.IMAGE if own else Flow.COMMIT).value}"
     notes = plan.notes()
     if image is not None:
         check_image(plan.reference, image.labels, context.account, context.settings)

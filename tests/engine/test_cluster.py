@@ -124,8 +124,8 @@ def cluster(tree: Path, catalog_file: Path) -> Iterator[Cluster]:
         for step in steps():
             if step.words[0] != "user":
                 before = it.step(step, before)
-        # A node that is gone is noticed in three seconds, not in fifteen.
-        it.docker(it.one, "swarm", "update", "--dispatcher-heartbeat", "1s")
+        # A node that is gone is noticed in six seconds, not in fifteen.
+        it.docker(it.one, "swarm", "update", "--dispatcher-heartbeat", "2s")
         yield it
 
 
@@ -141,6 +141,8 @@ def logged_in(cluster: Cluster) -> Iterator[Cluster]:
     for host in cluster.hosts.values():
         for container in cluster.docker(host, "ps", "-aq", check=False).split():
             cluster.docker(host, "rm", "-f", container, check=False)
+        label = ("--label-rm", "ds01.context")
+        cluster.docker(cluster.one, "node", "update", *label, host.name, check=False)
         for name in cluster.names(host):
             if name.startswith("ds01-"):
                 cluster.docker(host, "rmi", name, check=False)
@@ -210,12 +212,13 @@ def test_a_shell_on_either_node_and_a_saved_container(logged_in: Cluster) -> Non
     it = logged_in
     it.image("shell")
     it.ok("image-push", "shell")
+    # Before anything runs there: Swarm ends what has a GPU on a node that is changed.
+    it.docker(it.one, "node", "update", "--label-add", "ds01.context=the-other", "server-2")
     it.ok("container-deploy", "shell", "--cluster", "--node", "server-2")
-    it.run("docker", "context", "rm", "server-2")
     missing = it.run("mlc", "open", "shell")
     assert missing.returncode == 1
-    assert "docker context create server-2 --docker host=ssh://server-2" in missing.stderr
-    it.ok("docker", "context", "create", "server-2", "--docker", "host=ssh://server-2")
+    assert "docker context create the-other --docker host=ssh://server-2" in missing.stderr
+    it.ok("docker", "context", "create", "the-other", "--docker", "host=ssh://server-2")
     child = pexpect.spawn(
         it.argv(it.one, "mlc", "open", "shell")[0],
         it.argv(it.one, "mlc", "open", "shell")[1:],

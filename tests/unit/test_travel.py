@@ -9,9 +9,16 @@ import pytest
 from cluster_contract import cluster_holds, registry_holds
 from fake_engine import FakeEngine
 
-from mlc_patched.commands.cluster_deploy import Placement, deploy_on_cluster, wait_until_running
+from mlc_patched.commands.cluster_deploy import (
+    Placement,
+    deploy_on_cluster,
+    wait_until_placed,
+    wait_until_running,
+)
+from mlc_patched.commands.container_deploy import rehearse
 from mlc_patched.commands.container_list import list_containers
 from mlc_patched.commands.container_retire import plan_retirements, retire
+from mlc_patched.commands.create import create
 from mlc_patched.commands.image_push import push_image
 from mlc_patched.commands.open_shell import open_shell
 from mlc_patched.context import Context
@@ -97,7 +104,8 @@ def test_push_and_take_it_by_its_digest(at_site: Context, fake: FakeEngine) -> N
     fake.remove_image(IMAGE)
     assert fake.image(IMAGE) is None
     request = DeployRequest(project="thesis", name="it")
-    assert resolve(request, at_site, is_rehearsal=True).image == IMAGE
+    rehearsed = rehearse(resolve(request, at_site, is_rehearsal=True), at_site)
+    assert (rehearsed.image, rehearsed.flow) == (IMAGE, "pull and image")
     assert fake.image(IMAGE) is None
     assert resolve(request, at_site).image == IMAGE
     found = fake.image(IMAGE)
@@ -164,8 +172,9 @@ def test_two_run_and_the_third_waits(on_cluster: Context, fake: FakeEngine) -> N
     assert wait_until_running(first, on_cluster).node == "server-1"
     assert wait_until_running(second, on_cluster).node == "server-2"
     assert third.name == "thesis"
-    assert third.state.status == "waiting for a GPU, 0 ahead"
-    assert third.as_json(third.state)["ahead"] == 0
+    state = wait_until_placed(third, on_cluster)
+    assert state.status == "waiting for a GPU, 0 ahead"
+    assert third.as_json(state)["ahead"] == 0
     found = list_containers(on_cluster)
     assert [(each.name, each.node, each.ahead) for each in found] == [
         ("a", "server-1", None),
@@ -181,6 +190,9 @@ def test_two_run_and_the_third_waits(on_cluster: Context, fake: FakeEngine) -> N
     assert wait_until_running(third, on_cluster).node == "server-1"
     with pytest.raises(AlreadyExistsError, match="b-2"):
         deployed(on_cluster, "b")
+    create(resolve(DeployRequest(name="here", image=IMAGE), on_cluster), on_cluster)
+    with pytest.raises(AlreadyExistsError, match="the manager's own engine"):
+        deployed(on_cluster, "here")
 
 
 def test_a_node_that_does_not_answer(on_cluster: Context, fake: FakeEngine) -> None:
@@ -213,6 +225,8 @@ def test_what_cannot_be_on_a_cluster(on_cluster: Context, fake: FakeEngine) -> N
     ):
         with pytest.raises(UsageError):
             deploy_on_cluster(request, Placement(), on_cluster)
+    with pytest.raises(UsageError, match="There are: server-1, server-2"):
+        deploy_on_cluster(DeployRequest(name="x"), Placement(node="server-3"), on_cluster)
     with pytest.raises(MlcError, match="image-create absent"):
         deploy_on_cluster(DeployRequest(name="absent"), Placement(), on_cluster)
     on_cluster.__dict__["settings"] = Settings(registry="registry:5000", largest_gpus=0)
