@@ -27,7 +27,7 @@ picture: setup engine base  ## make docs/demo.svg of a real run of the demo
 	.venv/bin/python tools/picture.py
 
 # BENCH_ARGS=--quick tries it in three minutes; AIME_CHECKOUT=DIR adds AIME's own mlc.
-bench: setup engine base  ## measure everything on engines of its own, as root; writes docs/benchmarks.*
+bench: setup engine base  ## measure everything on engines of its own, as root; writes docs/benchmarks.*, and figures to docs/scaling.md
 	.venv/bin/python tools/bench/run.py $(BENCH_ARGS)
 
 # JOBS runs of tests go on at once, each but the first with an engine of its own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -15,6 +16,7 @@ import creating  # noqa: E402
 import pages  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
+import scaling  # noqa: E402
 import starting  # noqa: E402
 import updating  # noqa: E402
 from timing import Spread, interleaved, ratio, spread  # noqa: E402
@@ -107,7 +109,13 @@ def results() -> dict[str, object]:
         "sizes": {"8 GB": 8 * 10**9},
         "first builds": [1.0, 2.0],
         "disk": {"mlc": {1: 1000, 10: 10000}},
-        "bytes": {"base": {"mlc": 1, "AIME's steps": 2}},
+        "bytes": {
+            "base": {
+                updating.OF_THE_BASE: updating.Added(100),
+                "mlc, old flow": updating.Added(1, 0.5),
+                updating.AIME: updating.Added(2, 3.5),
+            }
+        },
         "look-ups": {1: look_ups, 10: look_ups},
         "sizes on disk": {1: {"image-list": [1.0]}, 10: {"image-list": [2.0]}},
         "answers": {1: {"mlc list": 10}, 10: {"mlc list": 100}},
@@ -143,3 +151,31 @@ def test_results_become_json() -> None:
     found = report.plain({1: (Spread(0.1234567, 0, 1, 3), {"a": [1, "b", None]})})
     spread_ = {"median": 0.123457, "low": 0, "high": 1, "count": 3}
     assert found == {"1": [spread_, {"a": [1, "b", None]}]}
+
+
+def test_the_page_on_scaling_says_what_was_measured() -> None:
+    page = (ROOT / "docs/scaling.md").read_text()
+    measured = json.loads((ROOT / "docs/benchmarks.json").read_text())
+    assert scaling.renewed(page, measured) == page
+    with pytest.raises(ValueError, match="marks"):
+        scaling.renewed(page.replace(scaling.END, ""), measured)
+
+
+def test_what_grows_is_worked_out_and_what_does_not_is_said() -> None:
+    found = results()
+    found["look-ups"] = {
+        count: {
+            "create and remove": [1.0],
+            "the look-up alone": [float(count)],
+            "mlc open NAME": [1.0],
+            "mlc list": [1.0],
+            "docker ps -a": [1.0],
+        }
+        for count in (1, 10, 20)
+    }
+    found["sizes on disk"] = {count: {"image-list": [1.0]} for count in (1, 10, 20)}
+    found["answers"] = {count: {"mlc list": 1000 * count} for count in (1, 10, 20)}
+    text = scaling.figures(json.loads(json.dumps(report.plain(found))))
+    assert "| the look-up of one container alone | 1.0 s | 10.0 s | 20.0 s | ≈ 10000.0 s |" in text
+    assert "| `image-list` | 1.0 s | 1.0 s | 1.0 s | no growth seen |" in text
+    assert "| bytes answered to that list | 1 kB | 10 kB | 20 kB | ≈ 10 MB |" in text

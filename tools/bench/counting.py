@@ -18,7 +18,7 @@ import recording
 _NAME = "asked"
 _NAMELESS = (
     (re.compile(r"\b(sha256:)?[0-9a-f]{12,64}\b"), "ID"),
-    (re.compile(r"/containers/[^/]*\._\.\d+"), "/containers/NAME"),
+    (re.compile(rf"/containers/({_NAME}(?=/)|[^/]*\._\.\d+)"), "/containers/NAME"),
     (re.compile(r"/images/.*?/(json|tag)"), r"/images/NAME/\1"),
     (re.compile(r"(DELETE /images/).*"), r"\1NAME"),
     (re.compile(r"mlc-setup-\d+-[0-9a-f]+"), "NAME"),

@@ -139,7 +139,12 @@ def _disk(results: dict[str, Any]) -> str:
     headings = ("containers", *map(str, counts), f"each of {counts[-1]}")
     ways = list(next(iter(results["bytes"].values())))
     added = [
-        (base, *(size(by_way[way]) for way in ways)) for base, by_way in results["bytes"].items()
+        (base, *(size(by_way[way].size) for way in ways))
+        for base, by_way in results["bytes"].items()
+    ]
+    taken = [
+        (base, *(f"{by_way[way].seconds:.2f}" for way in ways if by_way[way].seconds is not None))
+        for base, by_way in results["bytes"].items()
     ]
     return (
         "Bytes that the engine's data root grew by, for containers of the small base, which "
@@ -147,7 +152,9 @@ def _disk(results: dict[str, Any]) -> str:
         "What one account adds to an image, as the engine counts an image's size. AIME's steps "
         "are those of its set-up as contract 1 tells them (package lists stay), run here. AIME's "
         "mlc and our old flow add that for every container, `old_flow = build` once for each "
-        f"user and image:\n\n{table(('bytes', *ways), added)}"
+        f"user and image:\n\n{table(('bytes', *ways), added)}\n"
+        "The seconds of one create by each of them, and of one run of AIME's steps with commit "
+        f"and create, each measured once:\n\n{table(('seconds', *ways[1:]), taken)}"
     )
 
 

@@ -1,4 +1,5 @@
-"""make bench: measure everything in one run, and write docs/benchmarks.{md,json,svg}.
+"""make bench: measure everything in one run, and write docs/benchmarks.{md,json,svg} and
+the figures in docs/scaling.md.
 
 .venv/bin/python tools/bench/run.py [--quick] [--output DIR] [--place DIR]
 
@@ -22,6 +23,7 @@ import counting
 import creating
 import looking
 import pages
+import scaling
 import starting
 import updating
 from creating import Sized
@@ -49,6 +51,8 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"version": 1, "machine": about, **plain(results)}, indent=1)
     (arguments.output / "benchmarks.json").write_text(f"{text}\n")
+    growth = scaling.renewed((ROOT / "docs/scaling.md").read_text(), json.loads(text))
+    (arguments.output / "scaling.md").write_text(growth)
     page = document(pages.sections(results), about, notes)
     (arguments.output / "benchmarks.md").write_text(page)
     (arguments.output / "benchmarks.svg").write_text(svg(*pages.picture(results)))

@@ -6,19 +6,21 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from images import BARE, docker
+from images import AS_MEASURED, AS_MEASURED_PACKAGES, BARE, BASE, docker, make_as_measured
 from people import ROOT, Person
 from timing import interleaved
 
 from mlc_patched.build_settings import CA_VARIABLE, PIP_VARIABLES
 from mlc_patched.docker_engine import DockerEngine
+from mlc_patched.engine import Image
 
-BASE = "mlc-test/base:bookworm"
 PROJECT = "bench"
 AIME_BASE = "mlc-bench/aime-base:latest"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -88,41 +90,70 @@ AIME_STEPS = (
 """What contract 1 tells of AIME's set-up, in our words: its package lists stay."""
 
 
-def bytes_added(person: Person) -> dict[str, dict[str, int]]:
-    """Part g: return, for each base, the bytes that each way of adding an account adds to it."""
-    return {
-        "Debian with Python, sudo and git": _bytes_added(BASE, person),
-        "Debian without sudo and git": _bytes_added(BARE, person),
-    }
+OF_THE_BASE = "of the base itself"
+AIME = "AIME's steps"
 
 
-def _bytes_added(reference: str, person: Person) -> dict[str, int]:
+@dataclass(frozen=True)
+class Added:
+    """What a way of adding an account adds to an image in bytes, and the seconds of a create
+    by it, once."""
+
+    size: int
+    seconds: float | None = None
+
+
+def bytes_added(person: Person) -> dict[str, dict[str, Added]]:
+    """Part g: return, for each base, what each way of adding an account adds to it."""
+    make_as_measured()
+    try:
+        return {
+            f"Debian with Python, sudo, git, {', '.join(AS_MEASURED_PACKAGES)}": _bytes_added(
+                AS_MEASURED, person
+            ),
+            "Debian with Python, sudo and git": _bytes_added(BASE, person),
+            "Debian without sudo and git": _bytes_added(BARE, person),
+        }
+    finally:
+        DockerEngine().remove_image(AS_MEASURED)
+
+
+def _bytes_added(reference: str, person: Person) -> dict[str, Added]:
     engine = DockerEngine()
     base = engine.image(reference)
     assert base is not None
-    added = {"of the base itself": base.size}
+    added = {OF_THE_BASE: Added(base.size)}
     for name, settings in (("mlc, old flow", ""), ("mlc, old_flow = build", "build.ini")):
         more = {"DS01_SETTINGS": str(person.home.parent / settings)} if settings else {}
         tag = f"bytes._.{person.uid}"
+        begin = time.perf_counter()
         person.mlc("create", "bytes", "--image", reference, "-g", "none", "-s", **more)
+        seconds = time.perf_counter() - begin
         image = engine.image(docker("inspect", "--format={{.Image}}", tag))
         assert image is not None
-        added[name] = image.size - base.size
+        added[name] = Added(image.size - base.size, seconds)
         person.mlc("remove", "bytes", "-s")
         if settings:
             engine.remove_image(image.references[0])
-    aime = f"mlc-bench-aime-{os.getpid()}"
+    return {**added, AIME: _aimes_steps(engine, base, reference, person)}
+
+
+def _aimes_steps(engine: DockerEngine, base: Image, reference: str, person: Person) -> Added:
+    container, committed = f"mlc-bench-aime-{os.getpid()}", f"mlc-bench/aime:{person.uid}"
     script = AIME_STEPS.format(uid=person.uid)
+    begin = time.perf_counter()
     try:
-        docker("run", "--network=host", "--name", aime, reference, "sh", "-ec", script)
-        docker("commit", aime, f"mlc-bench/aime:{person.uid}")
-        image = engine.image(f"mlc-bench/aime:{person.uid}")
+        docker("run", "--network=host", "--name", container, reference, "sh", "-ec", script)
+        docker("commit", container, committed)
+        engine.remove_container(container)
+        docker("create", "--name", container, committed, "bash")
+        seconds = time.perf_counter() - begin
+        image = engine.image(committed)
         assert image is not None
-        added["AIME's steps"] = image.size - base.size
+        return Added(image.size - base.size, seconds)
     finally:
-        engine.remove_container(aime, force=True)
-        engine.remove_image(f"mlc-bench/aime:{person.uid}")
-    return added
+        engine.remove_container(container, force=True)
+        engine.remove_image(committed)
 
 
 def aime_creates(person: Person, checkout: Path, rounds: int) -> dict[str, list[float]]:

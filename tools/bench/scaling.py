@@ -1,0 +1,105 @@
+"""The measured figures of docs/scaling.md, from what docs/benchmarks.json holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from report import size, table
+
+BEGIN = "<!-- Written by `make bench`, from benchmarks.json. -->"
+END = "<!-- The end of what `make bench` writes. -->"
+FAR = 10_000
+_GROWTH = 1.2
+"""What grows by less from the last count but one to the last is taken for flat."""
+
+
+def renewed(page: str, results: dict[str, Any]) -> str:
+    """Return the page with the figures between its two marks made anew.
+
+    Args:
+        page: docs/scaling.md.
+        results: what benchmarks.json holds.
+
+    Raises:
+        ValueError: a mark is missing.
+    """
+    before, _, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError("docs/scaling.md has lost the marks of its measured figures")
+    return f"{before}{BEGIN}\n\n{figures(results)}\n{END}{after}"
+
+
+def figures(results: dict[str, Any]) -> str:
+    """Return the table of what grows, and what else the page says in figures."""
+    counts = list(results["look-ups"])
+    shown = [counts[0], *counts[-2:]]
+    empty, full = results["start empty"], results["start full"]
+    each = results["disk of a container"]
+
+    def row(words: str, by_count: dict[str, float], unit: Callable[[float], str]) -> list[str]:
+        far = _far(by_count, shown[-2:])
+        cells = [unit(by_count[count]) for count in shown]
+        return [words, *cells, "no growth seen" if far is None else f"≈ {unit(far)}"]
+
+    def looked(name: str, part: str = "look-ups") -> dict[str, float]:
+        return {count: median(results[part][count][name]) for count in shown}
+
+    rows = [
+        row("create and remove, whole process", looked("create and remove"), _seconds),
+        row("the look-up of one container alone", looked("the look-up alone"), _seconds),
+        row("`mlc open NAME`: start-up and look-up", looked("mlc open NAME"), _seconds),
+        row("`mlc list`, all of them the caller's", looked("mlc list"), _seconds),
+        row(
+            "bytes answered to that list",
+            {count: results["answers"][count]["mlc list"] for count in shown},
+            size,
+        ),
+        row("`image-list`", looked("image-list", "sizes on disk"), _seconds),
+        row("`docker ps -a`, for comparison", looked("docker ps -a"), _seconds),
+        row("disk for containers", {count: each * int(count) for count in shown}, size),
+    ]
+    last = shown[-1]
+    rows += [
+        _start("dockerd answers after a start", empty["seconds"], full["seconds"], last, _seconds),
+        _start("dockerd's memory after a start", empty["memory"], full["memory"], last, size),
+    ]
+    headings = ("", *(f"{int(count):,}" for count in shown), f"{FAR:,}")
+    flat = _ratio(results["flatness"]["full"], results["flatness"]["empty"])
+    many = results["many"]
+    disk = "".join(f"- {flow}: {_each(by_count)}\n" for flow, by_count in results["disk"].items())
+    return (
+        f"{table(headings, rows)}\n"
+        f"Create among {many:,} containers and {many:,} images took {flat:.2f}x of create on an "
+        f"empty engine. What one container of many takes of the disk, by flow:\n\n{disk}"
+    )
+
+
+def _start(
+    words: str, empty: float, full: float, count: str, unit: Callable[[float], str]
+) -> list[str]:
+    far = empty + (full - empty) / int(count) * FAR
+    return [words, f"{unit(empty)} (none)", "", unit(full), f"≈ {unit(far)}"]
+
+
+def _far(by_count: dict[str, float], last_two: list[str]) -> float | None:
+    """Return what the straight line through the last two comes to; None if it is flat."""
+    (near, far), (first, second) = last_two, (by_count[count] for count in last_two)
+    if second < _GROWTH * first:
+        return None
+    return second + (second - first) / (int(far) - int(near)) * (FAR - int(far))
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f} s" if value < 1 else f"{value:.1f} s"
+
+
+def _ratio(values: list[float], others: list[float]) -> float:
+    return float(median(a / b for a, b in zip(values, others, strict=True)))
+
+
+def _each(by_count: dict[str, float]) -> str:
+    most = max(by_count, key=int)
+    return size(by_count[most] / int(most))
