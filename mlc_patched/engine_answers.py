@@ -21,7 +21,7 @@ _PODMAN_CONFLICT = re.compile(
 )
 
 
-def _understood(read: _Reader) -> _Reader:
+def understood(read: _Reader) -> _Reader:
     """Have a reader raise EngineError for an answer of another shape than the API's."""
 
     @functools.wraps(read)
@@ -52,7 +52,7 @@ def is_podman_conflict(refusal: str) -> bool:
     return _PODMAN_CONFLICT.search(refusal) is not None
 
 
-@_understood
+@understood
 def image_of(found: Mapping[str, Any]) -> Image:
     """Return an image from the answer of ImageInspect."""
     config = found.get("Config") or {}
@@ -71,7 +71,7 @@ def image_of(found: Mapping[str, Any]) -> Image:
     )
 
 
-@_understood
+@understood
 def listed_image_of(found: Mapping[str, Any]) -> Image:
     """Return an image from an entry of ImageList, which tells less."""
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.get("Created", 0)))
@@ -84,7 +84,7 @@ def listed_image_of(found: Mapping[str, Any]) -> Image:
     )
 
 
-@_understood
+@understood
 def container_of(found: Mapping[str, Any]) -> Container:
     """Return a container from an entry of ContainerList."""
     names = found.get("Names") or [""]
@@ -102,7 +102,7 @@ def container_of(found: Mapping[str, Any]) -> Container:
     )
 
 
-@_understood
+@understood
 def inspected_container_of(found: Mapping[str, Any]) -> Container:
     """Return a container from the answer of ContainerInspect."""
     config, state = found.get("Config") or {}, (found.get("State") or {}).get("Status", "")
@@ -118,7 +118,7 @@ def inspected_container_of(found: Mapping[str, Any]) -> Container:
     )
 
 
-@_understood
+@understood
 def needs_of(found: Mapping[str, Any]) -> Needs:
     """Return what a container needs of the host, from the answer of ContainerInspect."""
     host = found.get("HostConfig") or {}
@@ -131,7 +131,7 @@ def needs_of(found: Mapping[str, Any]) -> Needs:
     )
 
 
-@_understood
+@understood
 def about_of(found: Mapping[str, Any], *, is_local: bool) -> About:
     """Return what the engine says of itself, from the answer of SystemInfo."""
     return About(
@@ -145,7 +145,7 @@ def about_of(found: Mapping[str, Any], *, is_local: bool) -> About:
     )
 
 
-@_understood
+@understood
 def transfer_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> str:
     """Put one event of a pull or push into a line about the whole of it.
 
@@ -164,7 +164,7 @@ def transfer_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int
     return f"{event.get('status', '')}: {done:.0f} of {total:.0f} MB so far"
 
 
-@_understood
+@understood
 def usage_of(sample: Mapping[str, Any]) -> Usage | None:
     """Return what a container uses from an answer of ContainerStats; None if it has ended."""
     memory = sample.get("memory_stats") or {}

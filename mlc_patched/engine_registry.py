@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from .engine_answers import transfer_progress
+from .engine_answers import transfer_progress, understood
 from .engine_connection import REFUSED, EngineConnection
 from .errors import EngineError, EngineUnreachableError, ImageNotFoundError, NotFoundError
 from .names import parse_reference
@@ -59,7 +60,12 @@ class EngineRegistry(Registry):
             if any(words in why.lower() for words in _NOT_THERE):
                 return None
             raise failure(reference, why) from error
-        return str(answer["Descriptor"]["digest"])
+        return _digest_of(answer)
+
+
+@understood
+def _digest_of(found: Mapping[str, Any]) -> str:
+    return str(found["Descriptor"]["digest"])
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from .cluster import Cluster, Node, NotManagerError, Service, Task
+from .engine_answers import understood
 from .engine_connection import EngineConnection
+from .engine_socket import Answer
 from .errors import EngineError, NotFoundError
 from .service_specification import GPU_KIND, ServiceSpecification, service_body
 
@@ -47,7 +49,7 @@ class SwarmCluster(Cluster):
             made = client.create_service(
                 body["TaskTemplate"], body["Name"], body["Labels"], mode=body["Mode"]
             )
-        return str(made["ID"])
+        return _id_of(made)
 
     def remove_service(self, service: str) -> None:
         """See Cluster."""
@@ -58,7 +60,7 @@ class SwarmCluster(Cluster):
         query = {"filters": json.dumps(filters)} if filters else None
         with _manager_needed():
             answer = self._connection.ask("GET", path, query)
-        return json.loads(answer.body) or []
+        return _entries(answer)
 
 
 @contextlib.contextmanager
@@ -78,6 +80,12 @@ def _manager_needed() -> Iterator[None]:
         raise
 
 
+@understood
+def _entries(answer: Answer) -> list[Any]:
+    return list(json.loads(answer.body) or ())
+
+
+@understood
 def node_of(found: Mapping[str, Any]) -> Node:
     """Return a node from an entry of NodeList."""
     described, spec = found.get("Description") or {}, found.get("Spec") or {}
@@ -93,6 +101,7 @@ def node_of(found: Mapping[str, Any]) -> Node:
     )
 
 
+@understood
 def service_of(found: Mapping[str, Any]) -> Service:
     """Return a service from an entry of ServiceList."""
     spec = found.get("Spec") or {}
@@ -108,6 +117,7 @@ def service_of(found: Mapping[str, Any]) -> Service:
     )
 
 
+@understood
 def task_of(found: Mapping[str, Any]) -> Task:
     """Return a task from an entry of TaskList."""
     status = found.get("Status") or {}
@@ -121,6 +131,11 @@ def task_of(found: Mapping[str, Any]) -> Task:
         container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
         created=found.get("CreatedAt", ""),
     )
+
+
+@understood
+def _id_of(found: Mapping[str, Any]) -> str:
+    return str(found["ID"])
 
 
 def _gpus(resources: Iterable[Mapping[str, Any]]) -> int:

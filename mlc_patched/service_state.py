@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .cluster import Node, Service, Task
+from .engine_answers import missing_mount
 
 PLACING = "placing"
 QUEUED = "queued"
@@ -15,7 +15,6 @@ RUNNING = "running"
 ENDED = "ended"
 LOST = "lost"
 _STARTING = ("allocated", "assigned", "accepted", "preparing", "ready", "starting")
-_NO_SUCH_PATH = re.compile(r"bind source path does not exist: (.+)")
 _DOWN = "assigned node no longer meets constraints"
 """swarmkit's word to a task whose node went away (manager/constraintenforcer), and to every task
 with a GPU on a node that `docker node update` changes: seen with Engine 20.10.24."""
@@ -84,9 +83,9 @@ def state_of(
 
 def reason(message: str, node: str) -> str:
     """Put the engine's reason why a task could not run into words for its user."""
-    if match := _NO_SUCH_PATH.search(message):
+    if path := missing_mount(message):
         return (
-            f"{node} has no {match[1]}. Directories are the node's: make it there, or share it "
+            f"{node} has no {path}. Directories are the node's: make it there, or share it "
             "between the nodes"
         )
     if _DOWN in message:

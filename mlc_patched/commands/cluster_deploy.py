@@ -6,7 +6,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .. import site_wrapper
 from ..account import refuse_root
+from ..cluster import Node
 from ..context import Context
 from ..decision import Flow
 from ..deploy_source import DeployRequest, allowed_name
@@ -76,7 +78,8 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
     refuse_root(context.account)
     own = _image(request, context)
     taken = {service.name for service in context.engine.cluster().services()}
-    _check_node(placement, context)
+    nodes = context.engine.cluster().nodes()
+    _check_node(placement, nodes)
     request = _named(request, own, taken, context)
     plan = _plan(request, own, context)
     pushed = _pushed(own, context)
@@ -103,7 +106,7 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
         pushed,
         service.gpus,
         plan.directories.workspace,
-        tuple(differences(container, service)),
+        (*differences(container, service), *_notes(service.gpus, nodes, context)),
     )
 
 
@@ -151,12 +154,22 @@ def wait_until_running(made: OnCluster, context: Context) -> ServiceState:
         pause = min(pause * _SLOWER, _LONGEST_POLL_SECONDS)  # a queue may take days
 
 
-def _check_node(placement: Placement, context: Context) -> None:
+def _check_node(placement: Placement, nodes: list[Node]) -> None:
     """Refuse the name of a node that there is not: it would be waited for in vain."""
-    if placement.node is not None:
-        there = [node.hostname for node in context.engine.cluster().nodes()]
-        if placement.node not in there:
-            raise UsageError(f"There is no node {placement.node!r}. There are: {', '.join(there)}")
+    there = [node.hostname for node in nodes]
+    if placement.node is not None and placement.node not in there:
+        raise UsageError(f"There is no node {placement.node!r}. There are: {', '.join(there)}")
+
+
+def _notes(gpus: int, nodes: list[Node], context: Context) -> list[str]:
+    """Return what the user should know besides what a service has otherwise."""
+    notes = []
+    most = max((node.gpus for node in nodes), default=0)
+    if gpus > most:
+        notes.append(f"no node has {gpus} GPUs, the most is {most}: it waits until one joins")
+    if site_wrapper.path(context.environ) is not None:
+        notes.append(f"{site_wrapper.VARIABLE} is not asked: it makes containers of one engine")
+    return notes
 
 
 def _image(request: DeployRequest, context: Context) -> str:

@@ -9,6 +9,7 @@ import pytest
 from cluster_contract import cluster_holds, registry_holds
 from fake_engine import FakeEngine
 
+from mlc_patched.cluster import NotManagerError
 from mlc_patched.commands.cluster_deploy import (
     Placement,
     deploy_on_cluster,
@@ -23,8 +24,10 @@ from mlc_patched.commands.image_push import push_image
 from mlc_patched.commands.open_shell import open_shell
 from mlc_patched.context import Context
 from mlc_patched.deploy_source import DeployRequest, resolve
+from mlc_patched.engine_swarm import SwarmCluster
 from mlc_patched.errors import (
     AlreadyExistsError,
+    EngineError,
     MlcError,
     NotAllowedError,
     NotFoundError,
@@ -241,6 +244,40 @@ def test_what_cannot_be_on_a_cluster(on_cluster: Context, fake: FakeEngine) -> N
     with pytest.raises(NotAllowedError, match="elsewhere/base"):
         deployed(on_cluster, "x")
     assert fake.swarm.services() == []
+
+
+def test_what_will_wait_for_long_is_said(
+    on_cluster: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_cluster.environ = {**on_cluster.environ, "DS01_MLC_WRAPPER": "/bin/true"}
+    said = "\n".join(deployed(on_cluster, "big", gpus="5").notes)
+    assert "no node has 5 GPUs, the most is 1" in said
+    assert "DS01_MLC_WRAPPER is not asked" in said
+
+
+class Refusing:
+    """An engine's connection that answers everything with one refusal."""
+
+    def __init__(self, refusal: MlcError) -> None:
+        self._refusal = refusal
+
+    def ask(self, *question: object) -> None:
+        raise self._refusal
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        (EngineError("The Docker Engine refused: This node is not a swarm manager. Use …"), True),
+        (NotFoundError("Not Found"), True),  # Podman's engine, asked for /services
+        (EngineError("The Docker Engine refused: rpc error: something else"), False),
+    ],
+)
+def test_an_engine_that_is_no_manager(refusal: MlcError, error: bool) -> None:
+    cluster = SwarmCluster(Refusing(refusal))  # type: ignore[arg-type]
+    with pytest.raises(MlcError) as caught:
+        cluster.services()
+    assert isinstance(caught.value, NotManagerError) == error
 
 
 def test_without_a_cluster_all_is_as_before(context: Context) -> None:
