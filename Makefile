@@ -60,6 +60,7 @@ lint: setup lint-tools  ## check style, types and shell
 	.venv/bin/ruff check $(PYTHON_FILES)
 	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/mypy
+	MYPYPATH=tools/bench:tests .venv/bin/mypy --strict --explicit-package-bases tools/bench
 	shellcheck $$(tools/shell-files.sh)
 	shellcheck -s sh $(wildcard mlc_patched/data/*.sh)
 	shfmt -d -i 4 $$(tools/shell-files.sh)
