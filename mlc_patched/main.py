@@ -86,6 +86,8 @@ def _run(
 
 def guarded(command: Callable[[], int], report: ConsoleReporter) -> int:
     """Run a command and turn whatever it raises into words and an exit code."""
+    # A umask that keeps even the owner out would keep us out of our own temporary directories.
+    os.umask(os.umask(0o077) & 0o077)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _terminate)

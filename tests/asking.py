@@ -24,18 +24,21 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(engine_socket())
 
 
-def ask(method: str, path: str, name: str = "", query: str = "") -> Any:
+def ask(method: str, path: str, name: str = "", query: str = "", body: object = None) -> Any:
     """Return the engine's answer, or None where it is that there is no such thing.
 
     Args:
-        method: GET or DELETE.
+        method: GET, POST or DELETE.
         path: as in the Engine API, with `{}` where the name belongs.
         name: of a container or image.
         query: what follows the `?`.
+        body: what is sent as JSON, if anything.
     """
     connection = _Connection("localhost")
+    content = None if body is None else json.dumps(body)
+    headers = {} if body is None else {"Content-Type": "application/json"}
     try:
-        connection.request(method, f"{path.format(quote(name))}?{query}")
+        connection.request(method, f"{path.format(quote(name))}?{query}", content, headers)
         answer = connection.getresponse()
         content = answer.read()
     finally:

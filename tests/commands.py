@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -66,9 +67,12 @@ KNOWN = ("engine", "account", "host", "settings", "catalog")
 @contextlib.contextmanager
 def _signals_kept() -> Iterator[None]:
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    umask = os.umask(0o022)
+    os.umask(umask)
     try:
         yield
     finally:
+        os.umask(umask)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -96,6 +96,7 @@ def test_the_later_spelling_is_read(user: User, image_from) -> None:
     assert flow(user) == FAST_FLOW
 
 
+@pytest.mark.promise("input-refused")
 @pytest.mark.parametrize(
     "lie",
     {
@@ -155,6 +156,7 @@ def test_another_group_alone_is_a_mismatch(alice: User, image_from) -> None:
     assert flow(alice) == OLD_FLOW
 
 
+@pytest.mark.promise("input-refused")
 @pytest.mark.parametrize(
     "changes",
     [

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from mlc_patched import archive
 from mlc_patched.archive import Manifest, head, read_head
+from mlc_patched.commands.import_archive import _FORMER_ACCOUNT
 from mlc_patched.errors import MlcError
 
 MANIFEST = Manifest("n", "alice", {"a": "1"}, ("PATH=/bin",), ("bash",), (), "/workspace")
@@ -94,3 +97,29 @@ def test_a_later_version_says_so() -> None:
 def test_any_bytes_are_refused_or_read(content: bytes) -> None:
     with contextlib.suppress(MlcError):
         read_head(io.BytesIO(content), "f")
+
+
+@pytest.mark.parametrize(
+    ("former", "ids", "gone"), [("bob", "1002", True), ("root", "0", False), ("nobody1", "", False)]
+)
+def test_an_archive_of_root_s_does_not_cost_root_s_account(
+    tmp_path: Path, former: str, ids: str, gone: bool
+) -> None:
+    """Whose account goes is what the archive says: any name may stand there."""
+    programs = {
+        "id": f'[ -n "{ids}" ] && echo {ids}',
+        "userdel": f'echo "$@" >> {tmp_path}/deleted',
+    }
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    subprocess.run(
+        ["sh", "-euc", _FORMER_ACCOUNT],
+        env={
+            "PATH": f"{tmp_path}:/usr/bin:/bin",
+            "DS01_FORMER_USERNAME": former,
+            "DS01_USERNAME": "alice",
+        },
+        check=True,
+    )
+    assert (tmp_path / "deleted").exists() == gone

@@ -12,6 +12,7 @@ from fake_engine import FakeEngine
 from reliability import Counted
 
 from mlc_patched.context import Context
+from mlc_patched.dockerfile_syntax import instructions
 
 DOCKERFILE = "FROM {base}\nRUN pip install numpy\n"
 
@@ -74,3 +75,36 @@ def _plain(text: str) -> bool:
 def test_the_table_has_what_it_promises() -> None:
     found: list[Row] = rows()
     assert len({row.what for row in found}) == len(found) > 500
+
+
+UNUSUAL = {
+    "a syntax line": "# syntax=docker/dockerfile:1\nFROM {base}\nRUN true\n",
+    "ONBUILD": "FROM {base}\nONBUILD RUN pip install scipy\nONBUILD COPY . /x\n",
+    "a heredoc": "FROM {base}\nRUN <<EOF\npip install scipy\nFROM nowhere\nEOF\nRUN true\n",
+    "two heredocs": "FROM {base}\nCOPY <<A <<B /x/\nRUN a\nA\nRUN b\nB\nRUN true\n",
+    "CRLF": "FROM {base}\r\nRUN pip install \\\r\n    scipy\r\n",
+    "no line break at the end": "FROM {base}\nRUN true",
+    "a byte order mark in a comment": "# \ufeff\nFROM {base}\n",
+    "1 MiB of it": "FROM {base}\n" + "# a comment of forty characters, or so.\n" * 25_000,
+}
+
+
+@pytest.mark.promise("input-refused")
+@pytest.mark.parametrize("text", UNUSUAL.values(), ids=UNUSUAL)
+def test_a_dockerfile_that_is_unusual_is_taken_as_it_is(
+    prepared: Context, text: str, counted: Counted
+) -> None:
+    """Every line stays, in its order; the package and the account block are all that is new."""
+    text = text.format(base=BASE)
+    file = Path(prepared.account.home, "Dockerfile")
+    file.write_bytes(text.encode())
+    argv = ["image-create", "q", "--dockerfile", str(file), "-p", "numpy", "--dry-run", "-y"]
+    outcome = call(argv, prepared)
+    assert outcome.code == 0, outcome.err
+    made = outcome.out.partition("# Build command:")[0].split("\n")
+    lines = iter(made)
+    wanted = [line for line in text.split("\n") if "scipy" not in line or "ONBUILD" in line]
+    assert all(line in lines for line in wanted)
+    assert sum("numpy" in line for line in made) == 1
+    assert [each.keyword for each in instructions("\n".join(made))][-1] == "LABEL"
+    counted("inputs")

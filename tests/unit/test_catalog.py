@@ -62,11 +62,13 @@ def test_a_v1_file_has_an_architecture_without_brackets(tmp_path: Path) -> None:
     assert rows == (catalog.Row("Pytorch", "2.0.1", ("CUDA_ADA",), "hub/p"),)
 
 
+@pytest.mark.promise("input-refused")
 def test_a_byte_order_mark_and_comments_do_no_harm(tmp_path: Path) -> None:
     rows = written(tmp_path, "\ufeff# ours\nPytorch, 1, [CUDA], hub/p").rows
     assert [row.framework for row in rows] == ["Pytorch"]
 
 
+@pytest.mark.promise("input-refused")
 @pytest.mark.parametrize(
     "text", ["Pytorch, 2.8.0, [CUDA]", "a, b, c, d, e", "Pytorch, , [CUDA], x", "Pytorch,2.8.0,[CU"]
 )
@@ -75,6 +77,7 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path, text: str) -> None:
         written(tmp_path, f"Pytorch, 1, [CUDA], hub/p\n{text}\n")
 
 
+@pytest.mark.promise("input-refused")
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b'"\x00'])
 def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(MlcError):
@@ -86,6 +89,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         catalog.load(tmp_path / "nowhere")
 
 
+@pytest.mark.promise("input-refused")
 def test_a_hundred_thousand_rows_are_read(tmp_path: Path) -> None:
     text = "".join(f"F{n % 9}, 1.{n}, [CUDA], hub/{n}\n" for n in range(100_000))
     assert written(tmp_path, text).find("F0", "1.99999"[:6] + "0", None) is not None
