@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from asking import ask
 from bad_input import IMPORTS, archives, prepare
 from conftest import BASE, docker, inspect, nothing_left, sweep
 from inside import run
-from reliability import Counted, is_full
+from reliability import Counted, is_full, sized
 from users import User, free_id, new_user
 
 pytestmark = [pytest.mark.engine, pytest.mark.promise("input-refused")]
@@ -68,7 +69,8 @@ class Stranger(User):
     "stranger", [65534, 2**32 - 2, *([2**31] if is_full() else [])], indirect=True
 )
 def test_uids_at_the_end_of_what_there_is(stranger: User, counted: Counted) -> None:
-    done = stranger.mlc("create", "it", "--image", BASE, "-s")
+    # Named, as the home of nobody (65534) is a directory that there is not.
+    done = stranger.mlc("create", "it", "--image", BASE, "-s", "-w", stranger.workspace)
     assert done.returncode == 0, done.stderr
     said = run(stranger, "id -u; id -g; sudo -n id -u; touch /workspace/made")
     assert said.split() == [str(stranger.uid), str(stranger.uid), "0"]
@@ -79,6 +81,7 @@ def test_uids_at_the_end_of_what_there_is(stranger: User, counted: Counted) -> N
 def test_archives_that_nobody_exports_leave_nothing(alice: User, counted: Counted) -> None:
     place = alice.file("archives/")
     prepare(place)
+    subprocess.run(["chown", "-Rh", f"{alice.uid}:{alice.gid}", str(place)], check=True)
     rows = [row for row in IMPORTS if row[1].endswith(".tar")]
     assert len(rows) >= len(archives()) - 1
     with nothing_left():
@@ -88,13 +91,14 @@ def test_archives_that_nobody_exports_leave_nothing(alice: User, counted: Counte
             assert says in done.stderr.splitlines()[-1], (what, done.stderr)
             counted("inputs")
     assert not Path("/etc/evil").exists()
+    shutil.rmtree(place)
 
 
-def test_an_image_with_ten_megabytes_of_labels(alice: User, counted: Counted) -> None:
-    """The labels claim an account besides: what is asked of the engine does not depend on them."""
+def test_an_image_with_megabytes_of_labels(alice: User, counted: Counted) -> None:
+    """Ten in the reliability run. They claim an account besides: what is asked of the engine does not depend on them."""
     maker = docker("create", BASE)
     try:
-        labels = {f"label-{number}": "x" * 10_000 for number in range(1000)}
+        labels = {f"label-{number}": "x" * 10_000 for number in range(sized(50, 1000))}
         labels |= {"aime.mlc.DS01_HAS_USER_SETUP": "True", "aime.mlc.DS01_USER_ID": "9" * 10**6}
         query = f"container={maker}&repo=mlc-test/labels&tag=1"
         ask("POST", "/commit", query=query, body={"Labels": labels, "Cmd": ["bash"]})
