@@ -95,7 +95,7 @@ def test_archives_that_nobody_exports_leave_nothing(alice: User, counted: Counte
 
 
 def test_an_image_with_megabytes_of_labels(alice: User, counted: Counted) -> None:
-    """Ten in the reliability run. They claim an account besides: what is asked of the engine does not depend on them."""
+    """Ten in the reliability run; among them is a claim of an account, which is not believed."""
     maker = docker("create", BASE)
     try:
         labels = {f"label-{number}": "x" * 10_000 for number in range(sized(50, 1000))}

@@ -49,6 +49,12 @@ def clear(user: User) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def written(user: User) -> list[Path]:
+    """Return all that is in the places, without following a link."""
+    tops = [user.home / name for name in PLACES if os.path.lexists(user.home / name)]
+    return [path for top in tops for path in (top, *([] if top.is_symlink() else top.rglob("*")))]
+
+
 def run(user: User, way: str, umask: str, *argv: str | Path) -> None:
     shell = ("sh", "-c", f'umask {umask}; exec "$@"', "sh", *argv)
     done = (user.sudo if way == "sudo" else user.run)(*shell)
@@ -73,10 +79,7 @@ def test_modes_and_owners(empty: User, labelled, way: str, umask: str, build: st
     assert {name: oct(status.st_mode & 0o777) for name, status in found.items()} == {
         name: oct(mode) for name, mode in modes.items()
     }
-    written = [
-        path for place in PLACES for path in (empty.home / place, *(empty.home / place).rglob("*"))
-    ]
-    owners = {(status.st_uid, status.st_gid) for status in map(Path.lstat, written)}
+    owners = {(status.st_uid, status.st_gid) for status in map(Path.lstat, written(empty))}
     assert owners == {(empty.uid, empty.gid)}
 
 
@@ -132,8 +135,7 @@ def test_under_sudo_no_link_leads_to_what_is_roots(
         ], place
         assert after[2] == before[2], place
         assert inside.read_text() == "of root", place
-        written = (path for each in PLACES for path in (empty.home / each).rglob("*"))
-        roots = [str(path) for path in written if path.lstat().st_uid == 0]
+        roots = [str(path) for path in written(empty) if path.lstat().st_uid == 0]
         assert not roots, place
         empty.mlc("remove", "it", "-f")
         empty.run(empty.tree / "bin/user/image-retire", "demo", "-y")
