@@ -122,6 +122,8 @@ def _start(name: str, address: str, names: Sequence[str]) -> Host:
         (place / own).mkdir(parents=True)
     shutil.chown(place / "registry", "docker-registry", "docker-registry")
     known = [f"10.20.0.{number} {each}" for number, each in enumerate(names, 11)]
+    # As `make install` leaves it.
+    shutil.copy(HERE.parent / "etc" / "mlc.ini", place / "etc-ds01" / "mlc.ini")
     (place / "hosts").write_text("\n".join(("127.0.0.1 localhost", *known, "")))
     binds = [f"{own}:{path}" for own, path in _OWN.items()]
     for path in _OWN.values():

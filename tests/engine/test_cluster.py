@@ -101,8 +101,9 @@ class Cluster:
         said = ""
         if step.words[0] == "user":
             return self.ok(*shell, host=self.hosts[step.words[1]], stdin=stdin)
+        path = f"{self.user.tree}/bin:{self.one.path}"
         for name in self.hosts if step.words[0] == "both" else step.words[:1]:
-            done = self.hosts[name].run(*shell, stdin=stdin)
+            done = self.hosts[name].run(*shell, stdin=stdin, PATH=path)
             assert done.returncode == 0, f"{step.script}: {done.stdout}{done.stderr}"
             said += done.stdout
         return said
