@@ -222,6 +222,13 @@ stop_dockerd() {
     die "dockerd (process $pid) did not stop within 30 s"
 }
 
+unmount_below() { # dockerd leaves the mount of its host network's namespace
+    local mount
+    while read -r mount; do
+        umount "$mount"
+    done < <(awk -v below="$1/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r)
+}
+
 down() {
     ((EUID == 0)) || die "only root can stop the engine: sudo $0 down"
     case "$(cat "$started" 2>/dev/null)" in
@@ -235,6 +242,7 @@ down() {
     rm -f "$started"
     if [[ -n "$own" ]]; then
         ip link delete "$bridge"
+        unmount_below "$state"
         rm -rf --one-file-system "$equipment-$own" "$state"
     fi
     say "stopped"
