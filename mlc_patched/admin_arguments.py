@@ -55,7 +55,7 @@ def _add_prune(command: argparse.ArgumentParser) -> None:
         type=int,
         default=24,
         metavar="HOURS",
-        help="age from which a set-up container is a left-over (default: 24)",
+        help="age from which what a killed command made is a left-over (default: 24)",
     )
 
 

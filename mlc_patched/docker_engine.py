@@ -100,9 +100,11 @@ class DockerEngine(Engine):
         except ImageNotFoundError:
             return None
 
-    def find_images(self, *, names: Iterable[str] = (), labels: Iterable[str] = ()) -> list[Image]:
+    def find_images(
+        self, *, names: Iterable[str] = (), labels: Iterable[str] = (), nameless: bool = False
+    ) -> list[Image]:
         """See Engine."""
-        filters: dict[str, list[str]] = {"dangling": ["false"]}
+        filters: dict[str, list[str]] = {"dangling": ["true" if nameless else "false"]}
         for key, wanted in (("reference", list(names)), ("label", list(labels))):
             if wanted:  # Podman refuses a filter that filters nothing
                 filters[key] = wanted
@@ -361,11 +363,11 @@ class DockerEngine(Engine):
         with self._sdk(unhurried=True) as client:
             yield from client.export(container, chunk_size=CHUNK)
 
-    def import_image(self, archive: Iterable[bytes]) -> str:
+    def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
         """See Engine."""
         with self._sdk(unhurried=True) as client:
             # An iterator: requests takes a list for the fields of a form.
-            answer = client.import_image_from_stream(iter(archive))
+            answer = client.import_image_from_stream(iter(archive), repository=repository, tag=tag)
         if match := re.search(r'"status"\s*:\s*"(sha256:[0-9a-f]{64})"', answer):
             return match.group(1)
         raise EngineError(f"The engine could not import the archive: {answer.strip()[-300:]}")

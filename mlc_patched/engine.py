@@ -127,13 +127,16 @@ class Engine(abc.ABC):
         """Return the image of this name or id, or None."""
 
     @abc.abstractmethod
-    def find_images(self, *, names: Iterable[str] = (), labels: Iterable[str] = ()) -> list[Image]:
+    def find_images(
+        self, *, names: Iterable[str] = (), labels: Iterable[str] = (), nameless: bool = False
+    ) -> list[Image]:
         """Return images that have a name, in one call; what they run is left empty.
 
         Args:
             names: only those with a name that is, or fits, one of these: `ds01-1001/*`;
                 `references` are then the names that fit.
             labels: only those that have all of these, each `KEY` or `KEY=VALUE`.
+            nameless: instead those without a name that no other image is made from.
         """
 
     @abc.abstractmethod
@@ -287,8 +290,12 @@ class Engine(abc.ABC):
         """Yield a container's whole file system as a tar archive."""
 
     @abc.abstractmethod
-    def import_image(self, archive: Iterable[bytes]) -> str:
-        """Make an image without a name from a tar archive of a file system; return its id."""
+    def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
+        """Make an image from a tar archive of a file system and return its id.
+
+        It has a name from its first moment on: where the answer is lost, nothing but a name
+        finds it again.
+        """
 
     @abc.abstractmethod
     def history(self, image: str) -> list[Layer]:

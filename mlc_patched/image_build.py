@@ -21,11 +21,13 @@ from .builders import NETWORK, NETWORK_VARIABLE, BuildCommand, build_command, fi
 from .context import Context
 from .dockerfile_syntax import Instruction, instructions
 from .engine import Engine, Image
-from .errors import ConflictError, EngineError, MlcError
+from .errors import ConflictError, EngineError
 from .image_verify import verify
 from .labels import LATER_SPELLING, Claim, claim_labels
+from .left_files import BUILD_PREFIX
 from .projects import BUILDING, LATEST, PREVIOUS, Project
-from .undo import Undo, signals_held
+from .report import Reporter
+from .undo import Undo, insist, signals_held, told
 
 _INTERMEDIATE = re.compile(r"^\s*---> ([0-9a-f]{12})$")
 _SHOWN_STEP = 200
@@ -75,7 +77,10 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
         request.dockerfile, settings_from(context.environ), client.builder, files_image
     )
     report.step(f"Building {request.project.image} with {client.builder.value}")
-    with _private_directory() as private, _image_of_files(engine, files_image, derived.files):
+    with (
+        _private_directory() as private,
+        _image_of_files(engine, files_image, derived.files, report),
+    ):
         command = build_command(
             client,
             dockerfile=str(_written(private / "Dockerfile", derived.text)),
@@ -98,8 +103,8 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     report.step("Checking the account in it")
     verify(image, account, context)
     yield image
-    with signals_held():
-        engine.remove_image(tag)
+    with signals_held(), told(f"The name {tag} stays until the next mlc prune", report):
+        insist(lambda: engine.remove_image(tag))
 
 
 def account_arguments(account: Account, now: float | None = None) -> tuple[str, ...]:
@@ -133,8 +138,9 @@ def take_name(image: Image, project: Project, context: Context, undo: Undo) -> I
         return None  # every step came from the cache
 
     def back() -> None:
-        _restore(engine, project, LATEST, current)
-        _restore(engine, project, PREVIOUS, previous)
+        restore_name(engine, project.repository, LATEST, current)
+        restore_name(engine, project.repository, PREVIOUS, previous)
+        discard(engine, image, context.report)
 
     undo.add(f"The name {project.image}", back)
     with signals_held():
@@ -144,12 +150,32 @@ def take_name(image: Image, project: Project, context: Context, undo: Undo) -> I
     return previous if current is not None else None
 
 
-def discard(engine: Engine, image: Image | None) -> None:
-    """Remove an image without a name, unless a container or another image needs it."""
-    now = engine.image(image.id) if image is not None else None
-    if now is not None and not now.references:
-        with contextlib.suppress(ConflictError):
+def restore_name(engine: Engine, repository: str, tag: str, image: Image | None) -> None:
+    """Give a name back to the image that had it, or to none."""
+    if image is not None:
+        engine.tag_image(image.id, repository, tag)
+    else:
+        engine.remove_image(f"{repository}:{tag}")
+
+
+def discard(engine: Engine, image: Image | None, report: Reporter) -> None:
+    """Remove an image without a name, unless a container or another image needs it.
+
+    That comes after the work is done: a failure is told, and is none of the command's.
+    """
+    if image is None:
+        return
+
+    def remove() -> None:
+        now = engine.image(image.id)
+        if now is not None and not now.references:
             engine.remove_image(now.id)
+
+    with (
+        told(f"The former image {image.id} was not removed", report),
+        contextlib.suppress(ConflictError),
+    ):
+        insist(remove)
 
 
 def needs_context(text: str) -> bool:
@@ -189,7 +215,7 @@ def _run(
         raise
     if status == 0:
         return
-    _discard_intermediate(log, context.engine)
+    _discard_intermediate(log, context)
     raise BuildError(_failure(log, request, derived, status))
 
 
@@ -216,24 +242,18 @@ def _step_at(text: str, line: int) -> str:
     return ""
 
 
-def _discard_intermediate(log: list[str], engine: Engine) -> None:
+def _discard_intermediate(log: list[str], context: Context) -> None:
     """Remove the nameless image the classic builder leaves of the steps that went well."""
     for line in reversed(log):
         if match := _INTERMEDIATE.match(line):
-            discard(engine, engine.image(match[1]))
+            with told(f"The step {match[1]} of the build was not removed", context.report):
+                discard(context.engine, context.engine.image(match[1]), context.report)
             return
-
-
-def _restore(engine: Engine, project: Project, tag: str, image: Image | None) -> None:
-    if image is not None:
-        engine.tag_image(image.id, project.repository, tag)
-    else:
-        engine.remove_image(f"{project.repository}:{tag}")
 
 
 @contextlib.contextmanager
 def _private_directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="mlc-build-") as path:
+    with tempfile.TemporaryDirectory(prefix=BUILD_PREFIX) as path:
         yield Path(path)
 
 
@@ -243,7 +263,9 @@ def _written(path: Path, content: str) -> Path:
 
 
 @contextlib.contextmanager
-def _image_of_files(engine: Engine, name: str, files: Mapping[str, str]) -> Iterator[None]:
+def _image_of_files(
+    engine: Engine, name: str, files: Mapping[str, str], report: Reporter
+) -> Iterator[None]:
     """Have an image of some files, which build steps copy from, for as long as the block."""
     if not files:
         yield
@@ -257,9 +279,8 @@ def _image_of_files(engine: Engine, name: str, files: Mapping[str, str]) -> Iter
             tar.addfile(entry, io.BytesIO(data))
     repository, _, tag = name.rpartition(":")
     try:
-        image = engine.import_image([archive.getvalue()])
-        engine.tag_image(image, repository, tag)
+        engine.import_image([archive.getvalue()], repository, tag)
         yield
     finally:
-        with signals_held(), contextlib.suppress(MlcError):
-            engine.remove_image(name)
+        with signals_held(), told(f"The image {name} was not removed", report):
+            insist(lambda: engine.remove_image(name))

@@ -142,3 +142,9 @@ def account_image_of(reference: str) -> tuple[int, str] | None:
     """Return the user's UID and the base's id of a name made by `account_image`, or None."""
     match = _ACCOUNT_IMAGE.fullmatch(reference)
     return (int(match[1]), f"sha256:{match[2]}") if match else None
+
+
+def committed_uid(reference: str) -> int | None:
+    """Return the UID in the tag of a committed image, `NAME._.UID`, or None."""
+    uid = (parse_reference(reference).tag or "").rpartition(SEPARATOR)[2]
+    return int(uid) if uid.isascii() and uid.isdigit() and len(uid) <= 10 else None

@@ -26,10 +26,13 @@ class PodmanEngine(DockerEngine):
         found = super().image(reference)
         return None if found is None else _familiar_image(found)
 
-    def find_images(self, *, names: Iterable[str] = (), labels: Iterable[str] = ()) -> list[Image]:
+    def find_images(
+        self, *, names: Iterable[str] = (), labels: Iterable[str] = (), nameless: bool = False
+    ) -> list[Image]:
         """See Engine."""
         patterns = list(names)
-        found = [_familiar_image(each) for each in super().find_images(labels=labels)]
+        images = super().find_images(labels=labels, nameless=nameless)
+        found = [_familiar_image(each) for each in images]
         if not patterns:
             return found
         # Several patterns are to Podman what all have to fit, and each needs the registry.

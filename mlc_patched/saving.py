@@ -22,7 +22,8 @@ from .context import Context
 from .decision import Flow
 from .dockerfile import WORKSPACE
 from .engine import Container, Image
-from .errors import ConflictError, EngineError, MlcError, SetupError, UsageError
+from .errors import EngineError, MlcError, SetupError, UsageError
+from .image_build import discard, restore_name
 from .image_verify import faults
 from .json_text import parsed
 from .labels import Claim, claim_labels
@@ -30,7 +31,7 @@ from .limits import BASE_NAME
 from .names import SEPARATOR, parse_reference, short_name
 from .projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
 from .specification import NAME_VARIABLE
-from .undo import Undo, signals_held
+from .undo import Undo, insist, signals_held
 
 CLEAN_SCRIPT = Path(__file__).parent / "data" / "clean.sh"
 DEVCONTAINER = "devcontainer.metadata"
@@ -139,12 +140,18 @@ def save(container: Container, reference: str, context: Context) -> Saved:
                 f"{'; '.join(wrong)}. It was not kept; the container is there as before, stopped. "
                 f"Start it with: mlc start {short_name(container.name)}"
             )
-        former = engine.image(reference)
+        former, tag = engine.image(reference), name.tag or "latest"
+
+        def back() -> None:
+            restore_name(engine, name.repository, tag, former)
+            discard(engine, made, context.report)
+
+        undo.add(f"The name {reference}", back)
         with signals_held():
-            engine.tag_image(image_id, name.repository, name.tag or "latest")
-            engine.remove_image(f"{name.repository}:{passing}")
+            engine.tag_image(image_id, name.repository, tag)
+            insist(lambda: engine.remove_image(f"{name.repository}:{passing}"))
     if former is not None and former.id != image_id:
-        _remove_replaced(former, context)
+        discard(engine, former, context.report)
     return Saved(reference, image_id, made.size, summary)
 
 
@@ -229,11 +236,3 @@ def devcontainer(metadata: str, account: Account) -> str:
 def _summary(container: Container, context: Context) -> Summary:
     status = context.engine.read_file(container.id, DPKG_STATUS, DPKG_STATUS_LIMIT) or b""
     return summarise(context.engine.changes(container.id), status.decode(errors="replace"))
-
-
-def _remove_replaced(former: Image, context: Context) -> None:
-    """Remove an image whose last name was given to another, unless something still needs it."""
-    try:
-        context.engine.remove_image(former.id)
-    except ConflictError:
-        return

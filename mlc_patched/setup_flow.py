@@ -20,7 +20,7 @@ from .errors import ConflictError, SetupError
 from .names import committed_reference
 from .report import Reporter
 from .specification import ContainerSpecification
-from .undo import Undo, finished, signals_held
+from .undo import Undo, finished, insist, signals_held, told
 
 ACCOUNT_SCRIPT = Path(__file__).parent / "data" / "account.sh"
 EMPTY_PASSWORD = 'passwd -d "$DS01_USERNAME" >/dev/null\n'  # noqa: S105 - a command
@@ -159,11 +159,16 @@ def _take_back(
         engine.tag_image(former.id, repository, tag)
 
 
-def remove_superseded(committed: Committed, engine: Engine) -> None:
+def remove_superseded(committed: Committed, engine: Engine, report: Reporter) -> None:
     """Remove the image that bore the name before, unless a name or a container still holds it.
 
     To be called when nothing can fail any more: until then it may have to come back.
     """
-    if committed.former is not None and committed.former.id != committed.image_id:
-        with contextlib.suppress(ConflictError):
-            engine.remove_image(committed.former.id)
+    former = committed.former
+    if former is None or former.id == committed.image_id:
+        return
+    with (
+        told(f"The former {committed.reference}, {former.id}, was not removed", report),
+        contextlib.suppress(ConflictError),
+    ):
+        insist(lambda: engine.remove_image(former.id))

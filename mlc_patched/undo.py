@@ -5,22 +5,25 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
-from .errors import MlcError
+from .errors import ConflictError, EngineError, MlcError
 from .report import Reporter
 
 T = TypeVar("T")
+_PAUSE = 0.5
+"""Seconds before a second try: an engine that is being restarted may be back by then."""
 _SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 class Undo:
     """Steps that take back what a `with` block has done, run only if the block fails.
 
-    They run last first. A second Ctrl-C does not cut them short; a step that fails itself
-    is told, and the next one runs.
+    They run last first. A second Ctrl-C does not cut them short; a step that the engine fails
+    is tried once more, then told, and the next one runs.
     """
 
     def __init__(self, report: Reporter) -> None:
@@ -48,9 +51,41 @@ class Undo:
         with signals_held():
             for what, step in reversed(self._steps):
                 try:
-                    step()
+                    insist(step)
                 except MlcError as failure:
                     self._report.warn(f"{what} could not be removed: {failure}")
+
+
+def insist(step: Callable[[], T]) -> T:
+    """Do something that does no harm when done twice; once more if the engine fails at it.
+
+    Such are removals, names and look-ups: what was done and its answer lost is found done.
+
+    Raises:
+        ConflictError: something stands in the way, which the same call would meet again.
+        EngineError: it failed twice.
+    """
+    try:
+        return step()
+    except ConflictError:
+        raise
+    except EngineError:
+        time.sleep(_PAUSE)
+        return step()
+
+
+@contextlib.contextmanager
+def told(what: str, report: Reporter) -> Iterator[None]:
+    """Only tell of a failure of the engine: for what comes after the work is done.
+
+    Args:
+        what: what could not be done then, as the beginning of a sentence.
+        report: hears of it.
+    """
+    try:
+        yield
+    except MlcError as error:
+        report.warn(f"{what}: {error}")
 
 
 def finished(
@@ -94,6 +129,27 @@ def finished(
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+@contextlib.contextmanager
+def finishing() -> Iterator[None]:
+    """Finish what comes after the work is done: an interrupt comes too late, and has no effect.
+
+    To be entered as the last thing of an Undo's block: before, all is taken back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, lambda number, _frame: None)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, handler)
 
 
 @contextlib.contextmanager

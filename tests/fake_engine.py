@@ -96,9 +96,20 @@ class FakeEngine(Engine):
         found = self._find_image(reference)
         return found.image if found else None
 
-    def find_images(self, *, names: Iterable[str] = (), labels: Iterable[str] = ()) -> list[Image]:
+    def find_images(
+        self, *, names: Iterable[str] = (), labels: Iterable[str] = (), nameless: bool = False
+    ) -> list[Image]:
         self.calls.append("find_images")
         patterns, wanted = tuple(names), tuple(labels)
+        if nameless:
+            parents = {each.parent for each in self.images.values()}
+            return [
+                each.image
+                for each in self.images.values()
+                if not each.image.references
+                and each.image.id not in parents
+                and all(_has_label(each.image.labels, label) for label in wanted)
+            ]
         found = []
         for each in self.images.values():
             fitting = tuple(
@@ -129,6 +140,9 @@ class FakeEngine(Engine):
         if reference not in self.pullable:
             raise ImageNotFoundError(f"Pulling {reference} failed: no such image")
         progress("Pulling")
+        here = self._find_image(reference)
+        if here is not None and here.passwd == self.pullable[reference]:
+            return  # it is the same image
         calls = list(self.calls)
         self.add_image(reference, passwd=self.pullable[reference])
         self.calls = calls
@@ -337,15 +351,18 @@ class FakeEngine(Engine):
             tar.addfile(member, io.BytesIO(content))
         yield buffer.getvalue()
 
-    def import_image(self, archive: Iterable[bytes]) -> str:
+    def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
         self.calls.append("import_image")
         try:
             with tarfile.open(fileobj=io.BytesIO(b"".join(archive))) as tar:
-                passwd = tar.extractfile("etc/passwd").read().decode()
-        except (tarfile.TarError, KeyError) as error:
+                has_accounts = "etc/passwd" in tar.getnames()
+                passwd = tar.extractfile("etc/passwd").read().decode() if has_accounts else ""
+        except tarfile.TarError as error:
             raise EngineError(f"The engine could not import the archive: {error}") from error
         image = Image(id=self._new_id("sha256:"))
         self.images[image.id] = FakeImage(image, passwd)
+        self.tag_image(image.id, repository, tag)
+        self.calls.pop()
         return image.id
 
     def history(self, image: str) -> list[Layer]:
@@ -423,7 +440,8 @@ class FakeEngine(Engine):
         del self.images[each.image.id]
         parent = self.images.get(each.parent)
         used = parent and any(made.image_id == parent.image.id for made in self.made.values())
-        if parent and not parent.image.references and not used:
+        has_others = any(other.parent == each.parent for other in self.images.values())
+        if parent and not parent.image.references and not used and not has_others:
             self._delete(parent)
 
     def _labels(self, each: FakeContainer) -> dict[str, str]:

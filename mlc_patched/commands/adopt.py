@@ -154,8 +154,7 @@ def adopt(candidate: Candidate, context: Context) -> Adopted:
             message=f"mlc adopt {candidate.reference}",
         )
         engine.remove_container(container, force=True)
-    history = engine.history(image.id)
-    labelled = engine.image(made)
+        history, labelled = engine.history(image.id), engine.image(made)
     return Adopted(
         candidate.name,
         candidate.reference,

@@ -25,7 +25,7 @@ from ..names import short_name
 from ..plan import CreateRequest, Plan, make_plan
 from ..settings import OLD_FLOW_BUILD, OLD_FLOW_NO
 from ..specification import ContainerSpecification, specify
-from ..undo import Undo, signals_held
+from ..undo import Undo, finishing, signals_held
 
 if TYPE_CHECKING:
     from ..setup_flow import Committed
@@ -213,7 +213,8 @@ def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Cont
     reference, image_id = committed.reference, committed.image_id
     specification = specify(plan, reference, image_id, Flow.COMMIT, context.account)
     container = _create(specification, context.engine, undo)
-    remove_superseded(committed, context.engine)
+    with finishing():
+        remove_superseded(committed, context.engine, context.report)
     return Created(short_name(plan.tag), plan.tag, container, reference, image_id, Flow.COMMIT)
 
 

@@ -17,13 +17,13 @@ from ..diagnosis import Finding, Repair
 from ..directories import DEFAULT_WORKSPACE, expand, make_in_home
 from ..engine import About, Container, Engine, Image, Needs
 from ..errors import MlcError, NotFoundError
-from ..names import SEPARATOR, account_image_of, parse_reference
+from ..left_over import Kind
+from ..names import SEPARATOR, account_image_of, committed_uid, parse_reference
 from ..patch_place import checkout_of
 from ..patch_state import Condition, examine
 from ..projects import project_of_repository
 from ..specification import X11_SOCKETS, ContainerSpecification
-from .image_list import committed_uid
-from .prune import Found, Kind, find, prune
+from .prune import Found, find, prune
 
 _HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-toolkit", "nvidia-container-runtime")
 _PINGS = 5

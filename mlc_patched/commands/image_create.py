@@ -35,7 +35,7 @@ from ..named_files import check_file_name, read_text
 from ..plan import ARCHITECTURE_VARIABLE
 from ..project_files import BEFORE, ProjectFiles
 from ..projects import Project, project_of
-from ..undo import Undo
+from ..undo import Undo, finishing
 
 
 @dataclass(frozen=True)
@@ -154,12 +154,16 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
             base_labels=inherited,
         )
         former = files.read_dockerfile()
-        with Undo(context.report) as undo, built(build, context, undo) as image:
-            backup = _keep_dockerfile(prepared.text, files, undo)
-            superseded = take_name(image, project, context, undo)
-        _keep_former(former, files)
-        note_metadata(image, files, context, prepared.text, prepared.framework, prepared.context)
-        discard(context.engine, superseded)
+        with contextlib.ExitStack() as done:
+            with Undo(context.report) as undo, built(build, context, undo) as image:
+                backup = _keep_dockerfile(prepared.text, files, undo)
+                superseded = take_name(image, project, context, undo)
+                done.enter_context(finishing())
+            _keep_former(former, files)
+            note_metadata(
+                image, files, context, prepared.text, prepared.framework, prepared.context
+            )
+            discard(context.engine, superseded, context.report)
     return ImageCreated(
         project=project.name,
         image=project.image,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,8 @@ from ..dockerfile_installs import APT, PIP, packages_in
 from ..engine import Container, Image, Layer
 from ..errors import MlcError
 from ..labels import Claim, MalformedLabelsError, read_claim
-from ..names import SEPARATOR, account_image_of, parse_reference
+from ..left_over import left_account_images
+from ..names import SEPARATOR, account_image_of, committed_uid, parse_reference
 from ..project_files import ProjectFiles, projects_with_files
 from ..projects import BUILDING, LATEST, Project, project_of_repository
 
@@ -148,43 +149,6 @@ def list_orphans(context: Context) -> list[Orphan]:
         if image.id not in sight.containers
     ]
     return sorted(orphans, key=lambda each: (each.user, each.image))
-
-
-def left_account_images(
-    images: Iterable[Image], used: Collection[str], *, unused: bool = False
-) -> list[tuple[Image, str, int]]:
-    """Return what `old_flow = build` made and no create takes any more: image, name, UID.
-
-    What it makes is a cache: of a base that still has a name, the next create is made from it.
-    Once the base's name went to a newer image it only holds the disk that both of them take.
-    One whose labels name another user than its repository does is nobody's, and is left out.
-
-    Args:
-        images: all that have a name.
-        used: ids of images that containers use, which stay.
-        unused: those of bases that still have a name, too.
-    """
-    images = tuple(images)
-    named = {each.id for each in images}
-    found = []
-    for image in images:
-        for reference in image.references:
-            owner, base = account_image_of(reference) or (None, "")
-            if owner is None or image.id in used or (base in named and not unused):
-                continue
-            try:
-                claim = read_claim(image.labels)
-            except MalformedLabelsError:
-                continue
-            if claim is not None and claim.uid == owner:
-                found.append((image, reference, owner))
-    return found
-
-
-def committed_uid(reference: str) -> int | None:
-    """Return the UID in the tag of a committed image, `NAME._.UID`, or None."""
-    uid = (parse_reference(reference).tag or "").rpartition(SEPARATOR)[2]
-    return int(uid) if uid.isascii() and uid.isdigit() and len(uid) <= 10 else None
 
 
 def _look(context: Context) -> _Sight:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..context import Context
@@ -13,7 +14,7 @@ from ..locks import exclusive
 from ..names import parse_reference
 from ..project_files import ProjectFiles, dated_suffix
 from ..projects import LATEST, PREVIOUS, Project, project_of
-from ..undo import signals_held
+from ..undo import insist, signals_held
 from .image_list import Orphan, list_orphans
 
 
@@ -103,21 +104,22 @@ def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False)
     project = plan.project
     files = ProjectFiles(context.account, project)
     removed: list[str] = []
-    with exclusive(context.account, f"image {project.name}", context.report):
+    engine = context.engine
+    # Either all of it goes, or none: an interrupt waits until it is done.
+    with exclusive(context.account, f"image {project.name}", context.report), signals_held():
         for reference, _ in plan.images:
             try:
-                context.engine.remove_image(reference)
+                insist(partial(engine.remove_image, reference))
             except ConflictError as error:
                 done = f" (removed: {', '.join(removed)})" if removed else ""
                 raise MlcError(f"{reference} was not removed{done}: {error}") from error
             removed.append(reference)
         backup = None
-        with signals_held():
-            if with_dockerfile and plan.whole:
-                backup = files.back_up_dockerfile(dated_suffix(), move=True)
-            if plan.whole:
-                with contextlib.suppress(MlcError):  # metadata never breaks a command
-                    files.remove_metadata()
+        if with_dockerfile and plan.whole:
+            backup = files.back_up_dockerfile(dated_suffix(), move=True)
+        if plan.whole:
+            with contextlib.suppress(MlcError):  # metadata never breaks a command
+                files.remove_metadata()
         there = files.read_dockerfile() is not None
     return Retired(
         project=project.name,

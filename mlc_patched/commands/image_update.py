@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .. import dockerfile, labels
@@ -18,17 +20,19 @@ from ..dockerfile_edit import (
     with_account_block,
 )
 from ..dockerfile_installs import APT, PIP, where_looked
-from ..engine import Image
+from ..engine import Container, Engine, Image
 from ..errors import MlcError, NotFoundError, UsageError
-from ..image_build import BuildRequest, built, discard, take_name
+from ..image_build import BuildRequest, built, discard, restore_name, take_name
 from ..image_metadata import dockerfile_of, note_metadata
 from ..locks import exclusive
 from ..packages import apt_name, apt_packages, pip_name, pip_packages
 from ..project_files import BEFORE, ProjectFiles
-from ..projects import LATEST, PREVIOUS, Project, project_of
-from ..undo import Undo, signals_held
+from ..projects import BUILDING, LATEST, PREVIOUS, Project, project_of
+from ..undo import Undo, finishing, insist, told
 
 _REJECTED = ".rejected"
+_EXCHANGING = f"{BUILDING}exchange"
+"""Tag of the image that was current, while a rollback exchanges it with the one before."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ def update_image(
                 "Nothing was done; run the command again."
             )
         try:
-            image, former = _rebuilt(change, request, files, context)
+            image, former, stale = _rebuilt(change, request, files, context)
         except BaseException:
             if by_hand and change.after != change.before:
                 kept = files.write_dockerfile(change.after, _REJECTED)
@@ -175,7 +179,7 @@ def update_image(
         seconds=round(time.monotonic() - started, 1),
         dockerfile=files.dockerfile_path,
         previous=project.previous if former else None,
-        containers=containers_on(former, context),
+        containers=stale,
     )
 
 
@@ -189,24 +193,24 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
     files = ProjectFiles(context.account, project)
     engine = context.engine
     with exclusive(context.account, f"image {project.name}", context.report):
-        current, previous = engine.image(project.image), engine.image(project.previous)
+        current, previous = _exchanged(project, engine)
         if previous is None:
             raise NotFoundError(
                 f"There is no {project.previous} to go back to: one is kept by each image-update."
             )
         text, text_before = files.read_dockerfile(), files.read_dockerfile(BEFORE)
-        with Undo(context.report) as undo, signals_held():
-            if text is not None and text_before is not None:
-                undo.add("The Dockerfile", lambda: files.write_dockerfile(text))
-                undo.add("Its copy", lambda: files.write_dockerfile(text_before, BEFORE))
-                files.write_dockerfile(text, BEFORE)
-            if text_before is not None:
-                files.write_dockerfile(text_before)
-            engine.tag_image(previous.id, project.repository, LATEST)
-            if current is not None:
-                engine.tag_image(current.id, project.repository, PREVIOUS)
-            else:
-                engine.remove_image(project.previous)
+        with finishing():
+            with Undo(context.report) as undo:
+                if text is not None and text_before is not None:
+                    undo.add("The Dockerfile", lambda: files.write_dockerfile(text))
+                    undo.add("Its copy", lambda: files.write_dockerfile(text_before, BEFORE))
+                    files.write_dockerfile(text, BEFORE)
+                if text_before is not None:
+                    files.write_dockerfile(text_before)
+                _exchange(project, current, previous, engine, undo)
+            with told(f"The name {project.repository}:{_EXCHANGING} stays", context.report):
+                insist(lambda: engine.remove_image(f"{project.repository}:{_EXCHANGING}"))
+            stale = containers_on(current, context)
         if text_before is not None:
             framework = previous.labels.get(labels.IMAGE_FRAMEWORK, "custom")
             place = dockerfile.context_in(text_before) or files.directory
@@ -224,15 +228,48 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
         seconds=0.0,
         dockerfile=files.dockerfile_path,
         previous=project.previous if current else None,
-        containers=containers_on(current, context),
+        containers=stale,
     )
 
 
+def _exchanged(project: Project, engine: Engine) -> tuple[Image | None, Image | None]:
+    """Return the image and the one before, also where an exchange of them was cut off."""
+    current, previous = engine.image(project.image), engine.image(project.previous)
+    cut_off = engine.image(f"{project.repository}:{_EXCHANGING}")
+    if cut_off is None:
+        return current, previous
+    if previous is not None and previous.id == cut_off.id:
+        previous = current
+    return cut_off, previous
+
+
+def _exchange(
+    project: Project, current: Image | None, previous: Image, engine: Engine, undo: Undo
+) -> None:
+    """Let two images change their names; at each moment both have one, so that none is lost."""
+    if current is not None:
+        passing = f"{project.repository}:{_EXCHANGING}"
+        undo.add(f"The name {passing}", lambda: engine.remove_image(passing))
+        engine.tag_image(current.id, project.repository, _EXCHANGING)
+    for tag, image in ((LATEST, current), (PREVIOUS, previous)):
+        undo.add(
+            f"The name {project.repository}:{tag}",
+            partial(restore_name, engine, project.repository, tag, image),
+        )
+    engine.tag_image(previous.id, project.repository, LATEST)
+    restore_name(engine, project.repository, PREVIOUS, current)
+
+
 def containers_on(image: Image | None, context: Context) -> tuple[StaleContainer, ...]:
-    """Return the containers made from an image, ordered by name."""
+    """Return the containers made from an image, ordered by name.
+
+    It is asked when the image is there: that the engine did not answer is told, and no more.
+    """
     if image is None:
         return ()
-    found = context.engine.containers(image=image.id)
+    found: list[Container] = []
+    with told("Which containers are on the image before is not known", context.report):
+        found = context.engine.containers(image=image.id)
     return tuple(
         StaleContainer(each.name, each.state)
         for each in sorted(found, key=lambda container: container.name)
@@ -258,8 +295,9 @@ def _without(text: str, package: str, changes: Changes) -> str:
 
 def _rebuilt(
     change: Change, request: ImageUpdateRequest, files: ProjectFiles, context: Context
-) -> tuple[Image, Image | None]:
-    """Build and take the name; return the new image and the one that had the name."""
+) -> tuple[Image, Image | None, tuple[StaleContainer, ...]]:
+    """Build and take the name; return the new image, the one that had the name, and the
+    containers on that."""
     project = change.project
     reference = base_of(change.after)
     base = ready_base(reference, context, pull=request.pull) if reference else None
@@ -273,17 +311,19 @@ def _rebuilt(
         request.no_cache,
         base.image.labels if base else {},
     )
-    with Undo(context.report) as undo, built(build, context, undo) as image:
-        if change.after != change.before:
-            undo.add(
-                f"The Dockerfile {files.dockerfile_path}",
-                lambda: files.write_dockerfile(change.before),
-            )
-            files.write_dockerfile(change.after)
-        superseded = take_name(image, project, context, undo)
-    if former is not None:
-        files.write_dockerfile(dockerfile_of(former, files) or change.before, BEFORE)
-    framework = image.labels.get(labels.IMAGE_FRAMEWORK, "custom")
-    note_metadata(image, files, context, change.after, framework, place)
-    discard(context.engine, superseded)
-    return image, former
+    with contextlib.ExitStack() as done:
+        with Undo(context.report) as undo, built(build, context, undo) as image:
+            if change.after != change.before:
+                undo.add(
+                    f"The Dockerfile {files.dockerfile_path}",
+                    lambda: files.write_dockerfile(change.before),
+                )
+                files.write_dockerfile(change.after)
+            superseded = take_name(image, project, context, undo)
+            done.enter_context(finishing())
+        if former is not None:
+            files.write_dockerfile(dockerfile_of(former, files) or change.before, BEFORE)
+        framework = image.labels.get(labels.IMAGE_FRAMEWORK, "custom")
+        note_metadata(image, files, context, change.after, framework, place)
+        discard(context.engine, superseded, context.report)
+        return image, former, containers_on(former, context)

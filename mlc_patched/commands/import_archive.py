@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from ..errors import MlcError
 from ..locks import exclusive
 from ..named_files import check_file_name, rights_of
 from ..plan import CreateRequest, make_plan
+from ..projects import BUILDING
 from ..setup_flow import commit_with_account
 from ..undo import Undo, finished
 from .create import Created, create_committed, refuse_existing
@@ -83,7 +85,9 @@ def _import(
     with exclusive(context.account, plan.tag, context.report), Undo(context.report) as undo:
         refuse_existing(plan, context)
         context.report.step(f"Importing {request.file}")
-        image_id = _imported(file, request.file, undo, context)
+        # A name for as long as it takes: `prune` finds by it what a killed import has left.
+        passing = f"{BUILDING}{context.account.uid}-{secrets.token_hex(4)}"
+        image_id = _imported(file, request.file, passing, undo, context)
         image = Image(
             id=image_id,
             environment=manifest.environment,
@@ -102,20 +106,20 @@ def _import(
             prelude=_FORMER_ACCOUNT,
             environment={"DS01_FORMER_USERNAME": manifest.account},
         )
+        context.engine.remove_image(f"{REPOSITORY}:{passing}")
         return create_committed(plan, committed, undo, context)
 
 
-def _imported(file: BinaryIO, name: str, undo: Undo, context: Context) -> str:
-    """Give the archive to the engine; the image has no name and goes with what is made of it."""
-    imported: list[str] = []
+def _imported(file: BinaryIO, name: str, tag: str, undo: Undo, context: Context) -> str:
+    """Give the archive to the engine; without its name, the image goes with what is made of it."""
     unwanted = threading.Event()
-
-    def work() -> None:
-        imported.append(context.engine.import_image(_told(file, name, unwanted, context)))
-
-    undo.add("The imported image", lambda: [context.engine.remove_image(id_) for id_ in imported])
-    finished("importing the image", work, context.report, shorten=unwanted.set)
-    return imported[0]
+    undo.add("The imported image", lambda: context.engine.remove_image(f"{REPOSITORY}:{tag}"))
+    return finished(
+        "importing the image",
+        lambda: context.engine.import_image(_told(file, name, unwanted, context), REPOSITORY, tag),
+        context.report,
+        shorten=unwanted.set,
+    )
 
 
 def _create_request(

@@ -8,8 +8,9 @@ from .. import labels
 from ..context import Context
 from ..decision import Flow
 from ..engine import Container
-from ..errors import ConflictError, MlcError
+from ..errors import ConflictError, EngineError, MlcError
 from ..names import SEPARATOR, is_committed_for
+from ..undo import insist, signals_held
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,16 @@ def remove(name: str, context: Context, *, keep_image: bool = False) -> Removed:
     if container.is_running:
         raise MlcError(f"The container {name} is running. Stop it first with: mlc stop {name}")
     reference = committed_image(container, context)
-    try:
-        context.engine.remove_container(container.id)
-    except ConflictError as error:
-        raise MlcError(f"The container {name} was not removed: {error}") from error
-    if reference is None:
-        return Removed(name, container.name)
-    if keep_image:
-        return Removed(name, container.name, image_kept=f"{reference} was kept, as asked")
-    return _remove_committed(name, container, reference, context)
+    with signals_held():  # the image is found by the container alone: both go, or none
+        try:
+            insist(lambda: context.engine.remove_container(container.id))
+        except ConflictError as error:
+            raise MlcError(f"The container {name} was not removed: {error}") from error
+        if reference is None:
+            return Removed(name, container.name)
+        if keep_image:
+            return Removed(name, container.name, image_kept=f"{reference} was kept, as asked")
+        return _remove_committed(name, container, reference, context)
 
 
 def committed_image(container: Container, context: Context) -> str | None:
@@ -69,17 +71,18 @@ def committed_image(container: Container, context: Context) -> str | None:
 
 
 def _remove_committed(name: str, container: Container, reference: str, context: Context) -> Removed:
-    users = [
-        other.name
-        for other in context.engine.containers(image=container.image_id)
-        # The engine also names containers of images built on it: those keep their layers.
-        if other.image_id == container.image_id
-    ]
-    if users:
-        why = f"{reference} was kept: it is used by {', '.join(users)}"
-        return Removed(name, container.name, image_kept=why)
+    engine = context.engine
     try:
-        context.engine.remove_image(reference)
+        found = insist(lambda: engine.containers(image=container.image_id))
+        # The engine also names containers of images built on it: those keep their layers.
+        users = [other.name for other in found if other.image_id == container.image_id]
+        if users:
+            why = f"{reference} was kept: it is used by {', '.join(users)}"
+            return Removed(name, container.name, image_kept=why)
+        insist(lambda: engine.remove_image(reference))
     except ConflictError as error:
         return Removed(name, container.name, image_kept=f"{reference} was kept: {error}")
+    except EngineError as error:
+        why = f"{reference} was not removed: {error}\nRemove it later with: mlc prune"
+        return Removed(name, container.name, image_kept=why)
     return Removed(name, container.name, image_removed=reference)

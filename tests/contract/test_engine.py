@@ -251,6 +251,9 @@ def test_a_tag_moves_to_the_image_that_takes_it(bench: Bench) -> None:
     bench.engine.tag_image(second, bench.name("image"), "one")
     assert bench.engine.image(f"{bench.name('image')}:one").id == second
     assert bench.engine.image(first).references == ()
+    nameless = {each.id for each in bench.engine.find_images(nameless=True)}
+    assert first in nameless
+    assert second not in nameless
     bench.engine.remove_image(first)
     assert bench.engine.image(first) is None
 
@@ -288,20 +291,22 @@ def test_files_are_read_from_a_container_that_never_ran(bench: Bench) -> None:
 
 def test_a_file_system_goes_out_and_comes_back(bench: Bench) -> None:
     identity = bench.create()
-    image_id = bench.engine.import_image(bench.engine.export(identity))
+    image_id = bench.engine.import_image(bench.engine.export(identity), bench.name("in"), "one")
     try:
+        assert bench.engine.image(f"{bench.name('in')}:one").id == image_id
         copy = bench.create("b", image=image_id)
         assert bench.engine.read_file(copy, "/etc/passwd") == bench.engine.read_file(
             identity, "/etc/passwd"
         )
         bench.engine.remove_container(copy)
     finally:
-        bench.engine.remove_image(image_id)
+        bench.engine.remove_image(f"{bench.name('in')}:one")
 
 
 def test_what_is_no_archive_is_not_imported(bench: Bench) -> None:
     with pytest.raises(EngineError):
-        bench.engine.import_image(iter([b"this is no tar archive" * 100]))
+        bench.engine.import_image(iter([b"this is no tar archive" * 100]), bench.name("in"), "two")
+    assert bench.engine.image(f"{bench.name('in')}:two") is None
 
 
 def test_an_archive_with_a_directory_for_passwd_is_no_file(bench: Bench) -> None:

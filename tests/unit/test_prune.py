@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fake_engine import FakeEngine
 
-from mlc_patched import labels, names
+from mlc_patched import labels, left_over, names
 from mlc_patched.commands import doctor, prune
 from mlc_patched.commands.image_list import list_orphans
 from mlc_patched.commands.image_retire import own_orphans, retire_orphans
@@ -17,6 +19,7 @@ from mlc_patched.diagnosis import Repair
 from mlc_patched.engine import Container, Image
 from mlc_patched.errors import UsageError
 from mlc_patched.labels import Claim, claim_labels
+from mlc_patched.left_files import left_files
 from mlc_patched.specification import ContainerSpecification
 
 SETUP = {labels.SETUP_FOR: "it._.1001"}
@@ -43,7 +46,9 @@ def container(name: str, own: dict[str, str], state: str = "exited", created: in
 def test_a_set_up_container_is_left_over_by_label_name_and_age(
     each: Container, is_left: bool
 ) -> None:
-    assert [found.id for found in prune.left_containers([each], 1001, 500)] == [each.id] * is_left
+    assert [found.id for found in left_over.left_containers([each], 1001, 500)] == [
+        each.id
+    ] * is_left
 
 
 def test_committed_images_are_the_callers_by_tag_and_not_against_their_labels() -> None:
@@ -61,7 +66,7 @@ def test_committed_images_are_the_callers_by_tag_and_not_against_their_labels() 
         container("named._.1001", {}),
         Container("x", "other", "img", "sha256:5", {}, "exited", "", 0),
     ]
-    found = prune.orphaned(images, containers, 1001)
+    found = left_over.orphaned(images, containers, 1001)
     assert [(each.name, is_labelled) for each, is_labelled in found] == [
         ("base:gone._.1001", True),
         ("base:aime._.1001", False),
@@ -93,10 +98,10 @@ def test_an_account_image_is_left_over_once_its_base_has_moved_on(
     images: list[Image], is_left: bool, is_unused: bool
 ) -> None:
     for unused, expected in ((False, is_left), (True, is_unused)):
-        found = prune.account_images(images, [], 1001, unused=unused)
+        found = left_over.account_images(images, [], 1001, unused=unused)
         assert [each.id for each in found] == ["sha256:of-1001"] * expected
     using = Container("x", "n", "img", "sha256:of-1001", {}, "exited", "", 0)
-    assert prune.account_images(images, [using], 1001, unused=True) == []
+    assert left_over.account_images(images, [using], 1001, unused=True) == []
 
 
 def test_account_images_are_shown_and_removed_by_their_user(
@@ -125,9 +130,75 @@ def test_previous_images_are_projects_own() -> None:
         Image("sha256:4", ("somebody/c:previous",), OURS),
         Image("sha256:5", ("ds01-1001/d:previous",)),
     ]
-    assert [each.name for each in prune.previous_images(images, [], 1001)] == [
+    assert [each.name for each in left_over.previous_images(images, [], 1001)] == [
         "ds01-1001/a:previous"
     ]
+
+
+def test_an_image_in_the_making_is_known_by_its_passing_name_and_its_age() -> None:
+    young = "2100-01-01T00:00:00Z"
+    images = [
+        Image("sha256:1", ("ds01-1001/a:build-0123abcd",)),
+        Image("sha256:2", ("ds01-1001/a:build-0123abcd-ca",)),
+        Image("sha256:3", ("ds01-1001/a:build-0123456789ab",)),  # as retire --save has it
+        Image("sha256:4", ("mlc-import:build-1001-0123abcd",)),
+        Image("sha256:5", ("ds01-1001/a:build-exchange",)),  # a rollback goes on from it
+        Image("sha256:6", ("ds01-1001/a:build-mine", "ds01-1001/a:latest")),
+        Image("sha256:7", ("ds01-1002/a:build-0123abcd",)),
+        Image("sha256:8", ("mlc-import:build-1002-0123abcd",)),
+        Image("sha256:9", ("somebody/a:build-0123abcd",)),
+        Image("sha256:a", ("ds01-1001/a:build-00000000",), created=young),
+        Image("sha256:b", ("ds01-1001/a:build-11111111",)),
+    ]
+    found = left_over.unfinished_images(images, {"sha256:b"}, 1001, time.time())
+    assert [each.id[-1] for each in found] == ["1", "2", "3", "4"]
+    everybodys = left_over.unfinished_images(images, set(), None, time.time())
+    assert [each.uid for each in everybodys if each.id[-1] in "78"] == [1002, 1002]
+
+
+def test_a_nameless_image_is_the_users_by_its_labels() -> None:
+    images = [
+        Image("sha256:1", (), OURS),
+        Image("sha256:2", (), {}),
+        Image("sha256:3", (), claim_labels(Claim(1002, 1002, "bob"))),
+        Image("sha256:4", (), {labels.HAS_USER_SETUP: "maybe"}),
+        Image("sha256:5", (), OURS),
+    ]
+    found = left_over.nameless_images(images, {"sha256:5"}, 1001, time.time())
+    assert [each.name for each in found] == ["sha256:1"]
+
+
+def test_half_written_files_are_known_by_name_owner_and_age(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Path(context.account.home)
+    left = {
+        "dockerfiles/.a.Dockerfile.0123abcd": True,
+        "dockerfiles/a.Dockerfile": False,
+        ".ds01-config/images/.a.json.0123abcd": True,
+        ".ds01-config/images/a.json": False,
+        ".ds01-config/locks": False,
+        ".n.mlc.tar.0123abcd.part": True,
+        "n.mlc.tar": False,
+        "workspace/.x.0123abcd": False,
+        "tmp/mlc-build-abc_d123/Dockerfile": True,
+        "tmp/other/Dockerfile": False,
+    }
+    for name in left:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("x")
+    monkeypatch.chdir(home)
+    owner = replace(context.account, uid=os.getuid())
+    context.__dict__["account"] = owner
+    context.environ = {**context.environ, "TMPDIR": str(home / "tmp")}
+    assert left_files(replace(owner, uid=owner.uid + 1), context.environ, time.time()) == []
+    assert left_files(owner, context.environ, time.time() - 60) == []
+    found = prune.find(context, older_than=0)
+    assert {each.kind for each in found.items} == {left_over.Kind.FILE}
+    prune.prune(found, context)
+    assert {name: (home / name).exists() for name in left} == {
+        name: not is_left for name, is_left in left.items()
+    }
 
 
 def test_all_users_are_roots_to_ask(

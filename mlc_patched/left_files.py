@@ -1,0 +1,84 @@
+"""Files that a killed command has left behind: half-written ones, and directories of builds.
+
+Everything else in a home is written under such a name first, and gets its own in one step.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from .account import Account
+from .errors import MlcError
+from .left_over import Kind, LeftOver
+from .named_files import rights_of
+from .project_files import DOCKERFILES, METADATA
+
+BUILD_PREFIX = "mlc-build-"
+"""Beginning of the names of the private directories of builds."""
+_HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{8}")
+_HALF_EXPORTED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+
+
+def left_files(account: Account, environ: Mapping[str, str], before: float) -> list[LeftOver]:
+    """Return the account's half-written files where commands write: below the home, in the
+    present directory, and private directories of builds.
+
+    Args:
+        account: whose.
+        environ: the environment, for TMPDIR.
+        before: only those last changed before, in seconds since 1970.
+    """
+    home, temporary = Path(account.home), Path(environ.get("TMPDIR") or tempfile.gettempdir())
+    found: list[LeftOver] = []
+    with rights_of(account):
+        for directory in (home / DOCKERFILES, home.joinpath(*METADATA)):
+            found += _in(directory, _HALF_WRITTEN, account, before)
+        for directory in dict.fromkeys((Path.cwd(), home)):
+            found += _in(directory, _HALF_EXPORTED, account, before)
+        found += _in(temporary, re.compile(rf"{BUILD_PREFIX}\w+"), account, before)
+    return found
+
+
+def _in(directory: Path, name: re.Pattern[str], account: Account, before: float) -> list[LeftOver]:
+    found = []
+    try:
+        entries = list(os.scandir(directory))
+    except OSError:
+        return []
+    for entry in entries:
+        if not name.fullmatch(entry.name):
+            continue
+        status = entry.stat(follow_symlinks=False)
+        is_file = stat.S_ISREG(status.st_mode)
+        is_build = stat.S_ISDIR(status.st_mode) and entry.name.startswith(BUILD_PREFIX)
+        if (
+            status.st_uid == account.file_ids[0]
+            and status.st_mtime <= before
+            and (is_file or is_build)
+        ):
+            size = status.st_size if is_file else 0
+            found.append(LeftOver(Kind.FILE, entry.path, "", account.uid, size))
+    return found
+
+
+def remove_file(left: LeftOver, account: Account) -> None:
+    """Remove one of them; one that has gone meanwhile is no error.
+
+    Raises:
+        MlcError: it cannot be removed.
+    """
+    path = Path(left.name)
+    try:
+        with rights_of(account):
+            if path.name.startswith(BUILD_PREFIX):
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise MlcError(f"{path} cannot be removed: {error.strerror}") from error
