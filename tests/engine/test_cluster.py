@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ from mlc_patched.engine_address import EngineAddress
 pytestmark = pytest.mark.engine
 FULL = "MLC_TEST_CLUSTER"
 """Set by `make cluster`: the page's image is built as it says, of a real base."""
+TOOLS = ("dockerd", "docker-registry", "htpasswd", "curl", "openssl", "ip")
 REGISTRY = "server-1:5000"
 PASSWORD = "correct horse"
 
@@ -114,6 +116,8 @@ def cluster(tree: Path, catalog_file: Path) -> Iterator[Cluster]:
     """The cluster of the page, after its blocks for administrators."""
     if os.geteuid() != 0:
         pytest.skip("hosts and users take root")
+    if missing := [each for each in TOOLS if shutil.which(each) is None]:
+        pytest.skip(f"no {', '.join(missing)}: make test-tools")
     login, uid = f"mlc-erin{SLOT or ''}", free_id(1005 + 10 * SLOT)
     environ = {"MLC_CATALOG": str(catalog_file), "MLC_ARCH": "CUDA_ADA"}
     with (
