@@ -26,6 +26,7 @@ PLACE = Path(f"/var/tmp/mlc-hosts-{SLOT}")
 CAP_SYS_RESOURCE = 24  # linux/capability.h
 _MADE = Path("/var/tmp/mlc-hosts-made")
 """Directories that were made on this machine for the hosts to mount their own over, a line each."""
+_UMASK = 0o022  # root's on a server, whoever runs the tests
 _OWN = {
     "run": "/run",
     "etc-docker": "/etc/docker",
@@ -81,6 +82,7 @@ class Host:
             text=True,
             timeout=timeout,
             check=False,
+            umask=_UMASK,
             env={"HOME": "/root", "PATH": self.path, "HOST_DOCKERD": _fit(), **environ},
         )
 
@@ -106,13 +108,16 @@ def hosts(names: Sequence[str]) -> Iterator[list[Host]]:
         names: the two names.
     """
     _remove()
+    umask = os.umask(_UMASK)
     try:
         shutil.copytree(HERE / "hosts", PLACE / "bin")
         PLACE.chmod(0o755)
         made = [_start(name, f"10.20.0.{number}", names) for number, name in enumerate(names, 11)]
         _connect(made)
+        os.umask(umask)
         yield made
     finally:
+        os.umask(umask)
         _remove()
 
 
