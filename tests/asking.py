@@ -40,9 +40,9 @@ def ask(method: str, path: str, name: str = "", query: str = "", body: object = 
     try:
         connection.request(method, f"{path.format(quote(name))}?{query}", content, headers)
         answer = connection.getresponse()
-        content = answer.read()
+        said = answer.read()
     finally:
         connection.close()
     if answer.status == 404:
         return None
-    return json.loads(content) if content else {}
+    return json.loads(said) if said else {}
