@@ -56,6 +56,10 @@ test-tools:
 	@command -v docker-registry >/dev/null && command -v htpasswd >/dev/null || \
 	    tools/apt-install.sh --not-started docker-registry apache2-utils curl
 
+engines: setup engine base test-tools  ## run tests on every kind of engine, Podman too; writes docs/engines.md
+	@command -v podman >/dev/null && command -v newuidmap >/dev/null || tools/apt-install.sh podman uidmap slirp4netns
+	.venv/bin/python tools/engines.py
+
 lint: setup lint-tools  ## check style, types and shell
 	.venv/bin/ruff check $(PYTHON_FILES)
 	.venv/bin/ruff format --check $(PYTHON_FILES)

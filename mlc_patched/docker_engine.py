@@ -143,11 +143,14 @@ class DockerEngine(Engine):
 
     def create_container(self, specification: ContainerSpecification) -> str:
         """See Engine."""
+        query = {"name": specification.name}
+        answer = self._ask("POST", "/containers/create", query, self._body(specification))
+        return str(_json(answer)["Id"])
+
+    def _body(self, specification: ContainerSpecification) -> dict[str, Any]:
         from .specification import container_body
 
-        query = {"name": specification.name}
-        answer = self._ask("POST", "/containers/create", query, container_body(specification))
-        return str(_json(answer)["Id"])
+        return container_body(specification)
 
     def containers(
         self,

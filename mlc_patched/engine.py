@@ -122,6 +122,8 @@ class Usage:
 class Engine(abc.ABC):
     """What is asked of an engine. Every method may raise EngineError."""
 
+    product = DOCKER
+
     @abc.abstractmethod
     def image(self, reference: str) -> Image | None:
         """Return the image of this name or id, or None."""

@@ -139,7 +139,9 @@ def about_of(found: Mapping[str, Any], *, is_local: bool) -> About:
         root_directory=found.get("DockerRootDir", ""),
         runtimes=tuple(sorted(found.get("Runtimes") or ())),
         is_local=is_local,
-        is_rootless="name=rootless" in (found.get("SecurityOptions") or ()),
+        # Podman says it in a word of its own, Docker among the security options.
+        is_rootless=bool(found.get("Rootless"))
+        or "name=rootless" in (found.get("SecurityOptions") or ()),
         # Only Podman says by what it builds.
         product=PODMAN if "BuildahVersion" in found else DOCKER,
     )

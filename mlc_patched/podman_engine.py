@@ -9,9 +9,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from .docker_engine import DockerEngine
-from .engine import Container, Image, Usage
+from .engine import PODMAN, Container, Image, Usage
+
+if TYPE_CHECKING:
+    from .specification import ContainerSpecification
 
 _PREFIXES = ("localhost/", "docker.io/library/", "docker.io/")
 """What Podman puts before a name that was given without a registry."""
@@ -20,6 +25,16 @@ _DIGEST = "sha256:"
 
 class PodmanEngine(DockerEngine):
     """Podman, with names and ids as Docker has them."""
+
+    product = PODMAN
+
+    @cached_property
+    def _is_rootless(self) -> bool:
+        return self.about().is_rootless
+
+    def _body(self, specification: ContainerSpecification) -> dict[str, Any]:
+        body = super()._body(specification)
+        return rootless_body(body) if self._is_rootless else body
 
     def image(self, reference: str) -> Image | None:
         """See Engine."""
@@ -94,6 +109,25 @@ class PodmanEngine(DockerEngine):
     def shared_sizes(self) -> Mapping[str, int]:
         """See Engine."""
         return {_whole(each): size for each, size in super().shared_sizes().items()}
+
+
+def rootless_body(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the request of a container as an engine that is a user's own can carry it out.
+
+    Podman's user is root inside, and every other UID one of that user's subordinate ones
+    (subuid(5)): files under /workspace would be nobody's. `keep-id` maps the account inside to
+    the user instead (podman-run(1), "--userns", Podman 4.3). Such an engine may not raise
+    limits, so memory is locked as far as the user's own limit goes.
+
+    Args:
+        body: of ContainerCreate.
+    """
+    host = {**body["HostConfig"]}
+    host["Ulimits"] = [each for each in host["Ulimits"] if each["Name"] != "memlock"]
+    uid, _, gid = body["User"].partition(":")
+    if uid.isdigit() and gid.isdigit() and int(uid):
+        host["UsernsMode"] = f"keep-id:uid={uid},gid={gid}"
+    return {**body, "HostConfig": host}
 
 
 def familiar(reference: str) -> str:

@@ -67,11 +67,8 @@ def create(request: CreateRequest, context: Context) -> Created:
     )
     for text in plan.notes():
         context.report.note(text)
-    if not plan.is_local and context.engine.about().product == PODMAN:
-        context.report.warn(
-            "The engine is Podman, which makes directories that are missing there: see that "
-            f"{plan.directories.workspace} and the others are there, and yours."
-        )
+    if context.engine.product == PODMAN:
+        _warn_of_podman(plan, context)
     image = context.engine.image(plan.reference)
     if image is None:
         refuse_existing(plan, context)
@@ -93,6 +90,19 @@ def create(request: CreateRequest, context: Context) -> Created:
 
     with exclusive(context.account, plan.tag, context.report):
         return _by_setup(plan, image, context)
+
+
+def _warn_of_podman(plan: Plan, context: Context) -> None:
+    """Say what its API leaves out without a word (docs/engines.md)."""
+    if not plan.is_local:
+        context.report.warn(
+            "The engine is Podman, which makes directories that are missing there: see that "
+            f"{plan.directories.workspace} and the others are there, and yours."
+        )
+    if plan.choice.request is not None and not plan.is_rocm:
+        context.report.warn(
+            "The engine is Podman, which gives no GPUs by Docker's API: the container has none."
+        )
 
 
 def _refuse_old_flow(plan: Plan, context: Context) -> None:

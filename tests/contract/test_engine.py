@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import BASE
 from fake_engine import FakeEngine
+from far_engine import open_place
 
 from mlc_patched.engine import PODMAN, Container, Engine, Image
 from mlc_patched.errors import (
@@ -129,12 +130,19 @@ def test_creating_from_a_missing_image_fails(bench: Bench) -> None:
     assert bench.own() == []
 
 
-def test_a_mount_that_must_exist_and_does_not_is_an_error(bench: Bench, tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    there, missing = tmp_path / "there", tmp_path / "missing"
+@pytest.fixture
+def anybody_s() -> Iterator[Path]:
+    """A directory in which every engine may work, whoever's it is."""
+    with open_place() as place:
+        place.chmod(0o777)
+        yield place
+
+
+def test_a_mount_that_must_exist_and_does_not_is_an_error(bench: Bench, anybody_s: Path) -> None:
+    there, missing = anybody_s / "there", anybody_s / "missing"
     there.mkdir()
     bind = Bind(str(missing), "/data", must_exist=True)
-    if bench.engine.about().product == PODMAN:
+    if bench.engine.product == PODMAN:
         bench.create("b", binds=(bind,))  # its API cannot be told otherwise, so create warns
         assert missing.is_dir()
     else:

@@ -6,7 +6,8 @@ import pytest
 
 from mlc_patched.engine import Image
 from mlc_patched.engine_answers import about_of, is_podman_conflict
-from mlc_patched.podman_engine import _fits, configuration, familiar
+from mlc_patched.podman_engine import _fits, configuration, familiar, rootless_body
+from mlc_patched.specification import ContainerSpecification, Ulimit, container_body
 
 
 @pytest.mark.parametrize(
@@ -68,9 +69,24 @@ def test_podman_is_known_by_what_it_says_of_itself() -> None:
     found = {
         "ServerVersion": "4.3.1",
         "BuildahVersion": "1.28.2",
-        "SecurityOptions": ["name=seccomp,profile=default", "name=rootless"],
+        "SecurityOptions": ["name=seccomp,profile=default"],
+        "Rootless": True,
     }
     about = about_of(found, is_local=True)
     assert (about.product, about.is_rootless) == ("Podman", True)
-    about = about_of({"ServerVersion": "28.0"}, is_local=True)
-    assert (about.product, about.is_rootless) == ("Docker Engine", False)
+    for options, is_rootless in ((["name=seccomp"], False), (["name=rootless"], True)):
+        about = about_of({"ServerVersion": "28.0", "SecurityOptions": options}, is_local=True)
+        assert (about.product, about.is_rootless) == ("Docker Engine", is_rootless)
+
+
+@pytest.mark.parametrize(
+    ("user", "mode"),
+    [("1001:2001", "keep-id:uid=1001,gid=2001"), ("", None), ("0:0", None), ("root", None)],
+)
+def test_a_rootless_engine_keeps_the_account_s_ids(user: str, mode: str | None) -> None:
+    limits = (Ulimit("memlock", -1), Ulimit("stack", 64))
+    body = container_body(ContainerSpecification("n", "i", user=user, ulimits=limits))
+    host = rootless_body(body)["HostConfig"]
+    assert host.get("UsernsMode") == mode
+    assert [each["Name"] for each in host["Ulimits"]] == ["stack"]
+    assert len(body["HostConfig"]["Ulimits"]) == 2

@@ -1,0 +1,105 @@
+"""Podman's Docker-compatible service, as root's and as a user's own, for `make engines`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from users import ROOT, SYSTEM_PATH, User
+
+START_SECONDS = 60
+CONFIGURATION = """\
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "fit"
+[engine.runtimes]
+fit = ["{runtime}"]
+"""
+
+
+@contextlib.contextmanager
+def service(user: User | None) -> Iterator[str]:
+    """Have Podman answer at a socket.
+
+    The runtime is tools/fit-runtime, as for the tests' dockerd, with runc below it.
+
+    Args:
+        user: whose own engine it is; root's if None.
+
+    Yields:
+        The address.
+    """
+    place = Path(tempfile.mkdtemp(prefix="mlc-podman-", dir="/var/tmp"))
+    run, storage, socket = place / "run", place / "storage", place / "podman.sock"
+    try:
+        for directory in (run, storage):
+            directory.mkdir()
+        runtime = shutil.copy(ROOT / "tools/fit-runtime", place / "fit-runtime")
+        settings = place / "containers.conf"
+        settings.write_text(CONFIGURATION.format(runtime=runtime))
+        for path in (place, settings, place / "fit-runtime"):
+            path.chmod(0o755)
+        environ = {"CONTAINERS_CONF": str(settings), "STORAGE_DRIVER": "overlay"}
+        options = ["--root", storage, "--runroot", run]
+        argv = ["podman", *options, "system", "service", "--time=0", f"unix://{socket}"]
+        if user is None:
+            environ = {"PATH": SYSTEM_PATH, "HOME": "/root", **environ}
+        else:
+            for path in (place, run, storage):
+                os.chown(path, user.uid, user.gid)
+            argv = user.argv(argv, XDG_RUNTIME_DIR=str(run), **environ)
+            environ = {"PATH": SYSTEM_PATH}
+        _have_message_queues()
+        with (place / "log").open("wb") as log:
+            engine = subprocess.Popen(
+                list(map(str, argv)), env=environ, stdout=log, stderr=log, cwd="/"
+            )
+        try:
+            _wait(socket, engine, place / "log")
+            if user is None:
+                shutil.chown(socket, group="docker")
+                socket.chmod(0o660)
+            yield f"unix://{socket}"
+        finally:
+            engine.terminate()
+            engine.wait(timeout=30)
+    finally:
+        _remove(place, options, user, environ)
+
+
+def _remove(
+    place: Path, options: list[str | Path], user: User | None, environ: Mapping[str, str]
+) -> None:
+    """Remove all of it; of a user's own engine, files belong to UIDs of the user's."""
+    argv: list[str | Path] = ["podman", *options, "unshare", "rm", "-rf", place / "storage"]
+    if user is not None:
+        argv = list(user.argv(argv, XDG_RUNTIME_DIR=str(place / "run")))
+        subprocess.run(argv, check=False, capture_output=True, cwd="/")
+    for line in Path("/proc/mounts").read_text().splitlines():
+        if (mounted := line.split()[1]).startswith(f"{place}/"):
+            subprocess.run(["umount", "-l", mounted], check=False, capture_output=True)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _have_message_queues() -> None:
+    """Have /dev/mqueue, which a rootless engine mounts for `--ipc host`, and any host has."""
+    place = Path("/dev/mqueue")
+    if not place.is_mount():
+        place.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "mqueue", "mqueue", place], check=True)
+
+
+def _wait(socket: Path, engine: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    version = ["docker", "-H", f"unix://{socket}", "version"]
+    while subprocess.run(version, check=False, capture_output=True).returncode != 0:
+        assert engine.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)

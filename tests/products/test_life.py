@@ -1,0 +1,118 @@
+"""The life of a container, on whatever engine `make engines` has; collected by it alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import BASE, sweep
+from users import User
+
+from mlc_patched.engine import Engine
+
+pytestmark = pytest.mark.engine
+OWNER = "MLC_TEST_OWNER"
+"""The login of the user whose own the engine is, if it is not everybody's."""
+
+
+@pytest.fixture(scope="module")
+def person(
+    engine: Engine, request: pytest.FixtureRequest, tree: Path, user_environ: dict[str, str]
+) -> Iterator[User]:
+    """Who uses the engine."""
+    if login := os.environ.get(OWNER):
+        entry = pwd.getpwnam(login)
+        home = Path(entry.pw_dir)
+        found = User(login, entry.pw_uid, entry.pw_gid, home, tree, user_environ)
+    else:
+        found = request.getfixturevalue("alice_account")
+    found = replace(found, environ={**found.environ, "MLC_GPUS": "none"})
+    found.file("workspace/")
+    yield found
+    sweep(found)
+
+
+def done(user: User, *arguments: str | Path, code: int = 0) -> str:
+    result = user.mlc(*arguments, timeout=300)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_an_account_is_set_up_once_and_found_again(person: User) -> None:
+    done(person, "create", "old", "--image", BASE, "-s")
+    [made] = json.loads(done(person, "list", "--json"))["containers"]
+    assert made["name"] == "old"
+    # The image that was committed has the labels: the next container comes straight from it.
+    out = done(
+        person, "create", "next", "--image", f"{BASE.split(':')[0]}:old._.{person.uid}", "-s"
+    )
+    assert "straight from" in out
+    names = [each["name"] for each in json.loads(done(person, "list", "--json"))["containers"]]
+    assert names == ["next", "old"]
+
+
+def test_the_user_inside_is_the_user_and_so_are_the_files(person: User) -> None:
+    line = "id -u; id -g; touch /workspace/made; sudo -n id -u; exit 3"
+    out = done(person, "start", "next", line, "-s", code=3)
+    assert out.split() == [str(person.uid), str(person.gid), "0"]
+    made = (person.workspace / "made").stat()
+    assert (made.st_uid, made.st_gid) == (person.uid, person.gid)
+
+
+def test_a_shell_opens_and_the_container_stops_after_it(person: User) -> None:
+    done(person, "stop", "next", "-f", "-s")
+    shell = person.spawn(person.tree / "bin/mlc", "open", "next", timeout=60)
+    shell.expect_exact("/workspace")
+    shell.sendline("echo $((6 * 7))")
+    shell.expect_exact("42")
+    shell.sendline("exit")
+    shell.expect("stopped")
+
+
+def test_what_runs_is_measured_stopped_and_not_removed(person: User) -> None:
+    done(person, "start", "next", "-s")
+    [measured] = json.loads(done(person, "stats", "--json"))["containers"]
+    assert measured["name"] == "next"
+    done(person, "remove", "next", "-f", "-s", code=1)
+    done(person, "stop", "next", "-f", "-s")
+
+
+def test_a_container_is_exported_and_comes_back(person: User) -> None:
+    file = person.home / "old.tar"
+    try:
+        done(person, "export", "old", file, "-s")
+        done(person, "import", file, "copy", "-s")
+    finally:
+        file.unlink(missing_ok=True)
+    assert "copy" in done(person, "list")
+
+
+def test_an_image_is_built_and_deployed(person: User) -> None:
+    built = person.run(
+        person.tree / "bin/user/image-create", "life", "--base", BASE, "-y", timeout=300
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    deploy = person.tree / "bin/user/container-deploy"
+    deployed = person.run(deploy, "life", "--background", "-y", timeout=120)
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    retire = person.tree / "bin/user/container-retire"
+    retired = person.run(retire, "life", "-y", timeout=120)
+    assert retired.returncode == 0, retired.stdout + retired.stderr
+
+
+def test_doctor_knows_the_engine(person: User) -> None:
+    page = json.loads(person.mlc("doctor", "--json").stdout)
+    [engine] = [each for each in page["findings"] if each["check"] == "engine"]
+    assert engine["health"] == "ok", engine["text"]
+    assert "ms away" in engine["text"]
+
+
+def test_removing_leaves_nothing(person: User) -> None:
+    for name in ("copy", "next", "old"):
+        done(person, "remove", name, "-f", "-s")
+    assert json.loads(done(person, "list", "--json"))["containers"] == []
