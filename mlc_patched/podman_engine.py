@@ -5,15 +5,18 @@ Tested on Podman 4.3; what is the same is `docker_engine`'s.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from .docker_engine import DockerEngine
 from .engine import PODMAN, Container, Image, Usage
+from .errors import ConflictError
 
 if TYPE_CHECKING:
     from .specification import ContainerSpecification
@@ -71,11 +74,24 @@ class PodmanEngine(DockerEngine):
             # Podman knows only those made from the very image by the very name.
             base = self.image(image)
             found = [each for each in found if base and self._stands_on(each.image_id, base)]
-        return [replace(each, image=familiar(each.image)) for each in found]
+        return [
+            replace(
+                each,
+                image=familiar(each.image),
+                state="exited" if each.state == "stopped" else each.state,
+            )
+            for each in found
+        ]
 
     def _stands_on(self, image_id: str, base: Image) -> bool:
         image = self.image(image_id)
         return image is not None and image.layers[: len(base.layers)] == base.layers
+
+    def stop(self, container: str, seconds: int = 10) -> None:
+        """See Engine; Podman stops no container that is paused."""
+        with contextlib.suppress(ConflictError):  # it is not
+            self._ask("POST", f"/containers/{quote(container)}/unpause")
+        super().stop(container, seconds)
 
     def commit(
         self,

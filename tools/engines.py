@@ -35,10 +35,8 @@ OWN_ALONE = ("contract", "life")
 SUITES = {
     "contract": ("tests/contract", "-k", "real"),
     "life": ("tests/products",),
-    "create": (f"{ENGINE}/test_create_labelled.py",),
     "list": (f"{ENGINE}/test_list.py",),
-    "start, stop": (f"{ENGINE}/test_start.py", f"{ENGINE}/test_stop.py"),
-    "remove": (f"{ENGINE}/test_remove.py",),
+    "stop": (f"{ENGINE}/test_stop.py",),
 }
 """The columns, and the tests of each."""
 
