@@ -1,7 +1,7 @@
 # Have, test and show mlc-patched on this machine. `make` alone lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help setup engine base demo picture test cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb clean
+.PHONY: help setup engine base demo picture test engines cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb clean
 
 PYTEST_ARGS ?=
 JOBS ?= 2
@@ -52,12 +52,15 @@ fuzz-tools: setup
 
 test-tools:
 	@command -v bats >/dev/null && command -v sudo >/dev/null || tools/apt-install.sh bats sudo
-	@[ -x /usr/sbin/sshd ] && command -v openssl >/dev/null || tools/apt-install.sh openssh-server openssl
+	@[ -x /usr/sbin/sshd ] && command -v openssl >/dev/null || \
+	    tools/apt-install.sh --not-started openssh-server openssl
 	@command -v docker-registry >/dev/null && command -v htpasswd >/dev/null || \
 	    tools/apt-install.sh --not-started docker-registry apache2-utils curl
 
+# Not part of `make test`: some minutes, and packages that only this needs.
 engines: setup engine base test-tools  ## run tests on every kind of engine, Podman too; writes docs/engines.md
-	@command -v podman >/dev/null && command -v newuidmap >/dev/null || tools/apt-install.sh podman uidmap slirp4netns
+	@command -v podman >/dev/null && command -v newuidmap >/dev/null || \
+	    tools/apt-install.sh --not-started podman uidmap slirp4netns
 	.venv/bin/python tools/engines.py
 
 lint: setup lint-tools  ## check style, types and shell

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,6 @@ OWN_ALONE = ("contract", "life")
 SUITES = {
     "contract": ("tests/contract", "-k", "real"),
     "life": ("tests/products",),
-    "list": (f"{ENGINE}/test_list.py",),
     "stop": (f"{ENGINE}/test_stop.py",),
 }
 """The columns, and the tests of each."""
@@ -202,6 +202,8 @@ Podman is known by what it says of itself, and spoken to by its Docker-compatibl
 
 def main(wanted: list[str]) -> int:
     """Run the rows; write the page if it was all of them."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))  # engines are ended
     slots.use_own_engine()
     began, found = time.monotonic(), {}
     for name in wanted or ROWS:

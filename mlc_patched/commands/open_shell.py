@@ -43,8 +43,10 @@ def open_shell(name: str, context: Context) -> Opened:
         EngineError: it cannot be started or stopped.
     """
     tag = context.container_tag(name)
+    # On another engine it is another container.
+    key = tag if context.address.is_local else f"{context.address.url} {tag}"
     # The lock comes first: who stops the container after their shell holds it alone.
-    with shared(context.account, tag) as lock, contextlib.ExitStack() as until_the_end:
+    with shared(context.account, key) as lock, contextlib.ExitStack() as until_the_end:
         container = context.find(name)
         if container is None:
             place = _place_on_cluster(name, context)
