@@ -57,7 +57,10 @@ def dial(address: EngineAddress, seconds: float | None) -> socket.socket:
     else:
         parts = urlsplit(address.url)
         place = (parts.hostname or "", parts.port or 0)
-        made = socket.create_connection(place, CONNECT_SECONDS)
+        try:
+            made = socket.create_connection(place, CONNECT_SECONDS)
+        except TimeoutError as error:
+            raise ConnectionError(f"no connection within {CONNECT_SECONDS} seconds") from error
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made = _with_tls(made, place[0], address)
     made.settimeout(seconds)

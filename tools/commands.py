@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlc_patched import arguments
 from mlc_patched.documented import ADMIN, parser_of
+from mlc_patched.engine_arguments import add_engine_flags
 
 BIN = Path(__file__).resolve().parents[1] / "bin"
 
@@ -50,6 +51,7 @@ def top(parsers: Mapping[str, argparse.ArgumentParser]) -> argparse.ArgumentPars
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("-v", "--version", action="version", version="")
+    add_engine_flags(made)
     commands = made.add_subparsers(dest="command", metavar="command")
     for name, parser in parsers.items():
         added = commands.add_parser(name, help=parser.description, add_help=False)

@@ -39,7 +39,14 @@ GPUS = ("num_gpus", "gpus")
 
 _BASH = """
 _mlc_names() {
-  mlc complete "$@" 2>/dev/null </dev/null
+  local i
+  local -a engine=()
+  for ((i = 1; i < COMP_CWORD - 1; i++)); do
+    case "${COMP_WORDS[i]}" in
+      --context) engine=(--context "${COMP_WORDS[i + 1]}") ;;
+    esac
+  done
+  mlc "${engine[@]}" complete "$@" 2>/dev/null </dev/null
 }
 _mlc_framework() {
   local i
@@ -60,8 +67,10 @@ _mlc_files() { compgen -f -- "$1"; }
 )
 _ZSH = """
 _mlc_names() {
-  local -a found
-  found=(${(f)"$(mlc complete "$@" 2>/dev/null </dev/null)"})
+  local -a found engine
+  local at=${words[(I)--context]}
+  ((at && at < CURRENT - 1)) && engine=(--context "${words[at + 1]}")
+  found=(${(f)"$(mlc "${engine[@]}" complete "$@" 2>/dev/null </dev/null)"})
   compadd -a found
 }
 _mlc_versions() {
@@ -107,6 +116,10 @@ def main(directory: Path) -> None:
     """Write the scripts."""
     parsers = programs()
     mlc = top(verbs())
+    for action in mlc._actions:  # flags that stand before the command
+        if kind := KINDS.get(action.dest):
+            completes = f"_mlc_{kind}"
+            action.complete = {"bash": completes, "zsh": completes}  # type: ignore[attr-defined]
     for name, parser in mlc._subparsers._group_actions[0].choices.items():  # type: ignore[union-attr]
         mark(parser, name)
     for shell, prefix in (("bash", ""), ("zsh", "_")):

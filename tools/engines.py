@@ -183,7 +183,8 @@ Podman is known by what it says of itself, and spoken to by its Docker-compatibl
 (`podman system service`, `DOCKER_HOST=unix:///run/podman/podman.sock`, a user's own
 `unix://$XDG_RUNTIME_DIR/podman/podman.sock`). Shells and builds need the docker client as well.
 
-- **GPUs** are not given: the API takes the request and drops it (Podman 4.3). `create` warns.
+- **GPUs**: Podman 4.3 accepts Docker's GPU request on a host without any GPU, and starts the container
+  without one, where Docker refuses. So it is not to be relied on, and `create` warns.
 - **A directory that is missing** on the host of an engine elsewhere is made by Podman, as root's or
   the service's user's, even for a mount that Docker would refuse. `create` warns.
 - **Rootless**: the service's user is root inside, and other UIDs are that user's subordinate ones.

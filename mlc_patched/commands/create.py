@@ -101,7 +101,8 @@ def _warn_of_podman(plan: Plan, context: Context) -> None:
         )
     if plan.choice.request is not None and not plan.is_rocm:
         context.report.warn(
-            "The engine is Podman, which gives no GPUs by Docker's API: the container has none."
+            "The engine is Podman, which takes Docker's GPU request without a word and may give "
+            "none: look inside with nvidia-smi."
         )
 
 

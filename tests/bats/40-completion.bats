@@ -54,6 +54,12 @@ offers() { # offers NAME WORDS…: NAME is among what completes WORDS, within 0.
     offers bats container-retire b
 }
 
+@test "contexts, and the containers of the engine that was named" {
+    offers default mlc open --context d
+    offers default container-list --context ''
+    offers bats mlc open --context default b
+}
+
 @test "projects and images" {
     offers bats container-deploy b
     offers "$IMAGE" container-deploy --image ds01
