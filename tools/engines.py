@@ -2,14 +2,16 @@
 
     .venv/bin/python tools/engines.py [ROW…]
 
-As root. Each engine is a real one on this machine, started for the run: Docker by its socket, by
-tcp with TLS and by ssh, Podman as root's and as a user's own. A ROW (`docker`, `tls`, `ssh`,
-`podman`, `rootless`) limits the run to it and leaves the page alone.
+As root. What passed is kept in docs/engines.json, row by row. Each engine is a real one on this
+machine, started for the run: Docker by its socket, by tcp with TLS and by ssh, Podman as root's and
+as a user's own. A ROW (`docker`, `tls`, `ssh`, `podman`, `rootless`) limits the run to it; the
+others stay in the page as they were.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -18,8 +20,9 @@ import tempfile
 import time
 import xml.etree.ElementTree as Xml
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -30,6 +33,7 @@ import slots  # noqa: E402
 from users import new_user  # noqa: E402
 
 PAGE = ROOT / "docs/engines.md"
+RESULTS = PAGE.with_suffix(".json")
 BASES = ("mlc-test/base:bookworm", "mlc-test/bare:bookworm")
 ENGINE = "tests/engine"
 OWN_ALONE = ("contract", "life")
@@ -142,38 +146,40 @@ def version(row: Row) -> str:
     return far_engine.call("docker", "-H", row.socket, "version", "--format", "{{.Server.Version}}")
 
 
-def page(found: dict[str, tuple[str, dict[str, Cell]]], seconds: float) -> str:
-    """Return the page of a run: for each row its engine's version, and a cell for each suite."""
+def page(results: dict[str, dict[str, Any]]) -> str:
+    """Return the page of what is in docs/engines.json."""
     lines = [
         "# Engines, and what passes on each",
         "",
-        "Written by `make engines`, of a real run on real engines on one machine; nothing here is",
-        "typed in. `docs/remote.md` says how to use them.",
+        "Written by `make engines`, of real runs on real engines on one machine; nothing in the",
+        "table is typed in. [Engines elsewhere](remote.md) says how to use them.",
         "",
-        f"| engine | version | {' | '.join(SUITES)} |",
-        f"| --- | --- |{' --- |' * len(SUITES)}",
+        f"| engine | version | {' | '.join(SUITES)} | run on |",
+        f"| --- | --- |{' --- |' * len(SUITES)} --- |",
     ]
-    for row, (what, cells) in found.items():
+    for row in ROWS:
+        if row not in results:
+            continue
+        found = results[row]
+        cells = {suite: Cell(**cell) for suite, cell in found["suites"].items()}
         told = " | ".join(str(cells.get(suite, "-")) for suite in SUITES)
-        lines.append(f"| {ROWS[row][0]} | {what} | {told} |")
+        about = f"{found['version']} | {told} | {found['day']}"
+        lines.append(f"| {ROWS[row][0]} | {about} |")
     lines += [
         "",
         "`contract` is the suite that every engine is held to, the tests' own one in memory",
         "included; `life` a container from the set-up of the account to its removal, with a shell,",
-        "export and import, and a project's image built and deployed; the others are the tests of",
-        "those commands. `-`: not run: these tests use several users, and such an engine is one's.",
+        "export and import, and a project's image built and deployed; `stop` the tests of that",
+        "command. `-`: not run: those tests use several users, and such an engine is one's.",
         "",
     ]
     failures = [
         f"- {ROWS[row][0]}, {suite}: `{name}`: {why[:200].replace('|', ' ')}"
-        for row, (_, cells) in found.items()
-        for suite, cell in cells.items()
-        for name, why in cell.failed.items()
+        for row, found in results.items()
+        for suite, cell in found["suites"].items()
+        for name, why in cell["failed"].items()
     ]
-    lines += ["## What does not pass", "", *(failures or ["Nothing."]), ""]
-    day = time.strftime("%Y-%m-%d", time.gmtime())
-    lines += [f"Run on {day}, in {seconds:.0f} s.", "", NOTES]
-    return "\n".join(lines)
+    return "\n".join([*lines, "## What does not pass", "", *(failures or ["Nothing."]), "", NOTES])
 
 
 NOTES = """\
@@ -183,8 +189,8 @@ Podman is known by what it says of itself, and spoken to by its Docker-compatibl
 (`podman system service`, `DOCKER_HOST=unix:///run/podman/podman.sock`, a user's own
 `unix://$XDG_RUNTIME_DIR/podman/podman.sock`). Shells and builds need the docker client as well.
 
-- **GPUs**: Podman 4.3 accepts Docker's GPU request on a host without any GPU, and starts the container
-  without one, where Docker refuses. So it is not to be relied on, and `create` warns.
+- **GPUs**: Podman 4.3 accepts Docker's GPU request on a host without any GPU, and starts the
+  container without one, where Docker refuses. So it is not to be relied on, and `create` warns.
 - **A directory that is missing** on the host of an engine elsewhere is made by Podman, as root's or
   the service's user's, even for a mount that Docker would refuse. `create` warns.
 - **Rootless**: the service's user is root inside, and other UIDs are that user's subordinate ones.
@@ -202,24 +208,30 @@ Podman is known by what it says of itself, and spoken to by its Docker-compatibl
 
 
 def main(wanted: list[str]) -> int:
-    """Run the rows; write the page if it was all of them."""
+    """Run the rows, all or those that were named."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))  # engines are ended
     slots.use_own_engine()
-    began, found = time.monotonic(), {}
     for name in wanted or ROWS:
         with ROWS[name][1]() as row:
-            what, cells = version(row), {}
+            told, suites = version(row), {}
             for suite in row.suites:
-                cells[suite] = run(row, suite)
-                print(f"{ROWS[name][0]}, {what}: {suite}: {cells[suite]}", flush=True)
-                for test, why in cells[suite].failed.items():
+                cell = run(row, suite)
+                suites[suite] = asdict(cell)
+                print(f"{ROWS[name][0]}, {told}: {suite}: {cell}", flush=True)
+                for test, why in cell.failed.items():
                     print(f"    {test}: {why[:300]}", flush=True)
-            found[name] = (what, cells)
-    if not wanted:
-        PAGE.write_text(page(found, time.monotonic() - began), encoding="utf-8")
-        print(f"wrote {PAGE}")
+        keep(name, told, suites)
     return 0
+
+
+def keep(row: str, told: str, suites: dict[str, Any]) -> None:
+    """Keep what came of a row, and write the page anew."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    results[row] = {"version": told, "day": day, "suites": suites}
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    PAGE.write_text(page(results), encoding="utf-8")
 
 
 if __name__ == "__main__":
