@@ -98,7 +98,7 @@ def test_an_image_with_megabytes_of_labels(alice: User, counted: Counted) -> Non
     """Ten in the reliability run; among them is a claim of an account, which is not believed."""
     maker = docker("create", BASE)
     try:
-        labels = {f"label-{number}": "x" * 10_000 for number in range(sized(50, 1000))}
+        labels = {f"label-{number}": "x" * 10_000 for number in range(sized(10, 1000))}
         labels |= {"aime.mlc.DS01_HAS_USER_SETUP": "True", "aime.mlc.DS01_USER_ID": "9" * 10**6}
         query = f"container={maker}&repo=mlc-test/labels&tag=1"
         ask("POST", "/commit", query=query, body={"Labels": labels, "Cmd": ["bash"]})

@@ -20,7 +20,6 @@ MODES = {
     ".ds01-config/locks": 0o600,
     "dockerfiles": 0o755,
     "dockerfiles/demo.Dockerfile": 0o644,
-    "it.tar": 0o600,
 }
 WAYS = [("user", "777", "--no-build"), ("sudo", "000", "--no-build")]
 MORE_WAYS = [("user", "777", ""), ("sudo", "077", "")]
@@ -65,13 +64,12 @@ def run(user: User, way: str, umask: str, *argv: str | Path) -> None:
 def test_modes_and_owners(empty: User, labelled, way: str, umask: str, build: str) -> None:
     bin_ = empty.tree / "bin"
     flags = ("-y", build) if build else ("-y",)
-    for argv in (
-        (bin_ / "mlc", "create", "it", "--image", labelled(empty), "-s"),
-        (bin_ / "user/image-create", "demo", "--base", BASE, *flags),
-        (bin_ / "mlc", "export", "it", empty.home / "it.tar"),
-    ):
-        run(empty, way, umask, *argv)
+    run(empty, way, umask, bin_ / "mlc", "create", "it", "--image", labelled(empty), "-s")
+    run(empty, way, umask, bin_ / "user/image-create", "demo", "--base", BASE, *flags)
     modes = dict(MODES)
+    if way == "sudo" or is_full():  # hundreds of megabytes
+        run(empty, way, umask, bin_ / "mlc", "export", "it", empty.home / "it.tar")
+        modes["it.tar"] = 0o600
     if not build:
         run(empty, way, umask, bin_ / "user/image-update", "demo", "--apt", "tar", "-y")
         modes.update(BUILT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,20 @@ def engine_state(fake: FakeEngine) -> object:
     )
 
 
-@pytest.mark.promise("input-refused")
+PROGRAMS: list[str] = []
+"""What this process has started: Python tells of it by audit events (PEP 578)."""
+STARTS = {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system"}
+
+
+def _hear(event: str, about: tuple[object, ...]) -> None:
+    if event in STARTS:
+        PROGRAMS.append(f"{event} {about[:2]}")
+
+
+sys.addaudithook(_hear)
+
+
+@pytest.mark.promise("input-refused", "no-command")
 def test_each_row_is_refused_with_its_message(
     prepared: Context, fake: FakeEngine, counted: Counted
 ) -> None:
@@ -46,6 +61,7 @@ def test_each_row_is_refused_with_its_message(
     home = prepared.account.home
     files, engine = files_of(home), engine_state(fake)
     wrong = []
+    PROGRAMS.clear()
     for row in rows():
         counted("inputs")
         outcome = call([word.replace(HOME, home) for word in row.argv], prepared)
@@ -65,7 +81,15 @@ def test_each_row_is_refused_with_its_message(
         if faults:
             wrong.append((row.what, faults, outcome))
     assert not wrong, "\n".join(map(str, wrong[:5]))
-    assert {**files_of(home)} == files
+    assert files_of(home) == files
+    assert PROGRAMS == [], "no row gets as far as a program"
+
+
+def test_a_program_that_is_started_is_heard_of() -> None:
+    PROGRAMS.clear()
+    subprocess.run(["true"], check=True)
+    assert len(PROGRAMS) == 1
+    assert "true" in PROGRAMS[0]
 
 
 def _plain(text: str) -> bool:

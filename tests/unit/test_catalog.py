@@ -8,6 +8,7 @@ import pytest
 
 from mlc_patched import catalog
 from mlc_patched.errors import MlcError, NotFoundError
+from mlc_patched.names import check_reference
 
 V2 = """\
 Pytorch, 2.8.0, [CUDA_BLACKWELL], hub/pytorch-2.8.0-b
@@ -129,3 +130,4 @@ def test_the_shipped_catalog_is_sound() -> None:
     assert len(rows) >= 10
     keys = [(row.framework, row.version, name) for row in rows for name in row.architectures]
     assert len(set(keys)) == len(keys)
+    assert all(check_reference(row.image) for row in rows)

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 from bad_input import archives, extended, member
+from commands import call
+from conftest import BASE
+from fake_engine import FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlc_patched.account import Account
 from mlc_patched.archive_check import checked
+from mlc_patched.context import Context
 from mlc_patched.errors import MlcError
 from mlc_patched.named_files import LARGEST_TEXT, read_text, rights_of
 
@@ -128,3 +132,18 @@ def test_what_nobody_exports_is_refused(content: bytes, step: int) -> None:
     with pytest.raises(MlcError, match=r"never writes|cut off"):
         passed.extend(checked(pieces, "f"))
     assert b"bomb" not in b"".join(passed)
+
+
+@pytest.mark.promise("homes")
+@pytest.mark.parametrize("umask", [0, 0o077, 0o777])
+def test_an_export_is_private_under_any_umask(
+    context: Context, fake: FakeEngine, tmp_path: Path, umask: int
+) -> None:
+    fake.add_image(BASE)
+    assert call(["mlc", "create", "n", "--image", BASE, "-s"], context).code == 0
+    before = os.umask(umask)
+    try:
+        assert call(["mlc", "export", "n", str(tmp_path / "n.tar")], context).code == 0
+    finally:
+        os.umask(before)
+    assert (tmp_path / "n.tar").stat().st_mode & 0o777 == 0o600

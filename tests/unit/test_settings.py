@@ -69,6 +69,7 @@ def test_the_example_shows_every_setting_with_its_built_in_value_and_no_other() 
     assert [entry.section for entry in shown if entry.section == LABELS] == [LABELS]
 
 
+@pytest.mark.promise("input-refused")
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
