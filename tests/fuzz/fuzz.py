@@ -9,6 +9,7 @@ import argparse
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -30,16 +31,17 @@ def one(name: str, seconds: int, keep: Path = CORPUS) -> tuple[int, str]:
     """
     place = keep / name
     place.mkdir(parents=True, exist_ok=True)
-    argv = [sys.executable, __file__, "--inside", name, "--seconds", str(seconds)]
-    argv += ["--keep", str(keep)]
-    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
+    with tempfile.TemporaryDirectory() as new:
+        argv = [sys.executable, __file__, "--inside", name, "--seconds", str(seconds)]
+        argv += ["--keep", str(keep), "--new", new]
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
     runs = _RUNS.search(done.stderr)
     said = f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
     return int(runs[1]) if runs else 0, "" if done.returncode == 0 and runs else said
 
 
-def inside(name: str, seconds: int, keep: Path) -> None:
-    """Become the fuzzer."""
+def inside(name: str, seconds: int, keep: Path, new: Path) -> None:
+    """Become the fuzzer; what it learns of inputs goes to the directory `new`."""
     import atheris
 
     sys.path[:0] = _PATHS
@@ -47,16 +49,15 @@ def inside(name: str, seconds: int, keep: Path) -> None:
         from harnesses import HARNESSES
     from words import WORDS
 
-    dictionary = Path(f"/dev/shm/mlc-fuzz-{name}.dict")
+    dictionary = new / "dictionary"
     lines = ('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"' for word in WORDS)
     dictionary.write_text("\n".join(lines))
     options = [f"-max_total_time={seconds}", "-print_final_stats=1", f"-dict={dictionary}"]
     options += [f"-artifact_prefix={keep / name}/", "-timeout=20", "-rss_limit_mb=2000"]
     seeds = [str(CORPUS / name)] if (CORPUS / name).is_dir() else []
-    # New inputs go to a directory of this run: the corpus keeps only what failed.
-    new = Path(f"/dev/shm/mlc-fuzz-{name}")
-    new.mkdir(exist_ok=True)
-    atheris.Setup([__file__, *options, str(new), *seeds], HARNESSES[name])
+    inputs = new / "inputs"  # and not to the corpus, which keeps only what failed
+    inputs.mkdir()
+    atheris.Setup([__file__, *options, str(inputs), *seeds], HARNESSES[name])
     atheris.Fuzz()
 
 
@@ -67,9 +68,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=10, help="for each (default: 10)")
     parser.add_argument("--inside", metavar="NAME", help=argparse.SUPPRESS)
     parser.add_argument("--keep", type=Path, default=CORPUS, help=argparse.SUPPRESS)
+    parser.add_argument("--new", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:
-        inside(arguments.inside, arguments.seconds, arguments.keep)
+        inside(arguments.inside, arguments.seconds, arguments.keep, arguments.new)
         return 0
     sys.path[:0] = _PATHS
     from harnesses import HARNESSES

@@ -66,6 +66,7 @@ from mlc_patched.project_files import ProjectFiles
 from mlc_patched.projects import Project, check_project, project_of_repository, proposed_name
 from mlc_patched.sizes import parse_size
 
+_FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None
 ALICE = Account("alice", 1001, 2001, "/home/alice")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _SAFE_WORD = re.compile(r"[A-Za-z0-9\[\],._+!<>=~:*-]+")
@@ -172,7 +173,7 @@ def user_name(data: bytes) -> None:
 
 
 def catalog_file(data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+    with tempfile.NamedTemporaryFile(dir=_FAST) as file:
         file.write(data)
         file.flush()
         try:
@@ -378,7 +379,7 @@ def engine_answer(data: bytes) -> None:
 
 
 def metadata(data: bytes) -> None:
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as home:
+    with tempfile.TemporaryDirectory(dir=_FAST) as home:
         files = ProjectFiles(Account("me", 0, 0, home), Project(1, "p"))
         place = Path(home, ".ds01-config/images")
         place.mkdir(parents=True)
@@ -392,7 +393,7 @@ def devcontainer(data: bytes) -> None:
 
 
 def docker_settings(data: bytes) -> None:
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+    with tempfile.TemporaryDirectory(dir=_FAST) as place:
         Path(place, "config.json").write_bytes(data)
         with contextlib.suppress(MlcError):
             resolve({"DOCKER_CONFIG": place, "HOME": place})

@@ -22,7 +22,7 @@ from fuzz import CORPUS, one  # noqa: E402
 from harnesses import HARNESSES  # noqa: E402
 from words import WORDS  # noqa: E402
 
-SECONDS = 3
+SECONDS = 2
 each_harness = pytest.mark.parametrize("name", HARNESSES)
 inputs = st.one_of(
     st.binary(max_size=300),

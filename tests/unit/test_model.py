@@ -33,7 +33,7 @@ def test_any_sequence_of_commands_does_what_the_model_says(
         run_state_machine_as_test(
             machine(world),
             settings=settings(
-                max_examples=sized(25, 300),
+                max_examples=sized(25, 100),
                 stateful_step_count=STEPS,
                 deadline=None,
                 database=None,
