@@ -218,8 +218,15 @@ class DockerEngine(Engine):
     def remove_container(self, container: str, force: bool = False) -> None:
         """See Engine."""
         query = {"v": "1", "force": str(int(force))}
+        path = f"/containers/{_quoted(container)}"
         with contextlib.suppress(NotFoundError):
-            self._ask("DELETE", f"/containers/{_quoted(container)}", query)
+            try:
+                self._ask("DELETE", path, query)
+            except ConflictError as error:
+                if "already in progress" not in str(error):
+                    raise
+                # An interrupted command asked for it before, and the engine is still at it.
+                self._ask("POST", f"{path}/wait", {"condition": "removed"})
 
     def commit(
         self,

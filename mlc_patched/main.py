@@ -96,7 +96,7 @@ def guarded(command: Callable[[], int], report: ConsoleReporter) -> int:
         report.finish()
         sys.stdout.flush()
     except MlcError as error:
-        report.error(str(error))
+        report.error(f"{error}{_if_full(str(error))}")
         return error.exit_code
     except Terminated as ended:
         report.error("Ended by a signal. What was begun has been taken back.")
@@ -119,6 +119,19 @@ def guarded(command: Callable[[], int], report: ConsoleReporter) -> int:
         )
         return 1
     return status
+
+
+def _if_full(text: str) -> str:
+    """Return what to do about a full disk, where that is why something failed.
+
+    The engine, its builder and commands in set-up steps all pass on the system's own words.
+    """
+    if "no space left on device" not in text.lower():
+        return ""
+    return (
+        "\nThe disk is full; nothing of this was kept. See of what with: docker system df - and "
+        "make room with: mlc prune, mlc remove NAME, image-retire PROJECT"
+    )
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

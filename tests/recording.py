@@ -41,8 +41,12 @@ class Recording:
 
 
 @contextlib.contextmanager
-def recording() -> Iterator[Recording]:
-    """Listen on a socket that every user may talk to and pass all of it on to the engine."""
+def recording(engine: str | None = None) -> Iterator[Recording]:
+    """Listen on a socket that every user may talk to and pass all of it on to the engine.
+
+    Args:
+        engine: the path of its socket; that of the environment when not given.
+    """
     directory = Path(tempfile.mkdtemp(prefix="mlc-test-socket-", dir="/var/tmp"))
     directory.chmod(0o755)
     path = directory / "docker.sock"
@@ -51,7 +55,9 @@ def recording() -> Iterator[Recording]:
         path.chmod(0o666)
         listener.listen()
         record = Recording(f"unix://{path}")
-        threading.Thread(target=_accept, args=(listener, record), daemon=True).start()
+        threading.Thread(
+            target=_accept, args=(listener, engine or engine_socket(), record), daemon=True
+        ).start()
         try:
             yield record
         finally:
@@ -59,25 +65,33 @@ def recording() -> Iterator[Recording]:
             shutil.rmtree(directory)
 
 
-def _accept(listener: socket.socket, record: Recording) -> None:
+def _accept(listener: socket.socket, path: str, record: Recording) -> None:
     with contextlib.suppress(OSError):  # shut down
         while True:
             client, _ = listener.accept()
             engine = socket.socket(socket.AF_UNIX)
-            engine.connect(engine_socket())
+            try:
+                engine.connect(path)
+            except OSError:  # the engine is away, which the client hears as it would from it
+                client.close()
+                continue
             for source, sink, notes in ((client, engine, record), (engine, client, None)):
                 threading.Thread(target=_pass_on, args=(source, sink, notes), daemon=True).start()
 
 
 def _pass_on(source: socket.socket, sink: socket.socket, record: Recording | None) -> None:
-    with contextlib.suppress(OSError):  # the other side has gone
+    try:
         while chunk := source.recv(65536):
             if record is not None and not _allowed(chunk, record):
                 source.sendall(_ANSWER)
                 source.shutdown(socket.SHUT_RDWR)
                 break
             sink.sendall(chunk)
-        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # one side has gone; the other one hears of it
+    finally:
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
 
 
 def _allowed(chunk: bytes, record: Recording) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from conftest import container_names, docker, inspect, nothing_left
 from inside import close_terminal
 from recording import Recording
+from reliability import Counted
 from users import User
 
 pytestmark = pytest.mark.engine
@@ -64,7 +65,9 @@ def test_ctrl_c_on_the_terminal(alice: User, slow_image: str) -> None:
         assert child.exitstatus == 130
 
 
-def test_a_closed_terminal(alice: User, slow_image: str) -> None:
+@pytest.mark.promise("terminal")
+def test_a_closed_terminal(alice: User, slow_image: str, counted: Counted) -> None:
+    counted("terminals closed")
     with nothing_left():
         child = alice.spawn(alice.tree / "bin/mlc", "create", "it", "--image", slow_image, "-s")
         wait_for_set_up(alice)
