@@ -152,10 +152,10 @@ def test_by_tls_an_engine_is_asked_and_streams(alice: User, tls: Far) -> None:
     doctor = far.mlc("doctor").stdout
     assert re.search(rf"answers at {re.escape(tls.url)}, \d+\.\d ms away", doctor), doctor
     engine = DockerEngine(EngineAddress(tls.url, tls=Tls(tls.environ["DOCKER_CERT_PATH"])))
-    copied = engine.import_image([_empty_archive()])
+    copied = engine.import_image([_empty_archive()], "mlc-test/tls", "x")
     assert engine.image(copied) is not None
     assert engine.history(copied)
-    engine.remove_image(copied)
+    engine.remove_image("mlc-test/tls:x")
 
 
 def test_by_tls_only_who_has_certificates_gets_in(tls: Far, tmp_path: Path) -> None:
