@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -70,6 +71,8 @@ def service(user: User | None) -> Iterator[str]:
         finally:
             engine.terminate()
             engine.wait(timeout=30)
+            if user is not None:
+                _end_processes_of(user)
     finally:
         _remove(place, options, user, environ)
 
@@ -86,6 +89,14 @@ def _remove(
         if (mounted := line.split()[1]).startswith(f"{place}/"):
             subprocess.run(["umount", "-l", mounted], check=False, capture_output=True)
     shutil.rmtree(place, ignore_errors=True)
+
+
+def _end_processes_of(user: User) -> None:
+    """End what a user's own engine leaves running: itself in its namespace, and containers."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if process.stat().st_uid == user.uid:
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _have_message_queues() -> None:
