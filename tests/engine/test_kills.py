@@ -11,13 +11,17 @@ from pathlib import Path
 
 import pytest
 from conftest import BASE, ask, container_names, docker, image_ids
-from image_bench import QUICK, clean_home
+from image_bench import HOST_CERTIFICATES, QUICK, clean_home
 from recording import Recording
 from reliability import Counted, is_full
 from users import User
 
 pytestmark = pytest.mark.engine
 
+BUILDS = {
+    "PATH": QUICK,
+    **({"DS01_CA_CERTIFICATE": HOST_CERTIFICATES} if Path(HOST_CERTIFICATES).is_file() else {}),
+}
 TIDYING = ("prune", "-y", "--older-than", "0")
 
 
@@ -144,7 +148,7 @@ def start(step: Step, user: User, **environ: str) -> subprocess.Popen[str]:
     """Start a step's command in the user's home."""
     words = step.argv.format(uid=user.uid).split()
     return subprocess.Popen(
-        user.argv([program(user, step.program), *words], **{"PATH": QUICK, **environ}),
+        user.argv([program(user, step.program), *words], **{**BUILDS, **environ}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
