@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2016 # single quotes hold what another shell is to expand
-# Completion in the installed tree: right names, in under 0.2 s.
+# Completion in the installed tree: right names; how long it took is shown. Of what it may take the
+# benchmark tells.
 
 setup_file() {
     load helper
@@ -35,17 +36,12 @@ complete_words() {
     ' - "$completions/$1" "$@"
 }
 
-offers() { # offers NAME WORDS…: NAME is among what completes WORDS, within 0.2 s (best of three)
-    local name=$1 best=999999999 took
+offers() { # offers NAME WORDS…: NAME is among what completes WORDS
+    local name=$1
     shift
-    for _ in 1 2 3; do
-        run -0 complete_words "$@"
-        took=${lines[0]}
-        ((took < best)) && best=$took
-    done
-    echo "# $* -> $((best / 1000)) ms" >&3
+    run -0 complete_words "$@"
+    echo "# $* -> $((lines[0] / 1000)) ms" >&3
     printf '%s\n' "${lines[@]:1}" | grep -qxF -- "$name"
-    ((best < 200000))
 }
 
 @test "containers" {

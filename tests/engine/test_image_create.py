@@ -175,6 +175,7 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(
 def test_root_has_no_images_but_sudo_makes_the_users(builds: Builds) -> None:
     user = builds.user
     argv = (builds.command("image-create"), "demo", "--base", BASE, "-y")
+    before = set(user.home.rglob("*"))
     refused = user.sudo(*argv, PATH=builds.path, SUDO_UID="", SUDO_GID="", SUDO_USER="")
     assert refused.returncode == 1
     assert "root" in refused.stderr
@@ -182,7 +183,9 @@ def test_root_has_no_images_but_sudo_makes_the_users(builds: Builds) -> None:
     assert done.returncode == 0, done.stderr
     assert builds.names() == {builds.image("demo")}
     assert labels_of(builds.image("demo"))["aime.mlc.DS01_USER_ID"] == str(user.uid)
-    for path in user.home.rglob("*"):
+    made = set(user.home.rglob("*")) - before
+    assert builds.dockerfile("demo") in made
+    for path in made:
         assert path.lstat().st_uid == user.uid, path
 
 
