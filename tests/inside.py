@@ -40,7 +40,8 @@ def assert_account_works(user: User, name: str = "it") -> None:
 
 def state(user: User, name: str = "it") -> str:
     """Return the state of the user's container in one word."""
-    return str(inspect(user.tag(name))["State"]["Status"])
+    word = str(inspect(user.tag(name))["State"]["Status"])
+    return {"stopped": "exited"}.get(word, word)  # Podman's own word for it
 
 
 def close_terminal(child: pexpect.spawn) -> None:

@@ -37,10 +37,14 @@ RESULTS = PAGE.with_suffix(".json")
 BASES = ("mlc-test/base:bookworm", "mlc-test/bare:bookworm")
 ENGINE = "tests/engine"
 OWN_ALONE = ("contract", "life")
+SECONDS = 90  # for one test: some wait for what an engine never does
 SUITES = {
     "contract": ("tests/contract", "-k", "real"),
     "life": ("tests/products",),
+    "list": (f"{ENGINE}/test_list.py",),
+    "start": (f"{ENGINE}/test_start.py",),
     "stop": (f"{ENGINE}/test_stop.py",),
+    "remove": (f"{ENGINE}/test_remove.py",),
 }
 """The columns, and the tests of each."""
 
@@ -120,7 +124,15 @@ def run(row: Row, suite: str) -> Cell:
     with tempfile.TemporaryDirectory() as place:
         report = Path(place, "report.xml")
         environ = {**os.environ, **row.variables, "DOCKER_HOST": row.socket}
-        argv = [sys.executable, "-m", "pytest", "-q", "--tb=line", f"--junitxml={report}"]
+        argv = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "--tb=line",
+            f"--timeout={SECONDS}",
+            f"--junitxml={report}",
+        ]
         done = subprocess.run(
             [*argv, *SUITES[suite]],
             cwd=ROOT,
@@ -169,8 +181,8 @@ def page(results: dict[str, dict[str, Any]]) -> str:
         "",
         "`contract` is the suite that every engine is held to, the tests' own one in memory",
         "included; `life` a container from the set-up of the account to its removal, with a shell,",
-        "export and import, and a project's image built and deployed; `stop` the tests of that",
-        "command. `-`: not run: those tests use several users, and such an engine is one's.",
+        "export and import, and a project's image built and deployed; the others are the tests of",
+        "the command of mlc. `-`: not run: those use several users, and such an engine is one's.",
         "",
     ]
     failures = [
