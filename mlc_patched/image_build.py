@@ -65,6 +65,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
 
     Raises:
         BuildError: the build failed.
+        EngineUnreachableError: the engine went away meanwhile.
         SetupError: the account in it is not as it should be.
         MlcError: a setting of the environment cannot be used.
     """
@@ -216,6 +217,8 @@ def _run(
     if status == 0:
         return
     _discard_intermediate(log, context)
+    # Of an engine that went away the client says only that a connection ended.
+    context.engine.image(request.project.image)
     raise BuildError(_failure(log, request, derived, status))
 
 

@@ -116,6 +116,17 @@ def nameless() -> set[str]:
     return set(docker("images", "-q", "--no-trunc", "-f", "dangling=true").split())
 
 
+def wait_for(process: subprocess.Popen[str], text: str) -> str:
+    """Read what a command says until a text is there; return all of it."""
+    assert process.stdout
+    said = ""
+    while text not in said:
+        line = process.stdout.readline()
+        assert line, f"it ended before it said {text!r}:\n{said}"
+        said += line
+    return said
+
+
 def labels_of(image: str) -> dict[str, str]:
     """Return an image's labels."""
     return dict(inspect(image)["Config"]["Labels"] or {})

@@ -84,7 +84,8 @@ PROMISES = {
     ),
     "terminal": Promise(
         Group.SURVIVES,
-        "A terminal that closes ends what ran on it, and what a command had begun is taken back.",
+        "A terminal that closes ends the command of ours on it, and what that had begun is taken "
+        "back; what `mlc start NAME LINE` runs inside goes on there.",
     ),
     "one-name-once": Promise(
         Group.RACES,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import BARE, BASE, container_names, docker, image_ids, inspect
 from recording import Recording
+from reliability import Counted
 from users import User
 
 pytestmark = pytest.mark.engine
@@ -114,9 +115,14 @@ def test_prune_removes_what_a_newer_base_left(
     docker("rmi", current)
 
 
+@pytest.mark.promise("signal", "sigkill", "create-atomic")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_build_that_is_interrupted_leaves_nothing(
-    alice: User, settings: str, image_from: Callable[..., str], number: signal.Signals
+    alice: User,
+    settings: str,
+    image_from: Callable[..., str],
+    number: signal.Signals,
+    counted: Counted,
 ) -> None:
     """The engine ends a build, and clears up after it, once nobody listens."""
     base = image_from(
@@ -128,6 +134,7 @@ def test_a_build_that_is_interrupted_leaves_nothing(
     )
     _wait(lambda: "groupadd" in docker("ps", "--no-trunc", "--format", "{{.Command}}"))
     command.send_signal(number)
+    counted("kills" if number == signal.SIGKILL else "signals sent")
     output, _ = command.communicate(timeout=30)
     assert command.returncode == (-9 if number == signal.SIGKILL else 128 + number), output
     _wait(lambda: (image_ids(), container_names()) == before)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -12,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from conftest import BASE
+from image_bench import Builds, builds, wait_for  # noqa: F401 - fixture
 from recording import recording
-from reliability import Counted
+from reliability import Counted, is_full
 from users import ROOT, User
 
 from mlc_patched.engine import Engine
@@ -23,8 +26,13 @@ from engines import OwnEngine
 
 pytestmark = pytest.mark.engine
 
-DISK = 700 * 1024**2
-"""Bytes of the engine's disk: the base image takes 300 MB of it."""
+DISK = 1200 * 1024**2
+"""Bytes of the engine's disk: the base image takes 300 MB of it, one that is imported as many."""
+ROOM = 8 * 1024**2
+"""Bytes in which there is room for all but what is big."""
+BIG = 24 * 1024**2
+BUILDERS = {"classic": "0", "default": ""}
+"""What DOCKER_BUILDKIT is to be for each."""
 
 
 @pytest.fixture(scope="module")
@@ -64,36 +72,145 @@ def create(user: User, name: str, address: str) -> subprocess.Popen[str]:
 
 
 def there(engine: OwnEngine) -> tuple[set[str], set[str]]:
-    """Return the names of an engine's containers and images."""
+    """Return the names of an engine's containers, and the ids and names of its images."""
     connected = engine.connect()
-    images = {name for each in connected.find_images() for name in each.references}
+    found = connected.find_images() + connected.find_images(nameless=True)
+    images = {name for each in found for name in (each.id, *each.references)}
     return {each.name for each in connected.containers()}, images
 
 
-def remove(user: User, name: str, address: str) -> None:
-    """Remove a container."""
-    done = user.mlc("remove", name, "-f", "-s", DOCKER_HOST=address)
+def mlc(user: User, engine: OwnEngine, *argv: str) -> None:
+    """Run a command that must succeed in the user's home."""
+    done = user.mlc(*argv, cwd=user.home, DOCKER_HOST=engine.address)
     assert done.returncode == 0, done.stderr
+
+
+def kill(engine: OwnEngine) -> None:
+    """Kill an engine and see it gone."""
+    assert engine.process is not None
+    engine.process.send_signal(signal.SIGKILL)
+    engine.process.wait()
+
+
+def bring_back(engine: OwnEngine) -> None:
+    """Start an engine that was killed."""
+    # Its containerd died with it, and where no init reaps that, dockerd takes it for alive.
+    (engine.root / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+    engine.start()
+
+
+@contextlib.contextmanager
+def full_disk(engine: OwnEngine, room: int = 64 * 1024) -> Iterator[None]:
+    """Have an engine's disk full but for some bytes, for as long as the block."""
+    filler = engine.data / "filler"
+    free = shutil.disk_usage(engine.data).free
+    call("fallocate", "-l", str(free - room), str(filler))
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+def assert_says_full(said: str) -> None:
+    """Check that a message says that the disk is full, and what to do."""
+    assert "The disk is full; nothing of this was kept" in said
+    assert "mlc prune" in said
 
 
 @pytest.mark.promise("disk-full", "again")
 def test_a_full_disk(alice: User, own: OwnEngine, counted: Counted) -> None:
     before = there(own)
-    filler = own.data / "filler"
-    free = shutil.disk_usage(own.data).free
-    call("fallocate", "-l", str(free - 64 * 1024), str(filler))
+    with full_disk(own):
+        command = create(alice, "n", own.address)
+        said, _ = command.communicate(timeout=60)
     counted("disks filled")
-    command = create(alice, "n", own.address)
-    said, _ = command.communicate(timeout=60)
     assert command.returncode == 1, said
-    assert "The disk is full; nothing of this was kept" in said
-    assert "mlc prune" in said
-    filler.unlink()
+    assert_says_full(said)
     assert there(own) == before
     command = create(alice, "n", own.address)
     said, _ = command.communicate(timeout=60)
     assert command.returncode == 0, said
-    remove(alice, "n", own.address)
+    mlc(alice, own, "remove", "n", "-f", "-s")
+    assert there(own) == before
+
+
+@pytest.mark.promise("disk-full", "build-atomic", "again")
+@pytest.mark.parametrize("builder", BUILDERS if is_full() else ["default"])
+@pytest.mark.parametrize(
+    "command", ["image-create", "image-update"] if is_full() else ["image-create"]
+)
+def test_a_full_disk_in_a_build(
+    builds: Builds, own: OwnEngine, command: str, builder: str, counted: Counted
+) -> None:
+    environ = {"DOCKER_HOST": own.address, "DOCKER_BUILDKIT": BUILDERS[builder]}
+    step = f"RUN head -c {BIG} /dev/urandom >/big"
+    source = builds.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo one\n")
+    argv = {
+        "image-create": ("demo", "--dockerfile", source, "-y", "--force"),
+        "image-update": ("demo", "-y"),
+    }
+    others = there(own)
+    builds.run("image-create", *argv["image-create"], **environ)
+    text, before = builds.dockerfile("demo").read_text(), there(own)
+    image = own.connect().image(builds.image("demo"))
+    edited = source if command == "image-create" else builds.dockerfile("demo")
+    edited.write_text(edited.read_text().replace("RUN echo one", step))
+    with full_disk(own, ROOM):
+        done = builds.run(command, *argv[command], ok=False, **environ)
+    counted("disks filled")
+    assert_says_full(done.stderr)
+    assert f"failed at line 2 of the Dockerfile: {step}" in done.stderr
+    assert there(own) == before
+    assert own.connect().image(builds.image("demo")) == image
+    if command == "image-create":
+        assert builds.dockerfile("demo").read_text() == text
+    builds.run(command, *argv[command], **environ)
+    builds.run("image-retire", "demo", "-y", **environ)
+    assert there(own) == others
+
+
+@pytest.mark.promise("disk-full", "save-atomic", "again")
+def test_a_full_disk_in_a_save(
+    alice: User, own: OwnEngine, tmp_path: Path, counted: Counted
+) -> None:
+    others = there(own)
+    mlc(alice, own, "create", "n", "Pytorch", "2.8.0", "-g", "none", "-s")
+    big = tmp_path / "big"
+    big.write_bytes(os.urandom(BIG))
+    call("docker", "-H", own.address, "cp", str(big), f"{alice.tag('n')}:/big")
+    before, image = there(own), f"ds01-{alice.uid}/n:kept"
+    retire = (alice.tree / "bin/user/container-retire", "n", "--save=kept", "-y")
+    with full_disk(own, ROOM):
+        done = alice.run(*retire, DOCKER_HOST=own.address)
+    counted("disks filled")
+    assert done.returncode == 1
+    assert_says_full(done.stderr)
+    assert there(own) == before
+    done = alice.run(*retire, DOCKER_HOST=own.address)
+    assert done.returncode == 0, done.stderr
+    assert image in there(own)[1]
+    own.connect().remove_image(image)
+    assert there(own) == others
+
+
+@pytest.mark.promise("disk-full", "archive-atomic", "again")
+def test_a_full_disk_in_an_import(alice: User, own: OwnEngine, counted: Counted) -> None:
+    before, archive = there(own), alice.home / "n.mlc.tar"
+    mlc(alice, own, "create", "n", "Pytorch", "2.8.0", "-s")
+    mlc(alice, own, "export", "n", archive.name)
+    mlc(alice, own, "remove", "n", "-s")
+    assert there(own) == before
+    argv = ("import", archive, "copy", "-s")
+    with full_disk(own):
+        done = alice.mlc(*argv, DOCKER_HOST=own.address)
+    counted("disks filled")
+    assert done.returncode == 1
+    assert_says_full(done.stderr)
+    assert there(own) == before
+    done = alice.mlc(*argv, DOCKER_HOST=own.address)
+    assert done.returncode == 0, done.stderr
+    archive.unlink()
+    mlc(alice, own, "remove", "copy", "-s")
     assert there(own) == before
 
 
@@ -103,27 +220,49 @@ def test_an_engine_that_is_killed_in_the_set_up(
     alice: User, own: OwnEngine, request_: str, counted: Counted
 ) -> None:
     before = there(own)
-
-    def kill() -> None:
-        assert own.process is not None
-        own.process.send_signal(signal.SIGKILL)
-        own.process.wait()
-
     with recording(own.address.removeprefix("unix://")) as record:
-        record.before[request_] = kill
+        record.before[request_] = lambda: kill(own)
         command = create(alice, "n", record.address)
         said, _ = command.communicate(timeout=60)
     assert not record.before
     assert command.returncode == 1, said
     assert "No Docker Engine answers" in said
-    # Its containerd died with it, and where no init reaps that, dockerd takes it for alive.
-    (own.root / "exec/containerd/containerd.pid").unlink(missing_ok=True)
-    own.start()
+    bring_back(own)
     counted("engine restarts")
     command = create(alice, "n", own.address)
     said, _ = command.communicate(timeout=60)
     assert command.returncode == 0, said
-    remove(alice, "n", own.address)
-    done = alice.mlc("prune", "-y", "--older-than", "0", DOCKER_HOST=own.address)
-    assert done.returncode == 0, done.stderr
+    mlc(alice, own, "remove", "n", "-f", "-s")
+    mlc(alice, own, "prune", "-y", "--older-than", "0")
     assert there(own) == before
+
+
+@pytest.mark.promise("engine-killed", "build-atomic", "again")
+@pytest.mark.parametrize("builder", BUILDERS if is_full() else ["default"])
+def test_an_engine_that_is_killed_in_a_build(
+    builds: Builds, own: OwnEngine, builder: str, counted: Counted
+) -> None:
+    environ = {"DOCKER_HOST": own.address, "DOCKER_BUILDKIT": BUILDERS[builder]}
+    source = builds.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo one\n")
+    argv = ("image-create", "demo", "--dockerfile", source, "-y", "--force")
+    others = there(own)
+    builds.run(*argv, **environ)
+    text, before = builds.dockerfile("demo").read_text(), there(own)
+    image = own.connect().image(builds.image("demo"))
+    source.write_text(f"FROM {BASE}\nRUN echo begun; sleep 30\n")
+    program = builds.command(argv[0])
+    command = builds.user.start(program, *argv[1:], **{**builds.environ, **environ})
+    wait_for(command, "begun\n")
+    kill(own)
+    said, _ = command.communicate(timeout=60)
+    assert command.returncode == 1, said
+    assert "No Docker Engine answers" in said.splitlines()[-1]
+    bring_back(own)
+    counted("engine restarts")
+    assert there(own) == before
+    assert own.connect().image(builds.image("demo")) == image
+    assert builds.dockerfile("demo").read_text() == text
+    source.write_text(f"FROM {BASE}\nRUN echo begun\n")
+    builds.run(*argv, **environ)
+    builds.run("image-retire", "demo", "-y", **environ)
+    assert there(own) == others

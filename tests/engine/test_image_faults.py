@@ -14,7 +14,10 @@ from image_bench import (  # noqa: F401 - fixtures
     each_builder,
     ldap_builds,
     nameless,
+    wait_for,
 )
+from inside import close_terminal
+from reliability import Counted
 
 pytestmark = pytest.mark.engine
 
@@ -28,15 +31,6 @@ def slow(it: Builds) -> str:
     return str(
         it.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo begun; sleep 60; echo done\n")
     )
-
-
-def wait_for(process: subprocess.Popen[str], text: str) -> str:
-    said = ""
-    while text not in said:
-        line = process.stdout.readline()
-        assert line, f"it ended before it said {text!r}:\n{said}"
-        said += line
-    return said
 
 
 def test_a_package_that_there_is_not_fails_with_its_line(each_builder: Builds) -> None:
@@ -90,6 +84,24 @@ def test_ctrl_c_on_a_terminal(builds: Builds) -> None:
     assert child.exitstatus == 130
     assert builds.names() == set()
     assert not builds.dockerfile("demo").exists()
+
+
+@pytest.mark.promise("terminal")
+def test_a_terminal_that_closes(builds: Builds, counted: Counted) -> None:
+    path, before = slow(builds), nameless()
+    child = builds.user.spawn(
+        builds.command("image-create"), "demo", "--dockerfile", path, "-y", **builds.environ
+    )
+    child.expect(r"\bbegun\b[^;]")
+    close_terminal(child)
+    counted("terminals closed")
+    deadline = time.monotonic() + 60
+    while child.isalive():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert builds.names() == set()
+    assert not builds.dockerfile("demo").exists()
+    assert nameless() <= before
 
 
 @pytest.mark.promise("none-lost")

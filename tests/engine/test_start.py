@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from conftest import docker, inspect
 from devices import devices
-from inside import run, state
+from inside import close_terminal, run, state
+from reliability import Counted
 from users import User
 
 pytestmark = pytest.mark.engine
@@ -90,6 +92,33 @@ def test_ctrl_c_ends_the_command_and_not_the_container(alices: User) -> None:
     child.wait()
     assert child.exitstatus == 130
     assert state(alices) == "running"
+
+
+@pytest.mark.promise("terminal")
+def test_a_command_goes_on_when_its_terminal_closes(alices: User, counted: Counted) -> None:
+    """A training of days is not lost by a laptop that closes, whatever it writes from then on."""
+    go, done = alices.workspace / "go", alices.workspace / "done"
+    line = "echo begun; until [ -e go ]; do sleep 0.1; done; seq 100000 && echo $? >done"
+    child = alices.spawn(alices.tree / "bin/mlc", "start", "it", line)
+    child.expect("begun")
+    close_terminal(child)
+    counted("terminals closed")
+    eventually(lambda: not child.isalive())
+    try:
+        go.touch()
+        eventually(lambda: done.is_file() and done.read_text() == "0\n")
+        assert state(alices) == "running"
+    finally:
+        for path in (go, done):
+            path.unlink(missing_ok=True)
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Wait for something to come true."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_container_that_is_not_there_is_a_failure(alice: User) -> None:
