@@ -1,7 +1,7 @@
 """The engine and the users that a run of the tests has to itself.
 
-Runs that go on at the same time have each a slot: pytest-xdist's worker number, or
-MLC_TEST_SLOT. Slot 0 uses the engine of the environment; another slot has an engine of its own,
+Runs that go on at the same time have each a slot: pytest-xdist's worker number, from
+MLC_TEST_SLOT on. Slot 0 uses the engine of the environment; another slot has an engine of its own,
 started by tools/engine.sh, and users with names and ids of their own.
 """
 
@@ -15,9 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 AT = "MLC_TEST_AT"
 """Set by `make engines`: the address that commands use, where DOCKER_HOST is a socket of the same
 engine that the tests look by."""
-SLOT = int(
-    os.environ.get("MLC_TEST_SLOT")
-    or os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+SLOT = int(os.environ.get("MLC_TEST_SLOT") or 0) + int(
+    os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 )
 _END = str(SLOT or "")
 ALICE = f"mlc-alice{_END}"
