@@ -44,6 +44,10 @@ class PodmanEngine(DockerEngine):
         found = super().image(reference)
         return None if found is None else _familiar_image(found)
 
+    def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
+        """See Engine. Podman leaves a tag that is not in the name out of account."""
+        return super().import_image(archive, f"{repository}:{tag}", "")
+
     def find_images(
         self, *, names: Iterable[str] = (), labels: Iterable[str] = (), nameless: bool = False
     ) -> list[Image]:
