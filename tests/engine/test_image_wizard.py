@@ -98,6 +98,9 @@ def test_no_end_of_input_and_ctrl_c(builds: Builds) -> None:
             child.sendeof()
         elif answer == "\x03":
             child.sendintr()
+            # Python's readline takes no notice of one between its prompt and its wait for keys.
+            while child.expect([pexpect.TIMEOUT, pexpect.EOF], timeout=2) == 0:
+                child.sendintr()
         else:
             child.sendline(answer)
         said, status = ended(child)
