@@ -37,7 +37,7 @@ RESULTS = PAGE.with_suffix(".json")
 BASES = ("mlc-test/base:bookworm", "mlc-test/bare:bookworm")
 ENGINE = "tests/engine"
 OWN_ALONE = ("contract", "life")
-SECONDS = 90  # for one test: some wait for what an engine never does
+SECONDS = 300  # for one test: some wait for what an engine never does
 SUITES = {
     "contract": ("tests/contract", "-k", "real"),
     "life": ("tests/products",),
