@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import binascii
 import contextlib
-import io
 import json
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -24,6 +21,7 @@ from .engine_answers import (
     usage_of,
 )
 from .engine_connection import ANSWER_SECONDS, CHUNK, REFUSED, EngineConnection
+from .engine_files import file_size, read_file
 from .engine_socket import Answer
 from .errors import (
     ConflictError,
@@ -41,15 +39,8 @@ if TYPE_CHECKING:
     from .registry import Registry
     from .specification import ContainerSpecification
 
-_LAST_LINES = 30
-_SECONDS_TO_CLEAR = 5
-_STEP = re.compile(r"\s*---> ([0-9a-f]{12})")
-"""How the engine's own builder tells the image that a step has made."""
-_TAR_SPACE = 64 * 1024  # what a tar archive of one file adds to its content, at most
 _CHANGES = ("changed", "added", "deleted")  # Docker Engine API, "ContainerChanges"
 _MAYBE_ID = re.compile(r"[0-9a-f]{1,64}")
-_NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24
-"""Directory, link, device, pipe and socket, as Go's `os.FileMode` writes them in a stat."""
 
 
 def connect(address: EngineAddress | None = None) -> Engine:
@@ -263,52 +254,9 @@ class DockerEngine(Engine):
         progress: Callable[[str], None],
     ) -> str:
         """See Engine."""
-        lines: list[str] = []
-        with self._sdk(unhurried=True) as client:
-            events = client.build(
-                fileobj=io.BytesIO(dockerfile.encode()),
-                tag=reference,
-                labels=dict(labels),
-                network_mode="host",
-                nocache=True,
-                rm=True,
-                forcerm=True,
-                decode=True,
-            )
-            try:
-                for event in events:
-                    lines += str(event.get("stream") or event.get("error") or "").splitlines()
-                    if "error" in event:
-                        raise EngineError("\n".join(lines[-_LAST_LINES:]))
-                    progress(lines[-1] if lines else "")
-            except BaseException:
-                events.close()  # the engine ends a build once nobody listens
-                self._discard_steps(lines)
-                raise
-        image = self.image(reference)
-        if image is None:
-            raise EngineError(f"The build ended well, but there is no image {reference}.")
-        return image.id
+        from .engine_build import build
 
-    def _discard_steps(self, lines: Iterable[str]) -> None:
-        """Remove the nameless images that a build leaves of the steps that went well.
-
-        The container of a step that was cut off is the engine's to remove, and takes a moment.
-        """
-        steps = [match[1] for line in lines if (match := _STEP.fullmatch(line))]
-        if len(steps) < 2:
-            return  # the first is the base
-        from .undo import signals_held
-
-        deadline = time.monotonic() + _SECONDS_TO_CLEAR
-        with signals_held(), contextlib.suppress(EngineError):
-            while (found := self.image(steps[-1])) is not None and not found.references:
-                try:
-                    self.remove_image(found.id)
-                except ConflictError:
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.1)
+        return build(self, self._connection, dockerfile, reference, labels, progress)
 
     def changes(self, container: str) -> list[Change]:
         """See Engine."""
@@ -319,27 +267,7 @@ class DockerEngine(Engine):
 
     def read_file(self, container: str, path: str, limit: int = 4 * 1024**2) -> bytes | None:
         """See Engine."""
-        try:
-            answer = self._ask(
-                "GET",
-                f"/containers/{_quoted(container)}/archive",
-                {"path": path},
-                most=limit + _TAR_SPACE,
-            )
-        except NotFoundError:
-            return None
-        stat = parsed(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
-        if stat["mode"] & _NOT_A_FILE or stat["size"] > limit:
-            return None
-        import tarfile
-
-        try:
-            with tarfile.open(fileobj=io.BytesIO(answer.body)) as tar:
-                member = tar.next()
-                file = tar.extractfile(member) if member is not None and member.isreg() else None
-                return None if file is None else file.read(limit)
-        except tarfile.TarError as error:
-            raise EngineError(f"The archive of {path} broke off: {error}") from error
+        return read_file(self._connection, container, path, limit)
 
     def processes(self, container: str) -> int:
         """See Engine."""
@@ -406,13 +334,7 @@ class DockerEngine(Engine):
 
     def file_size(self, container: str, path: str) -> int | None:
         """See Engine."""
-        target = f"/containers/{_quoted(container)}/archive"
-        try:
-            answer = self._ask("GET", target, {"path": path}, most=1)
-        except NotFoundError:
-            return None
-        stat = parsed(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
-        return None if stat["mode"] & _NOT_A_FILE else int(stat["size"])
+        return file_size(self._connection, container, path)
 
     def ping(self) -> None:
         """See Engine."""
