@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -238,19 +239,21 @@ def test_an_engine_that_is_killed_in_the_set_up(
 
 
 @pytest.mark.promise("engine-killed", "build-atomic", "again")
+@pytest.mark.parametrize(
+    ("builder", "then"), [("classic", "again"), ("classic", "prune"), ("default", "again")]
+)
 def test_an_engine_that_is_killed_in_a_build(
-    builds: Builds, own: OwnEngine, counted: Counted
+    builds: Builds, own: OwnEngine, builder: str, then: str, counted: Counted
 ) -> None:
-    """By the default builder: the classic one's step containers have a name of the engine's own,
-    and one whose engine is killed stays until `docker container prune`."""
-    environ = {"DOCKER_HOST": own.address}
+    """The classic builder's steps stay, by name; the same command takes them away, or prune."""
+    environ = {"DOCKER_HOST": own.address, "DOCKER_BUILDKIT": BUILDERS[builder]}
     source = builds.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo one\n")
     argv = ("image-create", "demo", "--dockerfile", source, "-y", "--force")
     others = there(own)
     builds.run(*argv, **environ)
     text, before = builds.dockerfile("demo").read_text(), there(own)
     image = own.connect().image(builds.image("demo"))
-    source.write_text(f"FROM {BASE}\nRUN echo begun; sleep 30\n")
+    source.write_text(f"FROM {BASE}\nRUN echo two\nRUN echo begun; sleep 30\n")
     program = builds.command(argv[0])
     command = builds.user.start(program, *argv[1:], **{**builds.environ, **environ})
     wait_for(command, "begun\n")
@@ -260,10 +263,21 @@ def test_an_engine_that_is_killed_in_a_build(
     assert "No Docker Engine answers" in said.splitlines()[-1]
     bring_back(own)
     counted("engine restarts")
-    assert there(own) == before
+    containers, images = (now - then for now, then in zip(there(own), before, strict=True))
+    named = {name for name in containers | images if "sha256:" not in name}
+    names = {re.sub(r"-[0-9a-f]{12}(-ca)?$", "", name) for name in named}
+    uid = builds.user.uid
+    left = {f"mlc-step-{uid}", f"ds01-{uid}/demo:build"} if builder == "classic" else set()
+    assert names == left
     assert own.connect().image(builds.image("demo")) == image
     assert builds.dockerfile("demo").read_text() == text
-    source.write_text(f"FROM {BASE}\nRUN echo begun\n")
-    builds.run(*argv, **environ)
+    if then == "prune":
+        mlc(builds.user, own, "prune", "-y", "--older-than", "0")
+        assert there(own) == before
+    source.write_text(f"FROM {BASE}\nRUN echo two\nRUN echo begun\n")
+    done = builds.run(*argv, **environ)
+    assert ("which a command that was killed had left" in done.stderr) == (
+        builder == "classic" and then == "again"
+    )
     builds.run("image-retire", "demo", "-y", **environ)
     assert there(own) == others

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BASE, docker, inspect
+from conftest import BASE, docker, image_ids, inspect
 from image_bench import (  # noqa: F401 - fixtures
     Builds,
     builds,
@@ -163,6 +163,30 @@ def test_an_image_that_is_not_right_does_not_take_the_name(builds: Builds) -> No
     builds.dockerfile("demo").write_text("\n".join(lines[:start] + lines[end:]))
     done = builds.run("image-update", "demo", "-y", ok=False)
     assert "the step with useradd is missing" in done.stderr
+
+
+def test_what_a_step_prints_is_not_taken_for_the_builder_s_word(each_builder: Builds) -> None:
+    """Not even in the classic builder's own words: a nameless image that a step names stays, and
+    so does the name of a container."""
+    it = each_builder
+    container = docker("create", "--name", f"mlc-test-{it.user.uid}", BASE, "true")
+    image = docker("commit", container)
+    lies = (
+        *("Step 3/9 : RUN x", f" ---> Running in {container[:12]}", f" ---> {image[7:19]}"),
+        *("Step 4/9 : COPY x y", f" ---> {image[7:19]}"),
+    )
+    printed = "\\n".join(lies)
+    source = it.user.file(
+        "source/Dockerfile", f"FROM {BASE}\nRUN printf '{printed}\\n' && sleep 1 && false\n"
+    )
+    try:
+        time.sleep(2)  # the engine tells times to the second: it was made before the build began
+        it.run("image-create", "demo", "--dockerfile", source, "-y", ok=False)
+        assert image in image_ids()
+        assert inspect(container)["Name"] == f"/mlc-test-{it.user.uid}"
+    finally:
+        docker("rm", container)
+        docker("rmi", image, check=False)
 
 
 def test_a_failing_start_of_the_builder_is_told(builds: Builds) -> None:
