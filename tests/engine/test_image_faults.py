@@ -71,6 +71,39 @@ def test_an_interrupted_build_leaves_the_old_image(each_builder: Builds, number:
     assert "echo begun" not in docker("ps", "-a", "--no-trunc", "--format", "{{.Command}}")
 
 
+@pytest.mark.promise("sigkill", "again", "build-atomic")
+def test_a_killed_build_ends_and_the_next_leaves_nothing_of_it(
+    each_builder: Builds, counted: Counted
+) -> None:
+    """The step it was at says nothing for a minute; the client that waits for it ends at once."""
+    it = each_builder
+    before = nameless()
+    path = slow(it)
+    process = started(it, "image-create", "demo", "--dockerfile", path, "-y")
+    wait_for(process, "begun\n")
+    process.kill()
+    process.communicate(timeout=20)
+    counted("kills")
+    deadline = time.monotonic() + 30
+    while _running(it):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    it.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo begun\n")
+    it.run("image-create", "demo", "--dockerfile", path, "-y")
+    assert it.names() == {it.image("demo")}
+    assert "echo begun" not in docker("ps", "-a", "--no-trunc", "--format", "{{.Command}}")
+    assert nameless() <= before
+
+
+def _running(it: Builds) -> str:
+    """Return the command lines of the user's docker clients that build."""
+    listed = subprocess.run(
+        ["ps", "-u", str(it.user.uid), "-o", "args="], capture_output=True, text=True, check=False
+    )
+    builds = [line for line in listed.stdout.splitlines() if " build " in line]
+    return "\n".join(builds)
+
+
 def test_ctrl_c_on_a_terminal(builds: Builds) -> None:
     path = slow(builds)
     child = builds.user.spawn(
