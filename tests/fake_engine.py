@@ -439,6 +439,8 @@ class FakeEngine(Engine):
         for each in self.images.values():
             if _full(reference) in each.image.references:
                 return each
+            if reference == each.image.id.removeprefix("sha256:")[:12]:
+                return each
         return None
 
     def _untag(self, reference: str) -> None:

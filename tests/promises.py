@@ -64,13 +64,14 @@ PROMISES = {
     ),
     "sigkill": Promise(
         Group.SURVIVES,
-        "SIGKILL at any moment leaves nothing but what `mlc prune` then takes away, and the same "
-        "command works right after it.",
+        "SIGKILL at any moment leaves nothing but what the same command, run again, takes away before "
+        "it begins; `mlc prune` takes it away, too.",
     ),
     "engine-killed": Promise(
         Group.SURVIVES,
         "An engine that is killed in mid-work fails the command with one message; when it is "
-        "back, nothing half-made is in use and the same command works.",
+        "back, nothing half-made is in use, and the same command works and leaves nothing of the "
+        "first one.",
     ),
     "disk-full": Promise(
         Group.SURVIVES,

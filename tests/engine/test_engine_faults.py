@@ -145,7 +145,8 @@ def test_a_full_disk_in_a_build(
     builds: Builds, own: OwnEngine, command: str, builder: str, counted: Counted
 ) -> None:
     environ = {"DOCKER_HOST": own.address, "DOCKER_BUILDKIT": BUILDERS[builder]}
-    step = f"RUN head -c {BIG} /dev/urandom >/big"
+    # Not what another case has left in the builder's cache.
+    step = f"RUN head -c {BIG} /dev/urandom >/{command}-{builder}"
     source = builds.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo one\n")
     argv = {
         "image-create": ("demo", "--dockerfile", source, "-y", "--force"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_no_file_is_half_merged() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    marks = re.compile(rb"^(<{7} |>{7} |={7}$)", re.M)
+    names = listed.stdout.splitlines()
+    assert not [name for name in names if marks.search((ROOT / name).read_bytes())]
 
 
 def test_the_table_of_contents_has_every_page() -> None:

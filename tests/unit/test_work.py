@@ -1,0 +1,234 @@
+"""What is there only while a command works, and what the next one does with what is left of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import BASE
+from fake_engine import FakeEngine, FakeImage
+from test_flows import Words
+
+from mlc_patched import locks
+from mlc_patched.build_steps import StepNames
+from mlc_patched.context import Context
+from mlc_patched.engine import Image
+from mlc_patched.errors import ConflictError
+from mlc_patched.left_files import build_directory_prefix, remove_build_directories
+from mlc_patched.project_files import ProjectFiles
+from mlc_patched.project_work import passing_image, working_on
+from mlc_patched.projects import Project
+from mlc_patched.specification import ContainerSpecification
+from mlc_patched.work import KINDS, STEP, passing_name, take_away_left, working
+
+DEMO = Project(1001, "demo")
+STEP_NAME = "mlc-step-1001-0123456789ab"
+PASSING = "ds01-1001/demo:build-0123456789ab"
+
+
+@pytest.fixture
+def own(context: Context) -> Context:
+    """A context whose account may write into its home."""
+    context.report = Words()
+    context.__dict__["account"] = replace(context.account, uid=os.getuid())
+    return context
+
+
+def leave(fake: FakeEngine, name: str) -> str:
+    """Have a container as a killed command leaves one."""
+    image = fake.image(BASE) or fake.add_image(BASE)
+    return fake.create_container(ContainerSpecification(name=name, image=image.id))
+
+
+def names(fake: FakeEngine) -> set[str]:
+    return {each.name for each in fake.containers()}
+
+
+def test_the_same_work_has_the_same_word_and_another_one_another(own: Context) -> None:
+    words = []
+    for name in ("n._.1001", "n._.1001", "image n"):
+        with working(name, own) as work:
+            assert own.work is work
+            words.append(work.word)
+    assert words[0] == words[1] != words[2]
+    assert own.work.word not in words
+    assert not own.work.is_alone
+
+
+def test_what_a_killed_command_left_is_gone_before_the_next_begins(
+    own: Context, fake: FakeEngine
+) -> None:
+    uid = own.account.uid
+    with working("n._.1001", own) as work:
+        for kind in KINDS:
+            leave(fake, passing_name(kind, own.account, work.word))
+        running = leave(fake, f"mlc-setup-{uid}-000000000000")
+    fake.start(fake.made[running].id)
+    with working("other", own):
+        take_away_left(own)
+    assert len(names(fake)) == len(KINDS) + 1, "that was another work's"
+    with working("n._.1001", own):
+        take_away_left(own, lambda word: [BASE])
+    assert names(fake) == {f"mlc-setup-{uid}-000000000000"}
+    assert fake.image(BASE) is not None, "it is in use"
+    assert sum("had left" in text for text in own.report.said) == len(KINDS) + 1
+
+
+@pytest.mark.parametrize("held", [None, False])
+def test_where_nothing_is_locked_nothing_is_taken_away(
+    own: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, held: bool | None
+) -> None:
+    """Another command may be at it: on a file system without locks, or in a home without."""
+    with working("n._.1001", own) as work:
+        left = leave(fake, passing_name(STEP, own.account, work.word))
+    monkeypatch.setattr(locks, "_locked", lambda *_: held)
+    with working("n._.1001", own) as work:
+        assert not work.is_alone
+        assert passing_name(STEP, own.account, work.word) not in names(fake)
+        take_away_left(own, lambda word: [BASE])
+    assert left in fake.made
+
+
+def test_files_of_a_killed_build_go_and_others_stay(own: Context, tmp_path: Path) -> None:
+    home, temporary = Path(own.account.home), tmp_path / "tmp"
+    own.environ = {**own.environ, "TMPDIR": str(temporary)}
+    with working("image demo", own) as work:
+        word = work.word
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").write_text("x")
+    left = {
+        home / "dockerfiles/.demo.Dockerfile.0123abcd": True,
+        home / "dockerfiles/.demo.Dockerfile.previous.0123abcd": True,
+        home / "dockerfiles/.demo.Dockerfile.swp": False,
+        home / "dockerfiles/.other.Dockerfile.0123abcd": False,
+        home / "dockerfiles/demo.Dockerfile": False,
+        home / ".ds01-config/images/.demo.json.0123abcd": True,
+        home / ".ds01-config/images/.demo-2.json.0123abcd": False,
+        temporary / f"mlc-build-{word}-abc_d123/Dockerfile": True,
+        temporary / "mlc-build-0123456789ab-abc_d123/Dockerfile": False,
+    }
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    (temporary / f"mlc-build-{word}-linked").symlink_to(elsewhere)
+    with working_on(replace(DEMO, uid=own.account.uid), own):
+        pass
+    assert {path: path.exists() for path in left} == {path: not gone for path, gone in left.items()}
+    assert (elsewhere / "file").exists()
+
+
+def test_a_directory_of_another_user_s_is_not_looked_into(own: Context, tmp_path: Path) -> None:
+    environ = {"TMPDIR": str(tmp_path)}
+    mine = tmp_path / f"{build_directory_prefix('0123456789ab')}abc"
+    mine.mkdir()
+    other = replace(own.account, uid=own.account.uid + 1)
+    remove_build_directories("0123456789ab", other, environ)
+    assert mine.exists()
+    remove_build_directories("0123456789ab", own.account, environ)
+    assert not mine.exists()
+
+
+def test_a_dockerfiles_directory_that_is_none_is_told_where_it_matters(own: Context) -> None:
+    Path(own.account.home, "dockerfiles").write_text("")
+    with working_on(DEMO, own):
+        pass
+    assert ProjectFiles(own.account, DEMO).read_metadata() == {}
+
+
+@pytest.fixture
+def steps(fake: FakeEngine) -> StepNames:
+    """A build that is to begin on an engine with a base, a nameless image and a container."""
+    leave(fake, "somebody-s")
+    nameless(fake, 0xAAA)
+    return StepNames(fake, STEP_NAME, PASSING)
+
+
+def nameless(fake: FakeEngine, number: int, parent: str = "") -> str:
+    """Have a nameless image; return what a builder prints of its id."""
+    identity = f"sha256:{number:012x}".ljust(71, "0")
+    fake.images[identity] = FakeImage(Image(identity), parent=parent)
+    return f"{number:012x}"
+
+
+def test_the_newest_step_has_the_name_and_its_container_another(
+    fake: FakeEngine, steps: StepNames
+) -> None:
+    base, container = fake.image(BASE), leave(fake, "wizardly_hopper")
+    first = nameless(fake, 0xB1, base.id)
+    second = nameless(fake, 0xB2, fake.image(f"sha256:{first}".ljust(71, "0")).id)
+    for line in (
+        f"Step 1/4 : FROM {BASE}",
+        f" ---> {base.id[7:19]}",
+        "Step 2/4 : RUN one",
+        f" ---> Running in {container[:12]}",
+        f" ---> {first}",
+        "Step 3/4 : COPY x y",
+        f" ---> {second}",
+    ):
+        steps.hear(line)
+    assert STEP_NAME in names(fake)
+    assert fake.image(PASSING).id[7:19] == second
+    assert fake.image(base.id).references == (BASE,)
+    fake.remove_container(STEP_NAME, force=True)
+    steps.clear()
+    assert not {f"sha256:{each}".ljust(71, "0") for each in (first, second)} & set(fake.images)
+    assert fake.image(BASE) is not None
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Step 1/2 : FROM x", f" ---> {0xB1:012x}"),  # a base without a name, which is not ours
+        ("Step 2/2 : RUN x", " ---> Using cache", f" ---> {0xB1:012x}"),  # another build's
+        ("Step 2/2 : RUN x", f" ---> {0xAAA:012x}"),  # was there before, and is only printed
+        ("Step 2/2 : RUN x", f" ---> {0xB2:012x}"),  # there is none
+        (f" ---> {0xB1:012x}",),
+    ],
+)
+def test_what_the_build_has_not_made_gets_no_name(
+    fake: FakeEngine, steps: StepNames, lines: tuple[str, ...]
+) -> None:
+    nameless(fake, 0xB1)
+    for line in lines:
+        steps.hear(line)
+    assert fake.image(PASSING) is None
+
+
+def test_a_container_that_a_step_only_names_keeps_its_name(
+    fake: FakeEngine, steps: StepNames
+) -> None:
+    (before,) = fake.containers()
+    steps.hear(f" ---> Running in {before.id[:12]}")
+    steps.hear(f" ---> Running in {'f' * 12}")
+    assert names(fake) == {"somebody-s"}
+
+
+def test_an_image_whose_container_is_still_going_is_waited_for(
+    fake: FakeEngine, steps: StepNames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def remove(reference: str) -> None:
+        tries.append(reference)
+        if len(tries) < 3:
+            raise ConflictError("a container is using it")
+
+    monkeypatch.setattr(fake, "remove_image", remove)
+    monkeypatch.setattr("mlc_patched.build_steps.time.sleep", lambda seconds: None)
+    steps.clear()
+    assert tries == [PASSING] * 3
+    monkeypatch.setattr("mlc_patched.build_steps._SECONDS_TO_CLEAR", -1)
+    tries.clear()
+    with pytest.raises(ConflictError):
+        steps.clear()
+
+
+def test_a_project_s_passing_image_is_one_that_prune_knows() -> None:
+    from mlc_patched.left_over import unfinished_images
+
+    image = Image("sha256:1", (passing_image(DEMO, "0123456789ab"),))
+    (found,) = unfinished_images([image], set(), 1001, before=1)
+    assert found.name == PASSING
