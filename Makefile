@@ -41,7 +41,7 @@ cluster: setup engine base test-tools  ## run docs/cluster.md and the cluster's 
 # Only the tests of promises (tests/promises.py), at full size; PYTEST_ARGS=-x stops at the first.
 reliability: setup engine base test-tools fuzz-tools  ## hold every promise to a real run; writes docs/reliability.md
 	MLC_REQUIRE_ENGINE=1 MLC_RELIABILITY=full MLC_RELIABILITY_PAGE=docs/reliability.md \
-	    .venv/bin/python -m pytest -m promise $(PYTEST_ARGS)
+	    .venv/bin/python -m pytest -n $(JOBS) --dist worksteal -m promise $(PYTEST_ARGS)
 
 # SECONDS_EACH for each parser; what fails is kept in tests/fuzz/corpus and is a test from then on.
 fuzz: setup fuzz-tools  ## fuzz every parser with atheris
