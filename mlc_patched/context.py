@@ -83,13 +83,15 @@ class Context:
     def account(self) -> Account:
         """The user who calls, with the ids of the engine's host where others were named."""
         found = caller(self.environ)
-        said = self.as_ids or self.environ.get(AS_VARIABLE)
-        if not said:
+        said = self.environ.get(AS_VARIABLE) if self.as_ids is None else self.as_ids
+        if self.as_ids is None and not said:
             return found
         is_local = self.address.is_local
-        if is_local and not self.as_ids:
+        if is_local and self.as_ids is None:
             return found
-        return known_elsewhere(found, said, is_local=is_local, is_process_root=os.geteuid() == 0)
+        return known_elsewhere(
+            found, said or "", is_local=is_local, is_process_root=os.geteuid() == 0
+        )
 
     @cached_property
     def host(self) -> Host:
@@ -105,14 +107,14 @@ class Context:
         """The administrator's settings."""
         from .settings import load
 
-        return load(self.environ)
+        return load(self.environ, account=self.account)
 
     @cached_property
     def catalog(self) -> Catalog:
         """The catalog in force."""
         from . import catalog
 
-        return catalog.load(self.catalog_file)
+        return catalog.load(self.catalog_file, self.account)
 
     @property
     def catalog_file(self) -> Path:

@@ -17,7 +17,7 @@ from . import build_failure, dockerfile
 from .account import Account
 from .build_process import run_build
 from .build_settings import DerivedDockerfile, derive, settings_from
-from .builders import NETWORK, NETWORK_VARIABLE, BuildCommand, build_command, find_client
+from .builders import BuildCommand, build_command, build_network, find_client
 from .context import Context
 from .dockerfile_syntax import Instruction, instructions
 from .engine import Engine, Image
@@ -75,7 +75,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     client = find_client(context.client_environ)
     files_image = f"{tag}-ca"
     derived = derive(
-        request.dockerfile, settings_from(context.environ), client.builder, files_image
+        request.dockerfile, settings_from(context.environ, account), client.builder, files_image
     )
     report.step(f"Building {request.project.image} with {client.builder.value}")
     with (
@@ -95,7 +95,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
             },
             labels=_corrected(request.base_labels, account),
             no_cache=request.no_cache,
-            network=context.environ.get(NETWORK_VARIABLE) or NETWORK,
+            network=build_network(context.environ),
         )
         _run(command, request, derived, context)
     image = engine.image(tag)
