@@ -2,11 +2,13 @@
 
 To add to it, add a row: what it is, a command line, its exit code, and words of its message.
 `tests/unit/test_bad_input.py` runs every row on the fake engine; HOME in a word stands for the
-user's home, which holds what `prepare` puts there.
+user's home, which holds what `prepare` puts there. What is about variables is in
+`tests/bad_environ.py`, which has rows of the same kind.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ class Row:
     argv: tuple[str, ...]
     code: int
     says: str
+    environ: tuple[tuple[str, str], ...] = ()
 
 
 # Names, at every command that takes one. `--` keeps a command from reading `-rf` as flags.
@@ -47,6 +50,7 @@ CONTAINER_NAMES = {
     "spaces": ("a b", NO_NAME),
     "a line break": ("a\nb", NO_NAME),
     "a line break at the end": ("a\n", NO_NAME),
+    "an escape sequence": ("\x1b[2Ja", NO_NAME),
     "NUL": ("a\0b", NO_NAME),
     "written from right to left": ("\u202eabc", NO_NAME),
     "a right-to-left mark": ("a\u200fb", NO_NAME),
@@ -70,6 +74,21 @@ TAKES_A_CONTAINER = {
     "container-create": ("container-create", "NAME", "--image", BASE, "-y"),
     "container-retire": ("container-retire", "NAME", "-y"),
 }
+NO_FLAG = "unrecognized arguments: -rf"
+AFTER_DASHES = (
+    (NO_FLAG, ("mlc", "create", "-s", "--", "-rf", "Pytorch", "2.8.0")),
+    *(
+        (NO_FLAG, ("mlc", verb, "--", "-rf"))
+        for verb in ("open", "start", "stop", "remove", "export")
+    ),
+    (NO_NAME, ("mlc", "import", f"{HOME}/good.tar", "--", "-rf")),
+    (NO_NAME, ("adopt", "--", "-rf")),
+    (NO_NAME, ("container-deploy", "--project=p", "-y", "--", "-rf")),
+    (NO_NAME, ("container-create", f"--image={BASE}", "-y", "--", "-rf")),
+    (NO_NAME, ("container-retire", "-y", "--", "-rf")),
+)
+"""A name that begins with a dash, where a shell's user would say it; argparse refuses it by itself
+where a command's flags may stand anywhere."""
 PROJECTS = {
     "a way out": ("../x", "How about 'x'?"),
     "flags": ("-rf", "How about 'rf'?"),
@@ -81,16 +100,147 @@ PROJECTS = {
     "a line break": ("a\nb", "How about 'a-b'?"),
     "NUL": ("a\0b", "How about 'a-b'?"),
     "written from right to left": ("\u202eabc", "How about 'abc'?"),
+    "a right-to-left mark": ("a\u200fb", "How about 'a-b'?"),
+    "an escape sequence": ("\x1b[2Ja", "How about '2ja'?"),
+    "5000 characters": ("a" * 5000, NO_PROJECT),
     "bytes that are no text": ("caf\udce9", "How about 'caf'?"),
     "a command": ("$(id)", "How about 'id'?"),
     "dots": ("..", NO_PROJECT),
 }
+WHICH = "Which project? Say: "
+NOTHING_AS_PROJECT = {
+    "image-create": WHICH,
+    "image-update": WHICH,
+    "image-update --rollback": WHICH,
+    "image-push": WHICH,
+}
+"""What a command says that takes an empty project for none; all others say NO_PROJECT."""
 TAKES_A_PROJECT = {
     "image-create": ("image-create", "--base", BASE, "-y", "--", "NAME"),
     "image-update": ("image-update", "-y", "--", "NAME"),
+    "image-update --rollback": ("image-update", "-y", "--rollback", "--", "NAME"),
     "image-retire": ("image-retire", "-y", "--", "NAME"),
+    "image-retire PROJECT:TAG": ("image-retire", "-y", "--", "NAME:latest"),
+    "image-push": ("image-push", "-y", "--", "NAME", "registry.example:5000"),
     "container-deploy": ("container-deploy", "--project=NAME", "-y"),
+    "container-deploy it": ("container-deploy", "it", "--project=NAME", "-y"),
     "container-create": ("container-create", "--project=NAME", "-y"),
+    "container-deploy --cluster": ("container-deploy", "it", "--project=NAME", "-y", "--cluster"),
+    "adopt": ("adopt", "mine", "--project=NAME", "-y"),
+}
+NO_TAG = "cannot be a tag: letters, digits, '_', '.' and '-', at most 128 characters"
+TAGS = {
+    "a way out": ("../x", NO_TAG),
+    "a way out inside": ("x/../../../containers/y", NO_TAG),
+    "flags": ("-rf", NO_TAG),
+    "129 characters": ("a" * 129, NO_TAG),
+    "5000 characters": ("a" * 5000, NO_TAG),
+    "a space": (" ", NO_TAG),
+    "a line break": ("a\nb", NO_TAG),
+    "an escape sequence": ("\x1b[2Ja", NO_TAG),
+    "NUL": ("a\0b", NO_TAG),
+    "written from right to left": ("\u202eabc", NO_TAG),
+    "another tag": ("a:b", NO_TAG),
+    "a digest": ("a@sha256:" + "0" * 64, NO_TAG),
+    "a command": ("$(id)", NO_TAG),
+}
+TAKES_A_TAG = {
+    "image-push": ("image-push", "-y", "--", "p:TAG", "registry.example:5000"),
+    "image-retire": ("image-retire", "-y", "--", "p:TAG"),
+    "container-retire --save": ("container-retire", "-y", "mine", "--save=TAG"),
+}
+MEANT_OTHERWISE = "has a meaning of its own. Choose another one"
+SAVED_TAGS = {"of the image before": "previous", "of a build": "build-1", "of a commit": "x._.1"}
+NO_REGISTRY = "is not the name of a registry. Say HOST:PORT"
+REGISTRIES = {
+    "nothing": "",
+    "a space": " ",
+    "an address": "https://registry.example",
+    "a name alone": "registry",
+    "a way out": "../x",
+    "a way out inside": "registry.example/../x",
+    "flags": "--tls-verify=false",
+    "with a login": "me:secret@registry.example",
+    "a line break": "registry.example\nx",
+    "an escape sequence": "\x1b[2J.example",
+    "5000 characters": "a." * 2500,
+    "a command": "$(id).example",
+}
+FRAMEWORKS = {
+    "an escape sequence": ("\x1b[2Jred", r"\x1b[2Jred"),
+    "5000 characters": ("a" * 5000, "[...]"),
+    "a way out": ("../x", "../x"),
+    "a line break": ("a\nb", "a\nb"),
+    "NUL": ("a\0b", r"a\x00b"),
+    "written from right to left": ("\u202eabc", r"\u202eabc"),
+    "bytes that are no text": ("caf\udce9", r"caf\udce9"),
+    "a command": ("$(id)", "$(id)"),
+}
+"""As it is shown: with nothing that steers a terminal, and cut."""
+NO_FRAMEWORK, NO_VERSION = "There is no framework", "There is no Pytorch"
+TAKES_A_FRAMEWORK = {
+    "mlc create: a framework": (
+        "There is no framework",
+        ("mlc", "create", "it", "WORD", "1", "-s"),
+    ),
+    "mlc create: a version": (
+        NO_VERSION,
+        ("mlc", "create", "it", "Pytorch", "WORD", "-s"),
+    ),
+    "image-create: a framework": ("has no framework", ("image-create", "q", "-y", "-f=WORD")),
+    "image-create: a version": (
+        "has no Pytorch",
+        ("image-create", "q", "-y", "-f=Pytorch", "-v=WORD"),
+    ),
+    "container-deploy: a framework": (
+        "There is no framework",
+        ("container-deploy", "it", "-f=WORD"),
+    ),
+    "container-deploy: a version": (
+        NO_VERSION,
+        ("container-deploy", "it", "-f=Pytorch", "-v=WORD"),
+    ),
+}
+TAKES_NO_WORD = {
+    "mlc": ("mlc",),
+    "mlc list": ("mlc", "list"),
+    "mlc open": ("mlc", "open", "mine"),
+    "mlc stats": ("mlc", "stats"),
+    "doctor": ("doctor",),
+    "prune": ("prune",),
+    "image-list": ("image-list",),
+    "container-list": ("container-list",),
+}
+WORDS_TOO_MANY = {
+    "an escape sequence": ("\x1b[2Jred", r"\x1b[2Jred"),
+    "5000 characters": ("a" * 5000, "[...]"),
+    "written from right to left": ("\u202eabc", r"\u202eabc"),
+}
+APT = "is not the name of a Debian package. Say for instance: ffmpeg libgl1"
+APT_PACKAGES = {
+    "a command": ("x;rm", APT),
+    "an option": ("-oAPT::Pre-Invoke=id", APT),
+    "a line break": ("x\nRUN id", APT),
+    "a variable": ("$(id)", APT),
+    "a file": ("./x.deb", APT),
+    "capitals": ("FFmpeg", APT),
+    "NUL": ("x\0", APT),
+    "201 characters": ("x" * 201, APT),
+    "an escape sequence": ("\x1b[2J", APT),
+}
+COMMANDS_INSIDE = {
+    "NUL": ("a\0b", "holds NUL, which no program can be given"),
+    "no UTF-8": ("caf\udce9", "is no UTF-8, which Docker cannot be told"),
+}
+NO_HOURS = "is no number of hours. Say for instance: 24"
+HOURS = {
+    "nothing": "",
+    "below 0": "-1",
+    "no number": "nan",
+    "400 digits": "9" * 400,
+    "5000 digits": "9" * 5000,
+    "digits of another script": "\u0663",
+    "an escape sequence": "\x1b[2J",
 }
 IMAGES = {
     "a way out": "../x",
@@ -129,6 +279,9 @@ PATHS = (
     ("nothing there", "HOME/no", 1, "does not exist. Make it with: mkdir -p"),
     ("a quote", "HOME/it's; id", 1, """mkdir -p '"""),
     ("relative", "no/where", 1, f"{Path.cwd()}/no/where does not exist"),
+    ("an escape sequence", "HOME/\x1b[2J", 1, r"/\x1b[2J does not exist. Make it with: mkdir -p"),
+    ("written from right to left", "HOME/\u202eabc", 1, r"/\u202eabc does not exist"),
+    ("flags", "-rf", 1, f"{Path.cwd()}/-rf does not exist. Make it with: mkdir -p"),
     ("nothing", "", 2, "'' is not a path"),
     ("NUL", "HOME/\0", 2, "is not a path"),
     ("a line break", "HOME/a\nb", 2, "is not a path"),
@@ -160,6 +313,7 @@ EXPORTS = (
     ("no directory", "HOME/no/x", 1, "cannot be written: No such file or directory"),
     ("a name too long", "HOME/" + "a" * 255, 1, "cannot be written: File name too long"),
 )
+LINKS_OUT = "holds '../../etc/x', which mlc export never writes: it leads out of the archive"
 NO_ARCHIVE = "is not an archive made by mlc export"
 IMPORTS = (
     ("nothing", "", 2, "'' is not the name of a file"),
@@ -167,11 +321,20 @@ IMPORTS = (
     ("nothing there", "HOME/no", 1, "cannot be read: No such file or directory"),
     ("a directory", "HOME/workspace", 1, "cannot be read: Is a directory"),
     ("a file", "HOME/file", 1, NO_ARCHIVE),
+    ("a FIFO that nobody writes to", "HOME/fifo", 1, NO_ARCHIVE),
+    ("a link to itself", "HOME/loop", 1, "cannot be read: Too many levels of symbolic links"),
     ("a device", "/dev/zero", 1, NO_ARCHIVE),
     ("nothing in it", "/dev/null", 1, NO_ARCHIVE),
     ("path traversal", "HOME/dots.tar", 1, "'../../evil', which mlc export never writes"),
     ("an absolute path", "HOME/absolute.tar", 1, "'/etc/evil', which mlc export never writes"),
     ("a hard link out", "HOME/hard.tar", 1, "'../../etc/shadow', which mlc export never writes"),
+    ("a symbolic link's place is out", "HOME/symlink.tar", 1, LINKS_OUT),
+    ("a device node's place is out", "HOME/device.tar", 1, LINKS_OUT),
+    ("a FIFO's place is out", "HOME/pipe.tar", 1, LINKS_OUT),
+    ("a directory's place is out", "HOME/directory.tar", 1, LINKS_OUT),
+    ("a manifest that steers a terminal", "HOME/steering.tar", 1, r"its format is '\x1b[2J"),
+    ("a manifest with a megabyte of format", "HOME/format.tar", 1, "its format is 'aaaa"),
+    ("a manifest with a megabyte of version", "HOME/version.tar", 1, "archive version 'aaaa"),
     ("a long path out", "HOME/long.tar", 1, "it leads out of the archive"),
     ("a sparse bomb", "HOME/holes.tar", 1, "of the kind 'S'"),
     ("a sparse bomb of another kind", "HOME/pax.tar", 1, "holds a file with holes"),
@@ -208,6 +371,8 @@ NUMBERS = tuple(
         ("a space", " "),
         ("True", "True"),
         ("NUL", "1\0"),
+        ("nothing", ""),
+        ("an escape sequence", "\x1b[2J"),
     )
     for flag, says in (
         ("-g", GPUS),
@@ -222,11 +387,23 @@ LABELS = (
     ("nothing", "", "Say: --ds01-label KEY=VALUE"),
     ("no value", "a", "Say: --ds01-label KEY=VALUE"),
     ("no key", "=x", "Say: --ds01-label KEY=VALUE"),
+    ("5000 characters without a value", "a" * 5000, "Say: --ds01-label KEY=VALUE"),
+    ("an escape sequence", "\x1b[2J", r"--ds01-label '\x1b[2J' is not understood"),
+    ("a key that is no UTF-8", "caf\udce9=x", "is no UTF-8, which Docker cannot be told"),
+    ("a value that is no UTF-8", "a=caf\udce9", "is no UTF-8, which Docker cannot be told"),
     ("the owner", "aime.mlc=root", "is mlc's own and cannot be set"),
     ("the user", "aime.mlc.USER=root", "is mlc's own and cannot be set"),
     ("the UID", "aime.mlc.DS01_USER_ID=0", "is mlc's own and cannot be set"),
 )
-CGROUPS = (("a way out", "../x"), ("spaces", "a b"), ("a command", "$(id)"), ("lines", "a\nb"))
+CGROUPS = (
+    ("a way out", "../x"),
+    ("spaces", "a b"),
+    ("a command", "$(id)"),
+    ("lines", "a\nb"),
+    ("an escape sequence", "\x1b[2J"),
+    ("a name longer than any directory's", "a" * 256 + ".slice"),
+    ("a path deeper than any", "/a" * 2000),
+)
 DOCKERFILES = (
     ("no FROM", "RUN id\n", "has no FROM line"),
     ("an empty one", "", "has no FROM line"),
@@ -255,11 +432,49 @@ def rows() -> list[Row]:
             )
         flags = tuple("-rf" if word == "NAME" else word for word in line)
         # What -rf is depends on the flags a command has; it is never a name.
-        add(f"{command} by name: flags", 2, "", *flags)
+        add(f"{command} by name: flags", 2, "error: ", *flags)
+    for says, line in AFTER_DASHES:
+        add(f"{' '.join(line)}: flags after --", 2, says, *line)
     for command, line in TAKES_A_PROJECT.items():
         for what, (name, says) in PROJECTS.items():
             words = [word.replace("NAME", name) for word in line]
             add(f"{command} of a project: {what}", 2, says, *words)
+        says = NOTHING_AS_PROJECT.get(command, f"'' {NO_PROJECT}")
+        words = [word.replace("NAME", "") for word in line]
+        add(f"{command} of a project: nothing", 2, says, *words)
+    for command, line in TAKES_A_TAG.items():
+        for what, (tag, says) in TAGS.items():
+            words = [word.replace("TAG", tag) for word in line]
+            add(f"{command} by tag: {what}", 2, says, *words)
+        if command != "container-retire --save":  # to which nothing is a tag of the date
+            words = [word.replace("TAG", "") for word in line]
+            add(f"{command} by tag: nothing", 2, f"'' {NO_TAG}", *words)
+    for what, tag in SAVED_TAGS.items():
+        line = TAKES_A_TAG["container-retire --save"]
+        words = [word.replace("TAG", tag) for word in line]
+        add(f"container-retire --save by tag: {what}", 2, MEANT_OTHERWISE, *words)
+    for what, registry in REGISTRIES.items():
+        add(f"image-push to a registry: {what}", 2, NO_REGISTRY, "image-push", "p", "--", registry)
+    for command, (says, line) in TAKES_A_FRAMEWORK.items():
+        for what, (name, seen) in FRAMEWORKS.items():
+            words = [word.replace("WORD", name) for word in line]
+            add(f"{command}: {what}", 1, says, *words)
+            add(f"{command} as it is shown: {what}", 1, seen, *words)
+    for command, line in TAKES_NO_WORD.items():
+        for what, (word, seen) in WORDS_TOO_MANY.items():
+            add(f"{command} with a word too many: {what}", 2, seen, *line, word)
+    for what, (package, says) in APT_PACKAGES.items():
+        add(
+            f"--apt: {what}", 2, says, "image-create", "q", "--base", BASE, "-y", f"--apt={package}"
+        )
+        add(f"--apt to add: {what}", 2, says, "image-update", "p", "-y", f"--apt={package}")
+    for what, (word, says) in COMMANDS_INSIDE.items():
+        add(f"a command inside: {what}", 2, says, "mlc", "start", "mine", "--", word)
+        add(
+            f"a command inside, detached: {what}", 2, says, "mlc", "start", "mine", "-d", "--", word
+        )
+    for what, hours in HOURS.items():
+        add(f"--older-than: {what}", 2, NO_HOURS, "prune", "-y", f"--older-than={hours}")
     for command, line in TAKES_AN_IMAGE.items():
         for what, image in IMAGES.items():
             words = [word.replace("IMAGE", image) for word in line]
@@ -297,6 +512,7 @@ def prepare(home: Path) -> None:
     (home / "file").write_text("content")
     (home / "big").write_text("FROM debian\n" + "# a comment\n" * 900_000)
     (home / "latin").write_bytes(b"FROM caf\xe9\n")
+    (home / "wide").write_text("x," * 500_000)
     (home / "dead").symlink_to("/no/where")
     (home / "loop").symlink_to("loop")
     (home / os.fsdecode(b"caf\xe9")).mkdir()
@@ -304,6 +520,15 @@ def prepare(home: Path) -> None:
         (home / f"Dockerfile.{number}").write_text(text)
     for name, members in archives().items():
         (home / f"{name}.tar").write_bytes(head(MANIFEST_OF_NOBODY) + members)
+    manifest = json.loads(head(MANIFEST_OF_NOBODY)[512:].rstrip(b"\0"))
+    for name, field, value in (
+        ("steering", "format", "\x1b[2J"),
+        ("format", "format", "a" * 10**6),
+        ("version", "version", "a" * 10**6),
+    ):
+        content = json.dumps({**manifest, field: value}).encode()
+        made = member("mlc-manifest.json", size=len(content)) + content
+        (home / f"{name}.tar").write_bytes(made + bytes(-len(content) % 512 + 1024))
 
 
 MANIFEST_OF_NOBODY = Manifest("copy", "alice", {})
@@ -336,6 +561,10 @@ def archives() -> dict[str, bytes]:
         "good": good + end,
         "dots": good + member("../../evil") + end,
         "absolute": good + member("/etc/evil") + end,
+        "symlink": good + member("../../etc/x", tarfile.SYMTYPE, "/etc/passwd") + end,
+        "device": good + member("../../etc/x", tarfile.BLKTYPE) + end,
+        "pipe": good + member("../../etc/x", tarfile.FIFOTYPE) + end,
+        "directory": good + member("../../etc/x", tarfile.DIRTYPE) + end,
         "hard": good + member("inside", tarfile.LNKTYPE, "../../etc/shadow") + end,
         "long": good + member("a/" * 100 + "../" * 200 + "evil") + end,
         "holes": good + member("bomb", tarfile.GNUTYPE_SPARSE, size=512) + bytes(512) + end,
