@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pwd import getpwuid
 from typing import TYPE_CHECKING
 
 from .account import AS_VARIABLE, Account, caller, known_elsewhere
 from .engine import Container, Engine
-from .engine_address import EngineAddress, resolve
+from .engine_address import CONFIGURATION_VARIABLE, DEFAULT, EngineAddress, resolve
 from .errors import NotFoundError
+from .named_files import is_root_for
 from .names import check_container_name, container_tag, is_own_name
 from .report import Reporter, SilentReporter
 
@@ -69,7 +71,13 @@ class Context:
     def client_environ(self) -> Mapping[str, str]:
         """The environment for the docker client, which is to talk to the same engine."""
         own = {AS_VARIABLE: self.as_ids} if self.as_ids else {}
-        return {**self.address.client_environment(self.environ), **own}
+        found = {**self.address.client_environment(self.environ), **own}
+        is_plain = self.address.is_local and self.address.context == DEFAULT
+        if is_plain and CONFIGURATION_VARIABLE not in found and is_root_for(self.account):
+            # The client keeps files beside its settings, and a sudo that keeps HOME would have
+            # it leave root's in there. Where it needs no settings, root's own do.
+            found["HOME"] = getpwuid(0).pw_dir
+        return found
 
     def at(self, docker_context: str) -> Context:
         """Return the same with another engine: that of a Docker context."""
