@@ -28,6 +28,7 @@ CONFIGURATION_VARIABLE = "DOCKER_CONFIG"
 _UNIX, _SSH, _TCP = "unix://", "ssh://", "tcp://"
 _PORT = 2375
 _LAST_PORT = 65535
+_LARGEST = 4 * 1024**2  # characters of a file of settings
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63})*\.?")
 """A host's name, or IPv4 address. It is no option of ssh, and nothing that the resolver fails at
 in its own way: labels have at most 63 characters (RFC 1035, 2.3.4)."""
@@ -143,12 +144,18 @@ def _of_context(name: str, environ: Mapping[str, str]) -> EngineAddress:
             f"There is no Docker context {shown(name)}. There are: {there}. Make it with: "
             f"docker context create NAME --docker host=ssh://USER@HOST"
         )
-    endpoint = found.get("Endpoints", {}).get("docker", {})
-    host = endpoint.get("Host") or ""
+    endpoints = found.get("Endpoints", {})
+    endpoint = endpoints.get("docker", {}) if isinstance(endpoints, dict) else None
+    host = (endpoint.get("Host") or "") if isinstance(endpoint, dict) else None
+    if endpoint is None or not isinstance(host, str):
+        raise UsageError(
+            f"The Docker context {shown(name)} names no engine in a way that is understood. See it "
+            "with: docker context inspect - and make it anew with: docker context create"
+        )
     verify = not endpoint.get("SkipTLSVerify")
     directory = f"{contexts}/tls/{digest}/docker"
     has_tls = os.path.isdir(directory) or not verify  # noqa: PTH112
-    url = _normal(host, f"Docker context {name}") if host else _UNIX + SOCKET
+    url = _normal(host, f"Docker context {shown(name)}") if host else _UNIX + SOCKET
     return EngineAddress(url, name, Tls(directory, verify) if has_tls else None)
 
 
@@ -214,10 +221,14 @@ def _home(environ: Mapping[str, str]) -> str:
         raise MlcError("There is no HOME in the environment, and no home for this UID.") from error
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO there is empty
+
+
 def _read(path: str) -> Mapping[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib takes 10 ms
-            found = parsed(file.read())
+        with open(path, encoding="utf-8", opener=_without_waiting) as file:
+            found = parsed(file.read(_LARGEST))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -232,6 +232,15 @@ COMMANDS_INSIDE = {
     "NUL": ("a\0b", "holds NUL, which no program can be given"),
     "no UTF-8": ("caf\udce9", "is no UTF-8, which Docker cannot be told"),
 }
+CHECKOUTS = (
+    ("nothing there", "HOME/no", "HOME/no is no directory. Name the AIME checkout"),
+    ("a file", "HOME/file", "is no directory. Name the AIME checkout"),
+    ("a FIFO", "HOME/fifo", "is no directory. Name the AIME checkout"),
+    ("a link to itself", "HOME/loop", "is no directory. Name the AIME checkout"),
+    ("an escape sequence", "HOME/\x1b[2J", r"/\x1b[2J is no directory"),
+    ("5000 characters", "a" * 5000, "is no directory. Name the AIME checkout"),
+    ("a directory of another kind", "HOME/workspace", "is no AIME checkout: it has no ml_images"),
+)
 NO_HOURS = "is no number of hours. Say for instance: 24"
 HOURS = {
     "nothing": "",
@@ -473,6 +482,9 @@ def rows() -> list[Row]:
         add(
             f"a command inside, detached: {what}", 2, says, "mlc", "start", "mine", "-d", "--", word
         )
+    for what, path, says in CHECKOUTS:
+        for action in ("status", "verify", "apply", "revert"):
+            add(f"mlc-patch {action}: {what}", 1, says, "mlc-patch", action, "--", path)
     for what, hours in HOURS.items():
         add(f"--older-than: {what}", 2, NO_HOURS, "prune", "-y", f"--older-than={hours}")
     for command, line in TAKES_AN_IMAGE.items():
