@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from asking import ask
-from bad_input import IMPORTS, archives, prepare
+from bad_files import archives, prepare
+from bad_input import IMPORTS
 from conftest import BASE, docker, inspect, nothing_left, sweep
 from inside import run
 from reliability import Counted, is_full, sized

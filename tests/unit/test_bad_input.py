@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from bad_environ import environ_rows
-from bad_input import HOME, Row, prepare, rows
+from bad_files import prepare
+from bad_input import HOME, Row, rows
 from commands import call, files_of, replace_report
 from conftest import BASE
 from fake_engine import FakeEngine

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from bad_input import archives, extended, member
+from bad_files import archives, extended, member
 from commands import call
 from conftest import BASE
 from fake_engine import FakeEngine
