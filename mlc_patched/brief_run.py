@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from .engine import Image
 from .errors import EngineError
 from .specification import GROUPS, ContainerSpecification
 from .undo import Undo, signals_held
+from .work import passing_name
 
 NOT_STARTED = 127
 """The exit status, as a shell's, of a command that could not be started."""
@@ -49,7 +49,7 @@ def ask_image(
         EngineError: the engine failed; a command that cannot be started is no such failure.
     """
     specification = ContainerSpecification(
-        name=f"mlc-{kind}-{context.account.uid}-{secrets.token_hex(4)}",
+        name=passing_name(kind, context.account, context.work.word),
         image=image.id,
         entrypoint=("/bin/sh", "-c"),
         command=(script,),

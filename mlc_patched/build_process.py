@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import termios
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
 from .builders import BuildCommand
@@ -22,15 +23,25 @@ from .undo import signals_held
 
 _KEPT_LINES = 2000
 _GRACE_SECONDS = 15
+_PR_SET_PDEATHSIG = 1  # prctl(2), linux/prctl.h
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 
 
-def run_build(command: BuildCommand, environ: Mapping[str, str]) -> tuple[int, list[str]]:
+def run_build(
+    command: BuildCommand,
+    environ: Mapping[str, str],
+    hear: Callable[[str], object] | None = None,
+) -> tuple[int, list[str]]:
     """Run a build, passing on what it says to standard error as it comes.
 
     On a terminal the client gets a terminal of its own, so that it draws its usual progress;
     elsewhere it writes plain lines. If this process is interrupted, the build is ended too,
-    and waited for.
+    and waited for; if it is killed, the kernel ends the build.
+
+    Args:
+        command: what to run.
+        environ: the environment for it.
+        hear: is told every line, without colours and cursor movements, before it is passed on.
 
     Returns:
         The exit status, and the last lines without colours and cursor movements.
@@ -51,11 +62,12 @@ def run_build(command: BuildCommand, environ: Mapping[str, str]) -> tuple[int, l
                 stdout=theirs,
                 stderr=theirs,
                 env=environment,
+                preexec_fn=_ending_with(os.getpid()),  # noqa: PLW1509 - one call of the kernel's
             )
             os.close(theirs)
             theirs = -1
             try:
-                _pass_on(ours, log, as_it_is=terminal)
+                _pass_on(ours, log, hear or (lambda line: None), as_it_is=terminal)
                 status = process.wait()
             except BaseException:
                 with signals_held():
@@ -91,7 +103,7 @@ def _plain(line: bytes) -> str:
     return text.rpartition("\r")[2]
 
 
-def _pass_on(source: int, log: _Log, *, as_it_is: bool) -> None:
+def _pass_on(source: int, log: _Log, hear: Callable[[str], object], *, as_it_is: bool) -> None:
     """Pass an output on as it comes, to its end: as it is, or as lines without colours."""
     while True:
         try:
@@ -103,6 +115,8 @@ def _pass_on(source: int, log: _Log, *, as_it_is: bool) -> None:
         if not chunk:
             return
         lines = log.write(chunk)
+        for line in lines:
+            hear(line)
         if not as_it_is:
             chunk = "".join(f"{line}\n" for line in lines).encode()
         with contextlib.suppress(OSError):  # the reader is gone; the build need not fail
@@ -112,6 +126,21 @@ def _pass_on(source: int, log: _Log, *, as_it_is: bool) -> None:
 def _write_all(file: int, chunk: bytes) -> None:
     while chunk:
         chunk = chunk[os.write(file, chunk) :]
+
+
+def _ending_with(parent: int) -> Callable[[], None]:
+    """Return what a child calls before it becomes its program, to end when its parent is killed.
+
+    Without it, a step that says nothing goes on to its end, and nobody is there for its image.
+    """
+    prctl = ctypes.CDLL(None).prctl
+
+    def call() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it was killed in between
+            os._exit(1)
+
+    return call
 
 
 def _end(process: subprocess.Popen[bytes], output: int) -> None:

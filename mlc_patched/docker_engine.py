@@ -219,6 +219,11 @@ class DockerEngine(Engine):
                 # An interrupted command asked for it before, and the engine is still at it.
                 self._ask("POST", f"{path}/wait", {"condition": "removed"})
 
+    def rename_container(self, container: str, name: str) -> None:
+        """See Engine."""
+        with contextlib.suppress(NotFoundError):
+            self._ask("POST", f"/containers/{_quoted(container)}/rename", {"name": name})
+
     def commit(
         self,
         container: str,

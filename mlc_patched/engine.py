@@ -222,6 +222,14 @@ class Engine(abc.ABC):
         """
 
     @abc.abstractmethod
+    def rename_container(self, container: str, name: str) -> None:
+        """Give a container another name; a missing container is no error.
+
+        Raises:
+            ConflictError: the name is in use.
+        """
+
+    @abc.abstractmethod
     def commit(
         self,
         container: str,
@@ -256,11 +264,11 @@ class Engine(abc.ABC):
             dockerfile: the text. FROM may name an image by its id.
             reference: name the image gets.
             labels: labels for the image.
-            progress: hears the builder's lines.
+            progress: hears every line of the builder's.
 
         Raises:
-            EngineError: the build failed; the message ends with its last words, and nothing
-                of it is left.
+            EngineError: the build failed; the message ends with its last words. Images of its
+                steps may be left, which `build_steps` gives a name to remove them by.
         """
 
     @abc.abstractmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import secrets
 import tarfile
 import tempfile
 import time
@@ -16,20 +15,22 @@ from pathlib import Path
 from . import build_failure, dockerfile
 from .account import Account
 from .build_process import run_build
-from .build_settings import DerivedDockerfile, derive, settings_from
+from .build_settings import Builder, DerivedDockerfile, derive, settings_from
+from .build_steps import StepNames
 from .builders import BuildCommand, build_command, build_network, find_client
 from .context import Context
 from .dockerfile_syntax import Instruction, instructions
 from .engine import Engine, Image
-from .errors import ConflictError, EngineError
+from .errors import EngineError
 from .image_verify import verify
 from .labels import LATER_SPELLING, Claim, claim_labels
-from .left_files import BUILD_PREFIX
-from .projects import BUILDING, LATEST, PREVIOUS, Project
+from .left_files import build_directory_prefix
+from .project_work import passing_files_image, passing_image
+from .projects import Project
 from .report import Reporter
 from .undo import Undo, insist, signals_held, told
+from .work import STEP, passing_name
 
-_INTERMEDIATE = re.compile(r"^\s*---> ([0-9a-f]{12})$")
 _SHOWN_STEP = 200
 _FROM_FLAG = re.compile(r"\s--from=|,from=")
 
@@ -70,16 +71,20 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
         MlcError: a setting of the environment cannot be used.
     """
     engine, account, report = context.engine, context.account, context.report
-    tag = f"{request.project.repository}:{BUILDING}{secrets.token_hex(4)}"
-    undo.add(f"The image {tag}", lambda: engine.remove_image(tag))
+    word = context.work.word
+    tag = passing_image(request.project, word)
     client = find_client(context.client_environ)
-    files_image = f"{tag}-ca"
+    steps = None
+    if client.builder is Builder.CLASSIC:
+        steps = StepNames(engine, passing_name(STEP, account, word), tag)
+    undo.add(f"The image {tag}", steps.clear if steps else lambda: engine.remove_image(tag))
+    files_image = passing_files_image(request.project, word)
     derived = derive(
         request.dockerfile, settings_from(context.environ, account), client.builder, files_image
     )
     report.step(f"Building {request.project.image} with {client.builder.value}")
     with (
-        _private_directory() as private,
+        _private_directory(word) as private,
         _image_of_files(engine, files_image, derived.files, report),
     ):
         command = build_command(
@@ -97,7 +102,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
             no_cache=request.no_cache,
             network=build_network(context.environ),
         )
-        _run(command, request, derived, context)
+        _run(command, request, derived, context, steps)
     image = engine.image(tag)
     if image is None:
         raise BuildError(f"The build ended well, but there is no image {tag}.")
@@ -127,58 +132,6 @@ def _corrected(base_labels: Mapping[str, str], account: Account) -> dict[str, st
     return {name: value for name, value in later.items() if name in base_labels}
 
 
-def take_name(image: Image, project: Project, context: Context, undo: Undo) -> Image | None:
-    """Give an image the project's name; the one that had it becomes the previous one.
-
-    Returns:
-        The image that was the previous one until now and is nameless by this, or None.
-    """
-    engine = context.engine
-    current, previous = engine.image(project.image), engine.image(project.previous)
-    if current is not None and current.id == image.id:
-        return None  # every step came from the cache
-
-    def back() -> None:
-        restore_name(engine, project.repository, LATEST, current)
-        restore_name(engine, project.repository, PREVIOUS, previous)
-        discard(engine, image, context.report)
-
-    undo.add(f"The name {project.image}", back)
-    with signals_held():
-        if current is not None:
-            engine.tag_image(current.id, project.repository, PREVIOUS)
-        engine.tag_image(image.id, project.repository, LATEST)
-    return previous if current is not None else None
-
-
-def restore_name(engine: Engine, repository: str, tag: str, image: Image | None) -> None:
-    """Give a name back to the image that had it, or to none."""
-    if image is not None:
-        engine.tag_image(image.id, repository, tag)
-    else:
-        engine.remove_image(f"{repository}:{tag}")
-
-
-def discard(engine: Engine, image: Image | None, report: Reporter) -> None:
-    """Remove an image without a name, unless a container or another image needs it.
-
-    That comes after the work is done: a failure is told, and is none of the command's.
-    """
-    if image is None:
-        return
-
-    def remove() -> None:
-        now = engine.image(image.id)
-        if now is not None and not now.references:
-            engine.remove_image(now.id)
-
-    with (
-        told(f"The former image {image.id} was not removed", report),
-        contextlib.suppress(ConflictError),
-    ):
-        insist(remove)
-
-
 def needs_context(text: str) -> bool:
     """Whether a Dockerfile takes files from its build context."""
     return any(_takes_files(each, text) for each in instructions(text))
@@ -205,18 +158,20 @@ def _context_of(request: BuildRequest, private: Path) -> str:
 
 
 def _run(
-    command: BuildCommand, request: BuildRequest, derived: DerivedDockerfile, context: Context
+    command: BuildCommand,
+    request: BuildRequest,
+    derived: DerivedDockerfile,
+    context: Context,
+    steps: StepNames | None,
 ) -> None:
-    log: list[str] = []
     try:
-        status, log = run_build(command, context.client_environ)
+        status, log = run_build(command, context.client_environ, steps.hear if steps else None)
     except BaseException:
         # The engine may have finished in the moment that the client gave up.
         time.sleep(0.5)
         raise
     if status == 0:
         return
-    _discard_intermediate(log, context)
     # Of an engine that went away the client says only that a connection ended.
     context.engine.image(request.project.image)
     raise BuildError(_failure(log, request, derived, status))
@@ -245,18 +200,9 @@ def _step_at(text: str, line: int) -> str:
     return ""
 
 
-def _discard_intermediate(log: list[str], context: Context) -> None:
-    """Remove the nameless image the classic builder leaves of the steps that went well."""
-    for line in reversed(log):
-        if match := _INTERMEDIATE.match(line):
-            with told(f"The step {match[1]} of the build was not removed", context.report):
-                discard(context.engine, context.engine.image(match[1]), context.report)
-            return
-
-
 @contextlib.contextmanager
-def _private_directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix=BUILD_PREFIX) as path:
+def _private_directory(word: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=build_directory_prefix(word)) as path:
         yield Path(path)
 
 

@@ -54,7 +54,8 @@ def _create(arguments: argparse.Namespace, context: Context) -> int:
     asks = may_ask(arguments)
     if request.wanted.project:
         project = project_of(request.wanted.project, context.account)
-        if not arguments.dry_run:
+        if asks and not arguments.dry_run:
+            # Before the questions. Else the command does it, once it holds the project.
             files = ProjectFiles(context.account, project)
             refuse_existing(request, project, files, context)
     if asks:

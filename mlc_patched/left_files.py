@@ -5,6 +5,8 @@ Everything else in a home is written under such a name first, and gets its own i
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import re
 import shutil
@@ -22,7 +24,7 @@ from .project_files import DOCKERFILES, METADATA
 BUILD_PREFIX = "mlc-build-"
 """Beginning of the names of the private directories of builds."""
 _HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{8}")
-_HALF_EXPORTED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+_HALF_EXPORTED = re.compile(r"\..+\.[0-9a-f]{8,12}\.part")
 
 
 def left_files(account: Account, environ: Mapping[str, str], before: float) -> list[LeftOver]:
@@ -34,15 +36,40 @@ def left_files(account: Account, environ: Mapping[str, str], before: float) -> l
         environ: the environment, for TMPDIR.
         before: only those last changed before, in seconds since 1970.
     """
-    home, temporary = Path(account.home), Path(environ.get("TMPDIR") or tempfile.gettempdir())
+    home, temporary = Path(account.home), _temporary(environ)
     found: list[LeftOver] = []
     with rights_of(account):
         for directory in (home / DOCKERFILES, home.joinpath(*METADATA)):
             found += _in(directory, _HALF_WRITTEN, account, before)
         for directory in dict.fromkeys((Path.cwd(), home)):
             found += _in(directory, _HALF_EXPORTED, account, before)
-        found += _in(temporary, re.compile(rf"{BUILD_PREFIX}\w+"), account, before)
+        found += _in(temporary, re.compile(rf"{BUILD_PREFIX}[\w-]+"), account, before)
     return found
+
+
+def build_directory_prefix(word: str) -> str:
+    """Return the beginning of the name of a build's directory; `word` is its work's (work.py)."""
+    return f"{BUILD_PREFIX}{word}-"
+
+
+def remove_build_directories(word: str, account: Account, environ: Mapping[str, str]) -> None:
+    """Remove what killed builds of the same work have left; what cannot be removed stays.
+
+    Args:
+        word: the work's. Whoever holds it alone knows that nobody builds in them any more.
+        account: whose.
+        environ: the environment, for TMPDIR.
+    """
+    name = re.compile(rf"{build_directory_prefix(word)}\w+")
+    with rights_of(account):
+        left = _in(_temporary(environ), name, account, before=math.inf)
+    for each in left:
+        with contextlib.suppress(MlcError):
+            remove_file(each, account)
+
+
+def _temporary(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("TMPDIR") or tempfile.gettempdir())
 
 
 def _in(directory: Path, name: re.Pattern[str], account: Account, before: float) -> list[LeftOver]:

@@ -15,10 +15,12 @@ from .engine import Container, Image
 from .labels import MalformedLabelsError, read_claim
 from .names import SEPARATOR, account_image_of, committed_uid, parse_reference
 from .projects import BUILDING, PREVIOUS, project_of_repository
+from .work import KINDS, STEP
 
-_TEMPORARY = re.compile(r"mlc-(?:setup|look|verify)-(\d{1,10})-[0-9a-f]{8}")
+_TEMPORARY = re.compile(rf"mlc-({'|'.join(KINDS)})-(\d{{1,10}})-[0-9a-f]{{8,12}}")
 _UNFINISHED = re.compile(rf"{BUILDING}[0-9a-f]{{8,12}}(?:-ca)?")
-_IMPORTED = re.compile(rf"mlc-import:{BUILDING}(\d{{1,10}})-[0-9a-f]{{8}}")
+_IMPORTED = re.compile(rf"mlc-import:{BUILDING}(\d{{1,10}})-[0-9a-f]{{8,12}}")
+_ACCOUNT_STEP = re.compile(rf"mlc-account-(\d{{1,10}}):{BUILDING}[0-9a-f]{{12}}")
 _CREATED = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -53,7 +55,9 @@ class LeftOver:
 def left_containers(
     containers: Iterable[Container], uid: int | None, before: float
 ) -> list[LeftOver]:
-    """Return the set-up containers, ours by label and by name, that are left over.
+    """Return the containers that are there only while a command works, and are left over.
+
+    They are ours by label and by name; a step of the classic builder has a name alone.
 
     Args:
         containers: all there are.
@@ -63,11 +67,12 @@ def left_containers(
     found = []
     for each in containers:
         match = _TEMPORARY.fullmatch(each.name)
-        is_ours = labels.SETUP_FOR in each.labels or labels.TEMPORARY in each.labels
-        if match is None or not is_ours or each.is_running or each.created > before:
+        if match is None or each.is_running or each.created > before:
             continue
-        if uid is None or int(match[1]) == uid:
-            found.append(LeftOver(Kind.SETUP, each.name, each.id, int(match[1])))
+        is_labelled = labels.SETUP_FOR in each.labels or labels.TEMPORARY in each.labels
+        is_ours = is_labelled or match[1] == STEP
+        if is_ours and (uid is None or int(match[2]) == uid):
+            found.append(LeftOver(Kind.SETUP, each.name, each.id, int(match[2])))
     return found
 
 
@@ -222,7 +227,7 @@ def made_at(image: Image) -> float:
 
 
 def _maker(reference: str) -> int | None:
-    if match := _IMPORTED.fullmatch(reference):
+    if match := _IMPORTED.fullmatch(reference) or _ACCOUNT_STEP.fullmatch(reference):
         return int(match[1])
     name = parse_reference(reference)
     project = project_of_repository(name.repository)

@@ -22,19 +22,23 @@ FILE = "locks"
 
 
 @contextlib.contextmanager
-def exclusive(account: Account, tag: str, report: Reporter) -> Iterator[None]:
+def exclusive(account: Account, tag: str, report: Reporter) -> Iterator[bool]:
     """Hold a user's lock on a container alone; wait, and say so, while another has it.
 
     Args:
         account: whose container it is.
         tag: the container's name in Docker.
         report: hears that there is something to wait for.
+
+    Yields:
+        Whether no other process can hold it now: False where there are no locks.
     """
     with _file(account) as file:
-        if file is not None and not _locked(file, tag, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        held = None if file is None else _locked(file, tag, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if file is not None and held is False:
             report.step(f"Waiting for another command of yours on {tag}")
-            _locked(file, tag, fcntl.LOCK_EX)
-        yield
+            held = _locked(file, tag, fcntl.LOCK_EX)
+        yield held is True
 
 
 def account_lock(base_id: str) -> str:
@@ -55,7 +59,7 @@ class SharedLock:
         """Try to hold the lock alone; True if no other process holds it."""
         if self._file is None:
             return True
-        return _locked(self._file, self._tag, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _locked(self._file, self._tag, fcntl.LOCK_EX | fcntl.LOCK_NB) is not False
 
 
 @contextlib.contextmanager
@@ -92,12 +96,13 @@ def _is_private(file: int, account: Account) -> bool:
     return is_own and status.st_nlink == 1 and not status.st_mode & 0o077
 
 
-def _locked(file: int, tag: str, how: int) -> bool:
+def _locked(file: int, tag: str, how: int) -> bool | None:
+    """Take a lock; False if another process has it, None on a file system without locks."""
     start = int.from_bytes(hashlib.sha256(tag.encode()).digest()[:7], "big")
     try:
         fcntl.lockf(file, how, 1, start)
     except (BlockingIOError, PermissionError):
         return False
     except OSError:
-        return True  # a file system without locks, such as NFS without its lock daemon
+        return None  # such as NFS without its lock daemon
     return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import stat
 import time
@@ -131,6 +132,28 @@ class ProjectFiles:
     def remove_metadata(self) -> None:
         """Remove the project's metadata; if there is none, that is no error."""
         self._remove(METADATA, f"{self.project.name}.json")
+
+    def remove_half_written(self) -> None:
+        """Remove what a command that was killed at writing these files has left.
+
+        To be called where no other command writes them: while the project is held alone.
+
+        Raises:
+            MlcError: a directory is none, or a link.
+        """
+        for parts, name in (
+            ((DOCKERFILES,), re.escape(self.project.dockerfile) + r"(\.[\w-]+)?"),
+            (METADATA, re.escape(self.project.name) + r"\.json"),
+        ):
+            if not os.path.lexists("/".join((self._account.home, *parts))):
+                continue
+            with self._directory(parts) as parent:
+                with os.scandir(parent) as found:
+                    names = [each.name for each in found]
+                for half in names:
+                    if re.fullmatch(rf"\.{name}\.[0-9a-f]{{8}}", half):
+                        with contextlib.suppress(OSError):
+                            os.unlink(half, dir_fd=parent)
 
     @contextlib.contextmanager
     def _directory(self, parts: tuple[str, ...]) -> Iterator[int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from .decision import Flow
 from .dockerfile import WORKSPACE
 from .engine import Container, Image
 from .errors import EngineError, MlcError, SetupError, UsageError, shown
-from .image_build import discard, restore_name
+from .image_names import discard, restore_name
 from .image_verify import faults
 from .json_text import parsed
 from .labels import Claim, claim_labels
@@ -32,6 +31,7 @@ from .names import SEPARATOR, parse_reference, short_name
 from .projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
 from .specification import NAME_VARIABLE
 from .undo import Undo, insist, signals_held
+from .work import take_away_left
 
 CLEAN_SCRIPT = Path(__file__).parent / "data" / "clean.sh"
 DEVCONTAINER = "devcontainer.metadata"
@@ -117,7 +117,8 @@ def save(container: Container, reference: str, context: Context) -> Saved:
         raise MlcError(f"The image of {container.name} is gone; it cannot be saved.")
     summary = _summary(container, context)
     name = parse_reference(reference)
-    passing = f"{BUILDING}{secrets.token_hex(6)}"
+    passing = f"{BUILDING}{context.work.word}"
+    take_away_left(context, lambda word: [f"{name.repository}:{passing}"])
     context.report.step(f"Saving {reference}")
     with Undo(context.report) as undo:
         undo.add(

@@ -11,13 +11,17 @@ import re
 
 from . import labels
 from .account import Account
+from .build_steps import StepNames
+from .context import Context
 from .dockerfile import run_step
 from .engine import Engine, Image
 from .errors import EngineError, SetupError
 from .limits import BASE_NAME
 from .names import account_image
-from .report import Reporter
+from .projects import BUILDING
 from .setup_flow import ACCOUNT_SCRIPT, EMPTY_PASSWORD, TOOLS, for_account
+from .undo import Undo
+from .work import STEP, passing_name
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,+-]*")
 """What may stand in a Dockerfile as it is."""
@@ -41,40 +45,48 @@ def find_with_account(engine: Engine, base: Image, account: Account) -> Image | 
     return image if found == _claim(account) else None
 
 
+def passing_image(account: Account, word: str) -> str:
+    """Return the name that the steps of such a build have meanwhile; `word` is its work's."""
+    repository, _ = account_image("", account.uid)
+    return f"{repository}:{BUILDING}{word}"
+
+
 def build_with_account(
-    engine: Engine,
-    base: Image,
-    reference: str,
-    account: Account,
-    report: Reporter,
-    *,
-    empty_password: bool = False,
+    base: Image, reference: str, context: Context, *, empty_password: bool = False
 ) -> Image:
     """Build the image that is `base` with the user's account in it, and return it.
 
     Args:
-        engine: where.
         base: the image the account is added to.
         reference: the name by which it was asked for.
-        account: whose account.
-        report: hears the build's own lines.
+        context: whose account, the engine, and who hears the build's own lines.
         empty_password: leave the account without a password, as AIME's mlc does.
 
     Raises:
         SetupError: the account could not be set up; nothing of the build is left.
     """
+    engine, account, report = context.engine, context.account, context.report
     report.step(f"Setting up the account {account.container_name} in {reference}, once")
     repository, tag = account_image(base.id, account.uid)
-    claim = _claim(account)
-    try:
-        built = engine.build(
-            dockerfile(base, account, empty_password=empty_password),
-            f"{repository}:{tag}",
-            labels={**labels.claim_labels(claim), BASE_NAME: reference},
-            progress=report.progress,
-        )
-    except EngineError as error:
-        raise SetupError(f"{error}\nThe account could not be set up in {reference}.") from error
+    word = context.work.word
+    steps = StepNames(engine, passing_name(STEP, account, word), passing_image(account, word))
+
+    def hear(line: str) -> None:
+        steps.hear(line)
+        report.progress(line)
+
+    with Undo(report) as undo:
+        undo.add("What the build had made", steps.clear)
+        try:
+            built = engine.build(
+                dockerfile(base, account, empty_password=empty_password),
+                f"{repository}:{tag}",
+                labels={**labels.claim_labels(_claim(account)), BASE_NAME: reference},
+                progress=hear,
+            )
+        except EngineError as error:
+            raise SetupError(f"{error}\nThe account could not be set up in {reference}.") from error
+        steps.clear()
     image = engine.image(built)
     if image is None:
         raise SetupError(f"{repository}:{tag} was built, but is not there.")

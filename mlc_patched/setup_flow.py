@@ -7,7 +7,6 @@ failure at any point leaves nothing.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from .names import committed_reference
 from .report import Reporter
 from .specification import ContainerSpecification
 from .undo import Undo, finished, insist, signals_held, told
+from .work import SETUP, passing_name, random_work
 
 ACCOUNT_SCRIPT = Path(__file__).parent / "data" / "account.sh"
 EMPTY_PASSWORD = 'passwd -d "$DS01_USERNAME" >/dev/null\n'  # noqa: S105 - a command
@@ -50,6 +50,7 @@ def commit_with_account(
     empty_password: bool = False,
     prelude: str = "",
     environment: Mapping[str, str] | None = None,
+    word: str = "",
 ) -> Committed:
     """Make an image that is `image` with the user's account in it.
 
@@ -65,6 +66,7 @@ def commit_with_account(
             of locking it.
         prelude: shell commands to run before the account script, as root.
         environment: variables for the prelude.
+        word: of the work that it is done for, for the set-up container's name (work.py).
 
     Raises:
         SetupError: the set-up failed; its set-up container is gone.
@@ -79,7 +81,7 @@ def commit_with_account(
         **(environment or {}),
     }
     specification = ContainerSpecification(
-        name=f"mlc-setup-{account.uid}-{os.urandom(4).hex()}",
+        name=passing_name(SETUP, account, word or random_work().word),
         image=image.id,
         # By env, not as the container's environment, which the committed image would keep.
         entrypoint=("env", *(f"{name}={value}" for name, value in variables.items())),

@@ -30,6 +30,7 @@ from mlc_patched.host import Host
 from mlc_patched.report import SilentReporter
 from mlc_patched.setup_flow import commit_with_account
 from mlc_patched.undo import Undo
+from mlc_patched.work import KINDS
 
 REQUIRED = "MLC_REQUIRE_ENGINE"
 """Set by `make test`: an engine test that was skipped is then a failure of the whole run."""
@@ -43,7 +44,7 @@ Pytorch, 2.6.0, [ROCM6], {BASE}
 Bare, 1.0, [CUDA_ADA], {BARE}
 Absent, 1.0, [CUDA_ADA], mlc-test/there-is-no-such-image:1
 """
-_OWN_NAMES = (("mlc-setup", "-"), ("ds01", "/"))
+_OWN_NAMES = (*((f"mlc-{kind}", "-") for kind in KINDS), ("ds01", "/"), ("mlc-account", ":"))
 
 _skipped_engine_tests: list[str] = []
 collect_ignore = [] if slots.AT in os.environ else ["products"]  # `make engines` runs those

@@ -177,7 +177,9 @@ class Desk:
 
     # Stand-ins for the docker client.
 
-    def _build(self, command: BuildCommand, environ: object) -> tuple[int, list[str]]:
+    def _build(
+        self, command: BuildCommand, environ: object, hear: object = None
+    ) -> tuple[int, list[str]]:
         argv = command.argv
         text = Path(argv[argv.index("--file") + 1]).read_text()
         (base,) = re.findall(r"^FROM (\S+)$", text, re.M)

@@ -3,6 +3,7 @@ behaviour."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import re
@@ -254,6 +255,14 @@ class FakeEngine(Engine):
             raise ConflictError(f"You cannot remove a running container {container}")
         del self.made[each.id]
 
+    def rename_container(self, container: str, name: str) -> None:
+        self.calls.append("rename_container")
+        if any(each.specification.name == name for each in self.made.values()):
+            raise ConflictError(f"The name {name} is in use")
+        with contextlib.suppress(NotFoundError):
+            each = self._get(container)
+            each.specification = replace(each.specification, name=name)
+
     def commit(
         self,
         container: str,
@@ -409,11 +418,12 @@ class FakeEngine(Engine):
         each.lines.append(f"account set-up: uid={variables['DS01_USER_ID']}")
 
     def _new_id(self, prefix: str) -> str:
-        return f"{prefix}{next(self._ids):064x}"
+        # Told apart by the first digits, as real ones are: those are what builders print.
+        return f"{prefix}{next(self._ids):012x}".ljust(len(prefix) + 64, "0")
 
     def _get(self, container: str) -> FakeContainer:
         for each in self.made.values():
-            if container in (each.id, each.specification.name):
+            if container in (each.id, each.id[:12], each.specification.name):
                 return each
         raise NotFoundError(f"No such container: {container}")
 

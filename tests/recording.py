@@ -88,7 +88,9 @@ def _pass_on(source: socket.socket, sink: socket.socket, record: Recording | Non
                 break
             sink.sendall(chunk)
     except OSError:
-        pass  # one side has gone; the other one hears of it
+        # One side has gone. The other one hears of it, in the midst of what it sends, too.
+        with contextlib.suppress(OSError):
+            source.shutdown(socket.SHUT_RDWR)
     finally:
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from ..names import is_committed_for, short_name
 from ..projects import Project, check_project, proposed_name
 from ..specification import ContainerSpecification
 from ..undo import Undo
+from ..work import SETUP, passing_name, take_away_left, working
 
 _CHECKS = r"""
 name="$(id -un 2>/dev/null)" || { echo "wrong: UID $(id -u) has no account in it"; exit; }
@@ -120,15 +120,21 @@ def adopt(candidate: Candidate, context: Context) -> Adopted:
         MlcError: the account in it is not the caller's; nothing was made.
         EngineError: the engine failed; nothing is left of the attempt.
     """
-    image, engine, report = candidate.image, context.engine, context.report
-    if image is None:
+    if candidate.image is None:
         raise NotFoundError(f"The image of {candidate.name} is gone.")
+    with working(f"adopt {candidate.container.name}", context):
+        take_away_left(context)
+        return _adopt(candidate, candidate.image, context)
+
+
+def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
+    engine, report = context.engine, context.report
     report.step(f"Checking the account in {candidate.reference}")
     claim = _checked(image, candidate, context)
     project = candidate.project
     report.step(f"Labelling it as {project.image}")
     specification = ContainerSpecification(
-        name=f"mlc-setup-{context.account.uid}-{secrets.token_hex(4)}",
+        name=passing_name(SETUP, context.account, context.work.word),
         image=image.id,
         command=("true",),
         network="none",

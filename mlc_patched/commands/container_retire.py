@@ -9,9 +9,9 @@ from ..account import refuse_root
 from ..context import Context
 from ..engine import Container
 from ..errors import MlcError, NotFoundError, UsageError
-from ..locks import exclusive
 from ..names import short_name
 from ..saving import Saved, clean, save, target
+from ..work import working
 from .remove import remove
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
 
         return retire_service(plan, context)
     engine = context.engine
-    with exclusive(context.account, plan.container.name, context.report):
+    with working(plan.container.name, context):
         container = context.get(plan.name)
         if container.id != plan.container.id:
             raise MlcError(f"{plan.name} became another container meanwhile; nothing was done.")

@@ -86,9 +86,10 @@ def create(request: CreateRequest, context: Context) -> Created:
     _refuse_old_flow(plan, context)
     if context.settings.old_flow == OLD_FLOW_BUILD:
         return _by_build(plan, image, context)
-    from ..locks import exclusive
+    from ..work import take_away_left, working
 
-    with exclusive(context.account, plan.tag, context.report):
+    with working(plan.tag, context):
+        take_away_left(context)
         return _by_setup(plan, image, context)
 
 
@@ -169,18 +170,18 @@ def _by_build(plan: Plan, base: Image, context: Context) -> Created:
 
 def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) -> Image:
     """Build the image with the account, unless another command of the user's just has."""
-    from ..locks import account_lock, exclusive
-    from ..setup_build import build_with_account, find_with_account
+    from ..locks import account_lock
+    from ..setup_build import build_with_account, find_with_account, passing_image
+    from ..work import take_away_left, working
 
     engine, account = context.engine, context.account
-    with exclusive(account, account_lock(base.id), context.report):
+    with working(account_lock(base.id), context):
+        take_away_left(context, lambda word: [passing_image(account, word)])
         found = find_with_account(engine, base, account)
         if found is not None and found != instead_of:
             return found
         empty_password = context.environ.get(EMPTY_PASSWORD_VARIABLE) == "1"
-        return build_with_account(
-            engine, base, plan.reference, account, context.report, empty_password=empty_password
-        )
+        return build_with_account(base, plan.reference, context, empty_password=empty_password)
 
 
 def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
@@ -201,6 +202,7 @@ def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
             undo,
             context.report,
             empty_password=context.environ.get(EMPTY_PASSWORD_VARIABLE) == "1",
+            word=context.work.word,
         )
         return create_committed(plan, committed, undo, context)
 

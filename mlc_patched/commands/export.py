@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from ..engine import Container
 from ..errors import AlreadyExistsError, MlcError
 from ..named_files import check_file_name, rights_of
 from ..undo import Undo
+from ..work import working
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ def export(
         context.report.note(f"{name} is running: files that change meanwhile may be cut.")
     context.report.step(f"Exporting {name} to {target}")
     try:
-        size = _write(target, _stream(container, context), context, force)
+        # Two exports to one file go one after the other, and know what a killed one has left.
+        with working(f"export {target.absolute()}", context):
+            size = _write(target, _stream(container, context), context, force)
     except OSError as error:
         raise MlcError(f"{target} cannot be written: {error.strerror}") from error
     return Exported(name, str(target), size)
@@ -90,9 +92,11 @@ def _check_target(target: Path, force: bool) -> None:
 
 def _write(target: Path, chunks: Iterator[bytes], context: Context, force: bool) -> int:
     """Write beside the target under another name, which becomes the target's at the end."""
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    partial = target.with_name(f".{target.name}.{context.work.word}.part")
     size = 0
     with Undo(context.report) as undo:
+        if context.work.is_alone:
+            _remove(partial, context)
         with rights_of(context.account):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(partial, flags, 0o600)

@@ -24,16 +24,15 @@ from ..image_build import (
     BuildRequest,
     account_arguments,
     built,
-    discard,
     needs_context,
-    take_name,
 )
 from ..image_metadata import note_metadata
+from ..image_names import discard, take_name
 from ..image_recipe import CUSTOM, Wanted, choose_base, chosen_apt, chosen_pip, recipe_for
-from ..locks import exclusive
 from ..named_files import check_file_name, read_text
 from ..plan import ARCHITECTURE_VARIABLE
 from ..project_files import BEFORE, ProjectFiles
+from ..project_work import working_on
 from ..projects import Project, project_of
 from ..undo import Undo, finishing
 
@@ -137,10 +136,10 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
         MlcError: the base will not do, or the build failed. Whatever is raised, the images
             and files of the project are as they were.
     """
-    project, account = prepared.project, context.account
-    files = ProjectFiles(account, project)
+    project = prepared.project
+    files = ProjectFiles(context.account, project)
     started = time.monotonic()
-    with exclusive(account, f"image {project.name}", context.report):
+    with working_on(project, context):
         refuse_existing(request, project, files, context)
         if not request.build:
             return _without_build(request, prepared, files, context)

@@ -10,9 +10,9 @@ from typing import Any
 from ..context import Context
 from ..engine import Image
 from ..errors import ConflictError, MlcError, NotFoundError, UsageError
-from ..locks import exclusive
 from ..names import parse_reference
 from ..project_files import ProjectFiles, dated_suffix
+from ..project_work import working_on
 from ..projects import LATEST, PREVIOUS, Project, image_of
 from ..undo import insist, signals_held
 from .image_list import Orphan, list_orphans
@@ -105,7 +105,7 @@ def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False)
     removed: list[str] = []
     engine = context.engine
     # Either all of it goes, or none: an interrupt waits until it is done.
-    with exclusive(context.account, f"image {project.name}", context.report), signals_held():
+    with working_on(project, context), signals_held():
         for reference, _ in plan.images:
             try:
                 insist(partial(engine.remove_image, reference))

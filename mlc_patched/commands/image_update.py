@@ -22,11 +22,12 @@ from ..dockerfile_edit import (
 from ..dockerfile_installs import APT, PIP, where_looked
 from ..engine import Container, Engine, Image
 from ..errors import MlcError, NotFoundError, UsageError
-from ..image_build import BuildRequest, built, discard, restore_name, take_name
+from ..image_build import BuildRequest, built
 from ..image_metadata import dockerfile_of, note_metadata
-from ..locks import exclusive
+from ..image_names import discard, restore_name, take_name
 from ..packages import apt_name, apt_packages, pip_name, pip_packages
 from ..project_files import BEFORE, ProjectFiles
+from ..project_work import working_on
 from ..projects import BUILDING, LATEST, PREVIOUS, Project, project_of
 from ..undo import Undo, finishing, insist, told
 
@@ -150,10 +151,10 @@ def update_image(
         MlcError: the Dockerfile has changed meanwhile, the base will not do, or the build
             failed. Whatever is raised, the images and the Dockerfile are as they were.
     """
-    project, account = change.project, context.account
-    files = ProjectFiles(account, project)
+    project = change.project
+    files = ProjectFiles(context.account, project)
     started = time.monotonic()
-    with exclusive(account, f"image {project.name}", context.report):
+    with working_on(project, context):
         if files.read_dockerfile() != change.before:
             raise MlcError(
                 f"The Dockerfile {files.dockerfile_path} was changed in the meantime. "
@@ -192,7 +193,7 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
     project = project_of(name, context.account)
     files = ProjectFiles(context.account, project)
     engine = context.engine
-    with exclusive(context.account, f"image {project.name}", context.report):
+    with working_on(project, context):
         current, previous = _exchanged(project, engine)
         if previous is None:
             raise NotFoundError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,12 +13,12 @@ from ..archive_check import checked
 from ..context import Context
 from ..engine import Image
 from ..errors import MlcError
-from ..locks import exclusive
 from ..named_files import check_file_name, rights_of
 from ..plan import CreateRequest, make_plan
 from ..projects import BUILDING
 from ..setup_flow import commit_with_account
 from ..undo import Undo, finished
+from ..work import take_away_left, working
 from .create import Created, create_committed, refuse_existing
 
 REPOSITORY = "mlc-import"
@@ -85,11 +84,12 @@ def _import(
     )
     for text in plan.notes():
         context.report.note(text)
-    with exclusive(context.account, plan.tag, context.report), Undo(context.report) as undo:
+    with working(plan.tag, context) as work, Undo(context.report) as undo:
+        # A name for as long as it takes: what a killed import has left is found by it.
+        passing = f"{BUILDING}{context.account.uid}-{work.word}"
+        take_away_left(context, lambda word: [f"{REPOSITORY}:{passing}"])
         refuse_existing(plan, context)
         context.report.step(f"Importing {request.file}")
-        # A name for as long as it takes: `prune` finds by it what a killed import has left.
-        passing = f"{BUILDING}{context.account.uid}-{secrets.token_hex(4)}"
         image_id = _imported(file, request.file, passing, undo, context)
         image = Image(
             id=image_id,
@@ -108,6 +108,7 @@ def _import(
             context.report,
             prelude=_FORMER_ACCOUNT,
             environment={"DS01_FORMER_USERNAME": manifest.account},
+            word=work.word,
         )
         context.engine.remove_image(f"{REPOSITORY}:{passing}")
         return create_committed(plan, committed, undo, context)

@@ -124,6 +124,18 @@ def test_a_name_is_given_only_once(bench: Bench) -> None:
     assert [each.id for each in bench.own()] == [first]
 
 
+def test_a_container_takes_another_name_that_is_free(bench: Bench) -> None:
+    identity = bench.create("a")
+    bench.create("b")
+    with pytest.raises(ConflictError):
+        bench.engine.rename_container(identity, bench.name("b"))
+    bench.engine.rename_container(identity[:12], bench.name("c"))
+    assert {each.name: each.id for each in bench.own()}[bench.name("c")] == identity
+    assert bench.engine.container(bench.name("a")) is None
+    bench.engine.rename_container("f" * 64, bench.name("d"))  # it is gone, which is no error
+    assert bench.engine.container(bench.name("d")) is None
+
+
 def test_creating_from_a_missing_image_fails(bench: Bench) -> None:
     with pytest.raises(ImageNotFoundError):
         bench.create(image=f"{bench.name()}:none")

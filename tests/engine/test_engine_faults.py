@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,43 +216,116 @@ def test_a_full_disk_in_an_import(alice: User, own: OwnEngine, counted: Counted)
     assert there(own) == before
 
 
+CREATE = "mlc create n Pytorch 2.8.0 -g none -s"
+SAVE = "container-retire n --save=kept -y"
+IMPORT = "mlc import n.mlc.tar copy -s"
+EXPORTED = (CREATE, "mlc export n n.mlc.tar -f", "mlc remove n -s")
+ENGINE_KILLS = {
+    (CREATE, "POST /containers/.*/start"): (),
+    (CREATE, "POST /commit"): (),
+    (SAVE, "POST /commit"): (CREATE,),
+    (CREATE, "POST /containers/create.*n._"): (),
+    (SAVE, "POST /images/.*/tag"): (CREATE,),
+    (SAVE, "DELETE /containers/[0-9a-f]{64}"): (CREATE,),
+    (IMPORT, "POST /images/create"): EXPORTED,
+    (IMPORT, "POST /commit"): EXPORTED,
+}
+"""Commands, requests before which the engine is killed, and what the command needs."""
+SMALL = 3
+"""How many of them a small run does."""
+
+
+def run(user: User, line: str, address: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line in the user's home."""
+    name, *words = line.split()
+    program = user.tree / ("bin/mlc" if name == "mlc" else f"bin/user/{name}")
+    return user.run(program, *words, cwd=user.home, DOCKER_HOST=address)
+
+
 @pytest.mark.promise("engine-killed", "again")
-@pytest.mark.parametrize("request_", ["POST /containers/.*/start", "POST /commit"])
-def test_an_engine_that_is_killed_in_the_set_up(
-    alice: User, own: OwnEngine, request_: str, counted: Counted
+@pytest.mark.parametrize(
+    ("line", "request_"),
+    list(ENGINE_KILLS) if is_full() else list(ENGINE_KILLS)[:SMALL],
+)
+def test_an_engine_that_is_killed_at_a_request(
+    alice: User, own: OwnEngine, line: str, request_: str, counted: Counted
 ) -> None:
+    """The same command, once the engine is back, leaves nothing of the first one."""
     before = there(own)
+    for each in ENGINE_KILLS[line, request_]:
+        done = run(alice, each, own.address)
+        assert done.returncode == 0, done.stderr
     with recording(own.address.removeprefix("unix://")) as record:
         record.before[request_] = lambda: kill(own)
-        command = create(alice, "n", record.address)
-        said, _ = command.communicate(timeout=60)
+        done = run(alice, line, record.address)
     assert not record.before
-    assert command.returncode == 1, said
-    assert "No Docker Engine answers" in said
+    assert done.returncode == 1, done.stderr
+    assert "No Docker Engine answers" in done.stderr
     bring_back(own)
     counted("engine restarts")
-    command = create(alice, "n", own.address)
-    said, _ = command.communicate(timeout=60)
-    assert command.returncode == 0, said
-    mlc(alice, own, "remove", "n", "-f", "-s")
-    mlc(alice, own, "prune", "-y", "--older-than", "0")
+    done = run(alice, line, own.address)
+    assert done.returncode == 0, done.stderr
+    own.connect().remove_image(f"ds01-{alice.uid}/n:kept")
+    for name in ("n", "copy"):
+        run(alice, f"mlc remove {name} -f -s", own.address)
+    (alice.home / "n.mlc.tar").unlink(missing_ok=True)
     assert there(own) == before
 
 
-@pytest.mark.promise("engine-killed", "build-atomic", "again")
-def test_an_engine_that_is_killed_in_a_build(
-    builds: Builds, own: OwnEngine, counted: Counted
+@pytest.mark.promise("engine-killed", "again")
+def test_an_engine_that_is_killed_in_a_build_of_an_account(
+    alice: User, own: OwnEngine, counted: Counted
 ) -> None:
-    """By the default builder: the classic one's step containers have a name of the engine's own,
-    and one whose engine is killed stays until `docker container prune`."""
-    environ = {"DOCKER_HOST": own.address}
+    """`old_flow = build`: by the builder in the engine, whose steps are named, too."""
+    others = there(own)
+    slow = (
+        f"FROM {BASE}\nRUN mv /usr/sbin/useradd /usr/sbin/real && printf "
+        "'#!/bin/sh\\nsleep 4; exec /usr/sbin/real \"$@\"\\n' >/usr/sbin/useradd"
+        " && chmod 755 /usr/sbin/useradd\nUSER 65534\n"
+    )
+    own.connect().build(slow, "mlc-test/slow:1", labels={}, progress=lambda line: None)
+    settings = alice.file("mlc.ini", "[images]\nold_flow = build\n")
+    environ = {"DOCKER_HOST": own.address, "DS01_SETTINGS": str(settings)}
+    argv = ("create", "n", "--image", "mlc-test/slow:1", "-g", "none", "-s")
+    before = there(own)
+    command = alice.start(alice.tree / "bin/mlc", *argv, **environ)
+    step = f"mlc-step-{alice.uid}-"
+    deadline = time.monotonic() + 60
+    while not [name for name in there(own)[0] if name.startswith(step)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    kill(own)
+    said, _ = command.communicate(timeout=60)
+    assert command.returncode == 1, said
+    bring_back(own)
+    counted("engine restarts")
+    assert [name for name in there(own)[0] if name.startswith(step)]
+    done = alice.mlc(*argv, **environ)
+    assert done.returncode == 0, done.stderr
+    assert alice.mlc("remove", "n", "-f", "-s", **environ).returncode == 0
+    (account,) = (name for name in there(own)[1] if name.startswith("mlc-account-"))
+    own.connect().remove_image(account)
+    assert there(own) == before
+    own.connect().remove_image("mlc-test/slow:1")
+    assert there(own) == others
+
+
+@pytest.mark.promise("engine-killed", "build-atomic", "again")
+@pytest.mark.parametrize(
+    ("builder", "then"), [("classic", "again"), ("classic", "prune"), ("default", "again")]
+)
+def test_an_engine_that_is_killed_in_a_build(
+    builds: Builds, own: OwnEngine, builder: str, then: str, counted: Counted
+) -> None:
+    """The classic builder's steps stay, by name; the same command takes them away, or prune."""
+    environ = {"DOCKER_HOST": own.address, "DOCKER_BUILDKIT": BUILDERS[builder]}
     source = builds.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo one\n")
     argv = ("image-create", "demo", "--dockerfile", source, "-y", "--force")
     others = there(own)
     builds.run(*argv, **environ)
     text, before = builds.dockerfile("demo").read_text(), there(own)
     image = own.connect().image(builds.image("demo"))
-    source.write_text(f"FROM {BASE}\nRUN echo begun; sleep 30\n")
+    source.write_text(f"FROM {BASE}\nRUN echo two\nRUN echo begun; sleep 30\n")
     program = builds.command(argv[0])
     command = builds.user.start(program, *argv[1:], **{**builds.environ, **environ})
     wait_for(command, "begun\n")
@@ -260,10 +335,21 @@ def test_an_engine_that_is_killed_in_a_build(
     assert "No Docker Engine answers" in said.splitlines()[-1]
     bring_back(own)
     counted("engine restarts")
-    assert there(own) == before
+    containers, images = (now - then for now, then in zip(there(own), before, strict=True))
+    named = {name for name in containers | images if "sha256:" not in name}
+    names = {re.sub(r"-[0-9a-f]{12}(-ca)?$", "", name) for name in named}
+    uid = builds.user.uid
+    left = {f"mlc-step-{uid}", f"ds01-{uid}/demo:build"} if builder == "classic" else set()
+    assert names == left
     assert own.connect().image(builds.image("demo")) == image
     assert builds.dockerfile("demo").read_text() == text
-    source.write_text(f"FROM {BASE}\nRUN echo begun\n")
-    builds.run(*argv, **environ)
+    if then == "prune":
+        mlc(builds.user, own, "prune", "-y", "--older-than", "0")
+        assert there(own) == before
+    source.write_text(f"FROM {BASE}\nRUN echo two\nRUN echo begun\n")
+    done = builds.run(*argv, **environ)
+    assert ("which a command that was killed had left" in done.stderr) == (
+        builder == "classic" and then == "again"
+    )
     builds.run("image-retire", "demo", "-y", **environ)
     assert there(own) == others

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BASE, docker, inspect
+from conftest import BASE, docker, image_ids, inspect
 from image_bench import (  # noqa: F401 - fixtures
     Builds,
     builds,
@@ -69,6 +69,39 @@ def test_an_interrupted_build_leaves_the_old_image(each_builder: Builds, number:
     assert list(it.dockerfile("demo").parent.iterdir()) == [it.dockerfile("demo")]
     assert nameless() <= before
     assert "echo begun" not in docker("ps", "-a", "--no-trunc", "--format", "{{.Command}}")
+
+
+@pytest.mark.promise("sigkill", "again", "build-atomic")
+def test_a_killed_build_ends_and_the_next_leaves_nothing_of_it(
+    each_builder: Builds, counted: Counted
+) -> None:
+    """The step it was at says nothing for a minute; the client that waits for it ends at once."""
+    it = each_builder
+    before = nameless()
+    path = slow(it)
+    process = started(it, "image-create", "demo", "--dockerfile", path, "-y")
+    wait_for(process, "begun\n")
+    process.kill()
+    process.communicate(timeout=20)
+    counted("kills")
+    deadline = time.monotonic() + 30
+    while _running(it):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    it.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo begun\n")
+    it.run("image-create", "demo", "--dockerfile", path, "-y")
+    assert it.names() == {it.image("demo")}
+    assert "echo begun" not in docker("ps", "-a", "--no-trunc", "--format", "{{.Command}}")
+    assert nameless() <= before
+
+
+def _running(it: Builds) -> str:
+    """Return the command lines of the user's docker clients that build."""
+    listed = subprocess.run(
+        ["ps", "-u", str(it.user.uid), "-o", "args="], capture_output=True, text=True, check=False
+    )
+    builds = [line for line in listed.stdout.splitlines() if " build " in line]
+    return "\n".join(builds)
 
 
 def test_ctrl_c_on_a_terminal(builds: Builds) -> None:
@@ -163,6 +196,30 @@ def test_an_image_that_is_not_right_does_not_take_the_name(builds: Builds) -> No
     builds.dockerfile("demo").write_text("\n".join(lines[:start] + lines[end:]))
     done = builds.run("image-update", "demo", "-y", ok=False)
     assert "the step with useradd is missing" in done.stderr
+
+
+def test_what_a_step_prints_is_not_taken_for_the_builder_s_word(each_builder: Builds) -> None:
+    """Not even in the classic builder's own words: a nameless image that a step names stays, and
+    so does the name of a container."""
+    it = each_builder
+    container = docker("create", "--name", f"mlc-test-{it.user.uid}", BASE, "true")
+    image = docker("commit", container)
+    lies = (
+        *("Step 3/9 : RUN x", f" ---> Running in {container[:12]}", f" ---> {image[7:19]}"),
+        *("Step 4/9 : COPY x y", f" ---> {image[7:19]}"),
+    )
+    printed = "\\n".join(lies)
+    source = it.user.file(
+        "source/Dockerfile", f"FROM {BASE}\nRUN printf '{printed}\\n' && sleep 1 && false\n"
+    )
+    try:
+        time.sleep(2)  # the engine tells times to the second: it was made before the build began
+        it.run("image-create", "demo", "--dockerfile", source, "-y", ok=False)
+        assert image in image_ids()
+        assert inspect(container)["Name"] == f"/mlc-test-{it.user.uid}"
+    finally:
+        docker("rm", container)
+        docker("rmi", image, check=False)
 
 
 def test_a_failing_start_of_the_builder_is_told(builds: Builds) -> None:

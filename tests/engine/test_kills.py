@@ -8,13 +8,16 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from conftest import BASE, ask, container_names, docker, image_ids
-from image_bench import HOST_CERTIFICATES, QUICK, clean_home
+from image_bench import HOST_CERTIFICATES, QUICK, clean_home, nameless
 from recording import Recording
 from reliability import Counted, is_full
 from users import User
+
+from mlc_patched.work import KINDS
 
 pytestmark = pytest.mark.engine
 
@@ -27,38 +30,53 @@ TIDYING = ("prune", "-y", "--older-than", "0")
 
 @dataclass(frozen=True)
 class Step:
-    """A command, and a request at which it is stopped: a pattern of `METHOD /path`."""
+    """A command, and a request at which it is stopped: a pattern of `METHOD /path?query`.
+
+    `by_build` has the account added by a build, as the setting `old_flow = build` says.
+    """
 
     program: str
     argv: str
     request: str
     needs: tuple[str, ...] = ()
     is_small: bool = False
+    by_build: bool = False
 
 
+SETTINGS = "mlc.ini"
 SLOW = "create n Pytorch 2.8.0 -s"
 IMPORT = "import n.mlc.tar copy -s"
+IMPORTED = ("mlc create n", "mlc export n")
 SAVED = "n --save kept -y"
+DEMO = f"demo --base {BASE} -y"
+UPDATE = "demo --add six -y"
 STEPS = [
     Step("mlc", "create n --image ds01-{uid}/project -s", "POST /containers/create"),
     Step("mlc", SLOW, "POST /containers/create.*mlc-setup"),
     Step("mlc", SLOW, "POST /containers/.*/start"),
+    Step("mlc", SLOW, "GET /containers/.*/logs"),
     Step("mlc", SLOW, "POST /commit", is_small=True),
     Step("mlc", SLOW, "DELETE /containers"),
     Step("mlc", SLOW, "POST /containers/create.*n._"),
-    Step("image-create", f"demo --base {BASE} -y", "POST /containers/create.*mlc-look"),
-    Step("image-create", f"demo --base {BASE} -y", "POST /containers/create.*mlc-verify"),
-    Step("image-create", f"demo --base {BASE} -y", "POST /images/.*/tag", is_small=True),
-    Step(
-        "image-update", "demo --add six -y", "POST /images/.*/tag.*previous", ("image-create demo",)
-    ),
+    Step("mlc", SLOW, "POST /build", by_build=True),
+    Step("mlc", SLOW, "POST /containers/[0-9a-f]*/rename", by_build=True),
+    Step("image-create", DEMO, "POST /containers/create.*mlc-look"),
+    Step("image-create", DEMO, "POST /(build|grpc)"),
+    Step("image-create", DEMO, "POST /containers/create.*mlc-verify"),
+    Step("image-create", DEMO, "POST /images/.*/tag", is_small=True),
+    Step("image-create", DEMO, "DELETE /images/.*:build-[0-9a-f]*$"),
+    Step("image-update", UPDATE, "POST /images/.*/tag.*previous", ("image-create demo",)),
+    Step("image-update", UPDATE, "POST /images/.*/tag.*latest", ("image-create demo",)),
     Step("container-retire", SAVED, "POST /commit", ("mlc create n",)),
+    Step("container-retire", SAVED, "POST /containers/create.*mlc-verify", ("mlc create n",)),
     Step("container-retire", SAVED, "POST /images/.*/tag", ("mlc create n",), is_small=True),
+    Step("container-retire", SAVED, "DELETE /images/.*:build-", ("mlc create n",)),
     Step("mlc", "export n", "GET /containers/.*/export", ("mlc create n",)),
-    Step(
-        "mlc", "import n.mlc.tar copy -s", "POST /images/create", ("mlc create n", "mlc export n")
-    ),
-    Step("mlc", "import n.mlc.tar copy -s", "POST /commit", ("mlc create n", "mlc export n")),
+    Step("mlc", IMPORT, "POST /images/create", IMPORTED),
+    Step("mlc", IMPORT, "POST /containers/create.*mlc-setup", IMPORTED),
+    Step("mlc", IMPORT, "POST /commit", IMPORTED),
+    Step("mlc", IMPORT, "DELETE /images/.*mlc-import", IMPORTED),
+    Step("mlc", IMPORT, "POST /containers/create.*copy._", IMPORTED),
 ]
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CASES = [
@@ -68,6 +86,8 @@ CASES = [
     if is_full() or (step.is_small and number in (signal.SIGKILL, signal.SIGTERM))
 ]
 """In a small run, the step at which most is half-made, of a flow, a build and a save."""
+PASSING = ("build-", ".part", *(f"mlc-{kind}-" for kind in KINDS))
+"""What stands in the names of what is there only while a command works."""
 
 
 def program(user: User, name: str) -> Path:
@@ -81,6 +101,7 @@ def ready(alice: User, labelled: Callable[..., str]) -> Iterator[User]:
     labelled(alice)
     yield alice
     clean_home(alice)
+    (alice.home / SETTINGS).unlink(missing_ok=True)
     for path in alice.home.glob("*.mlc.tar"):
         path.unlink()
     for path in alice.home.glob(".*.part"):
@@ -89,6 +110,7 @@ def ready(alice: User, labelled: Callable[..., str]) -> Iterator[User]:
 
 def prepare(step: Step, user: User) -> None:
     """Have what a command works on."""
+    user.file(SETTINGS, "[images]\nold_flow = build\n")
     for line in step.needs:
         name, *words = line.split()
         more = {"create": ["Pytorch", "2.8.0", "-s"], "demo": ["--base", BASE, "-y"]}
@@ -98,21 +120,75 @@ def prepare(step: Step, user: User) -> None:
 
 
 def ours(user: User) -> set[str]:
-    """Return the names of a user's containers and images, and of files in the home."""
+    """Return the names of a user's containers, images, files, and directories of builds."""
     found = ask("GET", "/images/json")
     names = {name for each in found for name in each["RepoTags"] or ()} | container_names()
     files = {str(path.relative_to(user.home)) for path in user.home.rglob("*") if path.is_file()}
-    return {name for name in names if str(user.uid) in name} | files - {".ds01-config/locks"}
+    builds = {str(path) for path in Path(gettempdir()).glob("mlc-build-*") if owned(path, user)}
+    own = {name for name in names if str(user.uid) in name}
+    passing_by = (".ds01-config/locks", ".docker/")  # empty, and the docker client's own
+    return own | builds | {name for name in files if not name.startswith(passing_by)}
 
 
-@pytest.mark.promise("sigkill", "signal", "create-atomic", "build-atomic", "save-atomic")
+def owned(path: Path, user: User) -> bool:
+    """Whether a file is there and is a user's."""
+    try:
+        return path.stat().st_uid == user.uid
+    except FileNotFoundError:
+        return False
+
+
+def passing(user: User) -> set[str]:
+    """Return what is there that should be only while a command works."""
+    return {name for name in ours(user) if any(word in name for word in PASSING)}
+
+
+@pytest.mark.promise(
+    *("sigkill", "signal", "again", "create-atomic", "build-atomic", "save-atomic"),
+    "archive-atomic",
+)
 @pytest.mark.parametrize(("step", "number"), CASES)
 def test_a_command_that_is_stopped_at_a_request(
     ready: User, engine_calls: Recording, step: Step, number: signal.Signals, counted: Counted
 ) -> None:
+    """The same command run again takes away what a killed one has left, and needs no prune."""
     user = ready
     prepare(step, user)
-    before, images = ours(user), image_ids()
+    before, images, dangling = ours(user), image_ids(), nameless()
+    command = struck(step, number, user, engine_calls, counted)
+    if number is not signal.SIGKILL:
+        # Nothing but what the command is for may be there, and whole.
+        assert command.returncode == 0 or ours(user) == before, ours(user) ^ before
+        if ours(user) == before:
+            assert image_ids() <= images
+    again(step, user)
+    assert passing(user) == set()
+    assert nameless() <= dangling
+    done = user.run(program(user, "mlc"), *TIDYING, "--dry-run", cwd=user.home)
+    assert "Nothing is left over" in done.stdout, done.stdout
+
+
+@pytest.mark.promise("sigkill")
+@pytest.mark.parametrize(
+    "step", [each for each in STEPS if is_full() or each.is_small], ids=lambda step: step.request
+)
+def test_prune_knows_what_a_killed_command_has_left(
+    ready: User, engine_calls: Recording, step: Step, counted: Counted
+) -> None:
+    user = ready
+    prepare(step, user)
+    dangling = nameless()
+    struck(step, signal.SIGKILL, user, engine_calls, counted)
+    done = user.run(program(user, "mlc"), *TIDYING, cwd=user.home)
+    assert done.returncode == 0, done.stderr
+    assert passing(user) == set()
+    assert nameless() <= dangling
+
+
+def struck(
+    step: Step, number: signal.Signals, user: User, engine_calls: Recording, counted: Counted
+) -> subprocess.Popen[str]:
+    """Run a command that a signal meets at its step's request; wait until all of it is over."""
     command: list[subprocess.Popen[str]] = []
 
     def strike() -> None:
@@ -126,27 +202,17 @@ def test_a_command_that_is_stopped_at_a_request(
     output, _ = command[0].communicate(timeout=120)
     assert not engine_calls.before, f"{step.request} was not asked: {engine_calls.paths()[-6:]}"
     counted("kills" if number is signal.SIGKILL else "signals sent")
-    if number is signal.SIGKILL:
-        assert command[0].returncode == -signal.SIGKILL
-        settle(user)
-        tidy(user)
-    else:
-        assert command[0].returncode in (0, 128 + number), output
-        settle(user)
-    if command[0].returncode != 0 and ours(user) != before:
-        # Nothing but what the command is for may be there, and whole.
-        assert number is signal.SIGKILL, (ours(user) ^ before, output)
-    if ours(user) == before:
-        assert image_ids() <= images
-    again(step, user)
-    tidy(user)
-    passing = ("build-", "mlc-setup-", "mlc-look-", "mlc-verify-", ".part")
-    assert not {name for name in ours(user) if any(word in name for word in passing)}
+    ends = (-number,) if number is signal.SIGKILL else (0, 128 + number)
+    assert command[0].returncode in ends, output
+    settle(user)
+    return command[0]
 
 
 def start(step: Step, user: User, **environ: str) -> subprocess.Popen[str]:
     """Start a step's command in the user's home."""
     words = step.argv.format(uid=user.uid).split()
+    if step.by_build:
+        environ["DS01_SETTINGS"] = str(user.home / SETTINGS)
     return subprocess.Popen(
         user.argv([program(user, step.program), *words], **{**BUILDS, **environ}),
         stdin=subprocess.DEVNULL,
@@ -161,16 +227,8 @@ def start(step: Step, user: User, **environ: str) -> subprocess.Popen[str]:
 def settle(user: User) -> None:
     """Wait until nothing of a command that is gone runs in the engine any more."""
     for name in container_names():
-        if name.startswith(
-            tuple(f"mlc-{kind}-{user.uid}-" for kind in ("setup", "look", "verify"))
-        ):
+        if name.startswith(tuple(f"mlc-{kind}-{user.uid}-" for kind in KINDS)):
             docker("wait", name, check=False)
-
-
-def tidy(user: User) -> None:
-    """Have `mlc prune` take away what is left."""
-    done = user.run(program(user, "mlc"), *TIDYING, cwd=user.home)
-    assert done.returncode == 0, done.stderr
 
 
 def again(step: Step, user: User) -> None:

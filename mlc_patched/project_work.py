@@ -1,0 +1,42 @@
+"""Working on a project: alone, and without what a command that was killed at it has left."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from .context import Context
+from .errors import MlcError
+from .left_files import remove_build_directories
+from .project_files import ProjectFiles
+from .projects import BUILDING, Project
+from .work import take_away_left, working
+
+
+def passing_image(project: Project, word: str) -> str:
+    """Return the name that an image has while it is made and checked; `word` is the work's."""
+    return f"{project.repository}:{BUILDING}{word}"
+
+
+def passing_files_image(project: Project, word: str) -> str:
+    """Return the name of the image that a build's steps copy files of the site's from."""
+    return f"{passing_image(project, word)}-ca"
+
+
+@contextlib.contextmanager
+def working_on(project: Project, context: Context) -> Iterator[None]:
+    """Hold a project alone, without what a command that was killed at it has left.
+
+    Raises:
+        EngineError: the engine did not answer.
+    """
+    with working(f"image {project.name}", context) as work:
+        if work.is_alone:
+            with contextlib.suppress(MlcError):  # what is in the way is told where it matters
+                ProjectFiles(context.account, project).remove_half_written()
+            remove_build_directories(work.word, context.account, context.environ)
+        take_away_left(
+            context,
+            lambda word: (passing_image(project, word), passing_files_image(project, word)),
+        )
+        yield
