@@ -55,7 +55,7 @@ class Account:
             return sanitize_username_for_container(self.login)
         except ValueError as error:
             raise MlcError(
-                f"The login name {self.login!r} gives no account name: {error}"
+                f"The login name {shown(self.login)} gives no account name: {error}"
             ) from None
 
 
@@ -157,5 +157,5 @@ def refuse_root(account: Account) -> None:
 def _id_from(environ: Mapping[str, str], variable: str) -> int:
     value = environ.get(variable, "")
     if not _is_id(value):
-        raise MlcError(f"The environment variable {variable} is {value!r}, which is no id.")
+        raise MlcError(f"The environment variable {variable} is {shown(value)}, which is no id.")
     return int(value)

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from .documented import ADMIN
 from .edge import command_parser
+from .errors import shown
+
+_HOURS_DIGITS = 9
 
 
 def parser(name: str) -> argparse.ArgumentParser:
@@ -52,11 +55,20 @@ def _add_prune(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--older-than",
-        type=int,
+        type=_hours,
         default=24,
         metavar="HOURS",
         help="age from which what a killed command made is a left-over (default: 24)",
     )
+
+
+def _hours(text: str) -> int:
+    # A count of seconds above it is none to the clock either.
+    if not (text.isascii() and text.isdigit() and len(text) <= _HOURS_DIGITS):
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} is no number of hours. Say for instance: 24"
+        )
+    return int(text)
 
 
 _PARSERS: dict[str, tuple[tuple[str, ...], Callable[[argparse.ArgumentParser], None]]] = {

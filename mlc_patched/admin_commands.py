@@ -31,7 +31,7 @@ def _adopt(arguments: argparse.Namespace, context: Context) -> int:
         raise UsageError(
             "Which containers? Say: mlc adopt NAME… - or all of yours: mlc adopt --all"
         )
-    if arguments.project and len(names) != 1:
+    if arguments.project is not None and len(names) != 1:
         raise UsageError("--project names the image of a single container.")
     found = candidates(names, context, project=arguments.project)
     chosen = [each for each in found if not each.refusal]
@@ -82,8 +82,6 @@ def _adopt_dry_run(chosen: list[Candidate], as_json: bool) -> int:
 def _prune(arguments: argparse.Namespace, context: Context) -> int:
     from .commands.prune import find, prune
 
-    if arguments.older_than < 0:
-        raise UsageError("--older-than takes a number of hours.")
     found = find(
         context,
         all_users=arguments.all_users,

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from .errors import MlcError
+from .errors import MlcError, shown
 
 MANIFEST = "mlc-manifest.json"
 FORMAT = "mlc-container"
@@ -82,10 +82,10 @@ def read_head(file: BinaryIO, name: str) -> Manifest:
         content = json.loads(file.read(member.size))
         file.read(-member.size % _BLOCK)
         if content["format"] != FORMAT:
-            raise ValueError(f"its format is {content['format']!r}")
+            raise ValueError(f"its format is {shown(content['format'])}")
         if content["version"] != VERSION:
             raise MlcError(
-                f"{name} was written by a later mlc (archive version {content['version']}); "
+                f"{name} was written by a later mlc (archive version {shown(content['version'])}); "
                 "this one cannot read it."
             )
         return _manifest(content)
@@ -102,7 +102,7 @@ def rest(file: BinaryIO) -> Iterator[bytes]:
 def _manifest(content: dict[str, Any]) -> Manifest:
     account = content["account"]
     if not _ACCOUNT_NAME.fullmatch(account):
-        raise ValueError(f"its account is {account!r}")
+        raise ValueError(f"its account is {shown(account)}")
     return Manifest(
         name=_text(content["name"]),
         account=account,
@@ -116,17 +116,17 @@ def _manifest(content: dict[str, Any]) -> Manifest:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{shown(value)} is no text")
     return value
 
 
 def _pairs(values: object) -> dict[str, str]:
     if not isinstance(values, dict):
-        raise TypeError(f"{values!r} is no mapping")
+        raise TypeError(f"{shown(values)} is no mapping")
     return {_text(key): _text(value) for key, value in values.items()}
 
 
 def _texts(values: object) -> tuple[str, ...]:
     if not isinstance(values, list):
-        raise TypeError(f"{values!r} is no list")
+        raise TypeError(f"{shown(values)} is no list")
     return tuple(_text(value) for value in values)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from .documented import ADMIN
 from .engine_arguments import add_engine_flags
+from .parsers import Parser
 from .version import AIME_VERSION, CONTAINER_VERSION, __version__
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
@@ -19,7 +20,7 @@ VERSION_TEXT = (
 )
 
 
-class _Command(argparse.ArgumentParser):
+class _Command(Parser):
     """A command whose flags may stand anywhere: `start NAME -d LINE`.
 
     By itself argparse gives up optional positionals as soon as a flag stands before them.
@@ -68,7 +69,7 @@ _LATER: Any = _Later  # argparse asks for no more of a parser than it has
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="mlc",
         description="Named machine-learning containers on a shared GPU server.",
         epilog=_examples(

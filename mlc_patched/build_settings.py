@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .account import Account
 from .dockerfile_syntax import Instruction, final_stage, instructions
 from .errors import MlcError, UsageError
+from .named_files import read_text
 
 CA_VARIABLE = "DS01_CA_CERTIFICATE"
 CA_IN_IMAGE_VARIABLE = "DS01_CA_IN_IMAGE"
@@ -94,8 +96,12 @@ class DerivedDockerfile:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def settings_from(environ: Mapping[str, str]) -> BuildSettings:
+def settings_from(environ: Mapping[str, str], account: Account | None = None) -> BuildSettings:
     """Read the settings for builds from the environment.
+
+    Args:
+        environ: the environment.
+        account: whose rights count for the certificate's file; None for the process's.
 
     Raises:
         UsageError: a value cannot be one.
@@ -108,18 +114,15 @@ def settings_from(environ: Mapping[str, str]) -> BuildSettings:
     return BuildSettings(
         proxies=tuple(name for name in PROXY_VARIABLES if environ.get(name)),
         pip=pip,
-        certificates=_certificates(environ),
+        certificates=_certificates(environ, account),
     )
 
 
-def _certificates(environ: Mapping[str, str]) -> Certificates | None:
+def _certificates(environ: Mapping[str, str], account: Account | None) -> Certificates | None:
     path = environ.get(CA_VARIABLE)
     if not path:
         return None
-    try:
-        own = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MlcError(f"The certificate {path} ({CA_VARIABLE}) cannot be read: {error}") from error
+    own = read_text(path, f"certificate of {CA_VARIABLE},", account)
     if _PEM not in own:
         raise MlcError(f"{path} ({CA_VARIABLE}) holds no certificate in PEM form.")
     own = own if own.endswith("\n") else f"{own}\n"
@@ -139,13 +142,20 @@ def refuse_credentials(settings: BuildSettings) -> None:
     """
     for name, value in settings.pip.items():
         for url in value.split():
-            parts = urlsplit(url)
-            if parts.username or parts.password:
+            if _has_login(url):
                 raise MlcError(
                     f"{name} holds credentials, and the classic builder would leave them in a "
                     "layer of the image. Install BuildKit, which keeps secrets "
                     f"(apt-get install docker-buildx), or give {name} without a password."
                 )
+
+
+def _has_login(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "@" in url  # pip will say that it is no address
+    return bool(parts.username or parts.password)
 
 
 def derive(

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from .build_settings import Builder
 from .engine_address import CONTEXT_VARIABLE, DEFAULT
-from .errors import EngineError
+from .errors import EngineError, UsageError, shown
 
 NETWORK_VARIABLE = "DS01_BUILD_NETWORK"
 NETWORK = "host"
 """The network of build steps: the one that mlc's own containers use."""
+_NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _SECONDS = 30
 _LAST_WITH_BUILDKIT = 22  # from 23.0 on, BuildKit comes with the buildx plugin alone
 
@@ -60,6 +61,21 @@ def find_client(environ: Mapping[str, str]) -> Client:
     if version and (18, 9) <= (int(version[1]), int(version[2])) < (_LAST_WITH_BUILDKIT + 1, 0):
         return Client(path, Builder.BUILDKIT, context)
     return Client(path, Builder.CLASSIC, context)
+
+
+def build_network(environ: Mapping[str, str]) -> str:
+    """Return the network of build steps: DS01_BUILD_NETWORK, else the host's.
+
+    Raises:
+        UsageError: what the variable says cannot be one.
+    """
+    named = environ.get(NETWORK_VARIABLE) or NETWORK
+    if not _NETWORK_NAME.fullmatch(named):
+        raise UsageError(
+            f"{NETWORK_VARIABLE} is {shown(named)}, which is no network. "
+            "Say host, none, default, or a network's name."
+        )
+    return named
 
 
 def build_command(

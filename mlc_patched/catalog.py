@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import MlcError, NotFoundError, UsageError
+from .account import Account
+from .errors import MlcError, NotFoundError, UsageError, shown
+from .named_files import read_text
 from .names import check_reference
 from .patch_place import checkout_of
 
@@ -21,6 +24,7 @@ AIME_DIRECTORY = Path("/opt/aime-ml-containers")
 """Where AIME's own instructions put its checkout."""
 SHIPPED = Path(__file__).parent / "data" / FILE_NAME
 _COLUMNS = 4
+_LARGEST = 64 * 1024**2  # a hundred thousand rows are a tenth of it
 
 
 @dataclass(frozen=True)
@@ -88,18 +92,20 @@ class Catalog:
         return f"The catalog {self.source} has nothing{on}. Its architectures: {known}"
 
 
-def load(path: Path) -> Catalog:
+def load(path: Path, account: Account | None = None) -> Catalog:
     """Read a catalog file.
+
+    Args:
+        path: the file.
+        account: whose rights count, as MLC_CATALOG may name any file; None for the process's.
 
     Raises:
         MlcError: it cannot be read, or a line is no row; the message names file and line.
     """
+    text = read_text(str(path), "catalog", account, largest=_LARGEST).removeprefix("\ufeff")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return Catalog(tuple(_rows(file, path)), path)
-    except OSError as error:
-        raise MlcError(f"The catalog {path} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+        return Catalog(tuple(_rows(io.StringIO(text, newline=""), path)), path)
+    except csv.Error as error:
         raise MlcError(f"The catalog {path} is no text in CSV form: {error}") from error
 
 
@@ -148,7 +154,7 @@ def _rows(lines: Iterable[str], path: Path) -> Iterator[Row]:
         if len(cells) != _COLUMNS or not all(cells):
             raise MlcError(
                 f"The catalog {path}, line {reader.line_num}: expected "
-                f"'Framework, version, [ARCH;ARCH], image', found {', '.join(cells)!r}"
+                f"'Framework, version, [ARCH;ARCH], image', found {shown(', '.join(cells))}"
             )
         framework, version, architectures, image = cells
         names = architectures.strip("[]").split(";")

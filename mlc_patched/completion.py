@@ -14,11 +14,12 @@ from .context import Context
 from .errors import MlcError
 from .gpus import CPU, KNOWN_ARCHITECTURES
 from .names import short_name
+from .parsers import Parser
 
 
 def parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of `mlc complete`."""
-    made = argparse.ArgumentParser(prog=f"mlc {name}", description="Print names for completion.")
+    made = Parser(prog=f"mlc {name}", description="Print names for completion.")
     made.set_defaults(command=name)
     made.add_argument("kind", choices=sorted(_KINDS), help="what to print names of")
     made.add_argument("framework", nargs="?", help="framework whose versions to print")

@@ -13,6 +13,34 @@ if TYPE_CHECKING:
 
 _PLAIN_INTERVAL = 10.0  # seconds between lines of progress where there is no terminal
 _GAP = "  "
+_LONGEST = 2000  # characters of a line of a message; what is longer was put in by somebody's input
+
+
+def readable(text: str) -> str:
+    """Return a message as it may be shown: nothing in it steers a terminal or floods a log.
+
+    Names, paths and what others wrote stand in messages. Control characters of theirs are
+    written as Python writes them, but for line ends and tabs, and a line that is too long
+    loses its middle.
+    """
+    return _without_control("\n".join(map(_cut, text.split("\n"))))
+
+
+def _cut(line: str) -> str:
+    half = _LONGEST // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]} [...] {line[-half:]}"
+
+
+def _without_control(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else _escaped(char) for char in text
+    )
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 class ConsoleReporter:
@@ -34,7 +62,7 @@ class ConsoleReporter:
 
     def step(self, text: str) -> None:
         """See Reporter."""
-        self._line(f"{text} …")
+        self._line(f"{readable(text)} …")
         self._last = time.monotonic()
 
     def progress(self, text: str) -> None:
@@ -51,22 +79,22 @@ class ConsoleReporter:
             self._write(f"\r\033[K  {shown[:width]}")
             self._transient = True
         elif now - self._last >= _PLAIN_INTERVAL:
-            self._line(f"  {text}")
+            self._line(f"  {readable(text)}")
         else:
             return
         self._last = now
 
     def note(self, text: str) -> None:
         """See Reporter."""
-        self._line(text)
+        self._line(readable(text))
 
     def warn(self, text: str) -> None:
         """See Reporter."""
-        self._line(self._coloured("33", "Warning: ") + text)
+        self._line(self._coloured("33", "Warning: ") + readable(text))
 
     def error(self, text: str) -> None:
         """Tell why the command failed; the last line of it says what failed."""
-        self._line(self._coloured("31", "Error: ") + text)
+        self._line(self._coloured("31", "Error: ") + readable(text))
 
     def finish(self) -> None:
         """Take away a line of progress that still stands on the terminal."""
@@ -94,7 +122,9 @@ class ConsoleReporter:
 
 
 def say(text: str) -> None:
-    """Print a line of the result."""
+    """Print a line of the result; on a terminal nothing in it steers that."""
+    if sys.stdout.isatty():
+        text = _without_control(text)
     try:
         print(text)
     except UnicodeEncodeError:

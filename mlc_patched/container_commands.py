@@ -65,7 +65,8 @@ def _deploy(arguments: argparse.Namespace, context: Context) -> int:
 
 def _deploy_request(arguments: argparse.Namespace, context: Context) -> DeployRequest:
     project = arguments.project
-    if not any((arguments.name, project, arguments.image, arguments.framework)):
+    sources = (arguments.name, project, arguments.image, arguments.framework)
+    if all(each is None for each in sources):
         project = _asked_project(arguments, context)
     return DeployRequest(
         name=arguments.name,

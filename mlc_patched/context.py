@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pwd import getpwuid
 from typing import TYPE_CHECKING
 
 from .account import AS_VARIABLE, Account, caller, known_elsewhere
 from .engine import Container, Engine
-from .engine_address import EngineAddress, resolve
+from .engine_address import CONFIGURATION_VARIABLE, DEFAULT, EngineAddress, resolve
 from .errors import NotFoundError
+from .named_files import is_root_for
 from .names import check_container_name, container_tag, is_own_name
 from .report import Reporter, SilentReporter
 from .work import Work, random_work
@@ -72,7 +74,13 @@ class Context:
     def client_environ(self) -> Mapping[str, str]:
         """The environment for the docker client, which is to talk to the same engine."""
         own = {AS_VARIABLE: self.as_ids} if self.as_ids else {}
-        return {**self.address.client_environment(self.environ), **own}
+        found = {**self.address.client_environment(self.environ), **own}
+        is_plain = self.address.is_local and self.address.context == DEFAULT
+        if is_plain and CONFIGURATION_VARIABLE not in found and is_root_for(self.account):
+            # The client keeps files beside its settings, and a sudo that keeps HOME would have
+            # it leave root's in there. Where it needs no settings, root's own do.
+            found["HOME"] = getpwuid(0).pw_dir
+        return found
 
     def at(self, docker_context: str) -> Context:
         """Return the same with another engine: that of a Docker context."""
@@ -86,13 +94,15 @@ class Context:
     def account(self) -> Account:
         """The user who calls, with the ids of the engine's host where others were named."""
         found = caller(self.environ)
-        said = self.as_ids or self.environ.get(AS_VARIABLE)
-        if not said:
+        said = self.environ.get(AS_VARIABLE) if self.as_ids is None else self.as_ids
+        if self.as_ids is None and not said:
             return found
         is_local = self.address.is_local
-        if is_local and not self.as_ids:
+        if is_local and self.as_ids is None:
             return found
-        return known_elsewhere(found, said, is_local=is_local, is_process_root=os.geteuid() == 0)
+        return known_elsewhere(
+            found, said or "", is_local=is_local, is_process_root=os.geteuid() == 0
+        )
 
     @cached_property
     def host(self) -> Host:
@@ -108,14 +118,14 @@ class Context:
         """The administrator's settings."""
         from .settings import load
 
-        return load(self.environ)
+        return load(self.environ, account=self.account)
 
     @cached_property
     def catalog(self) -> Catalog:
         """The catalog in force."""
         from . import catalog
 
-        return catalog.load(self.catalog_file)
+        return catalog.load(self.catalog_file, self.account)
 
     @property
     def catalog_file(self) -> Path:

@@ -6,12 +6,17 @@ The rules are contract 2's, "The decision". Nothing here talks to an engine.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .account import Account
 from .errors import UsageError
 from .labels import Claim, MalformedLabelsError, read_claim
+
+_ID = "(?:0|[1-9][0-9]{0,9})"
+_ROW = re.compile(rf"[^\s:+-][^\s:]*:[^:]*:{_ID}:{_ID}:[^:]*:[^:]*:[^:]*")
+"""A row of passwd(5) that nobody reads in another way."""
 
 
 class Flow(enum.Enum):
@@ -99,4 +104,8 @@ def account_in_passwd(passwd: str, claim: Claim) -> str | None:
         return f"the accounts in it with the name {claim.username} or UID {claim.uid} disagree"
     if of_name[0][3] != str(claim.gid):
         return f"its account {claim.username} has GID {of_name[0][3]}, not {claim.gid}"
+    for number, line in enumerate(passwd.split("\n"), 1):
+        if line and not line.startswith("#") and not _ROW.fullmatch(line):
+            # The C library is less strict, and might read another account of that UID there.
+            return f"line {number} of its /etc/passwd is no row of a user database"
     return None

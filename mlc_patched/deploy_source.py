@@ -66,7 +66,7 @@ def resolve(
         if is_own_project(request.image, context.account):
             _have_image(request.image, context, is_rehearsal=is_rehearsal)
     elif request.framework is not None:
-        version = request.version or _newest(request, context)
+        version = _newest(request, context) if request.version is None else request.version
         options = replace(request.options, framework=request.framework, version=version)
         wish = allowed_name(f"{request.framework}-{version}".lower())
     else:
@@ -74,7 +74,8 @@ def resolve(
             raise UsageError(
                 f"Which project? Say: container-deploy PROJECT. {_own_images(context)}"
             )
-        project = Project(context.account.uid, check_project(request.project or request.name or ""))
+        named = request.name if request.project is None else request.project
+        project = Project(context.account.uid, check_project(named or ""))
         _have_image(project.image, context, is_rehearsal=is_rehearsal)
         options = replace(request.options, image=project.image, framework=CUSTOM, version=LATEST)
         wish = allowed_name(project.name)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from .console import say, table
+from .parsers import Parser
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def command_parser(prog: str, description: str, examples: Sequence[str]) -> argp
         description: what it does, a sentence.
         examples: lines of the help.
     """
-    return argparse.ArgumentParser(
+    return Parser(
         prog=prog,
         description=description,
         epilog="examples:\n" + "\n".join(f"  {line}" for line in examples),

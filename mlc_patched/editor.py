@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .account import Account
-from .errors import MlcError
+from .errors import MlcError, shown
+from .named_files import read_text
 
+_LARGEST = 4 * 1024**2  # as of a Dockerfile in the home
 _USUAL = ("sensible-editor", "nano", "vim", "vi")
 
 
@@ -53,20 +55,28 @@ def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -
                 f"The editor {command[0]} ended with exit status {done.returncode}. "
                 "Nothing was changed."
             )
-        try:
-            # An editor may put a new file in the place; what stands there now counts.
-            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-            with os.fdopen(file, encoding="utf-8", newline="") as stream:
-                return stream.read()
-        except (OSError, UnicodeDecodeError) as error:
-            raise MlcError(f"What the editor left cannot be read: {error}") from error
+        # An editor may put a new file in the place, and its user another directory, or a link.
+        return read_text(str(path), "text that the editor left,", account, largest=_LARGEST)
 
 
 def _editor(environ: Mapping[str, str]) -> list[str]:
     for variable in ("VISUAL", "EDITOR"):
         if value := environ.get(variable):
-            return shlex.split(value)
+            return _words(variable, value)
     for name in _USUAL:
         if path := shutil.which(name, path=environ.get("PATH")):
             return [path]
     raise MlcError("There is no editor. Name one in the environment variable EDITOR.")
+
+
+def _words(variable: str, value: str) -> list[str]:
+    try:
+        if words := shlex.split(value):
+            return words
+        why = "names no program"
+    except ValueError as error:
+        why = f"is not understood: {error}"
+    raise MlcError(
+        f"The environment variable {variable} is {shown(value)}, which {why}. "
+        f"Say for instance: {variable}=nano"
+    )

@@ -8,6 +8,7 @@ Where none of them is used, one open of `config.json` is all this takes.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,11 @@ CONFIGURATION_VARIABLE = "DOCKER_CONFIG"
 _UNIX, _SSH, _TCP = "unix://", "ssh://", "tcp://"
 _PORT = 2375
 _LAST_PORT = 65535
+_LARGEST = 4 * 1024**2  # characters of a file of settings
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63})*\.?")
+"""A host's name, or IPv4 address. It is no option of ssh, and nothing that the resolver fails at
+in its own way: labels have at most 63 characters (RFC 1035, 2.3.4)."""
+_PORT_NUMBER = re.compile(r"[0-9]{1,5}")
 _WITH_TLS_ALONE = "tcp://localhost:2376"
 """Where the client looks when DOCKER_TLS_VERIFY is all that is said (docker/cli, opts/hosts.go)."""
 
@@ -138,12 +144,18 @@ def _of_context(name: str, environ: Mapping[str, str]) -> EngineAddress:
             f"There is no Docker context {shown(name)}. There are: {there}. Make it with: "
             f"docker context create NAME --docker host=ssh://USER@HOST"
         )
-    endpoint = found.get("Endpoints", {}).get("docker", {})
-    host = endpoint.get("Host") or ""
+    endpoints = found.get("Endpoints", {})
+    endpoint = endpoints.get("docker", {}) if isinstance(endpoints, dict) else None
+    host = (endpoint.get("Host") or "") if isinstance(endpoint, dict) else None
+    if endpoint is None or not isinstance(host, str):
+        raise UsageError(
+            f"The Docker context {shown(name)} names no engine in a way that is understood. See it "
+            "with: docker context inspect - and make it anew with: docker context create"
+        )
     verify = not endpoint.get("SkipTLSVerify")
     directory = f"{contexts}/tls/{digest}/docker"
     has_tls = os.path.isdir(directory) or not verify  # noqa: PTH112
-    url = _normal(host, f"Docker context {name}") if host else _UNIX + SOCKET
+    url = _normal(host, f"Docker context {shown(name)}") if host else _UNIX + SOCKET
     return EngineAddress(url, name, Tls(directory, verify) if has_tls else None)
 
 
@@ -154,19 +166,37 @@ def _normal(host: str, whose: str) -> str:
         if path.startswith("/"):
             return _UNIX + path
     elif host.startswith(_SSH):
-        if host[len(_SSH) :].strip("/"):
+        place = host[len(_SSH) :].strip("/").partition("/")[0].rpartition("@")[2]
+        if host.isprintable() and _is_place(place):
             return host
     elif host.startswith(_TCP) or "://" not in host:
         place = host.removeprefix(_TCP).rstrip("/") or "localhost"
-        bare = place.rpartition("]")[2] if place.startswith("[") else place
-        _, colon, port = bare.partition(":")
-        is_port = not colon or (port.isascii() and port.isdigit() and len(port) <= 5)
-        if "/" not in place and is_port and int(port or 0) <= _LAST_PORT:
-            return _TCP + (place if colon else f"{place}:{_PORT}")
+        if place.startswith(":"):
+            place = f"localhost{place}"
+        if _is_place(place):
+            has_port = ":" in place.rpartition("]")[2]
+            return _TCP + (place if has_port else f"{place}:{_PORT}")
     raise UsageError(
         f"{whose} is {shown(host)}, which is no address of an engine. Addresses are "
         "unix:///PATH, tcp://HOST:PORT and ssh://USER@HOST."
     )
+
+
+def _is_place(text: str) -> bool:
+    """Whether a text is HOST or HOST:PORT."""
+    end = text.rfind("]") + 1
+    name, colon, port = text[end:].partition(":")
+    if colon and not (_PORT_NUMBER.fullmatch(port) and int(port) <= _LAST_PORT):
+        return False
+    if not end:
+        return _HOST.fullmatch(name) is not None
+    from ipaddress import AddressValueError, IPv6Address
+
+    try:
+        IPv6Address(text[1 : end - 1])
+    except AddressValueError:
+        return False
+    return text[0] == "[" and not name and text.isprintable() and " " not in text
 
 
 def _current(environ: Mapping[str, str]) -> str | None:
@@ -191,10 +221,14 @@ def _home(environ: Mapping[str, str]) -> str:
         raise MlcError("There is no HOME in the environment, and no home for this UID.") from error
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO there is empty
+
+
 def _read(path: str) -> Mapping[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib takes 10 ms
-            found = parsed(file.read())
+        with open(path, encoding="utf-8", opener=_without_waiting) as file:
+            found = parsed(file.read(_LARGEST))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

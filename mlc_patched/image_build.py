@@ -17,7 +17,7 @@ from .account import Account
 from .build_process import run_build
 from .build_settings import Builder, DerivedDockerfile, derive, settings_from
 from .build_steps import StepNames
-from .builders import NETWORK, NETWORK_VARIABLE, BuildCommand, build_command, find_client
+from .builders import BuildCommand, build_command, build_network, find_client
 from .context import Context
 from .dockerfile_syntax import Instruction, instructions
 from .engine import Engine, Image
@@ -80,7 +80,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     undo.add(f"The image {tag}", steps.clear if steps else lambda: engine.remove_image(tag))
     files_image = passing_files_image(request.project, word)
     derived = derive(
-        request.dockerfile, settings_from(context.environ), client.builder, files_image
+        request.dockerfile, settings_from(context.environ, account), client.builder, files_image
     )
     report.step(f"Building {request.project.image} with {client.builder.value}")
     with (
@@ -100,7 +100,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
             },
             labels=_corrected(request.base_labels, account),
             no_cache=request.no_cache,
-            network=context.environ.get(NETWORK_VARIABLE) or NETWORK,
+            network=build_network(context.environ),
         )
         _run(command, request, derived, context, steps)
     image = engine.image(tag)

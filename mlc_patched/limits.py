@@ -23,6 +23,8 @@ NANO = 10**9
 _COUNT = re.compile(r"[0-9]{1,18}")  # the engine's numbers have 64 bits
 CGROUP = re.compile(r"/|/?[A-Za-z0-9_.@:\\-]+(?:/[A-Za-z0-9_.@:\\-]+)*/?")
 """A slice or a cgroup's path; one that leads upwards by `..` is refused besides."""
+_LONGEST_NAME = 255
+"""Of a directory in a file system, which a cgroup is (`NAME_MAX` in limits.h)."""
 _DEFAULT_REGISTRY = ("docker.io/library/", "docker.io/", "index.docker.io/")
 _ASK = "Ask your administrator."
 
@@ -125,7 +127,9 @@ def cgroup(wanted: str | None, account: Account, settings: Settings) -> str | No
 
 
 def _cgroup(wanted: str | None) -> str | None:
-    if wanted and not (CGROUP.fullmatch(wanted) and ".." not in wanted.split("/")):
+    parts = (wanted or "").split("/")
+    is_long = any(len(part) > _LONGEST_NAME for part in parts) or len(parts) > _LONGEST_NAME
+    if wanted and (is_long or ".." in parts or not CGROUP.fullmatch(wanted)):
         raise UsageError(
             f"--cgroup-parent {shown(wanted)} is no slice and no cgroup's path. "
             "Say for instance: --cgroup-parent ds01-students.slice"

@@ -57,7 +57,7 @@ def check_file_name(name: str) -> str:
     return name
 
 
-def read_text(path: str, what: str, account: Account) -> str:
+def read_text(path: str, what: str, account: Account | None, *, largest: int = LARGEST_TEXT) -> str:
     """Return the whole of a text file in UTF-8, its line breaks as they are.
 
     Pipes are read, too: a shell gives one for `<(command)`. One that nobody writes to ends at
@@ -66,27 +66,28 @@ def read_text(path: str, what: str, account: Account) -> str:
     Args:
         path: the file.
         what: what to call it in a message, such as `Dockerfile`.
-        account: whose rights count.
+        account: whose rights count; None for those of the process.
+        largest: how many bytes it may have.
 
     Raises:
         UsageError: the name cannot be one.
         NotFoundError: there is no such file.
-        MlcError: it cannot be read, is no text, or is larger than LARGEST_TEXT.
+        MlcError: it cannot be read, is no text, or is too large.
     """
     check_file_name(path)
     try:
-        with rights_of(account):
+        with rights_of(account) if account is not None else contextlib.nullcontext():
             file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(file, "rb") as stream:
             os.set_blocking(file, True)
             is_file = stat.S_ISREG(os.fstat(file).st_mode)
-            content = stream.read(LARGEST_TEXT + 1)
+            content = stream.read(largest + 1)
     except FileNotFoundError as error:
         raise NotFoundError(f"There is no {what} {path}.") from error
     except OSError as error:
         raise MlcError(f"The {what} {path} cannot be read: {error.strerror}") from error
-    if len(content) > LARGEST_TEXT:
-        raise MlcError(f"The {what} {path} has more than {LARGEST_TEXT >> 20} MiB: it is none.")
+    if len(content) > largest:
+        raise MlcError(f"The {what} {path} has more than {largest >> 20} MiB: it is none.")
     if not content and not is_file:
         raise MlcError(f"The {what} {path} is no file, and nothing comes out of it.")
     try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from .parsers import Parser
+
 
 def parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of `mlc-patch`."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog=name,
         description="Have an AIME checkout run mlc-patched, in place, and give AIME's back.",
         epilog="examples:\n"

@@ -22,7 +22,7 @@ JSON_VERSION = 1
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Carry mlc-patch out and return its exit code."""
     named = arguments.checkout
-    path = Path(named).resolve() if named else patch_checkout.find(context.environ)
+    path = Path(os.path.realpath(named)) if named else patch_checkout.find(context.environ)
     action = {"status": _status, "apply": _apply, "verify": _verify, "revert": _revert}
     try:
         return action[arguments.action](path, arguments, context)

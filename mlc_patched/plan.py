@@ -122,11 +122,15 @@ def make_plan(
         MlcError: the catalog or a directory cannot be read.
     """
     tag = container_tag(request.name, account.uid)
-    architecture = request.architecture or environ.get(ARCHITECTURE_VARIABLE) or None
-    architecture = architecture or settings.architecture
+    architecture = request.architecture
+    if architecture is None:
+        architecture = environ.get(ARCHITECTURE_VARIABLE) or settings.architecture
     gpus = request.gpus if request.gpus is not None else environ.get(GPUS_VARIABLE) or None
     # An architecture that everybody knows needs no look into the catalog.
-    unknown = architecture and architecture.strip().upper() not in (*KNOWN_ARCHITECTURES, CPU)
+    unknown = architecture is not None and architecture.strip().upper() not in (
+        *KNOWN_ARCHITECTURES,
+        CPU,
+    )
     known = catalog().architectures() if unknown else ()
     choice = choose(architecture, gpus, host, known, limits.default_gpus(settings))
     reference, framework = request.image, request.framework
@@ -166,7 +170,7 @@ def make_plan(
         ),
         devices=tuple(path for path in wanted if path in there),
         missing_devices=tuple(path for path in wanted if path not in there and is_local),
-        shm_size=parse_size(request.shm_size) if request.shm_size else settings.shm_size,
+        shm_size=settings.shm_size if request.shm_size is None else parse_size(request.shm_size),
         cgroup_parent=limits.cgroup(request.cgroup_parent, account, settings),
         labels={**settings.labels, **request.labels},
         resources=limits.resources(request.cpus, request.memory, request.pids_limit, settings),

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from .account import Account
-from .errors import MlcError, UsageError
+from .errors import MlcError, UsageError, shown
 
 LATEST = "latest"
 PREVIOUS = "previous"
@@ -14,6 +14,7 @@ BUILDING = "build-"
 """Beginning of the tag of an image that is being built and has not been verified yet."""
 _LONGEST = 128
 _PROJECT = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _REPOSITORY = re.compile(r"ds01-(\d+)/([a-z0-9]+(?:[._-][a-z0-9]+)*)")
 
 
@@ -53,12 +54,11 @@ def check_project(name: str) -> str:
     """
     if _PROJECT.fullmatch(name) and len(name) <= _LONGEST:
         return name
-    shown = repr(name) if len(name) <= 60 else f"{name[:57]!r}…"
     proposed = proposed_name(name)
     proposal = f" How about {proposed!r}?" if proposed else ""
     raise UsageError(
-        f"{shown} cannot be the name of a project: lower-case letters and digits, with single "
-        f"'.', '_' or '-' between them, at most {_LONGEST} characters.{proposal}"
+        f"{shown(name)} cannot be the name of a project: lower-case letters and digits, with "
+        f"single '.', '_' or '-' between them, at most {_LONGEST} characters.{proposal}"
     )
 
 
@@ -88,3 +88,24 @@ def project_of(name: str, account: Account) -> Project:
             "Run this as that user, or with sudo from that user's own account."
         )
     return Project(account.uid, check_project(name))
+
+
+def image_of(word: str, account: Account) -> tuple[Project, str | None]:
+    """Return the caller's project and the tag in `PROJECT` or `PROJECT:TAG`; None for no tag.
+
+    An empty tag is none of them: it is a variable that was not set, and would mean the whole.
+
+    Raises:
+        UsageError: the project or the tag cannot be one.
+        MlcError: the caller is root, who has no projects.
+    """
+    name, colon, tag = word.partition(":")
+    project = project_of(name, account)
+    if not colon:
+        return project, None
+    if not _TAG.fullmatch(tag):
+        raise UsageError(
+            f"{shown(tag)} cannot be a tag: letters, digits, '_', '.' and '-', at most 128 "
+            f"characters. Say {project.name}:{LATEST}, or {project.name} alone."
+        )
+    return project, tag

@@ -131,8 +131,9 @@ def chosen_architecture(request: CreateRequest, context: Context, catalog: Catal
     from .gpus import CPU, choose
     from .plan import ARCHITECTURE_VARIABLE
 
-    said = request.architecture or context.environ.get(ARCHITECTURE_VARIABLE) or None
-    said = said or context.settings.architecture
+    said = request.architecture
+    if said is None:
+        said = context.environ.get(ARCHITECTURE_VARIABLE) or context.settings.architecture
     choice = choose(said, request.gpus, context.host, catalog.architectures())
     return None if choice.architecture == CPU else choice.architecture
 

@@ -10,7 +10,7 @@ import abc
 import re
 from collections.abc import Callable, Mapping
 
-from .errors import EngineError, MlcError, UsageError
+from .errors import EngineError, MlcError, UsageError, shown
 
 VARIABLE = "DS01_REGISTRY"
 _NAME = re.compile(
@@ -74,7 +74,7 @@ def check_registry(text: str) -> str:
     name = text.strip().rstrip("/")
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{text!r} is not the name of a registry. Say HOST:PORT, for instance "
+            f"{shown(text)} is not the name of a registry. Say HOST:PORT, for instance "
             "registry.example.org:5000, without https:// in front."
         )
     return name
@@ -86,7 +86,9 @@ def chosen(said: str | None, environ: Mapping[str, str], setting: str | None) ->
     Raises:
         UsageError: it cannot be one.
     """
-    name = said or environ.get(VARIABLE) or setting
+    if said is not None:
+        return check_registry(said)
+    name = environ.get(VARIABLE) or setting
     return check_registry(name) if name else None
 
 

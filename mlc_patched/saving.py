@@ -21,7 +21,7 @@ from .context import Context
 from .decision import Flow
 from .dockerfile import WORKSPACE
 from .engine import Container, Image
-from .errors import EngineError, MlcError, SetupError, UsageError
+from .errors import EngineError, MlcError, SetupError, UsageError, shown
 from .image_names import discard, restore_name
 from .image_verify import faults
 from .json_text import parsed
@@ -69,7 +69,8 @@ def target(container: Container, tag: str, account: Account, now: float | None =
     tag = tag or time.strftime("%Y-%m-%d-%H%M%S", time.localtime(now))
     if not _TAG.fullmatch(tag):
         raise UsageError(
-            f"{tag!r} cannot be a tag: letters, digits, '_', '.' and '-', at most 128 characters."
+            f"{shown(tag)} cannot be a tag: letters, digits, '_', '.' and '-', "
+            "at most 128 characters."
         )
     if SEPARATOR in tag or tag.startswith(BUILDING) or tag == PREVIOUS:
         raise UsageError(f"The tag {tag!r} has a meaning of its own. Choose another one.")

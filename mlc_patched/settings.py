@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .account import Account
 from .errors import MlcError
+from .named_files import read_text
 
 FILE = Path("/etc/ds01/mlc.ini")
 FILE_VARIABLE = "DS01_SETTINGS"
@@ -93,7 +95,7 @@ def locate(environ: Mapping[str, str], file: Path = FILE) -> Path | None:
     return Path(named) if named else None
 
 
-def load(environ: Mapping[str, str], file: Path = FILE) -> Settings:
+def load(environ: Mapping[str, str], file: Path = FILE, account: Account | None = None) -> Settings:
     """Return the built-in settings with those of the file over them.
 
     The environment (`Setting.variable`) and flags go over these where they are used.
@@ -101,6 +103,7 @@ def load(environ: Mapping[str, str], file: Path = FILE) -> Settings:
     Args:
         environ: the environment, for DS01_SETTINGS.
         file: the administrator's file.
+        account: the user, whose rights count for a file that DS01_SETTINGS names.
 
     Raises:
         MlcError: the file cannot be read, or a key or value is wrong; the message names the
@@ -109,13 +112,8 @@ def load(environ: Mapping[str, str], file: Path = FILE) -> Settings:
     path = locate(environ, file)
     if path is None:
         return BUILT_IN_SETTINGS
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise MlcError(f"The settings {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MlcError(f"The settings {path} are no text in UTF-8: {error}") from error
-    return parse(text, str(path))
+    text = read_text(str(path), "settings file", account if path != file else None)
+    return parse(text.removeprefix("\ufeff"), str(path))
 
 
 def parse(text: str, name: str) -> Settings:

@@ -10,7 +10,7 @@ import subprocess
 from collections import deque
 from collections.abc import Mapping
 
-from .errors import MlcError
+from .errors import MlcError, shown
 from .plan import CreateRequest
 from .report import Reporter
 
@@ -29,7 +29,7 @@ def path(environ: Mapping[str, str]) -> str | None:
         return None
     if not named.startswith("/") or not os.access(named, os.X_OK):
         raise MlcError(
-            f"{VARIABLE} is {named!r}, which is not the absolute path of a program. "
+            f"{VARIABLE} is {shown(named)}, which is not the absolute path of a program. "
             f"Set it right, or take it out of the environment: unset {VARIABLE}"
         )
     return named

@@ -11,7 +11,7 @@ from . import questions
 from .console import say, size_in_words, table
 from .context import Context
 from .edge import below_home, print_json, show
-from .errors import UsageError
+from .errors import UsageError, shown
 
 if TYPE_CHECKING:
     from .edge import Column
@@ -71,7 +71,15 @@ def _text(value: str | None) -> str:
 def _label(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise UsageError(f"--ds01-label {text!r} is not understood. Say: --ds01-label KEY=VALUE")
+        raise UsageError(
+            f"--ds01-label {shown(text)} is not understood. Say: --ds01-label KEY=VALUE"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"--ds01-label {shown(text)} is no UTF-8, which Docker cannot be told."
+        ) from None
     return key, value
 
 

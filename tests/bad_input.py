@@ -2,24 +2,46 @@
 
 To add to it, add a row: what it is, a command line, its exit code, and words of its message.
 `tests/unit/test_bad_input.py` runs every row on the fake engine; HOME in a word stands for the
-user's home, which holds what `prepare` puts there.
+user's home, which holds what `prepare` puts there. Names are in
+`tests/bad_names.py`, files in `tests/bad_files.py`, and variables in `tests/bad_environ.py`.
 """
 
 from __future__ import annotations
 
-import os
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from bad_names import (
+    AFTER_DASHES,
+    APT_PACKAGES,
+    CHECKOUTS,
+    COMMANDS_INSIDE,
+    CONTAINER_NAMES,
+    FRAMEWORKS,
+    HOME,
+    HOURS,
+    IMAGES,
+    MEANT_OTHERWISE,
+    NO_HOURS,
+    NO_IMAGE,
+    NO_PROJECT,
+    NO_REGISTRY,
+    NO_TAG,
+    NOTHING_AS_PROJECT,
+    PROJECTS,
+    REGISTRIES,
+    SAVED_TAGS,
+    TAGS,
+    TAKES_A_CONTAINER,
+    TAKES_A_FRAMEWORK,
+    TAKES_A_PROJECT,
+    TAKES_A_TAG,
+    TAKES_AN_IMAGE,
+    TAKES_NO_WORD,
+    WORDS_TOO_MANY,
+)
 from conftest import BASE
 
-from mlc_patched.archive import Manifest, head
-
-HOME = "HOME"
-NO_NAME = "is not a container name. A name holds letters, digits, '_' and '-'"
-NO_PROJECT = "cannot be the name of a project: lower-case letters and digits"
-NO_IMAGE = "is not the name of an image. One looks like this: aimehub/"
 NO_DOCKERFILE = "image-update PROJECT --edit"
 GPUS = "Say 'all', a number, 'device=0,1'"
 SIZE = "Say for instance 16g or 512m"
@@ -33,92 +55,8 @@ class Row:
     argv: tuple[str, ...]
     code: int
     says: str
+    environ: tuple[tuple[str, str], ...] = ()
 
-
-# Names, at every command that takes one. `--` keeps a command from reading `-rf` as flags.
-
-CONTAINER_NAMES = {
-    "a way out": ("../x", NO_NAME),
-    "a pattern": ("a.*", NO_NAME),
-    "129 characters": ("a" * 129, "has 129 characters; at most 121 are allowed"),
-    "5000 characters": ("a" * 5000, "has 5000 characters; at most 121 are allowed"),
-    "nothing": ("", "empty"),
-    "a space": (" ", NO_NAME),
-    "spaces": ("a b", NO_NAME),
-    "a line break": ("a\nb", NO_NAME),
-    "a line break at the end": ("a\n", NO_NAME),
-    "NUL": ("a\0b", NO_NAME),
-    "written from right to left": ("\u202eabc", NO_NAME),
-    "a right-to-left mark": ("a\u200fb", NO_NAME),
-    "bytes that are no text": ("caf\udce9", NO_NAME),
-    "another user's": ("x._.1002", NO_NAME),
-    "a command": ("$(id)", NO_NAME),
-    "two commands": ("x;id", NO_NAME),
-    "a #": ("a#b", "holds a '#', which Docker does not allow"),
-}
-TAKES_A_CONTAINER = {
-    "create": ("mlc", "create", "NAME", "Pytorch", "2.8.0", "-s"),
-    "create --image": ("mlc", "create", "NAME", "--image", BASE, "-s"),
-    "open": ("mlc", "open", "NAME"),
-    "start": ("mlc", "start", "NAME"),
-    "stop": ("mlc", "stop", "NAME", "-f"),
-    "remove": ("mlc", "remove", "NAME", "-f"),
-    "export": ("mlc", "export", "NAME", f"{HOME}/new.tar"),
-    "import": ("mlc", "import", f"{HOME}/good.tar", "NAME"),
-    "adopt": ("adopt", "NAME"),
-    "container-deploy": ("container-deploy", "NAME", "--project", "p", "-y"),
-    "container-create": ("container-create", "NAME", "--image", BASE, "-y"),
-    "container-retire": ("container-retire", "NAME", "-y"),
-}
-PROJECTS = {
-    "a way out": ("../x", "How about 'x'?"),
-    "flags": ("-rf", "How about 'rf'?"),
-    "a pattern": ("a.*", "How about 'a'?"),
-    "a capital": ("A", "How about 'a'?"),
-    "129 characters": ("a" * 129, NO_PROJECT),
-    "a space": (" ", NO_PROJECT),
-    "spaces": ("a b", "How about 'a-b'?"),
-    "a line break": ("a\nb", "How about 'a-b'?"),
-    "NUL": ("a\0b", "How about 'a-b'?"),
-    "written from right to left": ("\u202eabc", "How about 'abc'?"),
-    "bytes that are no text": ("caf\udce9", "How about 'caf'?"),
-    "a command": ("$(id)", "How about 'id'?"),
-    "dots": ("..", NO_PROJECT),
-}
-TAKES_A_PROJECT = {
-    "image-create": ("image-create", "--base", BASE, "-y", "--", "NAME"),
-    "image-update": ("image-update", "-y", "--", "NAME"),
-    "image-retire": ("image-retire", "-y", "--", "NAME"),
-    "container-deploy": ("container-deploy", "--project=NAME", "-y"),
-    "container-create": ("container-create", "--project=NAME", "-y"),
-}
-IMAGES = {
-    "a way out": "../x",
-    "a way out inside": "a/../../containers/x",
-    "a way out of a project": "ds01-1001/../x",
-    "a project without a name": "ds01-1001/",
-    "a dot": ".",
-    "flags": "-rf",
-    "nothing": "",
-    "a space": " ",
-    "spaces": "a b",
-    "a line break": "debian\nRUN id",
-    "NUL": "\0",
-    "a command": "$(id)",
-    "two commands": "x;id",
-    "capitals": "Debian",
-    "no ASCII": "\xe4",
-    "an address": "http://x/y",
-    "two tags": "a:b:c",
-    "half a digest": "x@sha256:1",
-    "256 characters": "a" * 256,
-    "a variable": "$BASE",
-}
-TAKES_AN_IMAGE = {
-    "create": ("mlc", "create", "it", "--image=IMAGE", "-s"),
-    "container-create": ("container-create", "it", "--image=IMAGE", "-y"),
-    "image-create": ("image-create", "q", "--base=IMAGE", "-y"),
-}
 
 CREATE = ("mlc", "create", "it", "--image", BASE, "-s")
 PATHS = (
@@ -129,6 +67,9 @@ PATHS = (
     ("nothing there", "HOME/no", 1, "does not exist. Make it with: mkdir -p"),
     ("a quote", "HOME/it's; id", 1, """mkdir -p '"""),
     ("relative", "no/where", 1, f"{Path.cwd()}/no/where does not exist"),
+    ("an escape sequence", "HOME/\x1b[2J", 1, r"/\x1b[2J does not exist. Make it with: mkdir -p"),
+    ("written from right to left", "HOME/\u202eabc", 1, r"/\u202eabc does not exist"),
+    ("flags", "-rf", 1, f"{Path.cwd()}/-rf does not exist. Make it with: mkdir -p"),
     ("nothing", "", 2, "'' is not a path"),
     ("NUL", "HOME/\0", 2, "is not a path"),
     ("a line break", "HOME/a\nb", 2, "is not a path"),
@@ -160,6 +101,7 @@ EXPORTS = (
     ("no directory", "HOME/no/x", 1, "cannot be written: No such file or directory"),
     ("a name too long", "HOME/" + "a" * 255, 1, "cannot be written: File name too long"),
 )
+LINKS_OUT = "holds '../../etc/x', which mlc export never writes: it leads out of the archive"
 NO_ARCHIVE = "is not an archive made by mlc export"
 IMPORTS = (
     ("nothing", "", 2, "'' is not the name of a file"),
@@ -167,11 +109,20 @@ IMPORTS = (
     ("nothing there", "HOME/no", 1, "cannot be read: No such file or directory"),
     ("a directory", "HOME/workspace", 1, "cannot be read: Is a directory"),
     ("a file", "HOME/file", 1, NO_ARCHIVE),
+    ("a FIFO that nobody writes to", "HOME/fifo", 1, NO_ARCHIVE),
+    ("a link to itself", "HOME/loop", 1, "cannot be read: Too many levels of symbolic links"),
     ("a device", "/dev/zero", 1, NO_ARCHIVE),
     ("nothing in it", "/dev/null", 1, NO_ARCHIVE),
     ("path traversal", "HOME/dots.tar", 1, "'../../evil', which mlc export never writes"),
     ("an absolute path", "HOME/absolute.tar", 1, "'/etc/evil', which mlc export never writes"),
     ("a hard link out", "HOME/hard.tar", 1, "'../../etc/shadow', which mlc export never writes"),
+    ("a symbolic link's place is out", "HOME/symlink.tar", 1, LINKS_OUT),
+    ("a device node's place is out", "HOME/device.tar", 1, LINKS_OUT),
+    ("a FIFO's place is out", "HOME/pipe.tar", 1, LINKS_OUT),
+    ("a directory's place is out", "HOME/directory.tar", 1, LINKS_OUT),
+    ("a manifest that steers a terminal", "HOME/steering.tar", 1, r"its format is '\x1b[2J"),
+    ("a manifest with a megabyte of format", "HOME/format.tar", 1, "its format is 'aaaa"),
+    ("a manifest with a megabyte of version", "HOME/version.tar", 1, "archive version 'aaaa"),
     ("a long path out", "HOME/long.tar", 1, "it leads out of the archive"),
     ("a sparse bomb", "HOME/holes.tar", 1, "of the kind 'S'"),
     ("a sparse bomb of another kind", "HOME/pax.tar", 1, "holds a file with holes"),
@@ -208,6 +159,8 @@ NUMBERS = tuple(
         ("a space", " "),
         ("True", "True"),
         ("NUL", "1\0"),
+        ("nothing", ""),
+        ("an escape sequence", "\x1b[2J"),
     )
     for flag, says in (
         ("-g", GPUS),
@@ -222,11 +175,23 @@ LABELS = (
     ("nothing", "", "Say: --ds01-label KEY=VALUE"),
     ("no value", "a", "Say: --ds01-label KEY=VALUE"),
     ("no key", "=x", "Say: --ds01-label KEY=VALUE"),
+    ("5000 characters without a value", "a" * 5000, "Say: --ds01-label KEY=VALUE"),
+    ("an escape sequence", "\x1b[2J", r"--ds01-label '\x1b[2J' is not understood"),
+    ("a key that is no UTF-8", "caf\udce9=x", "is no UTF-8, which Docker cannot be told"),
+    ("a value that is no UTF-8", "a=caf\udce9", "is no UTF-8, which Docker cannot be told"),
     ("the owner", "aime.mlc=root", "is mlc's own and cannot be set"),
     ("the user", "aime.mlc.USER=root", "is mlc's own and cannot be set"),
     ("the UID", "aime.mlc.DS01_USER_ID=0", "is mlc's own and cannot be set"),
 )
-CGROUPS = (("a way out", "../x"), ("spaces", "a b"), ("a command", "$(id)"), ("lines", "a\nb"))
+CGROUPS = (
+    ("a way out", "../x"),
+    ("spaces", "a b"),
+    ("a command", "$(id)"),
+    ("lines", "a\nb"),
+    ("an escape sequence", "\x1b[2J"),
+    ("a name longer than any directory's", "a" * 256 + ".slice"),
+    ("a path deeper than any", "/a" * 2000),
+)
 DOCKERFILES = (
     ("no FROM", "RUN id\n", "has no FROM line"),
     ("an empty one", "", "has no FROM line"),
@@ -255,11 +220,52 @@ def rows() -> list[Row]:
             )
         flags = tuple("-rf" if word == "NAME" else word for word in line)
         # What -rf is depends on the flags a command has; it is never a name.
-        add(f"{command} by name: flags", 2, "", *flags)
+        add(f"{command} by name: flags", 2, "error: ", *flags)
+    for says, line in AFTER_DASHES:
+        add(f"{' '.join(line)}: flags after --", 2, says, *line)
     for command, line in TAKES_A_PROJECT.items():
         for what, (name, says) in PROJECTS.items():
             words = [word.replace("NAME", name) for word in line]
             add(f"{command} of a project: {what}", 2, says, *words)
+        says = NOTHING_AS_PROJECT.get(command, f"'' {NO_PROJECT}")
+        words = [word.replace("NAME", "") for word in line]
+        add(f"{command} of a project: nothing", 2, says, *words)
+    for command, line in TAKES_A_TAG.items():
+        for what, (tag, says) in TAGS.items():
+            words = [word.replace("TAG", tag) for word in line]
+            add(f"{command} by tag: {what}", 2, says, *words)
+        if command != "container-retire --save":  # to which nothing is a tag of the date
+            words = [word.replace("TAG", "") for word in line]
+            add(f"{command} by tag: nothing", 2, f"'' {NO_TAG}", *words)
+    for what, tag in SAVED_TAGS.items():
+        line = TAKES_A_TAG["container-retire --save"]
+        words = [word.replace("TAG", tag) for word in line]
+        add(f"container-retire --save by tag: {what}", 2, MEANT_OTHERWISE, *words)
+    for what, registry in REGISTRIES.items():
+        add(f"image-push to a registry: {what}", 2, NO_REGISTRY, "image-push", "p", "--", registry)
+    for command, (says, line) in TAKES_A_FRAMEWORK.items():
+        for what, (name, seen) in FRAMEWORKS.items():
+            words = [word.replace("WORD", name) for word in line]
+            add(f"{command}: {what}", 1, says, *words)
+            add(f"{command} as it is shown: {what}", 1, seen, *words)
+    for command, line in TAKES_NO_WORD.items():
+        for what, (word, seen) in WORDS_TOO_MANY.items():
+            add(f"{command} with a word too many: {what}", 2, seen, *line, word)
+    for what, (package, says) in APT_PACKAGES.items():
+        add(
+            f"--apt: {what}", 2, says, "image-create", "q", "--base", BASE, "-y", f"--apt={package}"
+        )
+        add(f"--apt to add: {what}", 2, says, "image-update", "p", "-y", f"--apt={package}")
+    for what, (word, says) in COMMANDS_INSIDE.items():
+        add(f"a command inside: {what}", 2, says, "mlc", "start", "mine", "--", word)
+        add(
+            f"a command inside, detached: {what}", 2, says, "mlc", "start", "mine", "-d", "--", word
+        )
+    for what, path, says in CHECKOUTS:
+        for action in ("status", "verify", "apply", "revert"):
+            add(f"mlc-patch {action}: {what}", 1, says, "mlc-patch", action, "--", path)
+    for what, hours in HOURS.items():
+        add(f"--older-than: {what}", 2, NO_HOURS, "prune", "-y", f"--older-than={hours}")
     for command, line in TAKES_AN_IMAGE.items():
         for what, image in IMAGES.items():
             words = [word.replace("IMAGE", image) for word in line]
@@ -289,57 +295,3 @@ def rows() -> list[Row]:
         own = f"--dockerfile={HOME}/Dockerfile.{number}"
         add(f"Dockerfile: {what}", 1, says, "image-create", "q", "-y", own)
     return found
-
-
-def prepare(home: Path) -> None:
-    """Put into a home what the rows name."""
-    os.mkfifo(home / "fifo")
-    (home / "file").write_text("content")
-    (home / "big").write_text("FROM debian\n" + "# a comment\n" * 900_000)
-    (home / "latin").write_bytes(b"FROM caf\xe9\n")
-    (home / "dead").symlink_to("/no/where")
-    (home / "loop").symlink_to("loop")
-    (home / os.fsdecode(b"caf\xe9")).mkdir()
-    for number, (_, text, _) in enumerate(DOCKERFILES):
-        (home / f"Dockerfile.{number}").write_text(text)
-    for name, members in archives().items():
-        (home / f"{name}.tar").write_bytes(head(MANIFEST_OF_NOBODY) + members)
-
-
-MANIFEST_OF_NOBODY = Manifest("copy", "alice", {})
-
-
-def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0) -> bytes:
-    """Return the header of an archive's member."""
-    made = tarfile.TarInfo(name)
-    made.type, made.linkname, made.size = kind, link, size
-    return made.tobuf(tarfile.GNU_FORMAT)
-
-
-def extended(key: str, value: str) -> bytes:
-    """Return an extended header of one record, as pax(1) has it."""
-    record = f" {key}={value}\n".encode()
-    length = len(record) + 2
-    length += len(str(length)) - 2
-    content = str(length).encode() + record
-    return member("x", b"x", size=len(content)) + content.ljust(512, b"\0")
-
-
-def archives() -> dict[str, bytes]:
-    """Return archives without their manifest: a good one, and those that nobody exports."""
-    import gzip
-
-    end = bytes(1024)
-    passwd = b"root:x:0:0:root:/root:/bin/bash\n"
-    good = member("etc/passwd", size=len(passwd)) + passwd.ljust(512, b"\0")
-    return {
-        "good": good + end,
-        "dots": good + member("../../evil") + end,
-        "absolute": good + member("/etc/evil") + end,
-        "hard": good + member("inside", tarfile.LNKTYPE, "../../etc/shadow") + end,
-        "long": good + member("a/" * 100 + "../" * 200 + "evil") + end,
-        "holes": good + member("bomb", tarfile.GNUTYPE_SPARSE, size=512) + bytes(512) + end,
-        "pax": good + extended("GNU.sparse.realsize", str(2**50)) + member("bomb") + end,
-        "gzip": gzip.compress(bytes(2**20)),
-        "cut": good[:600],
-    }

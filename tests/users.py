@@ -141,14 +141,14 @@ def new_user(
     A user and a group of that name that a killed run left behind are replaced.
     """
     group = f"mlc-test-{gid}"
-    with _accounts_locked():
+    with accounts_locked():
         _remove_account(login, group)
         uid = free_id(uid)
     parent = Path(tempfile.mkdtemp(prefix="mlc-test-home-", dir="/var/tmp"))
     parent.chmod(0o755)
     home = parent / login
     try:
-        with _accounts_locked():
+        with accounts_locked():
             _call("groupadd", "-g", str(gid), group)
             _call(
                 *("useradd", "--badname", "--no-log-init", "-m", "-d", str(home)),
@@ -159,7 +159,7 @@ def new_user(
         user.file("workspace/")
         yield user
     finally:
-        with _accounts_locked():
+        with accounts_locked():
             _remove_account(login, group)
         shutil.rmtree(parent, ignore_errors=True)
 
@@ -192,7 +192,7 @@ def readable_tree() -> Iterator[Path]:
 
 
 @contextmanager
-def _accounts_locked() -> Iterator[None]:
+def accounts_locked() -> Iterator[None]:
     """Let one process at a time change the host's accounts: useradd does not wait for another."""
     with Path("/run/lock/mlc-test-accounts").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

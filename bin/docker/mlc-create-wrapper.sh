@@ -18,8 +18,10 @@ examples:
 USAGE
 }
 
-refuse() {
-    echo "mlc-create-wrapper.sh: $1 See: mlc-create-wrapper.sh --help" >&2
+refuse() { # refuse WORD WHY: the word quoted and cut, as it may steer a terminal
+    local word
+    printf -v word '%q' "${1:0:60}"
+    echo "mlc-create-wrapper.sh: $word $2 See: mlc-create-wrapper.sh --help" >&2
     exit 2
 }
 
@@ -30,7 +32,7 @@ add() { # add FLAG VALUE: under the name that mlc has for it
     -m | --models) flags+=(--models_dir="$2") ;;
     -g | --gpus | --num-gpus) flags+=(--num_gpus="$2") ;;
     --image | --shm-size | --cgroup-parent | --cpus | --memory | --pids-limit) flags+=("$1=$2") ;;
-    *) refuse "$1 is not understood." ;;
+    *) refuse "$1" "is not understood." ;;
     esac
 }
 
@@ -47,15 +49,15 @@ while (($# > 0)); do
     -*=*) add "${1%%=*}" "${1#*=}" ;;
     -*)
         add "$1" "${2-}"
-        (($# > 1)) || refuse "$1 lacks its value."
+        (($# > 1)) || refuse "$1" "lacks its value."
         shift
         ;;
     *) words+=("$1") ;;
     esac
     shift
 done
-((${#words[@]} >= 1)) || refuse "Which container? Say a NAME."
-((${#words[@]} <= 3)) || refuse "${words[3]} is one word too many."
+((${#words[@]} >= 1)) || refuse NAME "is missing: which container?"
+((${#words[@]} <= 3)) || refuse "${words[3]}" "is one word too many."
 
 command=("${self%/*/*}/mlc" create "${words[@]}" -s "${flags[@]}")
 if [[ -n "$dry_run" ]]; then

@@ -80,7 +80,8 @@ def candidates(
 def _candidate(container: Container, wanted: str | None, context: Context) -> Candidate:
     name = short_name(container.name)
     project = Project(
-        context.account.uid, check_project(wanted) if wanted else proposed_name(name) or "adopted"
+        context.account.uid,
+        proposed_name(name) or "adopted" if wanted is None else check_project(wanted),
     )
     image = context.engine.image(container.image_id)
     names = image.references if image else ()

@@ -180,7 +180,7 @@ def _image(request: DeployRequest, context: Context) -> str:
             f"image-create PROJECT -f {request.framework}, then image-push PROJECT"
         )
     if request.image is None:
-        word = request.project or request.name
+        word = request.name if request.project is None else request.project
         if word is None:
             raise UsageError("Which project? Say: container-deploy PROJECT --cluster")
         return Project(context.account.uid, check_project(word)).image

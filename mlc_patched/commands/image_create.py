@@ -14,7 +14,7 @@ from .. import dockerfile
 from ..account import Account
 from ..base_image import base_of, ready_base
 from ..build_settings import derive, settings_from
-from ..builders import NETWORK, NETWORK_VARIABLE, build_command, find_client
+from ..builders import build_command, build_network, find_client
 from ..context import Context
 from ..dockerfile_edit import Changes, add_package, has_account_block, with_account_block
 from ..dockerfile_installs import APT, PIP
@@ -179,7 +179,10 @@ def planned_command(request: ImageCreateRequest, prepared: Prepared, context: Co
     client = find_client(context.client_environ)
     project = prepared.project
     derived = derive(
-        prepared.text, settings_from(context.environ), client.builder, f"{project.image}-ca"
+        prepared.text,
+        settings_from(context.environ, context.account),
+        client.builder,
+        f"{project.image}-ca",
     )
     path = ProjectFiles(context.account, project).dockerfile_path
     command = build_command(
@@ -190,7 +193,7 @@ def planned_command(request: ImageCreateRequest, prepared: Prepared, context: Co
         arguments=account_arguments(context.account),
         inherited=derived.arguments,
         no_cache=request.no_cache,
-        network=context.environ.get(NETWORK_VARIABLE) or NETWORK,
+        network=build_network(context.environ),
     )
     return list(command.argv)
 

@@ -10,7 +10,7 @@ from ..engine import Image
 from ..errors import MlcError, NotFoundError
 from ..image_fetch import not_own
 from ..names import parse_reference
-from ..projects import LATEST, Project, project_of
+from ..projects import LATEST, Project, image_of
 from ..registry import chosen, needed, reference_in
 from ..undo import signals_held
 
@@ -50,8 +50,7 @@ def push_image(name: str, registry: str | None, context: Context) -> Pushed:
         MlcError: there is no registry, or the image is not the caller's.
         RegistryError: the registry refused; the message says what to do.
     """
-    word, _, tag = name.partition(":")
-    project = project_of(word, context.account)
+    project, tag = image_of(name, context.account)
     place = needed(chosen(registry, context.environ, context.settings.registry))
     image = context.engine.image(f"{project.repository}:{tag or LATEST}")
     if image is None:

@@ -13,7 +13,7 @@ from ..errors import ConflictError, MlcError, NotFoundError, UsageError
 from ..names import parse_reference
 from ..project_files import ProjectFiles, dated_suffix
 from ..project_work import working_on
-from ..projects import LATEST, PREVIOUS, Project, project_of
+from ..projects import LATEST, PREVIOUS, Project, image_of
 from ..undo import insist, signals_held
 from .image_list import Orphan, list_orphans
 
@@ -72,8 +72,7 @@ def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = Fals
         NotFoundError: there is no such image.
         MlcError: a container uses it; the message names them.
     """
-    word, _, tag = name.partition(":")
-    project = project_of(word, context.account)
+    project, tag = image_of(name, context.account)
     found = {
         reference: image
         for image in context.engine.find_images(names=(project.repository,))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .. import labels
 from ..context import Context
 from ..engine import Container
-from ..errors import EngineError
+from ..errors import EngineError, UsageError, shown
 from ..shell import run_inside
 
 ROCM_DEVICES_TO_VIDEO = ("chown", "-R", "root:video", "/dev/kfd", "/dev/dri")
@@ -38,9 +38,12 @@ def start(
         detach: leave the command running and return at once.
 
     Raises:
+        UsageError: the command has what no program can be given.
         NotFoundError: there is no such container.
         EngineError: it cannot be started, with the engine's reason.
     """
+    for word in command:
+        check_word(word)
     container = context.get(name)
     was_running = ensure_running(container, context)
     line = ("bash", "-c", command[0]) if len(command) == 1 else tuple(command)
@@ -50,6 +53,20 @@ def start(
     elif line:
         status = run_inside(container.name, line, user_of(context), context.client_environ)
     return Started(name, container.name, was_running, status)
+
+
+def check_word(word: str) -> None:
+    """Refuse a word of a command that would not arrive as it is.
+
+    Raises:
+        UsageError: it holds NUL, or bytes that are no UTF-8, for which Docker puts others.
+    """
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{shown(word)} is no UTF-8, which Docker cannot be told.") from None
+    if "\0" in word:
+        raise UsageError(f"{shown(word)} holds NUL, which no program can be given.")
 
 
 def ensure_running(container: Container, context: Context) -> bool:

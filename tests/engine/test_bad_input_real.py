@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import grp
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -10,14 +12,17 @@ from pathlib import Path
 
 import pytest
 from asking import ask
-from bad_input import IMPORTS, archives, prepare
+from bad_files import archives, prepare
+from bad_input import IMPORTS
 from conftest import BASE, docker, inspect, nothing_left, sweep
 from inside import run
 from reliability import Counted, is_full, sized
-from users import User, free_id, new_user
+from username_utils import sanitize_username_for_container
+from users import User, accounts_locked, free_id, new_user
 
 pytestmark = [pytest.mark.engine, pytest.mark.promise("input-refused")]
 
+PASSWD = Path("/etc/passwd")
 LOGINS = {"a'b;id": "a-b-id", "DOM\\u": "dom-u", "root@x": "root-at-x", "$(id)": "id"}
 OWN_LOGINS = dict([*LOGINS.items()] if is_full() else [*LOGINS.items()][:2])
 
@@ -40,6 +45,154 @@ def test_user_names_that_a_shell_would_read(
         finally:
             sweep(user)
     counted("inputs")
+
+
+LONG = f"h.baker-{'a' * 237}@lan.org$.;"
+
+
+def test_a_user_name_of_256_characters(
+    alice: User, request: pytest.FixtureRequest, counted: Counted
+) -> None:
+    """No useradd makes one, but a directory may have it: it comes from NSS as from a file."""
+    login = LONG
+    assert len(login) == 256
+    uid = free_id(64_101)
+    home = Path(f"/var/tmp/mlc-test-long-{uid}")
+    row = f"{login}:x:{uid}:{uid}::{home}:/bin/bash\n"
+
+    def without() -> None:
+        with accounts_locked():
+            kept = [line for line in PASSWD.read_text().splitlines(True) if line != row]
+            PASSWD.write_text("".join(kept))
+        shutil.rmtree(home, ignore_errors=True)
+
+    request.addfinalizer(without)
+    with accounts_locked(), PASSWD.open("a") as file:
+        file.write(row)
+    user = Stranger(login, uid, uid, home, alice.tree, alice.environ)
+    home.mkdir()
+    user.file("workspace/")
+    os.chown(home, uid, uid)
+    account = sanitize_username_for_container(login)
+    assert re.fullmatch("h-baker-a{19}-[0-9a-f]{4}", account)
+    try:
+        for way in (user.run, user.sudo):  # as oneself, and as the wrapper's caller
+            done = way(user.tree / "bin/mlc", "create", "it", "--image", BASE, "-s")
+            assert done.returncode == 0, done.stderr
+            said = run(user, "id -un; id -u; sudo -n id -u; touch ~/mine /workspace/mine; echo ~")
+            assert said.split() == [account, str(uid), "0", f"/home/{account}"]
+            assert inspect(user.tag("it"))["Config"]["Labels"]["aime.mlc"] == login
+            assert login in user.mlc("list", "-a").stdout
+            assert user.mlc("remove", "it", "-s").returncode == 1  # it runs
+            assert user.mlc("stop", "it", "-f").returncode == 0
+            assert user.mlc("remove", "it", "-f").returncode == 0
+            counted("inputs")
+        assert {path.lstat().st_uid for path in home.rglob("*")} == {uid}
+    finally:
+        sweep(user)
+
+
+GOOD_PATHS = (
+    *("a b", " ", "a:b", "a:ro", ":", "a,b", "a=b", "it's", 'a"b', "$(id)", "`id`", "-rf", "a\\b"),
+    *("größe", "a\u202eb", "a\tb", "#", "*", "a;id", "%s", "{}", "~", "x" * 255),
+)
+
+
+def test_paths_that_a_shell_or_docker_s_own_flag_would_read(
+    alice: User, labelled, counted: Counted
+) -> None:
+    """Each works as it is: what Docker's -v would split is mounted by its name."""
+    image = labelled(alice)
+    paths = GOOD_PATHS if is_full() else GOOD_PATHS[::2]
+    for name in paths:
+        place = alice.file(f"odd/{name}/")
+        for flag, target in (("-w", "/workspace"), ("-d", "/data"), ("-m", "/models")):
+            if flag != "-w" and not is_full() and name != "a:b":
+                continue
+            done = alice.mlc("create", "it", "--image", image, "-s", f"{flag}={place}")
+            assert done.returncode == 0, (name, done.stderr)
+            run(alice, f"touch {target}/made")
+            assert (place / "made").stat().st_uid == alice.uid, name
+            (place / "made").unlink()
+            label = {"-w": "WORK_MOUNT", "-d": "DATA_MOUNT", "-m": "MODELS_MOUNT"}[flag]
+            labels = inspect(alice.tag("it"))["Config"]["Labels"]
+            assert labels[f"aime.mlc.{label}"] == str(place)
+            listed = alice.mlc("list", "-a")
+            assert (listed.returncode, listed.stdout.count("\n")) == (0, 2), name
+            assert all(char.isprintable() or char == "\n" for char in listed.stdout)
+            assert alice.mlc("stop", "it", "-f").returncode == 0
+            assert alice.mlc("remove", "it", "-f").returncode == 0
+            counted("inputs")
+    shutil.rmtree(alice.home / "odd")
+
+
+def test_a_link_to_a_directory_and_a_relative_path_work(
+    alice: User, labelled, counted: Counted
+) -> None:
+    image = labelled(alice)
+    place = alice.file("real: one/below/")
+    link = alice.home / "a link"
+    link.symlink_to("real: one")
+    for given, cwd in ((str(link), "/"), ("a link/below", alice.home), ("./below/", link)):
+        argv = ("create", "it", "--image", image, "-s", "-w", given)
+        done = alice.mlc(*argv, cwd=cwd)
+        assert done.returncode == 0, (given, done.stderr)
+        run(alice, "touch /workspace/made")
+        (place.parent if given == str(link) else place).joinpath("made").unlink()
+        assert alice.mlc("stop", "it", "-f").returncode == 0
+        assert alice.mlc("remove", "it", "-f").returncode == 0
+        counted("inputs")
+    link.unlink()
+    shutil.rmtree(alice.home / "real: one")
+
+
+def test_what_a_user_may_not_read_is_said_in_a_message(
+    alice: User, labelled, counted: Counted
+) -> None:
+    """By a user without rights over it, whom the kernel refuses; also where sudo is root's."""
+    image = labelled(alice)
+    closed = alice.file("closed/")
+    for name in ("inside/", "file"):
+        alice.file(f"closed/{name}", "FROM debian\n")
+    subprocess.run(["chown", "-R", "root:root", str(closed)], check=True)
+    closed.chmod(0o700)
+    own = alice.file("own", "FROM debian\n")
+    own.chmod(0)
+    assert alice.mlc("create", "had", "--image", image, "-s").returncode == 0
+    build, cannot = "user/image-create", "cannot be read: Permission denied"
+    create = ("mlc", "create", "it", "--image", image, "-s")
+    below = f"directory {closed}/inside: Permission denied"
+    lines = (
+        ("a workspace below", f"workspace {below}", (*create, "-w", closed / "inside")),
+        ("data below", f"data {below}", (*create, "-d", closed / "inside")),
+        ("models below", f"models {below}", (*create, "-m", closed / "inside")),
+        ("a Dockerfile", cannot, (build, "q", "-y", "--no-build", "--dockerfile", own)),
+        ("a Dockerfile below", cannot, (build, "q", "-y", "--dockerfile", closed / "file")),
+        ("requirements", cannot, (build, "q", "-y", "--base", BASE, "-r", own)),
+        ("an archive", cannot, ("mlc", "import", own, "copy", "-s")),
+        ("a place", "cannot be written: Permission denied", ("mlc", "export", "had", closed / "x")),
+    )
+    with nothing_left():
+        for what, says, (program, *argv) in lines:
+            ways = [alice.run] if "below" in what and program == "mlc" else [alice.run, alice.sudo]
+            for way in ways:
+                if way == alice.sudo and own in argv:
+                    continue  # it is alice's own, whom a mode of 0 keeps out all the same
+                done = way(alice.tree / "bin" / program, *argv)
+                assert (done.returncode, done.stdout) == (1, ""), (what, done.stderr)
+                assert says in done.stderr.splitlines()[-1], (what, done.stderr)
+                counted("inputs")
+    for variable in ("MLC_CATALOG", "DS01_SETTINGS"):
+        done = alice.sudo(
+            *(alice.tree / "bin/mlc", "create", "it", "Pytorch", "1", "-s"),
+            **{variable: "/etc/shadow"},
+        )
+        assert done.returncode == 1
+        assert "/etc/shadow cannot be read: Permission denied" in done.stderr
+        assert "root:" not in done.stderr
+        counted("inputs")
+    shutil.rmtree(closed)
+    own.unlink()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from conftest import BASE, container_names, docker, inspect, nothing_left
 from users import User
@@ -141,7 +143,8 @@ REFUSED = {
     "no such models": ("create it Pytorch 2.8.0 -m /no/where", 1, "models directory /no/where"),
     "a file as workspace": ("create it Pytorch 2.8.0 -w /etc/passwd", 1, "not a directory"),
     "an unknown flag": ("create it Pytorch 2.8.0 --bogus", 2, "--bogus"),
-    "an empty name": ("create  Pytorch 2.8.0", 2, "Missing: a version"),
+    "an empty name": ("create '' Pytorch 2.8.0", 2, "A name is empty. Say: mlc create NAME"),
+    "two words alone": ("create Pytorch 2.8.0", 2, "Missing: a version"),
 }
 
 
@@ -150,7 +153,7 @@ def test_what_cannot_be_meant_leaves_nothing(
     alice: User, line: str, status: int, words: str
 ) -> None:
     with nothing_left():
-        done = alice.mlc(*line.split(), "-s")
+        done = alice.mlc(*shlex.split(line), "-s")
         assert (done.returncode, done.stdout) == (status, "")
         assert words in done.stderr.splitlines()[-1]
 

@@ -9,6 +9,7 @@ import pytest
 from conftest import docker, inspect, nothing_left
 from inside import FAST_FLOW, OLD_FLOW, account, assert_account_works, flow
 from recording import Recording
+from reliability import Counted
 from users import User
 
 pytestmark = pytest.mark.engine
@@ -100,27 +101,47 @@ def test_the_later_spelling_is_read(user: User, image_from) -> None:
 @pytest.mark.parametrize(
     "lie",
     {
-        "no such account": lambda user: "",
-        "the account has UID 0": lambda user: adding([f"{account(user)}:x:0:0::/root:/bin/sh"]),
-        "the UID is somebody's else": lambda user: adding([passwd_row(user, "mallory")]),
-        "two rows of one name": lambda user: adding(
-            [passwd_row(user), f"{account(user)}:x:0:0::/root:/bin/sh"]
+        "no such account": ("there is no account", lambda user: ""),
+        "the account has UID 0": (
+            "disagree",
+            lambda user: adding([f"{account(user)}:x:0:0::/root:/bin/sh"]),
         ),
-        "two rows of one UID": lambda user: adding([passwd_row(user), passwd_row(user, "mallory")]),
-        "another group": lambda user: adding(
-            [passwd_row(user).replace(f":{user.gid}::", ":7777::")]
+        "the UID is somebody's else": (
+            "disagree",
+            lambda user: adding([passwd_row(user, "mallory")]),
+        ),
+        "two rows of one name": (
+            "disagree",
+            lambda user: adding([passwd_row(user), f"{account(user)}:x:0:0::/root:/bin/sh"]),
+        ),
+        "two rows of one UID": (
+            "disagree",
+            lambda user: adding([passwd_row(user), passwd_row(user, "mallory")]),
+        ),
+        "two rows of one UID, of which one is spelt otherwise": (
+            "is no row of a user database",
+            lambda user: adding(
+                [passwd_row(user), passwd_row(user, "mallory").replace(":x:", ":x:0", 1)]
+            ),
+        ),
+        "another group": (
+            "has GID 7777, not",
+            lambda user: adding([passwd_row(user).replace(f":{user.gid}::", ":7777::")]),
         ),
     }.items(),
     ids=lambda item: item[0],
 )
-def test_labels_that_lie_are_not_believed(alice: User, image_from, lie) -> None:
-    _, script = lie
+def test_labels_that_lie_are_not_believed(alice: User, image_from, lie, counted: Counted) -> None:
+    _, (why, script) = lie
     image = image_from(script(alice), *claim(alice.uid, alice.gid, account(alice)))
     done = create(alice, image)
     assert done.returncode == 0, done.stderr
-    assert f"Warning: The labels of {image} are not true" in done.stderr
+    warning = next(line for line in done.stderr.splitlines() if "are not true" in line)
+    assert warning.startswith(f"Warning: The labels of {image} are not true")
+    assert why in warning
     assert flow(alice) == OLD_FLOW
     assert_account_works(alice)
+    counted("inputs")
 
 
 def test_a_passwd_that_is_no_file_is_not_believed(alice: User, image_from) -> None:
@@ -166,6 +187,7 @@ def test_another_group_alone_is_a_mismatch(alice: User, image_from) -> None:
         [*claim(1, 1, "x"), 'LABEL aime.mlc.DS01_USER_ID=" 1"'],
         [*claim(1, 1, "x"), 'LABEL aime.mlc.DS01_GROUP_ID="4294967295"'],
         [*claim(1, 1, "x"), 'LABEL ds01.user_id="2"'],
+        [*claim(1, 1, "x"), 'LABEL aime.mlc.DS01_HAS_USER_SETUP="True"'],
     ],
 )
 def test_malformed_labels_count_as_none(alice: User, image_from, changes: list[str]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import BASE
-from reliability import is_full
+from reliability import Counted, is_full
 from users import User
 
 pytestmark = [pytest.mark.engine, pytest.mark.promise("homes")]
@@ -137,3 +138,38 @@ def test_under_sudo_no_link_leads_to_what_is_roots(
         assert not roots, place
         empty.mlc("remove", "it", "-f")
         empty.run(empty.tree / "bin/user/image-retire", "demo", "-y")
+
+
+CLIENT = """\
+#!/bin/sh
+# As buildx does beside the client's settings.
+mkdir -p "${DOCKER_CONFIG:-$HOME/.docker}/buildx" && touch "${DOCKER_CONFIG:-$HOME/.docker}/.token"
+exec DOCKER "$@"
+"""
+
+
+def test_the_docker_client_leaves_nothing_of_root_s_in_a_home_that_sudo_kept(
+    empty: User, counted: Counted
+) -> None:
+    """`sudo -E`, or a sudo that keeps HOME: the client keeps files of its own in there."""
+    there = set(empty.home.rglob("*"))
+    programs = Path(tempfile.mkdtemp(prefix="mlc-test-client-", dir="/var/tmp"))
+    try:
+        programs.chmod(0o755)
+        client = programs / "docker"
+        client.write_text(CLIENT.replace('DOCKER "', f'{shutil.which("docker")} "'))
+        client.chmod(0o755)
+        environ = {
+            "HOME": str(empty.home),
+            "PATH": f"{programs}:{os.environ['PATH']}",
+        }
+        done = empty.sudo(
+            empty.tree / "bin/user/image-create", "demo", "--base", BASE, "-y", **environ
+        )
+        assert done.returncode == 0, done.stderr
+    finally:
+        shutil.rmtree(programs)
+    made = set(empty.home.rglob("*")) - there
+    assert {path.lstat().st_uid for path in made} == {empty.uid}
+    assert not (empty.home / ".docker").exists()
+    counted("inputs")

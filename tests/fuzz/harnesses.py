@@ -157,9 +157,12 @@ def passwd(data: bytes) -> None:
         assert [row[2:4] for row in rows if row[0] == "alice" and len(row) == 7] == [
             ["1001", "2001"]
         ]
+        lines = [line for line in text.split("\n") if line and line[0] != "#"]
+        assert {line.count(":") for line in lines} == {6}
     own = "alice:x:1001:2001::/home/alice:/bin/sh\n"
     if "alice" not in text and "1001" not in text:
-        assert account_in_passwd(f"{text}\n{own}", claim) is None
+        said = account_in_passwd(f"{text}\n{own}", claim)
+        assert said is None or "is no row of a user database" in said
         assert account_in_passwd(f"{text}\n{own}{own}", claim) is not None
 
 

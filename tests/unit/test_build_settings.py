@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from reliability import Counted
 
 from mlc_patched.build_failure import failing_line, last_words
 from mlc_patched.build_settings import (
@@ -15,6 +17,7 @@ from mlc_patched.build_settings import (
     pip_configuration,
     settings_from,
 )
+from mlc_patched.builders import build_network
 from mlc_patched.dockerfile import ImageRecipe, render
 from mlc_patched.dockerfile_syntax import instructions
 from mlc_patched.errors import MlcError, UsageError
@@ -97,6 +100,51 @@ def test_a_certificate_that_is_none_is_refused(tmp_path: Path, content: str | by
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(MlcError, match="DS01_CA_CERTIFICATE"):
         settings_from({"DS01_CA_CERTIFICATE": str(file)})
+
+
+@pytest.mark.promise("input-refused")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("fifo", "is no file, and nothing comes out of it"),
+        ("/dev/zero", "has more than 1 MiB: it is none"),
+        (".", "cannot be read: Is a directory"),
+        ("loop", "cannot be read: Too many levels of symbolic links"),
+    ],
+)
+def test_a_certificate_that_is_no_file_is_refused(
+    tmp_path: Path, name: str, says: str, counted: Counted
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(MlcError, match="certificate of DS01_CA_CERTIFICATE") as refused:
+        settings_from({"DS01_CA_CERTIFICATE": str(tmp_path / name)})
+    assert says in str(refused.value)
+    counted("inputs")
+
+
+def test_an_index_that_is_no_address_is_no_password_s_hiding_place() -> None:
+    """urllib refuses some texts in a way of its own."""
+    index = settings_from({"PIP_INDEX_URL": "http://[x"})
+    assert derived(index, Builder.CLASSIC).files["/etc/ds01-build-pip.conf"].endswith("http://[x\n")
+    with pytest.raises(MlcError, match="PIP_INDEX_URL holds credentials"):
+        derived(settings_from({"PIP_INDEX_URL": "http://me:secret@[x"}), Builder.CLASSIC)
+
+
+@pytest.mark.promise("input-refused")
+@pytest.mark.parametrize(
+    "network", ["-x", "a b", "a\nb", "$(id)", "../x", " ", "\x1b[2J", "a" * 5000]
+)
+def test_a_network_of_steps_that_is_none_is_refused(network: str, counted: Counted) -> None:
+    with pytest.raises(UsageError, match="Say host, none, default, or a network's name") as refused:
+        build_network({"DS01_BUILD_NETWORK": network})
+    assert len(str(refused.value)) < 200
+    counted("inputs")
+
+
+def test_the_network_of_steps() -> None:
+    assert build_network({}) == build_network({"DS01_BUILD_NETWORK": ""}) == "host"
+    assert build_network({"DS01_BUILD_NETWORK": "my_net-1.x"}) == "my_net-1.x"
 
 
 @pytest.mark.parametrize("builder", MODERN)

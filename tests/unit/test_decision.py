@@ -128,6 +128,13 @@ ROW = "alice:x:1001:2001::/home/alice:/bin/bash"
         (f"{ROW}\nbob:x:1001:0::/root:/bin/bash", "disagree"),
         ("alice:x:1001:0::/home/alice:/bin/bash", "GID 0"),
         ("alice:x:1001:2001", "no account"),
+        # What the C library takes for rows of UID 1001 as well: one more field, other spellings.
+        (f"bob:x:1001:0::/root:/bin/sh:x\n{ROW}", "line 1 of its /etc/passwd is no row"),
+        (f"bob:x:01001:0::/root:/bin/sh\n{ROW}", "line 1 of its /etc/passwd is no row"),
+        (f"bob:x:+1001:0::/root:/bin/sh\n{ROW}", "line 1 of its /etc/passwd is no row"),
+        (f"{ROW}\nbob:x: 1001:0::/root:/bin/sh", "line 2 of its /etc/passwd is no row"),
+        (f"{ROW}\n alice:x:0:0::/root:/bin/sh", "line 2 of its /etc/passwd is no row"),
+        (f"{ROW}\nbob:x:\u0661:0::/root:/bin/sh", "line 2 of its /etc/passwd is no row"),
     ],
 )
 def test_a_claim_that_passwd_does_not_bear_out(passwd: str, wrong: str) -> None:
@@ -135,7 +142,7 @@ def test_a_claim_that_passwd_does_not_bear_out(passwd: str, wrong: str) -> None:
 
 
 def test_a_claim_that_passwd_bears_out() -> None:
-    assert account_in_passwd(f"root:x:0:0::/root:/bin/sh\n{ROW}\n", CLAIM) is None
+    assert account_in_passwd(f"root:x:0:0::/root:/bin/sh\n# ours\n\n{ROW}\n", CLAIM) is None
 
 
 @pytest.mark.parametrize(

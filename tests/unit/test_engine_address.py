@@ -5,11 +5,13 @@ from __future__ import annotations
 import builtins
 import hashlib
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from reliability import Counted
 
 from mlc_patched.context import Context
 from mlc_patched.engine_address import SOCKET, EngineAddress, Tls, context_names, resolve
@@ -139,6 +141,49 @@ def test_a_configuration_that_is_none_counts_for_nothing(home: Path) -> None:
     for content in ("", "{", "[]", '{"currentContext": 7}'):
         (home / ".docker/config.json").write_text(content)
         assert resolve({"HOME": str(home)}) == EngineAddress()
+
+
+@pytest.mark.promise("input-refused")
+@pytest.mark.parametrize(
+    "kind", ["a FIFO", "a device", "a directory", "a loop", "no UTF-8", "deep"]
+)
+def test_settings_of_docker_s_that_are_none_count_for_nothing_at_once(
+    tmp_path: Path, kind: str, counted: Counted
+) -> None:
+    file = tmp_path / "config.json"
+    {
+        "a FIFO": lambda: os.mkfifo(file),
+        "a device": lambda: file.symlink_to("/dev/zero"),
+        "a directory": file.mkdir,
+        "a loop": lambda: file.symlink_to(file),
+        "no UTF-8": lambda: file.write_bytes(b'{"currentContext": "\xff"}'),
+        "deep": lambda: file.write_text("[" * 10**5),
+    }[kind]()
+    assert resolve({"DOCKER_CONFIG": str(tmp_path)}).context == "default"
+    counted("inputs")
+
+
+CONTEXTS_OF_NOBODY = (
+    {"Endpoints": []},
+    {"Endpoints": {"docker": "x"}},
+    {"Endpoints": {"docker": {"Host": 1}}},
+    {"Endpoints": {"docker": {"Host": ["unix:///x"]}}},
+    {"Endpoints": None},
+    {"Endpoints": {"docker": {"Host": "ssh://-oProxyCommand=id"}}},
+)
+
+
+@pytest.mark.promise("input-refused")
+@pytest.mark.parametrize("content", CONTEXTS_OF_NOBODY, ids=range(len(CONTEXTS_OF_NOBODY)))
+def test_a_context_that_docker_never_wrote_is_refused(
+    tmp_path: Path, content: dict[str, object], counted: Counted
+) -> None:
+    file = tmp_path / "contexts/meta" / digest_of("odd") / "meta.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"Name": "odd", **content}))
+    with pytest.raises(UsageError, match="Docker context 'odd'"):
+        resolve({"DOCKER_CONFIG": str(tmp_path)}, "odd")
+    counted("inputs")
 
 
 def test_docker_config_names_another_directory(home: Path) -> None:

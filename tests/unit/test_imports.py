@@ -20,7 +20,7 @@ PARSERS = {
     for name in (
         *("", ".main", ".arguments", ".console", ".documented", ".edge", ".engine_arguments"),
         *(".admin_arguments", ".container_arguments", ".image_arguments", ".patch_arguments"),
-        *(".errors", ".presets", ".version"),
+        *(".errors", ".parsers", ".presets", ".version"),
     )
 }
 """What there is to a command line. None of it decides or asks anything."""

@@ -8,16 +8,19 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from bad_input import archives, extended, member
+from bad_files import archives, extended, member
 from commands import call
 from conftest import BASE
 from fake_engine import FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlc_patched import catalog, settings
 from mlc_patched.account import Account
 from mlc_patched.archive_check import checked
+from mlc_patched.build_settings import settings_from
 from mlc_patched.context import Context
+from mlc_patched.editor import edited
 from mlc_patched.errors import MlcError
 from mlc_patched.named_files import LARGEST_TEXT, read_text, rights_of
 
@@ -59,6 +62,51 @@ def test_root_may_read_no_more_than_the_user_it_works_for(tmp_path: Path) -> Non
             read_text(str(tmp_path / name), "requirements file", user)
         assert "of root" not in str(refused.value)
     assert read_text(str(secret), "requirements file", HERE) == "of root"
+
+
+READERS = {
+    "a catalog": catalog.load,
+    "settings": lambda path, user: settings.load(
+        {"DS01_SETTINGS": str(path)}, Path("/nonexistent/mlc.ini"), user
+    ),
+    "a certificate": lambda path, user: settings_from({"DS01_CA_CERTIFICATE": str(path)}, user),
+}
+
+
+@pytest.mark.promise("homes")
+@root_alone
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_what_a_variable_names_is_read_with_its_user_s_rights(read, tmp_path: Path) -> None:
+    """A message about a line that is wrong would show the line."""
+    secret = tmp_path / "secret"
+    secret.write_text("root:hash:1\n")
+    secret.chmod(0o600)
+    (tmp_path / "link").symlink_to(secret)
+    for name in ("secret", "link"):
+        with pytest.raises(MlcError, match="Permission denied") as refused:
+            read(tmp_path / name, Account("nobody", 65534, 65534, "/nonexistent"))
+        assert "hash" not in str(refused.value)
+    with pytest.raises(MlcError, match=r"expected|not understood|no certificate"):
+        read(secret, HERE)
+
+
+@pytest.mark.promise("homes", "input-refused")
+@root_alone
+@pytest.mark.parametrize(
+    ("left", "says"),
+    [
+        ("ln -s /etc/shadow", "cannot be read: Permission denied"),
+        ("mkfifo", "is no file, and nothing comes out of it"),
+        ("mkdir", "cannot be read: Is a directory"),
+        (": ", "There is no text that the editor left"),
+    ],
+)
+def test_what_an_editor_leaves_is_read_with_its_user_s_rights(left: str, says: str) -> None:
+    user = Account("nobody", 65534, 65534, "/nonexistent")
+    editor = f"""sh -c 'rm "$1"; {left} "$1"' sh"""
+    with pytest.raises(MlcError) as refused:
+        edited("FROM debian\n", "p.Dockerfile", user, {**os.environ, "VISUAL": editor})
+    assert says in str(refused.value)
 
 
 @root_alone

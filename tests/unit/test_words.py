@@ -7,6 +7,7 @@ import signal
 import sys
 
 import pytest
+from reliability import Counted
 
 from mlc_patched import arguments, console, main, prompts
 from mlc_patched.console import ConsoleReporter, size_in_words, table
@@ -67,6 +68,44 @@ def test_an_ascii_terminal_is_written_to_all_the_same() -> None:
     stream = io.TextIOWrapper(raw, encoding="ascii")
     ConsoleReporter(stream, {}).step("Größe")
     assert raw.getvalue() == b"Gr??e ?\n"
+
+
+SHOWN = {
+    "an escape sequence": ("a\x1b[2Jb", r"a\x1b[2Jb"),
+    "a C1 control": ("a\x9bb", r"a\x9bb"),
+    "NUL": ("a\0b", r"a\x00b"),
+    "a carriage return": ("a\rb", r"a\rb"),
+    "written from right to left": ("\u202eabc", r"\u202eabc"),
+    "bytes that are no text": ("caf\udce9", r"caf\udce9"),
+    "lines and tabs": ("a\tb\nc", "a\tb\nc"),
+    "umlauts": ("Größe …", "Größe …"),
+    "2000 characters": ("x" * 2000, "x" * 2000),
+    "more": ("a" * 5000 + "b" * 5000, f"{'a' * 1000} [...] {'b' * 1000}"),
+}
+
+
+@pytest.mark.promise("input-refused")
+@pytest.mark.parametrize(("text", "seen"), SHOWN.values(), ids=SHOWN)
+def test_nothing_in_a_message_steers_a_terminal_or_floods_a_log(
+    text: str, seen: str, counted: Counted
+) -> None:
+    pipe = io.StringIO()
+    report = ConsoleReporter(pipe, {})
+    for tell in (report.step, report.note, report.warn, report.error):
+        tell(text)
+    assert pipe.getvalue() == f"{seen} …\n{seen}\nWarning: {seen}\nError: {seen}\n"
+    counted("inputs", 4)
+
+
+def test_a_result_is_exact_in_a_pipe_and_harmless_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console.say("a\x1b[2J" + "b" * 3000)
+    assert capsys.readouterr().out == "a\x1b[2J" + "b" * 3000 + "\n"
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    console.say("a\x1b[2J\n" + "b" * 3000)
+    assert terminal.getvalue() == "a\\x1b[2J\n" + "b" * 3000 + "\n"
 
 
 def test_a_table_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

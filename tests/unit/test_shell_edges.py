@@ -1,0 +1,124 @@
+"""Bad input to the programs that other scripts call: the wrapper and mlc-patched.py, as they are.
+
+No engine is reached: what is refused is so before one is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from reliability import Counted
+from users import ROOT
+
+NO_NAME = "is not a container name. A name holds letters"
+NAMES = {
+    "a way out": ("../x", NO_NAME),
+    "a pattern": ("a.*", NO_NAME),
+    "129 characters": ("a" * 129, "has 129 characters; at most"),
+    "nothing": ("", "A name is empty"),
+    "a space": ("a b", NO_NAME),
+    "a line break": ("a\nb", NO_NAME),
+    "an escape sequence": ("\x1b[2J", r"'\x1b[2J' is not a container name"),
+    "written from right to left": ("\u202eabc", r"'\u202eabc' is not a container name"),
+    "bytes that are no text": (os.fsdecode(b"caf\xe9"), r"'caf\udce9' is not a container name"),
+    "a command": ("$(touch MARK)", NO_NAME),
+    "two commands": ("x;touch MARK", NO_NAME),
+    "a back quote": ("`touch MARK`", NO_NAME),
+}
+FLAGS = {
+    "flags": ("-rf", "mlc-create-wrapper.sh: -rf is not understood"),
+    "two dashes": ("--", "mlc-create-wrapper.sh: -- is not understood"),
+    "another flag with a value": ("--name=x", "--name is not understood"),
+    "a flag with a command": ("-$(touch MARK)=x", r"-\$\(touch\ MARK\) is not understood"),
+    "an escape sequence": ("-\x1b[2J", r"$'-\E[2J' is not understood"),
+    "5000 characters": (f"-{'a' * 5000}", "a is not understood. See"),
+    "a flag without its value": ("--image", "--image lacks its value"),
+}
+VALUES = {
+    "a workspace": ("-w=relative;touch MARK", 1, "/relative;touch MARK does not exist"),
+    "an empty workspace": ("-w=", 2, "'' is not a path"),
+    "a workspace with an escape sequence": ("-w=/\x1b[2J", 1, r"directory /\x1b[2J does not exist"),
+    "an image": ("--image=$(touch MARK)", 2, "'$(touch MARK)' is not the name of an image"),
+    "an empty image": ("--image=", 2, "'' is not the name of an image"),
+    "GPUs": ("--gpus=$(touch MARK)", 2, "The GPU request '$(touch MARK)' is not understood"),
+    "memory": ("--memory=-1", 2, "The size '-1' is not understood"),
+    "empty memory": ("--memory=", 2, "The size '' is not understood"),
+    "cores": ("--cpus=nan", 2, "--cpus 'nan' is not understood"),
+    "processes": ("--pids-limit=0", 2, "--pids-limit '0' is not understood"),
+    "shared memory": ("--shm-size=", 2, "The size '' is not understood"),
+    "a cgroup": ("--cgroup-parent=../x", 2, "is no slice and no cgroup's path"),
+}
+
+
+def refused(argv: list[str], place: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program that must fail without a mark, a control character or an engine."""
+    environ = {"PATH": "/usr/bin:/bin", "HOME": str(place), "LANG": "C.UTF-8", "MLC_ARCH": "CUDA"}
+    done = subprocess.run(
+        argv,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        cwd=place,
+        env={**environ, "DOCKER_HOST": "unix:///there/is/none.sock"},
+        check=False,
+        timeout=30,
+    )
+    assert done.stdout == ""
+    assert all(char.isprintable() or char == "\n" for char in done.stderr), done.stderr
+    assert len(done.stderr) < 1000
+    assert not any(word in done.stderr for word in ("Traceback", "Unexpected", "Engine"))
+    assert list(place.iterdir()) == []
+    return done
+
+
+WRAPPER = str(ROOT / "bin/docker/mlc-create-wrapper.sh")
+PATCHED = str(ROOT / "bin/docker/mlc-patched.py")
+pytestmark = pytest.mark.promise("input-refused", "no-command")
+
+
+@pytest.mark.parametrize(("name", "says"), NAMES.values(), ids=NAMES)
+def test_names(name: str, says: str, tmp_path: Path, counted: Counted) -> None:
+    calls = (
+        [WRAPPER, name, "Pytorch", "2.8.0"],
+        [WRAPPER, name, "--image=debian"],
+        ["python3", PATCHED, "create", name, "Pytorch", "2.8.0", "-s"],
+        ["python3", PATCHED, "remove", name, "-f", "-s"],
+    )
+    for argv in calls:
+        done = refused(argv, tmp_path)
+        expected = "The container name is empty" if not name and "remove" in argv else says
+        assert done.returncode == 2
+        assert expected in done.stderr.splitlines()[-1]
+        counted("inputs")
+
+
+@pytest.mark.parametrize(("word", "says"), FLAGS.values(), ids=FLAGS)
+def test_words_that_the_wrapper_does_not_know(
+    word: str, says: str, tmp_path: Path, counted: Counted
+) -> None:
+    done = refused([WRAPPER, "it", word], tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    counted("inputs")
+
+
+@pytest.mark.parametrize(("flag", "code", "says"), VALUES.values(), ids=VALUES)
+def test_values(flag: str, code: int, says: str, tmp_path: Path, counted: Counted) -> None:
+    argv = [WRAPPER, "it", flag]
+    if not flag.startswith("--image"):
+        argv += ["--image=debian"]
+    if not flag.startswith("-w"):
+        argv += ["-w=/tmp"]
+    done = refused(argv, tmp_path)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr.splitlines()[-1]
+    counted("inputs")
+
+
+def test_a_word_too_many_is_quoted(tmp_path: Path) -> None:
+    done = refused([WRAPPER, "a", "b", "c", "d\x1b[2J"], tmp_path)
+    assert (done.returncode, r"$'d\E[2J' is one word too many" in done.stderr) == (2, True)
+    assert refused([WRAPPER], tmp_path).returncode == 2
