@@ -92,7 +92,7 @@ def _is_private(file: int, account: Account) -> bool:
     """Whether no other user can have opened the file, and so hold a lock on it: a home that
     everybody may write to could have anything in its place."""
     status = os.fstat(file)
-    is_own = stat.S_ISREG(status.st_mode) and status.st_uid == account.uid
+    is_own = stat.S_ISREG(status.st_mode) and status.st_uid == account.file_ids[0]
     return is_own and status.st_nlink == 1 and not status.st_mode & 0o077
 
 

@@ -166,6 +166,15 @@ def test_an_exclusive_lock_is_waited_for(account: Account) -> None:
         waiter.join()
 
 
+@pytest.mark.promise("locks")
+def test_the_file_of_locks_is_that_of_the_ids_here(account: Account) -> None:
+    """By --as, one has other ids on the engine's host."""
+    elsewhere = Account("alice", 4711, 4711, account.home, ids_here=(os.getuid(), os.getgid()))
+    for each in (account, elsewhere):
+        with exclusive(each, "n._.1", SilentReporter()) as is_alone:
+            assert is_alone
+
+
 def test_who_holds_a_shared_lock_knows_whether_others_do(account: Account) -> None:
     with shared(account, "n._.1") as lock:
         assert lock.alone()
