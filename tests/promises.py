@@ -64,8 +64,8 @@ PROMISES = {
     ),
     "sigkill": Promise(
         Group.SURVIVES,
-        "SIGKILL at any moment leaves nothing but what the same command, run again, takes away before "
-        "it begins; `mlc prune` takes it away, too.",
+        "SIGKILL at any moment leaves nothing but what the same command, run again, takes away "
+        "before it begins; `mlc prune` takes it away, too.",
     ),
     "engine-killed": Promise(
         Group.SURVIVES,
