@@ -13,8 +13,8 @@ from typing import IO
 from engines import OwnEngine
 from people import Person
 
+from mlc_patched.context import Context
 from mlc_patched.docker_engine import DockerEngine
-from mlc_patched.report import SilentReporter
 from mlc_patched.setup_build import build_with_account
 
 BARE = "mlc-test/bare:bookworm"
@@ -126,7 +126,9 @@ def label(engine: DockerEngine, base: str, person: Person, project: str) -> str:
     """Build a user's labelled image of a base, and return its name."""
     found = engine.image(base)
     assert found is not None
-    made = build_with_account(engine, found, base, person.account, SilentReporter())
+    context = Context(make_engine=lambda: engine)
+    context.__dict__["account"] = person.account
+    made = build_with_account(found, base, context)
     name = f"ds01-{person.uid}/{project}"
     engine.tag_image(made.id, name, "latest")
     engine.remove_image(made.references[0])
