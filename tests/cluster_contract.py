@@ -81,6 +81,7 @@ def registry_holds(engine: Engine, image_id: str, repository: str) -> None:
     found = engine.image(pushed)
     assert found is not None
     assert found.id == image_id
+    assert pushed not in found.references  # a name by digest holds an image, and is not told
     engine.remove_image(pushed)
     assert engine.image(pushed) is None
     assert engine.image(image_id) is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlc_patched.cluster import Cluster, Node, NotManagerError, Service, Task
@@ -33,7 +34,10 @@ class FakeRegistry(Registry):
             raise failure(reference, self.refuses)
         progress("Pushing")
         self.images[reference] = found
-        return self._digest(found)
+        digest = self._digest(found)
+        name = f"{parse_reference(reference).repository}@{digest}"
+        found.digests = tuple(dict.fromkeys((*found.digests, name)))
+        return digest
 
     def digest(self, reference: str) -> str | None:
         if self.refuses:
@@ -56,10 +60,15 @@ class FakeRegistry(Registry):
 
 
 class FakeCluster(Cluster):
-    """A Swarm that gives each service the first node with as many free GPUs, once."""
+    """A Swarm that gives each service the first node with as many free GPUs, once.
+
+    On a node that is among `engines` it makes the service's container, too, from the image in the
+    registry; on another it only tells of one.
+    """
 
     def __init__(self) -> None:
         self.members: dict[str, Node] = {}
+        self.engines: dict[str, FakeEngine] = {}
         self.made: dict[str, tuple[Service, ServiceSpecification]] = {}
         self.placed: dict[str, Task] = {}
         self._ids = itertools.count(1)
@@ -99,6 +108,7 @@ class FakeCluster(Cluster):
 
     def tasks(self) -> list[Task]:
         self.nodes()
+        self._look()
         return list(self.placed.values())
 
     def create_service(self, specification: ServiceSpecification) -> str:
@@ -117,7 +127,7 @@ class FakeCluster(Cluster):
         )
         self.made[service.id] = (service, specification)
         self.placed[service.id] = Task(
-            f"t{number}",
+            f"t{number:08x}",
             service.id,
             "pending",
             message="no suitable node (insufficient resources on 1 node)",
@@ -129,8 +139,41 @@ class FakeCluster(Cluster):
         self.nodes()
         for each, _ in list(self.made.values()):
             if service in (each.id, each.name):
-                del self.made[each.id], self.placed[each.id]
+                del self.made[each.id]
+                gone = self.placed.pop(each.id)
+                if gone.container and (engine := self._engine(gone)):
+                    engine.remove_container(gone.container, force=True)
         self._place()
+
+    def _engine(self, task: Task) -> FakeEngine | None:
+        node = self.members.get(task.node)
+        return self.engines.get(node.hostname) if node else None
+
+    def _look(self) -> None:
+        """Notice containers that have ended: no other one is made in their place."""
+        for each in list(self.placed.values()):
+            engine = self._engine(each)
+            if engine is None or each.state != "running":
+                continue
+            made = engine.made.get(each.container)
+            if made is None or made.state != "running":
+                self.placed[each.service] = replace(each, state="complete", desired="shutdown")
+        self._place()
+
+    def _begun(self, task: Task, service: Service, wanted: ServiceSpecification) -> Task:
+        """Return a task with its container, made where its node has an engine."""
+        engine = self._engine(task)
+        if engine is None:
+            return replace(task, container=f"c{task.id}")
+        for bind in wanted.container.binds:
+            if not Path(bind.source).exists():
+                why = f"bind source path does not exist: {bind.source}"
+                return replace(task, state="rejected", desired="shutdown", message=why)
+        engine.pull(service.image, lambda line: None)
+        name = f"{service.name}.1.{task.id}"
+        made = engine.create_container(replace(wanted.container, name=name))
+        engine.start(made)
+        return replace(task, container=made)
 
     def _place(self) -> None:
         for task in [each for each in self.placed.values() if each.state == "pending"]:
@@ -139,11 +182,10 @@ class FakeCluster(Cluster):
                 used = sum(
                     self.made[other.service][0].gpus
                     for other in self.placed.values()
-                    if other.node == node.id
+                    if other.node == node.id and other.state == "running"
                 )
                 fits = wanted.node in (None, node.hostname)
                 if fits and node.answers and node.gpus - used >= service.gpus:
-                    self.placed[service.id] = replace(
-                        task, state="running", message="", node=node.id, container=f"c{task.id}"
-                    )
+                    placed = replace(task, state="running", message="", node=node.id)
+                    self.placed[service.id] = self._begun(placed, service, wanted)
                     break

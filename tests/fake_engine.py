@@ -33,11 +33,20 @@ ROOT_PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
 
 @dataclass
 class FakeImage:
-    """An image: what the engine tells of it, its /etc/passwd, and what it was made from."""
+    """An image: what the engine tells of it, its /etc/passwd, and what it was made from.
+
+    `digests` are its names by digest, which hold it as others do and are not told.
+    """
 
     image: Image
     passwd: str = ROOT_PASSWD
     parent: str = ""
+    digests: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that hold it."""
+        return (*self.image.references, *self.digests)
 
 
 @dataclass
@@ -118,7 +127,8 @@ class FakeEngine(Engine):
                 for name in each.image.references
                 if not patterns or any(_fits(name, pattern) for pattern in patterns)
             )
-            if fitting and all(_has_label(each.image.labels, label) for label in wanted):
+            is_meant = fitting or (each.digests and not patterns)
+            if is_meant and all(_has_label(each.image.labels, label) for label in wanted):
                 found.append(
                     Image(
                         each.image.id,
@@ -136,7 +146,7 @@ class FakeEngine(Engine):
             here = self.images.setdefault(
                 pushed.image.id, FakeImage(replace(pushed.image, references=()), pushed.passwd)
             )
-            here.image = replace(here.image, references=(*here.image.references, reference))
+            here.digests = tuple(dict.fromkeys((*here.digests, reference)))
             return
         if reference not in self.pullable:
             raise ImageNotFoundError(f"Pulling {reference} failed: no such image")
@@ -163,13 +173,15 @@ class FakeEngine(Engine):
         if found is None:
             return
         users = [each for each in self.made.values() if each.image_id == found.image.id]
-        names = found.image.references
+        names = found.names
         if is_image_id(reference):
             if len(names) > 1 or users:
                 raise ConflictError(f"unable to delete {reference}: it is in use")
         elif len(names) > 1:
             self._untag(_full(reference))
-            return
+            self._drop_digests(found, parse_reference(reference).repository)
+            if found.names or users:
+                return
         elif users:
             raise ConflictError(f"unable to remove {reference}: container uses it")
         if any(other.parent == found.image.id for other in self.images.values()):
@@ -437,7 +449,7 @@ class FakeEngine(Engine):
         if reference in self.images:
             return self.images[reference]
         for each in self.images.values():
-            if _full(reference) in each.image.references:
+            if _full(reference) in each.names:
                 return each
             if reference == each.image.id.removeprefix("sha256:")[:12]:
                 return each
@@ -447,13 +459,24 @@ class FakeEngine(Engine):
         for each in self.images.values():
             names = tuple(name for name in each.image.references if name != reference)
             each.image = replace(each.image, references=names)
+            each.digests = tuple(name for name in each.digests if name != reference)
+
+    @staticmethod
+    def _drop_digests(each: FakeImage, repository: str) -> None:
+        """Take an image's names by digest in a repository away that it has no tag in any more
+        (moby, daemon/images/image_delete.go)."""
+        if any(parse_reference(name).repository == repository for name in each.image.references):
+            return
+        each.digests = tuple(
+            name for name in each.digests if parse_reference(name).repository != repository
+        )
 
     def _delete(self, each: FakeImage) -> None:
         del self.images[each.image.id]
         parent = self.images.get(each.parent)
         used = parent and any(made.image_id == parent.image.id for made in self.made.values())
         has_others = any(other.parent == each.parent for other in self.images.values())
-        if parent and not parent.image.references and not used and not has_others:
+        if parent and not parent.names and not used and not has_others:
             self._delete(parent)
 
     def _labels(self, each: FakeContainer) -> dict[str, str]:
