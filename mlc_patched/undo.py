@@ -134,22 +134,28 @@ def finished(
 @contextlib.contextmanager
 def finishing() -> Iterator[None]:
     """Finish what comes after the work is done: an interrupt comes too late, and has no effect.
+    Where the rest fails all the same, it was that interrupt which ended the command.
 
     To be entered as the last thing of an Undo's block: before, all is taken back.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    late: list[int] = []
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in handlers.items():
         if callable(handler):
-            signal.signal(number, lambda number, _frame: None)
+            signal.signal(number, lambda number, _frame: late.append(number))
+    is_done = False
     try:
         yield
+        is_done = True
     finally:
         for number, handler in handlers.items():
             if callable(handler):
                 signal.signal(number, handler)
+        if late and not is_done:
+            signal.raise_signal(late[0])
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from mlc_patched.errors import MlcError
 from mlc_patched.home_files import directory, open_file
 from mlc_patched.locks import FILE, exclusive, shared
 from mlc_patched.report import SilentReporter
-from mlc_patched.undo import Undo, finished
+from mlc_patched.undo import Undo, finished, finishing
 
 
 class Words(SilentReporter):
@@ -85,6 +85,19 @@ def test_a_second_interrupt_does_not_cut_the_undoing_short() -> None:
         finally:
             time.sleep(0)  # the signal that waited arrives here
     assert done == [1, 1]
+
+
+@pytest.mark.parametrize("error", [None, MlcError("cause")])
+def test_what_interrupts_the_finishing_ends_it_only_where_it_fails(error: MlcError | None) -> None:
+    ended: BaseException | None = None
+    try:
+        with finishing():
+            os.kill(os.getpid(), signal.SIGINT)
+            if error is not None:
+                raise error
+    except BaseException as raised:  # noqa: BLE001 - whatever it is
+        ended = raised
+    assert isinstance(ended, KeyboardInterrupt) == (error is not None)
 
 
 def test_an_interrupt_that_another_thread_takes_does_not_cut_it_short_either() -> None:
