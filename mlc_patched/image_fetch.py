@@ -9,7 +9,7 @@ from .errors import MlcError
 from .labels import MalformedLabelsError, read_claim
 from .names import parse_reference
 from .registry import chosen, reference_in
-from .undo import signals_held
+from .undo import insist, signals_held
 
 
 def site_registry(context: Context) -> str | None:
@@ -56,7 +56,7 @@ def fetch(own: str, pushed: str, context: Context) -> Image:
     """
     engine, report = context.engine, context.report
     report.step(f"{own} is not on this engine; taking it from the registry")
-    was_there = engine.image(pushed) is not None
+    is_kept = engine.image(pushed) is not None  # by Swarm, or by a fetch that was cut off
     try:
         engine.pull(pushed, report.progress)
         image = engine.image(pushed)
@@ -69,10 +69,11 @@ def fetch(own: str, pushed: str, context: Context) -> Image:
             )
         name = parse_reference(own)
         engine.tag_image(image.id, name.repository, name.tag or "latest")
+        is_kept = False  # it has its own name: by another one it would outlive its retiring
     finally:
         with signals_held():
-            if not was_there:
-                engine.remove_image(pushed)  # a name; the image stays if it has got its own
+            if not is_kept:
+                insist(lambda: engine.remove_image(pushed))
     report.note(f"{own} is here now, from {pushed}")
     return image
 

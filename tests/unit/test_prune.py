@@ -168,6 +168,22 @@ def test_a_nameless_image_is_the_users_by_its_labels() -> None:
     assert [each.name for each in found] == ["sha256:1"]
 
 
+def test_an_image_that_only_its_digest_names_is_nameless(
+    context: Context, fake: FakeEngine
+) -> None:
+    """So does a fetch leave one whose engine went away, once the image was retired."""
+    image = fake.add_image("ds01-1001/p:latest", OURS)
+    fake.tag_image(image.id, "registry:5000/ds01-1001/p", "latest")
+    digest = fake.registry().push("registry:5000/ds01-1001/p:latest", lambda line: None)
+    fake.pull(f"registry:5000/ds01-1001/p@{digest}", lambda line: None)
+    fake._untag("registry:5000/ds01-1001/p:latest")
+    fake.remove_image("ds01-1001/p:latest")
+    found = prune.find(context, older_than=0)
+    assert [each.kind for each in found.items] == [left_over.Kind.NAMELESS]
+    prune.prune(found, context)
+    assert fake.image(image.id) is None
+
+
 def test_half_written_files_are_known_by_name_owner_and_age(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
