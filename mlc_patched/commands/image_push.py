@@ -12,7 +12,7 @@ from ..image_fetch import not_own
 from ..names import parse_reference
 from ..projects import LATEST, Project, image_of
 from ..registry import chosen, needed, reference_in
-from ..undo import signals_held
+from ..undo import insist, signals_held
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,22 @@ def push(project: Project, tag: str, image: Image, registry: str, context: Conte
     name = parse_reference(there)
     report.step(f"Pushing {own} to {registry}")
     was_there = engine.image(there)
+
+    def take_back() -> None:
+        """Take the name away, and those by digest that a push gives with it."""
+        now = engine.image(there)
+        if now is not None and now.id == image.id:
+            engine.remove_image(there)
+        if was_there is not None and was_there.id != image.id:
+            engine.tag_image(was_there.id, name.repository, tag)
+
     try:
-        engine.tag_image(image.id, name.repository, tag)
+        with signals_held():
+            engine.tag_image(image.id, name.repository, tag)
         digest = engine.registry().push(there, report.progress)
     finally:
         # The name is for the push alone: an image with one more name would outlive its retiring.
+        # One that is there already is what a push left that was killed.
         with signals_held():
-            if was_there is None:
-                engine.remove_image(there)
-            elif was_there.id != image.id:
-                engine.tag_image(was_there.id, name.repository, tag)
+            insist(take_back)
     return Pushed(project.name, own, there, digest, image.size)
