@@ -5,18 +5,13 @@ from __future__ import annotations
 import argparse
 import signal
 
-from .commands.cluster_deploy import (
-    OnCluster,
-    Placement,
-    deploy_on_cluster,
-    wait_until_placed,
-    wait_until_running,
-)
+from .commands.cluster_deploy import OnCluster, Placement, deploy_on_cluster
+from .commands.cluster_wait import wait_until_placed, wait_until_running
 from .console import say
 from .context import Context
 from .deploy_source import DeployRequest
 from .edge import print_json
-from .errors import UsageError
+from .errors import EngineError, UsageError
 from .prompts import on_terminal
 from .service_state import ServiceState
 
@@ -35,11 +30,11 @@ def run(request: DeployRequest, arguments: argparse.Namespace, context: Context)
         if arguments.background:
             return _done(made, wait_until_placed(made, context), arguments)
         state = wait_until_running(made, context)
+    except EngineError:  # what was made is whole, and may have waited for long
+        _tell_it_stays(made, context)
+        raise
     except KeyboardInterrupt as ended:
-        context.report.note(
-            f"[{made.name}] stays in the queue. See it with: container-list - take it out "
-            f"with: container-retire {made.name}"
-        )
+        _tell_it_stays(made, context)
         return 128 + int(getattr(ended, "signal_number", signal.SIGINT))
     status = _done(made, state, arguments)
     if arguments.json or not (arguments.open or on_terminal()):
@@ -49,6 +44,13 @@ def run(request: DeployRequest, arguments: argparse.Namespace, context: Context)
     opened = open_shell(made.name, context)
     say(f"[{made.name}] left running: {opened.left_running}.")
     return opened.exit_status
+
+
+def _tell_it_stays(made: OnCluster, context: Context) -> None:
+    context.report.note(
+        f"[{made.name}] stays in the queue. See it with: container-list - take it out "
+        f"with: container-retire {made.name}"
+    )
 
 
 def _done(made: OnCluster, state: ServiceState, arguments: argparse.Namespace) -> int:

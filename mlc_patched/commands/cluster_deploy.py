@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import site_wrapper
+from .. import labels, site_wrapper
 from ..account import refuse_root
 from ..cluster import Node
 from ..context import Context
@@ -22,19 +22,16 @@ from ..plan import ANY_GPU_ARCHITECTURE, CUSTOM, GPUS_VARIABLE, LATEST, Plan
 from ..projects import Project, check_project, project_of_repository
 from ..registry import needed
 from ..service_specification import (
+    ServiceSpecification,
     differences,
     service_name,
     service_of,
 )
-from ..service_state import ENDED, LOST, PLACING, RUNNING, ServiceState, state_of
+from ..service_state import ServiceState
 from ..sizes import parse_size
 from ..specification import specify
-from ..undo import signals_held
+from ..undo import Undo, signals_held
 
-_POLL_SECONDS = 0.2
-_LONGEST_POLL_SECONDS = 2.0
-_SLOWER = 1.2
-_PLACING_SECONDS = 10
 _ONE = "1"
 
 
@@ -95,8 +92,7 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
         gpu_kind=placement.gpu_kind,
     )
     try:
-        with signals_held():
-            identity = context.engine.cluster().create_service(service)
+        identity = _create(service, context)
     except ConflictError as error:
         raise _exists(request.name or "") from error
     return OnCluster(
@@ -110,48 +106,20 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
     )
 
 
-def look(identity: str, context: Context) -> ServiceState:
-    """Return what has become of a service.
+def _create(service: ServiceSpecification, context: Context) -> str:
+    """Make a service; taken back, it removes this very one and none of the same name."""
+    cluster, word = context.engine.cluster(), os.urandom(8).hex()
+    marked = replace(service, labels={**service.labels, labels.REQUEST: word})
 
-    Raises:
-        MlcError: it is not there any more.
-    """
-    cluster = context.engine.cluster()
-    services = cluster.services()
-    service = next((each for each in services if each.id == identity), None)
-    if service is None:
-        raise MlcError("The service was removed meanwhile.")
-    return state_of(service, services, cluster.tasks(), cluster.nodes())
+    def remove() -> None:
+        for each in cluster.services(labels=(f"{labels.REQUEST}={word}",)):
+            cluster.remove_service(each.id)
 
-
-def wait_until_placed(made: OnCluster, context: Context) -> ServiceState:
-    """Return what Swarm's first look for a node has come to; it takes a moment."""
-    deadline = time.monotonic() + _PLACING_SECONDS
-    while (state := look(made.id, context)).state == PLACING and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    return state
-
-
-def wait_until_running(made: OnCluster, context: Context) -> ServiceState:
-    """Wait until a service runs, telling how far it is.
-
-    Raises:
-        MlcError: it cannot run; the service is gone again.
-    """
-    told, pause = "", _POLL_SECONDS
-    while True:
-        state = look(made.id, context)
-        if state.state == RUNNING:
-            return state
-        if state.state in (ENDED, LOST):
-            with signals_held():
-                context.engine.cluster().remove_service(made.id)
-            raise MlcError(f"{made.name} could not run: {state.status}. The service was removed.")
-        if state.status != told:
-            context.report.step(f"[{made.name}] {state.status}")
-            told, pause = state.status, _POLL_SECONDS
-        time.sleep(pause)
-        pause = min(pause * _SLOWER, _LONGEST_POLL_SECONDS)  # a queue may take days
+    with Undo(context.report) as undo:
+        undo.add(f"The service {service.name}", remove)
+        # Interrupted before the answer, it would take back what Swarm has yet to make.
+        with signals_held():
+            return cluster.create_service(marked)
 
 
 def _check_node(placement: Placement, nodes: list[Node]) -> None:

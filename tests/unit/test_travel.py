@@ -10,12 +10,8 @@ from cluster_contract import cluster_holds, registry_holds
 from fake_engine import FakeEngine
 
 from mlc_patched.cluster import NotManagerError
-from mlc_patched.commands.cluster_deploy import (
-    Placement,
-    deploy_on_cluster,
-    wait_until_placed,
-    wait_until_running,
-)
+from mlc_patched.commands.cluster_deploy import Placement, deploy_on_cluster
+from mlc_patched.commands.cluster_wait import wait_until_placed, wait_until_running
 from mlc_patched.commands.container_deploy import rehearse
 from mlc_patched.commands.container_list import list_containers
 from mlc_patched.commands.container_retire import plan_retirements, retire
