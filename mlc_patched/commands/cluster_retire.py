@@ -14,7 +14,7 @@ from ..projects import project_of_repository
 from ..registry import needed
 from ..saving import Saved, clean, save, target
 from ..service_state import LOST
-from ..undo import signals_held
+from ..undo import insist, signals_held
 from .container_retire import Retired
 
 
@@ -60,14 +60,15 @@ def retire_service(plan: ServiceRetirement, context: Context) -> Retired:
 
     Raises:
         SetupError: the saved image does not run as the user; the service stays, stopped.
-        RegistryError: it could not be pushed; the image and the service stay.
+        RegistryError: it could not be pushed; the service stays, stopped.
         EngineError: an engine failed; the service stays.
     """
     service = plan.found.service
     with exclusive(context.account, service.name, context.report):
         saved = _save_and_push(plan, plan.place, plan.image) if plan.place and plan.image else None
+        cluster = context.engine.cluster()
         with signals_held():
-            context.engine.cluster().remove_service(service.id)
+            insist(lambda: cluster.remove_service(service.id))
     if plan.found.state.state == LOST:
         context.report.warn(
             f"{plan.found.state.node} does not answer: what was installed in {plan.name} is lost."
@@ -93,11 +94,16 @@ def _save_and_push(plan: ServiceRetirement, place: Place, reference: str) -> Sav
             f"{why} It was not kept; the service is there as before, stopped, and its container on "
             f"{plan.found.state.node}. Without --save it is removed."
         ) from error
-    image, name = there.engine.image(reference), parse_reference(reference)
+    name = parse_reference(reference)
     project = project_of_repository(name.repository)
-    if image is None or image.id != saved.image_id or project is None:
-        raise MlcError(f"{reference} is not what was saved; {plan.name} was not removed.")
-    push(project, name.tag or "", image, registry, there)
-    if not plan.replaces:
-        there.engine.remove_image(reference)
+    try:
+        image = there.engine.image(reference)
+        if image is None or image.id != saved.image_id or project is None:
+            raise MlcError(f"{reference} is not what was saved; {plan.name} was not removed.")
+        push(project, name.tag or "", image, registry, there)
+    finally:
+        # It is for the push alone. Without that, the container it is of is there as before.
+        with signals_held():
+            if not plan.replaces:
+                insist(lambda: there.engine.remove_image(reference))
     return saved
