@@ -23,6 +23,7 @@ from ..patch_place import checkout_of
 from ..patch_state import Condition, examine
 from ..projects import project_of_repository
 from ..specification import X11_SOCKETS, ContainerSpecification
+from ..undo import insist, signals_held
 from .prune import Found, find, prune
 
 _HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-toolkit", "nvidia-container-runtime")
@@ -223,9 +224,13 @@ def _looking_into(image: Image, context: Context) -> Iterator[str]:
         labels={labels.TEMPORARY: "look"},
     )
     try:
-        yield engine.create_container(specification)
+        # Interrupted before the answer, it would remove what the engine has yet to make.
+        with signals_held():
+            container = engine.create_container(specification)
+        yield container
     finally:
-        engine.remove_container(specification.name, force=True)
+        with signals_held():
+            insist(lambda: engine.remove_container(specification.name, force=True))
 
 
 def _checkout(context: Context) -> list[Finding]:
