@@ -30,7 +30,7 @@ from .limits import BASE_NAME
 from .names import SEPARATOR, parse_reference, short_name
 from .projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
 from .specification import NAME_VARIABLE
-from .undo import Undo, insist, signals_held
+from .undo import Undo, finished, insist, signals_held
 from .work import take_away_left
 
 CLEAN_SCRIPT = Path(__file__).parent / "data" / "clean.sh"
@@ -125,13 +125,21 @@ def save(container: Container, reference: str, context: Context) -> Saved:
             f"The image {name.repository}:{passing}",
             lambda: engine.remove_image(f"{name.repository}:{passing}"),
         )
-        image_id = engine.commit(
-            container.id,
-            name.repository,
-            passing,
+        like, labelled = (
             configuration(image, account),
             image_labels(container, image, reference, account),
-            message=f"Saved from {container.name}: {'; '.join(summary.lines())}"[:4000],
+        )
+        image_id = finished(
+            f"saving {reference}",
+            lambda: engine.commit(
+                container.id,
+                name.repository,
+                passing,
+                like,
+                labelled,
+                message=f"Saved from {container.name}: {'; '.join(summary.lines())}"[:4000],
+            ),
+            context.report,
         )
         made = engine.image(image_id)
         context.report.step(f"Checking that {reference} runs as you")
