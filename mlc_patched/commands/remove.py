@@ -38,7 +38,7 @@ def remove(name: str, context: Context, *, keep_image: bool = False) -> Removed:
         MlcError: it is running.
         EngineError: the engine could not remove it.
     """
-    container = context.get(name)
+    container = insist(lambda: context.get(name))
     if container.is_running:
         raise MlcError(f"The container {name} is running. Stop it first with: mlc stop {name}")
     reference = committed_image(container, context)
@@ -65,7 +65,7 @@ def committed_image(container: Container, context: Context) -> str | None:
     if SEPARATOR not in container.name:
         return None  # AIME's first version: its names could be anybody's tag, such as `latest`
     # The container's own record may be an id only; the image knows its names.
-    image = context.engine.image(container.image_id)
+    image = insist(lambda: context.engine.image(container.image_id))
     names = image.references if image else ()
     return next((name for name in names if is_committed_for(name, container.name)), None)
 
