@@ -11,6 +11,7 @@ from ..engine import Container
 from ..errors import MlcError, NotFoundError, UsageError
 from ..names import short_name
 from ..saving import Saved, clean, save, target
+from ..undo import insist, signals_held
 from ..work import working
 from .remove import remove
 
@@ -120,10 +121,14 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
         saved = None
         if plan.image is not None:
             saved = save(container, plan.image, context)
-            there = engine.image(plan.image)
-            if there is None or there.id != saved.image_id:
-                raise MlcError(f"{plan.image} is not what was saved; {plan.name} was not removed.")
-        removed = remove(plan.name, context)
+        with signals_held():  # what was saved under the date would be saved once more
+            if saved is not None:
+                there = insist(lambda: engine.image(saved.image))
+                if there is None or there.id != saved.image_id:
+                    raise MlcError(
+                        f"{saved.image} is not what was saved; {plan.name} was not removed."
+                    )
+            removed = remove(plan.name, context)
     return Retired(
         short_name(container.name),
         container.name,
