@@ -16,7 +16,7 @@ from ..labels import Claim, MalformedLabelsError, read_claim
 from ..names import is_committed_for, short_name
 from ..projects import Project, check_project, proposed_name
 from ..specification import ContainerSpecification
-from ..undo import Undo
+from ..undo import Undo, finished, signals_held
 from ..work import SETUP, passing_name, take_away_left, working
 
 _CHECKS = r"""
@@ -145,20 +145,26 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
             f"The container {specification.name}",
             lambda: engine.remove_container(specification.name, force=True),
         )
-        container = engine.create_container(specification)
+        with signals_held():
+            container = engine.create_container(specification)
         _not_wrong(account_in_passwd(_passwd(container, context), claim), candidate)
         undo.add(f"The image {project.image}", lambda: engine.remove_image(project.image))
-        made = engine.commit(
-            container,
-            project.repository,
-            "latest",
-            image,
-            {
-                **labels.claim_labels(claim),
-                labels.PROJECT: project.name,
-                labels.CREATED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            },
-            message=f"mlc adopt {candidate.reference}",
+        labelled_as = {
+            **labels.claim_labels(claim),
+            labels.PROJECT: project.name,
+            labels.CREATED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        made = finished(
+            "labelling the image",
+            lambda: engine.commit(
+                container,
+                project.repository,
+                "latest",
+                image,
+                labelled_as,
+                message=f"mlc adopt {candidate.reference}",
+            ),
+            report,
         )
         engine.remove_container(container, force=True)
         history, labelled = engine.history(image.id), engine.image(made)
