@@ -228,7 +228,9 @@ def _image_of_files(
             tar.addfile(entry, io.BytesIO(data))
     repository, _, tag = name.rpartition(":")
     try:
-        engine.import_image([archive.getvalue()], repository, tag)
+        # Interrupted before the answer, it would remove what the engine has yet to make.
+        with signals_held():
+            engine.import_image([archive.getvalue()], repository, tag)
         yield
     finally:
         with signals_held(), told(f"The image {name} was not removed", report):
