@@ -26,7 +26,8 @@ NOT_GIVEN = "-"
 USER_SETUP = "aime.mlc.DS01_USER_SETUP"
 IMAGE_ID = "aime.mlc.DS01_IMAGE"
 REQUEST = "aime.mlc.DS01_REQUEST"
-"""A random word of the process that made the container: who lost a reply can find its own."""
+"""A random word of the process that made the container, or service: who lost a reply can find its
+own."""
 
 SERVICE = "aime.mlc.DS01_SERVICE"
 """On a service of a Swarm and on its container: `NAME._.UID`. The container has no OWNER."""

@@ -96,6 +96,12 @@ def _save_and_push(plan: ServiceRetirement, place: Place, reference: str) -> Sav
         ) from error
     name = parse_reference(reference)
     project = project_of_repository(name.repository)
+
+    def remove() -> None:
+        now = there.engine.image(reference)
+        if now is not None and now.id == saved.image_id:
+            there.engine.remove_image(reference)
+
     try:
         image = there.engine.image(reference)
         if image is None or image.id != saved.image_id or project is None:
@@ -105,5 +111,5 @@ def _save_and_push(plan: ServiceRetirement, place: Place, reference: str) -> Sav
         # It is for the push alone. Without that, the container it is of is there as before.
         with signals_held():
             if not plan.replaces:
-                insist(lambda: there.engine.remove_image(reference))
+                insist(remove)
     return saved

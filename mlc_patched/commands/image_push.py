@@ -62,7 +62,7 @@ def push_image(name: str, registry: str | None, context: Context) -> Pushed:
 
 
 def push(project: Project, tag: str, image: Image, registry: str, context: Context) -> Pushed:
-    """Push an image under its ds01 name; here it keeps the names it has, and gets none.
+    """Push an image under its ds01 name; here it has none of the registry's afterwards.
 
     Raises:
         MlcError: its labels do not say it is the caller's.
