@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _adopt(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.adopt import adopt, candidates
+    from .commands.adopt import adopt, candidates, clear
 
     names = tuple(arguments.container_names)
     if bool(names) == arguments.all:
@@ -40,6 +40,8 @@ def _adopt(arguments: argparse.Namespace, context: Context) -> int:
         context.report.note(f"[{each.name}] not adopted: {each.refusal}.")
     if arguments.dry_run:
         return _adopt_dry_run(chosen, arguments.json)
+    for each in refused:  # one that was killed may have been done but for what it leaves
+        clear(each, context)
     done, failed = [], 0
     for each in chosen:
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,9 +124,25 @@ def adopt(candidate: Candidate, context: Context) -> Adopted:
     """
     if candidate.image is None:
         raise NotFoundError(f"The image of {candidate.name} is gone.")
+    with _cleared(candidate, context):
+        return _adopt(candidate, candidate.image, context)
+
+
+def clear(candidate: Candidate, context: Context) -> None:
+    """Take away what an adopt that was killed has left, of a container that is not adopted again.
+
+    Raises:
+        EngineError: the engine failed.
+    """
+    with _cleared(candidate, context):
+        pass
+
+
+@contextlib.contextmanager
+def _cleared(candidate: Candidate, context: Context) -> Iterator[None]:
     with working(f"adopt {candidate.container.name}", context):
         take_away_left(context)
-        return _adopt(candidate, candidate.image, context)
+        yield
 
 
 def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
