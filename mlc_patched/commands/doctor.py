@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import grp
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -24,9 +23,12 @@ from ..patch_state import Condition, examine
 from ..projects import project_of_repository
 from ..specification import X11_SOCKETS, ContainerSpecification
 from ..undo import insist, signals_held
+from ..work import LOOK, passing_name, take_away_left, working
 from .prune import Found, find, prune
 
 _HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-toolkit", "nvidia-container-runtime")
+LOCK = "doctor"
+"""Name of the lock under which it looks into images."""
 _PINGS = 5
 _DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -147,7 +149,7 @@ def _of_the_engine(context: Context, about: About, images: list[Image]) -> list[
             _free(about), about.root_directory, max((each.size for each in images), default=0)
         ),
         *diagnosis_images.labels(ours, account),
-        *diagnosis_images.logs({each.references[0]: _log_sizes(each, context) for each in ours}),
+        *diagnosis_images.logs(_logs(ours, context)),
     ]
     own = [(each, needs) for each in containers if (needs := _needs(engine, each))]
     missing = {
@@ -204,6 +206,15 @@ def _is_there(path: str) -> bool:
     return True
 
 
+def _logs(images: list[Image], context: Context) -> dict[str, dict[str, int]]:
+    """Look into images, after what a doctor that was killed has left of such a look is gone."""
+    if not images:
+        return {}
+    with working(LOCK, context):
+        take_away_left(context)
+        return {each.references[0]: _log_sizes(each, context) for each in images}
+
+
 def _log_sizes(image: Image, context: Context) -> dict[str, int]:
     """Look into an image by a container of it that is never started."""
     sizes: dict[str, int | None] = {}
@@ -217,7 +228,7 @@ def _log_sizes(image: Image, context: Context) -> dict[str, int]:
 def _looking_into(image: Image, context: Context) -> Iterator[str]:
     engine = context.engine
     specification = ContainerSpecification(
-        name=f"mlc-look-{context.account.uid}-{secrets.token_hex(4)}",
+        name=passing_name(LOOK, context.account, context.work.word),
         image=image.id,
         command=("true",),
         network="none",
