@@ -8,13 +8,13 @@ from ..cluster_place import Found, Place, find_service, place_of
 from ..context import Context
 from ..errors import MlcError, SetupError
 from ..image_fetch import site_registry
-from ..locks import exclusive
 from ..names import parse_reference
 from ..projects import project_of_repository
 from ..registry import needed
 from ..saving import Saved, clean, save, target
 from ..service_state import LOST
 from ..undo import insist, signals_held
+from ..work import working
 from .container_retire import Retired
 
 
@@ -64,7 +64,8 @@ def retire_service(plan: ServiceRetirement, context: Context) -> Retired:
         EngineError: an engine failed; the service stays.
     """
     service = plan.found.service
-    with exclusive(context.account, service.name, context.report):
+    # What is made meanwhile is made on the container's node.
+    with working(service.name, plan.place.context if plan.place else context):
         saved = _save_and_push(plan, plan.place, plan.image) if plan.place and plan.image else None
         cluster = context.engine.cluster()
         with signals_held():
