@@ -9,24 +9,29 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
+import json
 import os
 import re
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
+from desk_state import State, state_of, wrongs_of_the_process
 from fake_engine import FakeContainer, FakeEngine, FakeImage
-from faulty_engine import Fault, FaultyEngine
+from faulty_engine import Fault, Faults, Faulty
 
 from mlc_patched import labels, main
 from mlc_patched.account import Account
 from mlc_patched.base_image import NEEDED
 from mlc_patched.build_settings import Builder
 from mlc_patched.builders import BuildCommand, Client
+from mlc_patched.engine import Engine
+from mlc_patched.engine_address import DEFAULT
 from mlc_patched.errors import EngineError
 from mlc_patched.host import Host
 from mlc_patched.labels import Claim, claim_labels
@@ -35,10 +40,13 @@ BASE = "mlc-test/base:bookworm"
 CATALOG = f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n"
 ALICE = (1001, 2001)
 OWN = "ds01-1001/p:latest"
+REGISTRY = "registry:5000"
+EDITED = "ENV EDITED=1\n"
+"""What the stand-in of an editor writes at the end of a Dockerfile."""
+NODE = "server-2"
+"""Host name of the cluster's node with a GPU, and the Docker context that leads to its engine."""
 PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1001:2001::/home/alice:/bin/bash\n"
 CLAIM = claim_labels(Claim(*ALICE, "alice"))
-_PASSING = re.compile(r"[0-9a-f]{8,}|\d{4}-\d\d-\d\d[-T]?[\d:]*Z?")
-"""What differs from run to run: random words, ids and dates."""
 
 
 class LivelyEngine(FakeEngine):
@@ -67,34 +75,18 @@ class Ended:
     said: str
 
 
-@dataclass(frozen=True)
-class State:
-    """What there is: containers and images of the engine, files of the user's."""
-
-    containers: tuple[tuple[str, ...], ...]
-    images: tuple[tuple[str, ...], ...]
-    files: tuple[tuple[str, str], ...]
-
-    def plain(self) -> State:
-        """Return it without what differs from run to run."""
-
-        def each(rows: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
-            return tuple(sorted(tuple(_PASSING.sub("*", word) for word in row) for row in rows))
-
-        return State(
-            each(tuple(row[1:] for row in self.containers)),
-            each(tuple(row[1:] for row in self.images)),
-            tuple((name, "") for (name,) in each(tuple((path,) for path, _ in self.files))),
-        )
-
-
 class Desk:
-    """An engine in memory, a home, and the commands."""
+    """An engine in memory, a home, and the commands; beside it a node's engine, and a registry."""
 
     def __init__(self, place: Path, patch: pytest.MonkeyPatch) -> None:
         """Make them in an empty directory, in place of this process's own."""
-        self.fake = LivelyEngine()
-        self.engine = FaultyEngine(self.fake)
+        self.fake, self.node = LivelyEngine(), LivelyEngine()
+        self.node._ids = itertools.count(10**6)  # an id is one image's alone, wherever it is
+        self.node.registries.images = self.fake.registries.images
+        self.faults = Faults()
+        self.engine = Faulty(Engine, self.fake, self.faults)
+        engines = {DEFAULT: self.engine, NODE: Faulty(Engine, self.node, self.faults, f"{NODE}: ")}
+        self._place = place
         self.home, self.temporary = place / "home", place / "tmp"
         (self.home / "workspace").mkdir(parents=True)
         self.temporary.mkdir()
@@ -108,17 +100,19 @@ class Desk:
             "MLC_ARCH": "CUDA_ADA",
             "DS01_SETTINGS": str(self._settings),
             "HOME": str(self.home),
+            "EDITOR": "editor",
             "PIP_INDEX_URL": "http://127.0.0.1/simple",  # the classic builder takes it by an image
         }.items():
             patch.setenv(name, value)
-        patch.delenv("DOCKER_HOST", raising=False)
+        for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DS01_REGISTRY", "VISUAL"):
+            patch.delenv(name, raising=False)
         self._settings.write_text("")
         patch.chdir(self.home)
         patch.setattr(tempfile, "tempdir", str(self.temporary))
         # The tests' own directories are open to root alone, so root keeps its rights here.
         patch.setattr("mlc_patched.named_files.is_root_for", lambda account: False)
         patch.setattr("mlc_patched.context.caller", lambda environ: account)
-        patch.setattr("mlc_patched.context.connect", lambda address: self.engine)
+        patch.setattr("mlc_patched.context.connect", lambda address: engines[address.context])
         patch.setattr("mlc_patched.host.probe", lambda more=(): host)
         client = Client("/nowhere/docker", Builder.CLASSIC)
         for module in ("image_build", "commands.image_create"):
@@ -126,6 +120,8 @@ class Desk:
         patch.setattr("mlc_patched.image_build.run_build", self._build)
         patch.setattr("mlc_patched.image_build.time.sleep", lambda seconds: None)
         patch.setattr("mlc_patched.undo._PAUSE", 0)
+        patch.setattr(os, "fsync", lambda file: None)  # nobody takes the power away here
+        patch.setattr("mlc_patched.editor.subprocess", SimpleNamespace(run=self._edit))
         for module in ("start", "open_shell"):
             patch.setattr(f"mlc_patched.commands.{module}.run_inside", self._shell)
 
@@ -133,10 +129,22 @@ class Desk:
         """Have the administrator's settings."""
         self._settings.write_text(text)
 
+    def have_cluster(self) -> None:
+        """Have two nodes: this engine, and another with a GPU that a Docker context leads to."""
+        swarm = self.fake.swarm
+        swarm.join("server-1", is_manager=True)
+        swarm.join(NODE, gpus=1)
+        swarm.engines = {"server-1": self.fake, NODE: self.node}
+        name = hashlib.sha256(NODE.encode()).hexdigest()
+        about = self.home / f".docker/contexts/meta/{name}/meta.json"
+        about.parent.mkdir(parents=True)
+        endpoint = {"docker": {"Host": f"ssh://{NODE}"}}
+        about.write_text(json.dumps({"Name": NODE, "Endpoints": endpoint}))
+
     def run(self, *argv: str, fault: Fault | None = None) -> Ended:
         """Run a command as its program does."""
         said = io.StringIO()
-        self.engine.begin(fault)
+        self.faults.begin(fault)
         handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
@@ -144,36 +152,17 @@ class Desk:
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-            calls = self.engine.calls
-            self.engine.end()
-            self.engine.calls = calls
+            self.faults.end()
         return Ended(status, said.getvalue())
 
     def state(self) -> State:
         """Return what there is."""
-        return State(
-            tuple(
-                sorted(
-                    (each.id, each.specification.name, each.state, each.specification.image)
-                    for each in self.fake.made.values()
-                )
-            ),
-            tuple(
-                sorted(
-                    (each.image.id, *sorted(each.image.references))
-                    for each in self.fake.images.values()
-                )
-            ),
-            tuple(sorted(self._files())),
-        )
+        engines = {"": self.fake, f"{NODE}: ": self.node}
+        return state_of(engines, (self.home, self.temporary))
 
-    def _files(self) -> Iterator[tuple[str, str]]:
-        for top in (self.home, self.temporary):
-            for path in top.rglob("*"):
-                # The one file of locks is there for good, and empty (locks.py).
-                if path.is_file() and path.name != "locks":
-                    content = hashlib.sha256(path.read_bytes()).hexdigest()
-                    yield str(path.relative_to(top.parent)), content
+    def wrongs(self) -> Iterator[str]:
+        """Yield what a command must not have left in its own process, nor in the file of locks."""
+        return wrongs_of_the_process(self.home, self._place)
 
     # Stand-ins for the docker client.
 
@@ -189,7 +178,7 @@ class Desk:
             return 0, ["built"]
 
         try:  # the client tells of a failure of the engine by its own exit status
-            return self.engine.point("client: build", work)
+            return self.faults.point("client: build", work)
         except EngineError as error:
             return 1, [str(error)]
 
@@ -208,10 +197,22 @@ class Desk:
         self.fake.tag_image(image.id, repository, tag)
 
     def _shell(self, container: str, *rest: object, **named: object) -> int:
-        return int(self.engine.point("client: exec", lambda: 0))
+        return int(self.faults.point("client: exec", lambda: 0))
 
+    def _edit(self, argv: list[str], **named: object) -> SimpleNamespace:
+        """Do what the user does in an editor: a step is added at the end, if it is not there."""
+        path = Path(argv[-1])
 
-Preparation = Callable[[Desk], Any]
+        def work() -> int:
+            with contextlib.suppress(FileNotFoundError):  # too late
+                text = path.read_text()
+                path.write_text(text if text.endswith(EDITED) else text + EDITED)
+            return 0
+
+        try:
+            return SimpleNamespace(returncode=self.faults.point("editor", work))
+        except EngineError:
+            return SimpleNamespace(returncode=1)
 
 
 def new_desk(place: Path, patch: pytest.MonkeyPatch) -> Desk:

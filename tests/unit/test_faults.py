@@ -8,108 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from desk import BASE, CLAIM, OWN, PASSWD, Desk, State, new_desk
+from desk import BASE, NODE, OWN, Desk, new_desk
+from desk_state import State, differences, names, without_those_of
+from fault_cases import COMMANDS, SMALL, Command
 from faulty_engine import Fault, Mode
 from reliability import Counted, is_full
 
-from mlc_patched.specification import ContainerSpecification
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command, and those that make what it works on.
-
-    `goes_on` says that it has steps which the next run goes on from instead of taking them back,
-    as a stop has. `never_late` leaves out an engine that acts after it was given up: names that it
-    exchanges then cannot be told from a user's own choice.
-    """
-
-    argv: str
-    before: tuple[str, ...] = ()
-    images: tuple[str, ...] = ()
-    settings: str = ""
-    registry: bool = False
-    aime: bool = False
-    never_late: bool = False
-    goes_on: bool = False
-
-    def prepare(self, desk: Desk) -> None:
-        """Have what the command works on."""
-        desk.set(self.settings)
-        if self.registry:
-            desk.fake.remove_image(BASE)
-            desk.fake.pullable[BASE] = "root:x:0:0::/root:/bin/sh\n"
-        if self.aime:
-            image = desk.fake.add_image("mlc-test/base:n._.1001", None, PASSWD)
-            own = {"aime.mlc": "alice"}
-            desk.fake.create_container(
-                ContainerSpecification(name="n._.1001", image=image.id, labels=own)
-            )
-        for image in self.images:
-            desk.fake.add_image(image, CLAIM, PASSWD)
-        for line in self.before:
-            done = desk.run(*line.split())
-            assert done.status == 0, f"{line}: {done.said}"
-
-
-FAST = "create n --image ds01-1001/p:latest -s"
-SLOW = "create n Pytorch 2.8.0 -s"
-DEMO = f"image-create demo --base {BASE} -y"
-UPDATE = "image-update demo --add six -y"
-OWNED = {"images": (OWN,)}
-COMMANDS = [
-    Command(FAST, **OWNED),
-    Command(SLOW),
-    Command(SLOW, images=("mlc-test/base:n._.1001",)),
-    Command(SLOW, registry=True),
-    Command(SLOW, settings="[images]\nold_flow = build\n"),
-    Command(SLOW, settings="[images]\nold_flow = build\n", before=("create m Pytorch 2.8.0 -s",)),
-    Command("list -a", before=(FAST,), **OWNED),
-    Command("stats", before=(FAST, "start n"), **OWNED),
-    Command("open n", before=(FAST,), **OWNED, goes_on=True),
-    Command("start n", before=(FAST,), **OWNED, goes_on=True),
-    Command("start n true", before=(FAST,), **OWNED, goes_on=True),
-    Command("stop n -f", before=(FAST, "start n"), **OWNED, goes_on=True),
-    Command("remove n -f", before=(FAST,), **OWNED, goes_on=True),
-    Command("remove n -f", before=(SLOW,), goes_on=True),
-    Command("export n", before=(FAST,), **OWNED),
-    Command("export n -f", before=(FAST, "export n"), **OWNED),
-    Command("import n.mlc.tar copy -s", before=(FAST, "export n"), **OWNED),
-    Command("adopt n -s", aime=True),
-    Command("prune -y", before=(SLOW,), images=("mlc-test/base:gone._.1001",), goes_on=True),
-    Command("container-deploy n --image ds01-1001/p:latest -y", **OWNED),
-    Command(f"container-deploy n --image {BASE} -y"),
-    Command("container-create n --image ds01-1001/p:latest -y", **OWNED),
-    Command("container-list", before=(FAST,), **OWNED),
-    Command("container-retire n -y", before=(FAST, "start n"), **OWNED, goes_on=True),
-    Command("container-retire n -y", before=(SLOW,), goes_on=True),
-    Command("container-retire n --save kept -y", before=(FAST,), **OWNED, goes_on=True),
-    Command("container-retire n --save kept -y", before=(SLOW, "start n"), goes_on=True),
-    Command("container-retire n --save latest -y -f", before=(FAST,), **OWNED, goes_on=True),
-    Command(DEMO),
-    Command(DEMO, registry=True),
-    Command(f"{DEMO} --force -p six", before=(DEMO,)),
-    Command(UPDATE, before=(DEMO,)),
-    Command(UPDATE, before=(DEMO, "image-update demo --add colorama -y")),
-    Command("image-update demo --rollback", before=(DEMO, UPDATE), never_late=True),
-    Command("image-list", before=(DEMO,)),
-    Command("image-retire demo -y", before=(DEMO, UPDATE), goes_on=True),
-    Command("image-retire demo --with-dockerfile -y", before=(DEMO,), goes_on=True),
-    Command("image-retire --orphans -y", images=("mlc-test/base:gone._.1001",), goes_on=True),
-]
-SMALL = (Mode.REFUSED, Mode.LOST, Mode.GONE, Mode.TERM_AFTER)
 CASES = [
-    pytest.param(command, mode, id=f"{command.argv} - {mode.name.lower()}")
-    for command in COMMANDS
+    pytest.param(command, mode, id=f"{number} {command.argv} - {mode.name.lower()}")
+    for number, command in enumerate(COMMANDS)
     for mode in (Mode if is_full() else SMALL)
     if not (command.never_late and mode is Mode.LATE)
 ]
+PRUNE = "prune -y --older-than 0"
 
 
 @dataclass
 class Faultless:
-    """A command without a fault: how many calls it makes, and what there is after it."""
+    """A command without a fault: how it ends, which calls it makes, and what there is after it."""
 
+    status: int
     calls: list[str]
     after: State
     again: State
@@ -129,12 +47,15 @@ class Trial:
         before = self.desk.state()
         first = self.desk.run(*argv, fault=self.fault)
         between = self.desk.state()
+        yield from self.desk.wrongs()
         yield from self._first(first.status, first.said, before, between, known)
         second = self.desk.run(*argv)
         if "Unexpected" in second.said or second.status not in (0, 1):
             yield f"again: exit {second.status}: {second.said}"
         if second.status == 1 and len(second.said.strip().splitlines()[-1]) < 20:
             yield f"again: refused without a reason: {second.said}"
+        if second.status == 1 and self.command.rest:
+            self.desk.run(*self.command.rest.split())
         after = self.desk.state()
         targets = (known.after, known.again)
         if self.fault.mode.can_be_taken_back:
@@ -142,16 +63,22 @@ class Trial:
         else:  # what could not be taken back may have stayed as it was, to be started or removed
             new = without_those_of(after, before)
             is_right = any(
-                names(each) - {()} <= names(after.plain()) and names(new.plain()) <= names(each)
+                self._names(each) <= self._names(after.plain())
+                and self._names(new.plain()) <= self._names(each)
                 for each in targets
             )
         if not is_right:
             yield f"after the second run: {differences(known.after, after.plain())}: {second.said}"
         if not self.fault.mode.can_be_taken_back:
-            self.desk.run("prune", "-y", "--older-than", "0")
+            for line in (PRUNE, *([f"{PRUNE} --context {NODE}"] if self.command.cluster else [])):
+                self.desk.run(*line.split())
             after = self.desk.state().plain()
-            if names(after) not in (names(known.after), names(known.again)):
+            if self._names(after) not in map(self._names, targets):
                 yield f"after prune: {differences(known.after, after)}"
+
+    def _names(self, state: State) -> set[tuple[str, ...]]:
+        """Return the names that count where an engine was gone."""
+        return names(state, digests=False) - {(each,) for each in self.command.stays}
 
     def _first(
         self, status: int, said: str, before: State, between: State, known: Faultless
@@ -159,57 +86,51 @@ class Trial:
         mode = self.fault.mode
         if "Unexpected" in said:
             yield said
-        if mode.signal and status not in (0, 128 + mode.signal):
+        if mode.signal and status not in (known.status, 128 + mode.signal):
             yield f"exit {status} after signal {mode.signal}: {said}"
         if not mode.signal and status not in (0, 1):
             yield f"exit {status}: {said}"
         if not mode.can_be_taken_back or status == 0:
             return
-        between = without_whole(between, before)
+        between = without_whole(between, before, (BASE, OWN) if self.command.pushed else (BASE,))
         if between != before and not self.command.goes_on:
             yield f"left: {differences(before, between)}: {said}"
         if between != before and self.command.goes_on:
             start, now = names(before.plain()), names(between.plain())
-            if strange := now - start - names(known.after):
+            tells = self.command.tells
+            if tells and not any(words in said for words in tells):
+                yield f"has {differences(before, between)} and does not tell it: {said}"
+            allowed = names(known.after) | {(each,) for each in self.command.keeps}
+            if strange := now - start - allowed:
                 yield f"has in between: {strange}: {said}"
             if lost := (start & names(known.after)) - now:
                 yield f"lost in between: {lost}: {said}"
-            is_gone = "--save" in self.command.argv and ("n._.1001",) not in now
-            if is_gone and (lacking := names(known.after) - now):
+            if "--save" in self.command.argv:
+                yield from self._not_saved(before, between, known, said)
+
+    def _not_saved(
+        self, before: State, between: State, known: Faultless, said: str
+    ) -> Iterator[str]:
+        """Yield which containers are gone without an image of theirs."""
+        now, own = names(between.plain()), {("n._.1001",), ("m._.1001",), ("n-1001",)}
+        gone = (names(before.plain()) & own) - now
+        if not self.command.rest:
+            if gone and (lacking := names(known.after) - now):
                 yield f"the container is gone and {lacking} is not there: {said}"
+        elif len(gone) > len(between.images) - len(before.images):
+            yield f"{gone} are gone, and not as many are saved: {said}"
 
 
-def names(state: State) -> set[tuple[str, ...]]:
-    """Return what there is by its names alone."""
-    return {each[:1] for each in state.containers} | {*state.images, *state.files}
-
-
-def without_those_of(state: State, before: State) -> State:
-    """Return a state without the containers and images that another one has, under any name."""
-    known = {row[0] for row in (*before.containers, *before.images)}
-    return replace(
-        state,
-        containers=tuple(row for row in state.containers if row[0] not in known),
-        images=tuple(row for row in state.images if row[0] not in known),
-    )
-
-
-def without_whole(state: State, before: State) -> State:
+def without_whole(state: State, before: State, pulled: tuple[str, ...]) -> State:
     """Return a state without images that are whole by themselves and serve the next run: one
     that was pulled, and the one that `old_flow = build` makes once for all containers."""
     new = set(state.images) - set(before.images)
-    whole = {each for each in new if each[1:] == (BASE,) or "mlc-account-" in "".join(each)}
+    whole = {
+        each
+        for each in new
+        if each[1:] in [(name,) for name in pulled] or "mlc-account-" in "".join(each)
+    }
     return replace(state, images=tuple(each for each in state.images if each not in whole))
-
-
-def differences(wanted: State, found: State) -> str:
-    """Return what differs in words."""
-    words = []
-    for name in ("containers", "images", "files"):
-        one, other = set(getattr(wanted, name)), set(getattr(found, name))
-        words += [f"lacks {each}" for each in one - other]
-        words += [f"has {each}" for each in other - one]
-    return "; ".join(words)
 
 
 @pytest.mark.promise(
@@ -237,17 +158,26 @@ def test_a_fault_at_every_call(
     assert not wrong, "\n".join(wrong)
 
 
+_KNOWN: dict[Command, Faultless] = {}
+
+
 def faultless(command: Command, tmp_path: Path) -> Faultless:
-    """Run a command twice without a fault."""
+    """Run a command twice without a fault, once for all modes."""
+    if command not in _KNOWN:
+        _KNOWN[command] = _faultless(command, tmp_path)
+    return _KNOWN[command]
+
+
+def _faultless(command: Command, tmp_path: Path) -> Faultless:
     with pytest.MonkeyPatch.context() as patch:
         desk = new_desk(place(tmp_path, "faultless"), patch)
         command.prepare(desk)
         done = desk.run(*command.argv.split())
-        assert done.status == 0, done.said
-        calls, after = desk.engine.calls, desk.state().plain()
+        assert done.status == 0 or command.fails, done.said
+        calls, after = desk.faults.calls, desk.state().plain()
         desk.run(*command.argv.split())
         assert calls
-        return Faultless(calls, after, desk.state().plain())
+        return Faultless(done.status, calls, after, desk.state().plain())
 
 
 def place(tmp_path: Path, name: str) -> Path:

@@ -1,0 +1,224 @@
+"""The commands that tests/unit/test_faults.py runs with a fault at every call they make."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from desk import BASE, CLAIM, NODE, OWN, PASSWD, REGISTRY, Desk
+from faulty_engine import Mode
+
+from mlc_patched import labels
+from mlc_patched.specification import ContainerSpecification
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, and what it works on.
+
+    `settings` are lines of [images]. `pushed` has an image that is in the registry alone, and
+    `cluster` a Swarm; `more` makes what no command makes.
+
+    `goes_on` says that it has steps which the next run goes on from instead of taking them back,
+    as a stop has, and `tells` which words then tell of it. `keeps` is what may stay in
+    between, and `stays` images that an engine keeps which is gone before they are taken back.
+    `never_late` leaves out an engine that acts after it was given up: names it exchanges
+    then cannot be told from a user's own choice. `rest` does what is left where the second run
+    refuses for what the first has done, and `fails` says that it may well end with exit code 1.
+    """
+
+    argv: str
+    before: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    settings: str = ""
+    registry: bool = False
+    pushed: bool = False
+    cluster: bool = False
+    aime: bool = False
+    more: Callable[[Desk], None] | None = None
+    never_late: bool = False
+    goes_on: bool = False
+    tells: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+    stays: tuple[str, ...] = ()
+    rest: str = ""
+    fails: bool = False
+
+    def prepare(self, desk: Desk) -> None:
+        """Have what the command works on."""
+        desk.set(f"[images]\n{self.settings}\n")
+        if self.registry:
+            desk.fake.remove_image(BASE)
+            desk.fake.pullable[BASE] = "root:x:0:0::/root:/bin/sh\n"
+        if self.aime:
+            image = desk.fake.add_image("mlc-test/base:n._.1001", None, PASSWD)
+            own = {"aime.mlc": "alice"}
+            desk.fake.create_container(
+                ContainerSpecification(name="n._.1001", image=image.id, labels=own)
+            )
+        if self.cluster:
+            desk.have_cluster()
+        for image in (*self.images, *((OWN,) if self.pushed else ())):
+            desk.fake.add_image(image, CLAIM, PASSWD)
+        if self.pushed:
+            done = desk.run("image-push", "p")
+            assert done.status == 0, done.said
+            desk.fake.remove_image(OWN)
+        for line in self.before:
+            done = desk.run(*line.split())
+            assert done.status == 0, f"{line}: {done.said}"
+        if self.more is not None:
+            self.more(desk)
+
+
+def broken(desk: Desk) -> None:
+    """Have what doctor mends: a set-up container of long ago, and no directory of work."""
+    specification = ContainerSpecification(
+        name="mlc-setup-1001-0123abcd", image=BASE, labels={labels.SETUP_FOR: "x._.1001"}
+    )
+    desk.fake.made[desk.fake.create_container(specification)].created = 0
+    shutil.rmtree(desk.home / "workspace")
+
+
+def with_dockerfile(desk: Desk) -> None:
+    """Have a Dockerfile of the user's own, which lacks the account block."""
+    (desk.home / "Dockerfile").write_text(f"FROM {BASE}\nCOPY data /data\n")
+
+
+FAST = "create n --image ds01-1001/p:latest -s"
+OTHER = "create m --image ds01-1001/p:latest -s"
+SLOW = "create n Pytorch 2.8.0 -s"
+DEMO = f"image-create demo --base {BASE} -y"
+UPDATE = "image-update demo --add six -y"
+SITE = f"registry = {REGISTRY}"
+BUILD = "old_flow = build"
+QUEUED = "container-deploy n --project p --cluster --background -y"
+HERE = f"{QUEUED} -g none"
+"""On the manager's own engine, which is the first node and has no GPU."""
+GONE = "mlc-test/base:gone._.1001"
+OWNED = {"images": (OWN,)}
+PUSHED = {"pushed": True, "settings": SITE}
+CLUSTER = {**PUSHED, "cluster": True}
+WAITING = {**CLUSTER, "goes_on": True, "tells": ("stays in the queue", "running on")}
+"""Who no longer waits for a service leaves it in the queue (docs/cluster.md), and is told."""
+BOTH = {**OWNED, "goes_on": True, "rest": "container-retire m -y"}
+"""Nothing is done to any where one is not there: who retires several looks at all of them first."""
+COMMANDS = [
+    Command(FAST, **OWNED),
+    Command(SLOW),
+    Command(SLOW, images=("mlc-test/base:n._.1001",)),
+    Command(SLOW, registry=True),
+    Command(SLOW, settings=BUILD),
+    Command(SLOW, settings=BUILD, before=("create m Pytorch 2.8.0 -s",)),
+    Command("list -a", before=(FAST,), **OWNED),
+    Command("stats", before=(FAST, "start n"), **OWNED),
+    Command("open n", before=(FAST,), **OWNED, goes_on=True),
+    Command("open n", before=(QUEUED,), **CLUSTER),
+    Command("open n", before=(HERE,), **CLUSTER),
+    Command("start n", before=(FAST,), **OWNED, goes_on=True),
+    Command("start n true", before=(FAST,), **OWNED, goes_on=True),
+    Command("stop n -f", before=(FAST, "start n"), **OWNED, goes_on=True),
+    Command("remove n -f", before=(FAST,), **OWNED, goes_on=True),
+    Command("remove n -f", before=(SLOW,), goes_on=True),
+    Command("remove n -f", settings=BUILD, before=(SLOW,), goes_on=True),
+    Command("export n", before=(FAST,), **OWNED),
+    Command("export n -f", before=(FAST, "export n"), **OWNED),
+    Command("import n.mlc.tar copy -s", before=(FAST, "export n"), **OWNED),
+    Command("adopt n -s", aime=True),
+    Command("adopt n --project own -s", aime=True),
+    # What is wrong with this very host, it finds as well.
+    Command("doctor", before=(SLOW, DEMO), fails=True),
+    Command("doctor --repair -y", more=broken, goes_on=True, fails=True),
+    Command("prune -y", before=(SLOW,), images=(GONE,), goes_on=True),
+    Command(
+        "prune -y --previous --unused --aime --older-than 0",
+        settings=BUILD,
+        before=(SLOW, "remove n -f", DEMO, UPDATE),
+        images=(GONE,),
+        more=broken,
+        goes_on=True,
+    ),
+    Command("container-deploy n --image ds01-1001/p:latest -y", **OWNED),
+    Command(f"container-deploy n --image {BASE} -y"),
+    # The container was made and told of before its shell, and stays.
+    Command("container-deploy n --project p --open -y", **OWNED, goes_on=True, rest="open n"),
+    Command("container-deploy p --background -y", **PUSHED),
+    Command("container-create n --image ds01-1001/p:latest -y", **OWNED),
+    Command("container-create n --image ds01-1001/p:latest -y", **PUSHED),
+    Command(QUEUED, **WAITING),
+    Command(QUEUED, **{**WAITING, "settings": f"{SITE}\nbases = mlc-test/*"}),
+    Command("container-deploy n --project p --cluster --open -y", **WAITING),
+    # Its node lacks the directory: it is seen to fail, and removed, where one still looks.
+    Command(
+        "container-deploy n --project p --cluster -w /nowhere -y",
+        **WAITING,
+        fails=True,
+        keeps=("n-1001",),
+        rest="container-retire n -y",
+    ),
+    Command("container-list", before=(FAST,), **OWNED),
+    Command("container-list -a", before=(QUEUED, f"create m --image {BASE} -s"), **CLUSTER),
+    Command("container-retire n -y", before=(FAST, "start n"), **OWNED, goes_on=True),
+    Command("container-retire n -y", before=(SLOW,), goes_on=True),
+    Command("container-retire n -y", settings=BUILD, before=(SLOW,), goes_on=True),
+    Command("container-retire n m -y", before=(FAST, OTHER, "start n"), **BOTH),
+    Command("container-retire n --save kept -y", before=(FAST,), **OWNED, goes_on=True),
+    Command("container-retire n --save kept -y", before=(SLOW, "start n"), goes_on=True),
+    Command("container-retire n --save kept -y", settings=BUILD, before=(SLOW,), goes_on=True),
+    Command(
+        "container-retire n m --save -y",
+        before=(FAST, OTHER),
+        **{**BOTH, "rest": "container-retire m --save -y"},
+    ),
+    Command("container-retire n --save latest -y -f", before=(FAST,), **OWNED, goes_on=True),
+    Command("container-retire n -y", before=(QUEUED,), **CLUSTER, goes_on=True),
+    # The next run cannot tell whether the image was on the node before: it replaces and leaves it.
+    Command(
+        "container-retire n --save kept -y",
+        before=(QUEUED,),
+        **CLUSTER,
+        goes_on=True,
+        stays=(f"{NODE}: ds01-1001/p:kept", f"{NODE}: {REGISTRY}/ds01-1001/p:kept"),
+    ),
+    Command(
+        "container-retire n --save latest -y -f",
+        before=(QUEUED,),
+        **CLUSTER,
+        goes_on=True,
+        stays=(f"{NODE}: {OWN}", f"{NODE}: {REGISTRY}/{OWN}"),
+    ),
+    Command(
+        "container-retire n --save kept -y",
+        before=(HERE,),
+        **CLUSTER,
+        goes_on=True,
+        stays=("ds01-1001/p:kept", f"{REGISTRY}/ds01-1001/p:kept"),
+    ),
+    Command(DEMO),
+    Command(DEMO, registry=True),
+    Command(f"{DEMO} --force -p six", before=(DEMO,)),
+    Command(f"{DEMO} --no-build"),
+    Command(f"{DEMO} --no-build --force -p six", before=(DEMO,)),
+    Command("image-create demo --dockerfile Dockerfile -y", more=with_dockerfile),
+    Command(UPDATE, before=(DEMO,)),
+    Command(UPDATE, before=(DEMO, "image-update demo --add colorama -y")),
+    # An edit whose build fails is kept, for the next run to go on from.
+    Command(
+        "image-update demo --edit -y",
+        before=(DEMO,),
+        goes_on=True,
+        keeps=("home/dockerfiles/demo.Dockerfile.rejected",),
+    ),
+    Command("image-update demo --rollback", before=(DEMO, UPDATE), never_late=True),
+    Command("image-list", before=(DEMO,)),
+    Command("image-list -d", before=(DEMO, UPDATE)),
+    # What the registry has got stays there; the next push finds it.
+    Command("image-push p", **OWNED, settings=SITE, goes_on=True),
+    Command("image-push p", images=(OWN, f"{REGISTRY}/{OWN}"), settings=SITE, goes_on=True),
+    Command("image-push p", **OWNED, settings=SITE, before=("image-push p",)),
+    Command("image-retire demo -y", before=(DEMO, UPDATE), goes_on=True),
+    Command("image-retire demo --with-dockerfile -y", before=(DEMO,), goes_on=True),
+    Command("image-retire --orphans -y", images=(GONE,), goes_on=True),
+]
+SMALL = (Mode.REFUSED, Mode.LOST, Mode.GONE, Mode.TERM_DURING)
