@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .account import Account
 from .errors import MlcError, shown
+from .left_files import EDIT_PREFIX
 from .named_files import read_text
 
 _LARGEST = 4 * 1024**2  # as of a Dockerfile in the home
@@ -31,7 +32,7 @@ def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -
         MlcError: there is no editor, or it failed.
     """
     command = _editor(environ)
-    with tempfile.TemporaryDirectory(prefix="mlc-edit-") as directory:
+    with tempfile.TemporaryDirectory(prefix=EDIT_PREFIX) as directory:
         path = Path(directory, name)
         path.write_text(text, encoding="utf-8", newline="")
         uid, gid = account.file_ids

@@ -23,13 +23,16 @@ from .project_files import DOCKERFILES, METADATA
 
 BUILD_PREFIX = "mlc-build-"
 """Beginning of the names of the private directories of builds."""
+EDIT_PREFIX = "mlc-edit-"
+"""Beginning of the names of the directories in which an editor has a Dockerfile."""
+_DIRECTORIES = (BUILD_PREFIX, EDIT_PREFIX)
 _HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{8}")
 _HALF_EXPORTED = re.compile(r"\..+\.[0-9a-f]{8,12}\.part")
 
 
 def left_files(account: Account, environ: Mapping[str, str], before: float) -> list[LeftOver]:
     """Return the account's half-written files where commands write: below the home, in the
-    present directory, and private directories of builds.
+    present directory, and private directories of builds and of editors.
 
     Args:
         account: whose.
@@ -43,7 +46,8 @@ def left_files(account: Account, environ: Mapping[str, str], before: float) -> l
             found += _in(directory, _HALF_WRITTEN, account, before)
         for directory in dict.fromkeys((Path.cwd(), home)):
             found += _in(directory, _HALF_EXPORTED, account, before)
-        found += _in(temporary, re.compile(rf"{BUILD_PREFIX}[\w-]+"), account, before)
+        passing = re.compile(rf"({'|'.join(_DIRECTORIES)})[\w-]+")
+        found += _in(temporary, passing, account, before)
     return found
 
 
@@ -83,11 +87,11 @@ def _in(directory: Path, name: re.Pattern[str], account: Account, before: float)
             continue
         status = entry.stat(follow_symlinks=False)
         is_file = stat.S_ISREG(status.st_mode)
-        is_build = stat.S_ISDIR(status.st_mode) and entry.name.startswith(BUILD_PREFIX)
+        is_directory = stat.S_ISDIR(status.st_mode) and entry.name.startswith(_DIRECTORIES)
         if (
             status.st_uid == account.file_ids[0]
             and status.st_mtime <= before
-            and (is_file or is_build)
+            and (is_file or is_directory)
         ):
             size = status.st_size if is_file else 0
             found.append(LeftOver(Kind.FILE, entry.path, "", account.uid, size))
@@ -103,7 +107,7 @@ def remove_file(left: LeftOver, account: Account) -> None:
     path = Path(left.name)
     try:
         with rights_of(account):
-            if path.name.startswith(BUILD_PREFIX):
+            if path.name.startswith(_DIRECTORIES):
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)

@@ -198,6 +198,7 @@ def test_half_written_files_are_known_by_name_owner_and_age(
         "n.mlc.tar": False,
         "workspace/.x.0123abcd": False,
         "tmp/mlc-build-abc_d123/Dockerfile": True,
+        "tmp/mlc-edit-abc_d123/a.Dockerfile": True,
         "tmp/other/Dockerfile": False,
     }
     for name in left:
