@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TypeVar
 
 from .errors import ConflictError, EngineError, MlcError
@@ -16,6 +16,8 @@ from .report import Reporter
 T = TypeVar("T")
 _PAUSE = 0.5
 """Seconds before a second try: an engine that is being restarted may be back by then."""
+_PATIENCE = 3.0
+"""Seconds after an interrupt from which on another one is meant: keys are pressed twice."""
 _SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
@@ -97,7 +99,8 @@ def finished(
     """Do work that the engine finishes whether or not anybody waits for it.
 
     An interrupt is answered at once, but takes effect only when the work is done: only then
-    is there something that can be taken back.
+    is there something that can be taken back. Another one, some seconds later, gives that up, as
+    an engine may hang; what it makes then bears a name that the next run knows it by (work.py).
 
     Args:
         what: names the work, for a message.
@@ -120,8 +123,11 @@ def finished(
         thread.start()
         done.wait()
     except KeyboardInterrupt:
-        report.warn(f"Interrupted. The engine cannot stop {what}; waiting to take it back …")
-        with signals_held():
+        with _unmoved_for_now():
+            report.warn(
+                f"Interrupted. The engine cannot stop {what}; waiting to take it back. Interrupt "
+                "again to give that up: the same command, run again, takes it away then …"
+            )
             shorten()
             done.wait()
         raise
@@ -129,6 +135,31 @@ def finished(
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+@contextlib.contextmanager
+def _unmoved_for_now() -> Iterator[None]:
+    """Have no effect of interrupts for _PATIENCE seconds, and their usual one from then on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers never run here
+        return
+    began = time.monotonic()
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def later(number: int, frame: FrameType | None) -> None:
+        handler = handlers[signal.Signals(number)]
+        if callable(handler) and time.monotonic() - began >= _PATIENCE:
+            handler(number, frame)
+
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, later)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -171,5 +171,5 @@ def test_the_docker_client_leaves_nothing_of_root_s_in_a_home_that_sudo_kept(
         shutil.rmtree(programs)
     made = set(empty.home.rglob("*")) - there
     assert {path.lstat().st_uid for path in made} == {empty.uid}
-    assert not (empty.home / ".docker").exists()
+    assert not [path for path in made if ".docker" in path.parts]
     counted("inputs")

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from harnesses_outside import OUTSIDE
 from username_utils import (
     get_user_slice_name,
     sanitize_username_for_container,
@@ -442,5 +443,6 @@ HARNESSES: dict[str, Callable[[bytes], None]] = {
         docker_settings,
         package_status,
         build_log,
+        *OUTSIDE,
     )
 }

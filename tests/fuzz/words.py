@@ -14,6 +14,16 @@ _TEXTS = (
     *("mlc-manifest.json", '"Id"', '"Labels"', '"Config"', "null", "9" * 30, "\u202e", "==1"),
     *('{"format":"mlc-container","version":1,"name":"n","account":"a",', '"labels":{},'),
     *('"environment":[],"command":[],"entrypoint":[],"working_directory":"/"}', "-rf", "$(id)"),
+    *(
+        "Step 2/3 : RUN x\n",
+        " ---> ",
+        " ---> Running in ",
+        " ---> Using cache\n",
+        "%LOST",
+        "%NAMED",
+    ),
+    *("%BASE", "ssh://", "tcp://", "unix:///", "localhost", ":2375", "-oProxyCommand=x", "\x1b[2J"),
+    *('"ID"', '"Spec"', '"Status"', '"GenericResources"', '"files"', '"mode"', "cuda-toolkit-12-8"),
     *("Package: numpy\nStatus: install ok installed\nVersion: 1\n", "/usr/lib/x", "[" * 200),
 )
 WORDS: tuple[bytes, ...] = (*(text.encode() for text in _TEXTS), b"\xff", b"\x80", b"\xc3")

@@ -139,6 +139,31 @@ def test_what_the_engine_will_finish_is_waited_for() -> None:
     assert "cannot stop saving" in words.said[0]
 
 
+@pytest.mark.promise("signal")
+@pytest.mark.parametrize("patience", [0, 60])
+def test_a_later_interrupt_gives_up_what_the_engine_does_not_finish(
+    monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    """And one that comes at once does not: keys are pressed twice."""
+    monkeypatch.setattr("mlc_patched.undo._PATIENCE", patience)
+    hangs, words, done = threading.Event(), Words(), []
+
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        while not words.said:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        hangs.wait(1 if patience else 60)
+        done.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        finished("saving", work, words)
+    assert done == ([1] if patience else [])
+    assert "Interrupt again to give that up" in words.said[0]
+    hangs.set()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_what_is_finished_has_its_result_or_its_error() -> None:
     def fail() -> None:
         raise MlcError("no")
