@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE / "corpus"
 _RUNS = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
-_PATHS = [str(HERE), str(HERE.parents[1]), str(HERE.parents[1] / "lib")]
+_PATHS = [str(each) for each in (HERE, HERE.parent, HERE.parents[1], HERE.parents[1] / "lib")]
 
 
 def one(name: str, seconds: int, keep: Path = CORPUS) -> tuple[int, str]:
