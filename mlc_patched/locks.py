@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import stat
+import struct
 from collections.abc import Iterator
 
 from .account import Account
@@ -19,6 +20,8 @@ from .home_files import CONFIGURATION, directory, open_file
 from .report import Reporter
 
 FILE = "locks"
+_FLOCK = struct.Struct("hhqqi")
+"""struct flock: type, whence, start, length, and a process, which is none here (fcntl(2))."""
 
 
 @contextlib.contextmanager
@@ -31,13 +34,13 @@ def exclusive(account: Account, tag: str, report: Reporter) -> Iterator[bool]:
         report: hears that there is something to wait for.
 
     Yields:
-        Whether no other process can hold it now: False where there are no locks.
+        Whether nobody else can hold it now: False where there are no locks.
     """
     with _file(account) as file:
-        held = None if file is None else _locked(file, tag, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = None if file is None else _locked(file, tag, fcntl.F_WRLCK)
         if file is not None and held is False:
             report.step(f"Waiting for another command of yours on {tag}")
-            held = _locked(file, tag, fcntl.LOCK_EX)
+            held = _locked(file, tag, fcntl.F_WRLCK, wait=True)
         yield held is True
 
 
@@ -53,13 +56,13 @@ class SharedLock:
         """Take the lock; `file` is None where there is none to lock."""
         self._file, self._tag = file, tag
         if file is not None:
-            _locked(file, tag, fcntl.LOCK_SH)
+            _locked(file, tag, fcntl.F_RDLCK, wait=True)
 
     def alone(self) -> bool:
         """Try to hold the lock alone; True if no other process holds it."""
         if self._file is None:
             return True
-        return _locked(self._file, self._tag, fcntl.LOCK_EX | fcntl.LOCK_NB) is not False
+        return _locked(self._file, self._tag, fcntl.F_WRLCK) is not False
 
 
 @contextlib.contextmanager
@@ -96,11 +99,16 @@ def _is_private(file: int, account: Account) -> bool:
     return is_own and status.st_nlink == 1 and not status.st_mode & 0o077
 
 
-def _locked(file: int, tag: str, how: int) -> bool | None:
-    """Take a lock; False if another process has it, None on a file system without locks."""
+def _locked(file: int, tag: str, kind: int, *, wait: bool = False) -> bool | None:
+    """Take a lock; False if somebody else has it, None on a file system without locks.
+
+    It is the open file's, not the process's (fcntl(2), "Open file description locks"): threads
+    exclude each other, and closing one file leaves the locks of another.
+    """
     start = int.from_bytes(hashlib.sha256(tag.encode()).digest()[:7], "big")
+    command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
     try:
-        fcntl.lockf(file, how, 1, start)
+        fcntl.fcntl(file, command, _FLOCK.pack(kind, os.SEEK_SET, start, 1, 0))
     except (BlockingIOError, PermissionError):
         return False
     except OSError:

@@ -205,6 +205,28 @@ def test_an_exclusive_lock_is_waited_for(account: Account) -> None:
 
 
 @pytest.mark.promise("locks")
+def test_threads_exclude_each_other_and_one_s_end_is_not_another_s(account: Account) -> None:
+    """As in a program that uses the API: a lock is not the process's."""
+    held, entered = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with exclusive(account, "n._.1", SilentReporter()):
+            held.set()
+            entered.wait(0.3)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(5)
+    with exclusive(account, "other._.1", SilentReporter()):
+        pass
+    words = Words()
+    with exclusive(account, "n._.1", words):
+        entered.set()
+    holder.join()
+    assert words.said == ["Waiting for another command of yours on n._.1"]
+
+
+@pytest.mark.promise("locks")
 def test_the_file_of_locks_is_that_of_the_ids_here(account: Account) -> None:
     """By --as, one has other ids on the engine's host."""
     elsewhere = Account("alice", 4711, 4711, account.home, ids_here=(os.getuid(), os.getgid()))
@@ -297,7 +319,7 @@ def test_a_file_system_without_locks_is_no_obstacle(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fcntl, "lockf", refuse)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
     with exclusive(account, "n", SilentReporter()), shared(account, "n") as lock:
         assert lock.alone()
 

@@ -83,7 +83,7 @@ def test_where_nothing_is_locked_nothing_is_taken_away(
     """Another command may be at it: on a file system without locks, or in a home without."""
     with working("n._.1001", own) as work:
         left = leave(fake, passing_name(STEP, own.account, work.word))
-    monkeypatch.setattr(locks, "_locked", lambda *_: held)
+    monkeypatch.setattr(locks, "_locked", lambda *_, **__: held)
     with working("n._.1001", own) as work:
         assert not work.is_alone
         assert passing_name(STEP, own.account, work.word) not in names(fake)
