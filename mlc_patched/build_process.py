@@ -62,7 +62,7 @@ def run_build(
                 stdout=theirs,
                 stderr=theirs,
                 env=environment,
-                preexec_fn=_ending_with(os.getpid()),  # noqa: PLW1509 - one call of the kernel's
+                preexec_fn=_ending_with(os.getpid()),  # noqa: PLW1509 - two calls of the kernel's
             )
             os.close(theirs)
             theirs = -1
@@ -136,7 +136,8 @@ def _ending_with(parent: int) -> Callable[[], None]:
     prctl = ctypes.CDLL(None).prctl
 
     def call() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        # SIGTERM the client does not pass on to a plugin that has a terminal.
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it was killed in between
             os._exit(1)
 

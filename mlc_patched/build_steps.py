@@ -12,9 +12,9 @@ import re
 import time
 
 from .engine import Engine
-from .errors import ConflictError, EngineError
+from .errors import ConflictError, MlcError
 
-_STEP = re.compile(r"Step \d+/\d+ : ([A-Za-z]+)\b.*", re.DOTALL)
+_STEP = re.compile(r"Step \d+/\d+ : ([A-Za-z]+)\b.*")
 _CONTAINER = re.compile(r" ---> Running in ([0-9a-f]{12})")
 _IMAGE = re.compile(r" ---> ([0-9a-f]{12})")
 _CACHED = " ---> Using cache"
@@ -24,8 +24,8 @@ _SECONDS_TO_CLEAR = 5
 class StepNames:
     """Hears what a build says, line by line, and names what its steps make.
 
-    The newest step's image has the name `reference`, and with it all those below are held; the
-    container of the step that runs has the name `container`.
+    The newest image of each stage has the name `reference-sNUMBER`, and with it all those below are
+    held; the container of the step that runs has the name `container`.
     """
 
     def __init__(self, engine: Engine, container: str, reference: str) -> None:
@@ -34,7 +34,8 @@ class StepNames:
         Args:
             engine: where.
             container: a name that no container has.
-            reference: a name for images, `REPOSITORY:TAG`, that none has.
+            reference: beginning of names for images, `REPOSITORY:TAG`. It is not the name that
+                the build itself gives its image: what is heard may be said before, or after, that.
 
         Raises:
             EngineError: the engine did not answer.
@@ -42,6 +43,8 @@ class StepNames:
         self._engine, self._container, self._reference = engine, container, reference
         self._containers = {each.id[:12] for each in engine.containers()}
         self._nameless = {_short(each.id) for each in engine.find_images(nameless=True)}
+        self._stage = 0
+        self._given: list[str] = []
         self._is_made = False
         """Whether the next image that is told is this build's: neither a base nor a cached one."""
 
@@ -49,24 +52,26 @@ class StepNames:
         """Take in a line. A name that cannot be given is no reason for the build to fail."""
         if match := _STEP.fullmatch(line):
             self._is_made = match[1].upper() != "FROM"
+            self._stage += not self._is_made
         elif line == _CACHED:
             self._is_made = False
         elif (match := _CONTAINER.fullmatch(line)) and match[1] not in self._containers:
-            with contextlib.suppress(EngineError):
+            with contextlib.suppress(MlcError):
                 self._engine.rename_container(match[1], self._container)
         elif (match := _IMAGE.fullmatch(line)) and self._is_made:
-            with contextlib.suppress(EngineError):
+            with contextlib.suppress(MlcError):
                 self._name_image(match[1])
 
     def _name_image(self, short: str) -> None:
         image = None if short in self._nameless else self._engine.image(short)
         # What has a name is somebody's; the last step's image has got the build's own by now.
         if image is not None and not image.references and _short(image.id) == short:
-            repository, _, tag = self._reference.rpartition(":")
+            repository, _, tag = f"{self._reference}-s{self._stage}".rpartition(":")
             self._engine.tag_image(image.id, repository, tag)
+            self._given.append(f"{repository}:{tag}")
 
     def clear(self) -> None:
-        """Remove the images of a build that has failed, by their name.
+        """Take the names away, and with them the images that nothing is made of.
 
         The container of a step that was cut off is the engine's to remove, and takes a moment.
 
@@ -74,15 +79,16 @@ class StepNames:
             EngineError: the engine failed.
         """
         deadline = time.monotonic() + _SECONDS_TO_CLEAR
-        while True:
-            try:
-                self._engine.remove_image(self._reference)
-            except ConflictError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-            else:
-                return
+        for name in reversed(list(dict.fromkeys(self._given))):
+            while True:
+                try:
+                    self._engine.remove_image(name)
+                except ConflictError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.1)
+                else:
+                    break
 
 
 def _short(image_id: str) -> str:

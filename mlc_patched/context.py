@@ -16,7 +16,7 @@ from .errors import NotFoundError
 from .named_files import is_root_for
 from .names import check_container_name, container_tag, is_own_name
 from .report import Reporter, SilentReporter
-from .work import Work, random_work
+from .work import Work, current_work, random_work
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +48,7 @@ class Context:
 
     `program` is the path by which the program was called, which decides the catalog;
     `docker_context` the one that --context named, `as_ids` the account that --as named;
-    `make_engine` another way to an engine than by its address; `work` is what the command is
-    at, for the names of what is there only meanwhile (work.working).
+    `make_engine` another way to an engine than by its address.
     """
 
     report: Reporter = field(default_factory=SilentReporter)
@@ -58,7 +57,15 @@ class Context:
     docker_context: str | None = None
     as_ids: str | None = None
     make_engine: Callable[[], Engine] | None = None
-    work: Work = field(default_factory=random_work)
+
+    @property
+    def work(self) -> Work:
+        """What the command is at, for the names of what is there only meanwhile (work.py)."""
+        return current_work() or self._without_lock
+
+    @cached_property
+    def _without_lock(self) -> Work:
+        return random_work()
 
     @cached_property
     def address(self) -> EngineAddress:

@@ -25,11 +25,11 @@ from .errors import EngineError
 from .image_verify import verify
 from .labels import LATER_SPELLING, Claim, claim_labels
 from .left_files import build_directory_prefix
-from .project_work import passing_files_image, passing_image
+from .named_files import rights_of
 from .projects import Project
 from .report import Reporter
 from .undo import Undo, insist, signals_held, told
-from .work import STEP, passing_name
+from .work import STEP, passing_image, passing_name
 
 _SHOWN_STEP = 200
 _FROM_FLAG = re.compile(r"\s--from=|,from=")
@@ -72,30 +72,31 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     """
     engine, account, report = context.engine, context.account, context.report
     word = context.work.word
-    tag = passing_image(request.project, word)
+    tag = passing_image(request.project.repository, word)
     client = find_client(context.client_environ)
     steps = None
     if client.builder is Builder.CLASSIC:
         steps = StepNames(engine, passing_name(STEP, account, word), tag)
-    undo.add(f"The image {tag}", steps.clear if steps else lambda: engine.remove_image(tag))
-    files_image = passing_files_image(request.project, word)
+        undo.add("What the steps had made", steps.clear)
+    undo.add(f"The image {tag}", lambda: engine.remove_image(tag))
+    files_image = f"{tag}-ca"
     derived = derive(
         request.dockerfile, settings_from(context.environ, account), client.builder, files_image
     )
     report.step(f"Building {request.project.image} with {client.builder.value}")
     with (
-        _private_directory(word) as private,
+        _private_directory(word, account) as private,
         _image_of_files(engine, files_image, derived.files, report),
     ):
         command = build_command(
             client,
-            dockerfile=str(_written(private / "Dockerfile", derived.text)),
-            context=_context_of(request, private),
+            dockerfile=str(_written(private / "Dockerfile", derived.text, account)),
+            context=_context_of(request, private, account),
             tag=tag,
             arguments=account_arguments(account),
             inherited=derived.arguments,
             secrets={
-                name: str(_written(private / name, content))
+                name: str(_written(private / name, content, account))
                 for name, content in derived.secrets.items()
             },
             labels=_corrected(request.base_labels, account),
@@ -103,13 +104,16 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
             network=build_network(context.environ),
         )
         _run(command, request, derived, context, steps)
+    if steps is not None:
+        with told("Images of the steps stay until the next build", report):
+            steps.clear()
     image = engine.image(tag)
     if image is None:
         raise BuildError(f"The build ended well, but there is no image {tag}.")
     report.step("Checking the account in it")
     verify(image, account, context)
     yield image
-    with signals_held(), told(f"The name {tag} stays until the next mlc prune", report):
+    with signals_held(), told(f"The name {tag} stays until the next build", report):
         insist(lambda: engine.remove_image(tag))
 
 
@@ -148,12 +152,13 @@ def _takes_files(instruction: Instruction, text: str) -> bool:
     )
 
 
-def _context_of(request: BuildRequest, private: Path) -> str:
+def _context_of(request: BuildRequest, private: Path, account: Account) -> str:
     """Return the build context: nothing, where nothing is taken from it."""
     if needs_context(request.dockerfile):
         return request.context
     empty = private / "context"
-    empty.mkdir()
+    with rights_of(account):
+        empty.mkdir()
     return str(empty)
 
 
@@ -201,13 +206,18 @@ def _step_at(text: str, line: int) -> str:
 
 
 @contextlib.contextmanager
-def _private_directory(word: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix=build_directory_prefix(word)) as path:
+def _private_directory(word: str, account: Account) -> Iterator[Path]:
+    """Have a directory of the user's own, also where root works for one: so that the next build
+    takes it away. Root writes into it with no more than the user's rights."""
+    with rights_of(account):
+        made = tempfile.TemporaryDirectory(prefix=build_directory_prefix(word))
+    with made as path:
         yield Path(path)
 
 
-def _written(path: Path, content: str) -> Path:
-    path.write_text(content, encoding="utf-8", newline="")
+def _written(path: Path, content: str, account: Account) -> Path:
+    with rights_of(account):
+        path.write_text(content, encoding="utf-8", newline="")
     return path
 
 

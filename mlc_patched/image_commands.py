@@ -38,6 +38,7 @@ from .named_files import read_text
 from .names import short_name
 from .packages import requirements_of
 from .project_files import ProjectFiles
+from .project_work import working_on
 from .projects import project_of
 from .prompts import ask_yes_no
 
@@ -55,9 +56,9 @@ def _create(arguments: argparse.Namespace, context: Context) -> int:
     if request.wanted.project:
         project = project_of(request.wanted.project, context.account)
         if asks and not arguments.dry_run:
-            # Before the questions. Else the command does it, once it holds the project.
-            files = ProjectFiles(context.account, project)
-            refuse_existing(request, project, files, context)
+            # Before the questions; and again after them, as it may be there by then.
+            with working_on(project, context):
+                refuse_existing(request, project, ProjectFiles(context.account, project), context)
     if asks:
         request = image_wizard.complete(request, context)
     elif not request.wanted.project:

@@ -19,14 +19,14 @@ from .account import Account
 from .errors import MlcError
 from .left_over import Kind, LeftOver
 from .named_files import rights_of
-from .project_files import DOCKERFILES, METADATA
+from .project_files import DOCKERFILES, HALF, METADATA
 
 BUILD_PREFIX = "mlc-build-"
 """Beginning of the names of the private directories of builds."""
 EDIT_PREFIX = "mlc-edit-"
 """Beginning of the names of the directories in which an editor has a Dockerfile."""
 _DIRECTORIES = (BUILD_PREFIX, EDIT_PREFIX)
-_HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{8}")
+_HALF_WRITTEN = re.compile(rf"\..+\.[0-9a-f]{{8}}{HALF}")
 _HALF_EXPORTED = re.compile(r"\..+\.[0-9a-f]{8,12}\.part")
 
 
@@ -83,19 +83,24 @@ def _in(directory: Path, name: re.Pattern[str], account: Account, before: float)
     except OSError:
         return []
     for entry in entries:
-        if not name.fullmatch(entry.name):
-            continue
-        status = entry.stat(follow_symlinks=False)
-        is_file = stat.S_ISREG(status.st_mode)
-        is_directory = stat.S_ISDIR(status.st_mode) and entry.name.startswith(_DIRECTORIES)
-        if (
-            status.st_uid == account.file_ids[0]
-            and status.st_mtime <= before
-            and (is_file or is_directory)
-        ):
-            size = status.st_size if is_file else 0
-            found.append(LeftOver(Kind.FILE, entry.path, "", account.uid, size))
+        with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
+            if name.fullmatch(entry.name) and (left := _left(entry, account, before)):
+                found.append(left)
     return found
+
+
+def _left(entry: os.DirEntry[str], account: Account, before: float) -> LeftOver | None:
+    status = entry.stat(follow_symlinks=False)
+    is_file, changed = stat.S_ISREG(status.st_mode), status.st_mtime
+    if not is_file:
+        if not (stat.S_ISDIR(status.st_mode) and entry.name.startswith(_DIRECTORIES)):
+            return None
+        # A file that is saved does not change its directory.
+        times = [each.stat(follow_symlinks=False).st_mtime for each in os.scandir(entry.path)]
+        changed = max((changed, *times))
+    if status.st_uid != account.file_ids[0] or changed > before:
+        return None
+    return LeftOver(Kind.FILE, entry.path, "", account.uid, status.st_size if is_file else 0)
 
 
 def remove_file(left: LeftOver, account: Account) -> None:

@@ -18,9 +18,9 @@ from .projects import BUILDING, PREVIOUS, project_of_repository
 from .work import KINDS, STEP
 
 _TEMPORARY = re.compile(rf"mlc-({'|'.join(KINDS)})-(\d{{1,10}})-[0-9a-f]{{8,12}}")
-_UNFINISHED = re.compile(rf"{BUILDING}[0-9a-f]{{8,12}}(?:-ca)?")
+_UNFINISHED = re.compile(rf"{BUILDING}[0-9a-f]{{8,12}}(?:-ca|-s\d+)?")
 _IMPORTED = re.compile(rf"mlc-import:{BUILDING}(\d{{1,10}})-[0-9a-f]{{8,12}}")
-_ACCOUNT_STEP = re.compile(rf"mlc-account-(\d{{1,10}}):{BUILDING}[0-9a-f]{{12}}")
+_ACCOUNT_STEP = re.compile(rf"mlc-account-(\d{{1,10}}):{BUILDING}[0-9a-f]{{12}}-s\d+")
 _CREATED = "%Y-%m-%dT%H:%M:%S"
 
 

@@ -1,8 +1,12 @@
 """Locks per user and container, kept by the kernel: they end with the process that holds them.
 
-All of a user's locks are byte ranges of one empty file in the user's own home, so nothing
+All of a user's locks are byte ranges of one file in the user's own home, so nothing
 accumulates, and another user can neither take a lock nor keep it from being taken. Where
 the home cannot be written to there is no lock: the engine still makes each name only once.
+
+Who holds a lock also takes away what its last holder, if that was killed, has left (work.py). So a
+home on NFS must not be mounted with `nolock` or `local_lock`: each host would then have locks of
+its own in it, which cannot be told.
 """
 
 from __future__ import annotations
@@ -20,28 +24,33 @@ from .home_files import CONFIGURATION, directory, open_file
 from .report import Reporter
 
 FILE = "locks"
+_RANDOM_BYTES = 16
 _FLOCK = struct.Struct("hhqqi")
 """struct flock: type, whence, start, length, and a process, which is none here (fcntl(2))."""
 
 
 @contextlib.contextmanager
-def exclusive(account: Account, tag: str, report: Reporter) -> Iterator[bool]:
+def exclusive(
+    account: Account, tag: str, report: Reporter, *, waits: bool = True
+) -> Iterator[bytes]:
     """Hold a user's lock on a container alone; wait, and say so, while another has it.
 
     Args:
         account: whose container it is.
         tag: the container's name in Docker.
         report: hears that there is something to wait for.
+        waits: whether to wait; else it goes on without the lock.
 
     Yields:
-        Whether nobody else can hold it now: False where there are no locks.
+        Bytes that no other file of locks has, so that what is named by them and by the lock is
+        of no other home's; empty where the lock is not held.
     """
     with _file(account) as file:
         held = None if file is None else _locked(file, tag, fcntl.F_WRLCK)
-        if file is not None and held is False:
+        if file is not None and held is False and waits:
             report.step(f"Waiting for another command of yours on {tag}")
             held = _locked(file, tag, fcntl.F_WRLCK, wait=True)
-        yield held is True
+        yield _identity(file) if file is not None and held else b""
 
 
 def account_lock(base_id: str) -> str:
@@ -97,6 +106,23 @@ def _is_private(file: int, account: Account) -> bool:
     status = os.fstat(file)
     is_own = stat.S_ISREG(status.st_mode) and status.st_uid == account.file_ids[0]
     return is_own and status.st_nlink == 1 and not status.st_mode & 0o077
+
+
+def _identity(file: int) -> bytes:
+    """Return what tells this file of locks from every other, made when it is first asked for.
+
+    The engine that the locks are about may be another host's, and another home's, too.
+    """
+    try:
+        if len(found := os.pread(file, _RANDOM_BYTES, 0)) < _RANDOM_BYTES:
+            _locked(file, "identity", fcntl.F_WRLCK, wait=True)
+            if len(found := os.pread(file, _RANDOM_BYTES, 0)) < _RANDOM_BYTES:
+                os.pwrite(file, os.urandom(_RANDOM_BYTES), 0)
+                found = os.pread(file, _RANDOM_BYTES, 0)
+        # A copy of the home has another number, and so are the two told apart.
+        return found + os.fstat(file).st_ino.to_bytes(8, "big")
+    except OSError:
+        return b""  # a full disk: as if there were no locks
 
 
 def _locked(file: int, tag: str, kind: int, *, wait: bool = False) -> bool | None:

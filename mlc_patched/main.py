@@ -99,7 +99,7 @@ def guarded(command: Callable[[], int], report: ConsoleReporter) -> int:
         report.error(f"{error}{_if_full(str(error))}")
         return error.exit_code
     except Terminated as ended:
-        report.error("Ended by a signal. What was begun has been taken back.")
+        report.error(ended.words)
         return 128 + ended.signal_number
     except KeyboardInterrupt:
         report.error("Interrupted. What was begun has been taken back.")

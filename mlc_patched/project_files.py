@@ -26,6 +26,8 @@ from .projects import PREVIOUS, Project
 DOCKERFILES = "dockerfiles"
 METADATA = (CONFIGURATION, "images")
 METADATA_VERSION = 1
+HALF = ".mlc-part"
+"""End of the name of a file that is being written; no user's own file is called so."""
 BEFORE = f".{PREVIOUS}"
 """Suffix of the copy of the Dockerfile that the previous image was built from."""
 _DOCKERFILE_MODE = 0o644
@@ -151,7 +153,7 @@ class ProjectFiles:
                 with os.scandir(parent) as found:
                     names = [each.name for each in found]
                 for half in names:
-                    if re.fullmatch(rf"\.{name}\.[0-9a-f]{{8}}", half):
+                    if re.fullmatch(rf"\.{name}\.[0-9a-f]{{8}}{HALF}", half):
                         with contextlib.suppress(OSError):
                             os.unlink(half, dir_fd=parent)
 
@@ -195,7 +197,7 @@ class ProjectFiles:
             return content
 
     def _write(self, parts: tuple[str, ...], name: str, content: bytes, mode: int) -> None:
-        temporary = f".{name}.{secrets.token_hex(4)}"
+        temporary = f".{name}.{secrets.token_hex(4)}{HALF}"
         with self._directory(parts) as parent:
             try:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

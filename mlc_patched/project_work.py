@@ -9,18 +9,8 @@ from .context import Context
 from .errors import MlcError
 from .left_files import remove_build_directories
 from .project_files import ProjectFiles
-from .projects import BUILDING, Project
-from .work import take_away_left, working
-
-
-def passing_image(project: Project, word: str) -> str:
-    """Return the name that an image has while it is made and checked; `word` is the work's."""
-    return f"{project.repository}:{BUILDING}{word}"
-
-
-def passing_files_image(project: Project, word: str) -> str:
-    """Return the name of the image that a build's steps copy files of the site's from."""
-    return f"{passing_image(project, word)}-ca"
+from .projects import Project
+from .work import passing_image, take_away_left, working
 
 
 @contextlib.contextmanager
@@ -35,8 +25,5 @@ def working_on(project: Project, context: Context) -> Iterator[None]:
             with contextlib.suppress(MlcError):  # what is in the way is told where it matters
                 ProjectFiles(context.account, project).remove_half_written()
             remove_build_directories(work.word, context.account, context.environ)
-        take_away_left(
-            context,
-            lambda word: (passing_image(project, word), passing_files_image(project, word)),
-        )
+        take_away_left(context, f"{passing_image(project.repository, work.word)}*")
         yield

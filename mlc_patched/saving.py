@@ -31,7 +31,7 @@ from .names import SEPARATOR, parse_reference, short_name
 from .projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
 from .specification import NAME_VARIABLE
 from .undo import Undo, finished, insist, signals_held
-from .work import take_away_left
+from .work import passing_image, take_away_left
 
 CLEAN_SCRIPT = Path(__file__).parent / "data" / "clean.sh"
 DEVCONTAINER = "devcontainer.metadata"
@@ -117,14 +117,11 @@ def save(container: Container, reference: str, context: Context) -> Saved:
         raise MlcError(f"The image of {container.name} is gone; it cannot be saved.")
     summary = _summary(container, context)
     name = parse_reference(reference)
-    passing = f"{BUILDING}{context.work.word}"
-    take_away_left(context, lambda word: [f"{name.repository}:{passing}"])
+    passing = passing_image(name.repository, context.work.word)
+    take_away_left(context, passing)
     context.report.step(f"Saving {reference}")
     with Undo(context.report) as undo:
-        undo.add(
-            f"The image {name.repository}:{passing}",
-            lambda: engine.remove_image(f"{name.repository}:{passing}"),
-        )
+        undo.add(f"The image {passing}", lambda: engine.remove_image(passing))
         like, labelled = (
             configuration(image, account),
             image_labels(container, image, reference, account),
@@ -134,7 +131,7 @@ def save(container: Container, reference: str, context: Context) -> Saved:
             lambda: engine.commit(
                 container.id,
                 name.repository,
-                passing,
+                passing.rpartition(":")[2],
                 like,
                 labelled,
                 message=f"Saved from {container.name}: {'; '.join(summary.lines())}"[:4000],
@@ -159,7 +156,7 @@ def save(container: Container, reference: str, context: Context) -> Saved:
         undo.add(f"The name {reference}", back)
         with signals_held():
             engine.tag_image(image_id, name.repository, tag)
-            insist(lambda: engine.remove_image(f"{name.repository}:{passing}"))
+            insist(lambda: engine.remove_image(passing))
     if former is not None and former.id != image_id:
         discard(engine, former, context.report)
     return Saved(reference, image_id, made.size, summary)

@@ -18,10 +18,9 @@ from .engine import Engine, Image
 from .errors import EngineError, SetupError
 from .limits import BASE_NAME
 from .names import account_image
-from .projects import BUILDING
 from .setup_flow import ACCOUNT_SCRIPT, EMPTY_PASSWORD, TOOLS, for_account
-from .undo import Undo
-from .work import STEP, passing_name
+from .undo import Undo, told
+from .work import STEP, passing_image, passing_name
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,+-]*")
 """What may stand in a Dockerfile as it is."""
@@ -45,10 +44,9 @@ def find_with_account(engine: Engine, base: Image, account: Account) -> Image | 
     return image if found == _claim(account) else None
 
 
-def passing_image(account: Account, word: str) -> str:
-    """Return the name that the steps of such a build have meanwhile; `word` is its work's."""
-    repository, _ = account_image("", account.uid)
-    return f"{repository}:{BUILDING}{word}"
+def passing_images(account: Account, word: str) -> str:
+    """Return the beginning of names that steps of such a build have; `word` is its work's."""
+    return passing_image(account_image("", account.uid)[0], word)
 
 
 def build_with_account(
@@ -69,7 +67,7 @@ def build_with_account(
     report.step(f"Setting up the account {account.container_name} in {reference}, once")
     repository, tag = account_image(base.id, account.uid)
     word = context.work.word
-    steps = StepNames(engine, passing_name(STEP, account, word), passing_image(account, word))
+    steps = StepNames(engine, passing_name(STEP, account, word), passing_images(account, word))
 
     def hear(line: str) -> None:
         steps.hear(line)
@@ -86,6 +84,7 @@ def build_with_account(
             )
         except EngineError as error:
             raise SetupError(f"{error}\nThe account could not be set up in {reference}.") from error
+    with told("Images of the steps stay until the next build", report):
         steps.clear()
     image = engine.image(built)
     if image is None:

@@ -20,7 +20,7 @@ from .names import committed_reference
 from .report import Reporter
 from .specification import ContainerSpecification
 from .undo import Undo, finished, insist, signals_held, told
-from .work import SETUP, passing_name, random_work
+from .work import SETUP, passing_name
 
 ACCOUNT_SCRIPT = Path(__file__).parent / "data" / "account.sh"
 EMPTY_PASSWORD = 'passwd -d "$DS01_USERNAME" >/dev/null\n'  # noqa: S105 - a command
@@ -47,10 +47,10 @@ def commit_with_account(
     undo: Undo,
     report: Reporter,
     *,
+    word: str,
     empty_password: bool = False,
     prelude: str = "",
     environment: Mapping[str, str] | None = None,
-    word: str = "",
 ) -> Committed:
     """Make an image that is `image` with the user's account in it.
 
@@ -81,7 +81,7 @@ def commit_with_account(
         **(environment or {}),
     }
     specification = ContainerSpecification(
-        name=passing_name(SETUP, account, word or random_work().word),
+        name=passing_name(SETUP, account, word),
         image=image.id,
         # By env, not as the container's environment, which the committed image would keep.
         entrypoint=("env", *(f"{name}={value}" for name, value in variables.items())),

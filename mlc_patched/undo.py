@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import TypeVar
 
-from .errors import ConflictError, EngineError, MlcError
+from .errors import ConflictError, EngineError, GivenUp, MlcError
 from .report import Reporter
 
 T = TypeVar("T")
@@ -47,8 +47,11 @@ class Undo:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Run the steps if the block was left by an exception."""
-        if kind is None:
+        """Run the steps if the block was left by an exception.
+
+        Not if that is to be rid of an engine that hangs: it would hang in these, too.
+        """
+        if kind is None or issubclass(kind, GivenUp):
             return
         with signals_held():
             for what, step in reversed(self._steps):
@@ -102,6 +105,9 @@ def finished(
     is there something that can be taken back. Another one, some seconds later, gives that up, as
     an engine may hang; what it makes then bears a name that the next run knows it by (work.py).
 
+    Raises:
+        GivenUp: it was given up. What the work raises, else.
+
     Args:
         what: names the work, for a message.
         work: what to do.
@@ -123,13 +129,16 @@ def finished(
         thread.start()
         done.wait()
     except KeyboardInterrupt:
-        with _unmoved_for_now():
-            report.warn(
-                f"Interrupted. The engine cannot stop {what}; waiting to take it back. Interrupt "
-                "again to give that up: the same command, run again, takes it away then …"
-            )
-            shorten()
-            done.wait()
+        try:
+            with _unmoved_for_now():
+                report.warn(
+                    f"Interrupted. The engine cannot stop {what}; waiting to take it back. "
+                    "Interrupt again to give that up …"
+                )
+                shorten()
+                done.wait()
+        except KeyboardInterrupt as again:
+            raise GivenUp(getattr(again, "signal_number", signal.SIGINT)) from None
         raise
     result = outcome[0]
     if isinstance(result, BaseException):

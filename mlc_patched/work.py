@@ -1,20 +1,23 @@
 """What a command makes only for as long as it works, and how it is told from what one that was
 killed has left.
 
-All of it is made under a lock and bears a word of that lock at the end of its name. So whoever
-holds the lock next knows that nobody works on it any more, and takes it away before beginning.
-Where there are no locks the word is a random one, and `mlc prune` goes by age.
+Containers, images and directories of that kind are made under a lock, and their names end in a word
+of that lock. So whoever holds the lock next knows that nobody works on them any more, and takes
+them away before beginning. Where there are no locks the word is a random one, and `mlc prune` goes
+by age.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import ConflictError
+from .projects import BUILDING
 
 if TYPE_CHECKING:
     from .account import Account
@@ -35,9 +38,17 @@ class Work:
     is_alone: bool = False
 
 
+_current: ContextVar[Work | None] = ContextVar("work", default=None)
+
+
 def random_work() -> Work:
     """Return the work of a command that holds no lock."""
     return Work(os.urandom(_DIGITS // 2).hex())
+
+
+def current_work() -> Work | None:
+    """Return what this thread is at; None where it holds no lock."""
+    return _current.get()
 
 
 def passing_name(kind: str, account: Account, word: str) -> str:
@@ -51,36 +62,46 @@ def passing_name(kind: str, account: Account, word: str) -> str:
     return f"mlc-{kind}-{account.uid}-{word}"
 
 
+def passing_image(repository: str, word: str) -> str:
+    """Return the name an image has while it is made and checked.
+
+    Args:
+        repository: the one that it is made for.
+        word: the word of the work.
+    """
+    return f"{repository}:{BUILDING}{word}"
+
+
 @contextlib.contextmanager
-def working(name: str, context: Context) -> Iterator[Work]:
+def working(name: str, context: Context, *, waits: bool = True) -> Iterator[Work]:
     """Hold the caller's lock of a name, and have what is made meanwhile bear its word.
 
     Args:
         name: the name of a container in Docker, or another that a lock has (locks.py).
         context: who calls.
+        waits: whether to wait for another command that holds it; else the word is a random one.
     """
     # Imported where it is used: `context` imports this module, and most commands hold no lock.
     import hashlib
 
     from .locks import exclusive
 
-    with exclusive(context.account, name, context.report) as is_alone:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]
-        before, context.work = context.work, Work(digest, True) if is_alone else random_work()
+    with exclusive(context.account, name, context.report, waits=waits) as identity:
+        digest = hashlib.sha256(identity + name.encode("utf-8", "surrogateescape")).hexdigest()
+        work = Work(digest[:_DIGITS], True) if identity else random_work()
+        before = _current.set(work)
         try:
-            yield context.work
+            yield work
         finally:
-            context.work = before
+            _current.reset(before)
 
 
-def take_away_left(
-    context: Context, images: Callable[[str], Iterable[str]] = lambda word: ()
-) -> None:
-    """Remove what a command that was killed at this same work has left in the engine.
+def take_away_left(context: Context, *images: str) -> None:
+    """Remove what a command that was killed at this same work has left in the engine, and say so.
 
     Args:
         context: the engine, and the work; one that is not held alone leaves nothing to know by.
-        images: names that images bear meanwhile, by the word.
+        images: names that images bear meanwhile, or patterns of such.
 
     Raises:
         EngineError: the engine did not answer.
@@ -92,8 +113,11 @@ def take_away_left(
     for container in engine.containers(names=names):
         engine.remove_container(container.id, force=True)
         report.note(f"Removed {container.name}, which a command that was killed had left")
-    for name in images(work.word):
-        try:
-            engine.remove_image(name)
-        except ConflictError as error:
-            report.warn(f"{name}, which a command that was killed had left, stays: {error}")
+    for image in engine.find_images(names=images) if images else ():
+        for name in image.references:
+            try:
+                engine.remove_image(name)
+            except ConflictError as error:
+                report.warn(f"{name}, which a command that was killed had left, stays: {error}")
+            else:
+                report.note(f"Removed {name}, which a command that was killed had left")

@@ -187,7 +187,9 @@ def image_with_account(engine: Engine) -> Iterator[Callable[[User], str]]:
             assert base is not None
             report = SilentReporter()
             tag = f"labelled-{user.uid}"
-            committed = commit_with_account(engine, base, BASE, tag, account, Undo(report), report)
+            committed = commit_with_account(
+                *(engine, base, BASE, tag, account, Undo(report), report), word="0" * 12
+            )
             made[user.uid] = committed.reference
         return made[user.uid]
 

@@ -112,7 +112,7 @@ def wrongs_of_the_process(home: Path, place: Path) -> Iterator[str]:
     """
     for path in home.rglob(locks.FILE):
         status = path.stat()
-        if status.st_size or status.st_mode & 0o077:
+        if status.st_size > 16 or status.st_mode & 0o077:
             yield f"{path} has {status.st_size} bytes, and rights {status.st_mode:o}"
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -132,7 +132,7 @@ def _files(home: Path, temporary: Path) -> Iterator[tuple[str, ...]]:
     for top in (home, temporary):
         for path in top.rglob("*"):
             name = str(path.relative_to(top.parent))
-            # The one file of locks is there for good, and empty (locks.py).
+            # The one file of locks is there for good, and holds nothing of a command's (locks.py).
             if path.is_file() and path.name != locks.FILE:
                 content = path.read_bytes()
                 text = _text(content).replace(str(home.parent), "")

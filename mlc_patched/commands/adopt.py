@@ -16,10 +16,10 @@ from ..engine import Container, Image
 from ..errors import MlcError, NotFoundError
 from ..labels import Claim, MalformedLabelsError, read_claim
 from ..names import is_committed_for, short_name
-from ..projects import Project, check_project, proposed_name
+from ..projects import LATEST, Project, check_project, proposed_name
 from ..specification import ContainerSpecification
-from ..undo import Undo, finished, signals_held
-from ..work import SETUP, passing_name, take_away_left, working
+from ..undo import Undo, finished, insist, signals_held
+from ..work import SETUP, passing_image, passing_name, take_away_left, working
 
 _CHECKS = r"""
 name="$(id -un 2>/dev/null)" || { echo "wrong: UID $(id -u) has no account in it"; exit; }
@@ -140,8 +140,8 @@ def clear(candidate: Candidate, context: Context) -> None:
 
 @contextlib.contextmanager
 def _cleared(candidate: Candidate, context: Context) -> Iterator[None]:
-    with working(f"adopt {candidate.container.name}", context):
-        take_away_left(context)
+    with working(f"adopt {candidate.container.name}", context) as work:
+        take_away_left(context, passing_image(candidate.project.repository, work.word))
         yield
 
 
@@ -166,7 +166,8 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         with signals_held():
             container = engine.create_container(specification)
         _not_wrong(account_in_passwd(_passwd(container, context), claim), candidate)
-        undo.add(f"The image {project.image}", lambda: engine.remove_image(project.image))
+        passing = passing_image(project.repository, context.work.word)
+        undo.add(f"The image {passing}", lambda: engine.remove_image(passing))
         labelled_as = {
             **labels.claim_labels(claim),
             labels.PROJECT: project.name,
@@ -177,7 +178,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
             lambda: engine.commit(
                 container,
                 project.repository,
-                "latest",
+                passing.rpartition(":")[2],
                 image,
                 labelled_as,
                 message=f"mlc adopt {candidate.reference}",
@@ -186,6 +187,10 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         )
         engine.remove_container(container, force=True)
         history, labelled = engine.history(image.id), engine.image(made)
+        undo.add(f"The image {project.image}", lambda: engine.remove_image(project.image))
+        with signals_held():
+            engine.tag_image(made, project.repository, LATEST)
+            insist(lambda: engine.remove_image(passing))
     return Adopted(
         candidate.name,
         candidate.reference,

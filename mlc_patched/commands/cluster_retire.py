@@ -13,7 +13,7 @@ from ..projects import project_of_repository
 from ..registry import needed
 from ..saving import Saved, clean, save, target
 from ..service_state import LOST
-from ..undo import insist, signals_held
+from ..undo import Undo, insist, signals_held
 from ..work import working
 from .container_retire import Retired
 
@@ -103,13 +103,14 @@ def _save_and_push(plan: ServiceRetirement, place: Place, reference: str) -> Sav
         if now is not None and now.id == saved.image_id:
             there.engine.remove_image(reference)
 
-    try:
+    with Undo(there.report) as undo:
+        # It is for the push alone. Without that, the container it is of is there as before.
+        if not plan.replaces:
+            undo.add(f"The image {reference}", remove)
         image = there.engine.image(reference)
         if image is None or image.id != saved.image_id or project is None:
             raise MlcError(f"{reference} is not what was saved; {plan.name} was not removed.")
         push(project, name.tag or "", image, registry, there)
-    finally:
-        # It is for the push alone. Without that, the container it is of is there as before.
         with signals_held():
             if not plan.replaces:
                 insist(remove)

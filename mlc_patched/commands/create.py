@@ -171,12 +171,12 @@ def _by_build(plan: Plan, base: Image, context: Context) -> Created:
 def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) -> Image:
     """Build the image with the account, unless another command of the user's just has."""
     from ..locks import account_lock
-    from ..setup_build import build_with_account, find_with_account, passing_image
+    from ..setup_build import build_with_account, find_with_account, passing_images
     from ..work import take_away_left, working
 
     engine, account = context.engine, context.account
-    with working(account_lock(base.id), context):
-        take_away_left(context, lambda word: [passing_image(account, word)])
+    with working(account_lock(base.id), context) as work:
+        take_away_left(context, f"{passing_images(account, work.word)}*")
         found = find_with_account(engine, base, account)
         if found is not None and found != instead_of:
             return found

@@ -210,7 +210,7 @@ def _logs(images: list[Image], context: Context) -> dict[str, dict[str, int]]:
     """Look into images, after what a doctor that was killed has left of such a look is gone."""
     if not images:
         return {}
-    with working(LOCK, context):
+    with working(LOCK, context, waits=False):
         take_away_left(context)
         return {each.references[0]: _log_sizes(each, context) for each in images}
 

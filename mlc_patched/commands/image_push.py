@@ -12,7 +12,7 @@ from ..image_fetch import not_own
 from ..names import parse_reference
 from ..projects import LATEST, Project, image_of
 from ..registry import chosen, needed, reference_in
-from ..undo import insist, signals_held
+from ..undo import Undo, insist, signals_held
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ def push(project: Project, tag: str, image: Image, registry: str, context: Conte
         if was_there is not None and was_there.id != image.id:
             engine.tag_image(was_there.id, name.repository, tag)
 
-    try:
+    # The name is for the push alone: an image with one more name would outlive its retiring.
+    # One that is there already is what a push left that was killed.
+    with Undo(report) as undo:
+        undo.add(f"The name {there}", take_back)
         with signals_held():
             engine.tag_image(image.id, name.repository, tag)
         digest = engine.registry().push(there, report.progress)
-    finally:
-        # The name is for the push alone: an image with one more name would outlive its retiring.
-        # One that is there already is what a push left that was killed.
         with signals_held():
             insist(take_back)
     return Pushed(project.name, own, there, digest, image.size)

@@ -87,7 +87,7 @@ def _import(
     with working(plan.tag, context) as work, Undo(context.report) as undo:
         # A name for as long as it takes: what a killed import has left is found by it.
         passing = f"{BUILDING}{context.account.uid}-{work.word}"
-        take_away_left(context, lambda word: [f"{REPOSITORY}:{passing}"])
+        take_away_left(context, f"{REPOSITORY}:{passing}")
         refuse_existing(plan, context)
         context.report.step(f"Importing {request.file}")
         image_id = _imported(file, request.file, passing, undo, context)

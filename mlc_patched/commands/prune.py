@@ -143,7 +143,10 @@ def prune(found: Found, context: Context) -> Pruned:
 
 
 def _lock(each: LeftOver) -> str:
-    """Return what is to be locked: a command that makes this very thing may be in its midst."""
+    """Return what is to be locked: a build that makes this very thing may be in its midst.
+
+    What commands at other work make is told from left-overs by its age alone.
+    """
     name = parse_reference(each.name)
     tag = name.tag or ""
     if each.kind is Kind.BUILT:

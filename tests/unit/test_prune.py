@@ -189,9 +189,10 @@ def test_half_written_files_are_known_by_name_owner_and_age(
 ) -> None:
     home = Path(context.account.home)
     left = {
-        "dockerfiles/.a.Dockerfile.0123abcd": True,
+        "dockerfiles/.a.Dockerfile.0123abcd.mlc-part": True,
+        "dockerfiles/.a.Dockerfile.20261124": False,
         "dockerfiles/a.Dockerfile": False,
-        ".ds01-config/images/.a.json.0123abcd": True,
+        ".ds01-config/images/.a.json.0123abcd.mlc-part": True,
         ".ds01-config/images/a.json": False,
         ".ds01-config/locks": False,
         ".n.mlc.tar.0123abcd.part": True,

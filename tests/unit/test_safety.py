@@ -5,18 +5,20 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlc_patched.account import Account
-from mlc_patched.errors import MlcError
+from mlc_patched.errors import GivenUp, MlcError
 from mlc_patched.home_files import directory, open_file
 from mlc_patched.locks import FILE, exclusive, shared
 from mlc_patched.report import SilentReporter
@@ -156,8 +158,11 @@ def test_a_later_interrupt_gives_up_what_the_engine_does_not_finish(
         hangs.wait(1 if patience else 60)
         done.append(1)
 
-    with pytest.raises(KeyboardInterrupt):
+    taken_back: list[int] = []
+    with pytest.raises(KeyboardInterrupt) as raised, Undo(words) as undo:
+        undo.add("what an engine that hangs would hang at, too", lambda: taken_back.append(1))
         finished("saving", work, words)
+    assert (raised.type is GivenUp) == (taken_back == []) == (patience == 0)
     assert done == ([1] if patience else [])
     assert "Interrupt again to give that up" in words.said[0]
     hangs.set()
@@ -251,12 +256,29 @@ def test_a_home_that_cannot_be_written_to_is_no_obstacle(tmp_path: Path) -> None
         assert lock.alone()
 
 
-def test_the_lock_file_is_private_and_empty(account: Account, tmp_path: Path) -> None:
-    with exclusive(account, "n", SilentReporter()):
-        pass
+def test_the_lock_file_is_private_and_does_not_grow(account: Account, tmp_path: Path) -> None:
+    for name in ("n", "m"):
+        with exclusive(account, name, SilentReporter()):
+            pass
     made = tmp_path / ".ds01-config" / FILE
-    assert (made.stat().st_mode & 0o777, made.stat().st_size) == (0o600, 0)
+    assert (made.stat().st_mode & 0o777, made.stat().st_size) == (0o600, 16)
     assert made.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.promise("locks")
+def test_each_file_of_locks_is_told_from_every_other(account: Account, tmp_path: Path) -> None:
+    """Two homes with one engine: what is named by one's lock is none of the other's."""
+    copy = tmp_path / "copy"
+    found = []
+    for home in (tmp_path, tmp_path, tmp_path / "other", copy):
+        home.mkdir(exist_ok=True)
+        if home == copy:
+            shutil.copytree(tmp_path / ".ds01-config", copy / ".ds01-config")
+        with exclusive(replace(account, home=str(home)), "n", SilentReporter()) as identity:
+            found.append(identity)
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+    assert all(found)
 
 
 def _link(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,17 @@ from mlc_patched.engine import Image
 from mlc_patched.errors import ConflictError
 from mlc_patched.left_files import build_directory_prefix, remove_build_directories
 from mlc_patched.project_files import ProjectFiles
-from mlc_patched.project_work import passing_image, working_on
+from mlc_patched.project_work import working_on
 from mlc_patched.projects import Project
 from mlc_patched.specification import ContainerSpecification
-from mlc_patched.work import KINDS, STEP, passing_name, take_away_left, working
+from mlc_patched.work import (
+    KINDS,
+    STEP,
+    passing_image,
+    passing_name,
+    take_away_left,
+    working,
+)
 
 DEMO = Project(1001, "demo")
 STEP_NAME = "mlc-step-1001-0123456789ab"
@@ -65,15 +73,17 @@ def test_what_a_killed_command_left_is_gone_before_the_next_begins(
         for kind in KINDS:
             leave(fake, passing_name(kind, own.account, work.word))
         running = leave(fake, f"mlc-setup-{uid}-000000000000")
+        fake.add_image(PASSING)
     fake.start(fake.made[running].id)
     with working("other", own):
         take_away_left(own)
     assert len(names(fake)) == len(KINDS) + 1, "that was another work's"
     with working("n._.1001", own):
-        take_away_left(own, lambda word: [BASE])
+        take_away_left(own, BASE, "ds01-1001/demo:build-*")
     assert names(fake) == {f"mlc-setup-{uid}-000000000000"}
     assert fake.image(BASE) is not None, "it is in use"
-    assert sum("had left" in text for text in own.report.said) == len(KINDS) + 1
+    assert fake.image(PASSING) is None
+    assert sum("had left" in text for text in own.report.said) == len(KINDS) + 2
 
 
 @pytest.mark.parametrize("held", [None, False])
@@ -87,7 +97,7 @@ def test_where_nothing_is_locked_nothing_is_taken_away(
     with working("n._.1001", own) as work:
         assert not work.is_alone
         assert passing_name(STEP, own.account, work.word) not in names(fake)
-        take_away_left(own, lambda word: [BASE])
+        take_away_left(own, BASE)
     assert left in fake.made
 
 
@@ -100,13 +110,14 @@ def test_files_of_a_killed_build_go_and_others_stay(own: Context, tmp_path: Path
     elsewhere.mkdir()
     (elsewhere / "file").write_text("x")
     left = {
-        home / "dockerfiles/.demo.Dockerfile.0123abcd": True,
-        home / "dockerfiles/.demo.Dockerfile.previous.0123abcd": True,
+        home / "dockerfiles/.demo.Dockerfile.0123abcd.mlc-part": True,
+        home / "dockerfiles/.demo.Dockerfile.previous.0123abcd.mlc-part": True,
+        home / "dockerfiles/.demo.Dockerfile.20261124": False,
         home / "dockerfiles/.demo.Dockerfile.swp": False,
-        home / "dockerfiles/.other.Dockerfile.0123abcd": False,
+        home / "dockerfiles/.other.Dockerfile.0123abcd.mlc-part": False,
         home / "dockerfiles/demo.Dockerfile": False,
-        home / ".ds01-config/images/.demo.json.0123abcd": True,
-        home / ".ds01-config/images/.demo-2.json.0123abcd": False,
+        home / ".ds01-config/images/.demo.json.0123abcd.mlc-part": True,
+        home / ".ds01-config/images/.demo-2.json.0123abcd.mlc-part": False,
         temporary / f"mlc-build-{word}-abc_d123/Dockerfile": True,
         temporary / "mlc-build-0123456789ab-abc_d123/Dockerfile": False,
     }
@@ -159,22 +170,30 @@ def test_the_newest_step_has_the_name_and_its_container_another(
     base, container = fake.image(BASE), leave(fake, "wizardly_hopper")
     first = nameless(fake, 0xB1, base.id)
     second = nameless(fake, 0xB2, fake.image(f"sha256:{first}".ljust(71, "0")).id)
+    other = nameless(fake, 0xB3, base.id)
     for line in (
-        f"Step 1/4 : FROM {BASE}",
+        f"Step 1/6 : FROM {BASE}",
         f" ---> {base.id[7:19]}",
-        "Step 2/4 : RUN one",
+        "Step 2/6 : RUN one",
         f" ---> Running in {container[:12]}",
         f" ---> {first}",
-        "Step 3/4 : COPY x y",
+        "Step 3/6 : COPY x y",
         f" ---> {second}",
+        f"Step 4/6 : FROM {BASE} AS last",
+        f" ---> {base.id[7:19]}",
+        "Step 5/6 : COPY --from=0 x y",
+        f" ---> {other}",
     ):
         steps.hear(line)
     assert STEP_NAME in names(fake)
-    assert fake.image(PASSING).id[7:19] == second
+    held = {stage: fake.image(f"{PASSING}-s{stage}").id[7:19] for stage in (1, 2)}
+    assert held == {1: second, 2: other}, "each stage has a chain of its own"
     assert fake.image(base.id).references == (BASE,)
+    assert fake.image(PASSING) is None, "that is the build's own"
     fake.remove_container(STEP_NAME, force=True)
     steps.clear()
-    assert not {f"sha256:{each}".ljust(71, "0") for each in (first, second)} & set(fake.images)
+    made = {f"sha256:{each}".ljust(71, "0") for each in (first, second, other)}
+    assert not made & set(fake.images)
     assert fake.image(BASE) is not None
 
 
@@ -194,7 +213,7 @@ def test_what_the_build_has_not_made_gets_no_name(
     nameless(fake, 0xB1)
     for line in lines:
         steps.hear(line)
-    assert fake.image(PASSING) is None
+    assert all("build-" not in name for each in fake.find_images() for name in each.references)
 
 
 def test_a_container_that_a_step_only_names_keeps_its_name(
@@ -210,6 +229,8 @@ def test_an_image_whose_container_is_still_going_is_waited_for(
     fake: FakeEngine, steps: StepNames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = []
+    for line in ("Step 1/2 : FROM x", "Step 2/2 : RUN x", f" ---> {nameless(fake, 0xB1)}"):
+        steps.hear(line)
 
     def remove(reference: str) -> None:
         tries.append(reference)
@@ -219,7 +240,7 @@ def test_an_image_whose_container_is_still_going_is_waited_for(
     monkeypatch.setattr(fake, "remove_image", remove)
     monkeypatch.setattr("mlc_patched.build_steps.time.sleep", lambda seconds: None)
     steps.clear()
-    assert tries == [PASSING] * 3
+    assert tries == [f"{PASSING}-s1"] * 3
     monkeypatch.setattr("mlc_patched.build_steps._SECONDS_TO_CLEAR", -1)
     tries.clear()
     with pytest.raises(ConflictError):
@@ -229,6 +250,27 @@ def test_an_image_whose_container_is_still_going_is_waited_for(
 def test_a_project_s_passing_image_is_one_that_prune_knows() -> None:
     from mlc_patched.left_over import unfinished_images
 
-    image = Image("sha256:1", (passing_image(DEMO, "0123456789ab"),))
-    (found,) = unfinished_images([image], set(), 1001, before=1)
-    assert found.name == PASSING
+    name = passing_image(DEMO.repository, "0123456789ab")
+    names = (name, f"{name}-ca", f"{name}-s12", f"{name}-mine")
+    found = unfinished_images([Image("sha256:1", names)], set(), 1001, before=1)
+    assert [each.name for each in found] == list(names[:3])
+    assert name == PASSING
+
+
+def test_threads_have_each_their_own_work(own: Context) -> None:
+    """Though they share a context, as a program that uses the API may."""
+    first, words = threading.Event(), []
+
+    def work() -> None:
+        with working("a", own):
+            first.wait(5)
+            words.append(own.work.word)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with working("b", own) as mine:
+        first.set()
+        thread.join()
+        assert own.work is mine
+    assert words != [mine.word]
+    assert not own.work.is_alone
