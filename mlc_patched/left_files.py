@@ -92,13 +92,15 @@ def _in(directory: Path, name: re.Pattern[str], account: Account, before: float)
 def _left(entry: os.DirEntry[str], account: Account, before: float) -> LeftOver | None:
     status = entry.stat(follow_symlinks=False)
     is_file, changed = stat.S_ISREG(status.st_mode), status.st_mtime
+    if status.st_uid != account.file_ids[0]:
+        return None
     if not is_file:
         if not (stat.S_ISDIR(status.st_mode) and entry.name.startswith(_DIRECTORIES)):
             return None
         # A file that is saved does not change its directory.
         times = [each.stat(follow_symlinks=False).st_mtime for each in os.scandir(entry.path)]
         changed = max((changed, *times))
-    if status.st_uid != account.file_ids[0] or changed > before:
+    if changed > before:
         return None
     return LeftOver(Kind.FILE, entry.path, "", account.uid, status.st_size if is_file else 0)
 
