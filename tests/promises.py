@@ -60,8 +60,8 @@ PROMISES = {
     "signal": Promise(
         Group.SURVIVES,
         "Ctrl-C, SIGTERM and SIGHUP at any moment end a command with 128 and the signal's number, "
-        "and what it had begun is taken back. Where the engine hangs in a commit or an import, that "
-        "takes a second one, some seconds later, and the next run takes it back.",
+        "and what it had begun is taken back. Where the engine hangs in a commit or an import, "
+        "that takes a second one, some seconds later, and the next run takes it back.",
     ),
     "sigkill": Promise(
         Group.SURVIVES,
