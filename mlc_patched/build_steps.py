@@ -79,16 +79,24 @@ class StepNames:
             EngineError: the engine failed.
         """
         deadline = time.monotonic() + _SECONDS_TO_CLEAR
-        for name in reversed(list(dict.fromkeys(self._given))):
-            while True:
-                try:
-                    self._engine.remove_image(name)
-                except ConflictError:
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.1)
-                else:
-                    break
+        waiting = list(reversed(dict.fromkeys(self._given)))
+        while waiting:
+            failure = self._without(waiting)
+            if failure and time.monotonic() > deadline:
+                raise failure
+            if failure:
+                time.sleep(0.1)
+
+    def _without(self, names: list[str]) -> ConflictError | None:
+        """Take names away that nothing stands in the way of; return what stands in another's."""
+        failure = None
+        for name in [*names]:
+            try:
+                self._engine.remove_image(name)
+                names.remove(name)
+            except ConflictError as error:
+                failure = error
+        return failure
 
 
 def _short(image_id: str) -> str:

@@ -82,5 +82,5 @@ class GivenUp(Terminated):
 
     words = (
         "Interrupted, and given up. What was begun the same command takes away when it is run "
-        "again, once the engine answers."
+        "again, once the engine answers, or mlc prune, a day later."
     )

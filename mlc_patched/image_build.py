@@ -25,7 +25,6 @@ from .errors import EngineError
 from .image_verify import verify
 from .labels import LATER_SPELLING, Claim, claim_labels
 from .left_files import build_directory_prefix
-from .named_files import rights_of
 from .projects import Project
 from .report import Reporter
 from .undo import Undo, insist, signals_held, told
@@ -85,18 +84,18 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     )
     report.step(f"Building {request.project.image} with {client.builder.value}")
     with (
-        _private_directory(word, account) as private,
+        _private_directory(word) as private,
         _image_of_files(engine, files_image, derived.files, report),
     ):
         command = build_command(
             client,
-            dockerfile=str(_written(private / "Dockerfile", derived.text, account)),
-            context=_context_of(request, private, account),
+            dockerfile=str(_written(private / "Dockerfile", derived.text)),
+            context=_context_of(request, private),
             tag=tag,
             arguments=account_arguments(account),
             inherited=derived.arguments,
             secrets={
-                name: str(_written(private / name, content, account))
+                name: str(_written(private / name, content))
                 for name, content in derived.secrets.items()
             },
             labels=_corrected(request.base_labels, account),
@@ -152,13 +151,12 @@ def _takes_files(instruction: Instruction, text: str) -> bool:
     )
 
 
-def _context_of(request: BuildRequest, private: Path, account: Account) -> str:
+def _context_of(request: BuildRequest, private: Path) -> str:
     """Return the build context: nothing, where nothing is taken from it."""
     if needs_context(request.dockerfile):
         return request.context
     empty = private / "context"
-    with rights_of(account):
-        empty.mkdir()
+    empty.mkdir()
     return str(empty)
 
 
@@ -206,18 +204,15 @@ def _step_at(text: str, line: int) -> str:
 
 
 @contextlib.contextmanager
-def _private_directory(word: str, account: Account) -> Iterator[Path]:
-    """Have a directory of the user's own, also where root works for one: so that the next build
-    takes it away. Root writes into it with no more than the user's rights."""
-    with rights_of(account):
-        made = tempfile.TemporaryDirectory(prefix=build_directory_prefix(word))
-    with made as path:
+def _private_directory(word: str) -> Iterator[Path]:
+    """Have a directory of the process's own, also where root works for a user: what the docker
+    client reads in there as root must be nobody else's to exchange for a link."""
+    with tempfile.TemporaryDirectory(prefix=build_directory_prefix(word)) as path:
         yield Path(path)
 
 
-def _written(path: Path, content: str, account: Account) -> Path:
-    with rights_of(account):
-        path.write_text(content, encoding="utf-8", newline="")
+def _written(path: Path, content: str) -> Path:
+    path.write_text(content, encoding="utf-8", newline="")
     return path
 
 

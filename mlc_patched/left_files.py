@@ -6,7 +6,6 @@ Everything else in a home is written under such a name first, and gets its own i
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import re
 import shutil
@@ -65,11 +64,23 @@ def remove_build_directories(word: str, account: Account, environ: Mapping[str, 
         environ: the environment, for TMPDIR.
     """
     name = re.compile(rf"{build_directory_prefix(word)}\w+")
-    with rights_of(account):
-        left = _in(_temporary(environ), name, account, before=math.inf)
-    for each in left:
-        with contextlib.suppress(MlcError):
-            remove_file(each, account)
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(_temporary(environ))):
+            if name.fullmatch(entry.name):
+                _remove_directory(entry, account)
+
+
+def _remove_directory(entry: os.DirEntry[str], account: Account) -> None:
+    """Remove a directory of the process's own, which under sudo is root's, or of the user's."""
+    with contextlib.suppress(OSError):
+        status = entry.stat(follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            return
+        if status.st_uid == os.geteuid():
+            shutil.rmtree(entry.path)
+        elif status.st_uid == account.file_ids[0]:
+            with rights_of(account):
+                shutil.rmtree(entry.path)
 
 
 def _temporary(environ: Mapping[str, str]) -> Path:
@@ -83,7 +94,7 @@ def _in(directory: Path, name: re.Pattern[str], account: Account, before: float)
     except OSError:
         return []
     for entry in entries:
-        with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
+        with contextlib.suppress(OSError):  # it has gone meanwhile, or cannot be looked into
             if name.fullmatch(entry.name) and (left := _left(entry, account, before)):
                 found.append(left)
     return found

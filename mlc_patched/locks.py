@@ -116,9 +116,12 @@ def _identity(file: int) -> bytes:
     try:
         if len(found := os.pread(file, _RANDOM_BYTES, 0)) < _RANDOM_BYTES:
             _locked(file, "identity", fcntl.F_WRLCK, wait=True)
-            if len(found := os.pread(file, _RANDOM_BYTES, 0)) < _RANDOM_BYTES:
-                os.pwrite(file, os.urandom(_RANDOM_BYTES), 0)
-                found = os.pread(file, _RANDOM_BYTES, 0)
+            try:
+                if len(found := os.pread(file, _RANDOM_BYTES, 0)) < _RANDOM_BYTES:
+                    os.pwrite(file, os.urandom(_RANDOM_BYTES), 0)
+                    found = os.pread(file, _RANDOM_BYTES, 0)
+            finally:
+                _locked(file, "identity", fcntl.F_UNLCK)
         # A copy of the home has another number, and so are the two told apart.
         return found + os.fstat(file).st_ino.to_bytes(8, "big")
     except OSError:

@@ -25,5 +25,5 @@ def working_on(project: Project, context: Context) -> Iterator[None]:
             with contextlib.suppress(MlcError):  # what is in the way is told where it matters
                 ProjectFiles(context.account, project).remove_half_written()
             remove_build_directories(work.word, context.account, context.environ)
-        take_away_left(context, f"{passing_image(project.repository, work.word)}*")
+        take_away_left(context, passing_image(project.repository, work.word))
         yield

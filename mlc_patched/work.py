@@ -96,12 +96,12 @@ def working(name: str, context: Context, *, waits: bool = True) -> Iterator[Work
             _current.reset(before)
 
 
-def take_away_left(context: Context, *images: str) -> None:
+def take_away_left(context: Context, image: str | None = None) -> None:
     """Remove what a command that was killed at this same work has left in the engine, and say so.
 
     Args:
         context: the engine, and the work; one that is not held alone leaves nothing to know by.
-        images: names that images bear meanwhile, or patterns of such.
+        image: the name that an image bears meanwhile, and others' beginning with it and a `-`.
 
     Raises:
         EngineError: the engine did not answer.
@@ -113,8 +113,10 @@ def take_away_left(context: Context, *images: str) -> None:
     for container in engine.containers(names=names):
         engine.remove_container(container.id, force=True)
         report.note(f"Removed {container.name}, which a command that was killed had left")
-    for image in engine.find_images(names=images) if images else ():
-        for name in image.references:
+    for found in engine.find_images(names=(f"{image}*",)) if image else ():
+        for name in found.references:
+            if name != image and not name.startswith(f"{image}-"):
+                continue
             try:
                 engine.remove_image(name)
             except ConflictError as error:

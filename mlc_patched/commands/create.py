@@ -176,7 +176,7 @@ def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) 
 
     engine, account = context.engine, context.account
     with working(account_lock(base.id), context) as work:
-        take_away_left(context, f"{passing_images(account, work.word)}*")
+        take_away_left(context, passing_images(account, work.word))
         found = find_with_account(engine, base, account)
         if found is not None and found != instead_of:
             return found

@@ -265,6 +265,20 @@ def test_the_lock_file_is_private_and_does_not_grow(account: Account, tmp_path: 
     assert made.parent.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_full_home_keeps_nobody_waiting(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no identity, as where there are no locks, and other locks are free."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    words = SilentReporter()
+    with exclusive(account, "n", words) as one, exclusive(account, "m", words) as another:
+        assert (one, another) == (b"", b"")
+
+
 @pytest.mark.promise("locks")
 def test_each_file_of_locks_is_told_from_every_other(account: Account, tmp_path: Path) -> None:
     """Two homes with one engine: what is named by one's lock is none of the other's."""

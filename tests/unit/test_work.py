@@ -73,17 +73,24 @@ def test_what_a_killed_command_left_is_gone_before_the_next_begins(
         for kind in KINDS:
             leave(fake, passing_name(kind, own.account, work.word))
         running = leave(fake, f"mlc-setup-{uid}-000000000000")
-        fake.add_image(PASSING)
+        made = fake.add_image(PASSING)
+        fake.tag_image(made.id, "ds01-1001/demo", "latest")
+        for name in (f"{PASSING}-ca", f"{PASSING}s"):
+            fake.add_image(name)
     fake.start(fake.made[running].id)
     with working("other", own):
         take_away_left(own)
     assert len(names(fake)) == len(KINDS) + 1, "that was another work's"
     with working("n._.1001", own):
-        take_away_left(own, BASE, "ds01-1001/demo:build-*")
+        take_away_left(own, BASE)
+        take_away_left(own, PASSING)
     assert names(fake) == {f"mlc-setup-{uid}-000000000000"}
     assert fake.image(BASE) is not None, "it is in use"
     assert fake.image(PASSING) is None
-    assert sum("had left" in text for text in own.report.said) == len(KINDS) + 2
+    assert fake.image(f"{PASSING}-ca") is None
+    assert fake.image(f"{PASSING}s") is not None
+    assert fake.image("ds01-1001/demo:latest") is not None
+    assert sum("had left" in text for text in own.report.said) == len(KINDS) + 3
 
 
 @pytest.mark.parametrize("held", [None, False])
@@ -136,10 +143,28 @@ def test_a_directory_of_another_user_s_is_not_looked_into(own: Context, tmp_path
     mine = tmp_path / f"{build_directory_prefix('0123456789ab')}abc"
     mine.mkdir()
     other = replace(own.account, uid=own.account.uid + 1)
+    os.chown(mine, other.uid + 1, -1)
     remove_build_directories("0123456789ab", other, environ)
     assert mine.exists()
+    os.chown(mine, own.account.uid, -1)
     remove_build_directories("0123456789ab", own.account, environ)
     assert not mine.exists()
+
+
+def test_under_sudo_a_directory_of_root_s_goes_and_one_of_a_third_s_stays(
+    own: Context, tmp_path: Path
+) -> None:
+    """A build's directory is root's there: the docker client reads it as root."""
+    account = replace(own.account, uid=1001, gid=1001)
+    made = {uid: tmp_path / f"mlc-build-0123456789ab-{uid}" for uid in (0, 1001, 1002)}
+    for uid, path in made.items():
+        path.mkdir()
+        os.chown(path, uid, uid)
+    tmp_path.chmod(0o1777)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    remove_build_directories("0123456789ab", account, {"TMPDIR": str(tmp_path)})
+    assert [uid for uid, path in made.items() if path.exists()] == [1002]
 
 
 def test_a_dockerfiles_directory_that_is_none_is_told_where_it_matters(own: Context) -> None:
