@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType, TracebackType
 from typing import TypeVar
 
@@ -147,28 +147,37 @@ def finished(
 
 
 @contextlib.contextmanager
+def _answered_by(
+    answer: Callable[[int, FrameType | None], object],
+) -> Iterator[Mapping[int, Callable[[int, FrameType | None], object]]]:
+    """Have interrupts answered otherwise for a while; yields what answers them usually."""
+    usual: dict[int, Callable[[int, FrameType | None], object]] = {}
+    for number in _SIGNALS:
+        if callable(handler := signal.getsignal(number)):
+            usual[number] = handler
+    for number in usual:
+        signal.signal(number, answer)
+    try:
+        yield usual
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def _unmoved_for_now() -> Iterator[None]:
     """Have no effect of interrupts for _PATIENCE seconds, and their usual one from then on."""
     if threading.current_thread() is not threading.main_thread():
         yield  # handlers never run here
         return
     began = time.monotonic()
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def later(number: int, frame: FrameType | None) -> None:
-        handler = handlers[signal.Signals(number)]
-        if callable(handler) and time.monotonic() - began >= _PATIENCE:
-            handler(number, frame)
+        if time.monotonic() - began >= _PATIENCE:
+            usual[number](number, frame)
 
-    for number, handler in handlers.items():
-        if callable(handler):
-            signal.signal(number, later)
-    try:
+    with _answered_by(later) as usual:
         yield
-    finally:
-        for number, handler in handlers.items():
-            if callable(handler):
-                signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -182,18 +191,12 @@ def finishing() -> Iterator[None]:
         yield
         return
     late: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number, handler in handlers.items():
-        if callable(handler):
-            signal.signal(number, lambda number, _frame: late.append(number))
     is_done = False
     try:
-        yield
+        with _answered_by(lambda number, _frame: late.append(number)):
+            yield
         is_done = True
     finally:
-        for number, handler in handlers.items():
-            if callable(handler):
-                signal.signal(number, handler)
         if late and not is_done:
             signal.raise_signal(late[0])
 
@@ -211,16 +214,10 @@ def signals_held() -> Iterator[None]:
         return
     waiting: list[int] = []
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number, handler in handlers.items():
-        if callable(handler):
-            signal.signal(number, lambda number, _frame: waiting.append(number))
     try:
-        yield
+        with _answered_by(lambda number, _frame: waiting.append(number)):
+            yield
     finally:
-        for number, handler in handlers.items():
-            if callable(handler):
-                signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
         if waiting:
             signal.raise_signal(waiting[0])
