@@ -152,9 +152,9 @@ def _answered_by(
 ) -> Iterator[Mapping[int, Callable[[int, FrameType | None], object]]]:
     """Have interrupts answered otherwise for a while; yields what answers them usually."""
     usual: dict[int, Callable[[int, FrameType | None], object]] = {}
-    for number in _SIGNALS:
-        if callable(handler := signal.getsignal(number)):
-            usual[number] = handler
+    for each in _SIGNALS:
+        if callable(handler := signal.getsignal(each)):
+            usual[each] = handler
     for number in usual:
         signal.signal(number, answer)
     try:
