@@ -1,6 +1,6 @@
 """`python -m mlc_patched` is `mlc`."""
 
-from .main import main
+from .cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .commands import create as _create
-from .commands import export as _export
-from .commands import import_archive as _import
-from .commands import list_containers as _list
-from .commands import open_shell as _open
-from .commands import remove as _remove
-from .commands import start as _start
-from .commands import stats as _stats
-from .commands import stop as _stop
-from .commands.create import Created
-from .commands.export import Exported
-from .commands.list_containers import Listed
-from .commands.open_shell import Opened
-from .commands.remove import Removed
-from .commands.start import Started
-from .commands.stats import Measured
-from .commands.stop import Stopped
+from .containers import create as _create
+from .containers import export as _export
+from .containers import import_ as _import
+from .containers import list as _list
+from .containers import open as _open
+from .containers import remove as _remove
+from .containers import start as _start
+from .containers import stats as _stats
+from .containers import stop as _stop
+from .containers.create import Created
+from .containers.export import Exported
+from .containers.list import Listed
+from .containers.open import Opened
+from .containers.remove import Removed
+from .containers.start import Started
+from .containers.stats import Measured
+from .containers.stop import Stopped
 from .context import Context
-from .plan import CUSTOM, LATEST, CreateRequest
+from .plan.container import CUSTOM, LATEST, CreateRequest
 
 
 def create(

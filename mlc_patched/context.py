@@ -9,21 +9,21 @@ from functools import cached_property
 from pwd import getpwuid
 from typing import TYPE_CHECKING
 
-from .account import AS_VARIABLE, Account, caller, known_elsewhere
-from .engine import Container, Engine
-from .engine_address import CONFIGURATION_VARIABLE, DEFAULT, EngineAddress, resolve
+from .engine.address import CONFIGURATION_VARIABLE, DEFAULT, EngineAddress, resolve
+from .engine.interface import Container, Engine
 from .errors import NotFoundError
-from .named_files import is_root_for
-from .names import check_container_name, container_tag, is_own_name
+from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
+from .host.files import is_root_for
+from .names.images import check_container_name, container_tag, is_own_name
 from .report import Reporter, SilentReporter
-from .work import Work, current_work, random_work
+from .temporary import Work, current_work, random_work
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .catalog import Catalog
-    from .host import Host
-    from .settings import Settings
+    from .host.hardware import Host
+    from .plan.catalog import Catalog
+    from .settings.model import Settings
 
 
 def not_found(name: str) -> NotFoundError:
@@ -37,7 +37,7 @@ def connect(address: EngineAddress) -> Engine:
     Raises:
         EngineUnreachableError: none answers there.
     """
-    from .docker_engine import connect as connect_to
+    from .engine.docker import connect as connect_to
 
     return connect_to(address)
 
@@ -114,7 +114,7 @@ class Context:
     @cached_property
     def host(self) -> Host:
         """What the host has that containers run on."""
-        from .host import elsewhere, probe
+        from .host.hardware import elsewhere, probe
 
         if not self.address.is_local:
             return elsewhere(self.engine.about().runtimes)
@@ -123,21 +123,21 @@ class Context:
     @cached_property
     def settings(self) -> Settings:
         """The administrator's settings."""
-        from .settings import load
+        from .settings.model import load
 
         return load(self.environ, account=self.account)
 
     @cached_property
     def catalog(self) -> Catalog:
         """The catalog in force."""
-        from . import catalog
+        from .plan import catalog
 
         return catalog.load(self.catalog_file, self.account)
 
     @property
     def catalog_file(self) -> Path:
         """The file of the catalog in force."""
-        from . import catalog
+        from .plan import catalog
 
         return catalog.locate(self.program, self.environ, self.settings.catalog)
 

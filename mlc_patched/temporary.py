@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import ConflictError
-from .projects import BUILDING
+from .names.projects import BUILDING
 
 if TYPE_CHECKING:
-    from .account import Account
     from .context import Context
+    from .host.account import Account
 
 SETUP, LOOK, VERIFY, STEP = "setup", "look", "verify", "step"
 """What a container that is there only meanwhile is for: an old flow's set-up, a look into an
@@ -84,7 +84,7 @@ def working(name: str, context: Context, *, waits: bool = True) -> Iterator[Work
     # Imported where it is used: `context` imports this module, and most commands hold no lock.
     import hashlib
 
-    from .locks import exclusive
+    from .host.locks import exclusive
 
     with exclusive(context.account, name, context.report, waits=waits) as identity:
         digest = hashlib.sha256(identity + name.encode("utf-8", "surrogateescape")).hexdigest()

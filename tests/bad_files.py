@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bad_input import DOCKERFILES
 
-from mlc_patched.archive import Manifest, head
+from mlc_patched.containers.archive import Manifest, head
 
 
 def prepare(home: Path) -> None:

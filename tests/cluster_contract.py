@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from mlc_patched.cluster import Cluster, Task
-from mlc_patched.engine import Engine
+from mlc_patched.engine.cluster import Cluster, Task
+from mlc_patched.engine.interface import Engine
+from mlc_patched.engine.service import ServiceSpecification, service_of
 from mlc_patched.errors import ConflictError, ImageNotFoundError
-from mlc_patched.service_specification import ServiceSpecification, service_of
-from mlc_patched.specification import COMMAND, ContainerSpecification
+from mlc_patched.plan.specify import COMMAND, ContainerSpecification
 
 
 def of(name: str, image: str, gpus: int = 1, node: str | None = None) -> ServiceSpecification:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlc_patched.arguments import parser
-from mlc_patched.console import ConsoleReporter
+from mlc_patched.cli.arguments import parser
+from mlc_patched.cli.dispatch import MODULES, module_of, parser_of
+from mlc_patched.cli.main import guarded
+from mlc_patched.cli.output import ConsoleReporter
 from mlc_patched.context import Context
-from mlc_patched.documented import MODULES, module_of, parser_of
-from mlc_patched.main import guarded
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _run(argv: list[str], context: Context, report: ConsoleReporter) -> int:
         arguments = parser_of(words[0]).parse_args(words[1:])
         return guarded(lambda: module_of(words[0]).run(arguments, context), report)
     arguments = parser().parse_args(words)
-    from mlc_patched.verbs import VERBS
+    from mlc_patched.cli.verbs import VERBS
 
     return guarded(lambda: VERBS[arguments.command](arguments, context), report)
 

@@ -19,18 +19,18 @@ from fake_engine import FakeEngine
 from recording import Recording, recording
 from users import ROOT, User, new_user, readable_tree
 
-from mlc_patched import named_files
-from mlc_patched.account import Account
 from mlc_patched.context import Context
-from mlc_patched.docker_engine import connect
-from mlc_patched.engine import Engine
-from mlc_patched.engine_address import resolve
+from mlc_patched.engine.address import resolve
+from mlc_patched.engine.docker import connect
+from mlc_patched.engine.interface import Engine
 from mlc_patched.errors import EngineError
-from mlc_patched.host import Host
+from mlc_patched.host import files as named_files
+from mlc_patched.host.account import Account
+from mlc_patched.host.hardware import Host
+from mlc_patched.images.account.commit import commit_with_account
 from mlc_patched.report import SilentReporter
-from mlc_patched.setup_flow import commit_with_account
+from mlc_patched.temporary import KINDS
 from mlc_patched.undo import Undo
-from mlc_patched.work import KINDS
 
 REQUIRED = "MLC_REQUIRE_ENGINE"
 """Set by `make test`: an engine test that was skipped is then a failure of the whole run."""

@@ -16,7 +16,7 @@ import slots
 from conftest import BASE, container_names, docker, sweep
 from users import User, new_user
 
-from mlc_patched.engine import Engine
+from mlc_patched.engine.interface import Engine
 
 
 @pytest.fixture(scope="session")

@@ -25,16 +25,17 @@ from desk_state import State, state_of, wrongs_of_the_process
 from fake_engine import FakeContainer, FakeEngine, FakeImage
 from faulty_engine import Fault, Faults, Faulty
 
-from mlc_patched import labels, main
-from mlc_patched.account import Account
-from mlc_patched.base_image import NEEDED
-from mlc_patched.build_settings import Builder
-from mlc_patched.builders import BuildCommand, Client
-from mlc_patched.engine import Engine
-from mlc_patched.engine_address import DEFAULT
+from mlc_patched.cli import main
+from mlc_patched.engine.address import DEFAULT
+from mlc_patched.engine.interface import Engine
 from mlc_patched.errors import EngineError
-from mlc_patched.host import Host
-from mlc_patched.labels import Claim, claim_labels
+from mlc_patched.host.account import Account
+from mlc_patched.host.hardware import Host
+from mlc_patched.images.base import NEEDED
+from mlc_patched.images.build.client import BuildCommand, Client
+from mlc_patched.images.build.environment import Builder
+from mlc_patched.names import labels
+from mlc_patched.names.labels import Claim, claim_labels
 
 BASE = "mlc-test/base:bookworm"
 CATALOG = f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n"
@@ -110,18 +111,18 @@ class Desk:
         patch.chdir(self.home)
         patch.setattr(tempfile, "tempdir", str(self.temporary))
         # The tests' own directories are open to root alone, so root keeps its rights here.
-        patch.setattr("mlc_patched.named_files.is_root_for", lambda account: False)
+        patch.setattr("mlc_patched.host.files.is_root_for", lambda account: False)
         patch.setattr("mlc_patched.context.caller", lambda environ: account)
         patch.setattr("mlc_patched.context.connect", lambda address: engines[address.context])
-        patch.setattr("mlc_patched.host.probe", lambda more=(): host)
+        patch.setattr("mlc_patched.host.hardware.probe", lambda more=(): host)
         client = Client("/nowhere/docker", Builder.CLASSIC)
         for module in ("image_build", "commands.image_create"):
             patch.setattr(f"mlc_patched.{module}.find_client", lambda environ: client)
-        patch.setattr("mlc_patched.image_build.run_build", self._build)
-        patch.setattr("mlc_patched.image_build.time.sleep", lambda seconds: None)
+        patch.setattr("mlc_patched.images.build.image.run_build", self._build)
+        patch.setattr("mlc_patched.images.build.image.time.sleep", lambda seconds: None)
         patch.setattr("mlc_patched.undo._PAUSE", 0)
         patch.setattr(os, "fsync", lambda file: None)  # nobody takes the power away here
-        patch.setattr("mlc_patched.editor.subprocess", SimpleNamespace(run=self._edit))
+        patch.setattr("mlc_patched.images.editor.subprocess", SimpleNamespace(run=self._edit))
         for module in ("start", "open_shell"):
             patch.setattr(f"mlc_patched.commands.{module}.run_inside", self._shell)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fake_engine import FakeEngine, FakeImage
 
-from mlc_patched import locks
+from mlc_patched.host import locks
 
 Rows = tuple[tuple[str, ...], ...]
 _PASSING = re.compile(r"[0-9a-f]{8,}|\d{4}-\d\d-\d\d(?:[-T][\d:]+Z?(?:-\d+)?)?")

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlc_patched.cluster import Cluster, Node, NotManagerError, Service, Task
+from mlc_patched.engine.cluster import Cluster, Node, NotManagerError, Service, Task
+from mlc_patched.engine.registry import Registry, failure
+from mlc_patched.engine.service import ServiceSpecification
 from mlc_patched.errors import ConflictError, ImageNotFoundError
-from mlc_patched.names import parse_reference
-from mlc_patched.registry import Registry, failure
-from mlc_patched.service_specification import ServiceSpecification
+from mlc_patched.names.images import parse_reference
 
 if TYPE_CHECKING:
     from fake_engine import FakeEngine, FakeImage

@@ -15,8 +15,18 @@ from pathlib import Path, PurePosixPath
 
 from fake_cluster import FakeCluster, FakeRegistry
 
-from mlc_patched.cluster import Cluster
-from mlc_patched.engine import About, Change, Container, Engine, Image, Layer, Needs, Usage
+from mlc_patched.engine.cluster import Cluster
+from mlc_patched.engine.interface import (
+    About,
+    Change,
+    Container,
+    Engine,
+    Image,
+    Layer,
+    Needs,
+    Usage,
+)
+from mlc_patched.engine.registry import Registry
 from mlc_patched.errors import (
     ConflictError,
     EngineError,
@@ -24,9 +34,8 @@ from mlc_patched.errors import (
     MountMissingError,
     NotFoundError,
 )
-from mlc_patched.names import is_image_id, parse_reference
-from mlc_patched.registry import Registry
-from mlc_patched.specification import ContainerSpecification
+from mlc_patched.names.images import is_image_id, parse_reference
+from mlc_patched.plan.specify import ContainerSpecification
 
 ROOT_PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from desk import BASE, CLAIM, NODE, OWN, PASSWD, REGISTRY, Desk
 from faulty_engine import Mode
 
-from mlc_patched import labels
-from mlc_patched.specification import ContainerSpecification
+from mlc_patched.names import labels
+from mlc_patched.plan.specify import ContainerSpecification
 
 
 @dataclass(frozen=True)

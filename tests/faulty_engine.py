@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Any
 
-from mlc_patched.cluster import Cluster
-from mlc_patched.engine import Engine
+from mlc_patched.engine.cluster import Cluster
+from mlc_patched.engine.interface import Engine
+from mlc_patched.engine.registry import Registry, RegistryError
 from mlc_patched.errors import EngineError, EngineUnreachableError, MlcError
-from mlc_patched.registry import Registry, RegistryError
 
 _WITHIN: Mapping[str, type] = {"registry": Registry, "cluster": Cluster}
 """Methods of an engine that ask nothing yet, and the interface of what they return."""

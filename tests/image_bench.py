@@ -17,8 +17,8 @@ import pytest
 from conftest import docker, inspect, sweep
 from users import SYSTEM_PATH, User
 
-from mlc_patched.build_settings import Builder
-from mlc_patched.builders import find_client
+from mlc_patched.images.build.client import find_client
+from mlc_patched.images.build.environment import Builder
 
 HOST_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 CLIENT_PATHS = (SYSTEM_PATH, "/usr/sbin:/usr/bin:/sbin:/bin")

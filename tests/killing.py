@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from mlc_patched.main import run
+from mlc_patched.cli.main import run
 
 CHANGES = {
     *("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.chmod"),

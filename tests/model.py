@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mlc_patched.context import Context
-from mlc_patched.engine import Engine
+from mlc_patched.engine.interface import Engine
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
 USERS = (0, 1)

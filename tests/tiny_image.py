@@ -13,8 +13,8 @@ from pathlib import Path
 
 from users import User
 
-from mlc_patched.account import Account
-from mlc_patched.labels import Claim, claim_labels
+from mlc_patched.host.account import Account
+from mlc_patched.names.labels import Claim, claim_labels
 
 PROGRAMS = ("bash", "sh", "cat", "find", "grep", "head", "hostname", "id", "ls", "rm", "sleep")
 PROGRAMS += ("stat", "touch", "true")

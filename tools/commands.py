@@ -9,9 +9,9 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlc_patched import arguments
-from mlc_patched.documented import ADMIN, parser_of
-from mlc_patched.engine_arguments import add_engine_flags
+from mlc_patched.cli import arguments
+from mlc_patched.cli.dispatch import ADMIN, parser_of
+from mlc_patched.cli.engine_arguments import add_engine_flags
 
 BIN = Path(__file__).resolve().parents[1] / "bin"
 

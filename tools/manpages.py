@@ -13,7 +13,7 @@ from pathlib import Path
 
 from commands import programs, verbs
 
-from mlc_patched import arguments
+from mlc_patched.cli import arguments
 from mlc_patched.version import __version__
 
 EXIT_STATUS = (

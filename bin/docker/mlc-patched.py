@@ -30,7 +30,7 @@ for _place in (os.path.join(_ROOT, "lib"), _ROOT):
 if os.path.join(_ROOT, _PACKAGES) not in sys.path:
     sys.path.append(os.path.join(_ROOT, _PACKAGES))
 
-from mlc_patched import main as _main  # noqa: E402
+from mlc_patched.cli import main as _main  # noqa: E402
 from mlc_patched.version import AIME_VERSION, CONTAINER_VERSION  # noqa: E402
 
 mlc_version = AIME_VERSION

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from .documented import ADMIN
+from ..errors import shown
+from .dispatch import ADMIN
 from .edge import command_parser
-from .errors import shown
 
 _HOURS_DIGITS = 9
 

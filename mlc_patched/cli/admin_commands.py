@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .console import say, size_in_words, table
-from .context import Context
+from ..context import Context
+from ..errors import MlcError, UsageError
 from .edge import print_json
-from .errors import MlcError, UsageError
+from .output import say, size_in_words, table
 from .questions import confirmed
 
 if TYPE_CHECKING:
-    from .commands.adopt import Candidate
-    from .diagnosis import Finding
+    from ..maintenance.adopt import Candidate
+    from ..maintenance.checks import Finding
 
 HOUR = 3600
 
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _adopt(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.adopt import adopt, candidates, clear
+    from ..maintenance.adopt import adopt, candidates, clear
 
     names = tuple(arguments.container_names)
     if bool(names) == arguments.all:
@@ -82,7 +82,7 @@ def _adopt_dry_run(chosen: list[Candidate], as_json: bool) -> int:
 
 
 def _prune(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.prune import find, prune
+    from ..maintenance.prune import find, prune
 
     found = find(
         context,
@@ -125,8 +125,8 @@ def _prune(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _doctor(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.doctor import doctor, repair
-    from .diagnosis import Health
+    from ..maintenance.checks import Health
+    from ..maintenance.doctor import doctor, repair
 
     findings = doctor(context)
     repairs = [each for each in findings if each.repair is not None]

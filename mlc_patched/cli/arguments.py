@@ -6,10 +6,10 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 
-from .documented import ADMIN
+from ..version import AIME_VERSION, CONTAINER_VERSION, __version__
+from .dispatch import ADMIN
 from .engine_arguments import add_engine_flags
-from .parsers import Parser
-from .version import AIME_VERSION, CONTAINER_VERSION, __version__
+from .parser import Parser
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:

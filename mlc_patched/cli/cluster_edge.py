@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import signal
 
-from .commands.cluster_deploy import OnCluster, Placement, deploy_on_cluster
-from .commands.cluster_wait import wait_until_placed, wait_until_running
-from .console import say
-from .context import Context
-from .deploy_source import DeployRequest
+from ..cluster.state import ServiceState
+from ..cluster.wait import wait_until_placed, wait_until_running
+from ..containers.deploy_cluster import OnCluster, Placement, deploy_on_cluster
+from ..containers.source import DeployRequest
+from ..context import Context
+from ..errors import EngineError, UsageError
 from .edge import print_json
-from .errors import EngineError, UsageError
+from .output import say
 from .prompts import on_terminal
-from .service_state import ServiceState
 
 
 def run(request: DeployRequest, arguments: argparse.Namespace, context: Context) -> int:
@@ -39,7 +39,7 @@ def run(request: DeployRequest, arguments: argparse.Namespace, context: Context)
     status = _done(made, state, arguments)
     if arguments.json or not (arguments.open or on_terminal()):
         return status
-    from .commands.open_shell import open_shell
+    from ..containers.open import open_shell
 
     opened = open_shell(made.name, context)
     say(f"[{made.name}] left running: {opened.left_running}.")

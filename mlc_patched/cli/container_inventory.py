@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from .account import refuse_root
-from .console import say, size_in_words
-from .context import Context
+from ..context import Context
+from ..errors import UsageError
+from ..host.account import refuse_root
+from ..names.images import short_name
+from ..names.labels import NOT_GIVEN
 from .edge import below_home, print_json, show
-from .errors import UsageError
-from .labels import NOT_GIVEN
-from .names import short_name
+from .output import say, size_in_words
 from .prompts import ask_choice, on_terminal
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _list(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.container_list import ListedContainer, list_containers
+    from ..containers.inventory import ListedContainer, list_containers
 
     found = list_containers(context, all_users=arguments.all, sizes=arguments.detailed)
     if arguments.json:
@@ -66,7 +66,7 @@ def _list(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _retire(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.container_retire import Retired, plan_retirements, retire
+    from ..containers.retire import Retired, plan_retirements, retire
     from .questions import confirmed
 
     refuse_root(context.account)
@@ -113,7 +113,7 @@ def _tell_retired(retired: Any) -> None:
 def _asked_container(arguments: argparse.Namespace, context: Context) -> str:
     if arguments.yes or arguments.json or not on_terminal():
         raise UsageError("Which container? Say: container-retire NAME")
-    from .commands.cluster_list import list_services
+    from ..containers.cluster_list import list_services
 
     offered = [short_name(each.name) for each in context.own_containers()]
     offered += [each.name for each in list_services(context)]

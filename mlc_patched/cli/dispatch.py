@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Protocol
 
-    from .context import Context
+    from ..context import Context
 
     class Command(Protocol):
         """What a module that serves documented commands gives."""

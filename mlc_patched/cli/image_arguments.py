@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 
+from ..images.presets import PRESETS
 from .edge import command_parser
-from .presets import PRESETS
 
 
 def parser(name: str) -> argparse.ArgumentParser:

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from .commands.image_create import (
+from ..context import Context
+from ..errors import DeclinedError, MlcError, UsageError
+from ..host.files import read_text
+from ..images.create import (
     ImageCreated,
     ImageCreateRequest,
     Prepared,
@@ -17,7 +20,12 @@ from .commands.image_create import (
     prepare,
     refuse_existing,
 )
-from .commands.image_update import (
+from ..images.dockerfile.installs import APT, PIP, packages_in
+from ..images.packages import requirements_of
+from ..images.project.files import ProjectFiles
+from ..images.project.lock import working_on
+from ..images.recipe import Wanted
+from ..images.update import (
     Change,
     ImageUpdated,
     ImageUpdateRequest,
@@ -26,20 +34,12 @@ from .commands.image_update import (
     update_image,
     with_block,
 )
-from .console import say, size_in_words
-from .context import Context
-from .dockerfile_installs import APT, PIP, packages_in
+from ..names.images import short_name
+from ..names.projects import project_of
 from .edge import print_json
-from .errors import DeclinedError, MlcError, UsageError
 from .image_arguments import parser as parser  # noqa: PLC0414 - part of the interface
 from .image_edge import asked_project, may_ask
-from .image_recipe import Wanted
-from .named_files import read_text
-from .names import short_name
-from .packages import requirements_of
-from .project_files import ProjectFiles
-from .project_work import working_on
-from .projects import project_of
+from .output import say, size_in_words
 from .prompts import ask_yes_no
 
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _create(arguments: argparse.Namespace, context: Context) -> int:
-    from . import image_wizard
+    from .commands import image_wizard
 
     request = _create_request(arguments, context)
     asks = may_ask(arguments)
@@ -196,7 +196,7 @@ def _update(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _by_hand(change: Change, context: Context) -> Change:
-    from .editor import edited
+    from ..images.editor import edited
 
     if change.rejected is not None:
         context.report.note("Going on from your edit whose build failed.")
@@ -231,7 +231,7 @@ def _tell_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: st
 
 
 def _push(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.image_push import push_image
+    from ..images.push import push_image
 
     name = arguments.project or asked_project(arguments, context, "push")
     pushed = push_image(name, arguments.registry, context)

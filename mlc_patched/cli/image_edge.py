@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from .commands.image_list import list_images
-from .context import Context
-from .errors import UsageError
+from ..context import Context
+from ..errors import UsageError
+from ..images.list import list_images
 from .prompts import ask_choice, on_terminal
 
 

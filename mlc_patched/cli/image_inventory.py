@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from . import labels
-from .commands.image_list import ListedImage, list_images, list_orphans
-from .console import say, size_in_words, table
-from .context import Context
+from ..context import Context
+from ..errors import UsageError
+from ..images.list import ListedImage, list_images, list_orphans
+from ..names import labels
 from .edge import print_json
-from .errors import UsageError
 from .image_edge import asked_project
+from .output import say, size_in_words, table
 from .questions import confirmed
 
 
@@ -95,7 +95,7 @@ def _list_orphans(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _retire(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.image_retire import plan_retirement, retire
+    from ..images.retire import plan_retirement, retire
 
     if arguments.orphans:
         if arguments.projects:
@@ -130,7 +130,7 @@ def _retire(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.image_retire import own_orphans, retire_orphans
+    from ..images.retire import own_orphans, retire_orphans
 
     orphans = own_orphans(context)
     if orphans:

@@ -9,18 +9,18 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
+from ..errors import MlcError, Terminated
 from .arguments import parser
-from .console import ConsoleReporter, say
-from .documented import MODULES, module_of, parser_of
+from .dispatch import MODULES, module_of, parser_of
 from .engine_arguments import AS, CONTEXT, leading
-from .errors import MlcError, Terminated
+from .output import ConsoleReporter, say
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
-    from .context import Context
+    from ..context import Context
 
 DEBUG_VARIABLE = "MLC_DEBUG"
 INTERRUPTED = 130
@@ -71,7 +71,7 @@ def _run(
     def run() -> int:
         from pathlib import Path
 
-        from .context import Context
+        from ..context import Context
 
         context = Context(
             report=report,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .console import readable
+from .output import readable
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .parsers import Parser
+from .parser import Parser
 
 
 def parser(name: str) -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Sequence
 
-from .errors import MlcError, UsageError
+from ..errors import MlcError, UsageError
 
 
 def on_terminal() -> bool:

@@ -6,15 +6,15 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .documented import MODULES
-from .errors import DeclinedError, UsageError
-from .names import check_container_name, short_name
+from ..errors import DeclinedError, UsageError
+from ..names.images import check_container_name, short_name
+from .dispatch import MODULES
 from .prompts import ask_choice, ask_text, ask_yes_no, on_terminal
 
 if TYPE_CHECKING:
-    from .catalog import Catalog
-    from .context import Context
-    from .plan import CreateRequest
+    from ..context import Context
+    from ..plan.catalog import Catalog
+    from ..plan.container import CreateRequest
 
 
 def may_ask(arguments: argparse.Namespace) -> bool:
@@ -128,8 +128,8 @@ def _from_menu(request: CreateRequest, context: Context) -> CreateRequest:
 
 def chosen_architecture(request: CreateRequest, context: Context, catalog: Catalog) -> str | None:
     """Return the architecture whose part of the catalog counts; None for the whole of it."""
-    from .gpus import CPU, choose
-    from .plan import ARCHITECTURE_VARIABLE
+    from ..host.gpus import CPU, choose
+    from ..plan.container import ARCHITECTURE_VARIABLE
 
     said = request.architecture
     if said is None:

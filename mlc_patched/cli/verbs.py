@@ -7,20 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..context import Context
+from ..errors import UsageError, shown
 from . import questions
-from .console import say, size_in_words, table
-from .context import Context
 from .edge import below_home, print_json, show
-from .errors import UsageError, shown
+from .output import say, size_in_words, table
 
 if TYPE_CHECKING:
+    from ..plan.container import CreateRequest
     from .edge import Column
-    from .plan import CreateRequest
 
 
 def _create(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.create import create
-    from .decision import Flow
+    from ..containers.create import create
+    from ..plan.flow import Flow
 
     request = _create_request(arguments)
     if arguments.info:
@@ -39,7 +39,7 @@ def _create(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _create_request(arguments: argparse.Namespace) -> CreateRequest:
-    from .plan import CUSTOM, LATEST, CreateRequest
+    from ..plan.container import CUSTOM, LATEST, CreateRequest
 
     own = arguments.image is not None
     return CreateRequest(
@@ -97,7 +97,7 @@ def _info(request: CreateRequest, context: Context) -> int:
 
 
 def _list(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.list_containers import list_containers
+    from ..containers.list import list_containers
 
     sizes = arguments.size or arguments.all
     found = list_containers(context, all_users=arguments.all_users, sizes=sizes)
@@ -126,7 +126,7 @@ def _list(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _open(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.open_shell import open_shell
+    from ..containers.open import open_shell
 
     opened = open_shell(questions.container_name(arguments, context, None), context)
     if opened.left_running:
@@ -137,7 +137,7 @@ def _open(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _start(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.start import start
+    from ..containers.start import start
 
     name = questions.container_name(arguments, context, None)
     command = (arguments.execute_command,) if arguments.execute_command else ()
@@ -153,7 +153,7 @@ def _start(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _stop(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.stop import stop
+    from ..containers.stop import stop
 
     name = questions.container_name(arguments, context, True)
     context.get(name)  # nothing is asked about a container that is not there
@@ -164,7 +164,7 @@ def _stop(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _remove(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.remove import remove
+    from ..containers.remove import remove
 
     name = questions.container_name(arguments, context, False)
     context.get(name)  # as in stop
@@ -180,7 +180,7 @@ def _remove(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _stats(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.stats import stats
+    from ..containers.stats import stats
 
     measured = stats(context, all_users=arguments.all_users)
     if arguments.json:
@@ -204,8 +204,8 @@ def _stats(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _update_sys(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.update_sys import update_sys
-    from .patch_place import checkout_of
+    from ..patch.layout import checkout_of
+    from ..patch.update_sys import update_sys
 
     def agree(changes: tuple[str, ...]) -> bool:
         say("What is new:")
@@ -216,7 +216,7 @@ def _update_sys(arguments: argparse.Namespace, context: Context) -> int:
 
     program = context.program or Path(__file__)
     if patched := checkout_of(program):
-        from .patch_update import update
+        from ..patch.update import update
 
         updated = update(context, patched, agree)
     else:
@@ -227,7 +227,7 @@ def _update_sys(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _export(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.export import export
+    from ..containers.export import export
 
     name = questions.container_name(arguments, context, None)
     exported = export(name, context, arguments.file, force=arguments.force)
@@ -236,7 +236,7 @@ def _export(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _import(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.import_archive import ImportRequest, import_
+    from ..containers.import_ import ImportRequest, import_
 
     created = import_(
         ImportRequest(
@@ -255,7 +255,7 @@ def _import(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _config(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands.config import config
+    from ..maintenance.config import config
 
     found = config(context)
     if arguments.json:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import labels
-from .cluster import NotManagerError, Service
-from .context import Context
-from .engine import Container
-from .engine_address import context_names
-from .errors import MlcError
-from .names import container_tag
-from .service_state import LOST, ServiceState, state_of
+from ..context import Context
+from ..engine.address import context_names
+from ..engine.cluster import NotManagerError, Service
+from ..engine.interface import Container
+from ..errors import MlcError
+from ..names import labels
+from ..names.images import container_tag
+from .state import LOST, ServiceState, state_of
 
 CONTEXT_LABEL = "ds01.context"
 """Label of a node: the Docker context by which it is reached, where that is not its name."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .cluster import Node, Service, Task
-from .engine_answers import missing_mount
+from ..engine.answers import missing_mount
+from ..engine.cluster import Node, Service, Task
 
 PLACING = "placing"
 QUEUED = "queued"

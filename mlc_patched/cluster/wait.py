@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ..context import Context
 from ..errors import MlcError
-from ..service_state import ENDED, LOST, PLACING, RUNNING, ServiceState, state_of
 from ..undo import finishing, insist
+from .state import ENDED, LOST, PLACING, RUNNING, ServiceState, state_of
 
 if TYPE_CHECKING:
-    from .cluster_deploy import OnCluster
+    from ..containers.deploy_cluster import OnCluster
 
 _POLL_SECONDS = 0.2
 _LONGEST_POLL_SECONDS = 2.0

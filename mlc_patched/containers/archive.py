@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from .errors import MlcError, shown
+from ..errors import MlcError, shown
 
 MANIFEST = "mlc-manifest.json"
 FORMAT = "mlc-container"

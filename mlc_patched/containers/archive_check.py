@@ -11,7 +11,7 @@ import re
 import tarfile
 from collections.abc import Iterable, Iterator
 
-from .errors import MlcError, shown
+from ..errors import MlcError, shown
 
 _BLOCK = tarfile.BLOCKSIZE
 _EXTENDED = b"x"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .. import labels
-from ..cluster import NotManagerError, Service
+from ..cluster.state import ServiceState, state_of
 from ..context import Context
-from ..gpus import NONE
-from ..names import parse_reference, short_name
-from ..service_state import ServiceState, state_of
-from .container_list import ListedContainer
+from ..engine.cluster import NotManagerError, Service
+from ..host.gpus import NONE
+from ..names import labels
+from ..names.images import parse_reference, short_name
+from .inventory import ListedContainer
 
 _DIGEST_SHOWN = len("sha256:") + 12
 

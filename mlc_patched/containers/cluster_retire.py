@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..cluster_place import Found, Place, find_service, place_of
+from ..cluster.place import Found, Place, find_service, place_of
+from ..cluster.state import LOST
 from ..context import Context
+from ..engine.registry import needed
 from ..errors import MlcError, SetupError
-from ..image_fetch import site_registry
-from ..names import parse_reference
-from ..projects import project_of_repository
-from ..registry import needed
-from ..saving import Saved, clean, save, target
-from ..service_state import LOST
+from ..images.fetch import site_registry
+from ..images.save import Saved, clean, save, target
+from ..names.images import parse_reference
+from ..names.projects import project_of_repository
+from ..temporary import working
 from ..undo import Undo, insist, signals_held
-from ..work import working
-from .container_retire import Retired
+from .retire import Retired
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def retire_service(plan: ServiceRetirement, context: Context) -> Retired:
 
 def _save_and_push(plan: ServiceRetirement, place: Place, reference: str) -> Saved:
     """Save a container on its node, push the image, and leave none on the node."""
-    from .image_push import push
+    from ..images.push import push
 
     container, there = place.container, place.context
     registry = needed(site_registry(there))

@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from .. import labels
 from ..context import Context
-from ..decision import Flow, account_in_passwd, decide
-from ..engine import PODMAN, Engine, Image
+from ..engine.interface import PODMAN, Engine, Image
 from ..errors import (
     AlreadyExistsError,
     ConflictError,
@@ -20,15 +18,17 @@ from ..errors import (
     NotFoundError,
     SetupError,
 )
-from ..limits import check_image
-from ..names import short_name
-from ..plan import CreateRequest, Plan, make_plan
-from ..settings import OLD_FLOW_BUILD, OLD_FLOW_NO
-from ..specification import ContainerSpecification, specify
+from ..names import labels
+from ..names.images import short_name
+from ..plan.container import CreateRequest, Plan, make_plan
+from ..plan.flow import Flow, account_in_passwd, decide
+from ..plan.limits import check_image
+from ..plan.specify import ContainerSpecification, specify
+from ..settings.model import OLD_FLOW_BUILD, OLD_FLOW_NO
 from ..undo import Undo, finishing, signals_held
 
 if TYPE_CHECKING:
-    from ..setup_flow import Committed
+    from ..images.account.commit import Committed
 
 EMPTY_PASSWORD_VARIABLE = "MLC_EMPTY_PASSWORD"  # noqa: S105 - the name of a variable
 
@@ -86,7 +86,7 @@ def create(request: CreateRequest, context: Context) -> Created:
     _refuse_old_flow(plan, context)
     if context.settings.old_flow == OLD_FLOW_BUILD:
         return _by_build(plan, image, context)
-    from ..work import take_away_left, working
+    from ..temporary import take_away_left, working
 
     with working(plan.tag, context):
         take_away_left(context)
@@ -153,7 +153,7 @@ def _by_build(plan: Plan, base: Image, context: Context) -> Created:
 
     The base is not pulled: one that is here is what the image was built on.
     """
-    from ..setup_build import find_with_account
+    from ..images.account.build import find_with_account
 
     image = find_with_account(context.engine, base, context.account)
     if image is not None:
@@ -170,9 +170,9 @@ def _by_build(plan: Plan, base: Image, context: Context) -> Created:
 
 def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) -> Image:
     """Build the image with the account, unless another command of the user's just has."""
-    from ..locks import account_lock
-    from ..setup_build import build_with_account, find_with_account, passing_images
-    from ..work import take_away_left, working
+    from ..host.locks import account_lock
+    from ..images.account.build import build_with_account, find_with_account, passing_images
+    from ..temporary import take_away_left, working
 
     engine, account = context.engine, context.account
     with working(account_lock(base.id), context) as work:
@@ -186,7 +186,7 @@ def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) 
 
 def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
     """Create by the old flow: set-up container, commit, create."""
-    from ..setup_flow import commit_with_account
+    from ..images.account.commit import commit_with_account
 
     engine, account = context.engine, context.account
     refuse_existing(plan, context)
@@ -221,7 +221,7 @@ def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Cont
         AlreadyExistsError: the name is in use.
         EngineError: the engine refused.
     """
-    from ..setup_flow import remove_superseded
+    from ..images.account.commit import remove_superseded
 
     reference, image_id = committed.reference, committed.image_id
     specification = specify(plan, reference, image_id, Flow.COMMIT, context.account)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .. import labels, site_wrapper
 from ..context import Context
-from ..decision import Flow, decide
-from ..engine import Container
+from ..engine.interface import Container
 from ..errors import AlreadyExistsError, MlcError
-from ..limits import check_image, is_own_project
-from ..names import short_name
-from ..plan import CreateRequest, make_plan
+from ..names import labels
+from ..names.images import short_name
+from ..plan.container import CreateRequest, make_plan
+from ..plan.flow import Flow, decide
+from ..plan.limits import check_image, is_own_project
 from ..undo import Undo
+from . import site_wrapper
 from .create import create
 from .remove import remove
 from .start import ensure_running

@@ -6,31 +6,32 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import labels, site_wrapper
-from ..account import refuse_root
-from ..cluster import Node
+from ..cluster.state import ServiceState
 from ..context import Context
-from ..decision import Flow
-from ..deploy_source import DeployRequest, allowed_name
-from ..directories import resolve
-from ..errors import AlreadyExistsError, ConflictError, MlcError, NotAllowedError, UsageError
-from ..gpus import CPU, NONE, GpuChoice, parse_gpus
-from ..image_fetch import fetch, not_own, pushed_reference, site_registry
-from ..limits import cgroup, check_gpus, check_image, is_own_project, resources
-from ..names import check_container_name, container_tag, parse_reference
-from ..plan import ANY_GPU_ARCHITECTURE, CUSTOM, GPUS_VARIABLE, LATEST, Plan
-from ..projects import Project, check_project, project_of_repository
-from ..registry import needed
-from ..service_specification import (
+from ..engine.cluster import Node
+from ..engine.registry import needed
+from ..engine.service import (
     ServiceSpecification,
     differences,
     service_name,
     service_of,
 )
-from ..service_state import ServiceState
-from ..sizes import parse_size
-from ..specification import specify
+from ..errors import AlreadyExistsError, ConflictError, MlcError, NotAllowedError, UsageError
+from ..host.account import refuse_root
+from ..host.gpus import CPU, NONE, GpuChoice, parse_gpus
+from ..images.fetch import fetch, not_own, pushed_reference, site_registry
+from ..names import labels
+from ..names.images import check_container_name, container_tag, parse_reference
+from ..names.projects import Project, check_project, project_of_repository
+from ..plan.container import ANY_GPU_ARCHITECTURE, CUSTOM, GPUS_VARIABLE, LATEST, Plan
+from ..plan.directories import resolve
+from ..plan.flow import Flow
+from ..plan.limits import cgroup, check_gpus, check_image, is_own_project, resources
+from ..plan.specify import specify
 from ..undo import Undo, signals_held
+from ..units import parse_size
+from . import site_wrapper
+from .source import DeployRequest, allowed_name
 
 _ONE = "1"
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import archive, labels
 from ..context import Context
-from ..engine import Container
+from ..engine.interface import Container
 from ..errors import AlreadyExistsError, MlcError
-from ..named_files import check_file_name, rights_of
+from ..host.files import check_file_name, rights_of
+from ..names import labels
+from ..temporary import working
 from ..undo import Undo
-from ..work import working
+from . import archive
 
 
 @dataclass(frozen=True)

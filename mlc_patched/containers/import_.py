@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from .. import archive, labels
-from ..archive_check import checked
 from ..context import Context
-from ..engine import Image
+from ..engine.interface import Image
 from ..errors import MlcError
-from ..named_files import check_file_name, rights_of
-from ..plan import CreateRequest, make_plan
-from ..projects import BUILDING
-from ..setup_flow import commit_with_account
+from ..host.files import check_file_name, rights_of
+from ..images.account.commit import commit_with_account
+from ..names import labels
+from ..names.projects import BUILDING
+from ..plan.container import CreateRequest, make_plan
+from ..temporary import take_away_left, working
 from ..undo import Undo, finished
-from ..work import take_away_left, working
+from . import archive
+from .archive_check import checked
 from .create import Created, create_committed, refuse_existing
 
 REPOSITORY = "mlc-import"

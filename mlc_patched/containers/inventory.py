@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .. import labels
-from ..account import refuse_root
 from ..context import Context
-from ..decision import Flow
-from ..engine import Container
-from ..names import SEPARATOR, parse_reference, short_name
-from ..projects import BUILDING, LATEST, PREVIOUS
+from ..engine.interface import Container
+from ..host.account import refuse_root
+from ..names import labels
+from ..names.images import SEPARATOR, parse_reference, short_name
+from ..names.projects import BUILDING, LATEST, PREVIOUS
+from ..plan.flow import Flow
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .. import labels
 from ..context import Context
-from ..engine import Container
-from ..names import short_name
+from ..engine.interface import Container
+from ..names import labels
+from ..names.images import short_name
 
 
 @dataclass(frozen=True)

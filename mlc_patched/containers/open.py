@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..context import Context, not_found
-from ..engine import Container
+from ..engine.interface import Container
 from ..errors import ConflictError, MlcError, NotFoundError
-from ..locks import SharedLock, shared
-from ..shell import HANG_UP, run_inside
+from ..host.locks import SharedLock, shared
 from ..undo import signals_held
+from .shell import HANG_UP, run_inside
 from .start import ensure_running, user_of
 
 if TYPE_CHECKING:
-    from ..cluster_place import Place
+    from ..cluster.place import Place
 
 _HANG_UP_SECONDS = 2
 """How long a shell may take to end after its terminal; what goes on longer is meant to."""
@@ -84,8 +84,8 @@ def _place_on_cluster(name: str, context: Context) -> Place:
         NotFoundError: there is none, there neither.
         MlcError: it does not run, or its node is not reached.
     """
-    from ..cluster_place import find_service, place_of
-    from ..service_state import RUNNING
+    from ..cluster.place import find_service, place_of
+    from ..cluster.state import RUNNING
 
     found = find_service(name, context)
     if found is None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .. import labels
 from ..context import Context
-from ..decision import Flow
-from ..engine import Container
+from ..engine.interface import Container
 from ..errors import ConflictError, EngineError, MlcError
-from ..names import SEPARATOR, is_committed_for
+from ..names import labels
+from ..names.images import SEPARATOR, is_committed_for
+from ..plan.flow import Flow
 from ..undo import insist, signals_held
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..account import refuse_root
 from ..context import Context
-from ..engine import Container
+from ..engine.interface import Container
 from ..errors import MlcError, NotFoundError, UsageError
-from ..names import short_name
-from ..saving import Saved, clean, save, target
+from ..host.account import refuse_root
+from ..images.save import Saved, clean, save, target
+from ..names.images import short_name
+from ..temporary import working
 from ..undo import insist, signals_held
-from ..work import working
 from .remove import remove
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
-from .errors import EngineError
+from ..errors import EngineError
 
 FORWARDED = ("DISPLAY", "NCCL_P2P_LEVEL")
 """Variables of the caller's environment that go along where they are set (contract 1)."""

@@ -10,9 +10,9 @@ import subprocess
 from collections import deque
 from collections.abc import Mapping
 
-from .errors import MlcError, shown
-from .plan import CreateRequest
-from .report import Reporter
+from ..errors import MlcError, shown
+from ..plan.container import CreateRequest
+from ..report import Reporter
 
 VARIABLE = "DS01_MLC_WRAPPER"
 _LAST_LINES = 30  # contract 3: the last 30 lines say what failed

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from . import labels
-from .account import refuse_root
-from .context import Context
-from .errors import NotFoundError, UsageError
-from .limits import is_own_project
-from .names import (
+from ..cli.questions import chosen_architecture
+from ..context import Context
+from ..errors import NotFoundError, UsageError
+from ..host.account import refuse_root
+from ..names import labels
+from ..names.images import (
     check_container_name,
     check_reference,
     is_image_id,
@@ -18,9 +18,9 @@ from .names import (
     parse_reference,
     short_name,
 )
-from .plan import CUSTOM, LATEST, CreateRequest
-from .projects import BUILDING, Project, check_project, project_of_repository
-from .questions import chosen_architecture
+from ..names.projects import BUILDING, Project, check_project, project_of_repository
+from ..plan.container import CUSTOM, LATEST, CreateRequest
+from ..plan.limits import is_own_project
 
 NOTHING_SAID = CreateRequest("")
 _LONGEST_DERIVED = 60
@@ -138,7 +138,7 @@ def _have_image(reference: str, context: Context, *, is_rehearsal: bool) -> None
     """Have an image of the caller's own here, from the registry where it must be."""
     if context.engine.image(reference) is not None:
         return
-    from .image_fetch import fetch, pushed_reference, site_registry
+    from ..images.fetch import fetch, pushed_reference, site_registry
 
     name = parse_reference(reference)
     own = f"{name.repository}:{name.tag or LATEST}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .. import labels
 from ..context import Context
-from ..engine import Container
+from ..engine.interface import Container
 from ..errors import EngineError, UsageError, shown
-from ..shell import run_inside
+from ..names import labels
+from .shell import run_inside
 
 ROCM_DEVICES_TO_VIDEO = ("chown", "-R", "root:video", "/dev/kfd", "/dev/dri")
 """Contract 1: at start the GPU's devices are given to root:video."""

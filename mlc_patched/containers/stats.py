@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from .. import labels
 from ..context import Context
-from ..engine import Usage
-from ..names import short_name
+from ..engine.interface import Usage
+from ..names import labels
+from ..names.images import short_name
 
 _AT_ONCE = 16
 

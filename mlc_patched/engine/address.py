@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import MlcError, UsageError, shown
-from .json_text import parsed
+from ..errors import MlcError, UsageError, shown
+from ..json_text import parsed
 
 DEFAULT = "default"
 """The context that is none: DOCKER_HOST, or else the local socket."""

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from .engine import DOCKER, PODMAN, About, Container, Image, Needs, Usage
-from .errors import EngineError
+from ..errors import EngineError
+from .interface import DOCKER, PODMAN, About, Container, Image, Needs, Usage
 
 _Reader = TypeVar("_Reader", bound=Callable[..., Any])
 

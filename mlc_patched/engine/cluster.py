@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .errors import EngineError
+from ..errors import EngineError
 
 if TYPE_CHECKING:
-    from .service_specification import ServiceSpecification
+    from .service import ServiceSpecification
 
 
 class NotManagerError(EngineError):

@@ -14,10 +14,7 @@ from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlencode
 
-from . import engine_socket
-from .engine_address import DEFAULT, EngineAddress, resolve
-from .engine_answers import is_podman_conflict, missing_mount
-from .errors import (
+from ..errors import (
     ConflictError,
     EngineError,
     EngineUnreachableError,
@@ -25,7 +22,10 @@ from .errors import (
     MountMissingError,
     NotFoundError,
 )
-from .json_text import parsed
+from ..json_text import parsed
+from . import socket as engine_socket
+from .address import DEFAULT, EngineAddress, resolve
+from .answers import is_podman_conflict, missing_mount
 
 ANSWER_SECONDS = 120
 """How long an engine may take over an answer that needs no long work."""
@@ -67,7 +67,7 @@ class EngineConnection:
         """Return what puts plain questions to the engine."""
         if (path := self.address.socket_path) is not None:
             return partial(engine_socket.ask, path)
-        from .engine_remote import RemoteLine
+        from .remote import RemoteLine
 
         return RemoteLine(self.address).ask
 
@@ -173,7 +173,7 @@ def _adapter(address: EngineAddress) -> Any:
     """
     from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnection
 
-    from .engine_remote import dial
+    from .remote import dial
 
     class Connection(UnixHTTPConnection):
         def connect(self) -> None:

@@ -9,8 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .engine import About, Change, Container, Engine, Image, Layer, Needs, Usage
-from .engine_answers import (
+from ..errors import (
+    ConflictError,
+    EngineError,
+    EngineUnreachableError,
+    ImageNotFoundError,
+    NotFoundError,
+)
+from ..json_text import parsed
+from ..names.images import parse_reference
+from .answers import (
     about_of,
     container_of,
     image_of,
@@ -20,24 +28,16 @@ from .engine_answers import (
     transfer_progress,
     usage_of,
 )
-from .engine_connection import ANSWER_SECONDS, CHUNK, REFUSED, EngineConnection
-from .engine_files import file_size, read_file
-from .engine_socket import Answer
-from .errors import (
-    ConflictError,
-    EngineError,
-    EngineUnreachableError,
-    ImageNotFoundError,
-    NotFoundError,
-)
-from .json_text import parsed
-from .names import parse_reference
+from .connection import ANSWER_SECONDS, CHUNK, REFUSED, EngineConnection
+from .docker_files import file_size, read_file
+from .interface import About, Change, Container, Engine, Image, Layer, Needs, Usage
+from .socket import Answer
 
 if TYPE_CHECKING:
+    from ..plan.specify import ContainerSpecification
+    from .address import EngineAddress
     from .cluster import Cluster
-    from .engine_address import EngineAddress
     from .registry import Registry
-    from .specification import ContainerSpecification
 
 _CHANGES = ("changed", "added", "deleted")  # Docker Engine API, "ContainerChanges"
 _MAYBE_ID = re.compile(r"[0-9a-f]{1,64}")
@@ -55,7 +55,7 @@ def connect(address: EngineAddress | None = None) -> Engine:
     """
     connection = EngineConnection(address)
     if connection.is_podman:
-        from .podman_engine import PodmanEngine
+        from .podman import PodmanEngine
 
         return PodmanEngine(connection=connection)
     return DockerEngine(connection=connection)
@@ -139,7 +139,7 @@ class DockerEngine(Engine):
         return str(_json(answer)["Id"])
 
     def _body(self, specification: ContainerSpecification) -> dict[str, Any]:
-        from .specification import container_body
+        from ..plan.specify import container_body
 
         return container_body(specification)
 
@@ -259,7 +259,7 @@ class DockerEngine(Engine):
         progress: Callable[[str], None],
     ) -> str:
         """See Engine."""
-        from .engine_build import build
+        from .docker_build import build
 
         return build(self, self._connection, dockerfile, reference, labels, progress)
 
@@ -351,13 +351,13 @@ class DockerEngine(Engine):
 
     def registry(self) -> Registry:
         """See Engine."""
-        from .engine_registry import EngineRegistry
+        from .docker_registry import EngineRegistry
 
         return EngineRegistry(self._connection)
 
     def cluster(self) -> Cluster:
         """See Engine."""
-        from .engine_swarm import SwarmCluster
+        from .swarm import SwarmCluster
 
         return SwarmCluster(self._connection)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 
-from .engine import Engine
-from .engine_connection import EngineConnection
-from .errors import EngineError
+from ..errors import EngineError
+from .connection import EngineConnection
+from .interface import Engine
 
 _LAST_LINES = 30
 

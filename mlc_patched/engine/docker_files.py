@@ -7,9 +7,9 @@ import io
 from typing import Any
 from urllib.parse import quote
 
-from .engine_connection import EngineConnection
-from .errors import EngineError, NotFoundError
-from .json_text import parsed
+from ..errors import EngineError, NotFoundError
+from ..json_text import parsed
+from .connection import EngineConnection
 
 _TAR_SPACE = 64 * 1024  # what a tar archive of one file adds to its content, at most
 _NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .engine_answers import transfer_progress, understood
-from .engine_connection import REFUSED, EngineConnection
-from .errors import EngineError, EngineUnreachableError, ImageNotFoundError, NotFoundError
-from .names import parse_reference
+from ..errors import EngineError, EngineUnreachableError, ImageNotFoundError, NotFoundError
+from ..names.images import parse_reference
+from .answers import transfer_progress, understood
+from .connection import REFUSED, EngineConnection
 from .registry import Registry, failure
 
 _NOT_HERE = "does not exist locally"

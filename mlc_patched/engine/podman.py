@@ -14,12 +14,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .docker_engine import DockerEngine
-from .engine import PODMAN, Container, Image, Usage
-from .errors import ConflictError
+from ..errors import ConflictError
+from .docker import DockerEngine
+from .interface import PODMAN, Container, Image, Usage
 
 if TYPE_CHECKING:
-    from .specification import ContainerSpecification
+    from ..plan.specify import ContainerSpecification
 
 _PREFIXES = ("localhost/", "docker.io/library/", "docker.io/")
 """What Podman puts before a name that was given without a registry."""

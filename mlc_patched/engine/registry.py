@@ -10,7 +10,7 @@ import abc
 import re
 from collections.abc import Callable, Mapping
 
-from .errors import EngineError, MlcError, UsageError, shown
+from ..errors import EngineError, MlcError, UsageError, shown
 
 VARIABLE = "DS01_REGISTRY"
 _NAME = re.compile(

@@ -14,9 +14,9 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from .engine_address import EngineAddress
-from .engine_socket import Answer, BrokenAnswerError, exchange
-from .errors import EngineUnreachableError
+from ..errors import EngineUnreachableError
+from .address import EngineAddress
+from .socket import Answer, BrokenAnswerError, exchange
 
 CONNECT_SECONDS = 30
 """How long a host may take to answer at all; the docker client's number for ssh."""

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import labels
-from .errors import UsageError
-from .specification import ContainerSpecification
+from ..errors import UsageError
+from ..names import labels
+from ..plan.specify import ContainerSpecification
 
 GPU_KIND = "NVIDIA-GPU"
 """The generic resource that a node's GPUs are (`node-generic-resources` in daemon.json)."""

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from ..errors import EngineError, NotFoundError
+from .answers import understood
 from .cluster import Cluster, Node, NotManagerError, Service, Task
-from .engine_answers import understood
-from .engine_connection import EngineConnection
-from .engine_socket import Answer
-from .errors import EngineError, NotFoundError
-from .service_specification import GPU_KIND, ServiceSpecification, service_body
+from .connection import EngineConnection
+from .service import GPU_KIND, ServiceSpecification, service_body
+from .socket import Answer
 
 _NO_MANAGER = "not a swarm manager"
 _PODMAN = "not found"

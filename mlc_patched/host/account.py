@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from username_utils import sanitize_username_for_container
 
-from .errors import MlcError, NotAllowedError, UsageError, shown
+from ..errors import MlcError, NotAllowedError, UsageError, shown
 
 AS_VARIABLE = "MLC_AS"
 """The user's UID:GID on engines elsewhere, where --as says none."""

@@ -11,8 +11,8 @@ import os
 import stat
 from collections.abc import Iterator
 
+from ..errors import MlcError, NotFoundError, UsageError, shown
 from .account import Account
-from .errors import MlcError, NotFoundError, UsageError, shown
 
 LARGEST_TEXT = 1024**2
 """Bytes of the largest file that is read as a whole, such as a Dockerfile."""

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import MlcError
+from ..errors import MlcError
 
 
 def git(

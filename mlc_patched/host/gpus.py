@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .errors import UsageError, shown
-from .host import Host
+from ..errors import UsageError, shown
+from .hardware import Host
 
 KNOWN_ARCHITECTURES = (
     "CUDA",

@@ -19,9 +19,9 @@ import stat
 import struct
 from collections.abc import Iterator
 
+from ..report import Reporter
 from .account import Account
-from .home_files import CONFIGURATION, directory, open_file
-from .report import Reporter
+from .home import CONFIGURATION, directory, open_file
 
 FILE = "locks"
 _RANDOM_BYTES = 16

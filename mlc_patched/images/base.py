@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .brief_run import ask_image
-from .context import Context
-from .dockerfile_syntax import instructions
-from .engine import Image
-from .errors import ImageNotFoundError, MlcError, NotFoundError
-from .limits import check_base, is_own_project
-from .names import check_reference
+from ..context import Context
+from ..engine.interface import Image
+from ..errors import ImageNotFoundError, MlcError, NotFoundError
+from ..names.images import check_reference
+from ..plan.limits import check_base, is_own_project
+from .dockerfile.syntax import instructions
+from .probe import ask_image
 
 NEEDED = ("bash", "awk", "getent", "groupadd", "groupmod", "pwconv", "useradd")
 """What the account script asks for (data/account.sh)."""

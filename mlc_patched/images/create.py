@@ -10,31 +10,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import dockerfile
-from ..account import Account
-from ..base_image import base_of, ready_base
-from ..build_settings import derive, settings_from
-from ..builders import build_command, build_network, find_client
 from ..context import Context
-from ..dockerfile_edit import Changes, add_package, has_account_block, with_account_block
-from ..dockerfile_installs import APT, PIP
 from ..errors import AlreadyExistsError, MlcError
-from ..gpus import CPU, choose
-from ..image_build import (
+from ..host.account import Account
+from ..host.files import check_file_name, read_text
+from ..host.gpus import CPU, choose
+from ..names.projects import Project, project_of
+from ..plan.container import ARCHITECTURE_VARIABLE
+from ..undo import Undo, finishing
+from .base import base_of, ready_base
+from .build.client import build_command, build_network, find_client
+from .build.environment import derive, settings_from
+from .build.image import (
     BuildRequest,
     account_arguments,
     built,
     needs_context,
 )
-from ..image_metadata import note_metadata
-from ..image_names import discard, take_name
-from ..image_recipe import CUSTOM, Wanted, choose_base, chosen_apt, chosen_pip, recipe_for
-from ..named_files import check_file_name, read_text
-from ..plan import ARCHITECTURE_VARIABLE
-from ..project_files import BEFORE, ProjectFiles
-from ..project_work import working_on
-from ..projects import Project, project_of
-from ..undo import Undo, finishing
+from .dockerfile import render as dockerfile
+from .dockerfile.edit import Changes, add_package, has_account_block, with_account_block
+from .dockerfile.installs import APT, PIP
+from .project.files import BEFORE, ProjectFiles
+from .project.lock import working_on
+from .project.metadata import note_metadata
+from .project.tags import discard, take_name
+from .recipe import CUSTOM, Wanted, choose_base, chosen_apt, chosen_pip, recipe_for
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from .account import Account
-from .errors import MlcError, shown
-from .left_files import EDIT_PREFIX
-from .named_files import read_text
+from ..errors import MlcError, shown
+from ..host.account import Account
+from ..host.files import read_text
+from ..maintenance.leftover_files import EDIT_PREFIX
 
 _LARGEST = 4 * 1024**2  # as of a Dockerfile in the home
 _USUAL = ("sensible-editor", "nano", "vim", "vi")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .account import Account
-from .context import Context
-from .engine import Image
-from .errors import MlcError
-from .labels import MalformedLabelsError, read_claim
-from .names import parse_reference
-from .registry import chosen, reference_in
-from .undo import insist, signals_held
+from ..context import Context
+from ..engine.interface import Image
+from ..engine.registry import chosen, reference_in
+from ..errors import MlcError
+from ..host.account import Account
+from ..names.images import parse_reference
+from ..names.labels import MalformedLabelsError, read_claim
+from ..undo import insist, signals_held
 
 
 def site_registry(context: Context) -> str | None:

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import labels
 from ..context import Context
-from ..dockerfile_installs import APT, PIP, packages_in
-from ..engine import Container, Image, Layer
+from ..engine.interface import Container, Image, Layer
 from ..errors import MlcError
-from ..labels import Claim, MalformedLabelsError, read_claim
-from ..left_over import left_account_images
-from ..names import SEPARATOR, account_image_of, committed_uid, parse_reference
-from ..project_files import ProjectFiles, projects_with_files
-from ..projects import BUILDING, LATEST, Project, project_of_repository
+from ..maintenance.leftovers import left_account_images
+from ..names import labels
+from ..names.images import SEPARATOR, account_image_of, committed_uid, parse_reference
+from ..names.labels import Claim, MalformedLabelsError, read_claim
+from ..names.projects import BUILDING, LATEST, Project, project_of_repository
+from .dockerfile.installs import APT, PIP, packages_in
+from .project.files import ProjectFiles, projects_with_files
 
 NOT_BUILT = "not built"
 ALL_PROJECTS = "ds01-*/*"

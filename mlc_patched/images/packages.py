@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from .errors import UsageError, shown
+from ..errors import UsageError, shown
 from .presets import PRESETS, Preset
 
 # A requirement by the "Dependency specifiers" specification, without address and marker.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import labels
-from .context import Context
-from .engine import Image
-from .errors import EngineError
-from .specification import GROUPS, ContainerSpecification
-from .undo import Undo, signals_held
-from .work import passing_name
+from ..context import Context
+from ..engine.interface import Image
+from ..errors import EngineError
+from ..names import labels
+from ..plan.specify import GROUPS, ContainerSpecification
+from ..temporary import passing_name
+from ..undo import Undo, signals_held
 
 NOT_STARTED = 127
 """The exit status, as a shell's, of a command that could not be started."""

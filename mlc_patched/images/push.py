@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
-from ..engine import Image
+from ..engine.interface import Image
+from ..engine.registry import chosen, needed, reference_in
 from ..errors import MlcError, NotFoundError
-from ..image_fetch import not_own
-from ..names import parse_reference
-from ..projects import LATEST, Project, image_of
-from ..registry import chosen, needed, reference_in
+from ..names.images import parse_reference
+from ..names.projects import LATEST, Project, image_of
 from ..undo import Undo, insist, signals_held
+from .fetch import not_own
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .catalog import Catalog, Row, version_order
-from .dockerfile import ImageRecipe
-from .errors import NotFoundError, UsageError
-from .names import check_reference
+from ..errors import NotFoundError, UsageError
+from ..names.images import check_reference
+from ..plan.catalog import Catalog, Row, version_order
+from .dockerfile.render import ImageRecipe
 from .packages import apt_packages, check_pip, merged, pip_packages, preset
 
 ALWAYS_OFFERED = ("PyTorch", "TensorFlow", "JAX")

@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any
 
 from ..context import Context
-from ..engine import Image
+from ..engine.interface import Image
 from ..errors import ConflictError, MlcError, NotFoundError, UsageError
-from ..names import parse_reference
-from ..project_files import ProjectFiles, dated_suffix
-from ..project_work import working_on
-from ..projects import LATEST, PREVIOUS, Project, image_of
+from ..names.images import parse_reference
+from ..names.projects import LATEST, PREVIOUS, Project, image_of
 from ..undo import insist, signals_held
-from .image_list import Orphan, list_orphans
+from .list import Orphan, list_orphans
+from .project.files import ProjectFiles, dated_suffix
+from .project.lock import working_on
 
 
 @dataclass(frozen=True)

@@ -14,26 +14,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import labels
-from .account import Account
+from ..context import Context
+from ..engine.interface import Container, Image
+from ..errors import EngineError, MlcError, SetupError, UsageError, shown
+from ..host.account import Account
+from ..json_text import parsed
+from ..names import labels
+from ..names.images import SEPARATOR, parse_reference, short_name
+from ..names.labels import Claim, claim_labels
+from ..names.projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
+from ..plan.flow import Flow
+from ..plan.limits import BASE_NAME
+from ..plan.specify import NAME_VARIABLE
+from ..temporary import passing_image, take_away_left
+from ..undo import Undo, finished, insist, signals_held
+from .account.verify import faults
 from .changes import DPKG_STATUS, DPKG_STATUS_LIMIT, Summary, summarise
-from .context import Context
-from .decision import Flow
-from .dockerfile import WORKSPACE
-from .engine import Container, Image
-from .errors import EngineError, MlcError, SetupError, UsageError, shown
-from .image_names import discard, restore_name
-from .image_verify import faults
-from .json_text import parsed
-from .labels import Claim, claim_labels
-from .limits import BASE_NAME
-from .names import SEPARATOR, parse_reference, short_name
-from .projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
-from .specification import NAME_VARIABLE
-from .undo import Undo, finished, insist, signals_held
-from .work import passing_image, take_away_left
+from .dockerfile.render import WORKSPACE
+from .project.tags import discard, restore_name
 
-CLEAN_SCRIPT = Path(__file__).parent / "data" / "clean.sh"
+CLEAN_SCRIPT = Path(__file__).parents[1] / "data" / "clean.sh"
 DEVCONTAINER = "devcontainer.metadata"
 """Label by which VS Code knows the user (containers.dev, "Image Metadata")."""
 _TITLE = "org.opencontainers.image.title"

@@ -9,27 +9,28 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .. import dockerfile, labels
-from ..base_image import base_of, ready_base
 from ..context import Context
-from ..dockerfile_edit import (
+from ..engine.interface import Container, Engine, Image
+from ..errors import MlcError, NotFoundError, UsageError
+from ..names import labels
+from ..names.projects import BUILDING, LATEST, PREVIOUS, Project, project_of
+from ..undo import Undo, finishing, insist, told
+from .base import base_of, ready_base
+from .build.image import BuildRequest, built
+from .dockerfile import render as dockerfile
+from .dockerfile.edit import (
     Changes,
     add_package,
     has_account_block,
     remove_package,
     with_account_block,
 )
-from ..dockerfile_installs import APT, PIP, where_looked
-from ..engine import Container, Engine, Image
-from ..errors import MlcError, NotFoundError, UsageError
-from ..image_build import BuildRequest, built
-from ..image_metadata import dockerfile_of, note_metadata
-from ..image_names import discard, restore_name, take_name
-from ..packages import apt_name, apt_packages, pip_name, pip_packages
-from ..project_files import BEFORE, ProjectFiles
-from ..project_work import working_on
-from ..projects import BUILDING, LATEST, PREVIOUS, Project, project_of
-from ..undo import Undo, finishing, insist, told
+from .dockerfile.installs import APT, PIP, where_looked
+from .packages import apt_name, apt_packages, pip_name, pip_packages
+from .project.files import BEFORE, ProjectFiles
+from .project.lock import working_on
+from .project.metadata import dockerfile_of, note_metadata
+from .project.tags import discard, restore_name, take_name
 
 _REJECTED = ".rejected"
 _EXCHANGING = f"{BUILDING}exchange"

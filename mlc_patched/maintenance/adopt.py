@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .. import labels
-from ..brief_run import ask_image
 from ..context import Context
-from ..decision import account_in_passwd
-from ..engine import Container, Image
+from ..engine.interface import Container, Image
 from ..errors import MlcError, NotFoundError
-from ..labels import Claim, MalformedLabelsError, read_claim
-from ..names import is_committed_for, short_name
-from ..projects import LATEST, Project, check_project, proposed_name
-from ..specification import ContainerSpecification
+from ..images.probe import ask_image
+from ..names import labels
+from ..names.images import is_committed_for, short_name
+from ..names.labels import Claim, MalformedLabelsError, read_claim
+from ..names.projects import LATEST, Project, check_project, proposed_name
+from ..plan.flow import account_in_passwd
+from ..plan.specify import ContainerSpecification
+from ..temporary import SETUP, passing_image, passing_name, take_away_left, working
 from ..undo import Undo, finished, insist, signals_held
-from ..work import SETUP, passing_image, passing_name, take_away_left, working
 
 _CHECKS = r"""
 name="$(id -un 2>/dev/null)" || { echo "wrong: UID $(id -u) has no account in it"; exit; }

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .account import Account
-from .catalog import Catalog
-from .console import size_in_words
-from .engine import DOCKER, PODMAN, About
-from .engine_address import DEFAULT, EngineAddress
-from .host import Host
+from ..cli.output import size_in_words
+from ..engine.address import DEFAULT, EngineAddress
+from ..engine.interface import DOCKER, PODMAN, About
+from ..host.account import Account
+from ..host.hardware import Host
+from ..plan.catalog import Catalog
 
 OLDEST = {DOCKER: (20, 10), PODMAN: (4, 3)}
 """The oldest version of each product that is tested."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .account import Account
-from .console import size_in_words
-from .diagnosis import Finding, Health, Repair, ok
-from .engine import Container, Image, Needs
-from .labels import MalformedLabelsError, read_claim
-from .names import account_image_of, short_name
-from .projects import LATEST, Project, project_of_repository
+from ..cli.output import size_in_words
+from ..engine.interface import Container, Image, Needs
+from ..host.account import Account
+from ..names.images import account_image_of, short_name
+from ..names.labels import MalformedLabelsError, read_claim
+from ..names.projects import LATEST, Project, project_of_repository
+from .checks import Finding, Health, Repair, ok
 
 LARGEST_LOG = 1_000_000
 """Bytes from which on a log in an image is the hole that a high UID leaves (issue 5)."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
-from ..limits import default_gpus
-from ..settings import BUILT_IN
-from ..settings_table import LABELS, SETTINGS, Setting
+from ..plan.limits import default_gpus
+from ..settings.model import BUILT_IN
+from ..settings.schema import LABELS, SETTINGS, Setting
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .engine import Engine, Image, Layer
+from ..engine.interface import Engine, Image, Layer
 
 # Steps that add no layer, as the classic builder and BuildKit write them into the history.
 _NO_LAYER = re.compile(

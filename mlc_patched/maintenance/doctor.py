@@ -10,20 +10,24 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .. import diagnosis, diagnosis_images, install_tree, labels, patch_checkout
 from ..context import Context
-from ..diagnosis import Finding, Repair
-from ..directories import DEFAULT_WORKSPACE, expand, make_in_home
-from ..engine import About, Container, Engine, Image, Needs
+from ..engine.interface import About, Container, Engine, Image, Needs
 from ..errors import MlcError, NotFoundError
-from ..left_over import Kind
-from ..names import SEPARATOR, account_image_of, committed_uid, parse_reference
-from ..patch_place import checkout_of
-from ..patch_state import Condition, examine
-from ..projects import project_of_repository
-from ..specification import X11_SOCKETS, ContainerSpecification
+from ..names import labels
+from ..names.images import SEPARATOR, account_image_of, committed_uid, parse_reference
+from ..names.projects import project_of_repository
+from ..patch import checkout as patch_checkout
+from ..patch.layout import checkout_of
+from ..patch.state import Condition, examine
+from ..plan.directories import DEFAULT_WORKSPACE, expand, make_in_home
+from ..plan.specify import X11_SOCKETS, ContainerSpecification
+from ..temporary import LOOK, passing_name, take_away_left, working
 from ..undo import insist, signals_held
-from ..work import LOOK, passing_name, take_away_left, working
+from . import checks as diagnosis
+from . import checks_images as diagnosis_images
+from . import install_tree
+from .checks import Finding, Repair
+from .leftovers import Kind
 from .prune import Found, find, prune
 
 _HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-toolkit", "nvidia-container-runtime")

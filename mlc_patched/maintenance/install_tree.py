@@ -8,11 +8,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from .diagnosis import Tree
-from .errors import MlcError
-from .git import git
+from ..errors import MlcError
+from ..host.git import git
+from .checks import Tree
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = "MANIFEST.sha256"
 """Written by `make install`: a digest and a path in each line, as sha256sum(1) does."""
 NEEDED = (

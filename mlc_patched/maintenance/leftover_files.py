@@ -14,11 +14,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from .account import Account
-from .errors import MlcError
-from .left_over import Kind, LeftOver
-from .named_files import rights_of
-from .project_files import DOCKERFILES, HALF, METADATA
+from ..errors import MlcError
+from ..host.account import Account
+from ..host.files import rights_of
+from ..images.project.files import DOCKERFILES, HALF, METADATA
+from .leftovers import Kind, LeftOver
 
 BUILD_PREFIX = "mlc-build-"
 """Beginning of the names of the private directories of builds."""

@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from . import labels
-from .engine import Container, Image
-from .labels import MalformedLabelsError, read_claim
-from .names import SEPARATOR, account_image_of, committed_uid, parse_reference
-from .projects import BUILDING, PREVIOUS, project_of_repository
-from .work import KINDS, STEP
+from ..engine.interface import Container, Image
+from ..names import labels
+from ..names.images import SEPARATOR, account_image_of, committed_uid, parse_reference
+from ..names.labels import MalformedLabelsError, read_claim
+from ..names.projects import BUILDING, PREVIOUS, project_of_repository
+from ..temporary import KINDS, STEP
 
 _TEMPORARY = re.compile(rf"mlc-({'|'.join(KINDS)})-(\d{{1,10}})-[0-9a-f]{{8,12}}")
 _UNFINISHED = re.compile(rf"{BUILDING}[0-9a-f]{{8,12}}(?:-ca|-s\d+)?")

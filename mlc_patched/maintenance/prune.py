@@ -8,12 +8,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .. import disk_usage
-from ..account import Account
 from ..context import Context
 from ..errors import ConflictError, UsageError
-from ..left_files import left_files, remove_file
-from ..left_over import (
+from ..host.account import Account
+from ..host.locks import account_lock, exclusive
+from ..names.images import parse_reference
+from ..names.projects import project_of_repository
+from . import disk_usage
+from .leftover_files import left_files, remove_file
+from .leftovers import (
     Kind,
     LeftOver,
     account_images,
@@ -23,9 +26,6 @@ from ..left_over import (
     previous_images,
     unfinished_images,
 )
-from ..locks import account_lock, exclusive
-from ..names import parse_reference
-from ..projects import project_of_repository
 
 DAY = 24 * 3600
 

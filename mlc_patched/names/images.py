@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .errors import UsageError, shown
+from ..errors import UsageError, shown
 
 SEPARATOR = "._."
 """Stands between the name and the UID in a container's name in Docker (contract 1)."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .account import HIGHEST_ID
-from .errors import shown
+from ..errors import shown
+from ..host.account import HIGHEST_ID
 
 # On a container, as AIME's mlc writes them (contract 1).
 OWNER = "aime.mlc"

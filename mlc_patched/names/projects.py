@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .account import Account
-from .errors import MlcError, UsageError, shown
+from ..errors import MlcError, UsageError, shown
+from ..host.account import Account
 
 LATEST = "latest"
 PREVIOUS = "previous"

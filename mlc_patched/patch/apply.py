@@ -14,14 +14,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import patch_checkout, patch_store
-from .errors import MlcError
-from .patch_place import PROGRAM, STORE
-from .patch_standin import stand_in
-from .patch_state import Condition, FileState, State, examine
-from .patch_store import Kept, Manifest, Original
-from .report import Reporter
-from .undo import signals_held
+from ..errors import MlcError
+from ..report import Reporter
+from ..undo import signals_held
+from . import checkout as patch_checkout
+from . import store as patch_store
+from .layout import PROGRAM, STORE
+from .standin import stand_in
+from .state import Condition, FileState, State, examine
+from .store import Kept, Manifest, Original
 
 GRACE_SECONDS = 1.0
 """How long after the switch back the store stays for commands that had looked at the switch just

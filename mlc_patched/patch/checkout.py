@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .catalog import AIME_DIRECTORY, FILE_NAME
-from .errors import MlcError, NotFoundError
-from .git import git
-from .patch_place import ORIGINAL, STORE
-from .patch_standin import is_stand_in
-from .version import AIME_VERSION
+from ..errors import MlcError, NotFoundError
+from ..host.git import git
+from ..plan.catalog import AIME_DIRECTORY, FILE_NAME
+from ..version import AIME_VERSION
+from .layout import ORIGINAL, STORE
+from .standin import is_stand_in
 
 VERBS = ("create", "export", "import", "list", "open", "remove", "start", "stats", "stop")
 COMMANDS = ("mlc.py", "mlc", *(f"mlc-{verb}" for verb in VERBS), "mlc-update-sys")

@@ -7,7 +7,7 @@ of them, still is AIME's, until the marker appears, and is AIME's again when it 
 
 from __future__ import annotations
 
-from .patch_place import MARKER, ORIGINAL, PROGRAM, STORE
+from .layout import MARKER, ORIGINAL, PROGRAM, STORE
 
 MAGIC = "mlc-patched stands in for AIME's"
 """In every stand-in's second line; nothing of AIME's holds it."""

@@ -6,11 +6,12 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import patch_checkout, patch_store
-from .patch_checkout import Checkout
-from .patch_place import PROGRAM, STORE
-from .patch_standin import is_stand_in, stand_in
-from .patch_store import Manifest
+from . import checkout as patch_checkout
+from . import store as patch_store
+from .checkout import Checkout
+from .layout import PROGRAM, STORE
+from .standin import is_stand_in, stand_in
+from .store import Manifest
 
 
 class FileState(enum.Enum):

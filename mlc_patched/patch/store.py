@@ -23,9 +23,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .errors import MlcError
-from .json_text import parsed
-from .patch_place import MARKER, ORIGINAL, STORE
+from ..errors import MlcError
+from ..json_text import parsed
+from .layout import MARKER, ORIGINAL, STORE
 
 MANIFEST = "manifest.json"
 _MANIFEST_VERSION = 1

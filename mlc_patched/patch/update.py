@@ -15,16 +15,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import patch_checkout, patch_store
-from .commands.update_sys import Updated
-from .context import Context
-from .errors import MlcError
-from .git import git
-from .patch import check_writable, manifest_of
-from .patch_place import ORIGINAL, STORE
-from .patch_standin import stand_in
-from .patch_state import Condition, FileState, State, examine
-from .patch_store import Original
+from ..context import Context
+from ..errors import MlcError
+from ..host.git import git
+from . import checkout as patch_checkout
+from . import store as patch_store
+from .apply import check_writable, manifest_of
+from .layout import ORIGINAL, STORE
+from .standin import stand_in
+from .state import Condition, FileState, State, examine
+from .store import Original
+from .update_sys import Updated
 
 _SUBMODULE = "160000"  # git-ls-tree(1)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..context import Context
-from ..git import git
+from ..host.git import git
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .account import Account
-from .errors import MlcError, NotFoundError, UsageError, shown
-from .named_files import read_text
-from .names import check_reference
-from .patch_place import checkout_of
+from ..errors import MlcError, NotFoundError, UsageError, shown
+from ..host.account import Account
+from ..host.files import read_text
+from ..names.images import check_reference
+from ..patch.layout import checkout_of
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -22,7 +22,7 @@ FILE_NAME = "ml_images.repo"
 VARIABLE = "MLC_CATALOG"
 AIME_DIRECTORY = Path("/opt/aime-ml-containers")
 """Where AIME's own instructions put its checkout."""
-SHIPPED = Path(__file__).parent / "data" / FILE_NAME
+SHIPPED = Path(__file__).parents[1] / "data" / FILE_NAME
 _COLUMNS = 4
 _LARGEST = 64 * 1024**2  # a hundred thousand rows are a tenth of it
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from . import directories, labels, limits
-from .account import Account
+from ..errors import UsageError
+from ..host.account import Account
+from ..host.gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, choose
+from ..host.hardware import Host
+from ..names import labels
+from ..names.images import check_reference, container_tag
+from ..settings.model import BUILT_IN_SETTINGS, Settings
+from ..units import parse_size
+from . import directories, limits
 from .catalog import Catalog
-from .errors import UsageError
-from .gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, choose
-from .host import Host
 from .limits import UNLIMITED, Resources
-from .names import check_reference, container_tag
-from .settings import BUILT_IN_SETTINGS, Settings
-from .sizes import parse_size
 
 CUSTOM = "custom"
 LATEST = "latest"

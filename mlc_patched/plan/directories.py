@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from .account import Account
-from .errors import MlcError, NotFoundError, UsageError, shown
-from .home_files import directory
+from ..errors import MlcError, NotFoundError, UsageError, shown
+from ..host.account import Account
+from ..host.home import directory
 
 DEFAULT_WORKSPACE = "~/workspace"
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .account import Account
-from .errors import UsageError
-from .labels import Claim, MalformedLabelsError, read_claim
+from ..errors import UsageError
+from ..host.account import Account
+from ..names.labels import Claim, MalformedLabelsError, read_claim
 
 _ID = "(?:0|[1-9][0-9]{0,9})"
 _ROW = re.compile(rf"[^\s:+-][^\s:]*:[^:]*:{_ID}:{_ID}:[^:]*:[^:]*:[^:]*")

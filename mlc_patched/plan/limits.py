@@ -9,13 +9,13 @@ from fnmatch import fnmatchcase
 
 from username_utils import get_user_slice_name
 
-from .account import Account
-from .decision import project_of
-from .errors import NotAllowedError, UsageError, shown
-from .gpus import NONE, GpuChoice
-from .names import parse_reference
-from .settings import Settings
-from .sizes import parse_size
+from ..errors import NotAllowedError, UsageError, shown
+from ..host.account import Account
+from ..host.gpus import NONE, GpuChoice
+from ..names.images import parse_reference
+from ..settings.model import Settings
+from ..units import parse_size
+from .flow import project_of
 
 BASE_NAME = "org.opencontainers.image.base.name"
 """Label of an image: what it was built on (OCI image specification, "Annotations")."""

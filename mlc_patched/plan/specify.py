@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import labels
-from .account import Account
-from .decision import Flow, project_of
-from .gpus import GpuRequest
+from ..host.account import Account
+from ..host.gpus import GpuRequest
+from ..names import labels
+from ..names.images import short_name
+from ..version import CONTAINER_VERSION
+from .container import Plan
+from .flow import Flow, project_of
 from .limits import UNLIMITED, Resources
-from .names import short_name
-from .plan import Plan
-from .version import CONTAINER_VERSION
 
 COMMAND = ("bash", "-c", "bash")
 WORKING_DIRECTORY = "/workspace"

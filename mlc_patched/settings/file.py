@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .errors import MlcError, UsageError
-from .labels import OWNED
-from .settings_table import BY_NAME, LABELS, SECTIONS, SETTINGS
+from ..errors import MlcError, UsageError
+from ..names.labels import OWNED
+from .schema import BY_NAME, LABELS, SECTIONS, SETTINGS
 
 
 @dataclass(frozen=True)

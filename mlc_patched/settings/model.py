@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .account import Account
-from .errors import MlcError
-from .named_files import read_text
+from ..errors import MlcError
+from ..host.account import Account
+from ..host.files import read_text
 
 FILE = Path("/etc/ds01/mlc.ini")
 FILE_VARIABLE = "DS01_SETTINGS"
@@ -126,8 +126,8 @@ def parse(text: str, name: str) -> Settings:
     Raises:
         MlcError: a key or value is wrong.
     """
-    from .settings_file import entries, value_of
-    from .settings_table import BY_NAME, LABELS
+    from .file import entries, value_of
+    from .schema import BY_NAME, LABELS
 
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}

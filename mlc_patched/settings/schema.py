@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .gpus import CPU, KNOWN_ARCHITECTURES, parse_gpus
-from .limits import CGROUP
-from .registry import check_registry
-from .settings import CAPABILITIES, OLD_FLOW_BUILD, OLD_FLOW_NO
-from .sizes import parse_size
+from ..engine.registry import check_registry
+from ..host.gpus import CPU, KNOWN_ARCHITECTURES, parse_gpus
+from ..plan.limits import CGROUP
+from ..units import parse_size
+from .model import CAPABILITIES, OLD_FLOW_BUILD, OLD_FLOW_NO
 
 LABELS = "labels"
 """The section whose keys are the administrator's own: labels for every container."""

@@ -14,7 +14,7 @@ from conftest import BASE
 from fake_engine import FakeEngine
 from far_engine import open_place
 
-from mlc_patched.engine import PODMAN, Container, Engine, Image
+from mlc_patched.engine.interface import PODMAN, Container, Engine, Image
 from mlc_patched.errors import (
     ConflictError,
     EngineError,
@@ -22,7 +22,7 @@ from mlc_patched.errors import (
     MountMissingError,
     NotFoundError,
 )
-from mlc_patched.specification import Bind, ContainerSpecification
+from mlc_patched.plan.specify import Bind, ContainerSpecification
 
 LABEL = "mlc-test.contract"
 PODMAN_S_OWN = ("TERM=xterm", "container=podman")

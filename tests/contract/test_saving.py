@@ -7,7 +7,7 @@ from conftest import BASE
 from fake_engine import FakeEngine
 from test_engine import LABEL, Bench, bench
 
-from mlc_patched.engine import Change
+from mlc_patched.engine.interface import Change
 from mlc_patched.errors import ConflictError
 
 __all__ = ["bench"]

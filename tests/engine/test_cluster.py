@@ -24,9 +24,9 @@ from slots import SLOT
 from tiny_image import build
 from users import User, free_id, new_user
 
-from mlc_patched.account import Account
-from mlc_patched.docker_engine import DockerEngine
-from mlc_patched.engine_address import EngineAddress
+from mlc_patched.engine.address import EngineAddress
+from mlc_patched.engine.docker import DockerEngine
+from mlc_patched.host.account import Account
 
 pytestmark = pytest.mark.engine
 FULL = "MLC_TEST_CLUSTER"

@@ -21,7 +21,7 @@ from recording import recording
 from reliability import Counted, is_full
 from users import ROOT, User
 
-from mlc_patched.engine import Engine
+from mlc_patched.engine.interface import Engine
 
 sys.path.append(str(ROOT / "tools/bench"))
 from engines import OwnEngine

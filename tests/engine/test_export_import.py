@@ -14,7 +14,7 @@ from inside import account, assert_account_works, run
 from recording import Recording
 from users import User
 
-from mlc_patched.engine import Engine
+from mlc_patched.engine.interface import Engine
 
 pytestmark = pytest.mark.engine
 

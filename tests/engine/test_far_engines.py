@@ -18,9 +18,9 @@ from conftest import BASE, container_names, docker, inspect
 from far_engine import Far, by_ssh, by_tls, open_place
 from users import User
 
-from mlc_patched.docker_engine import DockerEngine
-from mlc_patched.engine import Engine
-from mlc_patched.engine_address import EngineAddress, Tls
+from mlc_patched.engine.address import EngineAddress, Tls
+from mlc_patched.engine.docker import DockerEngine
+from mlc_patched.engine.interface import Engine
 from mlc_patched.errors import EngineError, EngineUnreachableError
 
 pytestmark = pytest.mark.engine

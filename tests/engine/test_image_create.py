@@ -20,7 +20,7 @@ from image_bench import (  # noqa: F401 - fixtures
     nameless,
 )
 
-from mlc_patched.build_settings import Builder
+from mlc_patched.images.build.environment import Builder
 
 pytestmark = pytest.mark.engine
 

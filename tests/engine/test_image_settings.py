@@ -19,7 +19,7 @@ import pytest
 from conftest import BASE, docker
 from image_bench import BUILDERS, Builds, builds, each_builder  # noqa: F401 - fixtures
 
-from mlc_patched.build_settings import Builder
+from mlc_patched.images.build.environment import Builder
 
 pytestmark = pytest.mark.engine
 

@@ -17,7 +17,7 @@ from recording import Recording
 from reliability import Counted, is_full
 from users import User
 
-from mlc_patched.work import KINDS
+from mlc_patched.temporary import KINDS
 
 pytestmark = pytest.mark.engine
 

@@ -14,9 +14,9 @@ from model import World, machine
 from reliability import Counted, is_full, sized
 from users import User
 
-from mlc_patched.account import Account
 from mlc_patched.context import Context
-from mlc_patched.engine import Engine
+from mlc_patched.engine.interface import Engine
+from mlc_patched.host.account import Account
 
 pytestmark = pytest.mark.engine
 

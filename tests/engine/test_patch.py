@@ -17,9 +17,9 @@ from conftest import BASE, docker, inspect
 from killing import NEVER, killed
 from users import User
 
-from mlc_patched import patch as patching
-from mlc_patched import patch_store
-from mlc_patched.patch import apply
+from mlc_patched.patch import apply as patching
+from mlc_patched.patch import store as patch_store
+from mlc_patched.patch.apply import apply
 from mlc_patched.report import SilentReporter
 
 pytestmark = pytest.mark.engine

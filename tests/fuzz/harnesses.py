@@ -23,18 +23,10 @@ from username_utils import (
     sanitize_username_for_slice,
 )
 
-from mlc_patched import archive, catalog, labels, limits, saving, settings
-from mlc_patched.account import HIGHEST_ID, Account
-from mlc_patched.archive_check import checked
-from mlc_patched.build_failure import last_words
-from mlc_patched.changes import summarise
-from mlc_patched.decision import account_in_passwd, decide
-from mlc_patched.dockerfile import ImageRecipe, context_in, render, with_context
-from mlc_patched.dockerfile_edit import Changes, add_package, has_account_block, remove_package
-from mlc_patched.dockerfile_installs import APT, PIP, packages_in
-from mlc_patched.dockerfile_syntax import DockerfileError, instructions, step_words
-from mlc_patched.engine_address import resolve
-from mlc_patched.engine_answers import (
+from mlc_patched.containers import archive
+from mlc_patched.containers.archive_check import checked
+from mlc_patched.engine.address import resolve
+from mlc_patched.engine.answers import (
     about_of,
     container_of,
     image_of,
@@ -45,16 +37,21 @@ from mlc_patched.engine_answers import (
     usage_of,
 )
 from mlc_patched.errors import EngineError, MlcError, NotFoundError, UsageError
-from mlc_patched.gpus import parse_gpus
-from mlc_patched.names import (
-    check_container_name,
-    check_reference,
-    container_tag,
-    is_committed_for,
-    parse_reference,
-    short_name,
+from mlc_patched.host.account import HIGHEST_ID, Account
+from mlc_patched.host.gpus import parse_gpus
+from mlc_patched.images import save as saving
+from mlc_patched.images.build.failure import last_words
+from mlc_patched.images.changes import summarise
+from mlc_patched.images.dockerfile.edit import (
+    Changes,
+    add_package,
+    has_account_block,
+    remove_package,
 )
-from mlc_patched.packages import (
+from mlc_patched.images.dockerfile.installs import APT, PIP, packages_in
+from mlc_patched.images.dockerfile.render import ImageRecipe, context_in, render, with_context
+from mlc_patched.images.dockerfile.syntax import DockerfileError, instructions, step_words
+from mlc_patched.images.packages import (
     apt_packages,
     check_apt,
     check_pip,
@@ -63,9 +60,21 @@ from mlc_patched.packages import (
     quoted,
     requirements_of,
 )
-from mlc_patched.project_files import ProjectFiles
-from mlc_patched.projects import Project, check_project, project_of_repository, proposed_name
-from mlc_patched.sizes import parse_size
+from mlc_patched.images.project.files import ProjectFiles
+from mlc_patched.names import labels
+from mlc_patched.names.images import (
+    check_container_name,
+    check_reference,
+    container_tag,
+    is_committed_for,
+    parse_reference,
+    short_name,
+)
+from mlc_patched.names.projects import Project, check_project, project_of_repository, proposed_name
+from mlc_patched.plan import catalog, limits
+from mlc_patched.plan.flow import account_in_passwd, decide
+from mlc_patched.settings import model as settings
+from mlc_patched.units import parse_size
 
 _FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None
 ALICE = Account("alice", 1001, 2001, "/home/alice")
@@ -404,7 +413,7 @@ def docker_settings(data: bytes) -> None:
 
 
 def package_status(data: bytes) -> None:
-    from mlc_patched.engine import Change
+    from mlc_patched.engine.interface import Change
 
     text = data.decode(errors="replace")
     paths = [line for line in text.split("\n") if line.startswith("/")]

@@ -13,7 +13,7 @@ import pytest
 from conftest import BASE, sweep
 from users import User
 
-from mlc_patched.engine import Engine
+from mlc_patched.engine.interface import Engine
 
 pytestmark = pytest.mark.engine
 OWNER = "MLC_TEST_OWNER"

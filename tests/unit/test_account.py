@@ -6,8 +6,8 @@ import pwd
 
 import pytest
 
-from mlc_patched.account import Account, caller, known_elsewhere
 from mlc_patched.errors import MlcError, NotAllowedError, UsageError
+from mlc_patched.host.account import Account, caller, known_elsewhere
 
 USERS = {
     0: ("root", "/root"),

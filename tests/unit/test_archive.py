@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlc_patched import archive
-from mlc_patched.archive import Manifest, head, read_head
-from mlc_patched.commands.import_archive import _FORMER_ACCOUNT
+from mlc_patched.containers import archive
+from mlc_patched.containers.archive import Manifest, head, read_head
+from mlc_patched.containers.import_ import _FORMER_ACCOUNT
 from mlc_patched.errors import MlcError
 
 MANIFEST = Manifest("n", "alice", {"a": "1"}, ("PATH=/bin",), ("bash",), (), "/workspace")

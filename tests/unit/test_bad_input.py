@@ -16,7 +16,7 @@ from fake_engine import FakeEngine
 from reliability import Counted
 
 from mlc_patched.context import Context
-from mlc_patched.dockerfile_syntax import instructions
+from mlc_patched.images.dockerfile.syntax import instructions
 
 DOCKERFILE = "FROM {base}\nRUN pip install numpy\n"
 

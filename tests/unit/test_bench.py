@@ -21,8 +21,8 @@ import starting  # noqa: E402
 import updating  # noqa: E402
 from timing import Spread, interleaved, ratio, spread  # noqa: E402
 
-from mlc_patched import documented  # noqa: E402
-from mlc_patched.arguments import verbs  # noqa: E402
+from mlc_patched.cli import dispatch as documented  # noqa: E402
+from mlc_patched.cli.arguments import verbs  # noqa: E402
 
 
 def test_the_middle_and_the_quartiles() -> None:

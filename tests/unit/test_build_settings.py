@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from reliability import Counted
 
-from mlc_patched.build_failure import failing_line, last_words
-from mlc_patched.build_settings import (
+from mlc_patched.errors import MlcError, UsageError
+from mlc_patched.images.build.client import build_network
+from mlc_patched.images.build.environment import (
     Builder,
     BuildSettings,
     Certificates,
@@ -17,10 +18,9 @@ from mlc_patched.build_settings import (
     pip_configuration,
     settings_from,
 )
-from mlc_patched.builders import build_network
-from mlc_patched.dockerfile import ImageRecipe, render
-from mlc_patched.dockerfile_syntax import instructions
-from mlc_patched.errors import MlcError, UsageError
+from mlc_patched.images.build.failure import failing_line, last_words
+from mlc_patched.images.dockerfile.render import ImageRecipe, render
+from mlc_patched.images.dockerfile.syntax import instructions
 
 TEXT = render(ImageRecipe("demo", "debian:12", "custom", (), ("six",)))
 INDEX = {"PIP_INDEX_URL": "https://me:secret@pypi.example/simple"}

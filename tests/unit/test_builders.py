@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched.build_settings import Builder
-from mlc_patched.builders import Client, build_command, find_client
 from mlc_patched.errors import EngineError
+from mlc_patched.images.build.client import Client, build_command, find_client
+from mlc_patched.images.build.environment import Builder
 
 
 def client(directory: Path, version: str, buildx: bool) -> dict[str, str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched import catalog
 from mlc_patched.errors import MlcError, NotFoundError
-from mlc_patched.names import check_reference
+from mlc_patched.names.images import check_reference
+from mlc_patched.plan import catalog
 
 V2 = """\
 Pytorch, 2.8.0, [CUDA_BLACKWELL], hub/pytorch-2.8.0-b

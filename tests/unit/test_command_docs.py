@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from users import ROOT
 
-from mlc_patched import arguments, container_arguments
-from mlc_patched.dockerfile import account_block
-from mlc_patched.settings_table import SETTINGS
+from mlc_patched.cli import arguments, container_arguments
+from mlc_patched.images.dockerfile.render import account_block
+from mlc_patched.settings.schema import SETTINGS
 
 COMMANDS = (ROOT / "docs" / "commands.md").read_text()
 PROGRAMS = ("container-create", "container-deploy", "container-list", "container-retire")

@@ -7,20 +7,20 @@ from dataclasses import replace
 
 import pytest
 
-from mlc_patched import site_wrapper
-from mlc_patched.account import Account
-from mlc_patched.changes import summarise
-from mlc_patched.commands.container_deploy import deploy, rehearse
-from mlc_patched.commands.container_list import image_of, list_containers
-from mlc_patched.commands.container_retire import plan_retirements, retire
-from mlc_patched.container_arguments import parser
+from mlc_patched.cli.container_arguments import parser
+from mlc_patched.cli.dispatch import module_of
+from mlc_patched.containers import site_wrapper
+from mlc_patched.containers.deploy import deploy, rehearse
+from mlc_patched.containers.inventory import image_of, list_containers
+from mlc_patched.containers.retire import plan_retirements, retire
+from mlc_patched.containers.source import DeployRequest, container_name_from, resolve
 from mlc_patched.context import Context
-from mlc_patched.deploy_source import DeployRequest, container_name_from, resolve
-from mlc_patched.documented import module_of
-from mlc_patched.engine import Change, Container, Image
+from mlc_patched.engine.interface import Change, Container, Image
 from mlc_patched.errors import EngineError, MlcError, NotFoundError, SetupError, UsageError
-from mlc_patched.plan import CreateRequest
-from mlc_patched.saving import devcontainer, environment, image_labels, target
+from mlc_patched.host.account import Account
+from mlc_patched.images.changes import summarise
+from mlc_patched.images.save import devcontainer, environment, image_labels, target
+from mlc_patched.plan.container import CreateRequest
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
 PASSWD = "alice:x:1001:2001::/home/alice:/bin/bash\n"
@@ -383,7 +383,7 @@ def thesis(context: Context, fake) -> Context:
 
 
 def good(monkeypatch: pytest.MonkeyPatch, *wrong: str) -> None:
-    monkeypatch.setattr("mlc_patched.saving.faults", lambda *arguments: list(wrong))
+    monkeypatch.setattr("mlc_patched.images.save.faults", lambda *arguments: list(wrong))
 
 
 def test_the_container_goes_only_when_the_saved_image_is_there(thesis, fake, monkeypatch) -> None:

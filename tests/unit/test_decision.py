@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlc_patched import labels
-from mlc_patched.account import Account
-from mlc_patched.decision import Flow, account_in_passwd, decide, project_of
 from mlc_patched.errors import UsageError
-from mlc_patched.labels import Claim, MalformedLabelsError, claim_labels, read_claim
+from mlc_patched.host.account import Account
+from mlc_patched.names import labels
+from mlc_patched.names.labels import Claim, MalformedLabelsError, claim_labels, read_claim
+from mlc_patched.plan.flow import Flow, account_in_passwd, decide, project_of
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
 ROOT = Account("root", 0, 0, "/root")

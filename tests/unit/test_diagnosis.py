@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from aime_checkout import git, place
 
-from mlc_patched import diagnosis, diagnosis_images, disk_usage, install_tree
-from mlc_patched.account import Account
-from mlc_patched.catalog import Catalog, Row
-from mlc_patched.diagnosis import Finding, Health, Repair, Tree
-from mlc_patched.engine import PODMAN, About, Container, Image, Layer, Needs
-from mlc_patched.engine_address import EngineAddress
-from mlc_patched.host import Host, elsewhere
+from mlc_patched.engine.address import EngineAddress
+from mlc_patched.engine.interface import PODMAN, About, Container, Image, Layer, Needs
+from mlc_patched.host.account import Account
+from mlc_patched.host.hardware import Host, elsewhere
+from mlc_patched.maintenance import checks as diagnosis
+from mlc_patched.maintenance import checks_images as diagnosis_images
+from mlc_patched.maintenance import disk_usage, install_tree
+from mlc_patched.maintenance.checks import Finding, Health, Repair, Tree
+from mlc_patched.plan.catalog import Catalog, Row
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
 ABOUT = About("20.10.24", "/var/lib/docker", ("runc",))

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from dockerfile_parse import DockerfileParser
 
-from mlc_patched import labels
-from mlc_patched.base_image import NEEDED
-from mlc_patched.dockerfile import (
+from mlc_patched.errors import UsageError
+from mlc_patched.images.base import NEEDED
+from mlc_patched.images.dockerfile.render import (
     ACCOUNT_SCRIPT,
     ImageRecipe,
     account_block,
@@ -23,9 +23,9 @@ from mlc_patched.dockerfile import (
     run_step,
     with_context,
 )
-from mlc_patched.errors import UsageError
-from mlc_patched.packages import merged
-from mlc_patched.presets import PRESETS
+from mlc_patched.images.packages import merged
+from mlc_patched.images.presets import PRESETS
+from mlc_patched.names import labels
 
 RECIPES = {
     "bare": ImageRecipe("demo", "debian:bookworm", "custom"),

@@ -9,17 +9,17 @@ from dockerfile_parse import DockerfileParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlc_patched.dockerfile import ImageRecipe, account_block, render
-from mlc_patched.dockerfile_edit import (
+from mlc_patched.images.dockerfile.edit import (
     Changes,
     add_package,
     has_account_block,
     remove_package,
     with_account_block,
 )
-from mlc_patched.dockerfile_installs import APT, PIP, Kind, packages_in, where_looked
-from mlc_patched.dockerfile_syntax import DockerfileError, final_stage, instructions
-from mlc_patched.packages import pip_name
+from mlc_patched.images.dockerfile.installs import APT, PIP, Kind, packages_in, where_looked
+from mlc_patched.images.dockerfile.render import ImageRecipe, account_block, render
+from mlc_patched.images.dockerfile.syntax import DockerfileError, final_stage, instructions
+from mlc_patched.images.packages import pip_name
 
 BLOCK = account_block("demo", "custom", "debian:12")
 

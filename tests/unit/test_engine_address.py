@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from reliability import Counted
 
+from mlc_patched.cli.main import run
 from mlc_patched.context import Context
-from mlc_patched.engine_address import SOCKET, EngineAddress, Tls, context_names, resolve
+from mlc_patched.engine.address import SOCKET, EngineAddress, Tls, context_names, resolve
 from mlc_patched.errors import UsageError
-from mlc_patched.main import run
 
 CONTEXTS = {
     "far": {"Host": "ssh://me@far.example"},

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched.docker_engine import DockerEngine
-from mlc_patched.engine_address import resolve
-from mlc_patched.engine_socket import BrokenAnswerError, ask
+from mlc_patched.engine.address import resolve
+from mlc_patched.engine.docker import DockerEngine
+from mlc_patched.engine.socket import BrokenAnswerError, ask
 from mlc_patched.errors import EngineError, EngineUnreachableError
 
 PING = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK"

@@ -7,11 +7,8 @@ from conftest import BASE, CATALOG
 from fake_engine import FakeEngine
 
 import mlc_patched
-from mlc_patched import labels
-from mlc_patched.account import Account
 from mlc_patched.context import Context
-from mlc_patched.decision import Flow
-from mlc_patched.engine import Engine
+from mlc_patched.engine.interface import Engine
 from mlc_patched.errors import (
     AlreadyExistsError,
     EngineError,
@@ -20,7 +17,10 @@ from mlc_patched.errors import (
     SetupError,
     UsageError,
 )
-from mlc_patched.labels import Claim, claim_labels
+from mlc_patched.host.account import Account
+from mlc_patched.names import labels
+from mlc_patched.names.labels import Claim, claim_labels
+from mlc_patched.plan.flow import Flow
 
 OWN = "ds01-1001/p:latest"
 PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1001:2001::/home/alice:/bin/bash\n"

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched import catalog
-from mlc_patched.base_image import base_of
-from mlc_patched.catalog import Catalog, Row
 from mlc_patched.errors import NotFoundError, UsageError
-from mlc_patched.image_recipe import (
+from mlc_patched.images.base import base_of
+from mlc_patched.images.recipe import (
     Wanted,
     choose_base,
     frameworks_on_offer,
@@ -18,7 +16,9 @@ from mlc_patched.image_recipe import (
     recipe_for,
     rows_for,
 )
-from mlc_patched.projects import check_project, project_of_repository, proposed_name
+from mlc_patched.names.projects import check_project, project_of_repository, proposed_name
+from mlc_patched.plan import catalog
+from mlc_patched.plan.catalog import Catalog, Row
 
 SHIPPED = catalog.load(catalog.SHIPPED)
 WITH_JAX = Catalog((*SHIPPED.rows, Row("Jax", "0.5", ("CUDA_ADA",), "x/jax-0.5")), Path("x"))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched import arguments, documented
+from mlc_patched.cli import arguments
+from mlc_patched.cli import dispatch as documented
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = f"{ROOT}:{ROOT / 'lib'}:{sysconfig.get_path('purelib')}"
@@ -87,7 +88,7 @@ def test_so_do_help_and_version_of_mlc(argv: tuple[str, ...]) -> None:
 def test_a_command_imports_no_other_s_work_and_no_sdk(argv: tuple[str, ...], own: set[str]) -> None:
     """All of them come as far as to ask an engine, which is not there."""
     found = imported(*argv, status=1, DOCKER_HOST="unix:///nonexistent.sock")
-    assert "mlc_patched.docker_engine" in found
+    assert "mlc_patched.engine.docker" in found
     assert not found & {"docker", "requests", "urllib3"}
     commands = {name.rpartition(".")[2] for name in found if ".commands." in name}
     assert commands <= own, commands

@@ -13,11 +13,12 @@ from hypothesis.stateful import run_state_machine_as_test
 from model import World, machine
 from reliability import Counted, sized
 
-from mlc_patched import named_files, saving
-from mlc_patched.account import Account
 from mlc_patched.context import Context
-from mlc_patched.host import Host
-from mlc_patched.labels import Claim, claim_labels
+from mlc_patched.host import files as named_files
+from mlc_patched.host.account import Account
+from mlc_patched.host.hardware import Host
+from mlc_patched.images import save as saving
+from mlc_patched.names.labels import Claim, claim_labels
 
 STEPS = 40
 

@@ -15,14 +15,15 @@ from fake_engine import FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlc_patched import catalog, settings
-from mlc_patched.account import Account
-from mlc_patched.archive_check import checked
-from mlc_patched.build_settings import settings_from
+from mlc_patched.containers.archive_check import checked
 from mlc_patched.context import Context
-from mlc_patched.editor import edited
 from mlc_patched.errors import MlcError
-from mlc_patched.named_files import LARGEST_TEXT, read_text, rights_of
+from mlc_patched.host.account import Account
+from mlc_patched.host.files import LARGEST_TEXT, read_text, rights_of
+from mlc_patched.images.build.environment import settings_from
+from mlc_patched.images.editor import edited
+from mlc_patched.plan import catalog
+from mlc_patched.settings import model as settings
 
 HERE = Account("alice", os.getuid(), os.getgid(), "/")
 root_alone = pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlc_patched.errors import UsageError
-from mlc_patched.names import (
+from mlc_patched.names.images import (
     check_container_name,
     committed_reference,
     container_tag,

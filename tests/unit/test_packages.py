@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlc_patched.errors import UsageError
-from mlc_patched.packages import (
+from mlc_patched.images.packages import (
     apt_name,
     apt_packages,
     check_apt,
@@ -19,7 +19,7 @@ from mlc_patched.packages import (
     quoted,
     requirements_of,
 )
-from mlc_patched.presets import PRESETS
+from mlc_patched.images.presets import PRESETS
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from aime_checkout import PROGRAM, V1
 
-from mlc_patched import patch_store
-from mlc_patched.catalog import locate
+from mlc_patched.cli.commands.patch import through_current
 from mlc_patched.errors import MlcError, NotFoundError
-from mlc_patched.patch_checkout import Form, is_known, recognise, version_of
-from mlc_patched.patch_commands import through_current
-from mlc_patched.patch_place import checkout_of
-from mlc_patched.patch_standin import is_stand_in, stand_in
-from mlc_patched.patch_state import Condition, FileState, condition
+from mlc_patched.patch import store as patch_store
+from mlc_patched.patch.checkout import Form, is_known, recognise, version_of
+from mlc_patched.patch.layout import checkout_of
+from mlc_patched.patch.standin import is_stand_in, stand_in
+from mlc_patched.patch.state import Condition, FileState, condition
+from mlc_patched.plan.catalog import locate
 
 SHELL = b"#!/bin/bash\necho hello\n"
 

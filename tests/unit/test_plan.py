@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched import directories
-from mlc_patched.account import Account
-from mlc_patched.catalog import Catalog, Row
-from mlc_patched.decision import Flow
 from mlc_patched.errors import MlcError, NotFoundError, UsageError
-from mlc_patched.gpus import GpuRequest, choose, parse_gpus
-from mlc_patched.host import Host, cuda_architecture, elsewhere, probe
-from mlc_patched.plan import CreateRequest, Plan, make_plan
-from mlc_patched.sizes import parse_size
-from mlc_patched.specification import container_body, specify
+from mlc_patched.host.account import Account
+from mlc_patched.host.gpus import GpuRequest, choose, parse_gpus
+from mlc_patched.host.hardware import Host, cuda_architecture, elsewhere, probe
+from mlc_patched.plan import directories
+from mlc_patched.plan.catalog import Catalog, Row
+from mlc_patched.plan.container import CreateRequest, Plan, make_plan
+from mlc_patched.plan.flow import Flow
+from mlc_patched.plan.specify import container_body, specify
+from mlc_patched.units import parse_size
 
 CATALOG = Catalog(
     (

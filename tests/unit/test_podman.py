@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mlc_patched.engine import Image
-from mlc_patched.engine_answers import about_of, is_podman_conflict
-from mlc_patched.podman_engine import _fits, configuration, familiar, rootless_body
-from mlc_patched.specification import ContainerSpecification, Ulimit, container_body
+from mlc_patched.engine.answers import about_of, is_podman_conflict
+from mlc_patched.engine.interface import Image
+from mlc_patched.engine.podman import _fits, configuration, familiar, rootless_body
+from mlc_patched.plan.specify import ContainerSpecification, Ulimit, container_body
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched.account import Account
 from mlc_patched.errors import MlcError
-from mlc_patched.project_files import ProjectFiles, dated_suffix, projects_with_files
-from mlc_patched.projects import Project
+from mlc_patched.host.account import Account
+from mlc_patched.images.project.files import ProjectFiles, dated_suffix, projects_with_files
+from mlc_patched.names.projects import Project
 
 
 @pytest.fixture

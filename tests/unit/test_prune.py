@@ -10,17 +10,19 @@ from pathlib import Path
 import pytest
 from fake_engine import FakeEngine
 
-from mlc_patched import labels, left_over, names
-from mlc_patched.commands import doctor, prune
-from mlc_patched.commands.image_list import list_orphans
-from mlc_patched.commands.image_retire import own_orphans, retire_orphans
 from mlc_patched.context import Context
-from mlc_patched.diagnosis import Repair
-from mlc_patched.engine import Container, Image
+from mlc_patched.engine.interface import Container, Image
 from mlc_patched.errors import UsageError
-from mlc_patched.labels import Claim, claim_labels
-from mlc_patched.left_files import left_files
-from mlc_patched.specification import ContainerSpecification
+from mlc_patched.images.list import list_orphans
+from mlc_patched.images.retire import own_orphans, retire_orphans
+from mlc_patched.maintenance import doctor, prune
+from mlc_patched.maintenance import leftovers as left_over
+from mlc_patched.maintenance.checks import Repair
+from mlc_patched.maintenance.leftover_files import left_files
+from mlc_patched.names import images as names
+from mlc_patched.names import labels
+from mlc_patched.names.labels import Claim, claim_labels
+from mlc_patched.plan.specify import ContainerSpecification
 
 SETUP = {labels.SETUP_FOR: "it._.1001"}
 OURS = claim_labels(Claim(1001, 2001, "alice"))

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched.account import Account
 from mlc_patched.errors import GivenUp, MlcError
-from mlc_patched.home_files import directory, open_file
-from mlc_patched.locks import FILE, exclusive, shared
+from mlc_patched.host.account import Account
+from mlc_patched.host.home import directory, open_file
+from mlc_patched.host.locks import FILE, exclusive, shared
 from mlc_patched.report import SilentReporter
 from mlc_patched.undo import Undo, finished, finishing
 

@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 from users import ROOT
 
-from mlc_patched.account import Account
-from mlc_patched.arguments import parser
-from mlc_patched.catalog import Catalog, Row
-from mlc_patched.commands.create import create
+from mlc_patched.cli.arguments import parser
+from mlc_patched.cli.verbs import VERBS
+from mlc_patched.containers.create import create
 from mlc_patched.context import Context
-from mlc_patched.decision import Flow
 from mlc_patched.errors import MlcError, NotAllowedError, UsageError
-from mlc_patched.host import Host
-from mlc_patched.limits import NANO
-from mlc_patched.plan import CreateRequest, make_plan
-from mlc_patched.settings import Settings, load, locate, parse
-from mlc_patched.settings_file import entries
-from mlc_patched.settings_table import BY_NAME, LABELS, SECTIONS, SETTINGS
-from mlc_patched.specification import container_body, specify
-from mlc_patched.verbs import VERBS
+from mlc_patched.host.account import Account
+from mlc_patched.host.hardware import Host
+from mlc_patched.plan.catalog import Catalog, Row
+from mlc_patched.plan.container import CreateRequest, make_plan
+from mlc_patched.plan.flow import Flow
+from mlc_patched.plan.limits import NANO
+from mlc_patched.plan.specify import container_body, specify
+from mlc_patched.settings.file import entries
+from mlc_patched.settings.model import Settings, load, locate, parse
+from mlc_patched.settings.schema import BY_NAME, LABELS, SECTIONS, SETTINGS
 
 EXAMPLE = ROOT / "etc" / "mlc.ini"
 ACCOUNT = Account("h.baker@hertie-school.lan", 1722830498, 100, "/")

@@ -11,14 +11,14 @@ from fake_engine import FakeEngine
 from test_flows import Words
 
 import mlc_patched
-from mlc_patched import labels
-from mlc_patched.account import Account
 from mlc_patched.context import Context
-from mlc_patched.decision import Flow
-from mlc_patched.engine import Image
+from mlc_patched.engine.interface import Image
 from mlc_patched.errors import AlreadyExistsError, SetupError
-from mlc_patched.settings import Settings, parse
-from mlc_patched.setup_build import dockerfile
+from mlc_patched.host.account import Account
+from mlc_patched.images.account.build import dockerfile
+from mlc_patched.names import labels
+from mlc_patched.plan.flow import Flow
+from mlc_patched.settings.model import Settings, parse
 
 PREFIX = "mlc-account-1001:"
 LEFT = ["root:x:0:0:root:/root:/bin/bash", "alice:x:1001:2001::/home/alice:/bin/bash"]

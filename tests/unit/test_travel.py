@@ -9,18 +9,18 @@ import pytest
 from cluster_contract import cluster_holds, registry_holds
 from fake_engine import FakeEngine
 
-from mlc_patched.cluster import NotManagerError
-from mlc_patched.commands.cluster_deploy import Placement, deploy_on_cluster
-from mlc_patched.commands.cluster_wait import wait_until_placed, wait_until_running
-from mlc_patched.commands.container_deploy import rehearse
-from mlc_patched.commands.container_list import list_containers
-from mlc_patched.commands.container_retire import plan_retirements, retire
-from mlc_patched.commands.create import create
-from mlc_patched.commands.image_push import push_image
-from mlc_patched.commands.open_shell import open_shell
+from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
+from mlc_patched.containers.create import create
+from mlc_patched.containers.deploy import rehearse
+from mlc_patched.containers.deploy_cluster import Placement, deploy_on_cluster
+from mlc_patched.containers.inventory import list_containers
+from mlc_patched.containers.open import open_shell
+from mlc_patched.containers.retire import plan_retirements, retire
+from mlc_patched.containers.source import DeployRequest, resolve
 from mlc_patched.context import Context
-from mlc_patched.deploy_source import DeployRequest, resolve
-from mlc_patched.engine_swarm import SwarmCluster
+from mlc_patched.engine.cluster import NotManagerError
+from mlc_patched.engine.registry import RegistryError, check_registry, failure
+from mlc_patched.engine.swarm import SwarmCluster
 from mlc_patched.errors import (
     AlreadyExistsError,
     EngineError,
@@ -29,10 +29,10 @@ from mlc_patched.errors import (
     NotFoundError,
     UsageError,
 )
-from mlc_patched.labels import Claim, claim_labels
-from mlc_patched.plan import CreateRequest
-from mlc_patched.registry import RegistryError, check_registry, failure
-from mlc_patched.settings import Settings
+from mlc_patched.images.push import push_image
+from mlc_patched.names.labels import Claim, claim_labels
+from mlc_patched.plan.container import CreateRequest
+from mlc_patched.settings.model import Settings
 
 PASSWD = "alice:x:1001:2001::/home/alice:/bin/bash\n"
 OWN = claim_labels(Claim(1001, 2001, "alice"))
@@ -285,7 +285,7 @@ def test_without_a_cluster_all_is_as_before(context: Context) -> None:
 
 
 def test_the_flags_of_a_cluster_are_deploys_alone() -> None:
-    from mlc_patched.container_arguments import parser
+    from mlc_patched.cli.container_arguments import parser
 
     arguments = parser("container-deploy").parse_args(["x", "--cluster", "--node", "n"])
     assert isinstance(arguments, argparse.Namespace)

@@ -9,8 +9,9 @@ import sys
 import pytest
 from reliability import Counted
 
-from mlc_patched import arguments, console, main, prompts
-from mlc_patched.console import ConsoleReporter, size_in_words, table
+from mlc_patched.cli import arguments, main, prompts
+from mlc_patched.cli import output as console
+from mlc_patched.cli.output import ConsoleReporter, size_in_words, table
 from mlc_patched.errors import MlcError, NotFoundError, Terminated, UsageError
 
 

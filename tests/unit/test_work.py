@@ -12,17 +12,17 @@ from conftest import BASE
 from fake_engine import FakeEngine, FakeImage
 from test_flows import Words
 
-from mlc_patched import locks
-from mlc_patched.build_steps import StepNames
 from mlc_patched.context import Context
-from mlc_patched.engine import Image
+from mlc_patched.engine.interface import Image
 from mlc_patched.errors import ConflictError
-from mlc_patched.left_files import build_directory_prefix, remove_build_directories
-from mlc_patched.project_files import ProjectFiles
-from mlc_patched.project_work import working_on
-from mlc_patched.projects import Project
-from mlc_patched.specification import ContainerSpecification
-from mlc_patched.work import (
+from mlc_patched.host import locks
+from mlc_patched.images.build.steps import StepNames
+from mlc_patched.images.project.files import ProjectFiles
+from mlc_patched.images.project.lock import working_on
+from mlc_patched.maintenance.leftover_files import build_directory_prefix, remove_build_directories
+from mlc_patched.names.projects import Project
+from mlc_patched.plan.specify import ContainerSpecification
+from mlc_patched.temporary import (
     KINDS,
     STEP,
     passing_image,
@@ -263,17 +263,17 @@ def test_an_image_whose_container_is_still_going_is_waited_for(
             raise ConflictError("a container is using it")
 
     monkeypatch.setattr(fake, "remove_image", remove)
-    monkeypatch.setattr("mlc_patched.build_steps.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("mlc_patched.images.build.steps.time.sleep", lambda seconds: None)
     steps.clear()
     assert tries == [f"{PASSING}-s1"] * 3
-    monkeypatch.setattr("mlc_patched.build_steps._SECONDS_TO_CLEAR", -1)
+    monkeypatch.setattr("mlc_patched.images.build.steps._SECONDS_TO_CLEAR", -1)
     tries.clear()
     with pytest.raises(ConflictError):
         steps.clear()
 
 
 def test_a_project_s_passing_image_is_one_that_prune_knows() -> None:
-    from mlc_patched.left_over import unfinished_images
+    from mlc_patched.maintenance.leftovers import unfinished_images
 
     name = passing_image(DEMO.repository, "0123456789ab")
     names = (name, f"{name}-ca", f"{name}-s12", f"{name}-mine")

@@ -9,7 +9,7 @@ import sys
 from images import SMALL, label
 from people import ROOT, Person, settings_for_builds
 
-from mlc_patched.docker_engine import DockerEngine
+from mlc_patched.engine.docker import DockerEngine
 
 sys.path.append(str(ROOT / "tests"))
 

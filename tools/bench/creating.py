@@ -12,8 +12,8 @@ from images import label
 from people import PYTHON, Person, settings_for_builds
 from timing import interleaved
 
-from mlc_patched.docker_engine import DockerEngine
-from mlc_patched.names import account_image
+from mlc_patched.engine.docker import DockerEngine
+from mlc_patched.names.images import account_image
 
 LABELLED = "mlc, labelled image"
 BUILT = "mlc, old_flow = build"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlc_patched.docker_engine import DockerEngine
+from mlc_patched.engine.docker import DockerEngine
 from mlc_patched.errors import EngineError
 
 _SECONDS = 60

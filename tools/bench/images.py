@@ -14,8 +14,8 @@ from engines import OwnEngine
 from people import Person
 
 from mlc_patched.context import Context
-from mlc_patched.docker_engine import DockerEngine
-from mlc_patched.setup_build import build_with_account
+from mlc_patched.engine.docker import DockerEngine
+from mlc_patched.images.account.build import build_with_account
 
 BARE = "mlc-test/bare:bookworm"
 BASE = "mlc-test/base:bookworm"

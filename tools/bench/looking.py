@@ -13,8 +13,10 @@ from images import docker
 from people import ROOT, Person
 from timing import Spread, interleaved, spread
 
-from mlc_patched import engine_address, engine_socket, labels
 from mlc_patched.context import Context
+from mlc_patched.engine import address as engine_address
+from mlc_patched.engine import socket as engine_socket
+from mlc_patched.names import labels
 
 
 def fill_containers(engine: OwnEngine, sized: Sized, person: Person, have: int, want: int) -> None:

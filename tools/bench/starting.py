@@ -10,8 +10,8 @@ from engines import OwnEngine
 from people import PYTHON, ROOT, Person
 from timing import interleaved
 
-from mlc_patched.arguments import verbs
-from mlc_patched.documented import MODULES
+from mlc_patched.cli.arguments import verbs
+from mlc_patched.cli.dispatch import MODULES
 
 PROGRAM = str(ROOT / "bin/docker/mlc-patched.py")
 SYSTEM_PYTHON = "/usr/bin/python3"

@@ -17,9 +17,9 @@ from images import AS_MEASURED, AS_MEASURED_PACKAGES, BARE, BASE, docker, make_a
 from people import ROOT, Person
 from timing import interleaved
 
-from mlc_patched.build_settings import CA_VARIABLE, PIP_VARIABLES
-from mlc_patched.docker_engine import DockerEngine
-from mlc_patched.engine import Image
+from mlc_patched.engine.docker import DockerEngine
+from mlc_patched.engine.interface import Image
+from mlc_patched.images.build.environment import CA_VARIABLE, PIP_VARIABLES
 
 PROJECT = "bench"
 AIME_BASE = "mlc-bench/aime-base:latest"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable
 
-from .console import say
-from .context import Context
-from .errors import MlcError
-from .gpus import CPU, KNOWN_ARCHITECTURES
-from .names import short_name
-from .parsers import Parser
+from ...context import Context
+from ...errors import MlcError
+from ...host.gpus import CPU, KNOWN_ARCHITECTURES
+from ...names.images import short_name
+from ..output import say
+from ..parser import Parser
 
 
 def parser(name: str) -> argparse.ArgumentParser:
@@ -42,7 +42,7 @@ def _containers(arguments: argparse.Namespace, context: Context) -> Iterable[str
 
 
 def _projects(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
-    from .deploy_source import own_projects
+    from ...containers.source import own_projects
 
     return own_projects(context)
 
@@ -70,7 +70,7 @@ def _architectures(arguments: argparse.Namespace, context: Context) -> Iterable[
 
 
 def _contexts(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
-    from .engine_address import context_names
+    from ...engine.address import context_names
 
     return context_names(context.environ)
 

@@ -6,23 +6,23 @@ import argparse
 import shlex
 import sys
 
-from .account import refuse_root
-from .commands.container_deploy import (
+from ...containers.deploy import (
     Deployed,
     Rehearsed,
     deploy,
     rehearse,
 )
-from .console import say, size_in_words
-from .container_arguments import parser as parser  # noqa: PLC0414 - part of the interface
-from .context import Context
-from .deploy_source import DeployRequest, own_projects, resolve
-from .edge import print_json
-from .errors import UsageError
-from .labels import NOT_GIVEN
-from .limits import NANO
-from .plan import CreateRequest
-from .prompts import ask_choice, on_terminal
+from ...containers.source import DeployRequest, own_projects, resolve
+from ...context import Context
+from ...errors import UsageError
+from ...host.account import refuse_root
+from ...names.labels import NOT_GIVEN
+from ...plan.container import CreateRequest
+from ...plan.limits import NANO
+from ..container_arguments import parser as parser  # noqa: PLC0414 - part of the interface
+from ..edge import print_json
+from ..output import say, size_in_words
+from ..prompts import ask_choice, on_terminal
 
 HOW = {"image": "straight from", "commit": "with your account set up in", NOT_GIVEN: "from"}
 
@@ -36,7 +36,7 @@ def _deploy(arguments: argparse.Namespace, context: Context) -> int:
     is_started = arguments.command == "container-deploy"
     refuse_root(context.account)
     if is_started and (arguments.cluster or arguments.node or arguments.gpu_kind):
-        from .cluster_edge import run as run_on_cluster
+        from ..cluster_edge import run as run_on_cluster
 
         return run_on_cluster(_deploy_request(arguments, context), arguments, context)
     request = resolve(_deploy_request(arguments, context), context, is_rehearsal=arguments.dry_run)
@@ -55,7 +55,7 @@ def _deploy(arguments: argparse.Namespace, context: Context) -> int:
     if not opens:
         return 0
     sys.stdout.flush()
-    from .commands.open_shell import open_shell
+    from ...containers.open import open_shell
 
     opened = open_shell(deployed.name, context)
     left = f"left running: {opened.left_running}" if opened.left_running else "stopped"

@@ -8,13 +8,14 @@ import os
 import sys
 from pathlib import Path
 
-from . import patch, patch_checkout
-from .console import say
-from .context import Context
-from .errors import MlcError
-from .patch_state import Condition, FileState, State, examine
-from .questions import confirmed
-from .version import __version__
+from ...context import Context
+from ...errors import MlcError
+from ...patch import apply as patch
+from ...patch import checkout as patch_checkout
+from ...patch.state import Condition, FileState, State, examine
+from ...version import __version__
+from ..output import say
+from ..questions import confirmed
 
 JSON_VERSION = 1
 
@@ -133,7 +134,7 @@ def our_program(context: Context) -> Path:
     if called is not None and called.name == "mlc-patched.py":
         return through_current(called)
     # Called as an installed `mlc` script of pip's, or as a module: the file is in our tree.
-    beside = Path(__file__).resolve().parents[1] / "bin" / "docker" / "mlc-patched.py"
+    beside = Path(__file__).resolve().parents[3] / "bin" / "docker" / "mlc-patched.py"
     if not beside.is_file():
         raise MlcError("mlc-patch must be run from an installed tree: bin/mlc-patch")
     return beside

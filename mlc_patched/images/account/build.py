@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import re
 
-from . import labels
-from .account import Account
-from .build_steps import StepNames
-from .context import Context
-from .dockerfile import run_step
-from .engine import Engine, Image
-from .errors import EngineError, SetupError
-from .limits import BASE_NAME
-from .names import account_image
-from .setup_flow import ACCOUNT_SCRIPT, EMPTY_PASSWORD, TOOLS, for_account
-from .undo import Undo, told
-from .work import STEP, passing_image, passing_name
+from ...context import Context
+from ...engine.interface import Engine, Image
+from ...errors import EngineError, SetupError
+from ...host.account import Account
+from ...names import labels
+from ...names.images import account_image
+from ...plan.limits import BASE_NAME
+from ...temporary import STEP, passing_image, passing_name
+from ...undo import Undo, told
+from ..build.steps import StepNames
+from ..dockerfile.render import run_step
+from .commit import ACCOUNT_SCRIPT, EMPTY_PASSWORD, TOOLS, for_account
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,+-]*")
 """What may stand in a Dockerfile as it is."""

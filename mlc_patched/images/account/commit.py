@@ -12,17 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import labels
-from .account import Account
-from .engine import Engine, Image
-from .errors import ConflictError, SetupError
-from .names import committed_reference
-from .report import Reporter
-from .specification import ContainerSpecification
-from .undo import Undo, finished, insist, signals_held, told
-from .work import SETUP, passing_name
+from ...engine.interface import Engine, Image
+from ...errors import ConflictError, SetupError
+from ...host.account import Account
+from ...names import labels
+from ...names.images import committed_reference
+from ...plan.specify import ContainerSpecification
+from ...report import Reporter
+from ...temporary import SETUP, passing_name
+from ...undo import Undo, finished, insist, signals_held, told
 
-ACCOUNT_SCRIPT = Path(__file__).parent / "data" / "account.sh"
+ACCOUNT_SCRIPT = Path(__file__).parents[2] / "data" / "account.sh"
 EMPTY_PASSWORD = 'passwd -d "$DS01_USERNAME" >/dev/null\n'  # noqa: S105 - a command
 TOOLS = "sudo git"
 """What AIME's set-up installs; here only where it is missing."""

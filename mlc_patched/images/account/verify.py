@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .account import Account
-from .brief_run import ask_image
-from .context import Context
-from .engine import Image
-from .errors import SetupError
-from .labels import Claim, MalformedLabelsError, read_claim
+from ...context import Context
+from ...engine.interface import Image
+from ...errors import SetupError
+from ...host.account import Account
+from ...names.labels import Claim, MalformedLabelsError, read_claim
+from ..probe import ask_image
 
 _CHECKS = r"""
 echo "id $(id -u):$(id -g) $(id -un)"

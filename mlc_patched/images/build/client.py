@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .build_settings import Builder
-from .engine_address import CONTEXT_VARIABLE, DEFAULT
-from .errors import EngineError, UsageError, shown
+from ...engine.address import CONTEXT_VARIABLE, DEFAULT
+from ...errors import EngineError, UsageError, shown
+from .environment import Builder
 
 NETWORK_VARIABLE = "DS01_BUILD_NETWORK"
 NETWORK = "host"

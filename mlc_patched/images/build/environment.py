@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .account import Account
-from .dockerfile_syntax import Instruction, final_stage, instructions
-from .errors import MlcError, UsageError
-from .named_files import read_text
+from ...errors import MlcError, UsageError
+from ...host.account import Account
+from ...host.files import read_text
+from ..dockerfile.syntax import Instruction, final_stage, instructions
 
 CA_VARIABLE = "DS01_CA_CERTIFICATE"
 CA_IN_IMAGE_VARIABLE = "DS01_CA_IN_IMAGE"

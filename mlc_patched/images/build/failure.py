@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .build_settings import DerivedDockerfile
-from .dockerfile_syntax import Instruction, instructions
+from ..dockerfile.syntax import Instruction, instructions
+from .environment import DerivedDockerfile
 
 _CLASSIC_STEP = re.compile(r"^Step (\d+)/\d+ : ")
 _LATER_LINE = re.compile(r"^\S*Dockerfile\S*:(\d+)$")

@@ -12,23 +12,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import build_failure, dockerfile
-from .account import Account
-from .build_process import run_build
-from .build_settings import Builder, DerivedDockerfile, derive, settings_from
-from .build_steps import StepNames
-from .builders import BuildCommand, build_command, build_network, find_client
-from .context import Context
-from .dockerfile_syntax import Instruction, instructions
-from .engine import Engine, Image
-from .errors import EngineError
-from .image_verify import verify
-from .labels import LATER_SPELLING, Claim, claim_labels
-from .left_files import build_directory_prefix
-from .projects import Project
-from .report import Reporter
-from .undo import Undo, insist, signals_held, told
-from .work import STEP, passing_image, passing_name
+from ...context import Context
+from ...engine.interface import Engine, Image
+from ...errors import EngineError
+from ...host.account import Account
+from ...maintenance.leftover_files import build_directory_prefix
+from ...names.labels import LATER_SPELLING, Claim, claim_labels
+from ...names.projects import Project
+from ...report import Reporter
+from ...temporary import STEP, passing_image, passing_name
+from ...undo import Undo, insist, signals_held, told
+from ..account.verify import verify
+from ..dockerfile import render as dockerfile
+from ..dockerfile.syntax import Instruction, instructions
+from . import failure as build_failure
+from .client import BuildCommand, build_command, build_network, find_client
+from .environment import Builder, DerivedDockerfile, derive, settings_from
+from .process import run_build
+from .steps import StepNames
 
 _SHOWN_STEP = 200
 _FROM_FLAG = re.compile(r"\s--from=|,from=")

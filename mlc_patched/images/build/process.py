@@ -18,8 +18,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
-from .builders import BuildCommand
-from .undo import signals_held
+from ...undo import signals_held
+from .client import BuildCommand
 
 _KEPT_LINES = 2000
 _GRACE_SECONDS = 15

@@ -11,8 +11,8 @@ import contextlib
 import re
 import time
 
-from .engine import Engine
-from .errors import ConflictError, MlcError
+from ...engine.interface import Engine
+from ...errors import ConflictError, MlcError
 
 _STEP = re.compile(r"Step \d+/\d+ : ([A-Za-z]+)\b.*")
 _CONTAINER = re.compile(r" ---> Running in ([0-9a-f]{12})")

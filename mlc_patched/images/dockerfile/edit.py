@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from . import labels
-from .dockerfile import PYTHON_SECTION, USER_ID_ARGUMENT
-from .dockerfile_installs import (
+from ...names import labels
+from ..packages import quoted
+from .installs import (
     PIP,
     PIP_TOOLS,
     Install,
@@ -16,7 +16,8 @@ from .dockerfile_installs import (
     find_installs,
     where_looked,
 )
-from .dockerfile_syntax import (
+from .render import PYTHON_SECTION, USER_ID_ARGUMENT
+from .syntax import (
     DockerfileError,
     Instruction,
     Word,
@@ -27,7 +28,6 @@ from .dockerfile_syntax import (
     line_of,
     step_words,
 )
-from .packages import quoted
 
 _BARE = re.compile(r"[A-Za-z0-9._+-]+")
 _LAST_CONTINUATION = re.compile(r" ?\\[ \t]*(?=\r?\n$)")

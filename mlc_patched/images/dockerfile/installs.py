@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from .dockerfile import PYTHON_SECTION, SYSTEM_SECTION, apt_step, pip_step
-from .dockerfile_syntax import Instruction, Word, final_stage, instructions, step_words
-from .packages import pip_name
+from ..packages import pip_name
+from .render import PYTHON_SECTION, SYSTEM_SECTION, apt_step, pip_step
+from .syntax import Instruction, Word, final_stage, instructions, step_words
 
 _PIP = re.compile(r"(?:.*/)?pip[0-9.]*")
 _PYTHON = re.compile(r"(?:.*/)?python[0-9.]*")

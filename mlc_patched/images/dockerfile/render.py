@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import labels
-from .errors import UsageError
-from .names import check_reference
-from .packages import quoted
+from ...errors import UsageError
+from ...names import labels
+from ...names.images import check_reference
+from ..packages import quoted
 
-ACCOUNT_SCRIPT = Path(__file__).parent / "data" / "account.sh"
+ACCOUNT_SCRIPT = Path(__file__).parents[2] / "data" / "account.sh"
 CREATED_ARGUMENT = "DS01_CREATED"
 USER_ID_ARGUMENT = "DS01_USER_ID"
 GROUP_ID_ARGUMENT = "DS01_GROUP_ID"

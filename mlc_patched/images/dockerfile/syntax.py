@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .errors import MlcError
+from ...errors import MlcError
 
 _KEYWORD = re.compile(r"[ \t]*([A-Za-z]+)(?=\s|$)")
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n?$")

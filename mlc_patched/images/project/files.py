@@ -17,11 +17,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .account import Account
-from .errors import MlcError
-from .home_files import CONFIGURATION, directory, open_file
-from .json_text import parsed
-from .projects import PREVIOUS, Project
+from ...errors import MlcError
+from ...host.account import Account
+from ...host.home import CONFIGURATION, directory, open_file
+from ...json_text import parsed
+from ...names.projects import PREVIOUS, Project
 
 DOCKERFILES = "dockerfiles"
 METADATA = (CONFIGURATION, "images")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from .context import Context
-from .errors import MlcError
-from .left_files import remove_build_directories
-from .project_files import ProjectFiles
-from .projects import Project
-from .work import passing_image, take_away_left, working
+from ...context import Context
+from ...errors import MlcError
+from ...maintenance.leftover_files import remove_build_directories
+from ...names.projects import Project
+from ...temporary import passing_image, take_away_left, working
+from .files import ProjectFiles
 
 
 @contextlib.contextmanager

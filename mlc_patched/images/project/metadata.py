@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .base_image import base_of
-from .context import Context
-from .dockerfile_installs import APT, PIP, packages_in
-from .engine import Image
-from .errors import MlcError
-from .project_files import ProjectFiles
+from ...context import Context
+from ...engine.interface import Image
+from ...errors import MlcError
+from ..base import base_of
+from ..dockerfile.installs import APT, PIP, packages_in
+from .files import ProjectFiles
 
 
 def note_metadata(

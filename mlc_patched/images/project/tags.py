@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 
-from .context import Context
-from .engine import Engine, Image
-from .errors import ConflictError
-from .projects import LATEST, PREVIOUS, Project
-from .report import Reporter
-from .undo import Undo, insist, signals_held, told
+from ...context import Context
+from ...engine.interface import Engine, Image
+from ...errors import ConflictError
+from ...names.projects import LATEST, PREVIOUS, Project
+from ...report import Reporter
+from ...undo import Undo, insist, signals_held, told
 
 
 def take_name(image: Image, project: Project, context: Context, undo: Undo) -> Image | None:
