@@ -116,15 +116,15 @@ class Desk:
         patch.setattr("mlc_patched.context.connect", lambda address: engines[address.context])
         patch.setattr("mlc_patched.host.hardware.probe", lambda more=(): host)
         client = Client("/nowhere/docker", Builder.CLASSIC)
-        for module in ("image_build", "commands.image_create"):
+        for module in ("images.build.image", "images.create"):
             patch.setattr(f"mlc_patched.{module}.find_client", lambda environ: client)
         patch.setattr("mlc_patched.images.build.image.run_build", self._build)
         patch.setattr("mlc_patched.images.build.image.time.sleep", lambda seconds: None)
         patch.setattr("mlc_patched.undo._PAUSE", 0)
         patch.setattr(os, "fsync", lambda file: None)  # nobody takes the power away here
         patch.setattr("mlc_patched.images.editor.subprocess", SimpleNamespace(run=self._edit))
-        for module in ("start", "open_shell"):
-            patch.setattr(f"mlc_patched.commands.{module}.run_inside", self._shell)
+        for module in ("start", "open"):
+            patch.setattr(f"mlc_patched.containers.{module}.run_inside", self._shell)
 
     def set(self, text: str) -> None:
         """Have the administrator's settings."""

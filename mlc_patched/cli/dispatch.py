@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 MODULES = {
     "adopt": "admin_commands",
-    "complete": "completion",
-    "container-create": "container_commands",
-    "container-deploy": "container_commands",
+    "complete": "commands.complete",
+    "container-create": "commands.container_deploy",
+    "container-deploy": "commands.container_deploy",
     "container-list": "container_inventory",
     "container-retire": "container_inventory",
     "doctor": "admin_commands",
@@ -37,7 +37,7 @@ MODULES = {
     "image-push": "image_commands",
     "image-retire": "image_inventory",
     "image-update": "image_commands",
-    "mlc-patch": "patch_commands",
+    "mlc-patch": "commands.patch",
     "prune": "admin_commands",
 }
 ADMIN = {
@@ -49,11 +49,11 @@ ADMIN = {
 _WITHOUT_ENGINE = ("complete", "mlc-patch")
 _ARGUMENTS = {
     "admin_commands": "admin_arguments",
-    "container_commands": "container_arguments",
+    "commands.container_deploy": "container_arguments",
     "container_inventory": "container_arguments",
     "image_commands": "image_arguments",
     "image_inventory": "image_arguments",
-    "patch_commands": "patch_arguments",
+    "commands.patch": "patch_arguments",
 }
 """Where the parsers are by themselves, which help and a usage error can do with."""
 
