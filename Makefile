@@ -36,9 +36,9 @@ test: setup engine base test-tools  ## run all tests; an engine that is missing 
 
 # `make test` has the same tests, but for the page's image, which here is built as the page says.
 cluster: setup engine base test-tools  ## run docs/cluster.md and the cluster's tests in full, as root
-	MLC_REQUIRE_ENGINE=1 MLC_TEST_CLUSTER=1 .venv/bin/python -m pytest tests/engine/test_cluster.py $(PYTEST_ARGS)
+	MLC_REQUIRE_ENGINE=1 MLC_TEST_CLUSTER=1 .venv/bin/python -m pytest tests/engine/cluster/test_cluster.py $(PYTEST_ARGS)
 
-# Only the tests of promises (tests/promises.py), at full size; PYTEST_ARGS=-x stops at the first.
+# Only the tests of promises (tests/support/promises.py), at full size; PYTEST_ARGS=-x stops at the first.
 reliability: setup engine base test-tools fuzz-tools  ## hold every promise to a real run; writes docs/reliability.md
 	MLC_REQUIRE_ENGINE=1 MLC_RELIABILITY=full MLC_RELIABILITY_PAGE=docs/reliability.md \
 	    .venv/bin/python -m pytest -n $(JOBS) --dist worksteal -m promise $(PYTEST_ARGS)

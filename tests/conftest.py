@@ -8,16 +8,15 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import reliability
-import slots
-from asking import ask
-from devices import unchanged_devices
-from fake_engine import FakeEngine
-from recording import Recording, recording
-from users import ROOT, User, new_user, readable_tree
+from support import reliability
+from support import worker as slots
+from support.devices import unchanged_devices
+from support.engine_state import BASE, CATALOG, docker, sweep
+from support.fakes.engine import FakeEngine
+from support.recording import Recording, recording
+from support.users import ROOT, User, new_user, readable_tree
 
 from mlc_patched.context import Context
 from mlc_patched.engine.address import resolve
@@ -29,22 +28,10 @@ from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host
 from mlc_patched.images.account.commit import commit_with_account
 from mlc_patched.report import SilentReporter
-from mlc_patched.temporary import KINDS
 from mlc_patched.undo import Undo
 
 REQUIRED = "MLC_REQUIRE_ENGINE"
 """Set by `make test`: an engine test that was skipped is then a failure of the whole run."""
-BASE = "mlc-test/base:bookworm"
-BARE = "mlc-test/bare:bookworm"
-CATALOG = f"""\
-Pytorch, 2.8.0, [CUDA_ADA], {BASE}
-Pytorch, 2.7.1, [CUDA_ADA;CUDA_AMPERE], {BASE}
-Tensorflow, 2.16.1, [CUDA_ADA], {BASE}
-Pytorch, 2.6.0, [ROCM6], {BASE}
-Bare, 1.0, [CUDA_ADA], {BARE}
-Absent, 1.0, [CUDA_ADA], mlc-test/there-is-no-such-image:1
-"""
-_OWN_NAMES = (*((f"mlc-{kind}", "-") for kind in KINDS), ("ds01", "/"), ("mlc-account", ":"))
 
 _skipped_engine_tests: list[str] = []
 collect_ignore = [] if slots.AT in os.environ else ["products"]  # `make engines` runs those
@@ -261,43 +248,6 @@ def engine_calls(engine: Engine) -> Iterator[Recording]:
         yield record
 
 
-def docker(*arguments: str, check: bool = True) -> str:
-    """Run Docker's client as root and return what it printed."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
-    assert not check or done.returncode == 0, f"docker {arguments}: {done.stderr}"
-    return done.stdout.strip()
-
-
-def inspect(name: str) -> dict[str, Any]:
-    """Return what the engine knows of a container or image."""
-    found = ask("GET", "/containers/{}/json", name) or ask("GET", "/images/{}/json", name)
-    assert found, f"there is no {name}"
-    return dict(found)
-
-
-def container_names() -> set[str]:
-    """Return the names of all containers."""
-    return {each["Names"][0][1:] for each in ask("GET", "/containers/json", query="all=1")}
-
-
-def image_ids() -> set[str]:
-    """Return the ids of all images, those without a name included."""
-    return {each["Id"] for each in ask("GET", "/images/json", query="all=1")}
-
-
-def sweep(*users: User) -> None:
-    """Remove what users' tests have left in the engine."""
-    tags = tuple(f"._.{user.uid}" for user in users)
-    own = tuple(f"{kind}-{user.uid}{end}" for user in users for kind, end in _OWN_NAMES)
-    for name in container_names():
-        if name.endswith(tags) or name.startswith(own):
-            ask("DELETE", "/containers/{}", name, "force=1&v=1")
-    images = ask("GET", "/images/json")
-    for name in [name for each in images for name in each["RepoTags"] or ()]:
-        if name.endswith(tags) or name.startswith(own):
-            ask("DELETE", "/images/{}", name)
-
-
 @pytest.fixture
 def fake() -> FakeEngine:
     """An engine in memory."""
@@ -322,14 +272,3 @@ def context(fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     made.__dict__["account"] = Account("alice", 1001, 2001, str(home))
     made.__dict__["host"] = Host("CUDA_ADA", True, frozenset({"/dev/snd", "/dev/video0"}))
     return made
-
-
-@contextlib.contextmanager
-def nothing_left() -> Iterator[None]:
-    """Check that a block leaves the engine's containers and images as they were."""
-    before = container_names(), image_ids()
-    yield
-    assert (container_names(), image_ids()) == before
-
-
-assert ROOT.is_dir()

@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import far_engine  # noqa: E402
 import podman_service  # noqa: E402
 import slots  # noqa: E402
-from users import new_user  # noqa: E402
+from support.users import new_user  # noqa: E402
 
 PAGE = ROOT / "docs/engines.md"
 RESULTS = PAGE.with_suffix(".json")

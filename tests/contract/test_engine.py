@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import secrets
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import BASE
-from fake_engine import FakeEngine
-from far_engine import open_place
+from support.contract_fixtures import LABEL, PODMAN_S_OWN, Bench, bench
+from support.engine_state import BASE
+from support.remote_engine import open_place
 
-from mlc_patched.engine.interface import PODMAN, Container, Engine, Image
+from mlc_patched.engine.interface import PODMAN
 from mlc_patched.errors import (
     ConflictError,
     EngineError,
@@ -22,56 +21,7 @@ from mlc_patched.errors import (
     MountMissingError,
     NotFoundError,
 )
-from mlc_patched.plan.specify import Bind, ContainerSpecification
-
-LABEL = "mlc-test.contract"
-PODMAN_S_OWN = ("TERM=xterm", "container=podman")
-"""Variables Podman gives every container, and so an image that is committed of one."""
-
-
-@dataclass
-class Bench:
-    """An engine, an image in it, and names nobody else uses."""
-
-    engine: Engine
-    image: Image
-    word: str
-
-    def name(self, suffix: str = "a") -> str:
-        return f"mlc-contract-{self.word}-{suffix}"
-
-    def create(self, suffix: str = "a", *, script: str = "sleep 60", **fields: object) -> str:
-        defaults: dict[str, object] = {
-            "name": self.name(suffix),
-            "image": self.image.id,
-            "command": ("sh", "-c", script),
-            "labels": {LABEL: self.word},
-            "network": "host",
-        }
-        return self.engine.create_container(ContainerSpecification(**{**defaults, **fields}))
-
-    def own(self, **filters: object) -> list[Container]:
-        return self.engine.containers(labels=(f"{LABEL}={self.word}",), **filters)
-
-    def commit(self, container: str, tag: str, **labels: str) -> str:
-        return self.engine.commit(container, self.name("image"), tag, self.image, labels)
-
-
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    word = secrets.token_hex(4)
-    if request.param == "fake":
-        fake = FakeEngine()
-        yield Bench(fake, fake.add_image(BASE), word)
-        return
-    engine = request.getfixturevalue("engine")
-    image = engine.image(BASE)
-    made = Bench(engine, image, word)
-    yield made
-    for container in made.own():
-        engine.remove_container(container.id, force=True)
-    for tag in ("one", "two"):
-        engine.remove_image(f"{made.name('image')}:{tag}")
+from mlc_patched.plan.specify import Bind
 
 
 def test_an_image_is_found_by_name_and_by_id(bench: Bench) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import BASE
-from fake_engine import FakeEngine
-from test_engine import LABEL, Bench, bench
+from support.contract_fixtures import LABEL, Bench, bench
+from support.engine_state import BASE
+from support.fakes.engine import FakeEngine
 
 from mlc_patched.engine.interface import Change
 from mlc_patched.errors import ConflictError

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.users import ROOT, User
 from username_utils import sanitize_username_for_container
-from users import ROOT, User
 
 pytestmark = pytest.mark.engine
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import slots
-from conftest import BASE, container_names, docker, inspect
-from far_engine import Far, by_ssh, by_tls, open_place
-from users import User
+from support import worker as slots
+from support.engine_state import BASE, container_names, docker, inspect
+from support.remote_engine import Far, by_ssh, by_tls, open_place
+from support.users import User
 
 from mlc_patched.engine.address import EngineAddress, Tls
 from mlc_patched.engine.docker import DockerEngine

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import container_names, nothing_left
-from users import User
+from support.engine_state import container_names, nothing_left
+from support.users import User
 
 from mlc_patched.version import AIME_VERSION, CONTAINER_VERSION
 

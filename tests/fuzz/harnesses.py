@@ -2,7 +2,7 @@
 
 A harness lets nothing through but the errors the parser names, and checks what comes out: the
 alphabet, a round trip, that nothing was added. tests/fuzz/fuzz.py runs them under atheris; the
-plain tests (tests/unit/test_fuzz.py) on the kept inputs and on hypothesis's.
+plain tests (tests/unit/fuzz/test_fuzz.py) on the kept inputs and on hypothesis's.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from fake_engine import FakeEngine
+from support.fakes.engine import FakeEngine
 
 from mlc_patched.cli.output import readable
 from mlc_patched.cli.verbs import _label

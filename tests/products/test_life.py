@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import BASE, sweep
-from users import User
+from support.engine_state import BASE, sweep
+from support.users import User
 
 from mlc_patched.engine.interface import Engine
 

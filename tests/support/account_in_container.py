@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 import pexpect
-import slots
-from conftest import inspect
-from users import User
+
+from support import worker as slots
+from support.engine_state import inspect
+from support.users import User
 
 OLD_FLOW, FAST_FLOW = "commit", "image"
 _ACCOUNTS = {slots.ALICE: slots.ALICE, slots.LDAP_LOGIN: slots.LDAP_ACCOUNT}

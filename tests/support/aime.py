@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conftest import docker
-from users import User
+from support.engine_state import docker
+from support.users import User
 
 X11 = "/tmp/.X11-unix"
 CUDA_FLAGS = ("--device=/dev/snd", "--device=/dev/video0")

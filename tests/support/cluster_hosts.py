@@ -17,10 +17,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slots import SLOT
-from users import SYSTEM_PATH
+from support.users import SYSTEM_PATH
+from support.worker import SLOT
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 EQUIPMENT = Path("/var/lib/mlc-patched/engine")
 PLACE = Path(f"/var/tmp/mlc-hosts-{SLOT}")
 CAP_SYS_RESOURCE = 24  # linux/capability.h

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from commands import Outcome, call
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Engine
+from support.run_command import Outcome, call
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
 USERS = (0, 1)

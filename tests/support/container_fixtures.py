@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import slots
-from conftest import BASE, container_names, docker, sweep
-from users import User, new_user
 
 from mlc_patched.engine.interface import Engine
+from support import worker as slots
+from support.engine_state import BASE, container_names, docker, sweep
+from support.users import User, new_user
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "cluster.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "cluster.md"
 _BLOCK = re.compile(r"^```sh ([^\n]+)\n(.*?)^```$", re.M | re.S)
 
 

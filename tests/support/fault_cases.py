@@ -1,4 +1,4 @@
-"""The commands that tests/unit/test_faults.py runs with a fault at every call they make."""
+"""The commands that tests/unit/faults/test_faults.py runs with a fault at every call they make."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from desk import BASE, CLAIM, NODE, OWN, PASSWD, REGISTRY, Desk
-from faulty_engine import Mode
-
 from mlc_patched.names import labels
 from mlc_patched.plan.specify import ContainerSpecification
+from support.fakes.faults import Mode
+from support.sandbox import BASE, CLAIM, NODE, OWN, PASSWD, REGISTRY, Desk
 
 
 @dataclass(frozen=True)

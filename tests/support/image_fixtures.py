@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import docker, inspect, sweep
-from users import SYSTEM_PATH, User
 
 from mlc_patched.images.build.client import find_client
 from mlc_patched.images.build.environment import Builder
+from support.engine_state import docker, inspect, sweep
+from support.users import SYSTEM_PATH, User
 
 HOST_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 CLIENT_PATHS = (SYSTEM_PATH, "/usr/sbin:/usr/bin:/sbin:/bin")

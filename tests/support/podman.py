@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from users import ROOT, SYSTEM_PATH, User
+from support.users import ROOT, SYSTEM_PATH, User
 
 START_SECONDS = 60
 CONFIGURATION = """\

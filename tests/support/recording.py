@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asking import engine_socket
+from support.engine_requests import engine_socket
 
 _REQUEST = re.compile(rb"(?:\A|\r\n)(GET|HEAD|POST|PUT|DELETE) (?:/v[\d.]+)?(/\S*) HTTP/1\.1\r\n")
 _REFUSAL = b'{"message":"refused by the test"}'

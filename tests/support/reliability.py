@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from promises import COUNTS, PROMISES, Group
+
+from support.promises import COUNTS, PROMISES, Group
 
 SIZE = "MLC_RELIABILITY"
 PAGE = "MLC_RELIABILITY_PAGE"

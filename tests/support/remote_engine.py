@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import slots
-from users import ROOT, SYSTEM_PATH
+from support import worker as slots
+from support.users import ROOT, SYSTEM_PATH
 
 TLS_SLOT = 50 + slots.SLOT
 """Which of the engines of tools/engine.sh listens with TLS."""

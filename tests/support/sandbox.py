@@ -21,9 +21,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from desk_state import State, state_of, wrongs_of_the_process
-from fake_engine import FakeContainer, FakeEngine, FakeImage
-from faulty_engine import Fault, Faults, Faulty
 
 from mlc_patched.cli import main
 from mlc_patched.engine.address import DEFAULT
@@ -36,6 +33,9 @@ from mlc_patched.images.build.client import BuildCommand, Client
 from mlc_patched.images.build.environment import Builder
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
+from support.fakes.engine import FakeContainer, FakeEngine, FakeImage
+from support.fakes.faults import Fault, Faults, Faulty
+from support.sandbox_state import State, state_of, wrongs_of_the_process
 
 BASE = "mlc-test/base:bookworm"
 CATALOG = f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n"

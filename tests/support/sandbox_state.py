@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from fake_engine import FakeEngine, FakeImage
-
 from mlc_patched.host import locks
+from support.fakes.engine import FakeEngine, FakeImage
 
 Rows = tuple[tuple[str, ...], ...]
 _PASSING = re.compile(r"[0-9a-f]{8,}|\d{4}-\d\d-\d\d(?:[-T][\d:]+Z?(?:-\d+)?)?")

@@ -11,10 +11,9 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from users import User
-
 from mlc_patched.host.account import Account
 from mlc_patched.names.labels import Claim, claim_labels
+from support.users import User
 
 PROGRAMS = ("bash", "sh", "cat", "find", "grep", "head", "hostname", "id", "ls", "rm", "sleep")
 PROGRAMS += ("stat", "touch", "true")

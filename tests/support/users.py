@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pexpect
 
-ROOT = Path(__file__).resolve().parents[1]
+from mlc_patched.context import Context
+from mlc_patched.host.account import Account
+
+ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -207,3 +210,11 @@ def _remove_account(login: str, group: str) -> None:
 def _call(*argv: str) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{argv}: {done.stderr}"
+
+
+def context_of(user: User) -> Context:
+    """Return a user's context in this process."""
+    environ: Mapping[str, str] = {"PATH": os.environ["PATH"], **user.environ}
+    made = Context(environ=environ)
+    made.__dict__["account"] = Account(user.login, user.uid, user.gid, str(user.home))
+    return made

@@ -11,7 +11,7 @@ import os
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 AT = "MLC_TEST_AT"
 """Set by `make engines`: the address that commands use, where DOCKER_HOST is a socket of the same
 engine that the tests look by."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import BASE, CATALOG
-from fake_engine import FakeEngine
+from support.engine_state import BASE, CATALOG
+from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 
 import mlc_patched
 from mlc_patched.context import Context
@@ -27,21 +28,9 @@ PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1001:2001::/home/alice:/bin/bash\n"
 COMMITTED = "mlc-test/base:n._.1001"
 
 
-class Words:
-    """A reporter that keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def step(self, text: str) -> None:
-        self.said.append(text)
-
-    progress = note = warn = step
-
-
 @pytest.fixture
-def words(context: Context) -> Words:
-    context.report = Words()
+def words(context: Context) -> RecordingReporter:
+    context.report = RecordingReporter()
     return context.report
 
 
@@ -62,7 +51,7 @@ def test_a_labelled_image_takes_three_calls(fake: FakeEngine, context: Context) 
 
 @pytest.mark.parametrize("passwd", ["", "alice:x:1001:0::/:/bin/sh\n", PASSWD + PASSWD])
 def test_a_label_that_lies_costs_the_fast_way(
-    fake: FakeEngine, context: Context, words: Words, passwd: str
+    fake: FakeEngine, context: Context, words: RecordingReporter, passwd: str
 ) -> None:
     own_image(fake, passwd=passwd)
     created = mlc_patched.create("n", image=OWN, context=context)
@@ -72,7 +61,7 @@ def test_a_label_that_lies_costs_the_fast_way(
 
 
 def test_another_user_s_image_takes_the_old_flow(
-    fake: FakeEngine, context: Context, words: Words
+    fake: FakeEngine, context: Context, words: RecordingReporter
 ) -> None:
     own_image(fake, uid=1002)
     created = mlc_patched.create("n", image=OWN, context=context)
@@ -100,7 +89,7 @@ def test_another_user_s_home_is_not_inherited(fake: FakeEngine, context: Context
 
 
 def test_the_old_flow_leaves_one_container_and_one_image(
-    fake: FakeEngine, context: Context, words: Words
+    fake: FakeEngine, context: Context, words: RecordingReporter
 ) -> None:
     fake.add_image(BASE)
     created = mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
@@ -322,7 +311,7 @@ def test_root_needs_no_set_up(fake: FakeEngine, context: Context) -> None:
 
 
 def test_a_round_trip_through_a_file(
-    fake: FakeEngine, context: Context, tmp_path: object, words: Words
+    fake: FakeEngine, context: Context, tmp_path: object, words: RecordingReporter
 ) -> None:
     own_image(fake)
     mlc_patched.create("n", image=OWN, context=context)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import BASE
-from fake_engine import FakeEngine, FakeImage
-from test_flows import Words
+from support.engine_state import BASE
+from support.fakes.engine import FakeEngine, FakeImage
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Image
@@ -39,7 +39,7 @@ PASSING = "ds01-1001/demo:build-0123456789ab"
 @pytest.fixture
 def own(context: Context) -> Context:
     """A context whose account may write into its home."""
-    context.report = Words()
+    context.report = RecordingReporter()
     context.__dict__["account"] = replace(context.account, uid=os.getuid())
     return context
 

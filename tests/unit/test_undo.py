@@ -182,7 +182,8 @@ def test_what_is_finished_has_its_result_or_its_error() -> None:
 def test_an_exclusive_lock_is_waited_for(account: Account) -> None:
     script = (
         "import sys; sys.path[:0] = sys.argv[3:]\n"
-        "from mlc_patched.account import Account; from mlc_patched.locks import exclusive\n"
+        "from mlc_patched.host.account import Account\n"
+        "from mlc_patched.host.locks import exclusive\n"
         "from mlc_patched.report import SilentReporter\n"
         "account = Account('alice', 0, 0, sys.argv[1])\n"
         "with exclusive(account, sys.argv[2], SilentReporter()):\n"

@@ -13,7 +13,7 @@ from mlc_patched.engine.docker import DockerEngine
 
 sys.path.append(str(ROOT / "tests"))
 
-import recording
+from support import recording
 
 _NAME = "asked"
 _NAMELESS = (

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from cluster_contract import cluster_holds, registry_holds
-from cluster_hosts import Host, hosts
-from conftest import BASE
-from documented_steps import Step, steps
-from slots import SLOT
-from tiny_image import build
-from users import User, free_id, new_user
+from support.cluster_contract import cluster_holds, registry_holds
+from support.cluster_hosts import Host, hosts
+from support.documented_steps import Step, steps
+from support.engine_state import BASE
+from support.tiny_image import build
+from support.users import User, free_id, new_user
+from support.worker import SLOT
 
 from mlc_patched.engine.address import EngineAddress
 from mlc_patched.engine.docker import DockerEngine

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from conftest import nothing_left
-from reliability import Counted
-from users import User
+from support.engine_state import nothing_left
+from support.reliability import Counted
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

@@ -6,13 +6,13 @@ import re
 import shutil
 from pathlib import Path
 
-import aime
 import pytest
-import slots
-from conftest import BARE, BASE, CATALOG, container_names, docker, inspect, nothing_left
-from inside import account, assert_account_works, run
-from recording import Recording
-from users import User, new_user
+from support import aime
+from support import worker as slots
+from support.account_in_container import account, assert_account_works, run
+from support.engine_state import BARE, BASE, CATALOG, container_names, docker, inspect, nothing_left
+from support.recording import Recording
+from support.users import User, new_user
 
 pytestmark = pytest.mark.engine
 

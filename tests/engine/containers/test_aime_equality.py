@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import aime
 import pytest
-from conftest import BASE, inspect
-from devices import devices
-from users import User
+from support import aime
+from support.devices import devices
+from support.engine_state import BASE, inspect
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

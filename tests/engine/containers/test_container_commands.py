@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from conftest import BASE, docker, inspect
-from container_bench import (
+from support.container_fixtures import (
     as_before,
     carol,
     carol_accounts,
@@ -18,7 +17,8 @@ from container_bench import (
     project,
     set_up_images,
 )
-from users import User
+from support.engine_state import BASE, docker, inspect
+from support.users import User
 
 __all__ = ["carol", "carol_accounts", "either", "project", "set_up_images"]
 

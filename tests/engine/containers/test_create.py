@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from conftest import BASE, container_names, docker, inspect, nothing_left
-from users import User
+from support.engine_state import BASE, container_names, docker, inspect, nothing_left
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

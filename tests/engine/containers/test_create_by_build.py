@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BARE, BASE, container_names, docker, image_ids, inspect
-from recording import Recording
-from reliability import Counted
-from users import User
+from support.engine_state import BARE, BASE, container_names, docker, image_ids, inspect
+from support.recording import Recording
+from support.reliability import Counted
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from subprocess import CompletedProcess
 
 import pytest
-from conftest import docker, inspect, nothing_left
-from inside import FAST_FLOW, OLD_FLOW, account, assert_account_works, flow
-from recording import Recording
-from reliability import Counted
-from users import User
+from support.account_in_container import FAST_FLOW, OLD_FLOW, account, assert_account_works, flow
+from support.engine_state import docker, inspect, nothing_left
+from support.recording import Recording
+from support.reliability import Counted
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

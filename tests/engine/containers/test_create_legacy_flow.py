@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from conftest import BASE, docker, image_ids, inspect, nothing_left
-from inside import FAST_FLOW, OLD_FLOW, account, assert_account_works, flow, run
-from users import User
+from support.account_in_container import (
+    FAST_FLOW,
+    OLD_FLOW,
+    account,
+    assert_account_works,
+    flow,
+    run,
+)
+from support.engine_state import BASE, docker, image_ids, inspect, nothing_left
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BASE, docker, image_ids, inspect, nothing_left
-from inside import account, assert_account_works, run
-from recording import Recording
-from users import User
+from support.account_in_container import account, assert_account_works, run
+from support.engine_state import BASE, docker, image_ids, inspect, nothing_left
+from support.recording import Recording
+from support.users import User
 
 from mlc_patched.engine.interface import Engine
 

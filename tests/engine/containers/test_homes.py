@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BASE
-from reliability import Counted, is_full
-from users import User
+from support.engine_state import BASE
+from support.reliability import Counted, is_full
+from support.users import User
 
 pytestmark = [pytest.mark.engine, pytest.mark.promise("homes")]
 PLACES = ("workspace", ".ds01-config", "dockerfiles", "it.tar")

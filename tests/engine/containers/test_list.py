@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 
-import aime
 import pytest
-from conftest import BASE, docker
-from recording import Recording
-from users import User
+from support import aime
+from support.engine_state import BASE, docker
+from support.recording import Recording
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pexpect
 import pytest
-from conftest import docker
-from inside import account, close_terminal, state
-from users import User
+from support.account_in_container import account, close_terminal, state
+from support.engine_state import docker
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import aime
 import pytest
-from conftest import BASE, container_names, docker, image_ids, inspect, nothing_left
-from inside import run, state
-from users import User
+from support import aime
+from support.account_in_container import run, state
+from support.engine_state import BASE, container_names, docker, image_ids, inspect, nothing_left
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

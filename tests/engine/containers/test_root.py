@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BASE, container_names, docker, inspect, nothing_left, sweep
-from inside import FAST_FLOW, flow
-from recording import Recording
-from users import User
+from support.account_in_container import FAST_FLOW, flow
+from support.engine_state import BASE, container_names, docker, inspect, nothing_left, sweep
+from support.recording import Recording
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

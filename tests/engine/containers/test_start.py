@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import docker, inspect
-from devices import devices
-from inside import close_terminal, run, state
-from reliability import Counted
-from users import User
+from support.account_in_container import close_terminal, run, state
+from support.devices import devices
+from support.engine_state import docker, inspect
+from support.reliability import Counted
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
-from conftest import docker
-from users import User
+from support.engine_state import docker
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import docker
-from inside import state
-from users import User
+from support.account_in_container import state
+from support.engine_state import docker
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

@@ -11,8 +11,8 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-from conftest import BASE, container_names, docker, image_ids, inspect, nothing_left
-from users import User
+from support.engine_state import BASE, container_names, docker, image_ids, inspect, nothing_left
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

@@ -1,4 +1,4 @@
-"""Bad input that only a real engine and real users can show; all the rest is tests/bad_input.py."""
+"""Bad input that only a real engine and real users can show; see support/bad_input/table.py."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from asking import ask
-from bad_files import archives, prepare
-from bad_input import IMPORTS
-from conftest import BASE, docker, inspect, nothing_left, sweep
-from inside import run
-from reliability import Counted, is_full, sized
+from support.account_in_container import run
+from support.bad_input.files import archives, prepare
+from support.bad_input.table import IMPORTS
+from support.engine_requests import ask
+from support.engine_state import BASE, docker, inspect, nothing_left, sweep
+from support.reliability import Counted, is_full, sized
+from support.users import User, accounts_locked, free_id, new_user
 from username_utils import sanitize_username_for_container
-from users import User, accounts_locked, free_id, new_user
 
 pytestmark = [pytest.mark.engine, pytest.mark.promise("input-refused")]
 

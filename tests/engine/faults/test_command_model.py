@@ -1,22 +1,17 @@
-"""The commands on the real engine, held to the model of tests/model.py."""
+"""The commands on the real engine, held to the model of tests/support/command_model.py."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-
 import pytest
-from asking import ask
-from conftest import BASE
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from model import World, machine
-from reliability import Counted, is_full, sized
-from users import User
+from support.command_model import World, machine
+from support.engine_requests import ask
+from support.engine_state import BASE
+from support.reliability import Counted, is_full, sized
+from support.users import User, context_of
 
-from mlc_patched.context import Context
 from mlc_patched.engine.interface import Engine
-from mlc_patched.host.account import Account
 
 pytestmark = pytest.mark.engine
 
@@ -58,11 +53,3 @@ def test_any_sequence_of_commands_does_what_the_model_says(
             suppress_health_check=list(HealthCheck),
         ),
     )
-
-
-def context_of(user: User) -> Context:
-    """Return a user's context in this process."""
-    environ: Mapping[str, str] = {"PATH": os.environ["PATH"], **user.environ}
-    made = Context(environ=environ)
-    made.__dict__["account"] = Account(user.login, user.uid, user.gid, str(user.home))
-    return made

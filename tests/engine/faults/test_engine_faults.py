@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BASE
-from image_bench import Builds, builds, wait_for  # noqa: F401 - fixture
-from recording import recording
-from reliability import Counted, is_full
-from users import ROOT, User
+from support.engine_state import BASE
+from support.image_fixtures import Builds, builds, wait_for  # noqa: F401 - fixture
+from support.recording import recording
+from support.reliability import Counted, is_full
+from support.users import ROOT, User
 
 from mlc_patched.engine.interface import Engine
 

@@ -7,11 +7,11 @@ import subprocess
 import time
 
 import pytest
-from conftest import container_names, docker, inspect, nothing_left
-from inside import close_terminal
-from recording import Recording
-from reliability import Counted
-from users import User
+from support.account_in_container import close_terminal
+from support.engine_state import container_names, docker, inspect, nothing_left
+from support.recording import Recording
+from support.reliability import Counted
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

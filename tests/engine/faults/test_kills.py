@@ -11,11 +11,12 @@ from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
-from conftest import BASE, ask, container_names, docker, image_ids
-from image_bench import HOST_CERTIFICATES, QUICK, clean_home, nameless
-from recording import Recording
-from reliability import Counted, is_full
-from users import User
+from support.engine_requests import ask
+from support.engine_state import BASE, container_names, docker, image_ids
+from support.image_fixtures import HOST_CERTIFICATES, QUICK, clean_home, nameless
+from support.recording import Recording
+from support.reliability import Counted, is_full
+from support.users import User
 
 from mlc_patched.temporary import KINDS
 

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from asking import ask
-from commands import call, files_of
-from conftest import BASE, docker, inspect, sweep
-from reliability import Counted
-from test_model_of_commands import context_of
-from users import User
+from support.engine_requests import ask
+from support.engine_state import BASE, docker, inspect, sweep
+from support.reliability import Counted
+from support.run_command import call, files_of
+from support.users import User, context_of
 
 pytestmark = pytest.mark.engine
 

@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import BASE, container_names, docker, image_ids, inspect
-from reliability import Counted, sized
-from users import User
+from support.engine_state import BASE, container_names, docker, image_ids, inspect
+from support.reliability import Counted, sized
+from support.users import User
 
 pytestmark = pytest.mark.engine
 MAKER = """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from conftest import BARE, BASE, docker
-from image_bench import Builds, ImageFrom, builds, labels_of, ldap_builds  # noqa: F401 - fixtures
+from support.engine_state import BARE, BASE, docker
+from support.image_fixtures import Builds, ImageFrom, builds, labels_of, ldap_builds  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.engine
 

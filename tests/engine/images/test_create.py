@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from conftest import BARE, BASE, docker, inspect
-from image_bench import (  # noqa: F401 - fixtures
+from support.engine_state import BARE, BASE, docker, inspect
+from support.image_fixtures import (  # noqa: F401 - fixtures
     BUILDERS,
     Builds,
     ImageFrom,

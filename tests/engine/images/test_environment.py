@@ -16,8 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import BASE, docker
-from image_bench import BUILDERS, Builds, builds, each_builder  # noqa: F401 - fixtures
+from support.engine_state import BASE, docker
+from support.image_fixtures import BUILDERS, Builds, builds, each_builder  # noqa: F401 - fixtures
 
 from mlc_patched.images.build.environment import Builder
 

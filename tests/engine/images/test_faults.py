@@ -8,8 +8,9 @@ import subprocess
 import time
 
 import pytest
-from conftest import BASE, docker, image_ids, inspect
-from image_bench import (  # noqa: F401 - fixtures
+from support.account_in_container import close_terminal
+from support.engine_state import BASE, docker, image_ids, inspect
+from support.image_fixtures import (  # noqa: F401 - fixtures
     Builds,
     builds,
     each_builder,
@@ -17,8 +18,7 @@ from image_bench import (  # noqa: F401 - fixtures
     nameless,
     wait_for,
 )
-from inside import close_terminal
-from reliability import Counted
+from support.reliability import Counted
 
 pytestmark = pytest.mark.engine
 

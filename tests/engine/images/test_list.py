@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import BASE, docker, inspect, sweep
-from image_bench import Builds, clean_home
-from users import User
+from support.engine_state import BASE, docker, inspect, sweep
+from support.image_fixtures import Builds, clean_home
+from support.users import User
 
 pytestmark = pytest.mark.engine
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import BASE, docker, inspect
-from image_bench import Builds, builds, nameless  # noqa: F401 - fixtures
+from support.engine_state import BASE, docker, inspect
+from support.image_fixtures import Builds, builds, nameless  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.engine
 

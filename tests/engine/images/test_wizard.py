@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pexpect
 import pytest
-from conftest import BASE
-from image_bench import Builds, builds, labels_of  # noqa: F401 - fixtures
+from support.engine_state import BASE
+from support.image_fixtures import Builds, builds, labels_of  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.engine
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import aime
 import pytest
-from aime_checkout import checkout, v2_files
-from conftest import BASE, container_names, docker, inspect
-from inside import FAST_FLOW, flow
-from users import SYSTEM_PATH, User
+from support import aime
+from support.account_in_container import FAST_FLOW, flow
+from support.aime_checkout import checkout, v2_files
+from support.engine_state import BASE, container_names, docker, inspect
+from support.users import SYSTEM_PATH, User
 
 pytestmark = pytest.mark.engine
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from aime_checkout import AimeCheckout, checkout, fingerprint, v1_files, v2_files
-from conftest import BASE, docker, inspect
-from killing import NEVER, killed
-from users import User
+from support.aime_checkout import AimeCheckout, checkout, fingerprint, v1_files, v2_files
+from support.engine_state import BASE, docker, inspect
+from support.kill import NEVER, killed
+from support.users import User
 
 from mlc_patched.patch import apply as patching
 from mlc_patched.patch import store as patch_store

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from users import ROOT, User
+from support.users import ROOT, User
 
 pytestmark = pytest.mark.engine
 

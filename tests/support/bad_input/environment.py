@@ -1,8 +1,8 @@
-"""Variables of the environment that cannot be meant, as rows of the table in tests/bad_input.py."""
+"""Environment variables that are invalid, as rows of the table in support/bad_input/table.py."""
 
 from __future__ import annotations
 
-from bad_input import CREATE, HOME, Row
+from support.bad_input.table import CREATE, HOME, Row
 
 NO_ADDRESS = "which is no address of an engine. Addresses are unix:///PATH, tcp://HOST:PORT"
 ADDRESSES = {

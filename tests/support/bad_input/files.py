@@ -1,4 +1,4 @@
-"""The files and archives that the rows of tests/bad_input.py name."""
+"""The files and archives that the rows of tests/support/bad_input/table.py name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import os
 import tarfile
 from pathlib import Path
 
-from bad_input import DOCKERFILES
-
 from mlc_patched.containers.archive import Manifest, head
+from support.bad_input.table import DOCKERFILES
 
 
 def prepare(home: Path) -> None:

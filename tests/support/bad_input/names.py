@@ -1,9 +1,9 @@
 """Names that cannot be meant, of all that has one, and the commands that take them: a part of the
-table in tests/bad_input.py."""
+table in tests/support/bad_input/table.py."""
 
 from __future__ import annotations
 
-from conftest import BASE
+from support.engine_state import BASE
 
 HOME = "HOME"
 NO_NAME = "is not a container name. A name holds letters, digits, '_' and '-'"

@@ -1,9 +1,9 @@
 """Input that cannot be meant, as one table: what is said, and that nothing was changed.
 
 To add to it, add a row: what it is, a command line, its exit code, and words of its message.
-`tests/unit/test_bad_input.py` runs every row on the fake engine; HOME in a word stands for the
+`tests/unit/cli/test_bad_input.py` runs every row on the fake engine; HOME in a word stands for the
 user's home, which holds what `prepare` puts there. Names are in
-`tests/bad_names.py`, files in `tests/bad_files.py`, and variables in `tests/bad_environ.py`.
+`names.py`, files in `files.py`, and variables in `environment.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bad_names import (
+from support.bad_input.names import (
     AFTER_DASHES,
     APT_PACKAGES,
     CHECKOUTS,
@@ -40,7 +40,7 @@ from bad_names import (
     TAKES_NO_WORD,
     WORDS_TOO_MANY,
 )
-from conftest import BASE
+from support.engine_state import BASE
 
 NO_DOCKERFILE = "image-update PROJECT --edit"
 GPUS = "Say 'all', a number, 'device=0,1'"

@@ -15,7 +15,7 @@ from mlc_patched.errors import ConflictError, ImageNotFoundError
 from mlc_patched.names.images import parse_reference
 
 if TYPE_CHECKING:
-    from fake_engine import FakeEngine, FakeImage
+    from support.fakes.engine import FakeEngine, FakeImage
 
 
 class FakeRegistry(Registry):

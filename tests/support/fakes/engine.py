@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from fake_cluster import FakeCluster, FakeRegistry
-
 from mlc_patched.engine.cluster import Cluster
 from mlc_patched.engine.interface import (
     About,
@@ -36,6 +34,7 @@ from mlc_patched.errors import (
 )
 from mlc_patched.names.images import is_image_id, parse_reference
 from mlc_patched.plan.specify import ContainerSpecification
+from support.fakes.cluster import FakeCluster, FakeRegistry
 
 ROOT_PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
 

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from bad_environ import environ_rows
-from bad_files import prepare
-from bad_input import HOME, Row, rows
-from commands import call, files_of, replace_report
-from conftest import BASE
-from fake_engine import FakeEngine
-from reliability import Counted
+from support.bad_input.environment import environ_rows
+from support.bad_input.files import prepare
+from support.bad_input.table import HOME, Row, rows
+from support.engine_state import BASE
+from support.fakes.engine import FakeEngine
+from support.reliability import Counted
+from support.run_command import call, files_of, replace_report
 
 from mlc_patched.context import Context
 from mlc_patched.images.dockerfile.syntax import instructions

@@ -12,7 +12,7 @@ import pytest
 from mlc_patched.cli import arguments
 from mlc_patched.cli import dispatch as documented
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PATH = f"{ROOT}:{ROOT / 'lib'}:{sysconfig.get_path('purelib')}"
 VERBS = sorted(arguments.verbs())
 COMMANDS = sorted({*VERBS, *documented.MODULES} - {"complete"})

@@ -7,7 +7,7 @@ import signal
 import sys
 
 import pytest
-from reliability import Counted
+from support.reliability import Counted
 
 from mlc_patched.cli import arguments, main, prompts
 from mlc_patched.cli import output as console

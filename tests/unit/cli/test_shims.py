@@ -10,8 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from reliability import Counted
-from users import ROOT
+from support.reliability import Counted
+from support.users import ROOT
 
 NO_NAME = "is not a container name. A name holds letters"
 NAMES = {

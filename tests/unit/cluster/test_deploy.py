@@ -6,8 +6,8 @@ import argparse
 from dataclasses import replace
 
 import pytest
-from cluster_contract import cluster_holds, registry_holds
-from fake_engine import FakeEngine
+from support.cluster_contract import cluster_holds, registry_holds
+from support.fakes.engine import FakeEngine
 
 from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
 from mlc_patched.containers.create import create

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from users import ROOT
+from support.users import ROOT
 
 from mlc_patched.cli import arguments, container_arguments
 from mlc_patched.images.dockerfile.render import account_block

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from promises import PROMISES
-from users import ROOT
+from support.promises import PROMISES
+from support.users import ROOT
 
 CONFTEST = """\
-import promises, reliability
-from promises import Group, Promise
+from support import promises, reliability
+from support.promises import Group, Promise
 promises.PROMISES.clear()
 promises.PROMISES["a"] = Promise(Group.ATOMIC, "A is whole.")
 promises.PROMISES["b"] = Promise(Group.RACES, "B is alone.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reliability import Counted
+from support.reliability import Counted
 
 from mlc_patched.cli.main import run
 from mlc_patched.context import Context

@@ -6,12 +6,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import BASE
-from fake_engine import ROOT_PASSWD, FakeEngine
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-from model import World, machine
-from reliability import Counted, sized
+from support.command_model import World, machine
+from support.engine_state import BASE
+from support.fakes.engine import ROOT_PASSWD, FakeEngine
+from support.reliability import Counted, sized
 
 from mlc_patched.context import Context
 from mlc_patched.host import files as named_files

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from desk import BASE, NODE, OWN, Desk, new_desk
-from desk_state import State, differences, names, without_those_of
-from fault_cases import COMMANDS, SMALL, Command
-from faulty_engine import Fault, Mode
-from reliability import Counted, is_full
+from support.fakes.faults import Fault, Mode
+from support.fault_cases import COMMANDS, SMALL, Command
+from support.reliability import Counted, is_full
+from support.sandbox import BASE, NODE, OWN, Desk, new_desk
+from support.sandbox_state import State, differences, names, without_those_of
 
 CASES = [
     pytest.param(command, mode, id=f"{number} {command.argv} - {mode.name.lower()}")

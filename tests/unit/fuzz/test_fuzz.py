@@ -6,17 +6,15 @@ the parsers execute. `make fuzz` runs atheris for longer.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reliability import Counted, is_full
-from users import ROOT
+from support.reliability import Counted, is_full
+from support.users import ROOT
 
 PLACE = ROOT / "tests/fuzz"
-sys.path.insert(0, str(PLACE))
 
 from fuzz import CORPUS, one  # noqa: E402
 from harnesses import HARNESSES  # noqa: E402

@@ -8,12 +8,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from bad_files import archives, extended, member
-from commands import call
-from conftest import BASE
-from fake_engine import FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
+from support.bad_input.files import archives, extended, member
+from support.engine_state import BASE
+from support.fakes.engine import FakeEngine
+from support.run_command import call
 
 from mlc_patched.containers.archive_check import checked
 from mlc_patched.context import Context

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-LIB = Path(__file__).resolve().parents[2] / "lib"
+LIB = Path(__file__).resolve().parents[3] / "lib"
 BASH_LIB = LIB / "username-utils.sh"
 
 _spec = importlib.util.spec_from_file_location("username_utils", LIB / "username_utils.py")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aime_checkout import git, place
+from support.aime_checkout import git, place
 
 from mlc_patched.engine.address import EngineAddress
 from mlc_patched.engine.interface import PODMAN, About, Container, Image, Layer, Needs

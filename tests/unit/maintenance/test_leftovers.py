@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_engine import FakeEngine
+from support.fakes.engine import FakeEngine
 
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Container, Image

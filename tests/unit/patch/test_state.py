@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from aime_checkout import PROGRAM, V1
+from support.aime_checkout import PROGRAM, V1
 
 from mlc_patched.cli.commands.patch import through_current
 from mlc_patched.errors import MlcError, NotFoundError

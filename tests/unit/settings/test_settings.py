@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from users import ROOT
+from support.users import ROOT
 
 from mlc_patched.cli.arguments import parser
 from mlc_patched.cli.verbs import VERBS

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tools/bench"))
+ROOT = Path(__file__).resolve().parents[3]
 
 import creating  # noqa: E402
 import pages  # noqa: E402

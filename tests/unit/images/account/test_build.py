@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import BASE
-from fake_engine import FakeEngine
-from test_flows import Words
+from support.engine_state import BASE
+from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 
 import mlc_patched
 from mlc_patched.context import Context
@@ -26,7 +26,7 @@ LEFT = ["root:x:0:0:root:/root:/bin/bash", "alice:x:1001:2001::/home/alice:/bin/
 
 @pytest.fixture
 def built(context: Context, fake: FakeEngine) -> Context:
-    context.report = Words()
+    context.report = RecordingReporter()
     context.__dict__["settings"] = replace(Settings(), old_flow="build")
     fake.add_image(BASE)
     return context

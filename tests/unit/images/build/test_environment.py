@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from reliability import Counted
+from support.reliability import Counted
 
 from mlc_patched.errors import MlcError, UsageError
 from mlc_patched.images.build.client import build_network

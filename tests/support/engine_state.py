@@ -1,0 +1,69 @@
+"""What the tests' engine holds: the base images, and what docker says of containers and images."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+from mlc_patched.temporary import KINDS
+from support.engine_requests import ask
+from support.users import User
+
+BASE = "mlc-test/base:bookworm"
+BARE = "mlc-test/bare:bookworm"
+CATALOG = f"""\
+Pytorch, 2.8.0, [CUDA_ADA], {BASE}
+Pytorch, 2.7.1, [CUDA_ADA;CUDA_AMPERE], {BASE}
+Tensorflow, 2.16.1, [CUDA_ADA], {BASE}
+Pytorch, 2.6.0, [ROCM6], {BASE}
+Bare, 1.0, [CUDA_ADA], {BARE}
+Absent, 1.0, [CUDA_ADA], mlc-test/there-is-no-such-image:1
+"""
+_OWN_NAMES = (*((f"mlc-{kind}", "-") for kind in KINDS), ("ds01", "/"), ("mlc-account", ":"))
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    """Run Docker's client as root and return what it printed."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, f"docker {arguments}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def inspect(name: str) -> dict[str, Any]:
+    """Return what the engine knows of a container or image."""
+    found = ask("GET", "/containers/{}/json", name) or ask("GET", "/images/{}/json", name)
+    assert found, f"there is no {name}"
+    return dict(found)
+
+
+def container_names() -> set[str]:
+    """Return the names of all containers."""
+    return {each["Names"][0][1:] for each in ask("GET", "/containers/json", query="all=1")}
+
+
+def image_ids() -> set[str]:
+    """Return the ids of all images, those without a name included."""
+    return {each["Id"] for each in ask("GET", "/images/json", query="all=1")}
+
+
+def sweep(*users: User) -> None:
+    """Remove what users' tests have left in the engine."""
+    tags = tuple(f"._.{user.uid}" for user in users)
+    own = tuple(f"{kind}-{user.uid}{end}" for user in users for kind, end in _OWN_NAMES)
+    for name in container_names():
+        if name.endswith(tags) or name.startswith(own):
+            ask("DELETE", "/containers/{}", name, "force=1&v=1")
+    images = ask("GET", "/images/json")
+    for name in [name for each in images for name in each["RepoTags"] or ()]:
+        if name.endswith(tags) or name.startswith(own):
+            ask("DELETE", "/images/{}", name)
+
+
+@contextlib.contextmanager
+def nothing_left() -> Iterator[None]:
+    """Check that a block leaves the engine's containers and images as they were."""
+    before = container_names(), image_ids()
+    yield
+    assert (container_names(), image_ids()) == before
