@@ -37,7 +37,7 @@ def connect(address: EngineAddress) -> Engine:
     Raises:
         EngineUnreachableError: none answers there.
     """
-    from .engine.docker import connect as connect_to
+    from .engine.connect import connect as connect_to
 
     return connect_to(address)
 

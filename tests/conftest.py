@@ -20,7 +20,7 @@ from support.users import ROOT, User, new_user, readable_tree
 
 from mlc_patched.context import Context
 from mlc_patched.engine.address import resolve
-from mlc_patched.engine.docker import connect
+from mlc_patched.engine.connect import connect
 from mlc_patched.engine.interface import Engine
 from mlc_patched.errors import EngineError
 from mlc_patched.host import files as named_files

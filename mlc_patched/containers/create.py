@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..context import Context
 from ..engine.interface import PODMAN, Engine, Image
+from ..engine.specification import ContainerSpecification
 from ..errors import (
     AlreadyExistsError,
     ConflictError,
@@ -23,7 +24,7 @@ from ..names.images import short_name
 from ..plan.container import CreateRequest, Plan, make_plan
 from ..plan.flow import Flow, account_in_passwd, decide
 from ..plan.limits import check_image
-from ..plan.specify import ContainerSpecification, specify
+from ..plan.specify import specify
 from ..settings.model import OLD_FLOW_BUILD, OLD_FLOW_NO
 from ..undo import Undo, finishing, signals_held
 

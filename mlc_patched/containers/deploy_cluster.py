@@ -6,16 +6,12 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..cluster.service import differences, service_name, service_of
 from ..cluster.state import ServiceState
 from ..context import Context
 from ..engine.cluster import Node
 from ..engine.registry import needed
-from ..engine.service import (
-    ServiceSpecification,
-    differences,
-    service_name,
-    service_of,
-)
+from ..engine.service import ServiceSpecification
 from ..errors import AlreadyExistsError, ConflictError, MlcError, NotAllowedError, UsageError
 from ..host.account import refuse_root
 from ..host.gpus import CPU, NONE, GpuChoice, parse_gpus

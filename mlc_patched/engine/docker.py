@@ -34,31 +34,13 @@ from .interface import About, Change, Container, Engine, Image, Layer, Needs, Us
 from .socket import Answer
 
 if TYPE_CHECKING:
-    from ..plan.specify import ContainerSpecification
     from .address import EngineAddress
     from .cluster import Cluster
     from .registry import Registry
+    from .specification import ContainerSpecification
 
 _CHANGES = ("changed", "added", "deleted")  # Docker Engine API, "ContainerChanges"
 _MAYBE_ID = re.compile(r"[0-9a-f]{1,64}")
-
-
-def connect(address: EngineAddress | None = None) -> Engine:
-    """Connect to an engine, whichever product it is.
-
-    Args:
-        address: where it is; by the process's environment when not given.
-
-    Raises:
-        EngineUnreachableError: no engine answers, or the user may not talk to it.
-        UsageError: the environment names a context that there is not.
-    """
-    connection = EngineConnection(address)
-    if connection.is_podman:
-        from .podman import PodmanEngine
-
-        return PodmanEngine(connection=connection)
-    return DockerEngine(connection=connection)
 
 
 class DockerEngine(Engine):
@@ -139,7 +121,7 @@ class DockerEngine(Engine):
         return str(_json(answer)["Id"])
 
     def _body(self, specification: ContainerSpecification) -> dict[str, Any]:
-        from ..plan.specify import container_body
+        from .specification import container_body
 
         return container_body(specification)
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..plan.specify import ContainerSpecification
     from .cluster import Cluster
     from .registry import Registry
+    from .specification import ContainerSpecification
 
 DOCKER, PODMAN = "Docker Engine", "Podman"
 

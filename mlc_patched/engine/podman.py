@@ -19,7 +19,7 @@ from .docker import DockerEngine
 from .interface import PODMAN, Container, Image, Usage
 
 if TYPE_CHECKING:
-    from ..plan.specify import ContainerSpecification
+    from .specification import ContainerSpecification
 
 _PREFIXES = ("localhost/", "docker.io/library/", "docker.io/")
 """What Podman puts before a name that was given without a registry."""

@@ -1,26 +1,22 @@
-"""A container's specification as a service of Docker Swarm: pure translation.
+"""The specification of a Docker Swarm service as the engine receives it.
 
-`service_body` puts it into the engine's words (Docker Engine API, "ServiceCreate"). What a
-service cannot have, `differences` says, with what it has instead.
+`service_body` translates it for the engine (Docker Engine API, "ServiceCreate"). What it
+contains is decided in `cluster.service`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import UsageError
-from ..names import labels
-from ..plan.specify import ContainerSpecification
+from .specification import ContainerSpecification
 
 GPU_KIND = "NVIDIA-GPU"
 """The generic resource that a node's GPUs are (`node-generic-resources` in daemon.json)."""
 GPU_LABEL = "gpu"
 """Label of a node (`docker node update --label-add gpu=a100 NODE`): the kind of its GPUs."""
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the container's own
-LONGEST_NAME = 63
-"""Of a service's name, as swarmkit checks it (manager/controlapi, "validateAnnotations")."""
 
 
 @dataclass(frozen=True)
@@ -34,77 +30,6 @@ class ServiceSpecification:
     node: str | None = None
     gpu_kind: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-
-
-def service_name(name: str, uid: int) -> str:
-    """Return the name of the service for a user's container: `NAME-UID`.
-
-    It is the host name's alphabet that Swarm allows, so the `._.` of containers cannot be.
-
-    Raises:
-        UsageError: Swarm does not take it.
-    """
-    made = f"{name}-{uid}"
-    if len(made) > LONGEST_NAME:
-        raise UsageError(
-            f"The name {name!r} is too long for the cluster: at most "
-            f"{LONGEST_NAME - len(f'-{uid}')} characters."
-        )
-    return made
-
-
-def service_of(
-    container: ContainerSpecification,
-    name: str,
-    *,
-    gpus: int,
-    capabilities: tuple[str, ...],
-    node: str | None = None,
-    gpu_kind: str | None = None,
-) -> ServiceSpecification:
-    """Return the service that comes nearest to a container.
-
-    Args:
-        container: the container, as a single engine would make it.
-        name: what `service_name` returned.
-        gpus: how many GPUs it is to have to itself.
-        capabilities: what it may do in place of being privileged.
-        node: the only node that will do, or None.
-        gpu_kind: the only kind of GPU that will do, or None.
-    """
-    fitted = replace(
-        container,
-        capabilities=capabilities if container.privileged else container.capabilities,
-        privileged=False,
-        devices=(),
-        gpus=None,
-        security_options=(),
-        ipc="",
-        # Whoever looks for mlc's containers on the node must not stop or remove this one.
-        labels={
-            **{key: value for key, value in container.labels.items() if key != labels.OWNER},
-            labels.SERVICE: container.name,
-        },
-    )
-    own = {**container.labels, labels.SERVICE: container.name}
-    return ServiceSpecification(name, fitted, gpus, node, gpu_kind, own)
-
-
-def differences(container: ContainerSpecification, service: ServiceSpecification) -> list[str]:
-    """Return what a service has otherwise than the container on one engine would."""
-    notes = []
-    if container.privileged:
-        added = " ".join(service.container.capabilities)
-        notes.append(f"not privileged: instead it has Docker's own capabilities and {added}")
-    if container.ipc == "host":
-        size = service.container.shm_size
-        much = f"of {size} bytes" if size else "of up to half the node's memory"
-        notes.append(f"not the host's shared memory: instead {SHARED_MEMORY} is its own, {much}")
-    elif container.shm_size:
-        notes.append(f"no --shm-size: instead {SHARED_MEMORY} is a tmpfs of that size")
-    if container.devices:
-        notes.append(f"none of the devices {', '.join(container.devices)}")
-    return notes
 
 
 def service_body(service: ServiceSpecification) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from ..context import Context
 from ..engine.interface import Image
+from ..engine.specification import ContainerSpecification
 from ..errors import EngineError
 from ..names import labels
-from ..plan.specify import GROUPS, ContainerSpecification
+from ..plan.specify import GROUPS
 from ..temporary import passing_name
 from ..undo import Undo, signals_held
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..context import Context
 from ..engine.interface import Container, Image
+from ..engine.specification import ContainerSpecification
 from ..errors import MlcError, NotFoundError
 from ..images.probe import ask_image
 from ..names import labels
@@ -17,7 +18,6 @@ from ..names.images import is_committed_for, short_name
 from ..names.labels import Claim, MalformedLabelsError, read_claim
 from ..names.projects import LATEST, Project, check_project, proposed_name
 from ..plan.flow import account_in_passwd
-from ..plan.specify import ContainerSpecification
 from ..temporary import SETUP, passing_image, passing_name, take_away_left, working
 from ..undo import Undo, finished, insist, signals_held
 

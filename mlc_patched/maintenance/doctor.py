@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..context import Context
 from ..engine.interface import About, Container, Engine, Image, Needs
+from ..engine.specification import ContainerSpecification
 from ..errors import MlcError, NotFoundError
 from ..names import labels
 from ..names.images import SEPARATOR, account_image_of, committed_uid, parse_reference
@@ -20,7 +21,7 @@ from ..patch import checkout as patch_checkout
 from ..patch.layout import checkout_of
 from ..patch.state import Condition, examine
 from ..plan.directories import DEFAULT_WORKSPACE, expand, make_in_home
-from ..plan.specify import X11_SOCKETS, ContainerSpecification
+from ..plan.specify import X11_SOCKETS
 from ..temporary import LOOK, passing_name, take_away_left, working
 from ..undo import insist, signals_held
 from . import checks as diagnosis

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ..engine.specification import UNLIMITED, Resources
 from ..errors import UsageError
 from ..host.account import Account
 from ..host.gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, choose
@@ -15,7 +16,6 @@ from ..settings.model import BUILT_IN_SETTINGS, Settings
 from ..units import parse_size
 from . import directories, limits
 from .catalog import Catalog
-from .limits import UNLIMITED, Resources
 
 CUSTOM = "custom"
 LATEST = "latest"

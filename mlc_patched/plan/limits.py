@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from username_utils import get_user_slice_name
 
+from ..engine.specification import Resources
 from ..errors import NotAllowedError, UsageError, shown
 from ..host.account import Account
 from ..host.gpus import NONE, GpuChoice
@@ -27,19 +27,6 @@ _LONGEST_NAME = 255
 """Of a directory in a file system, which a cgroup is (`NAME_MAX` in limits.h)."""
 _DEFAULT_REGISTRY = ("docker.io/library/", "docker.io/", "index.docker.io/")
 _ASK = "Ask your administrator."
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a container may use: CPU in billionths of a core, memory in bytes, processes.
-    None is unlimited."""
-
-    nano_cpus: int | None = None
-    memory: int | None = None
-    pids: int | None = None
-
-
-UNLIMITED = Resources()
 
 
 def resources(

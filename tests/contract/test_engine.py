@@ -14,6 +14,7 @@ from support.engine_state import BASE
 from support.remote_engine import open_place
 
 from mlc_patched.engine.interface import PODMAN
+from mlc_patched.engine.specification import Bind
 from mlc_patched.errors import (
     ConflictError,
     EngineError,
@@ -21,7 +22,6 @@ from mlc_patched.errors import (
     MountMissingError,
     NotFoundError,
 )
-from mlc_patched.plan.specify import Bind
 
 
 def test_an_image_is_found_by_name_and_by_id(bench: Bench) -> None:

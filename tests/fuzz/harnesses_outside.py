@@ -15,6 +15,7 @@ from mlc_patched.cli.verbs import _label
 from mlc_patched.engine.address import resolve
 from mlc_patched.engine.registry import check_registry, failure, reference_in
 from mlc_patched.engine.remote import ssh_command
+from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.engine.swarm import node_of, service_of, task_of
 from mlc_patched.errors import EngineError, MlcError, UsageError
 from mlc_patched.host.account import HIGHEST_ID, Account, known_elsewhere
@@ -24,7 +25,6 @@ from mlc_patched.images.build.failure import failing_line
 from mlc_patched.images.build.steps import StepNames
 from mlc_patched.images.editor import _words
 from mlc_patched.patch.store import read_manifest
-from mlc_patched.plan.specify import ContainerSpecification
 
 _FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None
 _ALICE = Account("alice", 1001, 2001, "/home/alice")

@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
+from mlc_patched.cluster.service import service_of
 from mlc_patched.engine.cluster import Cluster, Task
 from mlc_patched.engine.interface import Engine
-from mlc_patched.engine.service import ServiceSpecification, service_of
+from mlc_patched.engine.service import ServiceSpecification
+from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import ConflictError, ImageNotFoundError
-from mlc_patched.plan.specify import COMMAND, ContainerSpecification
+from mlc_patched.plan.specify import COMMAND
 
 
 def of(name: str, image: str, gpus: int = 1, node: str | None = None) -> ServiceSpecification:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from mlc_patched.engine.interface import Container, Engine, Image
-from mlc_patched.plan.specify import ContainerSpecification
+from mlc_patched.engine.specification import ContainerSpecification
 from support.engine_state import BASE
 from support.fakes.engine import FakeEngine
 

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.names import labels
-from mlc_patched.plan.specify import ContainerSpecification
 from support.fakes.faults import Mode
 from support.sandbox import BASE, CLAIM, NODE, OWN, PASSWD, REGISTRY, Desk
 

@@ -14,6 +14,7 @@ from support.recording_reporter import RecordingReporter
 
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Image
+from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import ConflictError
 from mlc_patched.host import locks
 from mlc_patched.images.build.steps import StepNames
@@ -21,7 +22,6 @@ from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.images.project.lock import working_on
 from mlc_patched.maintenance.leftover_files import build_directory_prefix, remove_build_directories
 from mlc_patched.names.projects import Project
-from mlc_patched.plan.specify import ContainerSpecification
 from mlc_patched.temporary import (
     KINDS,
     STEP,

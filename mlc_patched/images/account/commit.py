@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...engine.interface import Engine, Image
+from ...engine.specification import ContainerSpecification
 from ...errors import ConflictError, SetupError
 from ...host.account import Account
 from ...names import labels
 from ...names.images import committed_reference
-from ...plan.specify import ContainerSpecification
 from ...report import Reporter
 from ...temporary import SETUP, passing_name
 from ...undo import Undo, finished, insist, signals_held, told

@@ -25,6 +25,7 @@ from mlc_patched.engine.interface import (
     Usage,
 )
 from mlc_patched.engine.registry import Registry
+from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import (
     ConflictError,
     EngineError,
@@ -33,7 +34,6 @@ from mlc_patched.errors import (
     NotFoundError,
 )
 from mlc_patched.names.images import is_image_id, parse_reference
-from mlc_patched.plan.specify import ContainerSpecification
 from support.fakes.cluster import FakeCluster, FakeRegistry
 
 ROOT_PASSWD = "root:x:0:0:root:/root:/bin/bash\n"

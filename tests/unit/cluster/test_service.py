@@ -6,18 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from mlc_patched.cluster.service import differences, service_name, service_of
 from mlc_patched.cluster.state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING, state_of
 from mlc_patched.engine.cluster import Node, Service, Task
-from mlc_patched.engine.service import (
-    differences,
-    service_body,
-    service_name,
-    service_of,
-)
+from mlc_patched.engine.service import service_body
+from mlc_patched.engine.specification import Bind, ContainerSpecification, Resources, Ulimit
 from mlc_patched.errors import UsageError
 from mlc_patched.host.gpus import GpuRequest
-from mlc_patched.plan.limits import Resources
-from mlc_patched.plan.specify import Bind, ContainerSpecification, Ulimit
 
 CONTAINER = ContainerSpecification(
     name="thesis._.1001",

@@ -7,7 +7,7 @@ import pytest
 from mlc_patched.engine.answers import about_of, is_podman_conflict
 from mlc_patched.engine.interface import Image
 from mlc_patched.engine.podman import _fits, configuration, familiar, rootless_body
-from mlc_patched.plan.specify import ContainerSpecification, Ulimit, container_body
+from mlc_patched.engine.specification import ContainerSpecification, Ulimit, container_body
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from support.fakes.engine import FakeEngine
 
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Container, Image
+from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import UsageError
 from mlc_patched.images.list import list_orphans
 from mlc_patched.images.retire import own_orphans, retire_orphans
@@ -22,7 +23,6 @@ from mlc_patched.maintenance.leftover_files import left_files
 from mlc_patched.names import images as names
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
-from mlc_patched.plan.specify import ContainerSpecification
 
 SETUP = {labels.SETUP_FOR: "it._.1001"}
 OURS = claim_labels(Claim(1001, 2001, "alice"))

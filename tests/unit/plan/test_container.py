@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mlc_patched.engine.specification import container_body
 from mlc_patched.errors import MlcError, NotFoundError, UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.host.gpus import GpuRequest, choose, parse_gpus
@@ -16,7 +17,7 @@ from mlc_patched.plan import directories
 from mlc_patched.plan.catalog import Catalog, Row
 from mlc_patched.plan.container import CreateRequest, Plan, make_plan
 from mlc_patched.plan.flow import Flow
-from mlc_patched.plan.specify import container_body, specify
+from mlc_patched.plan.specify import specify
 from mlc_patched.units import parse_size
 
 CATALOG = Catalog(

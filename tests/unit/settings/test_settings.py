@@ -14,6 +14,7 @@ from mlc_patched.cli.arguments import parser
 from mlc_patched.cli.verbs import VERBS
 from mlc_patched.containers.create import create
 from mlc_patched.context import Context
+from mlc_patched.engine.specification import container_body
 from mlc_patched.errors import MlcError, NotAllowedError, UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host
@@ -21,7 +22,7 @@ from mlc_patched.plan.catalog import Catalog, Row
 from mlc_patched.plan.container import CreateRequest, make_plan
 from mlc_patched.plan.flow import Flow
 from mlc_patched.plan.limits import NANO
-from mlc_patched.plan.specify import container_body, specify
+from mlc_patched.plan.specify import specify
 from mlc_patched.settings.file import entries
 from mlc_patched.settings.model import Settings, load, locate, parse
 from mlc_patched.settings.schema import BY_NAME, LABELS, SECTIONS, SETTINGS

@@ -1,0 +1,84 @@
+"""Decide the Swarm service that runs a container, and how it differs from the container."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..engine.service import SHARED_MEMORY, ServiceSpecification
+from ..engine.specification import ContainerSpecification
+from ..errors import UsageError
+from ..names import labels
+
+LONGEST_NAME = 63
+"""Of a service's name, as swarmkit checks it (manager/controlapi, "validateAnnotations")."""
+
+
+def service_name(name: str, uid: int) -> str:
+    """Return the name of the service for a user's container: `NAME-UID`.
+
+    It is the host name's alphabet that Swarm allows, so the `._.` of containers cannot be.
+
+    Raises:
+        UsageError: Swarm does not take it.
+    """
+    made = f"{name}-{uid}"
+    if len(made) > LONGEST_NAME:
+        raise UsageError(
+            f"The name {name!r} is too long for the cluster: at most "
+            f"{LONGEST_NAME - len(f'-{uid}')} characters."
+        )
+    return made
+
+
+def service_of(
+    container: ContainerSpecification,
+    name: str,
+    *,
+    gpus: int,
+    capabilities: tuple[str, ...],
+    node: str | None = None,
+    gpu_kind: str | None = None,
+) -> ServiceSpecification:
+    """Return the service that comes nearest to a container.
+
+    Args:
+        container: the container, as a single engine would make it.
+        name: what `service_name` returned.
+        gpus: how many GPUs it is to have to itself.
+        capabilities: what it may do in place of being privileged.
+        node: the only node that will do, or None.
+        gpu_kind: the only kind of GPU that will do, or None.
+    """
+    fitted = replace(
+        container,
+        capabilities=capabilities if container.privileged else container.capabilities,
+        privileged=False,
+        devices=(),
+        gpus=None,
+        security_options=(),
+        ipc="",
+        # Whoever looks for mlc's containers on the node must not stop or remove this one.
+        labels={
+            **{key: value for key, value in container.labels.items() if key != labels.OWNER},
+            labels.SERVICE: container.name,
+        },
+    )
+    own = {**container.labels, labels.SERVICE: container.name}
+    return ServiceSpecification(name, fitted, gpus, node, gpu_kind, own)
+
+
+def differences(container: ContainerSpecification, service: ServiceSpecification) -> list[str]:
+    """Return what a service has otherwise than the container on one engine would."""
+    notes = []
+    if container.privileged:
+        added = " ".join(service.container.capabilities)
+        notes.append(f"not privileged: instead it has Docker's own capabilities and {added}")
+    if container.ipc == "host":
+        size = service.container.shm_size
+        much = f"of {size} bytes" if size else "of up to half the node's memory"
+        notes.append(f"not the host's shared memory: instead {SHARED_MEMORY} is its own, {much}")
+    elif container.shm_size:
+        notes.append(f"no --shm-size: instead {SHARED_MEMORY} is a tmpfs of that size")
+    if container.devices:
+        notes.append(f"none of the devices {', '.join(container.devices)}")
+    return notes

@@ -1,0 +1,30 @@
+"""Connect to an engine, Docker or Podman."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .connection import EngineConnection
+from .docker import DockerEngine
+from .interface import Engine
+
+if TYPE_CHECKING:
+    from .address import EngineAddress
+
+
+def connect(address: EngineAddress | None = None) -> Engine:
+    """Connect to an engine, whichever product it is.
+
+    Args:
+        address: where it is; by the process's environment when not given.
+
+    Raises:
+        EngineUnreachableError: no engine answers, or the user may not talk to it.
+        UsageError: the environment names a context that there is not.
+    """
+    connection = EngineConnection(address)
+    if connection.is_podman:
+        from .podman import PodmanEngine
+
+        return PodmanEngine(connection=connection)
+    return DockerEngine(connection=connection)
