@@ -20,6 +20,9 @@ from .errors import ConflictError
 from .names.projects import BUILDING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from .context import Context
     from .host.account import Account
 
@@ -27,6 +30,10 @@ SETUP, LOOK, VERIFY, STEP = "setup", "look", "verify", "step"
 """What a container that is there only meanwhile is for: an old flow's set-up, a look into an
 image, the check of a new one, and a step of the classic builder."""
 KINDS = (SETUP, LOOK, VERIFY, STEP)
+BUILD_PREFIX = "mlc-build-"
+"""Beginning of the names of the private directories of builds."""
+EDIT_PREFIX = "mlc-edit-"
+"""Beginning of the names of the directories in which an editor has a Dockerfile."""
 _DIGITS = 12
 
 
@@ -70,6 +77,19 @@ def passing_image(repository: str, word: str) -> str:
         word: the word of the work.
     """
     return f"{repository}:{BUILDING}{word}"
+
+
+def build_directory_prefix(word: str) -> str:
+    """Return the beginning of the name of a build's directory; `word` is its lock's."""
+    return f"{BUILD_PREFIX}{word}-"
+
+
+def temporary_directory(environ: Mapping[str, str]) -> Path:
+    """Return the directory of temporary files: TMPDIR's, else the system's."""
+    import tempfile
+    from pathlib import Path
+
+    return Path(environ.get("TMPDIR") or tempfile.gettempdir())
 
 
 @contextlib.contextmanager

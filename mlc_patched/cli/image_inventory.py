@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..context import Context
 from ..errors import UsageError
-from ..images.list import ListedImage, list_images, list_orphans
+from ..images.list import ListedImage, list_images
 from ..names import labels
 from .edge import print_json
 from .image_edge import asked_project
@@ -69,6 +69,8 @@ def _say_details(image: ListedImage) -> None:
 
 
 def _list_orphans(arguments: argparse.Namespace, context: Context) -> int:
+    from ..maintenance.orphans import list_orphans
+
     orphans = list_orphans(context)
     if arguments.json:
         print_json("orphans", [each.as_json() for each in orphans])
@@ -130,7 +132,7 @@ def _retire(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:
-    from ..images.retire import own_orphans, retire_orphans
+    from ..maintenance.orphans import own_orphans, retire_orphans
 
     orphans = own_orphans(context)
     if orphans:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..context import Context
@@ -11,7 +9,6 @@ from ..engine.interface import Image
 from ..errors import ImageNotFoundError, MlcError, NotFoundError
 from ..names.images import check_reference
 from ..plan.limits import check_base, is_own_project
-from .dockerfile.syntax import instructions
 from .probe import ask_image
 
 NEEDED = ("bash", "awk", "getent", "groupadd", "groupmod", "pwconv", "useradd")
@@ -24,7 +21,6 @@ python3 -m pip --version >/dev/null 2>&1 && echo "has python-pip"
 test -r /etc/os-release && sed -n 's/^PRETTY_NAME=/is /p' /etc/os-release
 true
 """
-_ARGUMENT = re.compile(r"\$\{?([A-Za-z_]\w*)(?::-([^}]*))?\}?")
 
 
 @dataclass(frozen=True)
@@ -99,34 +95,3 @@ def _probed(image: Image, reference: str, context: Context) -> Base:
     programs = said.told("has")
     system = next((name.strip('"') for name in said.told("is")), "")
     return Base(image, frozenset(programs), system)
-
-
-def base_of(text: str) -> str:
-    """Return the image that the last stage of a Dockerfile starts from.
-
-    A stage that starts from an earlier one is followed back to an image. Empty if the name
-    depends on an argument without a default, or is `scratch`.
-
-    Raises:
-        DockerfileError: the Dockerfile cannot be read.
-    """
-    arguments: dict[str, str] = {}
-    stages: dict[str, str] = {}
-    base = ""
-    is_before_stages = True
-    for each in instructions(text):
-        words = [word for word in each.body(text).replace("\\\n", " ").split() if word[:2] != "--"]
-        if each.keyword == "ARG" and is_before_stages:
-            name, _, value = words[0].partition("=")
-            arguments[name] = value.strip("\"'")
-        elif each.keyword == "FROM" and words:
-            is_before_stages = False
-            base = _substituted(words[0], arguments)
-            base = stages.get(base.lower(), base)
-            if len(words) == 3 and words[1].lower() == "as":
-                stages[words[2].lower()] = base
-    return "" if base == "scratch" or "$" in base else base
-
-
-def _substituted(word: str, arguments: Mapping[str, str]) -> str:
-    return _ARGUMENT.sub(lambda match: arguments.get(match[1]) or match[2] or match[0], word)

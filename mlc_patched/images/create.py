@@ -18,7 +18,7 @@ from ..host.gpus import CPU, choose
 from ..names.projects import Project, project_of
 from ..plan.container import ARCHITECTURE_VARIABLE
 from ..undo import Undo, finishing
-from .base import base_of, ready_base
+from .base import ready_base
 from .build.client import build_command, build_network, find_client
 from .build.environment import derive, settings_from
 from .build.image import (
@@ -30,6 +30,7 @@ from .build.image import (
 from .dockerfile import render as dockerfile
 from .dockerfile.edit import Changes, add_package, has_account_block, with_account_block
 from .dockerfile.installs import APT, PIP
+from .dockerfile.syntax import base_of
 from .project.files import BEFORE, ProjectFiles
 from .project.lock import working_on
 from .project.metadata import note_metadata

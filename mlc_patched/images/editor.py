@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import MlcError, shown
 from ..host.account import Account
 from ..host.files import read_text
-from ..maintenance.leftover_files import EDIT_PREFIX
+from ..temporary import EDIT_PREFIX
 
 _LARGEST = 4 * 1024**2  # as of a Dockerfile in the home
 _USUAL = ("sensible-editor", "nano", "vim", "vi")

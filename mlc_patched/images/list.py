@@ -1,4 +1,4 @@
-"""image-list: a user's images, and committed images that were left behind."""
+"""image-list: the images of projects."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 from ..context import Context
 from ..engine.interface import Container, Image, Layer
 from ..errors import MlcError
-from ..maintenance.leftovers import left_account_images
 from ..names import labels
-from ..names.images import SEPARATOR, account_image_of, committed_uid, parse_reference
+from ..names.images import parse_reference
 from ..names.labels import Claim, MalformedLabelsError, read_claim
 from ..names.projects import BUILDING, LATEST, Project, project_of_repository
 from .dockerfile.installs import APT, PIP, packages_in
@@ -68,29 +67,9 @@ class ListedImage:
         return {**vars(self), "details": self.details.as_json() if self.details else None}
 
 
-@dataclass(frozen=True)
-class Orphan:
-    """A committed image that no container uses, or one of `old_flow = build` whose base has
-    moved on. `container` is whom it was committed for, empty for the latter; `reclaimed` is
-    what its removal gives back."""
-
-    image: str
-    id: str
-    container: str
-    uid: int | None
-    user: str
-    size: int
-    reclaimed: int
-    created: str
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the image for `--json`."""
-        return dict(vars(self))
-
-
 @dataclass
-class _Sight:
-    """What the engine has, asked for once: containers by image id, and shared sizes."""
+class ImageUse:
+    """The containers by the id of their image, and the bytes each image shares with others."""
 
     containers: dict[str, list[Container]] = field(default_factory=dict)
     shared: Mapping[str, int] = field(default_factory=dict)
@@ -112,9 +91,9 @@ def list_images(
     account = context.account
     names = ALL_PROJECTS if all_users else f"ds01-{account.uid}/*"
     found = context.engine.find_images(names=(names,))
-    sight = _look(context) if found else _Sight()
+    use = image_use(context) if found else ImageUse()
     listed = [
-        _listed(image, project, tag, sight, context, detailed)
+        _listed(image, project, tag, use, context, detailed)
         for image in found
         for project, tag in _projects(image.references)
         if (all_users or project.uid == account.uid) and not tag.startswith(BUILDING)
@@ -125,41 +104,16 @@ def list_images(
     return sorted(listed, key=lambda each: (each.uid, each.project, each.tag != LATEST, each.tag))
 
 
-def list_orphans(context: Context) -> list[Orphan]:
-    """Return the committed images `*:*._.*` that no container uses, and what `old_flow = build`
-    made of bases that have moved on, whoever made them.
-
-    Raises:
-        EngineError: the engine did not answer.
-    """
-    images = context.engine.find_images()
-    found: list[tuple[Image, str, int | None]] = [
-        (image, reference, committed_uid(reference))
-        for image in images
-        for reference in image.references
-        if SEPARATOR in (parse_reference(reference).tag or "")
-    ]
-    found += left_account_images(images, ())
-    if not found:
-        return []
-    sight = _look(context)
-    orphans = [
-        _orphan(image, reference, uid, sight)
-        for image, reference, uid in found
-        if image.id not in sight.containers
-    ]
-    return sorted(orphans, key=lambda each: (each.user, each.image))
-
-
-def _look(context: Context) -> _Sight:
-    sight = _Sight()
+def image_use(context: Context) -> ImageUse:
+    """Ask the engine for the containers and the shared sizes of all images, once."""
+    use = ImageUse()
     for container in context.engine.containers():
-        sight.containers.setdefault(container.image_id, []).append(container)
+        use.containers.setdefault(container.image_id, []).append(container)
     try:
-        sight.shared = context.engine.shared_sizes()
+        use.shared = context.engine.shared_sizes()
     except MlcError as error:
         context.report.note(f"How much of the sizes is shared could not be found out: {error}")
-    return sight
+    return use
 
 
 def _projects(references: Iterable[str]) -> Iterable[tuple[Project, str]]:
@@ -171,10 +125,10 @@ def _projects(references: Iterable[str]) -> Iterable[tuple[Project, str]]:
 
 
 def _listed(
-    image: Image, project: Project, tag: str, sight: _Sight, context: Context, detailed: bool
+    image: Image, project: Project, tag: str, use: ImageUse, context: Context, detailed: bool
 ) -> ListedImage:
     account, problem = _account_in(image, project, context)
-    used_by = sight.containers.get(image.id, [])
+    used_by = use.containers.get(image.id, [])
     return ListedImage(
         project=project.name,
         tag=tag,
@@ -183,7 +137,7 @@ def _listed(
         id=image.id,
         framework=image.labels.get(labels.IMAGE_FRAMEWORK) or labels.NOT_GIVEN,
         size=image.size,
-        shared=sight.shared.get(image.id),
+        shared=use.shared.get(image.id),
         created=image.labels.get(labels.CREATED) or image.created,
         containers=tuple(sorted(each.name for each in used_by)),
         account=account,
@@ -247,17 +201,4 @@ def _not_built(project: Project, context: Context, detailed: bool) -> ListedImag
         account=labels.NOT_GIVEN,
         problem=f"it is not built; build it with: image-update {project.name}",
         details=_details(project, None, context) if detailed else None,
-    )
-
-
-def _orphan(image: Image, reference: str, uid: int | None, sight: _Sight) -> Orphan:
-    return Orphan(
-        image=reference,
-        id=image.id,
-        container="" if account_image_of(reference) else parse_reference(reference).tag or "",
-        uid=uid,
-        user=image.labels.get(labels.USERNAME) or (str(uid) if uid is not None else "?"),
-        size=image.size,
-        reclaimed=max(image.size - sight.shared.get(image.id, 0), 0),
-        created=image.created,
     )

@@ -1,4 +1,4 @@
-"""image-retire: images of projects that are no longer needed, and committed ones left behind."""
+"""image-retire: remove a project's images, and move its Dockerfile to a backup on request."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 
 from ..context import Context
 from ..engine.interface import Image
-from ..errors import ConflictError, MlcError, NotFoundError, UsageError
+from ..errors import ConflictError, MlcError, NotFoundError
 from ..names.images import parse_reference
 from ..names.projects import LATEST, PREVIOUS, Project, image_of
 from ..undo import insist, signals_held
-from .list import Orphan, list_orphans
 from .project.files import ProjectFiles, dated_suffix
 from .project.lock import working_on
 
@@ -40,19 +39,6 @@ class Retired:
     dockerfile: str | None
     backup: str | None = None
     kept: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the result for `--json`."""
-        return dict(vars(self))
-
-
-@dataclass(frozen=True)
-class OrphansRetired:
-    """The committed images that are gone, those that stayed with why, and bytes given back."""
-
-    removed: tuple[str, ...]
-    kept: tuple[str, ...]
-    reclaimed: int
 
     def as_json(self) -> dict[str, Any]:
         """Return the result for `--json`."""
@@ -127,36 +113,6 @@ def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False)
         backup=backup,
         kept=plan.others,
     )
-
-
-def own_orphans(context: Context) -> list[Orphan]:
-    """Return the caller's committed images that no container uses.
-
-    Raises:
-        MlcError: the caller is root, who would not be told from other users.
-    """
-    if context.account.is_root:
-        raise MlcError("Left-over images are removed by the user they were made for.")
-    return [each for each in list_orphans(context) if each.uid == context.account.uid]
-
-
-def retire_orphans(orphans: list[Orphan], context: Context) -> OrphansRetired:
-    """Remove committed images by name; one that has come into use stays."""
-    removed, kept, reclaimed = [], [], 0
-    for orphan in orphans:
-        if orphan.uid != context.account.uid:
-            raise UsageError(f"{orphan.image} is not yours.")
-        if context.engine.containers(image=orphan.id):
-            kept.append(f"{orphan.image}: a container uses it or an image made from it")
-            continue
-        try:
-            context.engine.remove_image(orphan.image)
-        except ConflictError as error:
-            kept.append(f"{orphan.image}: {error}")
-            continue
-        removed.append(orphan.image)
-        reclaimed += orphan.reclaimed
-    return OrphansRetired(tuple(removed), tuple(kept), reclaimed)
 
 
 def _refuse_used(project: Project, images: tuple[tuple[str, Image], ...], context: Context) -> None:

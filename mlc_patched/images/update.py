@@ -15,7 +15,7 @@ from ..errors import MlcError, NotFoundError, UsageError
 from ..names import labels
 from ..names.projects import BUILDING, LATEST, PREVIOUS, Project, project_of
 from ..undo import Undo, finishing, insist, told
-from .base import base_of, ready_base
+from .base import ready_base
 from .build.image import BuildRequest, built
 from .dockerfile import render as dockerfile
 from .dockerfile.edit import (
@@ -26,6 +26,7 @@ from .dockerfile.edit import (
     with_account_block,
 )
 from .dockerfile.installs import APT, PIP, where_looked
+from .dockerfile.syntax import base_of
 from .packages import apt_name, apt_packages, pip_name, pip_packages
 from .project.files import BEFORE, ProjectFiles
 from .project.lock import working_on

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,12 +17,9 @@ from ..errors import MlcError
 from ..host.account import Account
 from ..host.files import rights_of
 from ..images.project.files import DOCKERFILES, HALF, METADATA
+from ..temporary import BUILD_PREFIX, EDIT_PREFIX, temporary_directory
 from .leftovers import Kind, LeftOver
 
-BUILD_PREFIX = "mlc-build-"
-"""Beginning of the names of the private directories of builds."""
-EDIT_PREFIX = "mlc-edit-"
-"""Beginning of the names of the directories in which an editor has a Dockerfile."""
 _DIRECTORIES = (BUILD_PREFIX, EDIT_PREFIX)
 _HALF_WRITTEN = re.compile(rf"\..+\.[0-9a-f]{{8}}{HALF}")
 _HALF_EXPORTED = re.compile(r"\..+\.[0-9a-f]{8,12}\.part")
@@ -38,7 +34,7 @@ def left_files(account: Account, environ: Mapping[str, str], before: float) -> l
         environ: the environment, for TMPDIR.
         before: only those last changed before, in seconds since 1970.
     """
-    home, temporary = Path(account.home), _temporary(environ)
+    home, temporary = Path(account.home), temporary_directory(environ)
     found: list[LeftOver] = []
     with rights_of(account):
         for directory in (home / DOCKERFILES, home.joinpath(*METADATA)):
@@ -48,43 +44,6 @@ def left_files(account: Account, environ: Mapping[str, str], before: float) -> l
         passing = re.compile(rf"({'|'.join(_DIRECTORIES)})[\w-]+")
         found += _in(temporary, passing, account, before)
     return found
-
-
-def build_directory_prefix(word: str) -> str:
-    """Return the beginning of the name of a build's directory; `word` is its work's (work.py)."""
-    return f"{BUILD_PREFIX}{word}-"
-
-
-def remove_build_directories(word: str, account: Account, environ: Mapping[str, str]) -> None:
-    """Remove what killed builds of the same work have left; what cannot be removed stays.
-
-    Args:
-        word: the work's. Whoever holds it alone knows that nobody builds in them any more.
-        account: whose.
-        environ: the environment, for TMPDIR.
-    """
-    name = re.compile(rf"{build_directory_prefix(word)}\w+")
-    with contextlib.suppress(OSError):
-        for entry in list(os.scandir(_temporary(environ))):
-            if name.fullmatch(entry.name):
-                _remove_directory(entry, account)
-
-
-def _remove_directory(entry: os.DirEntry[str], account: Account) -> None:
-    """Remove a directory of the process's own, which under sudo is root's, or of the user's."""
-    with contextlib.suppress(OSError):
-        status = entry.stat(follow_symlinks=False)
-        if not stat.S_ISDIR(status.st_mode):
-            return
-        if status.st_uid == os.geteuid():
-            shutil.rmtree(entry.path)
-        elif status.st_uid == account.file_ids[0]:
-            with rights_of(account):
-                shutil.rmtree(entry.path)
-
-
-def _temporary(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("TMPDIR") or tempfile.gettempdir())
 
 
 def _in(directory: Path, name: re.Pattern[str], account: Account, before: float) -> list[LeftOver]:

@@ -19,12 +19,12 @@ from mlc_patched.errors import ConflictError
 from mlc_patched.host import locks
 from mlc_patched.images.build.steps import StepNames
 from mlc_patched.images.project.files import ProjectFiles
-from mlc_patched.images.project.lock import working_on
-from mlc_patched.maintenance.leftover_files import build_directory_prefix, remove_build_directories
+from mlc_patched.images.project.lock import remove_build_directories, working_on
 from mlc_patched.names.projects import Project
 from mlc_patched.temporary import (
     KINDS,
     STEP,
+    build_directory_prefix,
     passing_image,
     passing_name,
     take_away_left,

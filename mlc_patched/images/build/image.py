@@ -16,11 +16,10 @@ from ...context import Context
 from ...engine.interface import Engine, Image
 from ...errors import EngineError
 from ...host.account import Account
-from ...maintenance.leftover_files import build_directory_prefix
 from ...names.labels import LATER_SPELLING, Claim, claim_labels
 from ...names.projects import Project
 from ...report import Reporter
-from ...temporary import STEP, passing_image, passing_name
+from ...temporary import STEP, build_directory_prefix, passing_image, passing_name
 from ...undo import Undo, insist, signals_held, told
 from ..account.verify import verify
 from ..dockerfile import render as dockerfile

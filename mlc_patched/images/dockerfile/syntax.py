@@ -7,7 +7,7 @@ edit leaves every other byte as it is. The rules are those of Docker's Dockerfil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ...errors import MlcError
@@ -18,6 +18,7 @@ _ESCAPE_DIRECTIVE = re.compile(r"#\s*escape\s*=\s*(\S)", re.I)
 _DIRECTIVE = re.compile(r"#\s*[A-Za-z][A-Za-z0-9]*\s*=")
 _HEREDOC = re.compile(r"""(?:^|(?<=\s))\d*<<-?(['"]?)([A-Za-z_]\w*)\1""")
 _OPERATOR = re.compile(r"&&|\|\||;;|[;|&(){}](?=\s|$)|[;|&()]")
+_ARGUMENT = re.compile(r"\$\{?([A-Za-z_]\w*)(?::-([^}]*))?\}?")
 _BLANK = re.compile(r"\\[ \t]*\r?\n|\s+")
 
 
@@ -100,6 +101,33 @@ def final_stage(found: list[Instruction]) -> list[Instruction]:
     return found[stages[-1] :]
 
 
+def base_of(text: str) -> str:
+    """Return the image that the last stage of a Dockerfile starts from.
+
+    A stage that starts from an earlier one is followed back to an image. Empty if the name
+    depends on an argument without a default, or is `scratch`.
+
+    Raises:
+        DockerfileError: the Dockerfile cannot be read.
+    """
+    arguments: dict[str, str] = {}
+    stages: dict[str, str] = {}
+    base = ""
+    is_before_stages = True
+    for each in instructions(text):
+        words = [word for word in each.body(text).replace("\\\n", " ").split() if word[:2] != "--"]
+        if each.keyword == "ARG" and is_before_stages:
+            name, _, value = words[0].partition("=")
+            arguments[name] = value.strip("\"'")
+        elif each.keyword == "FROM" and words:
+            is_before_stages = False
+            base = _substituted(words[0], arguments)
+            base = stages.get(base.lower(), base)
+            if len(words) == 3 and words[1].lower() == "as":
+                stages[words[2].lower()] = base
+    return "" if base == "scratch" or "$" in base else base
+
+
 def step_words(text: str, instruction: Instruction) -> list[Word]:
     """Return the words and operators of a RUN step; none for an exec form or a heredoc."""
     begin = instruction.end - len(instruction.body(text))
@@ -140,6 +168,10 @@ def line_break(text: str) -> str:
 def is_continued(line: str) -> bool:
     """Whether an instruction goes on after this line."""
     return _CONTINUED.search(line) is not None
+
+
+def _substituted(word: str, arguments: Mapping[str, str]) -> str:
+    return _ARGUMENT.sub(lambda match: arguments.get(match[1]) or match[2] or match[0], word)
 
 
 def _refuse_other_escape(text: str) -> None:

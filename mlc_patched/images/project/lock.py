@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
 
 from ...context import Context
 from ...errors import MlcError
-from ...maintenance.leftover_files import remove_build_directories
+from ...host.account import Account
+from ...host.files import rights_of
 from ...names.projects import Project
-from ...temporary import passing_image, take_away_left, working
+from ...temporary import (
+    build_directory_prefix,
+    passing_image,
+    take_away_left,
+    temporary_directory,
+    working,
+)
 from .files import ProjectFiles
 
 
@@ -27,3 +38,31 @@ def working_on(project: Project, context: Context) -> Iterator[None]:
             remove_build_directories(work.word, context.account, context.environ)
         take_away_left(context, passing_image(project.repository, work.word))
         yield
+
+
+def remove_build_directories(word: str, account: Account, environ: Mapping[str, str]) -> None:
+    """Remove what killed builds of the same work have left; what cannot be removed stays.
+
+    Args:
+        word: the work's. Whoever holds it alone knows that nobody builds in them any more.
+        account: whose.
+        environ: the environment, for TMPDIR.
+    """
+    name = re.compile(rf"{build_directory_prefix(word)}\w+")
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(temporary_directory(environ))):
+            if name.fullmatch(entry.name):
+                _remove_directory(entry, account)
+
+
+def _remove_directory(entry: os.DirEntry[str], account: Account) -> None:
+    """Remove a directory of the process's own, which under sudo is root's, or of the user's."""
+    with contextlib.suppress(OSError):
+        status = entry.stat(follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            return
+        if status.st_uid == os.geteuid():
+            shutil.rmtree(entry.path)
+        elif status.st_uid == account.file_ids[0]:
+            with rights_of(account):
+                shutil.rmtree(entry.path)

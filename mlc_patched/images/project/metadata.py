@@ -8,8 +8,8 @@ from typing import Any
 from ...context import Context
 from ...engine.interface import Image
 from ...errors import MlcError
-from ..base import base_of
 from ..dockerfile.installs import APT, PIP, packages_in
+from ..dockerfile.syntax import base_of
 from .files import ProjectFiles
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlc_patched.errors import NotFoundError, UsageError
-from mlc_patched.images.base import base_of
+from mlc_patched.images.dockerfile.syntax import base_of
 from mlc_patched.images.recipe import (
     Wanted,
     choose_base,

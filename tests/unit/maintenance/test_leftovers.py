@@ -14,12 +14,11 @@ from mlc_patched.context import Context
 from mlc_patched.engine.interface import Container, Image
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import UsageError
-from mlc_patched.images.list import list_orphans
-from mlc_patched.images.retire import own_orphans, retire_orphans
 from mlc_patched.maintenance import doctor, prune
 from mlc_patched.maintenance import leftovers as left_over
 from mlc_patched.maintenance.checks import Repair
 from mlc_patched.maintenance.leftover_files import left_files
+from mlc_patched.maintenance.orphans import list_orphans, own_orphans, retire_orphans
 from mlc_patched.names import images as names
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
