@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support import reliability
 from support import worker as slots
@@ -34,6 +35,8 @@ REQUIRED = "MLC_REQUIRE_ENGINE"
 """Set by `make test`: an engine test that was skipped is then a failure of the whole run."""
 
 _skipped_engine_tests: list[str] = []
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")  # a busy machine fails no test
 collect_ignore = [] if slots.AT in os.environ else ["products"]  # `make engines` runs those
 
 
