@@ -204,25 +204,19 @@ def _stats(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _update_sys(arguments: argparse.Namespace, context: Context) -> int:
-    from ..patch.layout import checkout_of
-    from ..patch.update_sys import update_sys
+    from ..patch.update import update_sys
 
-    def agree(changes: tuple[str, ...]) -> bool:
-        say("What is new:")
+    def confirm(changes: tuple[str, ...]) -> None:
+        say("New commits:")
         for change in changes:
             say(f"  {change}")
         questions.confirmed(arguments, "Update now?", False)
-        return True
 
-    program = context.program or Path(__file__)
-    if patched := checkout_of(program):
-        from ..patch.update import update
-
-        updated = update(context, patched, agree)
+    updated = update_sys(context.program or Path(__file__), context.report, confirm)
+    if count := len(updated.changes):
+        say(f"{updated.checkout}: updated, {count} new commit{'s'[: count != 1]}.")
     else:
-        updated = update_sys(context, program.resolve().parent, agree)
-    count = len(updated.changes)
-    say(f"{updated.checkout} {f'has {count} changes more' if count else 'is up to date'}.")
+        say(f"{updated.checkout} is up to date.")
     return 0
 
 

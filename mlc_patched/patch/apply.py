@@ -1,8 +1,8 @@
-"""apply, verify and revert: put our program in the place of AIME's, and AIME's back in its own.
+"""apply, verify and revert: make an AIME checkout run our program, and restore AIME's.
 
-However apply or revert is cut short, the commands of the checkout are all AIME's or all ours:
-the files are replaced one after another by stand-ins that are AIME's original as long as the
-store's marker is missing (patch_standin), and the marker appears or goes in one system call.
+Wherever apply or revert is interrupted, either all commands of the checkout are AIME's or all are
+ours: the files are replaced one by one with shims that run AIME's original as long as the store's
+marker is missing (shim.py), and the marker appears or disappears in one system call.
 """
 
 from __future__ import annotations
@@ -19,43 +19,46 @@ from ..report import Reporter
 from ..undo import signals_held
 from . import checkout as patch_checkout
 from . import store as patch_store
-from .layout import PROGRAM, STORE
-from .standin import stand_in
-from .state import Condition, FileState, State, examine
+from .layout import ORIGINAL, PROGRAM, STORE
+from .shim import shim
+from .state import SHIMS, Condition, FileState, State, examine
 from .store import Kept, Manifest, Original
 
 GRACE_SECONDS = 1.0
-"""How long after the switch back the store stays for commands that had looked at the switch just
-before: they open our program by its place in the store, as soon as Python has started."""
+"""How long revert keeps the store after switching off: commands that read the marker just before
+still open our program through the store once Python has started."""
 _SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Patched:
-    """What came of apply or revert: the checkout and the files that were replaced, none if
-    everything was as it should be already."""
+    """Result of apply or revert: the checkout, and the files that were replaced, if any."""
 
     state: State
     replaced: tuple[str, ...]
 
 
 def apply(path: Path, program: Path, python: str, report: Reporter, *, force: bool) -> Patched:
-    """Have every command of a checkout run our program.
+    """Make every command of a checkout run our program.
 
     Args:
         path: the checkout.
         program: our program.
-        python: the Python it runs with.
-        report: hears what is done.
-        force: patch a version that is not known, or files that were edited.
+        python: the Python to run it with.
+        report: receives progress messages.
+        force: patch an untested version or edited files, too.
 
     Raises:
-        MlcError: it may not or should not be patched; nothing was changed.
-        OSError: a file could not be replaced; the checkout is as it was.
+        MlcError: the checkout cannot or should not be patched; nothing was changed.
+        OSError: a file could not be replaced; the checkout was restored.
     """
     with patch_store.locked(path):
         state = examine(path)
-        if state.condition is Condition.PATCHED and state.program == str(program):
+        if (
+            state.condition is Condition.PATCHED
+            and state.program == str(program)
+            and not state.named(FileState.OLDER)
+        ):
             return Patched(state, ())
         check_writable(state)
         _check_originals(state)
@@ -68,7 +71,7 @@ def apply(path: Path, program: Path, python: str, report: Reporter, *, force: bo
         except BaseException:
             if not was_active:
                 with signals_held():
-                    _give_back(path)
+                    _restore(path)
             raise
         return Patched(examine(path), replaced)
 
@@ -87,14 +90,14 @@ def _replace(state: State, program: Path, python: str) -> tuple[str, ...]:
     )
     for name in replaced:
         original = originals[name]
-        text = stand_in(name, original.text)
+        text = shim(name, original.text)
         patch_store.replace(path, name, Original(text, original.mode))
     patch_store.activate(path, python)
     return replaced
 
 
 def manifest_of(form: str, version: str, originals: dict[str, Original]) -> Manifest:
-    """Return what is to be known of originals that are kept."""
+    """Return the manifest of originals to be stored."""
     kept = (
         Kept(name, patch_store.digest(each.text), each.mode) for name, each in originals.items()
     )
@@ -102,38 +105,34 @@ def manifest_of(form: str, version: str, originals: dict[str, Original]) -> Mani
 
 
 def _original(state: State, name: str) -> Original:
-    """Return AIME's own file: the command's, or where ours stands in, the one that is kept."""
+    """Return AIME's file: the command itself, or the stored original behind a shim."""
     path = state.checkout.path
-    if state.files[name] in (FileState.OURS, FileState.OLDER):
-        path = path / STORE / "original"
+    if state.files[name] in SHIMS:
+        path = path / STORE / ORIGINAL
     return patch_store.read_original(path / name)
 
 
 def verify(path: Path) -> tuple[State, tuple[str, ...]]:
-    """Check a patched checkout, and that its commands answer.
+    """Check that a checkout is completely patched and that its commands run.
 
     Returns:
-        Its state, and what is wrong; nothing if it is patched as it should be.
+        The state, and a list of faults.
 
     Raises:
-        MlcError: it is no checkout.
+        MlcError: it is not a checkout.
     """
     state = examine(path)
     if state.condition is Condition.AIME:
         return state, ("it is not patched",)
     wrong = []
     if state.condition is Condition.INTERRUPTED:
-        wrong.append("mlc-patch was interrupted here, and the commands are still AIME's")
+        wrong.append("mlc-patch was interrupted, and the commands are still AIME's")
     wrong += [
-        f"{name} is {found.value}"
-        for name, found in state.files.items()
-        if found is not FileState.OURS
+        f"{name} is {found.value}" for name, found in state.files.items() if found not in SHIMS
     ]
-    wrong += [
-        f"the kept original of {name} is not what was kept" for name in state.broken_originals
-    ]
+    wrong += [f"the stored original of {name} is damaged" for name in state.broken_originals]
     if not (path / STORE / PROGRAM).exists():
-        wrong.append(f"our program {state.program} is gone")
+        wrong.append(f"our program {state.program} is missing")
     if not wrong:
         for name in state.checkout.commands:
             command = [str(path / name)] if os.access(path / name, os.X_OK) else None
@@ -143,45 +142,43 @@ def verify(path: Path) -> tuple[State, tuple[str, ...]]:
 
 
 def revert(path: Path, report: Reporter, *, force: bool) -> Patched:
-    """Give AIME's files back, byte for byte and with their modes.
+    """Restore AIME's files, byte for byte and with their modes.
 
     Args:
         path: the checkout.
-        report: hears what is done.
-        force: leave files alone that are neither ours nor what was kept, and go on.
+        report: receives progress messages.
+        force: leave files that were changed since as they are, and restore the others.
 
     Raises:
-        MlcError: the originals are damaged, or somebody changed a file since; nothing was
-            changed.
+        MlcError: originals are damaged, or a command was changed since; nothing was changed.
     """
     with patch_store.locked(path):
         state = examine(path)
         if state.condition is Condition.AIME:
-            patch_store.remove(path)  # what an interrupted revert left
+            patch_store.remove(path)  # leftovers of an interrupted revert
             return Patched(state, ())
         check_writable(state)
         _check_originals(state)
         changed = state.named(FileState.CHANGED)
         if changed and not force:
             raise MlcError(
-                f"{', '.join(changed)} in {path} changed since it was patched, and is neither "
-                "AIME's nor ours, so nothing was changed. With --force it stays as it is and "
-                "everything else is given back."
+                f"{', '.join(changed)} in {path} changed since the patch, so nothing was done. "
+                "With --force the change stays, and all other files are restored."
             )
-        report.step(f"Giving AIME's files back in {path}")
-        return Patched(state, _give_back(path))
+        report.step(f"Restoring AIME's files in {path}")
+        return Patched(state, _restore(path))
 
 
-def _give_back(path: Path) -> tuple[str, ...]:
-    """Switch back, put the originals in place, and take the store away when all of them are."""
+def _restore(path: Path) -> tuple[str, ...]:
+    """Switch off, put all originals back in place, then remove the store."""
     if not (path / STORE).exists():
         return ()
     was_active = patch_store.is_active(path)
     patch_store.deactivate(path)
     state = examine(path)
-    replaced = state.named(FileState.OURS, FileState.OLDER)
+    replaced = state.named(*SHIMS)
     for name in replaced:
-        original = patch_store.read_original(path / STORE / "original" / name)
+        original = patch_store.read_original(path / STORE / ORIGINAL / name)
         patch_store.replace(path, name, original)
     for kept in state.manifest.files if state.manifest else ():
         if kept.name not in replaced:
@@ -189,7 +186,7 @@ def _give_back(path: Path) -> tuple[str, ...]:
         now = patch_store.read_original(path / kept.name)
         if (patch_store.digest(now.text), now.mode) != (kept.sha256, kept.mode):
             raise MlcError(
-                f"{path / kept.name} is not what was kept; {path / STORE} was left there."
+                f"{path / kept.name} was not restored correctly, so {path / STORE} was not removed."
             )
     if was_active:
         time.sleep(GRACE_SECONDS)
@@ -198,10 +195,10 @@ def _give_back(path: Path) -> tuple[str, ...]:
 
 
 def check_writable(state: State) -> None:
-    """Refuse a tree that is not the caller's, or cannot be written to.
+    """Check that the caller owns the checkout and can write to it.
 
     Raises:
-        MlcError: whose it is, or that it is read-only.
+        MlcError: somebody else owns it, or it is read-only.
     """
     path, me = state.checkout.path, os.geteuid()
     for place in (path, path / STORE, *(path / name for name in state.checkout.commands)):
@@ -212,23 +209,23 @@ def check_writable(state: State) -> None:
             name = _login(owner)
             raise MlcError(
                 f"{place} belongs to {name}, not to you, so nothing was changed. "
-                f"Run the same command as {name}, by sudo -u {name}."
+                f"Run the same command as {name}: sudo -u {name} …"
             )
         if place.is_dir() and not os.access(place, os.W_OK):
             raise MlcError(
-                f"{place} cannot be written to, so nothing was changed. Is it mounted read-only, "
-                f"or is its mode wrong? See with: findmnt -T {place}; ls -ld {place}"
+                f"{place} is not writable, so nothing was changed. Check whether it is mounted "
+                f"read-only or its mode is wrong: findmnt -T {place}; ls -ld {place}"
             )
 
 
 def _check_originals(state: State) -> None:
-    """Refuse to go on where an original that is needed is not what was kept."""
-    needed = set(state.named(FileState.OURS, FileState.OLDER))
+    """Check that the originals behind our shims are intact."""
+    needed = set(state.named(*SHIMS))
     if broken := needed.intersection(state.broken_originals):
         path, names = state.checkout.path, sorted(broken)
         raise MlcError(
-            f"The originals of {', '.join(names)} that were kept in {path / STORE} are not what "
-            "was kept, so nothing was changed. Give them back by git: "
+            f"The stored originals of {', '.join(names)} in {path / STORE} are damaged, "
+            "so nothing was changed. Restore the files with git: "
             f"git -C {path} checkout -- {' '.join(names)}"
         )
 
@@ -241,48 +238,49 @@ def _login(uid: int) -> str:
 
 
 def _check_known(state: State, force: bool) -> None:
-    """Refuse a version that is not known, and files that somebody edited."""
+    """Refuse an untested version, and edited files."""
     checkout = state.checkout
     doubts = []
     if not checkout.is_known:
         known = ", ".join(patch_checkout.KNOWN[checkout.form.value])
-        version = checkout.version or "that is not told"
+        version = checkout.version or "unknown"
         doubts.append(
-            f"its version {version} ({checkout.form.value}) is not known (known: {known})"
+            f"mlc-patched was not tested with its version {version} ({checkout.form.value}), "
+            f"only with {known}"
         )
     edited = patch_checkout.edited(checkout)
     if edited is None:
-        doubts.append("git does not know its files, so nobody can tell whether they were edited")
+        doubts.append("its files are not in git, so edits cannot be detected")
     elif edited:
         doubts.append(f"{', '.join(edited)} {'was' if len(edited) == 1 else 'were'} edited")
     if doubts and not force:
         raise MlcError(
             f"{checkout.path} was not patched: {'; '.join(doubts)}. "
-            "With --force it is, and mlc-patch revert gives back what is there now."
+            "--force patches it anyway; mlc-patch revert then restores the files as they are now."
         )
 
 
 def _check_program(program: Path, python: str, state: State) -> None:
-    """Refuse to switch to a program that does not answer, or not to every user."""
+    """Check that our program runs, and that every user may read it."""
     command = state.checkout.path / state.checkout.commands[0]
     if _is_open(command) and not _is_open(program):
         raise MlcError(
-            f"{program} cannot be read by every user who can read {command}, so nothing was "
-            "changed. Put mlc-patched where all can read it: make install"
+            f"Not every user who can read {command} can read {program}, so nothing was changed. "
+            "Install mlc-patched where all users can read it: make install"
         )
     if said := _fails([python, str(program), "--version"]):
-        raise MlcError(f"Our own program {program} does not run, so nothing was changed: {said}")
+        raise MlcError(f"{program} does not run, so nothing was changed: {said}")
 
 
 def _is_open(file: Path) -> bool:
-    """Whether every user can read a file, by the modes of all that leads to it."""
+    """Whether every user can read a file, judged by the modes along its path."""
     return bool(file.stat().st_mode & 0o004) and all(
         place.stat().st_mode & 0o001 for place in file.parents
     )
 
 
 def _fails(argv: list[str]) -> str:
-    """Run a command; return what it said if it failed, and nothing if it did not."""
+    """Run a command; return its error message if it failed, else an empty string."""
     try:
         done = subprocess.run(
             argv,
@@ -295,4 +293,4 @@ def _fails(argv: list[str]) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    return "" if done.returncode == 0 else done.stderr.strip()[-300:] or "it says nothing"
+    return "" if done.returncode == 0 else done.stderr.strip()[-300:] or "no error message"

@@ -1,4 +1,4 @@
-"""An AIME checkout: where it is, of which version, which commands it has, and which were edited."""
+"""Recognise an AIME checkout: its location, version and commands, and which of them were edited."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from pathlib import Path
 
 from ..errors import MlcError, NotFoundError
 from ..host.git import git
-from ..plan.catalog import AIME_DIRECTORY, FILE_NAME
 from ..version import AIME_VERSION
-from .layout import ORIGINAL, STORE
-from .standin import is_stand_in
+from .layout import AIME_DIRECTORY, FILE_NAME, ORIGINAL, STORE
+from .shim import is_shim
 
 VERBS = ("create", "export", "import", "list", "open", "remove", "start", "stats", "stop")
 COMMANDS = ("mlc.py", "mlc", *(f"mlc-{verb}" for verb in VERBS), "mlc-update-sys")
-"""Files of a checkout that users call (contract 1, "Commands and flags")."""
+"""Files of a checkout that users call (docs/contracts.md, "AIME's commands")."""
 KNOWN = {"v2": (AIME_VERSION,), "v1": ("1", "2", "3")}
-"""Versions whose command line and containers were followed. AIME's first form only numbers its
-containers; those before 4, which is 2.2.0's, are known (contract 1, "Names")."""
+"""Versions whose command line and containers mlc-patched reproduces. AIME's first form has only
+the version of its containers; version 4 is that of 2.2.0 (docs/contracts.md, "Names")."""
 _V2_VERSION = re.compile(rb"^\s*(?:mlc_)?version\s*=\s*['\"]v?([0-9][^'\"\s]*)['\"]", re.M | re.I)
 _V1_VERSION = re.compile(rb"^\s*MLC_VERSION=['\"]?([0-9][^'\"\s;]*)", re.M)
 
 
 class Form(enum.Enum):
-    """How AIME's program is built."""
+    """The two forms of AIME's program."""
 
     V1 = "v1"
     """A shell script for each command."""
@@ -39,7 +38,7 @@ class Form(enum.Enum):
 
 @dataclass(frozen=True)
 class Checkout:
-    """What was recognised. `version` is empty where nothing tells it."""
+    """A recognised checkout. `version` is empty if AIME's program does not state it."""
 
     path: Path
     form: Form
@@ -48,12 +47,12 @@ class Checkout:
 
     @property
     def is_known(self) -> bool:
-        """Whether this version is one that our program was made for."""
+        """Whether mlc-patched was tested with this version."""
         return is_known(self.form, self.version)
 
 
 def is_known(form: Form, version: str) -> bool:
-    """Whether a version of AIME's mlc is one that our program was made for."""
+    """Whether mlc-patched was tested with a version of AIME's mlc."""
     from packaging.version import InvalidVersion, Version
 
     try:
@@ -63,18 +62,18 @@ def is_known(form: Form, version: str) -> bool:
 
 
 def find(environ: Mapping[str, str]) -> Path:
-    """Return the AIME checkout whose commands PATH finds, or the one in AIME's usual place.
+    """Return the AIME checkout found through PATH, or else the one in AIME's default directory.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: no checkout was found.
     """
     for place in _places(environ):
-        # What the caller may not look into on PATH is no checkout of the caller's.
+        # Skip directories on PATH that the caller may not read.
         with contextlib.suppress(OSError):
             if (place / FILE_NAME).is_file() and _has_commands(place):
                 return place
     raise NotFoundError(
-        f"No AIME checkout was found, neither by PATH nor as {AIME_DIRECTORY}. "
+        f"No AIME checkout was found, neither through PATH nor at {AIME_DIRECTORY}. "
         "Name it: mlc-patch status DIRECTORY"
     )
 
@@ -95,12 +94,12 @@ def recognise(path: Path) -> Checkout:
     """Recognise an AIME checkout, patched or not.
 
     Raises:
-        NotFoundError: it is none; the message says what is missing.
-        MlcError: a file of it cannot be read, or is a link.
+        NotFoundError: this is not a checkout; the message says what is missing.
+        MlcError: a command cannot be read, or is a link.
     """
     if not os.path.isdir(path):  # noqa: PTH112 - no exception for a name that is too long
         raise NotFoundError(
-            f"{path} is no directory. Name the AIME checkout: mlc-patch … DIRECTORY"
+            f"{path} is not a directory. Name the AIME checkout: mlc-patch … DIRECTORY"
         )
     missing = [
         text
@@ -112,14 +111,14 @@ def recognise(path: Path) -> Checkout:
     ]
     if missing:
         raise NotFoundError(
-            f"{path} is no AIME checkout: it has no {' and no '.join(missing)}. "
+            f"{path} is not an AIME checkout: it has no {' and no '.join(missing)}. "
             "Name the right one: mlc-patch status DIRECTORY"
         )
     commands = tuple(name for name in COMMANDS if (path / name).exists())
     if links := [name for name in commands if (path / name).is_symlink()]:
         raise MlcError(
-            f"{path} is no checkout as AIME makes them: {', '.join(links)} are links. "
-            "Put files in their place (git checkout -- NAME), or name another checkout."
+            f"{path} is not an AIME checkout: {', '.join(links)} should be files but are links. "
+            "Restore the files (git checkout -- NAME), or name another checkout."
         )
     form = Form.V2 if "mlc.py" in commands else Form.V1
     version = version_of(form, original_text(path, "mlc.py" if form is Form.V2 else "mlc-create"))
@@ -127,20 +126,20 @@ def recognise(path: Path) -> Checkout:
 
 
 def version_of(form: Form, program: bytes) -> str:
-    """Read AIME's version out of its program's text; empty if it is not told."""
+    """Return the version that AIME's program states, empty if it states none."""
     match = (_V2_VERSION if form is Form.V2 else _V1_VERSION).search(program)
     return match[1].decode(errors="replace") if match else ""
 
 
 def original_text(path: Path, name: str) -> bytes:
-    """Return AIME's own text of a command: the file's, or what it is kept as if ours stands in.
+    """Return the text of AIME's command: the file itself, or the stored original behind our shim.
 
     Raises:
-        MlcError: it cannot be read.
+        MlcError: the file cannot be read.
     """
     try:
         text = (path / name).read_bytes()
-        if is_stand_in(text):
+        if is_shim(text):
             text = (path / STORE / ORIGINAL / name).read_bytes()
     except OSError as error:
         raise MlcError(f"{error.filename} cannot be read: {error.strerror}") from error
@@ -148,7 +147,7 @@ def original_text(path: Path, name: str) -> bytes:
 
 
 def edited(checkout: Checkout) -> tuple[str, ...] | None:
-    """Return the commands that are not as AIME's commit has them, or None if git cannot tell."""
+    """Return the commands that differ from AIME's commit, or None if git does not know them."""
     try:
         listed = git(checkout.path, "ls-tree", "-z", "HEAD", "--", *checkout.commands)
     except MlcError:

@@ -1,17 +1,21 @@
-"""Where a patched AIME checkout keeps what belongs to the patch; nothing here is slow to import."""
+"""Where AIME's checkout and our patch keep their files. Kept small: every command imports it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+FILE_NAME = "ml_images.repo"
+"""The catalog's file name in a checkout."""
+AIME_DIRECTORY = Path("/opt/aime-ml-containers")
+"""Where AIME's installation instructions put the checkout."""
 STORE = ".mlc-patched"
-"""Directory in the checkout for everything of the patch."""
+"""Directory in the checkout that holds everything the patch adds."""
 MARKER = "active"
-"""File of the store whose being there means: the commands are ours. It holds a Python's path."""
+"""File in the store. While it exists, the commands run mlc-patched; it holds a Python's path."""
 PROGRAM = "mlc.py"
-"""Link of the store to our program."""
+"""Link in the store to our program."""
 ORIGINAL = "original"
-"""Link of the store to the directory that holds the originals in force."""
+"""Link in the store to the directory with the originals in force."""
 
 
 def checkout_of(program: Path | None) -> Path | None:

@@ -1,20 +1,22 @@
-"""What stands in for AIME's commands in a patched checkout, as text.
+"""Text of the shims that replace AIME's commands in a patched checkout.
 
-Each stand-in asks one thing: is the store's marker there? If so it becomes our program, else
-it is AIME's original to the letter. So a checkout whose files have been replaced, all or some
-of them, still is AIME's, until the marker appears, and is AIME's again when it goes.
+A shim asks one question: does the store's marker exist? If so, it runs our program; otherwise it
+runs AIME's original, unchanged. So a checkout with some or all of its files replaced still behaves
+as AIME's until the marker appears, and does so again once the marker is gone.
 """
 
 from __future__ import annotations
 
 from .layout import MARKER, ORIGINAL, PROGRAM, STORE
 
-MAGIC = "mlc-patched stands in for AIME's"
-"""In every stand-in's second line; nothing of AIME's holds it."""
+MAGIC = "mlc-patched shim for AIME's"
+"""In the second line of every shim; no file of AIME's contains it."""
+_MAGICS = (MAGIC, "mlc-patched stands in for AIME's")
+"""Also those of earlier versions."""
 
 _PYTHON = """\
 #!/usr/bin/env python3
-# {magic} {name} here. AIME's comes back by: mlc-patch revert
+# {magic} {name}. To restore AIME's file, run: mlc-patch revert
 import os
 import sys
 
@@ -26,7 +28,7 @@ try:
 except FileNotFoundError:
     _file = os.path.join(_store, "{original}", "{name}")
     if not os.path.exists(_file):
-        _file = os.path.join(_here, "{name}")  # given back this very moment, or lost
+        _file = os.path.join(_here, "{name}")  # just restored, or lost
         if b"{magic}" in open(_file, "rb").read(200):
             sys.exit("Error: {lost}" % _file)
 else:
@@ -44,7 +46,7 @@ exec(_code)
 
 _SHELL = """\
 #!/usr/bin/env bash
-# {magic} {name} here. AIME's comes back by: mlc-patch revert
+# {magic} {name}. To restore AIME's file, run: mlc-patch revert
 mlc_self=$(readlink -f -- "${{BASH_SOURCE[0]}}")
 mlc_store=${{mlc_self%/*}}/{store}
 if {{ IFS= read -r mlc_python <"$mlc_store/{marker}"; }} 2>/dev/null; then
@@ -60,23 +62,23 @@ elif head -n 2 "$mlc_self" | grep -q "{magic}"; then
     printf 'Error: {lost}\\n' "$mlc_self" >&2
     exit 1
 else
-    exec "$mlc_self" "$@" # given back this very moment
+    exec "$mlc_self" "$@" # just restored
 fi
 """
 
 _GONE = (
-    "mlc-patched, which this checkout uses, is gone: %s. An administrator installs it again, "
-    "or removes %s/{marker}: then this is AIME mlc again."
+    "mlc-patched, which this checkout runs, is missing: %s. Ask an administrator to install it "
+    "again, or to remove %s/{marker}, which switches back to AIME mlc."
 )
-_LOST = "AIME original of %s is gone. An administrator gives it back by: git checkout -- FILE"
+_LOST = "The AIME original of %s is missing. Ask an administrator to run: git checkout -- FILE"
 
 
-def stand_in(name: str, original: bytes) -> bytes:
-    """Return the text of the file that stands in for a command.
+def shim(name: str, original: bytes) -> bytes:
+    """Return the text of the shim for a command.
 
     Args:
         name: the command's file name.
-        original: what it stands in for; its first line says which language it is in.
+        original: the command's original text; its first line tells the language.
     """
     first = original.split(b"\n", 1)[0]
     is_python = name.endswith(".py") or (first.startswith(b"#!") and b"python" in first)
@@ -96,7 +98,9 @@ def stand_in(name: str, original: bytes) -> bytes:
     return text.encode()
 
 
-def is_stand_in(text: bytes) -> bool:
-    """Whether a file's text is a stand-in, of this or another version of ours."""
+def is_shim(text: bytes) -> bool:
+    """Whether a file's text is a shim of this or another version of mlc-patched."""
     lines = text.split(b"\n", 2)
-    return len(lines) > 2 and lines[1].startswith(f"# {MAGIC} ".encode())
+    return len(lines) > 2 and lines[1].startswith(
+        tuple(f"# {magic} ".encode() for magic in _MAGICS)
+    )

@@ -1,4 +1,4 @@
-"""What state an AIME checkout is in: facts read from it, and the verdict over them."""
+"""The state of an AIME checkout: the facts read from it, and the resulting condition."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ from pathlib import Path
 from . import checkout as patch_checkout
 from . import store as patch_store
 from .checkout import Checkout
-from .layout import PROGRAM, STORE
-from .standin import is_stand_in, stand_in
+from .layout import ORIGINAL, PROGRAM, STORE
+from .shim import is_shim, shim
 from .store import Manifest
 
 
 class FileState(enum.Enum):
-    """What a command's file is."""
+    """What a command's file contains."""
 
-    OURS = "ours"
-    OLDER = "of another mlc-patched"
+    OURS = "our shim"
+    OLDER = "a shim of another version"
+    """Works as well as ours; the next apply or update-sys replaces it."""
     AIME = "AIME's"
     CHANGED = "changed since it was patched"
 
 
+SHIMS = frozenset({FileState.OURS, FileState.OLDER})
+
+
 class Condition(enum.Enum):
-    """What the commands of a checkout do."""
+    """Whether a checkout is patched."""
 
     AIME = "not patched"
     PATCHED = "patched"
-    INTERRUPTED = "being patched, but still all AIME's"
-    DAMAGED = "patched, but not whole"
+    INTERRUPTED = "partly patched, all commands still AIME's"
+    DAMAGED = "patched, but damaged"
 
 
 @dataclass(frozen=True)
 class State:
-    """A checkout and its patch. `program` is where the store's link points, empty without one;
-    `broken_originals` are kept files that are not what the manifest says."""
+    """A checkout and its patch. `program` is the target of the store's link, empty without one;
+    `broken_originals` are the stored originals that do not match the manifest."""
 
     checkout: Checkout
     condition: Condition
@@ -52,29 +56,29 @@ class State:
 def condition(
     *, has_store: bool, active: bool, whole: bool, files: dict[str, FileState]
 ) -> Condition:
-    """Return the verdict.
+    """Return the condition.
 
     Args:
-        has_store: whether there is a store.
-        active: whether its marker is there.
-        whole: whether the program it names and the originals it keeps are there.
-        files: what each command's file is.
+        has_store: whether the store exists.
+        active: whether its marker exists.
+        whole: whether the program and all originals are there.
+        files: the state of each command's file.
     """
     if not has_store:
         return Condition.AIME
     if not active:
         return Condition.INTERRUPTED
-    if whole and all(state is FileState.OURS for state in files.values()):
+    if whole and set(files.values()) <= SHIMS:
         return Condition.PATCHED
     return Condition.DAMAGED
 
 
 def examine(path: Path) -> State:
-    """Look at a checkout.
+    """Read the state of a checkout.
 
     Raises:
-        NotFoundError: it is no AIME checkout.
-        MlcError: something of it cannot be read.
+        NotFoundError: it is not an AIME checkout.
+        MlcError: a file cannot be read.
     """
     checkout = patch_checkout.recognise(path)
     manifest = patch_store.read_manifest(path)
@@ -93,8 +97,8 @@ def examine(path: Path) -> State:
 
 def _file_state(path: Path, name: str, manifest: Manifest | None) -> FileState:
     text = (path / name).read_bytes()
-    if is_stand_in(text):
-        current = stand_in(name, patch_checkout.original_text(path, name))
+    if is_shim(text):
+        current = shim(name, patch_checkout.original_text(path, name))
         return FileState.OURS if text == current else FileState.OLDER
     kept = manifest.kept(name) if manifest else None
     if manifest and (kept is None or kept.sha256 != patch_store.digest(text)):
@@ -106,7 +110,7 @@ def _broken_originals(path: Path, manifest: Manifest | None) -> tuple[str, ...]:
     broken = []
     for kept in manifest.files if manifest else ():
         try:
-            original = patch_store.read_original(path / STORE / "original" / kept.name)
+            original = patch_store.read_original(path / STORE / ORIGINAL / kept.name)
         except OSError:
             broken.append(kept.name)
             continue

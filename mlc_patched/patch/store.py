@@ -1,12 +1,12 @@
-"""The store of a patched checkout: the originals, what is known of them, and the one switch.
+"""The store of a patched checkout: AIME's originals, their manifest, and the switch.
 
     .mlc-patched/
-        active                there: the commands are ours; holds the path of our Python
+        active                while it exists, the commands run our program; holds our Python's path
         mlc.py                link to our program
         original              link to the generation in force
-        generation-…/         the originals, manifest.json, and links to all that is beside them
+        generation-…/         the originals, manifest.json, and links to the rest of the checkout
 
-Everything that is made is complete on disk (fsync) before the one rename that puts it in force.
+Everything is complete on disk (fsync) before the one rename that puts it in force.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _REMOVED = f"{STORE}.removed"
 
 @dataclass(frozen=True)
 class Kept:
-    """An original that is kept: its name, digest (SHA-256, hexadecimal) and mode bits."""
+    """A stored original: its name, digest (SHA-256, hexadecimal) and mode bits."""
 
     name: str
     sha256: str
@@ -44,20 +44,20 @@ class Kept:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of the originals: AIME's form and version, and the files."""
+    """The list of the originals, with the form and version of AIME's program."""
 
     form: str
     version: str
     files: tuple[Kept, ...]
 
     def kept(self, name: str) -> Kept | None:
-        """Return what is known of one original, or None."""
+        """Return the entry of one original, or None."""
         return next((each for each in self.files if each.name == name), None)
 
 
 @dataclass(frozen=True)
 class Original:
-    """The text, mode bits and times (ns since 1970: access, modification) of a file of AIME's."""
+    """One of AIME's files: text, mode bits, times (ns since 1970: access, modification)."""
 
     text: bytes
     mode: int
@@ -70,11 +70,7 @@ def digest(text: bytes) -> str:
 
 
 def read_original(path: Path) -> Original:
-    """Read a file with its mode and times.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """Read a file with its mode and times."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         return Original(
@@ -83,10 +79,10 @@ def read_original(path: Path) -> Original:
 
 
 def read_manifest(checkout: Path) -> Manifest | None:
-    """Return the manifest in force, or None where there is none.
+    """Return the manifest in force, or None if there is none.
 
     Raises:
-        MlcError: it cannot be understood.
+        MlcError: the manifest is damaged.
     """
     path = checkout / STORE / ORIGINAL / MANIFEST
     try:
@@ -99,17 +95,17 @@ def read_manifest(checkout: Path) -> Manifest | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MlcError(
-            f"{path} cannot be read: {error}. Give AIME's files back by git "
+            f"{path} cannot be read: {error}. Restore AIME's files with git "
             f"(git -C {checkout} checkout -- .) and remove {checkout / STORE}."
         ) from error
 
 
 @contextlib.contextmanager
 def locked(checkout: Path) -> Iterator[None]:
-    """Hold the checkout alone among mlc-patch and update-sys.
+    """Lock the checkout against other mlc-patch and update-sys commands.
 
     Raises:
-        MlcError: another one is at work on it.
+        MlcError: another one is running.
     """
     place = os.open(checkout, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -117,8 +113,8 @@ def locked(checkout: Path) -> Iterator[None]:
             fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise MlcError(
-                f"Another mlc-patch or update-sys is at work on {checkout}. Wait for it to end; "
-                f"see whose it is with: fuser -v {checkout}"
+                f"Another mlc-patch or update-sys is changing {checkout}. Wait until it is done; "
+                f"to see who runs it: fuser -v {checkout}"
             ) from None
         yield
     finally:
@@ -126,7 +122,7 @@ def locked(checkout: Path) -> Iterator[None]:
 
 
 def write(path: Path, original: Original) -> None:
-    """Write a new file, on disk when this returns; whatever is there is replaced as a whole."""
+    """Write a file and sync it to disk; an existing one is replaced atomically."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -144,7 +140,7 @@ def write(path: Path, original: Original) -> None:
 
 
 def replace(checkout: Path, name: str, original: Original) -> None:
-    """Replace a file of the checkout by one rename; who has it open keeps the old one."""
+    """Replace a file of the checkout by one rename; processes with it open keep the old one."""
     staged = checkout / STORE / f"new-{name}"
     write(staged, original)
     staged.replace(checkout / name)
@@ -152,7 +148,7 @@ def replace(checkout: Path, name: str, original: Original) -> None:
 
 
 def link(path: Path, target: str) -> None:
-    """Make a symbolic link, or make one that is there point elsewhere, by one rename."""
+    """Make or redirect a symbolic link by one rename."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     temporary.symlink_to(target)
     temporary.replace(path)
@@ -160,7 +156,7 @@ def link(path: Path, target: str) -> None:
 
 
 def sync(directory: Path) -> None:
-    """Have a directory's entries on disk."""
+    """Sync a directory's entries to disk."""
     file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(file)
@@ -169,7 +165,7 @@ def sync(directory: Path) -> None:
 
 
 def open_store(checkout: Path) -> Path:
-    """Return the store, made complete elsewhere and put in place by one rename if it is missing."""
+    """Return the store; a missing one is made under another name and renamed when complete."""
     store = checkout / STORE
     if not store.exists():
         partial = checkout / _PARTIAL
@@ -184,12 +180,12 @@ def open_store(checkout: Path) -> Path:
 
 
 def keep(checkout: Path, manifest: Manifest, originals: Mapping[str, Original]) -> None:
-    """Keep originals as a new generation, and put it in force by one rename.
+    """Store originals as a new generation, and put it in force by one rename.
 
     Args:
-        checkout: the checkout, which has a store.
-        manifest: what is known of them.
-        originals: by name; each that the manifest names.
+        checkout: a checkout with a store.
+        manifest: lists the originals.
+        originals: every file that the manifest lists, by name.
     """
     store = checkout / STORE
     before = _generations(store)
@@ -198,7 +194,7 @@ def keep(checkout: Path, manifest: Manifest, originals: Mapping[str, Original]) 
     generation.chmod(0o755)
     for name, original in originals.items():
         write(generation / name, original)
-    # An original that looks for something beside itself finds it here as well.
+    # An original that looks for a file beside itself must find it here, too.
     for entry in sorted(each.name for each in checkout.iterdir()):
         if entry not in originals and not entry.startswith((STORE, ".git")):
             (generation / entry).symlink_to(f"../../{entry}")
@@ -211,24 +207,24 @@ def keep(checkout: Path, manifest: Manifest, originals: Mapping[str, Original]) 
 
 
 def activate(checkout: Path, python: str) -> None:
-    """The switch: from the return of this rename on, every command is ours."""
+    """Switch on: as soon as this rename is done, every command runs our program."""
     write(checkout / STORE / MARKER, Original(f"{python}\n".encode(), 0o644))
     sync(checkout / STORE)
 
 
 def deactivate(checkout: Path) -> None:
-    """The switch back: from this unlink on, every command is AIME's."""
+    """Switch off: as soon as this unlink is done, every command runs AIME's program."""
     (checkout / STORE / MARKER).unlink(missing_ok=True)
     sync(checkout / STORE)
 
 
 def is_active(checkout: Path) -> bool:
-    """Whether the commands are ours."""
+    """Whether the commands run our program."""
     return (checkout / STORE / MARKER).is_file()
 
 
 def remove(checkout: Path) -> None:
-    """Take away the store, and what an interrupted mlc-patch left beside it."""
+    """Remove the store, and what an interrupted mlc-patch left beside it."""
     store = checkout / STORE
     if store.exists():
         shutil.rmtree(checkout / _REMOVED, ignore_errors=True)
@@ -239,7 +235,7 @@ def remove(checkout: Path) -> None:
 
 
 def tidy(checkout: Path) -> None:
-    """Remove what an interrupted mlc-patch left in or beside the store and nothing refers to."""
+    """Remove unused files that an interrupted mlc-patch left in or beside the store."""
     for left in (_REMOVED, _PARTIAL):
         shutil.rmtree(checkout / left, ignore_errors=True)
     store = checkout / STORE

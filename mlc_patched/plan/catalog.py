@@ -13,15 +13,12 @@ from ..errors import MlcError, NotFoundError, UsageError, shown
 from ..host.account import Account
 from ..host.files import read_text
 from ..names.images import check_reference
-from ..patch.layout import checkout_of
+from ..patch.layout import AIME_DIRECTORY, FILE_NAME, checkout_of
 
 if TYPE_CHECKING:
     from packaging.version import Version
 
-FILE_NAME = "ml_images.repo"
 VARIABLE = "MLC_CATALOG"
-AIME_DIRECTORY = Path("/opt/aime-ml-containers")
-"""Where AIME's own instructions put its checkout."""
 SHIPPED = Path(__file__).parents[1] / "data" / FILE_NAME
 _COLUMNS = 4
 _LARGEST = 64 * 1024**2  # a hundred thousand rows are a tenth of it

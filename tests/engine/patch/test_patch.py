@@ -1,4 +1,4 @@
-"""mlc-patch on checkouts of both forms: used, updated, reverted, and killed at every step."""
+"""mlc-patch on checkouts of both forms: use, update, revert, and kills at every step."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ ROW = f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n"
 
 @pytest.fixture
 def v2() -> Iterator[AimeCheckout]:
-    """A checkout as of AIME's 2.2.0."""
+    """A checkout like that of AIME MLC 2.2.0."""
     with checkout(v2_files(ROW)) as made:
         yield made
 
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let revert not wait for commands that have just begun, where there are none."""
+    """Skip revert's wait for commands that have just started."""
     monkeypatch.setattr(patching, "GRACE_SECONDS", 0)
 
 
@@ -59,8 +59,8 @@ def patch(tree: Path):
     return run
 
 
-def whose(made: AimeCheckout, names: Iterable[str] = ()) -> str:
-    """Ask commands of a checkout, all of them if none is named, whose they are."""
+def program_of(made: AimeCheckout, names: Iterable[str] = ()) -> str:
+    """Run commands of a checkout (all if none is named) and return which program answers."""
     running = [
         subprocess.Popen(
             [made.path / name, "-h"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -78,22 +78,22 @@ def whose(made: AimeCheckout, names: Iterable[str] = ()) -> str:
 
 
 def used(made: AimeCheckout, user: User, step: int) -> str:
-    """Use a checkout after a kill: one command of it in turn, now and then all, and a list.
+    """Use a checkout after a kill: one command in turn, and at some steps all of them and `list`.
 
-    Whose they are is what the switch says, so that one that differs shows.
+    The program that answers must be the one that the marker selects.
     """
     names = made.names()
     if step % 12 == 0:
-        answer = whose(made)
+        answer = program_of(made)
         assert lists(made, user) == answer
     else:
-        answer = whose(made, [names[step % len(names)]])
+        answer = program_of(made, [names[step % len(names)]])
     assert answer == (OURS if (made.path / ".mlc-patched/active").exists() else AIME)
     return answer
 
 
-def as_it_was(made: AimeCheckout) -> Callable[[], None]:
-    """Remember a checkout, git and all; what is returned brings it back."""
+def snapshot(made: AimeCheckout) -> Callable[[], None]:
+    """Copy a checkout with its git directory; the returned function restores it."""
     copy = made.path.with_name("copy")
     shutil.copytree(made.path, copy, symlinks=True)
 
@@ -105,7 +105,7 @@ def as_it_was(made: AimeCheckout) -> Callable[[], None]:
 
 
 def lists(made: AimeCheckout, user: User) -> str:
-    """Have a user list containers through a checkout, and return whose list it is."""
+    """List containers through a checkout, and return which program answers."""
     environ = {"MLC_CATALOG": ""}
     done = user.run(made.path / "mlc", "list", **environ)
     assert done.returncode == 0, done.stderr
@@ -117,7 +117,7 @@ def test_apply_use_update_revert(v2: AimeCheckout, alice: User, patch) -> None:
     assert "AIME MLC 2.2.0 (v2), not patched" in patch("status", v2.path)
     patch("apply", v2.path, "-y")
     patch("verify", v2.path)
-    assert whose(v2) == OURS
+    assert program_of(v2) == OURS
     assert "nothing was done" in patch("apply", v2.path)
     made = alice.run(v2.path / "mlc-create", "a-b", "Pytorch", "2.8.0", "-s", MLC_CATALOG="")
     assert made.returncode == 0, made.stderr
@@ -128,14 +128,14 @@ def test_apply_use_update_revert(v2: AimeCheckout, alice: User, patch) -> None:
     patch("revert", v2.path, "-y")
     assert fingerprint(v2.path) == before
     assert v2.git("status", "--porcelain") == ""
-    assert whose(v2) == AIME
+    assert program_of(v2) == AIME
 
 
-def test_update_sys_takes_the_update_in_and_keeps_the_patch(v2: AimeCheckout, patch) -> None:
+def test_update_sys_updates_and_keeps_the_patch(v2: AimeCheckout, patch) -> None:
     after = v2_files(ROW.replace("2.8.0", "2.9.9"), "2.3.0")
     patch("apply", v2.path, "-y")
     v2.publish("A new version", {**after, "docs/more.md": None, "docs/new/page.md": "New.\n"})
-    (v2.path / "README.md").write_text("The admin's own words.\n")
+    (v2.path / "README.md").write_text("Local changes.\n")
     environ = {**os.environ, "MLC_CATALOG": ""}
     done = subprocess.run(
         [v2.path / "mlc-update-sys", "-f"], capture_output=True, text=True, env=environ, check=False
@@ -144,16 +144,16 @@ def test_update_sys_takes_the_update_in_and_keeps_the_patch(v2: AimeCheckout, pa
     assert "A new version" in done.stdout
     assert "has not been tested with AIME MLC 2.3.0" in done.stderr
     assert "2.9.9" in subprocess.check_output([v2.path / "mlc", "create", "-i"], text=True)
-    assert whose(v2) == OURS
+    assert program_of(v2) == OURS
     patch("verify", v2.path)
     assert "2.3.0" in patch("status", v2.path)
     patch("revert", v2.path, "-y")
     assert v2.git("status", "--porcelain") == "M README.md"
     assert (v2.path / "mlc.py").read_text() == after["mlc.py"]
-    assert whose(v2) == AIME
+    assert program_of(v2) == AIME
 
 
-def test_update_sys_refuses_to_overwrite_what_the_admin_changed(v2: AimeCheckout, patch) -> None:
+def test_update_sys_refuses_to_overwrite_local_changes(v2: AimeCheckout, patch) -> None:
     patch("apply", v2.path, "-y")
     v2.publish("A catalog", {"ml_images.repo": ROW.replace("2.8.0", "2.9.9")})
     (v2.path / "ml_images.repo").write_text("Own, 1.0, [CUDA_ADA], own/image\n")
@@ -162,14 +162,14 @@ def test_update_sys_refuses_to_overwrite_what_the_admin_changed(v2: AimeCheckout
         [v2.path / "mlc", "update-sys", "-f"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "ml_images.repo, which you have changed, too" in done.stderr
+    assert "ml_images.repo, but so have you" in done.stderr
     assert (fingerprint(v2.path), v2.git("rev-parse", "HEAD")) == before
 
 
-def test_killed_at_every_step_of_apply_it_is_all_aimes_or_all_ours(
+def test_killed_at_any_step_of_apply_all_commands_run_the_same_program(
     v2: AimeCheckout, alice: User, tree: Path, at_once: None
 ) -> None:
-    """After every second kill the next apply goes on from there, else it is taken back first."""
+    """After every second kill it is reverted first, else the next apply goes on from there."""
     before, program = fingerprint(v2.path), tree / "bin/docker/mlc-patched.py"
     for step in range(1000):
         at = killed(step, program, "mlc-patch", "apply", v2.path)
@@ -180,15 +180,15 @@ def test_killed_at_every_step_of_apply_it_is_all_aimes_or_all_ours(
             assert killed(NEVER, program, "mlc-patch", "revert", v2.path) is None
             assert fingerprint(v2.path) == before, at
     assert step > 50
-    assert answer == OURS == lists(v2, alice) == whose(v2)
+    assert answer == OURS == lists(v2, alice) == program_of(v2)
 
 
-def test_killed_at_every_step_of_revert_it_is_all_aimes_or_all_ours(
+def test_killed_at_any_step_of_revert_all_commands_run_the_same_program(
     v2: AimeCheckout, alice: User, tree: Path, at_once: None
 ) -> None:
     before, program = fingerprint(v2.path), tree / "bin/docker/mlc-patched.py"
     assert killed(NEVER, program, "mlc-patch", "apply", v2.path) is None
-    restore = as_it_was(v2)
+    restore = snapshot(v2)
     for step in range(1000):
         if step % 2:  # every second time the next revert goes on where this one was killed
             restore()
@@ -198,17 +198,17 @@ def test_killed_at_every_step_of_revert_it_is_all_aimes_or_all_ours(
             break
     assert step > 20
     assert fingerprint(v2.path) == before
-    assert answer == AIME == whose(v2)
+    assert answer == AIME == program_of(v2)
 
 
-def test_killed_at_every_step_of_update_sys_it_stays_ours_and_the_next_one_finishes(
+def test_killed_at_any_step_of_update_sys_it_stays_patched_and_the_next_one_completes(
     v2: AimeCheckout, alice: User, patch
 ) -> None:
     program = v2.path / ".mlc-patched/mlc.py"
     patch("apply", v2.path, "-y")
     after = v2_files(ROW.replace("2.8.0", "2.9.9"), "2.3.0")
     v2.publish("A new version", {**after, "docs/more.md": None, "docs/new/page.md": "New.\n"})
-    restore = as_it_was(v2)
+    restore = snapshot(v2)
     for step in range(1000):
         if step % 2:  # every second time the next update goes on where this one was killed
             restore()
@@ -224,8 +224,8 @@ def test_killed_at_every_step_of_update_sys_it_stays_ours_and_the_next_one_finis
     assert (v2.path / "mlc.py").read_text() == after["mlc.py"]
 
 
-def test_a_running_mlc_is_not_disturbed(v2: AimeCheckout, patch) -> None:
-    """Shells read their script as they go; here it is replaced under one that waits."""
+def test_a_running_command_is_not_disturbed(v2: AimeCheckout, patch) -> None:
+    """Shells read their script as they run it; here it is replaced while one waits."""
     script = v2.path / "mlc-stats"
     script.write_text("#!/bin/bash\nread -r\necho 'AIME to the end'\n")
     v2.git("commit", "-qam", "slow")
@@ -233,12 +233,12 @@ def test_a_running_mlc_is_not_disturbed(v2: AimeCheckout, patch) -> None:
         [script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as running:
         patch("apply", v2.path, "-y")
-        assert whose(v2, ["mlc-list"]) == OURS
+        assert program_of(v2, ["mlc-list"]) == OURS
         said, _ = running.communicate("\n", timeout=20)
     assert said == "AIME to the end\n"
 
 
-def test_commands_that_begin_while_it_switches_all_answer(v2: AimeCheckout, tree: Path) -> None:
+def test_commands_started_while_it_switches_all_work(v2: AimeCheckout, tree: Path) -> None:
     program, failed, answers = tree / "bin/docker/mlc-patched.py", [], set()
     is_over = threading.Event()
 
@@ -264,7 +264,7 @@ def test_commands_that_begin_while_it_switches_all_answer(v2: AimeCheckout, tree
     assert answers == {AIME, OURS}
 
 
-def test_the_first_form_is_patched_and_given_back(patch, alice: User) -> None:
+def test_the_first_form_is_patched_and_reverted(patch, alice: User) -> None:
     with checkout(v1_files(ROW.replace("[", "").replace("]", ""))) as made:
         before = fingerprint(made.path)
         assert "AIME MLC 3 (v1), not patched" in patch("status", made.path)
@@ -274,10 +274,12 @@ def test_the_first_form_is_patched_and_given_back(patch, alice: User) -> None:
         assert "2.8.0" in created.stdout
         patch("revert", made.path)
         assert fingerprint(made.path) == before
-        assert whose(made) == AIME
+        assert program_of(made) == AIME
 
 
-def test_found_by_path_and_called_by_a_link(v2: AimeCheckout, alice: User, tree: Path) -> None:
+def test_it_is_found_by_path_and_called_by_a_link(
+    v2: AimeCheckout, alice: User, tree: Path
+) -> None:
     environ = {"PATH": f"{v2.path}:{os.environ['PATH']}"}
     done = subprocess.run(
         [tree / "bin/mlc-patch", "apply"], env={**os.environ, **environ}, check=False
@@ -303,26 +305,26 @@ def test_found_by_path_and_called_by_a_link(v2: AimeCheckout, alice: User, tree:
                 (c.path / "mlc.py").write_text(v2_files(ROW, "2.7")["mlc.py"]),
                 c.git("commit", "-qam", "2.7"),
             ),
-            "version 2.7 (v2) is not known",
+            "was not tested with its version 2.7 (v2)",
         ),
         "no git": (
             lambda c: subprocess.run(["rm", "-rf", c.path / ".git"], check=True),
-            "git does not know its files",
+            "its files are not in git",
         ),
     }.values(),
 )
-def test_what_is_not_known_needs_force(v2: AimeCheckout, patch, spoil, words: str) -> None:
+def test_an_unknown_checkout_needs_force(v2: AimeCheckout, patch, spoil, words: str) -> None:
     spoil(v2)
     before = fingerprint(v2.path)
     assert words in patch("apply", v2.path, code=1)
     assert fingerprint(v2.path) == before
     patch("apply", v2.path, "--force")
-    assert whose(v2, ["mlc", "mlc-stop"]) == OURS
+    assert program_of(v2, ["mlc", "mlc-stop"]) == OURS
     patch("revert", v2.path)
     assert fingerprint(v2.path) == before
 
 
-def test_a_tree_of_somebody_elses_or_read_only_is_refused(
+def test_a_checkout_of_another_user_or_read_only_is_refused(
     v2: AimeCheckout, alice: User, patch
 ) -> None:
     before = fingerprint(v2.path)
@@ -332,13 +334,13 @@ def test_a_tree_of_somebody_elses_or_read_only_is_refused(
     subprocess.run(["mount", "--bind", str(v2.path), str(v2.path)], check=True)
     subprocess.run(["mount", "-o", "remount,ro,bind", str(v2.path)], check=True)
     try:
-        assert "Is it mounted read-only" in patch("apply", v2.path, code=1)
+        assert "is not writable" in patch("apply", v2.path, code=1)
     finally:
         subprocess.run(["umount", str(v2.path)], check=True)
     assert fingerprint(v2.path) == before
 
 
-def test_its_owner_patches_a_tree_and_root_does_not(v2: AimeCheckout, alice: User, patch) -> None:
+def test_only_the_owner_patches_a_checkout(v2: AimeCheckout, alice: User, patch) -> None:
     subprocess.run(["chown", "-R", f"{alice.uid}:{alice.gid}", v2.path, v2.remote], check=True)
     assert f"Run the same command as {alice.login}" in patch("apply", v2.path, "--force", code=1)
     for action in ("apply", "verify", "revert"):
@@ -348,10 +350,10 @@ def test_its_owner_patches_a_tree_and_root_does_not(v2: AimeCheckout, alice: Use
 
 
 @pytest.mark.parametrize("number", [0, 1, 5, 11])
-def test_an_apply_that_fails_is_taken_back(
+def test_a_failed_apply_is_rolled_back(
     v2: AimeCheckout, tree: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """The disk is full, or the admin says Ctrl-C, as one of the commands is replaced."""
+    """The disk is full, or Ctrl-C is pressed, while one of the commands is replaced."""
     before, real, done = fingerprint(v2.path), patch_store.replace, []
 
     def replace(checkout: Path, name: str, original: patch_store.Original) -> None:
@@ -367,7 +369,7 @@ def test_an_apply_that_fails_is_taken_back(
     assert fingerprint(v2.path) == before
 
 
-def test_damage_is_found_and_mended(v2: AimeCheckout, patch) -> None:
+def test_damage_is_found_and_fixed(v2: AimeCheckout, patch) -> None:
     before = fingerprint(v2.path)
     patch("apply", v2.path)
     v2.git("checkout", "--", "mlc-stop")
@@ -376,7 +378,7 @@ def test_damage_is_found_and_mended(v2: AimeCheckout, patch) -> None:
     patch("verify", v2.path)
     kept = v2.path / ".mlc-patched/original/mlc-stop"
     kept.write_text("spoilt")
-    assert "kept original of mlc-stop" in patch("verify", v2.path, code=1)
+    assert "stored original of mlc-stop" in patch("verify", v2.path, code=1)
     assert "nothing was changed" in patch("revert", v2.path, code=1)
     v2.git("checkout", "--", "mlc-stop")
     patch("apply", v2.path)
@@ -384,10 +386,10 @@ def test_damage_is_found_and_mended(v2: AimeCheckout, patch) -> None:
     assert fingerprint(v2.path) == before
 
 
-def test_containers_of_before_and_after_are_the_same_to_both(
+def test_either_program_uses_the_containers_of_the_other(
     v2: AimeCheckout, alice: User, patch
 ) -> None:
-    """Made by AIME's and used by ours, and made by ours and used by AIME's."""
+    """Created by AIME's and used by ours, and the other way round."""
 
     def mlc(*arguments: str, stdin: str | None = None) -> str:
         done = alice.run(v2.path / "mlc", *arguments, stdin=stdin, MLC_CATALOG="")

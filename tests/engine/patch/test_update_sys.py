@@ -1,4 +1,4 @@
-"""update-sys: the checkout the program stands in goes forward, after its changes were shown."""
+"""update-sys: after showing the new commits, it updates the checkout that the program runs from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AUTHOR = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
 
 @pytest.fixture
 def checkout(alice: User) -> Iterator[Path]:
-    """A clone of this tree, two changes behind its remote; both are alice's."""
+    """A clone of this tree, two commits behind its remote; both belong to alice."""
     parent = Path(tempfile.mkdtemp(prefix="mlc-test-git-", dir="/var/tmp"))
     shutil.chown(parent, alice.uid, alice.gid)
     upstream, clone = parent / "upstream", parent / "clone"
@@ -28,10 +28,10 @@ def checkout(alice: User) -> Iterator[Path]:
         shutil.chown(path, alice.uid, alice.gid)
     git(alice, upstream, "init", "-q", "-b", "main")
     git(alice, upstream, "add", ".")
-    commit(alice, upstream, "As it was")
+    commit(alice, upstream, "Before")
     git(alice, parent, "clone", "-q", str(upstream), str(clone))
-    commit(alice, upstream, "Mend the first thing")
-    commit(alice, upstream, "Mend the second thing")
+    commit(alice, upstream, "Fix the first thing")
+    commit(alice, upstream, "Fix the second thing")
     yield clone
     shutil.rmtree(parent)
 
@@ -50,12 +50,12 @@ def subject(user: User, clone: Path) -> str:
     return git(user, clone, "log", "-1", "--format=%s")
 
 
-def test_it_goes_forward_when_forced(alice: User, checkout: Path) -> None:
+def test_it_updates_when_forced(alice: User, checkout: Path) -> None:
     done = alice.run(checkout / "bin/mlc", "update-sys", "-f")
     assert done.returncode == 0, done.stderr
     shown = [line.split(None, 1)[-1] for line in done.stdout.splitlines()]
-    assert shown[1:3] == ["Mend the second thing", "Mend the first thing"]
-    assert subject(alice, checkout) == "Mend the second thing"
+    assert shown[1:3] == ["Fix the second thing", "Fix the first thing"]
+    assert subject(alice, checkout) == "Fix the second thing"
     again = alice.run(checkout / "bin/mlc-update-sys", "-f")
     assert (again.returncode, again.stdout) == (0, f"{checkout} is up to date.\n")
 
@@ -65,37 +65,37 @@ def test_it_shows_the_changes_and_asks(
     alice: User, checkout: Path, answer: str, taken: bool
 ) -> None:
     child = alice.spawn(checkout / "bin/mlc", "update-sys")
-    child.expect("Mend the second thing.*Mend the first thing.*Update now.*: ")
+    child.expect("Fix the second thing.*Fix the first thing.*Update now.*: ")
     child.sendline(answer)
-    child.expect("2 changes" if taken else "Nothing was done")
+    child.expect("2 new commits" if taken else "Nothing was done")
     child.wait()
     assert child.exitstatus == (0 if taken else 1)
-    assert subject(alice, checkout) == ("Mend the second thing" if taken else "As it was")
+    assert subject(alice, checkout) == ("Fix the second thing" if taken else "Before")
 
 
-def test_without_a_terminal_nothing_is_taken_unasked(alice: User, checkout: Path) -> None:
+def test_without_a_terminal_it_needs_force(alice: User, checkout: Path) -> None:
     done = alice.run(checkout / "bin/mlc", "update-sys", stdin="y\n")
     assert done.returncode == 2
     assert "say -f for yes" in done.stderr.splitlines()[-1]
-    assert subject(alice, checkout) == "As it was"
+    assert subject(alice, checkout) == "Before"
 
 
-def test_changes_of_ones_own_are_not_lost(alice: User, checkout: Path) -> None:
-    commit(alice, checkout, "A change of my own")
+def test_local_commits_are_not_lost(alice: User, checkout: Path) -> None:
+    commit(alice, checkout, "A local commit")
     done = alice.run(checkout / "bin/mlc", "update-sys", "-f")
     assert done.returncode == 1
     assert "git merge failed" in done.stderr
-    assert subject(alice, checkout) == "A change of my own"
+    assert subject(alice, checkout) == "A local commit"
 
 
-def test_a_remote_that_is_gone_is_a_failure(alice: User, checkout: Path) -> None:
+def test_a_missing_remote_is_a_failure(alice: User, checkout: Path) -> None:
     shutil.rmtree(checkout.parent / "upstream")
     done = alice.run(checkout / "bin/mlc", "update-sys", "-f")
     assert (done.returncode, done.stdout) == (1, "")
     assert "git fetch failed" in done.stderr
 
 
-def test_a_tree_that_is_no_checkout_is_a_failure(alice: User, checkout: Path) -> None:
+def test_a_directory_that_is_not_a_checkout_is_a_failure(alice: User, checkout: Path) -> None:
     shutil.rmtree(checkout / ".git")
     done = alice.run(checkout / "bin/mlc", "update-sys", "-f")
     assert (done.returncode, done.stdout) == (1, "")

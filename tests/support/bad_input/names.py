@@ -205,13 +205,17 @@ COMMANDS_INSIDE = {
     "no UTF-8": ("caf\udce9", "is no UTF-8, which Docker cannot be told"),
 }
 CHECKOUTS = (
-    ("nothing there", "HOME/no", "HOME/no is no directory. Name the AIME checkout"),
-    ("a file", "HOME/file", "is no directory. Name the AIME checkout"),
-    ("a FIFO", "HOME/fifo", "is no directory. Name the AIME checkout"),
-    ("a link to itself", "HOME/loop", "is no directory. Name the AIME checkout"),
-    ("an escape sequence", "HOME/\x1b[2J", r"/\x1b[2J is no directory"),
-    ("5000 characters", "a" * 5000, "is no directory. Name the AIME checkout"),
-    ("a directory of another kind", "HOME/workspace", "is no AIME checkout: it has no ml_images"),
+    ("nothing there", "HOME/no", "HOME/no is not a directory. Name the AIME checkout"),
+    ("a file", "HOME/file", "is not a directory. Name the AIME checkout"),
+    ("a FIFO", "HOME/fifo", "is not a directory. Name the AIME checkout"),
+    ("a link to itself", "HOME/loop", "is not a directory. Name the AIME checkout"),
+    ("an escape sequence", "HOME/\x1b[2J", r"/\x1b[2J is not a directory"),
+    ("5000 characters", "a" * 5000, "is not a directory. Name the AIME checkout"),
+    (
+        "a directory of another kind",
+        "HOME/workspace",
+        "is not an AIME checkout: it has no",
+    ),
 )
 NO_HOURS = "is no number of hours. Say for instance: 24"
 HOURS = {

@@ -1,4 +1,4 @@
-"""What mlc-patch decides: versions, conditions, stand-ins, and where our program is."""
+"""mlc-patch: versions, conditions, shims, and the path of our program."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mlc_patched.errors import MlcError, NotFoundError
 from mlc_patched.patch import store as patch_store
 from mlc_patched.patch.checkout import Form, is_known, recognise, version_of
 from mlc_patched.patch.layout import checkout_of
-from mlc_patched.patch.standin import is_stand_in, stand_in
-from mlc_patched.patch.state import Condition, FileState, condition
+from mlc_patched.patch.shim import is_shim, shim
+from mlc_patched.patch.state import SHIMS, Condition, FileState, condition
 from mlc_patched.plan.catalog import locate
 
 SHELL = b"#!/bin/bash\necho hello\n"
@@ -41,46 +41,47 @@ def test_the_version_is_read_and_compared(
     assert is_known(form, version) is known
 
 
-def test_what_is_no_checkout_says_what_it_lacks(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="is no directory"):
+def test_the_message_says_what_a_directory_lacks_to_be_a_checkout(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="is not a directory"):
         recognise(tmp_path / "none")
-    with pytest.raises(NotFoundError, match=r"no ml_images\.repo and no mlc\.py or mlc-create"):
+    with pytest.raises(NotFoundError, match=r"has no ml_images\.repo and no mlc\.py or mlc-create"):
         recognise(tmp_path)
     (tmp_path / "ml_images.repo").write_text("")
     (tmp_path / "mlc-create").symlink_to("/bin/true")
-    with pytest.raises(MlcError, match="mlc-create are links"):
+    with pytest.raises(MlcError, match="mlc-create should be files but are links"):
         recognise(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("has_store", "active", "whole", "ours"),
-    list(itertools.product((False, True), repeat=4)),
+    ("has_store", "active", "whole", "state"),
+    list(itertools.product((False, True), (False, True), (False, True), FileState)),
 )
-def test_the_switch_alone_decides_whose_the_commands_are(
-    has_store: bool, active: bool, whole: bool, ours: bool
+def test_the_marker_alone_switches_the_commands(
+    has_store: bool, active: bool, whole: bool, state: FileState
 ) -> None:
-    state = FileState.OURS if ours else FileState.AIME
     found = condition(has_store=has_store, active=active, whole=whole, files={"mlc": state})
     if not has_store:
         assert found is Condition.AIME
     elif not active:
         assert found is Condition.INTERRUPTED
     else:
-        assert found is (Condition.PATCHED if whole and ours else Condition.DAMAGED)
+        assert found is (Condition.PATCHED if whole and state in SHIMS else Condition.DAMAGED)
 
 
-def test_stand_ins_are_told_from_everything_else() -> None:
+def test_shims_are_recognised_and_nothing_else_is() -> None:
+    earlier = b"#!/bin/bash\n# mlc-patched stands in for AIME's mlc-list here. AIME's comes back\n"
+    assert is_shim(earlier)
     for name, text in (("mlc-list", SHELL), ("mlc.py", b"#!/usr/bin/env python3\n")):
-        made = stand_in(name, text)
-        assert is_stand_in(made)
-        assert not is_stand_in(text)
-        assert not is_stand_in(made.replace(b"\n", b"\n\n", 1))
+        made = shim(name, text)
+        assert is_shim(made)
+        assert not is_shim(text)
+        assert not is_shim(made.replace(b"\n", b"\n\n", 1))
         assert b"list" in made or name == "mlc.py"
 
 
 def place(directory: Path, name: str, original: bytes) -> Path:
     command = directory / name
-    command.write_bytes(stand_in(name, original))
+    command.write_bytes(shim(name, original))
     command.chmod(0o755)
     (directory / ".mlc-patched/original").mkdir(parents=True, exist_ok=True)
     (directory / ".mlc-patched/original" / name).write_bytes(original)
@@ -92,7 +93,7 @@ def said(*argv: object) -> tuple[int, str]:
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
-def test_without_the_switch_a_shell_command_is_the_original_to_the_letter(tmp_path: Path) -> None:
+def test_without_the_marker_a_shell_shim_runs_the_original(tmp_path: Path) -> None:
     original = b'#!/bin/bash\necho "$0|$#|$2"\nexit 7\n'
     command = place(tmp_path, "mlc-list", original)
     (tmp_path / "link").symlink_to(command)
@@ -100,7 +101,7 @@ def test_without_the_switch_a_shell_command_is_the_original_to_the_letter(tmp_pa
     assert said(tmp_path / "link", "a") == (7, f"{tmp_path}/link|1|")
 
 
-def test_without_the_switch_a_python_command_is_the_original_to_the_letter(
+def test_without_the_marker_a_python_shim_runs_the_original(
     tmp_path: Path,
 ) -> None:
     original = b"import sys\nprint(__name__, __file__, sys.argv)\n"
@@ -110,7 +111,7 @@ def test_without_the_switch_a_python_command_is_the_original_to_the_letter(
     assert imported == (0, f"mlc {command} ['-c']")
 
 
-def test_with_the_switch_arguments_arrive_as_they_were_given(tmp_path: Path) -> None:
+def test_shims_pass_arguments_on_unchanged(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text("import sys\nprint(sys.argv)\n")
     commands = [place(tmp_path, name, SHELL) for name in ("mlc", "mlc-open")]
@@ -123,7 +124,7 @@ def test_with_the_switch_arguments_arrive_as_they_were_given(tmp_path: Path) -> 
         assert said(command, "a  b", "", "*", "'") == (0, str(wanted)), command
 
 
-def test_a_program_or_an_original_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_missing_program_or_original_is_reported(tmp_path: Path) -> None:
     for name, original in (("mlc-list", SHELL), ("mlc.py", b"#!/usr/bin/env python3\n")):
         command = place(tmp_path, name, original)
         (tmp_path / ".mlc-patched/original" / name).unlink()
@@ -131,11 +132,11 @@ def test_a_program_or_an_original_that_is_gone_is_told(tmp_path: Path) -> None:
         assert (status, "git checkout" in text) == (1, True), text
         (tmp_path / ".mlc-patched/active").write_text("python3\n")
         status, text = said(command)
-        assert (status, "which this checkout uses, is gone" in text) == (1, True), text
+        assert (status, "which this checkout runs, is missing" in text) == (1, True), text
         (tmp_path / ".mlc-patched/active").unlink()
 
 
-def test_the_checkouts_own_catalog_counts(tmp_path: Path) -> None:
+def test_the_catalog_of_the_checkout_is_used(tmp_path: Path) -> None:
     store = tmp_path / ".mlc-patched"
     store.mkdir()
     (tmp_path / "ml_images.repo").write_text("")
@@ -144,7 +145,7 @@ def test_the_checkouts_own_catalog_counts(tmp_path: Path) -> None:
     assert locate(store / "mlc.py", {}) == tmp_path / "ml_images.repo"
 
 
-def test_an_installed_program_is_named_through_current(tmp_path: Path) -> None:
+def test_an_installed_program_is_referred_to_through_current(tmp_path: Path) -> None:
     release = tmp_path / "0.1-abc"
     (release / "bin").mkdir(parents=True)
     assert through_current(release / "bin/x.py") == release / "bin/x.py"
@@ -153,7 +154,7 @@ def test_an_installed_program_is_named_through_current(tmp_path: Path) -> None:
     assert through_current(tmp_path / "0.2-def/bin/x.py") == tmp_path / "0.2-def/bin/x.py"
 
 
-def test_only_one_works_on_a_checkout_at_a_time(tmp_path: Path) -> None:
+def test_only_one_command_changes_a_checkout_at_a_time(tmp_path: Path) -> None:
     with (
         patch_store.locked(tmp_path),
         pytest.raises(MlcError, match="Another mlc-patch"),
@@ -164,9 +165,9 @@ def test_only_one_works_on_a_checkout_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_a_manifest_that_cannot_be_read_says_how_to_go_on(tmp_path: Path) -> None:
+def test_a_damaged_manifest_is_reported_with_a_way_out(tmp_path: Path) -> None:
     generation = tmp_path / ".mlc-patched/original"
     generation.mkdir(parents=True)
     (generation / patch_store.MANIFEST).write_text('{"files": [{}]}')
-    with pytest.raises(MlcError, match="Give AIME's files back by git"):
+    with pytest.raises(MlcError, match="Restore AIME's files with git"):
         patch_store.read_manifest(tmp_path)
