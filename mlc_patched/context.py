@@ -117,7 +117,7 @@ class Context:
         from .host.hardware import elsewhere, probe
 
         if not self.address.is_local:
-            return elsewhere(self.engine.about().runtimes)
+            return elsewhere(self.engine.info().runtimes)
         return probe(more=self.settings.devices or ())
 
     @cached_property

@@ -99,7 +99,7 @@ def _hang_up(container: Container, word: str, context: Context) -> None:
     """End a shell that lost its terminal, as any terminal that closes would."""
     with contextlib.suppress(NotFoundError, ConflictError):  # it has ended, and all in it
         user = user_of(context)
-        context.engine.execute(container.id, ("sh", "-c", HANG_UP, "sh", word), user)
+        context.engine.exec_detached(container.id, ("sh", "-c", HANG_UP, "sh", word), user)
         deadline = time.monotonic() + _HANG_UP_SECONDS
         while context.engine.processes(container.id) > 1 and time.monotonic() < deadline:
             time.sleep(0.1)

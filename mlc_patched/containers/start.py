@@ -49,7 +49,7 @@ def start(
     line = ("bash", "-c", command[0]) if len(command) == 1 else tuple(command)
     status = 0
     if line and detach:
-        context.engine.execute(container.id, line, user_of(context))
+        context.engine.exec_detached(container.id, line, user_of(context))
     elif line:
         status = run_inside(container.name, line, user_of(context), context.client_environ)
     return Started(name, container.name, was_running, status)
@@ -85,7 +85,7 @@ def ensure_running(container: Container, context: Context) -> bool:
             "If a device or directory it was made with is gone, it must be made anew."
         ) from error
     if container.labels.get(labels.ARCHITECTURE, "").startswith("ROCM"):
-        context.engine.execute(container.id, ROCM_DEVICES_TO_VIDEO, "0:0")
+        context.engine.exec_detached(container.id, ROCM_DEVICES_TO_VIDEO, "0:0")
     return False
 
 

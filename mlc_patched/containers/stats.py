@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
-from ..engine.interface import Usage
+from ..engine.interface import Stats
 from ..names import labels
 from ..names.images import short_name
 
@@ -21,7 +21,7 @@ class Measured:
     name: str
     tag: str
     user: str
-    usage: Usage
+    usage: Stats
 
     def as_json(self) -> dict[str, Any]:
         """Return the measurement for `--json`: bytes, and percent of one core."""
@@ -53,7 +53,7 @@ def stats(context: Context, *, all_users: bool = False) -> list[Measured]:
         return []
     context.report.step("Measuring")  # the engine takes two samples a second apart
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        usages = list(pool.map(lambda container: engine.usage(container.id), running))
+        usages = list(pool.map(lambda container: engine.stats(container.id), running))
     measured = [
         Measured(short_name(each.name), each.name, each.labels[labels.OWNER], usage)
         for each, usage in zip(running, usages, strict=True)

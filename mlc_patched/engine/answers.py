@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from ..errors import EngineError
-from .interface import DOCKER, PODMAN, About, Container, Image, Needs, Usage
+from .interface import DOCKER, PODMAN, Container, EngineInfo, Image, MountsAndDevices, Stats
 
 _Reader = TypeVar("_Reader", bound=Callable[..., Any])
 
@@ -119,12 +119,12 @@ def inspected_container_of(found: Mapping[str, Any]) -> Container:
 
 
 @understood
-def needs_of(found: Mapping[str, Any]) -> Needs:
+def mounts_and_devices_of(found: Mapping[str, Any]) -> MountsAndDevices:
     """Return what a container needs of the host, from the answer of ContainerInspect."""
     host = found.get("HostConfig") or {}
     binds = [bind.split(":")[0] for bind in host.get("Binds") or ()]
     mounts = [each["Source"] for each in host.get("Mounts") or () if each.get("Type") == "bind"]
-    return Needs(
+    return MountsAndDevices(
         devices=tuple(each["PathOnHost"] for each in host.get("Devices") or ()),
         # What has no slash in front is the name of a volume.
         mounts=tuple(path for path in (*binds, *mounts) if path.startswith("/")),
@@ -132,9 +132,9 @@ def needs_of(found: Mapping[str, Any]) -> Needs:
 
 
 @understood
-def about_of(found: Mapping[str, Any], *, is_local: bool) -> About:
+def info_of(found: Mapping[str, Any], *, is_local: bool) -> EngineInfo:
     """Return what the engine says of itself, from the answer of SystemInfo."""
-    return About(
+    return EngineInfo(
         version=found.get("ServerVersion", ""),
         root_directory=found.get("DockerRootDir", ""),
         runtimes=tuple(sorted(found.get("Runtimes") or ())),
@@ -167,7 +167,7 @@ def transfer_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int
 
 
 @understood
-def usage_of(sample: Mapping[str, Any]) -> Usage | None:
+def stats_of(sample: Mapping[str, Any]) -> Stats | None:
     """Return what a container uses from an answer of ContainerStats; None if it has ended."""
     memory = sample.get("memory_stats") or {}
     if "usage" not in memory:
@@ -179,7 +179,7 @@ def usage_of(sample: Mapping[str, Any]) -> Usage | None:
     used = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
     passed = now.get("system_cpu_usage", 0) - before.get("system_cpu_usage", 0)
     cores = now.get("online_cpus") or len(now["cpu_usage"].get("percpu_usage") or [0])
-    return Usage(
+    return Stats(
         cpu_percent=100 * cores * used / passed if passed > 0 else 0.0,
         memory=max(memory["usage"] - cache, 0),
         memory_limit=memory.get("limit", 0),

@@ -19,18 +19,18 @@ from ..errors import (
 from ..json_text import parsed
 from ..names.images import parse_reference
 from .answers import (
-    about_of,
     container_of,
     image_of,
+    info_of,
     inspected_container_of,
     listed_image_of,
-    needs_of,
+    mounts_and_devices_of,
+    stats_of,
     transfer_progress,
-    usage_of,
 )
 from .connection import ANSWER_SECONDS, CHUNK, REFUSED, EngineConnection
 from .docker_files import file_size, read_file
-from .interface import About, Change, Container, Engine, Image, Layer, Needs, Usage
+from .interface import Change, Container, Engine, EngineInfo, Image, Layer, MountsAndDevices, Stats
 from .socket import Answer
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class DockerEngine(Engine):
         answer = self._ask("POST", f"/containers/{_quoted(container)}/wait", seconds=None)
         return int(_json(answer)["StatusCode"])
 
-    def output(self, container: str, follow: bool = False) -> Iterator[str]:
+    def logs(self, container: str, follow: bool = False) -> Iterator[str]:
         """See Engine."""
         with self._sdk(unhurried=True) as client:
             rest = b""
@@ -261,13 +261,13 @@ class DockerEngine(Engine):
         answer = self._ask("GET", f"/containers/{_quoted(container)}/top")
         return len(_json(answer)["Processes"] or ())  # null of one that is just ending
 
-    def execute(self, container: str, command: Iterable[str], user: str) -> None:
+    def exec_detached(self, container: str, command: Iterable[str], user: str) -> None:
         """See Engine."""
         with self._sdk() as client:
             created = client.exec_create(container, list(command), user=user)
             client.exec_start(created["Id"], detach=True)
 
-    def run_in(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
+    def exec_run(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
         """See Engine."""
         with self._sdk(unhurried=True) as client:
             created = client.exec_create(container, list(command), user=user)
@@ -275,11 +275,11 @@ class DockerEngine(Engine):
             status = client.exec_inspect(created["Id"])["ExitCode"]
         return int(status), output.decode(errors="replace")
 
-    def usage(self, container: str) -> Usage | None:
+    def stats(self, container: str) -> Stats | None:
         """See Engine."""
         try:
             with self._sdk() as client:
-                return usage_of(client.stats(container, stream=False))
+                return stats_of(client.stats(container, stream=False))
         except (NotFoundError, ConflictError):
             return None
 
@@ -315,9 +315,11 @@ class DockerEngine(Engine):
         images = _json(answer).get("Images") or []
         return {each["Id"]: max(each.get("SharedSize", 0), 0) for each in images}
 
-    def needs(self, container: str) -> Needs:
+    def mounts_and_devices(self, container: str) -> MountsAndDevices:
         """See Engine."""
-        return needs_of(_json(self._ask("GET", f"/containers/{_quoted(container)}/json")))
+        return mounts_and_devices_of(
+            _json(self._ask("GET", f"/containers/{_quoted(container)}/json"))
+        )
 
     def file_size(self, container: str, path: str) -> int | None:
         """See Engine."""
@@ -327,9 +329,9 @@ class DockerEngine(Engine):
         """See Engine."""
         self._ask("GET", "/_ping")
 
-    def about(self) -> About:
+    def info(self) -> EngineInfo:
         """See Engine."""
-        return about_of(_json(self._ask("GET", "/info")), is_local=self._connection.is_local)
+        return info_of(_json(self._ask("GET", "/info")), is_local=self._connection.is_local)
 
     def registry(self) -> Registry:
         """See Engine."""

@@ -71,7 +71,7 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Needs:
+class MountsAndDevices:
     """What a container needs of the host to start: paths of devices, and of directories and
     files that are mounted."""
 
@@ -80,7 +80,7 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class About:
+class EngineInfo:
     """The engine itself: its version, where it keeps images, and the runtimes it knows.
 
     `is_local` says whether its paths are this host's, `is_rootless` whether it runs as an
@@ -105,7 +105,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Usage:
+class Stats:
     """What a running container uses now: CPU in percent of one core, memory in bytes."""
 
     cpu_percent: float
@@ -210,7 +210,7 @@ class Engine(abc.ABC):
         """Wait until the container's process has ended and return its exit status."""
 
     @abc.abstractmethod
-    def output(self, container: str, follow: bool = False) -> Iterator[str]:
+    def logs(self, container: str, follow: bool = False) -> Iterator[str]:
         """Yield the lines a container has written; with `follow`, until it ends."""
 
     @abc.abstractmethod
@@ -284,15 +284,15 @@ class Engine(abc.ABC):
         """Return how many processes run in a container."""
 
     @abc.abstractmethod
-    def execute(self, container: str, command: Iterable[str], user: str) -> None:
+    def exec_detached(self, container: str, command: Iterable[str], user: str) -> None:
         """Start a command inside a running container and leave it to itself."""
 
     @abc.abstractmethod
-    def run_in(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
+    def exec_run(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
         """Run a command inside a running container; return its exit status and output."""
 
     @abc.abstractmethod
-    def usage(self, container: str) -> Usage | None:
+    def stats(self, container: str) -> Stats | None:
         """Return what a running container uses now, or None if it has ended meanwhile."""
 
     @abc.abstractmethod
@@ -316,7 +316,7 @@ class Engine(abc.ABC):
         """Return for each image, by its id, how many of its bytes other images hold as well."""
 
     @abc.abstractmethod
-    def needs(self, container: str) -> Needs:
+    def mounts_and_devices(self, container: str) -> MountsAndDevices:
         """Return what a container needs of the host.
 
         Raises:
@@ -332,7 +332,7 @@ class Engine(abc.ABC):
         """Ask for nothing but an answer."""
 
     @abc.abstractmethod
-    def about(self) -> About:
+    def info(self) -> EngineInfo:
         """Return what the engine says of itself."""
 
     @abc.abstractmethod

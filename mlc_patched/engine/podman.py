@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from ..errors import ConflictError
 from .docker import DockerEngine
-from .interface import PODMAN, Container, Image, Usage
+from .interface import PODMAN, Container, Image, Stats
 
 if TYPE_CHECKING:
     from .specification import ContainerSpecification
@@ -33,7 +33,7 @@ class PodmanEngine(DockerEngine):
 
     @cached_property
     def _is_rootless(self) -> bool:
-        return self.about().is_rootless
+        return self.info().is_rootless
 
     def _body(self, specification: ContainerSpecification) -> dict[str, Any]:
         body = super()._body(specification)
@@ -119,12 +119,12 @@ class PodmanEngine(DockerEngine):
             )
         return _whole(str(answer["Id"]))
 
-    def usage(self, container: str) -> Usage | None:
+    def stats(self, container: str) -> Stats | None:
         """See Engine; of a container that has ended Podman's answer is empty."""
         found = self.containers(names=(container,)) or [
             each for each in self.containers() if each.id == container
         ]
-        return super().usage(container) if any(each.is_running for each in found) else None
+        return super().stats(container) if any(each.is_running for each in found) else None
 
     def shared_sizes(self) -> Mapping[str, int]:
         """See Engine."""

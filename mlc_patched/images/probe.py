@@ -83,7 +83,7 @@ def _run(
             hear(str(error))
             status = NOT_STARTED
         else:
-            for line in engine.output(container, follow=True):
+            for line in engine.logs(container, follow=True):
                 hear(line)
             status = engine.wait(container)
         engine.remove_container(container, force=True)

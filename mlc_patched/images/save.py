@@ -91,7 +91,9 @@ def clean(container: Container, context: Context) -> None:
             if not container.is_running:
                 undo.add(f"The start of {container.name}", lambda: engine.stop(container.id))
                 engine.start(container.id)
-            status, said = engine.run_in(container.id, ("/bin/sh", "-c", script, "sh", home), "0:0")
+            status, said = engine.exec_run(
+                container.id, ("/bin/sh", "-c", script, "sh", home), "0:0"
+            )
         except EngineError as error:
             status, said = 1, str(error)
     if status != 0:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..cli.output import size_in_words
 from ..engine.address import DEFAULT, EngineAddress
-from ..engine.interface import DOCKER, PODMAN, About
+from ..engine.interface import DOCKER, PODMAN, EngineInfo
 from ..host.account import Account
 from ..host.hardware import Host
 from ..plan.catalog import Catalog
@@ -81,7 +81,7 @@ def ok(name: str, text: str) -> Finding:
 
 
 def engine(
-    about: About | None, error: str, address: EngineAddress, distance: float | None = None
+    about: EngineInfo | None, error: str, address: EngineAddress, distance: float | None = None
 ) -> Finding:
     """The engine answers, and is not older than what is tested.
 
@@ -143,7 +143,7 @@ def docker_group(
     return Finding(name, Health.BROKEN, text, f"sudo usermod -aG docker {account.login}")
 
 
-def gpu(host: Host, about: About | None, has_hook: bool, has_driver: bool) -> Finding:
+def gpu(host: Host, about: EngineInfo | None, has_hook: bool, has_driver: bool) -> Finding:
     """Where there is a GPU, containers can be given it.
 
     Args:

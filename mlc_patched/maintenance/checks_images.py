@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ..cli.output import size_in_words
-from ..engine.interface import Container, Image, Needs
+from ..engine.interface import Container, Image, MountsAndDevices
 from ..host.account import Account
 from ..names.images import account_image_of, short_name
 from ..names.labels import MalformedLabelsError, read_claim
@@ -78,7 +78,7 @@ def logs(sizes: Mapping[str, Mapping[str, int]]) -> list[Finding]:
 
 
 def containers(
-    found: Iterable[tuple[Container, Needs]], missing: set[str], images: set[str]
+    found: Iterable[tuple[Container, MountsAndDevices]], missing: set[str], images: set[str]
 ) -> list[Finding]:
     """Every container of the caller's can start.
 

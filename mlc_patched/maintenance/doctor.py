@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..context import Context
-from ..engine.interface import About, Container, Engine, Image, Needs
+from ..engine.interface import Container, Engine, EngineInfo, Image, MountsAndDevices
 from ..engine.specification import ContainerSpecification
 from ..errors import MlcError, NotFoundError
 from ..names import labels
@@ -79,9 +79,9 @@ def repair(findings: Iterable[Finding], context: Context) -> None:
         prune(Found(setups, 0), context)
 
 
-def _about(context: Context) -> tuple[About | None, str]:
+def _about(context: Context) -> tuple[EngineInfo | None, str]:
     try:
-        return context.engine.about(), ""
+        return context.engine.info(), ""
     except MlcError as error:
         return None, str(error)
 
@@ -107,7 +107,7 @@ def _docker_group(context: Context) -> Finding:
     return diagnosis.docker_group(account, in_session, in_database, is_elsewhere=is_elsewhere)
 
 
-def _gpu(context: Context, about: About | None) -> Finding:
+def _gpu(context: Context, about: EngineInfo | None) -> Finding:
     if not context.host.is_here:
         return diagnosis.gpu_elsewhere(context.host)
     path = context.environ.get("PATH")
@@ -141,7 +141,7 @@ def _workspace(context: Context) -> Finding:
     return diagnosis.workspace(path, True, is_directory, status.st_uid, context.account.uid)
 
 
-def _of_the_engine(context: Context, about: About, images: list[Image]) -> list[Finding]:
+def _of_the_engine(context: Context, about: EngineInfo, images: list[Image]) -> list[Finding]:
     account, engine = context.account, context.engine
     # Root is told of everybody's, others of their own.
     uid = None if account.is_root else account.uid
@@ -184,7 +184,7 @@ def _is_of(reference: str, uid: int | None) -> bool:
     return owner is not None and uid in (None, owner)
 
 
-def _free(about: About) -> int | None:
+def _free(about: EngineInfo) -> int | None:
     if not about.is_local:
         return None
     try:
@@ -194,9 +194,9 @@ def _free(about: About) -> int | None:
     return status.f_bavail * status.f_frsize
 
 
-def _needs(engine: Engine, container: Container) -> Needs | None:
+def _needs(engine: Engine, container: Container) -> MountsAndDevices | None:
     try:
-        return engine.needs(container.id)
+        return engine.mounts_and_devices(container.id)
     except NotFoundError:
         return None  # gone meanwhile
 

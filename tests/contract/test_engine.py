@@ -178,14 +178,14 @@ def test_what_is_asked_of_a_missing_container_is_not_found(bench: Bench, verb: s
 def test_nothing_is_executed_in_a_stopped_container(bench: Bench) -> None:
     identity = bench.create()
     with pytest.raises(ConflictError):
-        bench.engine.execute(identity, ("true",), "0:0")
-    assert bench.engine.usage(identity) is None
+        bench.engine.exec_detached(identity, ("true",), "0:0")
+    assert bench.engine.stats(identity) is None
 
 
 def test_a_running_container_is_measured(bench: Bench) -> None:
     identity = bench.create()
     bench.engine.start(identity)
-    usage = bench.engine.usage(identity)
+    usage = bench.engine.stats(identity)
     assert usage is not None
     assert 0 < usage.memory < usage.memory_limit
     assert 0 < usage.memory_percent < 100
@@ -197,7 +197,7 @@ def test_the_account_script_s_end_is_waited_for(bench: Bench) -> None:
     script = "echo account set-up: uid=1001; echo alice:x:1001:2001::/home/alice: >>/etc/passwd"
     identity = bench.create(entrypoint=entry, script=script)
     bench.engine.start(identity)
-    assert list(bench.engine.output(identity, follow=True))[-1].startswith("account set-up: uid")
+    assert list(bench.engine.logs(identity, follow=True))[-1].startswith("account set-up: uid")
     assert bench.engine.wait(identity) == 0
     assert b"alice:x:1001:2001:" in bench.engine.read_file(identity, "/etc/passwd")
 
@@ -336,10 +336,10 @@ def test_shared_sizes_are_within_the_sizes_of_images(bench: Bench) -> None:
 
 def test_what_a_container_needs_is_told(bench: Bench) -> None:
     container = bench.create(binds=(Bind("/tmp", "/data"),), devices=("/dev/null",))
-    needs = bench.engine.needs(container)
+    needs = bench.engine.mounts_and_devices(container)
     assert (needs.devices, needs.mounts) == (("/dev/null",), ("/tmp",))
     with pytest.raises(NotFoundError):
-        bench.engine.needs(bench.name("none"))
+        bench.engine.mounts_and_devices(bench.name("none"))
 
 
 def test_the_size_of_a_file_is_told_and_what_is_none_has_none(bench: Bench) -> None:
@@ -350,7 +350,7 @@ def test_the_size_of_a_file_is_told_and_what_is_none_has_none(bench: Bench) -> N
 
 
 def test_the_engine_tells_its_version(bench: Bench) -> None:
-    about = bench.engine.about()
+    about = bench.engine.info()
     assert about.version[0].isdigit()
     assert about.root_directory.startswith("/")
     assert "runc" in about.runtimes

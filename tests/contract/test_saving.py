@@ -32,13 +32,13 @@ def test_images_are_found_by_pattern_in_one_call(bench: Bench) -> None:
 def test_a_command_is_run_inside(bench: Bench) -> None:
     container = bench.create()
     with pytest.raises(ConflictError):
-        bench.engine.run_in(container, ("true",), "0:0")
+        bench.engine.exec_run(container, ("true",), "0:0")
     bench.engine.start(container)
-    status, output = bench.engine.run_in(container, ("true",), "0:0")
+    status, output = bench.engine.exec_run(container, ("true",), "0:0")
     assert (status, output) == (0, "")
     if not isinstance(bench.engine, FakeEngine):
         failing = ("sh", "-c", "exec 2>&1; id -u; echo 'and more' >&2; exit 7")
-        assert bench.engine.run_in(container, failing, "12:0") == (7, "12\nand more\n")
+        assert bench.engine.exec_run(container, failing, "12:0") == (7, "12\nand more\n")
 
 
 def test_what_a_container_changed_is_told(bench: Bench) -> None:

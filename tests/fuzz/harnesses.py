@@ -27,14 +27,14 @@ from mlc_patched.containers import archive
 from mlc_patched.containers.archive_check import checked
 from mlc_patched.engine.address import resolve
 from mlc_patched.engine.answers import (
-    about_of,
     container_of,
     image_of,
+    info_of,
     inspected_container_of,
     listed_image_of,
-    needs_of,
+    mounts_and_devices_of,
+    stats_of,
     transfer_progress,
-    usage_of,
 )
 from mlc_patched.errors import EngineError, MlcError, NotFoundError, UsageError
 from mlc_patched.host.account import HIGHEST_ID, Account
@@ -378,8 +378,15 @@ def engine_answer(data: bytes) -> None:
         found = json.loads(data)
     except (ValueError, RecursionError):
         return
-    readers = (image_of, listed_image_of, container_of, inspected_container_of, needs_of, usage_of)
-    for read in (*readers, lambda told: about_of(told, is_local=True)):
+    readers = (
+        image_of,
+        listed_image_of,
+        container_of,
+        inspected_container_of,
+        mounts_and_devices_of,
+        stats_of,
+    )
+    for read in (*readers, lambda told: info_of(told, is_local=True)):
         with contextlib.suppress(EngineError):
             made = read(found)
             for name in ("labels", "references", "id", "name"):

@@ -172,7 +172,7 @@ STEPS = [
     ("image", 1),
     ("create_container", 1),
     ("start", 1),
-    ("output", 1),
+    ("logs", 1),
     ("wait", 1),
     ("commit", 1),
     ("create_container", 2),

@@ -137,7 +137,7 @@ def _run(engine: Engine, container: str, reference: str, report: Reporter) -> No
     """Run the set-up; its exit status, which the script's own check of `id` decides, counts."""
     engine.start(container)
     last: deque[str] = deque(maxlen=_LAST_LINES)
-    for line in engine.output(container, follow=True):
+    for line in engine.logs(container, follow=True):
         last.append(line)
         report.progress(line)
     status = engine.wait(container)

@@ -15,14 +15,14 @@ from pathlib import Path, PurePosixPath
 
 from mlc_patched.engine.cluster import Cluster
 from mlc_patched.engine.interface import (
-    About,
     Change,
     Container,
     Engine,
+    EngineInfo,
     Image,
     Layer,
-    Needs,
-    Usage,
+    MountsAndDevices,
+    Stats,
 )
 from mlc_patched.engine.registry import Registry
 from mlc_patched.engine.specification import ContainerSpecification
@@ -261,8 +261,8 @@ class FakeEngine(Engine):
         self.calls.append("wait")
         return self._get(container).exit_status
 
-    def output(self, container: str, follow: bool = False) -> Iterator[str]:
-        self.calls.append("output")
+    def logs(self, container: str, follow: bool = False) -> Iterator[str]:
+        self.calls.append("logs")
         yield from self._get(container).lines
 
     def remove_container(self, container: str, force: bool = False) -> None:
@@ -320,16 +320,16 @@ class FakeEngine(Engine):
             raise ConflictError(f"Container {container} is not running")
         return each.processes
 
-    def execute(self, container: str, command: Iterable[str], user: str) -> None:
-        self.calls.append("execute")
+    def exec_detached(self, container: str, command: Iterable[str], user: str) -> None:
+        self.calls.append("exec_detached")
         each = self._get(container)
         if each.state != "running":
             raise ConflictError(f"Container {container} is not running")
         each.commands.append((tuple(command), user))
 
-    def run_in(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
-        self.execute(container, command, user)
-        self.calls[-1] = "run_in"
+    def exec_run(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
+        self.exec_detached(container, command, user)
+        self.calls[-1] = "exec_run"
         return 0, ""
 
     def build(
@@ -365,10 +365,10 @@ class FakeEngine(Engine):
         self.calls.append("changes")
         return list(self._get(container).changes)
 
-    def usage(self, container: str) -> Usage | None:
-        self.calls.append("usage")
+    def stats(self, container: str) -> Stats | None:
+        self.calls.append("stats")
         each = self.made.get(container)
-        return Usage(1.0, 1000, 4000, 1) if each and each.state == "running" else None
+        return Stats(1.0, 1000, 4000, 1) if each and each.state == "running" else None
 
     def export(self, container: str) -> Iterator[bytes]:
         self.calls.append("export")
@@ -407,10 +407,12 @@ class FakeEngine(Engine):
             for each in self.images.values()
         }
 
-    def needs(self, container: str) -> Needs:
-        self.calls.append("needs")
+    def mounts_and_devices(self, container: str) -> MountsAndDevices:
+        self.calls.append("mounts_and_devices")
         specification = self._get(container).specification
-        return Needs(specification.devices, tuple(bind.source for bind in specification.binds))
+        return MountsAndDevices(
+            specification.devices, tuple(bind.source for bind in specification.binds)
+        )
 
     def file_size(self, container: str, path: str) -> int | None:
         self.calls.append("file_size")
@@ -421,9 +423,9 @@ class FakeEngine(Engine):
     def ping(self) -> None:
         self.calls.append("ping")
 
-    def about(self) -> About:
-        self.calls.append("about")
-        return About("99.0", "/", ("runc",))
+    def info(self) -> EngineInfo:
+        self.calls.append("info")
+        return EngineInfo("99.0", "/", ("runc",))
 
     # How it works.
 

@@ -397,9 +397,9 @@ def test_the_container_goes_only_when_the_saved_image_is_there(thesis, fake, mon
         "build-" in name for each in fake.images.values() for name in each.image.references
     )
     order = [
-        call for call in fake.calls if call in ("run_in", "stop", "commit", "remove_container")
+        call for call in fake.calls if call in ("exec_run", "stop", "commit", "remove_container")
     ]
-    assert order == ["run_in", "stop", "commit", "remove_container"]
+    assert order == ["exec_run", "stop", "commit", "remove_container"]
 
 
 def test_a_saved_image_that_does_not_run_is_not_kept(thesis, fake, monkeypatch) -> None:
@@ -440,7 +440,7 @@ def test_an_engine_that_fails_costs_no_container(thesis, fake, monkeypatch, meth
     assert real_tag
 
 
-@pytest.mark.parametrize("method", ["run_in", "stop", "commit", "changes"])
+@pytest.mark.parametrize("method", ["exec_run", "stop", "commit", "changes"])
 def test_an_interrupt_while_saving_leaves_the_container_and_no_image(
     thesis, fake, monkeypatch, method
 ) -> None:
@@ -478,7 +478,7 @@ def test_a_container_that_cannot_be_cleaned_is_saved_all_the_same(
     thesis, fake, monkeypatch
 ) -> None:
     good(monkeypatch)
-    monkeypatch.setattr(fake, "run_in", lambda *arguments: (1, "no shell"))
+    monkeypatch.setattr(fake, "exec_run", lambda *arguments: (1, "no shell"))
     assert retire(plan_retirements(["thesis"], "v1", thesis)[0], thesis).saved
 
 

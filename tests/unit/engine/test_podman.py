@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlc_patched.engine.answers import about_of, is_podman_conflict
+from mlc_patched.engine.answers import info_of, is_podman_conflict
 from mlc_patched.engine.interface import Image
 from mlc_patched.engine.podman import _fits, configuration, familiar, rootless_body
 from mlc_patched.engine.specification import ContainerSpecification, Ulimit, container_body
@@ -72,10 +72,10 @@ def test_podman_is_known_by_what_it_says_of_itself() -> None:
         "SecurityOptions": ["name=seccomp,profile=default"],
         "Rootless": True,
     }
-    about = about_of(found, is_local=True)
+    about = info_of(found, is_local=True)
     assert (about.product, about.is_rootless) == ("Podman", True)
     for options, is_rootless in ((["name=seccomp"], False), (["name=rootless"], True)):
-        about = about_of({"ServerVersion": "28.0", "SecurityOptions": options}, is_local=True)
+        about = info_of({"ServerVersion": "28.0", "SecurityOptions": options}, is_local=True)
         assert (about.product, about.is_rootless) == ("Docker Engine", is_rootless)
 
 

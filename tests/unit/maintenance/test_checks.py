@@ -11,7 +11,14 @@ import pytest
 from support.aime_checkout import git, place
 
 from mlc_patched.engine.address import EngineAddress
-from mlc_patched.engine.interface import PODMAN, About, Container, Image, Layer, Needs
+from mlc_patched.engine.interface import (
+    PODMAN,
+    Container,
+    EngineInfo,
+    Image,
+    Layer,
+    MountsAndDevices,
+)
 from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host, elsewhere
 from mlc_patched.maintenance import checks as diagnosis
@@ -21,9 +28,9 @@ from mlc_patched.maintenance.checks import Finding, Health, Repair, Tree
 from mlc_patched.plan.catalog import Catalog, Row
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
-ABOUT = About("20.10.24", "/var/lib/docker", ("runc",))
-ROOTLESS_PODMAN = About("4.3.1", "/home/x", is_rootless=True, product=PODMAN)
-OLD_PODMAN = About("3.0.1", "/", product=PODMAN)
+ABOUT = EngineInfo("20.10.24", "/var/lib/docker", ("runc",))
+ROOTLESS_PODMAN = EngineInfo("4.3.1", "/home/x", is_rootless=True, product=PODMAN)
+OLD_PODMAN = EngineInfo("3.0.1", "/", product=PODMAN)
 HERE = EngineAddress()
 FAR = EngineAddress("ssh://me@gpu2", "gpu2")
 NO_GPU = Host(None, False, frozenset())
@@ -46,7 +53,7 @@ def catalog(*images: str) -> Catalog:
     ("look", "health", "words"),
     [
         (lambda: diagnosis.engine(ABOUT, "", HERE), "ok", "20.10.24"),
-        (lambda: diagnosis.engine(About("19.3.1", "/"), "", HERE), "warning", "older"),
+        (lambda: diagnosis.engine(EngineInfo("19.3.1", "/"), "", HERE), "warning", "older"),
         (lambda: diagnosis.engine(None, "No engine answers", HERE), "broken", "No engine"),
         (lambda: diagnosis.engine(ABOUT, "", HERE, 0.00042), "ok", "docker.sock, 0.4 ms away"),
         (
@@ -140,7 +147,7 @@ def test_blown_up_logs_are_found() -> None:
 
 
 def test_containers_that_cannot_start_are_found() -> None:
-    needs = Needs(("/dev/video0", "/dev/snd"), ("/data", "/w"))
+    needs = MountsAndDevices(("/dev/video0", "/dev/snd"), ("/data", "/w"))
     found = diagnosis_images.containers([(CONTAINER, needs)], {"/dev/video0", "/data"}, set())
     assert [each.text.split(" (")[0] for each in found] == [
         "it cannot start: the device /dev/video0 is missing",
