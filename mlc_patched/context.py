@@ -14,7 +14,7 @@ from .engine.interface import Container, Engine
 from .errors import NotFoundError
 from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
 from .host.files import is_root_for
-from .names.images import check_container_name, container_tag, is_own_name
+from .names.containers import check_container_name, container_tag, is_own_name
 from .report import Reporter, SilentReporter
 from .temporary import Work, current_work, random_work
 
@@ -123,7 +123,7 @@ class Context:
     @cached_property
     def settings(self) -> Settings:
         """The administrator's settings."""
-        from .settings.model import load
+        from .settings.file import load
 
         return load(self.environ, account=self.account)
 

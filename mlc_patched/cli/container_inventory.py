@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..context import Context
 from ..errors import UsageError
 from ..host.account import refuse_root
-from ..names.images import short_name
+from ..names.containers import short_name
 from ..names.labels import NOT_GIVEN
 from .edge import below_home, print_json, show
 from .output import say, size_in_words

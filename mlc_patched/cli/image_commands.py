@@ -34,7 +34,7 @@ from ..images.update import (
     update_image,
     with_block,
 )
-from ..names.images import short_name
+from ..names.containers import short_name
 from ..names.projects import project_of
 from .edge import print_json
 from .image_arguments import parser as parser  # noqa: PLC0414 - part of the interface

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import DeclinedError, UsageError
-from ..names.images import check_container_name, short_name
+from ..names.containers import check_container_name, short_name
 from .dispatch import MODULES
 from .prompts import ask_choice, ask_text, ask_yes_no, on_terminal
 

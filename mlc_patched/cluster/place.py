@@ -10,7 +10,7 @@ from ..engine.cluster import NotManagerError, Service
 from ..engine.interface import Container
 from ..errors import MlcError
 from ..names import labels
-from ..names.images import container_tag
+from ..names.containers import container_tag
 from .state import LOST, ServiceState, state_of
 
 CONTEXT_LABEL = "ds01.context"

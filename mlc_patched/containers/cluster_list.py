@@ -7,7 +7,8 @@ from ..context import Context
 from ..engine.cluster import NotManagerError, Service
 from ..host.gpus import NONE
 from ..names import labels
-from ..names.images import parse_reference, short_name
+from ..names.containers import short_name
+from ..names.images import parse_reference
 from .inventory import ListedContainer
 
 _DIGEST_SHOWN = len("sha256:") + 12

@@ -20,7 +20,7 @@ from ..errors import (
     SetupError,
 )
 from ..names import labels
-from ..names.images import short_name
+from ..names.containers import short_name
 from ..plan.container import CreateRequest, Plan, make_plan
 from ..plan.flow import Flow, account_in_passwd, decide
 from ..plan.limits import check_image

@@ -9,10 +9,11 @@ from ..context import Context
 from ..engine.interface import Container
 from ..errors import AlreadyExistsError, MlcError
 from ..names import labels
-from ..names.images import short_name
+from ..names.containers import short_name
+from ..names.projects import is_own_project
 from ..plan.container import CreateRequest, make_plan
 from ..plan.flow import Flow, decide
-from ..plan.limits import check_image, is_own_project
+from ..plan.limits import check_image
 from ..undo import Undo
 from . import site_wrapper
 from .create import create

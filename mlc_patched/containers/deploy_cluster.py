@@ -17,12 +17,13 @@ from ..host.account import refuse_root
 from ..host.gpus import CPU, NONE, GpuChoice, parse_gpus
 from ..images.fetch import fetch, not_own, pushed_reference, site_registry
 from ..names import labels
-from ..names.images import check_container_name, container_tag, parse_reference
-from ..names.projects import Project, check_project, project_of_repository
+from ..names.containers import check_container_name, container_tag
+from ..names.images import parse_reference
+from ..names.projects import Project, check_project, is_own_project, project_of_repository
 from ..plan.container import ANY_GPU_ARCHITECTURE, CUSTOM, GPUS_VARIABLE, LATEST, Plan
 from ..plan.directories import resolve
 from ..plan.flow import Flow
-from ..plan.limits import cgroup, check_gpus, check_image, is_own_project, resources
+from ..plan.limits import cgroup, check_gpus, check_image, resources
 from ..plan.specify import specify
 from ..undo import Undo, signals_held
 from ..units import parse_size

@@ -11,7 +11,8 @@ from ..context import Context
 from ..engine.interface import Container
 from ..host.account import refuse_root
 from ..names import labels
-from ..names.images import SEPARATOR, parse_reference, short_name
+from ..names.containers import SEPARATOR, short_name
+from ..names.images import parse_reference
 from ..names.projects import BUILDING, LATEST, PREVIOUS
 from ..plan.flow import Flow
 

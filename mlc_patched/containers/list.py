@@ -8,7 +8,7 @@ from typing import Any
 from ..context import Context
 from ..engine.interface import Container
 from ..names import labels
-from ..names.images import short_name
+from ..names.containers import short_name
 
 
 @dataclass(frozen=True)

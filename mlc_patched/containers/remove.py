@@ -8,7 +8,8 @@ from ..context import Context
 from ..engine.interface import Container
 from ..errors import ConflictError, EngineError, MlcError
 from ..names import labels
-from ..names.images import SEPARATOR, is_committed_for
+from ..names.containers import SEPARATOR
+from ..names.images import is_committed_for
 from ..plan.flow import Flow
 from ..undo import insist, signals_held
 

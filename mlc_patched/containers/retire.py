@@ -10,7 +10,7 @@ from ..engine.interface import Container
 from ..errors import MlcError, NotFoundError, UsageError
 from ..host.account import refuse_root
 from ..images.save import Saved, clean, save, target
-from ..names.images import short_name
+from ..names.containers import short_name
 from ..temporary import working
 from ..undo import insist, signals_held
 from .remove import remove

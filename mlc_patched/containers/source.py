@@ -10,17 +10,10 @@ from ..context import Context
 from ..errors import NotFoundError, UsageError
 from ..host.account import refuse_root
 from ..names import labels
-from ..names.images import (
-    check_container_name,
-    check_reference,
-    is_image_id,
-    is_own_name,
-    parse_reference,
-    short_name,
-)
-from ..names.projects import BUILDING, Project, check_project, project_of_repository
+from ..names.containers import check_container_name, is_own_name, short_name
+from ..names.images import check_reference, is_image_id, parse_reference
+from ..names.projects import BUILDING, Project, check_project, is_own_project, project_of_repository
 from ..plan.container import CUSTOM, LATEST, CreateRequest
-from ..plan.limits import is_own_project
 
 NOTHING_SAID = CreateRequest("")
 _LONGEST_DERIVED = 60

@@ -9,7 +9,7 @@ from typing import Any
 from ..context import Context
 from ..engine.interface import Stats
 from ..names import labels
-from ..names.images import short_name
+from ..names.containers import short_name
 
 _AT_ONCE = 16
 

@@ -7,18 +7,12 @@ here is pure.
 from __future__ import annotations
 
 import abc
-import re
 from collections.abc import Callable, Mapping
 
-from ..errors import EngineError, MlcError, UsageError, shown
+from ..errors import EngineError, MlcError
+from ..names.images import check_registry
 
 VARIABLE = "DS01_REGISTRY"
-_NAME = re.compile(
-    r"(?=[^/]*[.:]|localhost(/|$))[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
-    r"(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
-)
-"""HOST[:PORT][/PATH]. Docker takes what has no dot, no port and is not localhost for a name on
-its own registry (distribution's reference grammar, "familiar names")."""
 _REASONS = (
     (
         ("unauthorized", "no basic auth", "authentication required", "access denied", "denied:"),
@@ -63,21 +57,6 @@ class Registry(abc.ABC):
         Raises:
             RegistryError: the registry refused or is not reached.
         """
-
-
-def check_registry(text: str) -> str:
-    """Return the name of a registry without a slash at its end.
-
-    Raises:
-        UsageError: it cannot be one.
-    """
-    name = text.strip().rstrip("/")
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"{shown(text)} is not the name of a registry. Say HOST:PORT, for instance "
-            "registry.example.org:5000, without https:// in front."
-        )
-    return name
 
 
 def chosen(said: str | None, environ: Mapping[str, str], setting: str | None) -> str | None:

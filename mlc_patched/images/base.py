@@ -8,7 +8,8 @@ from ..context import Context
 from ..engine.interface import Image
 from ..errors import ImageNotFoundError, MlcError, NotFoundError
 from ..names.images import check_reference
-from ..plan.limits import check_base, is_own_project
+from ..names.projects import is_own_project
+from ..plan.limits import check_base
 from .probe import ask_image
 
 NEEDED = ("bash", "awk", "getent", "groupadd", "groupmod", "pwconv", "useradd")

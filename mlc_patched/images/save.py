@@ -20,7 +20,8 @@ from ..errors import EngineError, MlcError, SetupError, UsageError, shown
 from ..host.account import Account
 from ..json_text import parsed
 from ..names import labels
-from ..names.images import SEPARATOR, parse_reference, short_name
+from ..names.containers import SEPARATOR, short_name
+from ..names.images import parse_reference
 from ..names.labels import Claim, claim_labels
 from ..names.projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
 from ..plan.flow import Flow

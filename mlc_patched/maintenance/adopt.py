@@ -14,7 +14,8 @@ from ..engine.specification import ContainerSpecification
 from ..errors import MlcError, NotFoundError
 from ..images.probe import ask_image
 from ..names import labels
-from ..names.images import is_committed_for, short_name
+from ..names.containers import short_name
+from ..names.images import is_committed_for
 from ..names.labels import Claim, MalformedLabelsError, read_claim
 from ..names.projects import LATEST, Project, check_project, proposed_name
 from ..plan.flow import account_in_passwd

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from ..cli.output import size_in_words
 from ..engine.interface import Container, Image, MountsAndDevices
 from ..host.account import Account
-from ..names.images import account_image_of, short_name
+from ..names.containers import short_name
+from ..names.images import account_image_of
 from ..names.labels import MalformedLabelsError, read_claim
 from ..names.projects import LATEST, Project, project_of_repository
 from .checks import Finding, Health, Repair, ok

@@ -15,7 +15,8 @@ from ..engine.interface import Container, Engine, EngineInfo, Image, MountsAndDe
 from ..engine.specification import ContainerSpecification
 from ..errors import MlcError, NotFoundError
 from ..names import labels
-from ..names.images import SEPARATOR, account_image_of, committed_uid, parse_reference
+from ..names.containers import SEPARATOR
+from ..names.images import account_image_of, committed_uid, parse_reference
 from ..names.projects import project_of_repository
 from ..patch import checkout as patch_checkout
 from ..patch.layout import checkout_of

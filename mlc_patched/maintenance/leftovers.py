@@ -12,7 +12,8 @@ from typing import Any
 
 from ..engine.interface import Container, Image
 from ..names import labels
-from ..names.images import SEPARATOR, account_image_of, committed_uid, parse_reference
+from ..names.containers import SEPARATOR
+from ..names.images import account_image_of, committed_uid, parse_reference
 from ..names.labels import MalformedLabelsError, read_claim
 from ..names.projects import BUILDING, PREVIOUS, project_of_repository
 from ..temporary import KINDS, STEP

@@ -10,7 +10,8 @@ from ..engine.interface import Image
 from ..errors import ConflictError, MlcError, UsageError
 from ..images.list import ImageUse, image_use
 from ..names import labels
-from ..names.images import SEPARATOR, account_image_of, committed_uid, parse_reference
+from ..names.containers import SEPARATOR
+from ..names.images import account_image_of, committed_uid, parse_reference
 from .leftovers import left_account_images
 
 

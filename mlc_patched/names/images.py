@@ -1,4 +1,4 @@
-"""Names of containers and images: what is allowed, and how they are put together."""
+"""Image references: which are valid, what they consist of, and those that mlc itself gives."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ import re
 from dataclasses import dataclass
 
 from ..errors import UsageError, shown
+from .containers import SEPARATOR
 
-SEPARATOR = "._."
-"""Stands between the name and the UID in a container's name in Docker (contract 1)."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_AIME_NAME = re.compile(r"[A-Za-z0-9_#-]+")
-_TAG_LIMIT = 128  # a tag's length in the distribution specification
 _TAG = re.compile(r":([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})\Z")
 _DIGEST = re.compile(r"@[A-Za-z0-9+._-]+:[0-9A-Fa-f]{32,}\Z")
 _ACCOUNT_IMAGE = re.compile(r"mlc-account-([0-9]{1,10}):([0-9a-f]{64})")
@@ -27,51 +22,14 @@ _REFERENCE = re.compile(
 )
 _SHORT_ID = re.compile(r"[0-9a-f]{12,64}")
 _LONGEST_REPOSITORY = 255
+_REGISTRY = re.compile(
+    r"(?=[^/]*[.:]|localhost(/|$))[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
+    r"(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+)
+"""HOST[:PORT][/PATH]. Docker takes what has no dot, no port and is not localhost for a name on
+its own registry (distribution's reference grammar, "familiar names")."""
 NAMELESS_REPOSITORY = "mlc-image"
 """Repository of a committed image whose base has an id but no name."""
-
-
-def container_tag(name: str, uid: int) -> str:
-    """Return the name a user's container has in Docker: `NAME._.UID`.
-
-    Raises:
-        UsageError: the name cannot be one, with the reason.
-    """
-    check_container_name(name, uid)
-    return f"{name}{SEPARATOR}{uid}"
-
-
-def check_container_name(name: str, uid: int) -> None:
-    """Refuse what is no container name for AIME's mlc, or none for Docker.
-
-    Raises:
-        UsageError: with what is wrong and what a name may hold.
-    """
-    allowed = "A name holds letters, digits, '_' and '-', and starts with a letter or a digit."
-    if not name:
-        raise UsageError(f"The container name is empty. {allowed}")
-    if "#" in name and _AIME_NAME.fullmatch(name):
-        raise UsageError(
-            f"The container name {name!r} holds a '#', which Docker does not allow. {allowed}"
-        )
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"{shown(name)} is not a container name. {allowed}")
-    longest = _TAG_LIMIT - len(f"{SEPARATOR}{uid}")
-    if len(name) > longest:
-        raise UsageError(
-            f"The container name has {len(name)} characters; at most {longest} are allowed."
-        )
-
-
-def is_own_name(tag: str, uid: int) -> bool:
-    """Whether a container's name in Docker is a user's: `NAME._.UID`, or AIME's first version's
-    plain NAME, which is anybody's."""
-    return SEPARATOR not in tag or tag.endswith(f"{SEPARATOR}{uid}")
-
-
-def short_name(tag: str) -> str:
-    """Return the user's name of a container from its name in Docker (`NAME._.UID` or `NAME`)."""
-    return tag.rsplit(SEPARATOR, 1)[0]
 
 
 @dataclass(frozen=True)
@@ -148,3 +106,18 @@ def committed_uid(reference: str) -> int | None:
     """Return the UID in the tag of a committed image, `NAME._.UID`, or None."""
     uid = (parse_reference(reference).tag or "").rpartition(SEPARATOR)[2]
     return int(uid) if uid.isascii() and uid.isdigit() and len(uid) <= 10 else None
+
+
+def check_registry(text: str) -> str:
+    """Return the name of a registry without a slash at its end.
+
+    Raises:
+        UsageError: it cannot be one.
+    """
+    name = text.strip().rstrip("/")
+    if not _REGISTRY.fullmatch(name):
+        raise UsageError(
+            f"{shown(text)} is not the name of a registry. Say HOST:PORT, for instance "
+            "registry.example.org:5000, without https:// in front."
+        )
+    return name

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import MlcError, UsageError, shown
 from ..host.account import Account
+from .images import parse_reference
 
 LATEST = "latest"
 PREVIOUS = "previous"
@@ -15,7 +16,7 @@ BUILDING = "build-"
 _LONGEST = 128
 _PROJECT = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_REPOSITORY = re.compile(r"ds01-(\d+)/([a-z0-9]+(?:[._-][a-z0-9]+)*)")
+_REPOSITORY = re.compile(r"ds01-(0|[1-9][0-9]{0,9})/([a-z0-9]+(?:[._-][a-z0-9]+)*)")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,17 @@ def project_of_repository(repository: str) -> Project | None:
     """Return the project whose images a repository holds, or None for any other repository."""
     match = _REPOSITORY.fullmatch(repository)
     return Project(int(match[1]), match[2]) if match else None
+
+
+def project_of_image(reference: str) -> Project | None:
+    """Return the project an image belongs to by its name, or None."""
+    return project_of_repository(parse_reference(reference).repository)
+
+
+def is_own_project(reference: str, account: Account) -> bool:
+    """Whether an image is named as one of the user's own projects: `ds01-UID/PROJECT`."""
+    project = project_of_image(reference)
+    return project is not None and project.uid == account.uid
 
 
 def project_of(name: str, account: Account) -> Project:

@@ -11,7 +11,9 @@ from ..host.account import Account
 from ..host.gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, choose
 from ..host.hardware import Host
 from ..names import labels
-from ..names.images import check_reference, container_tag
+from ..names.containers import container_tag
+from ..names.images import check_reference
+from ..names.projects import is_own_project
 from ..settings.model import BUILT_IN_SETTINGS, Settings
 from ..units import parse_size
 from . import directories, limits
@@ -146,7 +148,7 @@ def make_plan(
         check_reference(reference)
     architecture = architecture or ANY_GPU_ARCHITECTURE
     limits.check_gpus(choice, architecture.startswith("ROCM"), settings)
-    if not limits.is_own_project(reference, account):
+    if not is_own_project(reference, account):
         limits.check_base(reference, settings)
     for label in request.labels:
         if label in labels.OWNED:

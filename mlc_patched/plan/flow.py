@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..errors import UsageError
 from ..host.account import Account
 from ..names.labels import Claim, MalformedLabelsError, read_claim
+from ..names.projects import project_of_image
 
 _ID = "(?:0|[1-9][0-9]{0,9})"
 _ROW = re.compile(rf"[^\s:+-][^\s:]*:[^:]*:{_ID}:{_ID}:[^:]*:[^:]*:[^:]*")
@@ -73,20 +74,13 @@ def decide(image: str, labels: Mapping[str, str], account: Account) -> Decision:
 
 
 def _mismatch(image: str, claim: Claim, account: Account) -> str:
-    project = project_of(image) or "PROJECT"
+    project = project_of_image(image)
+    name = project.name if project else "PROJECT"
     return (
         f"UID/GID mismatch: {image} was built for {claim.uid}:{claim.gid}, "
         f"you are {account.uid}:{account.gid}. The account is set up anew, which takes a while. "
-        f"To make it fast, rebuild with: image-create {project} --force"
+        f"To make it fast, rebuild with: image-create {name} --force"
     )
-
-
-def project_of(image: str) -> str | None:
-    """Return PROJECT of `ds01-UID/PROJECT[:TAG]`, or None for any other image name."""
-    owner, slash, rest = image.partition("/")
-    if not slash or not owner.startswith("ds01-") or not owner[5:].isdigit():
-        return None
-    return rest.partition(":")[0] or None
 
 
 def account_in_passwd(passwd: str, claim: Claim) -> str | None:

@@ -13,16 +13,14 @@ from ..errors import NotAllowedError, UsageError, shown
 from ..host.account import Account
 from ..host.gpus import NONE, GpuChoice
 from ..names.images import parse_reference
-from ..settings.model import Settings
+from ..names.projects import is_own_project
+from ..settings.model import CGROUP, Settings
 from ..units import parse_size
-from .flow import project_of
 
 BASE_NAME = "org.opencontainers.image.base.name"
 """Label of an image: what it was built on (OCI image specification, "Annotations")."""
 NANO = 10**9
 _COUNT = re.compile(r"[0-9]{1,18}")  # the engine's numbers have 64 bits
-CGROUP = re.compile(r"/|/?[A-Za-z0-9_.@:\\-]+(?:/[A-Za-z0-9_.@:\\-]+)*/?")
-"""A slice or a cgroup's path; one that leads upwards by `..` is refused besides."""
 _LONGEST_NAME = 255
 """Of a directory in a file system, which a cgroup is (`NAME_MAX` in limits.h)."""
 _DEFAULT_REGISTRY = ("docker.io/library/", "docker.io/", "index.docker.io/")
@@ -158,12 +156,6 @@ def check_image(
             check_base(base, settings)
         return
     check_base(reference, settings)
-
-
-def is_own_project(reference: str, account: Account) -> bool:
-    """Whether an image is named as one of the user's own projects: `ds01-UID/PROJECT`."""
-    own = reference.startswith(f"ds01-{account.uid}/")
-    return own and project_of(reference) is not None
 
 
 def _count(gpus: str) -> float:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from ..engine.specification import Bind, ContainerSpecification, Ulimit
 from ..host.account import Account
 from ..names import labels
-from ..names.images import short_name
+from ..names.containers import short_name
+from ..names.projects import project_of_image
 from ..version import CONTAINER_VERSION
 from .container import Plan
-from .flow import Flow, project_of
+from .flow import Flow
 
 COMMAND = ("bash", "-c", "bash")
 WORKING_DIRECTORY = "/workspace"
@@ -112,6 +113,5 @@ def _labels(plan: Plan, account: Account) -> dict[str, str]:
 
 def _project(plan: Plan, account: Account) -> dict[str, str]:
     """Return the label of the user's project, which images of earlier DS01 systems lack."""
-    own = plan.reference.startswith(f"ds01-{account.uid}/")
-    project = project_of(plan.reference) if own else None
-    return {labels.PROJECT: project} if project else {}
+    project = project_of_image(plan.reference)
+    return {labels.PROJECT: project.name} if project and project.uid == account.uid else {}

@@ -1,98 +1,57 @@
-"""The settings file: how it is read, and what is said about a wrong line.
-
-INI with a section, `key = value` lines, and comment lines that begin with `#` or `;`. It is
-read line by line, as the standard library's reader does not tell on which line a value was.
-"""
+"""The settings file: which one is in force, and its settings over the built-in ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from pathlib import Path
 
-from ..errors import MlcError, UsageError
-from ..names.labels import OWNED
-from .schema import BY_NAME, LABELS, SECTIONS, SETTINGS
+from ..host.account import Account
+from ..host.files import read_text
+from .model import BUILT_IN_SETTINGS, Settings
 
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of the file that sets something."""
-
-    line: int
-    section: str
-    key: str
-    value: str
-
-    @property
-    def name(self) -> str:
-        """The setting's name, `section.key`."""
-        return f"{self.section}.{self.key}"
+FILE = Path("/etc/ds01/mlc.ini")
+FILE_VARIABLE = "DS01_SETTINGS"
+"""Names another file where `FILE` does not exist; where it does, nobody may go around it."""
 
 
-def entries(text: str, name: str) -> Iterator[Entry]:
-    """Yield what a settings file sets.
+def locate(environ: Mapping[str, str], file: Path = FILE) -> Path | None:
+    """Return the settings file in force, or None where there is none.
 
     Args:
-        text: the file's content.
-        name: its name, for messages.
-
-    Raises:
-        MlcError: a line is not understood, names no setting, or says one a second time.
+        environ: the environment; its DS01_SETTINGS counts only where `file` is missing, so
+            that no user can put a file of their own in place of the administrator's.
+        file: the administrator's file.
     """
-    section = ""
-    first: dict[str, int] = {}
-    for line, content in enumerate(text.splitlines(), 1):
-        stripped = content.strip()
-        if not stripped or stripped[0] in "#;":
-            continue
-        where = f"{name}, line {line}"
-        if stripped[0] == "[" and stripped[-1] == "]":
-            section = stripped[1:-1].strip().lower()
-            if section not in SECTIONS:
-                raise MlcError(
-                    f"{where}: there is no section [{section}]. Allowed: "
-                    f"{', '.join(f'[{known}]' for known in SECTIONS)}"
-                )
-            continue
-        key, equals, value = (part.strip() for part in stripped.partition("="))
-        if not equals or not key:
-            raise MlcError(f"{where}: {stripped!r} is not understood. Write: key = value")
-        entry = Entry(line, section, key if section == LABELS else key.lower(), value)
-        _check_key(entry, where)
-        if entry.name in first:
-            raise MlcError(f"{where}: {key} is set already on line {first[entry.name]}.")
-        first[entry.name] = line
-        yield entry
-
-
-def value_of(entry: Entry, name: str) -> object:
-    """Return the value of an entry as its field of Settings takes it.
-
-    Raises:
-        MlcError: the value is not allowed; the message says where it is and what is.
-    """
-    setting = BY_NAME[entry.name]
     try:
-        return setting.read(entry.value)
-    except (ValueError, UsageError):
-        raise MlcError(
-            f"{name}, line {entry.line}: {entry.key} in [{entry.section}] cannot be "
-            f"{entry.value!r}. Allowed: {setting.allowed}"
-        ) from None
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError:
+        return file  # it may not be looked at: reading it will say so
+    else:
+        return file
+    named = environ.get(FILE_VARIABLE)
+    return Path(named) if named else None
 
 
-def _check_key(entry: Entry, where: str) -> None:
-    if not entry.section:
-        raise MlcError(
-            f"{where}: {entry.key} stands before any section. Sections: "
-            f"{', '.join(f'[{known}]' for known in SECTIONS)}"
-        )
-    if entry.section == LABELS:
-        if entry.key in OWNED:
-            raise MlcError(f"{where}: the label {entry.key} is mlc's own and cannot be set.")
-    elif entry.name not in BY_NAME:
-        keys = [setting.key for setting in SETTINGS if setting.section == entry.section]
-        raise MlcError(
-            f"{where}: there is no setting {entry.key!r} in [{entry.section}]. "
-            f"Allowed: {', '.join(keys)}"
-        )
+def load(environ: Mapping[str, str], file: Path = FILE, account: Account | None = None) -> Settings:
+    """Return the built-in settings with those of the file over them.
+
+    The environment (`Setting.variable`) and flags go over these where they are used.
+
+    Args:
+        environ: the environment, for DS01_SETTINGS.
+        file: the administrator's file.
+        account: the user, whose rights count for a file that DS01_SETTINGS names.
+
+    Raises:
+        MlcError: the file cannot be read, or a key or value is wrong; the message names the
+            file, the line and what is allowed.
+    """
+    path = locate(environ, file)
+    if path is None:
+        return BUILT_IN_SETTINGS
+    from .parse import parse  # most hosts have no file, and the tables take time to import
+
+    text = read_text(str(path), "settings file", account if path != file else None)
+    return parse(text.removeprefix("\ufeff"), str(path))

@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..engine.registry import check_registry
 from ..host.gpus import CPU, KNOWN_ARCHITECTURES, parse_gpus
-from ..plan.limits import CGROUP
+from ..names.images import check_registry
 from ..units import parse_size
-from .model import CAPABILITIES, OLD_FLOW_BUILD, OLD_FLOW_NO
+from .model import CAPABILITIES, CGROUP, OLD_FLOW_BUILD, OLD_FLOW_NO
 
 LABELS = "labels"
 """The section whose keys are the administrator's own: labels for every container."""

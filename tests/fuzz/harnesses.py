@@ -62,18 +62,19 @@ from mlc_patched.images.packages import (
 )
 from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.names import labels
-from mlc_patched.names.images import (
-    check_container_name,
-    check_reference,
-    container_tag,
-    is_committed_for,
-    parse_reference,
-    short_name,
+from mlc_patched.names.containers import check_container_name, container_tag, short_name
+from mlc_patched.names.images import check_reference, is_committed_for, parse_reference
+from mlc_patched.names.projects import (
+    Project,
+    check_project,
+    is_own_project,
+    project_of_repository,
+    proposed_name,
 )
-from mlc_patched.names.projects import Project, check_project, project_of_repository, proposed_name
 from mlc_patched.plan import catalog, limits
 from mlc_patched.plan.flow import account_in_passwd, decide
-from mlc_patched.settings import model as settings
+from mlc_patched.settings import parse as settings
+from mlc_patched.settings.model import BUILT_IN_SETTINGS
 from mlc_patched.units import parse_size
 
 _FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -137,7 +138,7 @@ def reference(data: bytes) -> None:
     assert _REFERENCE.fullmatch(whole)
     assert not {"", ".", ".."}.intersection(whole.split("/"))
     assert not whole.startswith("-")
-    limits.is_own_project(whole, ALICE)
+    is_own_project(whole, ALICE)
 
 
 def label_claim(data: bytes) -> None:
@@ -227,11 +228,11 @@ def limit(data: bytes) -> None:
             assert not isinstance(found, int) or 0 < found < 2**63
     for argv in ((word, None, None), (None, word, None), (None, None, word)):
         with contextlib.suppress(UsageError):
-            made = limits.resources(*argv, settings.BUILT_IN_SETTINGS)
+            made = limits.resources(*argv, BUILT_IN_SETTINGS)
             for value in (made.nano_cpus, made.memory, made.pids):
                 assert value is None or 0 < value < 2**63
     with contextlib.suppress(UsageError):
-        group = limits.cgroup(word, ALICE, settings.BUILT_IN_SETTINGS)
+        group = limits.cgroup(word, ALICE, BUILT_IN_SETTINGS)
         assert not group or ".." not in group.split("/")
 
 

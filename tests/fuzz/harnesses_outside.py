@@ -13,7 +13,7 @@ from support.fakes.engine import FakeEngine
 from mlc_patched.cli.output import readable
 from mlc_patched.cli.verbs import _label
 from mlc_patched.engine.address import resolve
-from mlc_patched.engine.registry import check_registry, failure, reference_in
+from mlc_patched.engine.registry import failure, reference_in
 from mlc_patched.engine.remote import ssh_command
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.engine.swarm import node_of, service_of, task_of
@@ -24,6 +24,7 @@ from mlc_patched.images.build.environment import Builder, BuildSettings, derive
 from mlc_patched.images.build.failure import failing_line
 from mlc_patched.images.build.steps import StepNames
 from mlc_patched.images.editor import _words
+from mlc_patched.names.images import check_registry
 from mlc_patched.patch.store import read_manifest
 
 _FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None

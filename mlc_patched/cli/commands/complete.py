@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from ...context import Context
 from ...errors import MlcError
 from ...host.gpus import CPU, KNOWN_ARCHITECTURES
-from ...names.images import short_name
+from ...names.containers import short_name
 from ..output import say
 from ..parser import Parser
 

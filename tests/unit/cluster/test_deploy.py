@@ -19,7 +19,7 @@ from mlc_patched.containers.retire import plan_retirements, retire
 from mlc_patched.containers.source import DeployRequest, resolve
 from mlc_patched.context import Context
 from mlc_patched.engine.cluster import NotManagerError
-from mlc_patched.engine.registry import RegistryError, check_registry, failure
+from mlc_patched.engine.registry import RegistryError, failure
 from mlc_patched.engine.swarm import SwarmCluster
 from mlc_patched.errors import (
     AlreadyExistsError,
@@ -30,6 +30,7 @@ from mlc_patched.errors import (
     UsageError,
 )
 from mlc_patched.images.push import push_image
+from mlc_patched.names.images import check_registry
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.container import CreateRequest
 from mlc_patched.settings.model import Settings

@@ -23,7 +23,7 @@ from mlc_patched.host.files import LARGEST_TEXT, read_text, rights_of
 from mlc_patched.images.build.environment import settings_from
 from mlc_patched.images.editor import edited
 from mlc_patched.plan import catalog
-from mlc_patched.settings import model as settings
+from mlc_patched.settings import file as settings
 
 HERE = Account("alice", os.getuid(), os.getgid(), "/")
 root_alone = pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")

@@ -7,14 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlc_patched.errors import UsageError
-from mlc_patched.names.images import (
-    check_container_name,
-    committed_reference,
-    container_tag,
-    is_committed_for,
-    parse_reference,
-    short_name,
-)
+from mlc_patched.names.containers import check_container_name, container_tag, short_name
+from mlc_patched.names.images import committed_reference, is_committed_for, parse_reference
 
 HEX = "0123456789abcdef" * 4
 

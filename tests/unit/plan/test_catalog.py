@@ -8,6 +8,7 @@ import pytest
 
 from mlc_patched.errors import MlcError, NotFoundError
 from mlc_patched.names.images import check_reference
+from mlc_patched.patch.layout import AIME_DIRECTORY, FILE_NAME
 from mlc_patched.plan import catalog
 
 V2 = """\
@@ -25,7 +26,7 @@ def loaded(tmp_path: Path) -> catalog.Catalog:
 
 
 def written(tmp_path: Path, text: str | bytes) -> catalog.Catalog:
-    path = tmp_path / catalog.FILE_NAME
+    path = tmp_path / FILE_NAME
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return catalog.load(path)
 
@@ -111,7 +112,7 @@ def test_versions_are_ordered(older: str, newer: str) -> None:
 
 
 def test_the_catalog_in_force(tmp_path: Path) -> None:
-    beside = tmp_path / "aime" / catalog.FILE_NAME
+    beside = tmp_path / "aime" / FILE_NAME
     beside.parent.mkdir()
     beside.touch()
     link = tmp_path / "bin" / "mlc"
@@ -121,7 +122,7 @@ def test_the_catalog_in_force(tmp_path: Path) -> None:
     assert catalog.locate(link, {"MLC_CATALOG": "/my/own"}) == Path("/my/own")
     assert catalog.locate(beside.parent / "mlc.py", {}) == beside
     assert catalog.locate(link, {}) == beside
-    if not catalog.AIME_DIRECTORY.exists():
+    if not AIME_DIRECTORY.exists():
         assert catalog.locate(elsewhere, {}) == catalog.SHIPPED
 
 

@@ -12,7 +12,8 @@ from mlc_patched.errors import UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, MalformedLabelsError, claim_labels, read_claim
-from mlc_patched.plan.flow import Flow, account_in_passwd, decide, project_of
+from mlc_patched.names.projects import project_of_image
+from mlc_patched.plan.flow import Flow, account_in_passwd, decide
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
 ROOT = Account("root", 0, 0, "/root")
@@ -156,4 +157,5 @@ def test_a_claim_that_passwd_bears_out() -> None:
     ],
 )
 def test_the_project_of_an_image(image: str, project: str | None) -> None:
-    assert project_of(image) == project
+    found = project_of_image(image)
+    assert (found and found.name) == project

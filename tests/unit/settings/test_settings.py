@@ -23,8 +23,9 @@ from mlc_patched.plan.container import CreateRequest, make_plan
 from mlc_patched.plan.flow import Flow
 from mlc_patched.plan.limits import NANO
 from mlc_patched.plan.specify import specify
-from mlc_patched.settings.file import entries
-from mlc_patched.settings.model import Settings, load, locate, parse
+from mlc_patched.settings.file import load, locate
+from mlc_patched.settings.model import Settings
+from mlc_patched.settings.parse import entries, parse
 from mlc_patched.settings.schema import BY_NAME, LABELS, SECTIONS, SETTINGS
 
 EXAMPLE = ROOT / "etc" / "mlc.ini"

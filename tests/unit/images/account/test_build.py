@@ -18,7 +18,8 @@ from mlc_patched.host.account import Account
 from mlc_patched.images.account.build import dockerfile
 from mlc_patched.names import labels
 from mlc_patched.plan.flow import Flow
-from mlc_patched.settings.model import Settings, parse
+from mlc_patched.settings.model import Settings
+from mlc_patched.settings.parse import parse
 
 PREFIX = "mlc-account-1001:"
 LEFT = ["root:x:0:0:root:/root:/bin/bash", "alice:x:1001:2001::/home/alice:/bin/bash"]

@@ -1,0 +1,57 @@
+"""Names of containers: which are valid, and what a user's container is called in Docker."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import UsageError, shown
+
+SEPARATOR = "._."
+"""Stands between the name and the UID in a container's name in Docker (contract 1)."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_AIME_NAME = re.compile(r"[A-Za-z0-9_#-]+")
+_TAG_LIMIT = 128  # a tag's length in the distribution specification
+
+
+def container_tag(name: str, uid: int) -> str:
+    """Return the name a user's container has in Docker: `NAME._.UID`.
+
+    Raises:
+        UsageError: the name cannot be one, with the reason.
+    """
+    check_container_name(name, uid)
+    return f"{name}{SEPARATOR}{uid}"
+
+
+def check_container_name(name: str, uid: int) -> None:
+    """Refuse what is no container name for AIME's mlc, or none for Docker.
+
+    Raises:
+        UsageError: with what is wrong and what a name may hold.
+    """
+    allowed = "A name holds letters, digits, '_' and '-', and starts with a letter or a digit."
+    if not name:
+        raise UsageError(f"The container name is empty. {allowed}")
+    if "#" in name and _AIME_NAME.fullmatch(name):
+        raise UsageError(
+            f"The container name {name!r} holds a '#', which Docker does not allow. {allowed}"
+        )
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{shown(name)} is not a container name. {allowed}")
+    longest = _TAG_LIMIT - len(f"{SEPARATOR}{uid}")
+    if len(name) > longest:
+        raise UsageError(
+            f"The container name has {len(name)} characters; at most {longest} are allowed."
+        )
+
+
+def is_own_name(tag: str, uid: int) -> bool:
+    """Whether a container's name in Docker is a user's: `NAME._.UID`, or AIME's first version's
+    plain NAME, which is anybody's."""
+    return SEPARATOR not in tag or tag.endswith(f"{SEPARATOR}{uid}")
+
+
+def short_name(tag: str) -> str:
+    """Return the user's name of a container from its name in Docker (`NAME._.UID` or `NAME`)."""
+    return tag.rsplit(SEPARATOR, 1)[0]

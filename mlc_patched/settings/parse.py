@@ -1,0 +1,127 @@
+"""The text of a settings file: how it is read, and the messages about a wrong line.
+
+INI with a section, `key = value` lines, and comment lines that begin with `#` or `;`. It is
+read line by line, as the standard library's reader does not tell on which line a value was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import MlcError, UsageError
+from ..names.labels import OWNED
+from .model import Settings
+from .schema import BY_NAME, LABELS, SECTIONS, SETTINGS
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the file that sets something."""
+
+    line: int
+    section: str
+    key: str
+    value: str
+
+    @property
+    def name(self) -> str:
+        """The setting's name, `section.key`."""
+        return f"{self.section}.{self.key}"
+
+
+def parse(text: str, name: str) -> Settings:
+    """Return the built-in settings with those of a file's text over them.
+
+    Args:
+        text: the file's content.
+        name: the file's name, for messages.
+
+    Raises:
+        MlcError: a key or value is wrong.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    for entry in entries(text, name):
+        origins[entry.name] = f"{name}, line {entry.line}"
+        texts[entry.name] = entry.value
+        if entry.section == LABELS:
+            labels[entry.key] = entry.value
+        else:
+            values[BY_NAME[entry.name].field] = value_of(entry, name)
+    if values.get("cgroup_parent") and values.get("slice_group"):
+        where = origins["container.slice_group"]
+        raise MlcError(f"{where}: set either cgroup_parent or slice_group, not both.")
+    return Settings(**values, labels=labels, origins=origins, texts=texts)
+
+
+def entries(text: str, name: str) -> Iterator[Entry]:
+    """Yield what a settings file sets.
+
+    Args:
+        text: the file's content.
+        name: its name, for messages.
+
+    Raises:
+        MlcError: a line is not understood, names no setting, or says one a second time.
+    """
+    section = ""
+    first: dict[str, int] = {}
+    for line, content in enumerate(text.splitlines(), 1):
+        stripped = content.strip()
+        if not stripped or stripped[0] in "#;":
+            continue
+        where = f"{name}, line {line}"
+        if stripped[0] == "[" and stripped[-1] == "]":
+            section = stripped[1:-1].strip().lower()
+            if section not in SECTIONS:
+                raise MlcError(
+                    f"{where}: there is no section [{section}]. Allowed: "
+                    f"{', '.join(f'[{known}]' for known in SECTIONS)}"
+                )
+            continue
+        key, equals, value = (part.strip() for part in stripped.partition("="))
+        if not equals or not key:
+            raise MlcError(f"{where}: {stripped!r} is not understood. Write: key = value")
+        entry = Entry(line, section, key if section == LABELS else key.lower(), value)
+        _check_key(entry, where)
+        if entry.name in first:
+            raise MlcError(f"{where}: {key} is set already on line {first[entry.name]}.")
+        first[entry.name] = line
+        yield entry
+
+
+def value_of(entry: Entry, name: str) -> object:
+    """Return the value of an entry as its field of Settings takes it.
+
+    Raises:
+        MlcError: the value is not allowed; the message says where it is and what is.
+    """
+    setting = BY_NAME[entry.name]
+    try:
+        return setting.read(entry.value)
+    except (ValueError, UsageError):
+        raise MlcError(
+            f"{name}, line {entry.line}: {entry.key} in [{entry.section}] cannot be "
+            f"{entry.value!r}. Allowed: {setting.allowed}"
+        ) from None
+
+
+def _check_key(entry: Entry, where: str) -> None:
+    if not entry.section:
+        raise MlcError(
+            f"{where}: {entry.key} stands before any section. Sections: "
+            f"{', '.join(f'[{known}]' for known in SECTIONS)}"
+        )
+    if entry.section == LABELS:
+        if entry.key in OWNED:
+            raise MlcError(f"{where}: the label {entry.key} is mlc's own and cannot be set.")
+    elif entry.name not in BY_NAME:
+        keys = [setting.key for setting in SETTINGS if setting.section == entry.section]
+        raise MlcError(
+            f"{where}: there is no setting {entry.key!r} in [{entry.section}]. "
+            f"Allowed: {', '.join(keys)}"
+        )
