@@ -70,17 +70,17 @@ class DeclinedError(MlcError):
 class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP arrived: unwind as for Ctrl-C, so that everything is cleaned up."""
 
-    words = "Ended by a signal. What was begun has been taken back."
+    words = "Stopped by a signal; all changes were rolled back."
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.signal_number = signal_number
 
 
-class GivenUp(Terminated):
-    """A later interrupt: the engine hangs in what was to be taken back, and is not waited for."""
+class CleanupSkipped(Terminated):
+    """A later interrupt: the user stopped waiting for the engine, which hangs."""
 
     words = (
-        "Interrupted, and given up. What was begun the same command takes away when it is run "
-        "again, once the engine answers, or mlc prune, a day later."
+        "Interrupted; cleanup was skipped because the engine is not responding. Run the same "
+        "command again once it does, or run mlc prune tomorrow, to remove what is left."
     )

@@ -20,7 +20,7 @@ EXIT_STATUS = (
     ("0", "It was done."),
     ("1", "It could not be done; the last line on standard error says what failed."),
     ("2", "The command was not understood."),
-    ("130", "It was interrupted; what was begun has been taken back."),
+    ("130", "It was interrupted; all changes were rolled back."),
 )
 ENVIRONMENT = (
     ("DOCKER_HOST", "Where the Docker Engine is, as for docker(1)."),

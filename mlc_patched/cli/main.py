@@ -102,7 +102,7 @@ def guarded(command: Callable[[], int], report: ConsoleReporter) -> int:
         report.error(ended.words)
         return 128 + ended.signal_number
     except KeyboardInterrupt:
-        report.error("Interrupted. What was begun has been taken back.")
+        report.error("Interrupted; all changes were rolled back.")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away; Python must not complain again at exit.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..context import Context
 from ..errors import MlcError
-from ..undo import finishing, insist
+from ..interrupts import ignore_interrupts
+from ..undo import retry_once
 from .state import ENDED, LOST, PLACING, RUNNING, ServiceState, state_of
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ def wait_until_running(made: OnCluster, context: Context) -> ServiceState:
             return state
         if state.state in (ENDED, LOST):
             cluster = context.engine.cluster()
-            with finishing():  # who interrupts that must not hear that it stays in the queue
-                insist(partial(cluster.remove_service, made.id))
+            # An interrupt here must not be reported as if the service stayed in the queue.
+            with ignore_interrupts():
+                retry_once(partial(cluster.remove_service, made.id))
             raise MlcError(f"{made.name} could not run: {state.status}. The service was removed.")
         if state.status != told:
             context.report.step(f"[{made.name}] {state.status}")

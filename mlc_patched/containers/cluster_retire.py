@@ -11,10 +11,11 @@ from ..engine.registry import needed
 from ..errors import MlcError, SetupError
 from ..images.fetch import site_registry
 from ..images.save import Saved, clean, save, target
+from ..interrupts import defer_signals
 from ..names.images import parse_reference
 from ..names.projects import project_of_repository
 from ..temporary import working
-from ..undo import Undo, insist, signals_held
+from ..undo import Undo, retry_once
 from .retire import Retired
 
 
@@ -68,8 +69,8 @@ def retire_service(plan: ServiceRetirement, context: Context) -> Retired:
     with working(service.name, plan.place.context if plan.place else context):
         saved = _save_and_push(plan, plan.place, plan.image) if plan.place and plan.image else None
         cluster = context.engine.cluster()
-        with signals_held():
-            insist(lambda: cluster.remove_service(service.id))
+        with defer_signals():
+            retry_once(lambda: cluster.remove_service(service.id))
     if plan.found.state.state == LOST:
         context.report.warn(
             f"{plan.found.state.node} does not answer: what was installed in {plan.name} is lost."
@@ -111,7 +112,7 @@ def _save_and_push(plan: ServiceRetirement, place: Place, reference: str) -> Sav
         if image is None or image.id != saved.image_id or project is None:
             raise MlcError(f"{reference} is not what was saved; {plan.name} was not removed.")
         push(project, name.tag or "", image, registry, there)
-        with signals_held():
+        with defer_signals():
             if not plan.replaces:
-                insist(remove)
+                retry_once(remove)
     return saved

@@ -19,6 +19,7 @@ from ..errors import (
     NotFoundError,
     SetupError,
 )
+from ..interrupts import defer_signals, ignore_interrupts
 from ..names import labels
 from ..names.containers import short_name
 from ..plan.container import CreateRequest, Plan, make_plan
@@ -26,7 +27,7 @@ from ..plan.flow import Flow, account_in_passwd, decide
 from ..plan.limits import check_image
 from ..plan.specify import specify
 from ..settings.model import OLD_FLOW_BUILD, OLD_FLOW_NO
-from ..undo import Undo, finishing, signals_held
+from ..undo import Undo
 
 if TYPE_CHECKING:
     from ..images.account.commit import Committed
@@ -131,7 +132,7 @@ def _from_image(
         container = _create(specification, engine, undo)
         wrong = claim and _account_missing(engine, container, claim)
         if wrong:
-            with signals_held():
+            with defer_signals():
                 engine.remove_container(container, force=True)
             context.report.warn(
                 f"The labels of {plan.reference} are not true: {wrong}. "
@@ -227,7 +228,7 @@ def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Cont
     reference, image_id = committed.reference, committed.image_id
     specification = specify(plan, reference, image_id, Flow.COMMIT, context.account)
     container = _create(specification, context.engine, undo)
-    with finishing():
+    with ignore_interrupts():
         remove_superseded(committed, context.engine, context.report)
     return Created(short_name(plan.tag), plan.tag, container, reference, image_id, Flow.COMMIT)
 
@@ -244,7 +245,7 @@ def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -
     undo.add(f"The container {specification.name}", remove)
     try:
         # Interrupted before the answer, it would take back what the engine has yet to make.
-        with signals_held():
+        with defer_signals():
             return engine.create_container(marked)
     except ConflictError as error:
         raise _exists(specification.name) from error

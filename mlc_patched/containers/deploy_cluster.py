@@ -16,6 +16,7 @@ from ..errors import AlreadyExistsError, ConflictError, MlcError, NotAllowedErro
 from ..host.account import refuse_root
 from ..host.gpus import CPU, NONE, GpuChoice, parse_gpus
 from ..images.fetch import fetch, not_own, pushed_reference, site_registry
+from ..interrupts import defer_signals
 from ..names import labels
 from ..names.containers import check_container_name, container_tag
 from ..names.images import parse_reference
@@ -25,7 +26,7 @@ from ..plan.directories import resolve
 from ..plan.flow import Flow
 from ..plan.limits import cgroup, check_gpus, check_image, resources
 from ..plan.specify import specify
-from ..undo import Undo, signals_held
+from ..undo import Undo
 from ..units import parse_size
 from . import site_wrapper
 from .source import DeployRequest, allowed_name
@@ -116,7 +117,7 @@ def _create(service: ServiceSpecification, context: Context) -> str:
     with Undo(context.report) as undo:
         undo.add(f"The service {service.name}", remove)
         # Interrupted before the answer, it would take back what Swarm has yet to make.
-        with signals_held():
+        with defer_signals():
             return cluster.create_service(marked)
 
 

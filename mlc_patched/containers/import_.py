@@ -13,11 +13,12 @@ from ..engine.interface import Image
 from ..errors import MlcError
 from ..host.files import check_file_name, rights_of
 from ..images.account.commit import commit_with_account
+from ..interrupts import wait_out_interrupts
 from ..names import labels
 from ..names.projects import BUILDING
 from ..plan.container import CreateRequest, make_plan
 from ..temporary import take_away_left, working
-from ..undo import Undo, finished
+from ..undo import Undo
 from . import archive
 from .archive_check import checked
 from .create import Created, create_committed, refuse_existing
@@ -119,7 +120,7 @@ def _imported(file: BinaryIO, name: str, tag: str, undo: Undo, context: Context)
     """Give the archive to the engine; without its name, the image goes with what is made of it."""
     unwanted = threading.Event()
     undo.add("The imported image", lambda: context.engine.remove_image(f"{REPOSITORY}:{tag}"))
-    return finished(
+    return wait_out_interrupts(
         "importing the image",
         lambda: context.engine.import_image(_told(file, name, unwanted, context), REPOSITORY, tag),
         context.report,

@@ -12,7 +12,7 @@ from ..context import Context, not_found
 from ..engine.interface import Container
 from ..errors import ConflictError, MlcError, NotFoundError
 from ..host.locks import SharedLock, shared
-from ..undo import signals_held
+from ..interrupts import defer_signals
 from .shell import HANG_UP, run_inside
 from .start import ensure_running, user_of
 
@@ -64,7 +64,7 @@ def _shell(container: Container, context: Context, until_the_end: contextlib.Exi
 
     def hang_up() -> None:
         # A closed terminal is told several times; the container must be stopped all the same.
-        until_the_end.enter_context(signals_held())
+        until_the_end.enter_context(defer_signals())
         _hang_up(container, word, context)
 
     return run_inside(

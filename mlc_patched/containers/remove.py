@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from ..context import Context
 from ..engine.interface import Container
 from ..errors import ConflictError, EngineError, MlcError
+from ..interrupts import defer_signals
 from ..names import labels
 from ..names.containers import SEPARATOR
 from ..names.images import is_committed_for
 from ..plan.flow import Flow
-from ..undo import insist, signals_held
+from ..undo import retry_once
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ def remove(name: str, context: Context, *, keep_image: bool = False) -> Removed:
         MlcError: it is running.
         EngineError: the engine could not remove it.
     """
-    container = insist(lambda: context.get(name))
+    container = retry_once(lambda: context.get(name))
     if container.is_running:
         raise MlcError(f"The container {name} is running. Stop it first with: mlc stop {name}")
     reference = committed_image(container, context)
-    with signals_held():  # the image is found by the container alone: both go, or none
+    with defer_signals():  # the image is found by the container alone: both go, or none
         try:
-            insist(lambda: context.engine.remove_container(container.id))
+            retry_once(lambda: context.engine.remove_container(container.id))
         except ConflictError as error:
             raise MlcError(f"The container {name} was not removed: {error}") from error
         if reference is None:
@@ -66,7 +67,7 @@ def committed_image(container: Container, context: Context) -> str | None:
     if SEPARATOR not in container.name:
         return None  # AIME's first version: its names could be anybody's tag, such as `latest`
     # The container's own record may be an id only; the image knows its names.
-    image = insist(lambda: context.engine.image(container.image_id))
+    image = retry_once(lambda: context.engine.image(container.image_id))
     names = image.references if image else ()
     return next((name for name in names if is_committed_for(name, container.name)), None)
 
@@ -74,13 +75,13 @@ def committed_image(container: Container, context: Context) -> str | None:
 def _remove_committed(name: str, container: Container, reference: str, context: Context) -> Removed:
     engine = context.engine
     try:
-        found = insist(lambda: engine.containers(image=container.image_id))
+        found = retry_once(lambda: engine.containers(image=container.image_id))
         # The engine also names containers of images built on it: those keep their layers.
         users = [other.name for other in found if other.image_id == container.image_id]
         if users:
             why = f"{reference} was kept: it is used by {', '.join(users)}"
             return Removed(name, container.name, image_kept=why)
-        insist(lambda: engine.remove_image(reference))
+        retry_once(lambda: engine.remove_image(reference))
     except ConflictError as error:
         return Removed(name, container.name, image_kept=f"{reference} was kept: {error}")
     except EngineError as error:

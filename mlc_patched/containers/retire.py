@@ -10,9 +10,10 @@ from ..engine.interface import Container
 from ..errors import MlcError, NotFoundError, UsageError
 from ..host.account import refuse_root
 from ..images.save import Saved, clean, save, target
+from ..interrupts import defer_signals
 from ..names.containers import short_name
 from ..temporary import working
-from ..undo import insist, signals_held
+from ..undo import retry_once
 from .remove import remove
 
 if TYPE_CHECKING:
@@ -121,9 +122,9 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
         saved = None
         if plan.image is not None:
             saved = save(container, plan.image, context)
-        with signals_held():  # what was saved under the date would be saved once more
+        with defer_signals():  # what was saved under the date would be saved once more
             if saved is not None:
-                there = insist(lambda: engine.image(saved.image))
+                there = retry_once(lambda: engine.image(saved.image))
                 if there is None or there.id != saved.image_id:
                     raise MlcError(
                         f"{saved.image} is not what was saved; {plan.name} was not removed."

@@ -15,9 +15,10 @@ from ..errors import AlreadyExistsError, MlcError
 from ..host.account import Account
 from ..host.files import check_file_name, read_text
 from ..host.gpus import CPU, choose
+from ..interrupts import ignore_interrupts
 from ..names.projects import Project, project_of
 from ..plan.container import ARCHITECTURE_VARIABLE
-from ..undo import Undo, finishing
+from ..undo import Undo
 from .base import ready_base
 from .build.client import build_command, build_network, find_client
 from .build.environment import derive, settings_from
@@ -158,7 +159,7 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
             with Undo(context.report) as undo, built(build, context, undo) as image:
                 backup = _keep_dockerfile(prepared.text, files, undo)
                 superseded = take_name(image, project, context, undo)
-                done.enter_context(finishing())
+                done.enter_context(ignore_interrupts())
             _keep_former(former, files)
             note_metadata(
                 image, files, context, prepared.text, prepared.framework, prepared.context

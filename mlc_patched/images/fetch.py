@@ -7,9 +7,10 @@ from ..engine.interface import Image
 from ..engine.registry import chosen, reference_in
 from ..errors import MlcError
 from ..host.account import Account
+from ..interrupts import defer_signals
 from ..names.images import parse_reference
 from ..names.labels import MalformedLabelsError, read_claim
-from ..undo import insist, signals_held
+from ..undo import retry_once
 
 
 def site_registry(context: Context) -> str | None:
@@ -71,9 +72,9 @@ def fetch(own: str, pushed: str, context: Context) -> Image:
         engine.tag_image(image.id, name.repository, name.tag or "latest")
         is_kept = False  # it has its own name: by another one it would outlive its retiring
     finally:
-        with signals_held():
+        with defer_signals():
             if not is_kept:
-                insist(lambda: engine.remove_image(pushed))
+                retry_once(lambda: engine.remove_image(pushed))
     report.note(f"{own} is here now, from {pushed}")
     return image
 

@@ -9,10 +9,11 @@ from ..context import Context
 from ..engine.interface import Image
 from ..engine.specification import ContainerSpecification
 from ..errors import EngineError
+from ..interrupts import defer_signals
 from ..names import labels
 from ..plan.specify import GROUPS
 from ..temporary import passing_name
-from ..undo import Undo, signals_held
+from ..undo import Undo
 
 NOT_STARTED = 127
 """The exit status, as a shell's, of a command that could not be started."""
@@ -75,7 +76,7 @@ def _run(
             # By name: an interrupt may come before its id is known here.
             lambda: engine.remove_container(specification.name, force=True),
         )
-        with signals_held():
+        with defer_signals():
             container = engine.create_container(specification)
         try:
             engine.start(container)

@@ -9,9 +9,10 @@ from ..context import Context
 from ..engine.interface import Image
 from ..engine.registry import chosen, needed, reference_in
 from ..errors import MlcError, NotFoundError
+from ..interrupts import defer_signals
 from ..names.images import parse_reference
 from ..names.projects import LATEST, Project, image_of
-from ..undo import Undo, insist, signals_held
+from ..undo import Undo, retry_once
 from .fetch import not_own
 
 
@@ -92,9 +93,9 @@ def push(project: Project, tag: str, image: Image, registry: str, context: Conte
     # One that is there already is what a push left that was killed.
     with Undo(report) as undo:
         undo.add(f"The name {there}", take_back)
-        with signals_held():
+        with defer_signals():
             engine.tag_image(image.id, name.repository, tag)
         digest = engine.registry().push(there, report.progress)
-        with signals_held():
-            insist(take_back)
+        with defer_signals():
+            retry_once(take_back)
     return Pushed(project.name, own, there, digest, image.size)

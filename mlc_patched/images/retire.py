@@ -10,9 +10,10 @@ from typing import Any
 from ..context import Context
 from ..engine.interface import Image
 from ..errors import ConflictError, MlcError, NotFoundError
+from ..interrupts import defer_signals
 from ..names.images import parse_reference
 from ..names.projects import LATEST, PREVIOUS, Project, image_of
-from ..undo import insist, signals_held
+from ..undo import retry_once
 from .project.files import ProjectFiles, dated_suffix
 from .project.lock import working_on
 
@@ -91,10 +92,10 @@ def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False)
     removed: list[str] = []
     engine = context.engine
     # Either all of it goes, or none: an interrupt waits until it is done.
-    with working_on(project, context), signals_held():
+    with working_on(project, context), defer_signals():
         for reference, _ in plan.images:
             try:
-                insist(partial(engine.remove_image, reference))
+                retry_once(partial(engine.remove_image, reference))
             except ConflictError as error:
                 done = f" (removed: {', '.join(removed)})" if removed else ""
                 raise MlcError(f"{reference} was not removed{done}: {error}") from error

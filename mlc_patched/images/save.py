@@ -18,6 +18,7 @@ from ..context import Context
 from ..engine.interface import Container, Image
 from ..errors import EngineError, MlcError, SetupError, UsageError, shown
 from ..host.account import Account
+from ..interrupts import defer_signals, wait_out_interrupts
 from ..json_text import parsed
 from ..names import labels
 from ..names.containers import SEPARATOR, short_name
@@ -28,7 +29,7 @@ from ..plan.flow import Flow
 from ..plan.limits import BASE_NAME
 from ..plan.specify import NAME_VARIABLE
 from ..temporary import passing_image, take_away_left
-from ..undo import Undo, finished, insist, signals_held
+from ..undo import Undo, retry_once
 from .account.verify import faults
 from .changes import DPKG_STATUS, DPKG_STATUS_LIMIT, Summary, summarise
 from .dockerfile.render import WORKSPACE
@@ -129,7 +130,7 @@ def save(container: Container, reference: str, context: Context) -> Saved:
             configuration(image, account),
             image_labels(container, image, reference, account),
         )
-        image_id = finished(
+        image_id = wait_out_interrupts(
             f"saving {reference}",
             lambda: engine.commit(
                 container.id,
@@ -157,9 +158,9 @@ def save(container: Container, reference: str, context: Context) -> Saved:
             discard(engine, made, context.report)
 
         undo.add(f"The name {reference}", back)
-        with signals_held():
+        with defer_signals():
             engine.tag_image(image_id, name.repository, tag)
-            insist(lambda: engine.remove_image(passing))
+            retry_once(lambda: engine.remove_image(passing))
     if former is not None and former.id != image_id:
         discard(engine, former, context.report)
     return Saved(reference, image_id, made.size, summary)

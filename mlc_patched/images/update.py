@@ -12,9 +12,10 @@ from typing import Any
 from ..context import Context
 from ..engine.interface import Container, Engine, Image
 from ..errors import MlcError, NotFoundError, UsageError
+from ..interrupts import ignore_interrupts
 from ..names import labels
 from ..names.projects import BUILDING, LATEST, PREVIOUS, Project, project_of
-from ..undo import Undo, finishing, insist, told
+from ..undo import Undo, retry_once, warn_on_failure
 from .base import ready_base
 from .build.image import BuildRequest, built
 from .dockerfile import render as dockerfile
@@ -202,7 +203,7 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
                 f"There is no {project.previous} to go back to: one is kept by each image-update."
             )
         text, text_before = files.read_dockerfile(), files.read_dockerfile(BEFORE)
-        with finishing():
+        with ignore_interrupts():
             with Undo(context.report) as undo:
                 if text is not None and text_before is not None:
                     undo.add("The Dockerfile", lambda: files.write_dockerfile(text))
@@ -211,8 +212,9 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
                 if text_before is not None:
                     files.write_dockerfile(text_before)
                 _exchange(project, current, previous, engine, undo)
-            with told(f"The name {project.repository}:{_EXCHANGING} stays", context.report):
-                insist(lambda: engine.remove_image(f"{project.repository}:{_EXCHANGING}"))
+            temporary = f"{project.repository}:{_EXCHANGING}"
+            with warn_on_failure(f"The name {temporary} stays", context.report):
+                retry_once(lambda: engine.remove_image(temporary))
             stale = containers_on(current, context)
         if text_before is not None:
             framework = previous.labels.get(labels.IMAGE_FRAMEWORK, "custom")
@@ -271,7 +273,7 @@ def containers_on(image: Image | None, context: Context) -> tuple[StaleContainer
     if image is None:
         return ()
     found: list[Container] = []
-    with told("Which containers are on the image before is not known", context.report):
+    with warn_on_failure("Which containers are on the image before is not known", context.report):
         found = context.engine.containers(image=image.id)
     return tuple(
         StaleContainer(each.name, each.state)
@@ -323,7 +325,7 @@ def _rebuilt(
                 )
                 files.write_dockerfile(change.after)
             superseded = take_name(image, project, context, undo)
-            done.enter_context(finishing())
+            done.enter_context(ignore_interrupts())
         if former is not None:
             files.write_dockerfile(dockerfile_of(former, files) or change.before, BEFORE)
         framework = image.labels.get(labels.IMAGE_FRAMEWORK, "custom")

@@ -13,6 +13,7 @@ from ..engine.interface import Container, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import MlcError, NotFoundError
 from ..images.probe import ask_image
+from ..interrupts import defer_signals, wait_out_interrupts
 from ..names import labels
 from ..names.containers import short_name
 from ..names.images import is_committed_for
@@ -20,7 +21,7 @@ from ..names.labels import Claim, MalformedLabelsError, read_claim
 from ..names.projects import LATEST, Project, check_project, proposed_name
 from ..plan.flow import account_in_passwd
 from ..temporary import SETUP, passing_image, passing_name, take_away_left, working
-from ..undo import Undo, finished, insist, signals_held
+from ..undo import Undo, retry_once
 
 _CHECKS = r"""
 name="$(id -un 2>/dev/null)" || { echo "wrong: UID $(id -u) has no account in it"; exit; }
@@ -164,7 +165,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
             f"The container {specification.name}",
             lambda: engine.remove_container(specification.name, force=True),
         )
-        with signals_held():
+        with defer_signals():
             container = engine.create_container(specification)
         _not_wrong(account_in_passwd(_passwd(container, context), claim), candidate)
         passing = passing_image(project.repository, context.work.word)
@@ -174,7 +175,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
             labels.PROJECT: project.name,
             labels.CREATED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
-        made = finished(
+        made = wait_out_interrupts(
             "labelling the image",
             lambda: engine.commit(
                 container,
@@ -189,9 +190,9 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         engine.remove_container(container, force=True)
         history, labelled = engine.history(image.id), engine.image(made)
         undo.add(f"The image {project.image}", lambda: engine.remove_image(project.image))
-        with signals_held():
+        with defer_signals():
             engine.tag_image(made, project.repository, LATEST)
-            insist(lambda: engine.remove_image(passing))
+            retry_once(lambda: engine.remove_image(passing))
     return Adopted(
         candidate.name,
         candidate.reference,

@@ -14,6 +14,7 @@ from ..context import Context
 from ..engine.interface import Container, Engine, EngineInfo, Image, MountsAndDevices
 from ..engine.specification import ContainerSpecification
 from ..errors import MlcError, NotFoundError
+from ..interrupts import defer_signals
 from ..names import labels
 from ..names.containers import SEPARATOR
 from ..names.images import account_image_of, committed_uid, parse_reference
@@ -24,7 +25,7 @@ from ..patch.state import Condition, examine
 from ..plan.directories import DEFAULT_WORKSPACE, expand, make_in_home
 from ..plan.specify import X11_SOCKETS
 from ..temporary import LOOK, passing_name, take_away_left, working
-from ..undo import insist, signals_held
+from ..undo import retry_once
 from . import checks as diagnosis
 from . import checks_images as diagnosis_images
 from . import install_tree
@@ -242,12 +243,12 @@ def _looking_into(image: Image, context: Context) -> Iterator[str]:
     )
     try:
         # Interrupted before the answer, it would remove what the engine has yet to make.
-        with signals_held():
+        with defer_signals():
             container = engine.create_container(specification)
         yield container
     finally:
-        with signals_held():
-            insist(lambda: engine.remove_container(specification.name, force=True))
+        with defer_signals():
+            retry_once(lambda: engine.remove_container(specification.name, force=True))
 
 
 def _checkout(context: Context) -> list[Finding]:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MlcError
+from ..interrupts import defer_signals
 from ..report import Reporter
-from ..undo import signals_held
 from . import checkout as patch_checkout
 from . import store as patch_store
 from .layout import ORIGINAL, PROGRAM, STORE
@@ -70,7 +70,7 @@ def apply(path: Path, program: Path, python: str, report: Reporter, *, force: bo
             replaced = _replace(state, program, python)
         except BaseException:
             if not was_active:
-                with signals_held():
+                with defer_signals():
                     _restore(path)
             raise
         return Patched(examine(path), replaced)

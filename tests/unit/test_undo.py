@@ -17,12 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched.errors import GivenUp, MlcError
+from mlc_patched.errors import CleanupSkipped, MlcError
 from mlc_patched.host.account import Account
 from mlc_patched.host.home import directory, open_file
 from mlc_patched.host.locks import FILE, exclusive, shared
+from mlc_patched.interrupts import ignore_interrupts, wait_out_interrupts
 from mlc_patched.report import SilentReporter
-from mlc_patched.undo import Undo, finished, finishing
+from mlc_patched.undo import Undo
 
 
 class Words(SilentReporter):
@@ -93,7 +94,7 @@ def test_a_second_interrupt_does_not_cut_the_undoing_short() -> None:
 def test_what_interrupts_the_finishing_ends_it_only_where_it_fails(error: MlcError | None) -> None:
     ended: BaseException | None = None
     try:
-        with finishing():
+        with ignore_interrupts():
             os.kill(os.getpid(), signal.SIGINT)
             if error is not None:
                 raise error
@@ -136,7 +137,7 @@ def test_what_the_engine_will_finish_is_waited_for() -> None:
         return "result"
 
     with pytest.raises(KeyboardInterrupt):
-        finished("saving", work, words)
+        wait_out_interrupts("saving", work, words)
     assert done == [1]
     assert "cannot stop saving" in words.said[0]
 
@@ -147,7 +148,7 @@ def test_a_later_interrupt_gives_up_what_the_engine_does_not_finish(
     monkeypatch: pytest.MonkeyPatch, patience: float
 ) -> None:
     """And one that comes at once does not: keys are pressed twice."""
-    monkeypatch.setattr("mlc_patched.undo._PATIENCE", patience)
+    monkeypatch.setattr("mlc_patched.interrupts._PATIENCE", patience)
     hangs, words, done = threading.Event(), Words(), []
 
     def work() -> None:
@@ -161,10 +162,10 @@ def test_a_later_interrupt_gives_up_what_the_engine_does_not_finish(
     taken_back: list[int] = []
     with pytest.raises(KeyboardInterrupt) as raised, Undo(words) as undo:
         undo.add("what an engine that hangs would hang at, too", lambda: taken_back.append(1))
-        finished("saving", work, words)
-    assert (raised.type is GivenUp) == (taken_back == []) == (patience == 0)
+        wait_out_interrupts("saving", work, words)
+    assert (raised.type is CleanupSkipped) == (taken_back == []) == (patience == 0)
     assert done == ([1] if patience else [])
-    assert "Interrupt again to give that up" in words.said[0]
+    assert "Interrupt again to stop waiting" in words.said[0]
     hangs.set()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -173,9 +174,9 @@ def test_what_is_finished_has_its_result_or_its_error() -> None:
     def fail() -> None:
         raise MlcError("no")
 
-    assert finished("x", lambda: 1, SilentReporter()) == 1
+    assert wait_out_interrupts("x", lambda: 1, SilentReporter()) == 1
     with pytest.raises(MlcError, match="no"):
-        finished("x", fail, SilentReporter())
+        wait_out_interrupts("x", fail, SilentReporter())
 
 
 @pytest.mark.promise("locks")

@@ -17,7 +17,7 @@ from ...names import labels
 from ...names.images import account_image
 from ...plan.limits import BASE_NAME
 from ...temporary import STEP, passing_image, passing_name
-from ...undo import Undo, told
+from ...undo import Undo, warn_on_failure
 from ..build.steps import StepNames
 from ..dockerfile.render import run_step
 from .commit import ACCOUNT_SCRIPT, EMPTY_PASSWORD, TOOLS, for_account
@@ -84,7 +84,7 @@ def build_with_account(
             )
         except EngineError as error:
             raise SetupError(f"{error}\nThe account could not be set up in {reference}.") from error
-    with told("Images of the steps stay until the next build", report):
+    with warn_on_failure("Images of the steps stay until the next build", report):
         steps.clear()
     image = engine.image(built)
     if image is None:

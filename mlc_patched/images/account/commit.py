@@ -16,11 +16,12 @@ from ...engine.interface import Engine, Image
 from ...engine.specification import ContainerSpecification
 from ...errors import ConflictError, SetupError
 from ...host.account import Account
+from ...interrupts import defer_signals, wait_out_interrupts
 from ...names import labels
 from ...names.images import committed_reference
 from ...report import Reporter
 from ...temporary import SETUP, passing_name
-from ...undo import Undo, finished, insist, signals_held, told
+from ...undo import Undo, retry_once, warn_on_failure
 
 ACCOUNT_SCRIPT = Path(__file__).parents[2] / "data" / "account.sh"
 EMPTY_PASSWORD = 'passwd -d "$DS01_USERNAME" >/dev/null\n'  # noqa: S105 - a command
@@ -95,7 +96,7 @@ def commit_with_account(
             f"The set-up container {specification.name}",
             lambda: engine.remove_container(specification.name, force=True),
         )
-        with signals_held():
+        with defer_signals():
             container = engine.create_container(specification)
         _run(engine, container, reference, report)
         report.step(f"Saving the image for {tag}")
@@ -107,7 +108,7 @@ def commit_with_account(
             f"The image {committed}", lambda: _take_back(engine, committed, former, repository, tag)
         )
         like, claimed = for_account(image, account), labels.claim_labels(claim)
-        image_id = finished(
+        image_id = wait_out_interrupts(
             "saving the image",
             lambda: engine.commit(container, repository, tag, like, claimed),
             report,
@@ -170,7 +171,7 @@ def remove_superseded(committed: Committed, engine: Engine, report: Reporter) ->
     if former is None or former.id == committed.image_id:
         return
     with (
-        told(f"The former {committed.reference}, {former.id}, was not removed", report),
+        warn_on_failure(f"The former {committed.reference}, {former.id}, was not removed", report),
         contextlib.suppress(ConflictError),
     ):
-        insist(lambda: engine.remove_image(former.id))
+        retry_once(lambda: engine.remove_image(former.id))

@@ -16,11 +16,12 @@ from ...context import Context
 from ...engine.interface import Engine, Image
 from ...errors import EngineError
 from ...host.account import Account
+from ...interrupts import defer_signals
 from ...names.labels import LATER_SPELLING, Claim, claim_labels
 from ...names.projects import Project
 from ...report import Reporter
 from ...temporary import STEP, build_directory_prefix, passing_image, passing_name
-from ...undo import Undo, insist, signals_held, told
+from ...undo import Undo, retry_once, warn_on_failure
 from ..account.verify import verify
 from ..dockerfile import render as dockerfile
 from ..dockerfile.syntax import Instruction, instructions
@@ -104,7 +105,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
         )
         _run(command, request, derived, context, steps)
     if steps is not None:
-        with told("Images of the steps stay until the next build", report):
+        with warn_on_failure("Images of the steps stay until the next build", report):
             steps.clear()
     image = engine.image(tag)
     if image is None:
@@ -112,8 +113,8 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     report.step("Checking the account in it")
     verify(image, account, context)
     yield image
-    with signals_held(), told(f"The name {tag} stays until the next build", report):
-        insist(lambda: engine.remove_image(tag))
+    with defer_signals(), warn_on_failure(f"The name {tag} stays until the next build", report):
+        retry_once(lambda: engine.remove_image(tag))
 
 
 def account_arguments(account: Account, now: float | None = None) -> tuple[str, ...]:
@@ -234,9 +235,9 @@ def _image_of_files(
     repository, _, tag = name.rpartition(":")
     try:
         # Interrupted before the answer, it would remove what the engine has yet to make.
-        with signals_held():
+        with defer_signals():
             engine.import_image([archive.getvalue()], repository, tag)
         yield
     finally:
-        with signals_held(), told(f"The image {name} was not removed", report):
-            insist(lambda: engine.remove_image(name))
+        with defer_signals(), warn_on_failure(f"The image {name} was not removed", report):
+            retry_once(lambda: engine.remove_image(name))

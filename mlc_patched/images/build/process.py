@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
-from ...undo import signals_held
+from ...interrupts import defer_signals
 from .client import BuildCommand
 
 _KEPT_LINES = 2000
@@ -70,7 +70,7 @@ def run_build(
                 _pass_on(ours, log, hear or (lambda line: None), as_it_is=terminal)
                 status = process.wait()
             except BaseException:
-                with signals_held():
+                with defer_signals():
                     _end(process, ours)
                 raise
     finally:

@@ -7,9 +7,10 @@ import contextlib
 from ...context import Context
 from ...engine.interface import Engine, Image
 from ...errors import ConflictError
+from ...interrupts import defer_signals
 from ...names.projects import LATEST, PREVIOUS, Project
 from ...report import Reporter
-from ...undo import Undo, insist, signals_held, told
+from ...undo import Undo, retry_once, warn_on_failure
 
 
 def take_name(image: Image, project: Project, context: Context, undo: Undo) -> Image | None:
@@ -29,7 +30,7 @@ def take_name(image: Image, project: Project, context: Context, undo: Undo) -> I
         discard(engine, image, context.report)
 
     undo.add(f"The name {project.image}", back)
-    with signals_held():
+    with defer_signals():
         if current is not None:
             engine.tag_image(current.id, project.repository, PREVIOUS)
         engine.tag_image(image.id, project.repository, LATEST)
@@ -58,7 +59,7 @@ def discard(engine: Engine, image: Image | None, report: Reporter) -> None:
             engine.remove_image(now.id)
 
     with (
-        told(f"The former image {image.id} was not removed", report),
+        warn_on_failure(f"The former image {image.id} was not removed", report),
         contextlib.suppress(ConflictError),
     ):
-        insist(remove)
+        retry_once(remove)

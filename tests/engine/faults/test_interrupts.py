@@ -50,7 +50,7 @@ def test_a_signal_in_the_set_up(
         command.send_signal(number)
         output, _ = command.communicate(timeout=30)
         assert command.returncode == status, output
-        assert "has been taken back" in output.splitlines()[-1]
+        assert "were rolled back" in output.splitlines()[-1]
         assert "ready" not in output
 
 
