@@ -4,8 +4,8 @@
 # scripts to source. username_utils.py beside it is the same library for Python: the same function
 # names, and the same bytes for every input. Change both files together.
 #
-# The rule is that of the contract, ds01.md, "Names and accounts"; the example comes from the design
-# document ds01-image-container-architecture, "Username Sanitization".
+# The rules are those of docs/contracts.md, "Accounts"; the example comes from DS01's design document,
+# "Username Sanitization".
 #
 #   sanitize_username_for_slice NAME
 #   get_user_slice_name GROUP NAME
@@ -30,7 +30,7 @@ fi
 #   $1      user name, as the host knows it; any bytes
 #   stdout  the sanitised name; an empty line when nothing of the name is left
 #   status  0
-# Source: ds01.md, "Names and accounts". h.baker@hertie-school.lan gives
+# Source: docs/contracts.md, "Accounts". h.baker@hertie-school.lan gives
 # h-baker-at-hertie-school-lan (design document, "Username Sanitization").
 sanitize_username_for_slice() {
     local _username_text="${1-}"
@@ -43,7 +43,7 @@ sanitize_username_for_slice() {
 #   $2      user name, as the host knows it; any bytes
 #   stdout  the slice name; SANITISED may be empty, see sanitize_username_for_slice
 #   status  0
-# Source: ds01.md, "Names and accounts".
+# Source: docs/contracts.md, "Accounts".
 get_user_slice_name() {
     local _username_text="${2-}"
     _username_sanitize 2>/dev/null
@@ -58,7 +58,7 @@ get_user_slice_name() {
 #   stdout  1 to 32 characters of [a-z0-9_-] that begin with [a-z_]
 #   status  0; 1, with a message on stderr, if nothing is left of the name, it was empty, or md5sum
 #           failed
-# Source: ds01.md, "Names and accounts".
+# Source: docs/contracts.md, "Accounts".
 sanitize_username_for_container() {
     local _username_name="${1-}" _username_text="${1-}" _username_digest
     _username_sanitize 2>/dev/null
@@ -86,7 +86,7 @@ sanitize_username_for_container() {
 #   $1      user name, as somebody typed it; any bytes
 #   stdout  the database's spelling; the name unchanged if the database does not know it
 #   status  0
-# Source: ds01.md, "Names and accounts".
+# Source: docs/contracts.md, "Accounts".
 get_canonical_username() {
     local _username_text="${1-}" _username_found=''
     if _username_may_differ 2>/dev/null; then

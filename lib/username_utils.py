@@ -4,8 +4,8 @@ The names of an LDAP directory, such as ``h.baker@hertie-school.lan``, are neith
 Linux account names. This module turns them into both, and ``username-utils.sh`` beside it is the
 same library for bash: the same function names, and the same bytes for every input.
 
-The rule is that of the contract, ds01.md, "Names and accounts"; the example comes from the design
-document ds01-image-container-architecture, "Username Sanitization". Change both files together.
+The rules are those of docs/contracts.md, "Accounts"; the example comes from DS01's design document,
+"Username Sanitization". Change both files together.
 
 A name of the operating system need not be UTF-8. It is taken as ``os.fsdecode`` gives it in a UTF-8
 locale, with each undecodable byte as a surrogate escape (U+DC80 to U+DCFF), and the MD5 is that of
@@ -55,7 +55,7 @@ def sanitize_username_for_slice(name: str) -> str:
     Errors:
         None.
 
-    Source: ds01.md, "Names and accounts". ``h.baker@hertie-school.lan`` gives
+    Source: docs/contracts.md, "Accounts". ``h.baker@hertie-school.lan`` gives
     ``h-baker-at-hertie-school-lan`` (design document, "Username Sanitization").
     """
     return _RUN_TO_REPLACE.sub("-", name.replace("@", "-at-")).strip("-")
@@ -74,7 +74,7 @@ def get_user_slice_name(group: str, name: str) -> str:
     Errors:
         None.
 
-    Source: ds01.md, "Names and accounts".
+    Source: docs/contracts.md, "Accounts".
     """
     return f"ds01-{group}-{sanitize_username_for_slice(name)}.slice"
 
@@ -95,7 +95,7 @@ def sanitize_username_for_container(name: str) -> str:
     Errors:
         ValueError: Nothing is left of the name, or it was empty.
 
-    Source: ds01.md, "Names and accounts".
+    Source: docs/contracts.md, "Accounts".
     """
     # Only ASCII is left after sanitising, so lower() does what bash does in the C locale.
     account = sanitize_username_for_slice(name).lower()
@@ -134,7 +134,7 @@ def get_canonical_username(name: str) -> str:
     Errors:
         None.
 
-    Source: ds01.md, "Names and accounts".
+    Source: docs/contracts.md, "Accounts".
     """
     if not name or name.startswith("+") or _NUMBER.fullmatch(name):
         return name
@@ -159,7 +159,7 @@ def _original_bytes(name: str) -> bytes:
     Errors:
         None.
 
-    Source: ds01.md, "Names and accounts" ("MD5 of the original UTF-8 name").
+    Source: docs/contracts.md, "Accounts".
     """
     try:
         return name.encode("utf-8", "surrogateescape")

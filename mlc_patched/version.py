@@ -6,4 +6,4 @@ AIME_VERSION = "2.2.0"
 """The AIME MLC release whose command line and containers this program reproduces."""
 
 CONTAINER_VERSION = 4
-"""Value of the label `aime.mlc.MLC_VERSION` (contract 1, "Labels on the container")."""
+"""Value of the label `aime.mlc.MLC_VERSION` (docs/contracts.md, "Labels")."""

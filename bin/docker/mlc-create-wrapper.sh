@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Create a container, not started, with limits: what DS01's scripts call (contract 3).
-# A failure leaves neither container nor image, as mlc itself sees to.
+# Create a container with limits, without starting it (docs/contracts.md, "Wrapper scripts").
+# After a failure mlc leaves neither a container nor an image.
 set -euo pipefail
 
 usage() {

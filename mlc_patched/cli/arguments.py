@@ -1,4 +1,4 @@
-"""The command line of mlc: AIME's commands and flags (contract 1), and ours (contract 3)."""
+"""The command line of mlc: the commands and flags of docs/contracts.md."""
 
 from __future__ import annotations
 

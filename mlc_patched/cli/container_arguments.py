@@ -1,4 +1,4 @@
-"""The command lines of the container commands (contract 2, "Commands")."""
+"""The command lines of the container commands (docs/contracts.md, "DS01's commands")."""
 
 from __future__ import annotations
 

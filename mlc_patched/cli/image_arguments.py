@@ -1,4 +1,4 @@
-"""The command lines of the image commands (contract 2; image-push is ours)."""
+"""The command lines of the image commands (docs/contracts.md, "DS01's commands")."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def complete(
             f"Missing: {' and '.join(missing)}. "
             "Say: mlc create NAME FRAMEWORK VERSION - see what there is with: mlc create --info"
         )
-    nothing_said = len(missing) == 3  # contract 1: then the directories are asked for, too
+    nothing_said = len(missing) == 3  # docs/contracts.md: then ask for the directories, too
     if not request.framework or not request.version:
         request = _from_menu(request, context)
     if not request.name:

@@ -13,7 +13,7 @@ from types import FrameType
 from ..errors import EngineError
 
 FORWARDED = ("DISPLAY", "NCCL_P2P_LEVEL")
-"""Variables of the caller's environment that go along where they are set (contract 1)."""
+"""Variables passed on from the caller's environment (docs/contracts.md, "AIME's commands")."""
 
 
 SHELL_VARIABLE = "MLC_SHELL"

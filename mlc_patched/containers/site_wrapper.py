@@ -1,6 +1,6 @@
-"""The site's own wrapper in the place of ours (contract 3): DS01_MLC_WRAPPER names it.
+"""The site's own wrapper, named by DS01_MLC_WRAPPER, in place of ours.
 
-It is called as `mlc-create-wrapper.sh` is, and its exit code decides.
+It is called like `mlc-create-wrapper.sh`, and its exit code tells success or failure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..plan.container import CreateRequest
 from ..report import Reporter
 
 VARIABLE = "DS01_MLC_WRAPPER"
-_LAST_LINES = 30  # contract 3: the last 30 lines say what failed
+_LAST_LINES = 30  # docs/contracts.md, "Wrapper scripts"
 
 
 def path(environ: Mapping[str, str]) -> str | None:
@@ -36,7 +36,7 @@ def path(environ: Mapping[str, str]) -> str | None:
 
 
 def command(wrapper: str, request: CreateRequest) -> list[str]:
-    """Return the command line for a request, in the wrapper's own flags (contract 3)."""
+    """Return the command line for a request, in the wrapper's flags."""
     argv = [wrapper, request.name, request.framework, request.version]
     for flag, value in (
         ("-w", request.workspace),

@@ -12,7 +12,7 @@ from ..names import labels
 from .shell import run_inside
 
 ROCM_DEVICES_TO_VIDEO = ("chown", "-R", "root:video", "/dev/kfd", "/dev/dri")
-"""Contract 1: at start the GPU's devices are given to root:video."""
+"""Run when a ROCm container starts (docs/contracts.md, "Container")."""
 
 
 @dataclass(frozen=True)

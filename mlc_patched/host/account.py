@@ -44,7 +44,7 @@ class Account:
 
     @property
     def container_name(self) -> str:
-        """The account's name inside a container (contract 2, "Names and accounts").
+        """The account's name inside a container (docs/contracts.md, "Accounts").
 
         Raises:
             MlcError: nothing of the login name is usable as an account name.
@@ -66,7 +66,7 @@ def caller(
     gid: int | None = None,
     user_database: Callable[[int], pwd.struct_passwd] = pwd.getpwuid,
 ) -> Account:
-    """Return the real user: under sudo, the one who called it (contract 2).
+    """Return the real user: under sudo, the user who called it (docs/contracts.md).
 
     Args:
         environ: the environment; the process's own when not given.
@@ -142,7 +142,7 @@ def _is_id(text: str) -> bool:
 
 
 def refuse_root(account: Account) -> None:
-    """Refuse root itself, for whom no image is built (contract 2, "Names and accounts").
+    """Refuse root itself, for whom no image is built (docs/contracts.md, "Accounts").
 
     Raises:
         MlcError: the caller is root, and no sudo tells for whom.

@@ -1,4 +1,4 @@
-"""Which architecture and which GPUs a container is made for (contract 1, "Catalog")."""
+"""Choose a container's architecture and GPUs (docs/contracts.md, "Catalog")."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def elsewhere(runtimes: Iterable[str]) -> Host:
 
 
 OPTIONAL_DEVICES = ("/dev/snd", "/dev/video0", "/dev/kfd", "/dev/dri")
-"""Devices a container may be given (contract 1), whichever of them exist."""
+"""Devices passed to containers if they exist (docs/contracts.md, "Container")."""
 
 
 def probe(root: Path = Path("/"), more: Iterable[str] = ()) -> Host:
@@ -65,7 +65,7 @@ def probe(root: Path = Path("/"), more: Iterable[str] = ()) -> Host:
 
 
 def cuda_architecture(major: int, minor: int) -> str:
-    """Return AIME's architecture for a CUDA toolkit version (contract 1, "Catalog")."""
+    """Return AIME's architecture for a CUDA toolkit version (docs/contracts.md, "Catalog")."""
     if (major, minor) <= (11, 8):
         return "CUDA_AMPERE"
     return "CUDA_ADA" if (major, minor) < (12, 8) else "CUDA_BLACKWELL"

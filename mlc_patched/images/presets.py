@@ -36,4 +36,4 @@ PRESETS: Mapping[str, Preset] = {
     "tuning": Preset("hyperparameters and settings", ("hydra-core", "optuna")),
     "dev": Preset("writing and testing code", ("ipdb", "mypy", "pre-commit", "pytest", "ruff")),
 }
-"""Contract 2, "Presets", and more that users would expect; pinned by nothing."""
+"""The presets (docs/contracts.md, "DS01's commands"); they pin no versions."""

@@ -7,7 +7,7 @@ import re
 from ..errors import UsageError, shown
 
 SEPARATOR = "._."
-"""Stands between the name and the UID in a container's name in Docker (contract 1)."""
+"""Stands between the name and the UID in a container's name in Docker (docs/contracts.md)."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _AIME_NAME = re.compile(r"[A-Za-z0-9_#-]+")

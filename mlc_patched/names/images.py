@@ -74,7 +74,7 @@ def is_image_id(reference: str) -> bool:
 
 
 def committed_reference(image: str, known_names: tuple[str, ...], tag: str) -> tuple[str, str]:
-    """Return repository and tag under which the old flow commits (contract 1: `IMAGE:NAME._.UID`).
+    """Return repository and tag of the image that the legacy flow commits, `IMAGE:NAME._.UID`.
 
     Args:
         image: the reference the container is made from, which may be an id.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..errors import shown
 from ..host.account import HIGHEST_ID
 
-# On a container, as AIME's mlc writes them (contract 1).
+# On a container, as AIME's mlc writes them (docs/contracts.md, "Labels").
 OWNER = "aime.mlc"
 NAME = "aime.mlc.NAME"
 USER = "aime.mlc.USER"
@@ -22,7 +22,7 @@ GPUS = "aime.mlc.GPUS"
 NOT_GIVEN = "-"
 """What AIME writes for a directory that was not given."""
 
-# On a container, ours (contract 2).
+# On a container, ours.
 USER_SETUP = "aime.mlc.DS01_USER_SETUP"
 IMAGE_ID = "aime.mlc.DS01_IMAGE"
 REQUEST = "aime.mlc.DS01_REQUEST"
@@ -39,7 +39,7 @@ SETUP_FOR = "aime.mlc.DS01_SETUP_FOR"
 TEMPORARY = "aime.mlc.DS01_TEMPORARY"
 """On a container that lives for a moment, to look into an image; the value says what for."""
 
-# On an image (contract 2).
+# On an image.
 HAS_USER_SETUP = "aime.mlc.DS01_HAS_USER_SETUP"
 USER_ID = "aime.mlc.DS01_USER_ID"
 GROUP_ID = "aime.mlc.DS01_GROUP_ID"

@@ -1,4 +1,4 @@
-"""Projects: their names, and the images and files that belong to one (contract 2)."""
+"""Names of projects, their images and files (docs/contracts.md, "Images and projects")."""
 
 from __future__ import annotations
 

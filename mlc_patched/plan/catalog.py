@@ -1,4 +1,4 @@
-"""The catalog of images, `ml_images.repo`: AIME's format in both its versions (contract 1)."""
+"""The catalog of images, `ml_images.repo` (docs/contracts.md, "Catalog")."""
 
 from __future__ import annotations
 

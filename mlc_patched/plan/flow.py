@@ -1,6 +1,6 @@
-"""The decision: may a container be made straight from this image for this user?
+"""Choose between the optimized and the legacy flow (docs/contracts.md, "Choosing the flow").
 
-The rules are contract 2's, "The decision". Nothing here talks to an engine.
+Pure: nothing here talks to an engine.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Decide the specification of a user's container.
 
-The values are contract 1's, "The container it leaves".
+The values are those of docs/contracts.md, "Container".
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _capabilities(plan: Plan) -> tuple[str, ...]:
 
 
 def _ipc(plan: Plan) -> str:
-    """Return the IPC mode; shared memory of its own replaces the host's (contract 3)."""
+    """Return the IPC mode; it is private if the container has its own shared memory."""
     mode = plan.settings.ipc
     return "" if mode == "host" and plan.shm_size is not None else mode
 

@@ -32,7 +32,7 @@ CAPABILITIES = (
     "SYS_PTRACE",
 )
 """What a container that is not privileged may do: Docker's own defaults without raw sockets
-and device nodes, and what debuggers, profilers and ROCm (contract 1) need."""
+and device nodes, and what debuggers, profilers and ROCm (docs/contracts.md, "Container") need."""
 
 
 @dataclass(frozen=True)

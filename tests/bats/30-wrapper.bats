@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The callers that exist already (contract 3), and our wrapper, in the installed tree.
+# Calls of DS01's wrapper scripts, and our own wrapper, in the installed tree.
 
 setup_file() {
     load helper

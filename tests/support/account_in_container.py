@@ -15,7 +15,7 @@ _ACCOUNTS = {slots.ALICE: slots.ALICE, slots.LDAP_LOGIN: slots.LDAP_ACCOUNT}
 
 
 def account(user: User) -> str:
-    """Return the name of the user's account inside, as contract 2 has it."""
+    """Return the name of the user's account inside, as in docs/contracts.md, "Accounts"."""
     return _ACCOUNTS[user.login]
 
 

@@ -1,4 +1,4 @@
-"""What AIME's mlc 2.2.0 asks of Docker's client, as contract 1 tells it.
+"""The docker client calls that AIME's mlc 2.2.0 makes, for comparison.
 
 By the client and not by our own code: what these functions make is the measure for ours.
 """

@@ -1,6 +1,6 @@
 """AIME checkouts of the tests' own making: the least that behaves like AIME's two forms.
 
-Written from contract 1 alone. The v2-like program creates, lists, starts, opens, stops and
+Written from docs/contracts.md alone. The v2-like program creates, lists, starts, opens, stops and
 removes containers by Docker's client; the v1-like scripts only say what they were asked.
 """
 

@@ -150,7 +150,7 @@ def _disk(results: dict[str, Any]) -> str:
         "Bytes that the engine's data root grew by, for containers of the small base, which "
         f"has sudo and git:\n\n{table(headings, rows)}\n"
         "What one account adds to an image, as the engine counts an image's size. AIME's steps "
-        "are those of its set-up as contract 1 tells them (package lists stay), run here. AIME's "
+        "are reproduced here (its package lists stay in the image). AIME's "
         "mlc and our old flow add that for every container, `old_flow = build` once for each "
         f"user and image:\n\n{table(('bytes', *ways), added)}\n"
         "The seconds of one create by each of them, and of one run of AIME's steps with commit "

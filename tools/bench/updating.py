@@ -87,7 +87,7 @@ AIME_STEPS = (
     "groupadd -g {uid} bench && useradd --no-log-init -m -s /bin/bash -u {uid} -g {uid} bench && "
     "passwd -d bench && echo 'bench ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/bench"
 )
-"""What contract 1 tells of AIME's set-up, in our words: its package lists stay."""
+"""The steps of AIME's set-up, which leaves its package lists in the image."""
 
 
 OF_THE_BASE = "of the base itself"

@@ -1,6 +1,6 @@
 """The old flow: an image without the user's account gets it by a set-up container and a commit.
 
-What AIME's mlc does for every container (contract 1, "What `create` does"), done so that a
+What AIME's mlc does for every container (docs/contracts.md, "Choosing the flow"), done so that a
 failure at any point leaves nothing.
 """
 
@@ -27,7 +27,7 @@ ACCOUNT_SCRIPT = Path(__file__).parents[2] / "data" / "account.sh"
 EMPTY_PASSWORD = 'passwd -d "$DS01_USERNAME" >/dev/null\n'  # noqa: S105 - a command
 TOOLS = "sudo git"
 """What AIME's set-up installs; here only where it is missing."""
-_LAST_LINES = 30  # contract 3: the caller shows the last 30 lines
+_LAST_LINES = 30  # docs/contracts.md, "Wrapper scripts"
 
 
 @dataclass(frozen=True)

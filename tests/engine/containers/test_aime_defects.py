@@ -1,4 +1,4 @@
-"""What is wrong in AIME's mlc 2.2.0 and right here: contract 1's list, line by line."""
+"""The defects of AIME's mlc 2.2.0 that docs/differences.md lists, one by one."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_from_a_labelled_image(ldap_user: User, labelled, case: Case) -> None:
 
 
 def test_the_values_are_those_the_contract_names(user: User) -> None:
-    """The comparison above would miss what both make wrong: here the words of contract 1."""
+    """The comparison above would miss a common error: here the values of docs/contracts.md."""
     done = user.mlc("create", "said", "Pytorch", "2.8.0", "-s")
     assert done.returncode == 0, done.stderr
     found = inspect(user.tag("said"))

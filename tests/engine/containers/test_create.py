@@ -14,7 +14,7 @@ MLC = "bin/mlc"
 
 
 def test_nothing_said_is_asked_for_by_menus(user: User) -> None:
-    """Contract 1: with no positionals at all the directories are asked for, too."""
+    """With no arguments at all it asks for the directories, too."""
     for directory in ("mine/", "data/"):
         user.file(directory)
     child = user.spawn(user.tree / MLC, "create")

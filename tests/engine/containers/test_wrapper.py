@@ -1,4 +1,4 @@
-"""Contract 3: what the wrapper scripts of DS01 servers rely on, called as they call it.
+"""Calls as the wrapper scripts of DS01 servers make them (docs/contracts.md, "Wrapper scripts").
 
 That is `python3 …/docker/mlc-patched.py` with the system's Python, no terminal, under sudo.
 """

@@ -67,7 +67,7 @@ PUBLISHED = {
     *("postAttachCommand", "waitFor", "hostRequirements", "entrypoint", "id"),
 }
 CONTRACT = {"workspaceFolder"}
-"""Contract 2 asks for it besides; a reader of the label ignores what it does not know."""
+"""In docs/contracts.md, too; readers of the label ignore unknown properties."""
 
 
 def test_the_dockerfile_writes_the_label_vs_code_reads() -> None:

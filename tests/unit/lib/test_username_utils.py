@@ -1,7 +1,7 @@
-"""The user name libraries for Python and bash: vectors, and agreement byte for byte.
+"""The username libraries for Python and bash: test vectors, and byte-for-byte agreement.
 
-Source of the rule: ds01.md, "Names and accounts"; ds01-image-container-architecture, "Username
-Sanitization". One bash process handles many names, because starting one takes longer than all else.
+Source of the rules: docs/contracts.md, "Accounts". One bash process handles many names, because
+starting one takes longer than everything else.
 """
 
 from __future__ import annotations
