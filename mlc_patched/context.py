@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pwd import getpwuid
 from typing import TYPE_CHECKING
 
+from . import temporary
 from .engine.address import CONFIGURATION_VARIABLE, DEFAULT, EngineAddress, resolve
 from .engine.interface import Container, Engine
 from .errors import NotFoundError
@@ -16,7 +18,6 @@ from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
 from .host.files import is_root_for
 from .names.containers import check_container_name, container_tag, is_own_name
 from .report import Reporter, SilentReporter
-from .temporary import Work, current_work, random_work
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,13 +60,21 @@ class Context:
     make_engine: Callable[[], Engine] | None = None
 
     @property
-    def work(self) -> Work:
-        """What the command is at, for the names of what is there only meanwhile (work.py)."""
-        return current_work() or self._without_lock
+    def job(self) -> temporary.Job:
+        """The job whose token temporary names carry."""
+        return temporary.current_job() or self._without_lock
 
     @cached_property
-    def _without_lock(self) -> Work:
-        return random_work()
+    def _without_lock(self) -> temporary.Job:
+        return temporary.random_job()
+
+    def lock(self, name: str, *, waits: bool = True) -> AbstractContextManager[temporary.Job]:
+        """Hold the caller's lock of this name; see `temporary.locked`."""
+        return temporary.locked(name, self.account, self.report, waits=waits)
+
+    def remove_leftovers(self, image: str | None = None) -> None:
+        """Remove what a killed run of the same job left; see `temporary.remove_leftovers`."""
+        temporary.remove_leftovers(self.engine, self.account, self.job, self.report, image)
 
     @cached_property
     def address(self) -> EngineAddress:

@@ -1,17 +1,15 @@
-"""What a command makes only for as long as it works, and how it is told from what one that was
-killed has left.
+"""Temporary containers, images and directories, and how to recognise those of a killed command.
 
-Containers, images and directories of that kind are made under a lock, and their names end in a word
-of that lock. So whoever holds the lock next knows that nobody works on them any more, and takes
-them away before beginning. Where there are no locks the word is a random one, and `mlc prune` goes
-by age.
+They are made under a lock, and their names end in a token derived from that lock. So the next
+holder of the lock knows that they are no longer in use, and removes them before it starts. Where
+locks do not work the token is random, and `mlc prune` goes by age.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,68 +18,57 @@ from .errors import ConflictError
 from .names.projects import BUILDING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from .context import Context
+    from .engine.interface import Engine
     from .host.account import Account
+    from .report import Reporter
 
 SETUP, LOOK, VERIFY, STEP = "setup", "look", "verify", "step"
-"""What a container that is there only meanwhile is for: an old flow's set-up, a look into an
-image, the check of a new one, and a step of the classic builder."""
+"""Kinds of temporary containers: the set-up of the legacy flow, a look into an image, the
+verification of a new image, and a step of the classic builder."""
 KINDS = (SETUP, LOOK, VERIFY, STEP)
 BUILD_PREFIX = "mlc-build-"
-"""Beginning of the names of the private directories of builds."""
+"""Prefix of the private directories of builds."""
 EDIT_PREFIX = "mlc-edit-"
-"""Beginning of the names of the directories in which an editor has a Dockerfile."""
+"""Prefix of the directories in which a Dockerfile is edited."""
 _DIGITS = 12
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a command is at: the word of its lock, and whether it holds that alone."""
+class Job:
+    """One run of a command: the token for its temporary names, and whether a lock is held."""
 
-    word: str
+    token: str
     is_alone: bool = False
 
 
-_current: ContextVar[Work | None] = ContextVar("work", default=None)
+_current: ContextVar[Job | None] = ContextVar("job", default=None)
 
 
-def random_work() -> Work:
-    """Return the work of a command that holds no lock."""
-    return Work(os.urandom(_DIGITS // 2).hex())
+def random_job() -> Job:
+    """Return a job that holds no lock."""
+    return Job(os.urandom(_DIGITS // 2).hex())
 
 
-def current_work() -> Work | None:
-    """Return what this thread is at; None where it holds no lock."""
+def current_job() -> Job | None:
+    """Return the job whose lock this thread holds, or None."""
     return _current.get()
 
 
-def passing_name(kind: str, account: Account, word: str) -> str:
-    """Return the name of a container that is there only while a command works.
-
-    Args:
-        kind: one of KINDS.
-        account: whose command it is.
-        word: the word of its work.
-    """
-    return f"mlc-{kind}-{account.uid}-{word}"
+def temporary_name(kind: str, account: Account, token: str) -> str:
+    """Return the name of a temporary container of one of the KINDS."""
+    return f"mlc-{kind}-{account.uid}-{token}"
 
 
-def passing_image(repository: str, word: str) -> str:
-    """Return the name an image has while it is made and checked.
-
-    Args:
-        repository: the one that it is made for.
-        word: the word of the work.
-    """
-    return f"{repository}:{BUILDING}{word}"
+def temporary_image(repository: str, token: str) -> str:
+    """Return the name of an image that is being built and has not been verified yet."""
+    return f"{repository}:{BUILDING}{token}"
 
 
-def build_directory_prefix(word: str) -> str:
-    """Return the beginning of the name of a build's directory; `word` is its lock's."""
-    return f"{BUILD_PREFIX}{word}-"
+def build_directory_prefix(token: str) -> str:
+    """Return the prefix of a build's private directory."""
+    return f"{BUILD_PREFIX}{token}-"
 
 
 def temporary_directory(environ: Mapping[str, str]) -> Path:
@@ -93,46 +80,52 @@ def temporary_directory(environ: Mapping[str, str]) -> Path:
 
 
 @contextlib.contextmanager
-def working(name: str, context: Context, *, waits: bool = True) -> Iterator[Work]:
-    """Hold the caller's lock of a name, and have what is made meanwhile bear its word.
+def locked(name: str, account: Account, report: Reporter, *, waits: bool = True) -> Iterator[Job]:
+    """Hold a user's lock; temporary names made meanwhile carry its token.
 
     Args:
-        name: the name of a container in Docker, or another that a lock has (locks.py).
-        context: who calls.
-        waits: whether to wait for another command that holds it; else the word is a random one.
+        name: a container's name in Docker, or another name for a lock (host/locks.py).
+        account: whose lock.
+        report: where to say that another command holds it.
+        waits: whether to wait for that command; otherwise continue with a random token.
     """
-    # Imported where it is used: `context` imports this module, and most commands hold no lock.
-    import hashlib
+    import hashlib  # here, as most commands hold no lock
 
     from .host.locks import exclusive
 
-    with exclusive(context.account, name, context.report, waits=waits) as identity:
+    with exclusive(account, name, report, waits=waits) as identity:
         digest = hashlib.sha256(identity + name.encode("utf-8", "surrogateescape")).hexdigest()
-        work = Work(digest[:_DIGITS], True) if identity else random_work()
-        before = _current.set(work)
+        job = Job(digest[:_DIGITS], True) if identity else random_job()
+        before = _current.set(job)
         try:
-            yield work
+            yield job
         finally:
             _current.reset(before)
 
 
-def take_away_left(context: Context, image: str | None = None) -> None:
-    """Remove what a command that was killed at this same work has left in the engine, and say so.
+def remove_leftovers(
+    engine: Engine, account: Account, job: Job, report: Reporter, image: str | None = None
+) -> None:
+    """Remove what a killed run of the same job left in the engine, and report it.
+
+    A job without a lock shares its token with no other, so it removes nothing.
 
     Args:
-        context: the engine, and the work; one that is not held alone leaves nothing to know by.
-        image: the name that an image bears meanwhile, and others' beginning with it and a `-`.
+        engine: the engine.
+        account: whose containers.
+        job: the job.
+        report: where to say what was removed.
+        image: the name of the job's temporary image; also removes names that begin with it and `-`.
 
     Raises:
-        EngineError: the engine did not answer.
+        EngineError: the engine failed.
     """
-    engine, work, report = context.engine, context.work, context.report
-    if not work.is_alone:
+    if not job.is_alone:
         return
-    names = [passing_name(kind, context.account, work.word) for kind in KINDS]
+    names = [temporary_name(kind, account, job.token) for kind in KINDS]
     for container in engine.containers(names=names):
         engine.remove_container(container.id, force=True)
-        report.note(f"Removed {container.name}, which a command that was killed had left")
+        report.note(f"Removed {container.name}, left behind by a killed command")
     for found in engine.find_images(names=(f"{image}*",)) if image else ():
         for name in found.references:
             if name != image and not name.startswith(f"{image}-"):
@@ -140,6 +133,6 @@ def take_away_left(context: Context, image: str | None = None) -> None:
             try:
                 engine.remove_image(name)
             except ConflictError as error:
-                report.warn(f"{name}, which a command that was killed had left, stays: {error}")
+                report.warn(f"{name}, left behind by a killed command, stays: {error}")
             else:
-                report.note(f"Removed {name}, which a command that was killed had left")
+                report.note(f"Removed {name}, left behind by a killed command")

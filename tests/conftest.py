@@ -178,7 +178,7 @@ def image_with_account(engine: Engine) -> Iterator[Callable[[User], str]]:
             report = SilentReporter()
             tag = f"labelled-{user.uid}"
             committed = commit_with_account(
-                *(engine, base, BASE, tag, account, Undo(report), report), word="0" * 12
+                *(engine, base, BASE, tag, account, Undo(report), report), token="0" * 12
             )
             made[user.uid] = committed.reference
         return made[user.uid]

@@ -14,7 +14,6 @@ from ..images.save import Saved, clean, save, target
 from ..interrupts import defer_signals
 from ..names.images import parse_reference
 from ..names.projects import project_of_repository
-from ..temporary import working
 from ..undo import Undo, retry_once
 from .retire import Retired
 
@@ -66,7 +65,7 @@ def retire_service(plan: ServiceRetirement, context: Context) -> Retired:
     """
     service = plan.found.service
     # What is made meanwhile is made on the container's node.
-    with working(service.name, plan.place.context if plan.place else context):
+    with (plan.place.context if plan.place else context).lock(service.name):
         saved = _save_and_push(plan, plan.place, plan.image) if plan.place and plan.image else None
         cluster = context.engine.cluster()
         with defer_signals():

@@ -88,10 +88,9 @@ def create(request: CreateRequest, context: Context) -> Created:
     _refuse_old_flow(plan, context)
     if context.settings.old_flow == OLD_FLOW_BUILD:
         return _by_build(plan, image, context)
-    from ..temporary import take_away_left, working
 
-    with working(plan.tag, context):
-        take_away_left(context)
+    with context.lock(plan.tag):
+        context.remove_leftovers()
         return _by_setup(plan, image, context)
 
 
@@ -173,12 +172,11 @@ def _by_build(plan: Plan, base: Image, context: Context) -> Created:
 def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) -> Image:
     """Build the image with the account, unless another command of the user's just has."""
     from ..host.locks import account_lock
-    from ..images.account.build import build_with_account, find_with_account, passing_images
-    from ..temporary import take_away_left, working
+    from ..images.account.build import build_with_account, find_with_account, temporary_images
 
     engine, account = context.engine, context.account
-    with working(account_lock(base.id), context) as work:
-        take_away_left(context, passing_images(account, work.word))
+    with context.lock(account_lock(base.id)) as job:
+        context.remove_leftovers(temporary_images(account, job.token))
         found = find_with_account(engine, base, account)
         if found is not None and found != instead_of:
             return found
@@ -204,7 +202,7 @@ def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
             undo,
             context.report,
             empty_password=context.environ.get(EMPTY_PASSWORD_VARIABLE) == "1",
-            word=context.work.word,
+            token=context.job.token,
         )
         return create_committed(plan, committed, undo, context)
 

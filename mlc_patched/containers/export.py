@@ -13,7 +13,6 @@ from ..engine.interface import Container
 from ..errors import AlreadyExistsError, MlcError
 from ..host.files import check_file_name, rights_of
 from ..names import labels
-from ..temporary import working
 from ..undo import Undo
 from . import archive
 
@@ -54,7 +53,7 @@ def export(
     context.report.step(f"Exporting {name} to {target}")
     try:
         # Two exports to one file go one after the other, and know what a killed one has left.
-        with working(f"export {target.absolute()}", context):
+        with context.lock(f"export {target.absolute()}"):
             size = _write(target, _stream(container, context), context, force)
     except OSError as error:
         raise MlcError(f"{target} cannot be written: {error.strerror}") from error
@@ -93,10 +92,10 @@ def _check_target(target: Path, force: bool) -> None:
 
 def _write(target: Path, chunks: Iterator[bytes], context: Context, force: bool) -> int:
     """Write beside the target under another name, which becomes the target's at the end."""
-    partial = target.with_name(f".{target.name}.{context.work.word}.part")
+    partial = target.with_name(f".{target.name}.{context.job.token}.part")
     size = 0
     with Undo(context.report) as undo:
-        if context.work.is_alone:
+        if context.job.is_alone:
             _remove(partial, context)
         with rights_of(context.account):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

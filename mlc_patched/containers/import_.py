@@ -17,7 +17,6 @@ from ..interrupts import wait_out_interrupts
 from ..names import labels
 from ..names.projects import BUILDING
 from ..plan.container import CreateRequest, make_plan
-from ..temporary import take_away_left, working
 from ..undo import Undo
 from . import archive
 from .archive_check import checked
@@ -86,10 +85,10 @@ def _import(
     )
     for text in plan.notes():
         context.report.note(text)
-    with working(plan.tag, context) as work, Undo(context.report) as undo:
+    with context.lock(plan.tag) as job, Undo(context.report) as undo:
         # A name for as long as it takes: what a killed import has left is found by it.
-        passing = f"{BUILDING}{context.account.uid}-{work.word}"
-        take_away_left(context, f"{REPOSITORY}:{passing}")
+        passing = f"{BUILDING}{context.account.uid}-{job.token}"
+        context.remove_leftovers(f"{REPOSITORY}:{passing}")
         refuse_existing(plan, context)
         context.report.step(f"Importing {request.file}")
         image_id = _imported(file, request.file, passing, undo, context)
@@ -110,7 +109,7 @@ def _import(
             context.report,
             prelude=_FORMER_ACCOUNT,
             environment={"DS01_FORMER_USERNAME": manifest.account},
-            word=work.word,
+            token=job.token,
         )
         context.engine.remove_image(f"{REPOSITORY}:{passing}")
         return create_committed(plan, committed, undo, context)

@@ -12,7 +12,6 @@ from ..host.account import refuse_root
 from ..images.save import Saved, clean, save, target
 from ..interrupts import defer_signals
 from ..names.containers import short_name
-from ..temporary import working
 from ..undo import retry_once
 from .remove import remove
 
@@ -110,7 +109,7 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
 
         return retire_service(plan, context)
     engine = context.engine
-    with working(plan.container.name, context):
+    with context.lock(plan.container.name):
         container = context.get(plan.name)
         if container.id != plan.container.id:
             raise MlcError(f"{plan.name} became another container meanwhile; nothing was done.")

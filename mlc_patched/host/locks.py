@@ -4,9 +4,9 @@ All of a user's locks are byte ranges of one file in the user's own home, so not
 accumulates, and another user can neither take a lock nor keep it from being taken. Where
 the home cannot be written to there is no lock: the engine still makes each name only once.
 
-Who holds a lock also takes away what its last holder, if that was killed, has left (work.py). So a
-home on NFS must not be mounted with `nolock` or `local_lock`: each host would then have locks of
-its own in it, which cannot be told.
+The holder of a lock also removes what a killed holder before it left (temporary.py). So a home on
+NFS must not be mounted with `nolock` or `local_lock`: each host would then have its own locks in
+it, which cannot be detected.
 """
 
 from __future__ import annotations

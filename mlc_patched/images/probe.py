@@ -12,7 +12,7 @@ from ..errors import EngineError
 from ..interrupts import defer_signals
 from ..names import labels
 from ..plan.specify import GROUPS
-from ..temporary import passing_name
+from ..temporary import temporary_name
 from ..undo import Undo
 
 NOT_STARTED = 127
@@ -51,7 +51,7 @@ def ask_image(
         EngineError: the engine failed; a command that cannot be started is no such failure.
     """
     specification = ContainerSpecification(
-        name=passing_name(kind, context.account, context.work.word),
+        name=temporary_name(kind, context.account, context.job.token),
         image=image.id,
         entrypoint=("/bin/sh", "-c"),
         command=(script,),

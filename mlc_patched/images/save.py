@@ -28,7 +28,7 @@ from ..names.projects import BUILDING, PREVIOUS, Project, check_project, propose
 from ..plan.flow import Flow
 from ..plan.limits import BASE_NAME
 from ..plan.specify import NAME_VARIABLE
-from ..temporary import passing_image, take_away_left
+from ..temporary import temporary_image
 from ..undo import Undo, retry_once
 from .account.verify import faults
 from .changes import DPKG_STATUS, DPKG_STATUS_LIMIT, Summary, summarise
@@ -121,8 +121,8 @@ def save(container: Container, reference: str, context: Context) -> Saved:
         raise MlcError(f"The image of {container.name} is gone; it cannot be saved.")
     summary = _summary(container, context)
     name = parse_reference(reference)
-    passing = passing_image(name.repository, context.work.word)
-    take_away_left(context, passing)
+    passing = temporary_image(name.repository, context.job.token)
+    context.remove_leftovers(passing)
     context.report.step(f"Saving {reference}")
     with Undo(context.report) as undo:
         undo.add(f"The image {passing}", lambda: engine.remove_image(passing))

@@ -20,7 +20,7 @@ from ..names.images import is_committed_for
 from ..names.labels import Claim, MalformedLabelsError, read_claim
 from ..names.projects import LATEST, Project, check_project, proposed_name
 from ..plan.flow import account_in_passwd
-from ..temporary import SETUP, passing_image, passing_name, take_away_left, working
+from ..temporary import SETUP, temporary_image, temporary_name
 from ..undo import Undo, retry_once
 
 _CHECKS = r"""
@@ -142,8 +142,8 @@ def clear(candidate: Candidate, context: Context) -> None:
 
 @contextlib.contextmanager
 def _cleared(candidate: Candidate, context: Context) -> Iterator[None]:
-    with working(f"adopt {candidate.container.name}", context) as work:
-        take_away_left(context, passing_image(candidate.project.repository, work.word))
+    with context.lock(f"adopt {candidate.container.name}") as job:
+        context.remove_leftovers(temporary_image(candidate.project.repository, job.token))
         yield
 
 
@@ -154,7 +154,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
     project = candidate.project
     report.step(f"Labelling it as {project.image}")
     specification = ContainerSpecification(
-        name=passing_name(SETUP, context.account, context.work.word),
+        name=temporary_name(SETUP, context.account, context.job.token),
         image=image.id,
         command=("true",),
         network="none",
@@ -168,7 +168,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         with defer_signals():
             container = engine.create_container(specification)
         _not_wrong(account_in_passwd(_passwd(container, context), claim), candidate)
-        passing = passing_image(project.repository, context.work.word)
+        passing = temporary_image(project.repository, context.job.token)
         undo.add(f"The image {passing}", lambda: engine.remove_image(passing))
         labelled_as = {
             **labels.claim_labels(claim),

@@ -24,7 +24,7 @@ from ..patch.layout import checkout_of
 from ..patch.state import Condition, examine
 from ..plan.directories import DEFAULT_WORKSPACE, expand, make_in_home
 from ..plan.specify import X11_SOCKETS
-from ..temporary import LOOK, passing_name, take_away_left, working
+from ..temporary import LOOK, temporary_name
 from ..undo import retry_once
 from . import checks as diagnosis
 from . import checks_images as diagnosis_images
@@ -217,8 +217,8 @@ def _logs(images: list[Image], context: Context) -> dict[str, dict[str, int]]:
     """Look into images, after what a doctor that was killed has left of such a look is gone."""
     if not images:
         return {}
-    with working(LOCK, context, waits=False):
-        take_away_left(context)
+    with context.lock(LOCK, waits=False):
+        context.remove_leftovers()
         return {each.references[0]: _log_sizes(each, context) for each in images}
 
 
@@ -235,7 +235,7 @@ def _log_sizes(image: Image, context: Context) -> dict[str, int]:
 def _looking_into(image: Image, context: Context) -> Iterator[str]:
     engine = context.engine
     specification = ContainerSpecification(
-        name=passing_name(LOOK, context.account, context.work.word),
+        name=temporary_name(LOOK, context.account, context.job.token),
         image=image.id,
         command=("true",),
         network="none",

@@ -1,4 +1,4 @@
-"""What is there only while a command works, and what the next one does with what is left of it."""
+"""Temporary containers, images and directories, and what the next command does with leftovers."""
 
 from __future__ import annotations
 
@@ -25,15 +25,13 @@ from mlc_patched.temporary import (
     KINDS,
     STEP,
     build_directory_prefix,
-    passing_image,
-    passing_name,
-    take_away_left,
-    working,
+    temporary_image,
+    temporary_name,
 )
 
 DEMO = Project(1001, "demo")
 STEP_NAME = "mlc-step-1001-0123456789ab"
-PASSING = "ds01-1001/demo:build-0123456789ab"
+TEMPORARY = "ds01-1001/demo:build-0123456789ab"
 
 
 @pytest.fixture
@@ -54,65 +52,65 @@ def names(fake: FakeEngine) -> set[str]:
     return {each.name for each in fake.containers()}
 
 
-def test_the_same_work_has_the_same_word_and_another_one_another(own: Context) -> None:
-    words = []
+def test_the_same_job_has_the_same_token_and_another_job_another(own: Context) -> None:
+    tokens = []
     for name in ("n._.1001", "n._.1001", "image n"):
-        with working(name, own) as work:
-            assert own.work is work
-            words.append(work.word)
-    assert words[0] == words[1] != words[2]
-    assert own.work.word not in words
-    assert not own.work.is_alone
+        with own.lock(name) as job:
+            assert own.job is job
+            tokens.append(job.token)
+    assert tokens[0] == tokens[1] != tokens[2]
+    assert own.job.token not in tokens
+    assert not own.job.is_alone
 
 
-def test_what_a_killed_command_left_is_gone_before_the_next_begins(
+def test_leftovers_of_a_killed_command_are_removed_before_the_next_starts(
     own: Context, fake: FakeEngine
 ) -> None:
     uid = own.account.uid
-    with working("n._.1001", own) as work:
+    with own.lock("n._.1001") as job:
         for kind in KINDS:
-            leave(fake, passing_name(kind, own.account, work.word))
+            leave(fake, temporary_name(kind, own.account, job.token))
         running = leave(fake, f"mlc-setup-{uid}-000000000000")
-        made = fake.add_image(PASSING)
+        made = fake.add_image(TEMPORARY)
         fake.tag_image(made.id, "ds01-1001/demo", "latest")
-        for name in (f"{PASSING}-ca", f"{PASSING}s"):
+        for name in (f"{TEMPORARY}-ca", f"{TEMPORARY}s"):
             fake.add_image(name)
     fake.start(fake.made[running].id)
-    with working("other", own):
-        take_away_left(own)
-    assert len(names(fake)) == len(KINDS) + 1, "that was another work's"
-    with working("n._.1001", own):
-        take_away_left(own, BASE)
-        take_away_left(own, PASSING)
+    with own.lock("other"):
+        own.remove_leftovers()
+    assert len(names(fake)) == len(KINDS) + 1, "that was another job's"
+    with own.lock("n._.1001"):
+        own.remove_leftovers(BASE)
+        own.remove_leftovers(TEMPORARY)
     assert names(fake) == {f"mlc-setup-{uid}-000000000000"}
     assert fake.image(BASE) is not None, "it is in use"
-    assert fake.image(PASSING) is None
-    assert fake.image(f"{PASSING}-ca") is None
-    assert fake.image(f"{PASSING}s") is not None
+    assert fake.image(TEMPORARY) is None
+    assert fake.image(f"{TEMPORARY}-ca") is None
+    assert fake.image(f"{TEMPORARY}s") is not None
     assert fake.image("ds01-1001/demo:latest") is not None
-    assert sum("had left" in text for text in own.report.said) == len(KINDS) + 3
+    assert sum("left behind" in text for text in own.report.said) == len(KINDS) + 3
 
 
 @pytest.mark.parametrize("held", [None, False])
-def test_where_nothing_is_locked_nothing_is_taken_away(
+def test_without_a_lock_nothing_is_removed(
     own: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, held: bool | None
 ) -> None:
     """Another command may be at it: on a file system without locks, or in a home without."""
-    with working("n._.1001", own) as work:
-        left = leave(fake, passing_name(STEP, own.account, work.word))
+    with own.lock("n._.1001") as job:
+        left = leave(fake, temporary_name(STEP, own.account, job.token))
     monkeypatch.setattr(locks, "_locked", lambda *_, **__: held)
-    with working("n._.1001", own) as work:
-        assert not work.is_alone
-        assert passing_name(STEP, own.account, work.word) not in names(fake)
-        take_away_left(own, BASE)
+    with own.lock("n._.1001") as job:
+        assert not job.is_alone
+        assert temporary_name(STEP, own.account, job.token) not in names(fake)
+        own.remove_leftovers(BASE)
     assert left in fake.made
 
 
-def test_files_of_a_killed_build_go_and_others_stay(own: Context, tmp_path: Path) -> None:
+def test_files_of_a_killed_build_are_removed_and_others_stay(own: Context, tmp_path: Path) -> None:
     home, temporary = Path(own.account.home), tmp_path / "tmp"
     own.environ = {**own.environ, "TMPDIR": str(temporary)}
-    with working("image demo", own) as work:
-        word = work.word
+    with own.lock("image demo") as job:
+        token = job.token
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "file").write_text("x")
@@ -125,13 +123,13 @@ def test_files_of_a_killed_build_go_and_others_stay(own: Context, tmp_path: Path
         home / "dockerfiles/demo.Dockerfile": False,
         home / ".ds01-config/images/.demo.json.0123abcd.mlc-part": True,
         home / ".ds01-config/images/.demo-2.json.0123abcd.mlc-part": False,
-        temporary / f"mlc-build-{word}-abc_d123/Dockerfile": True,
+        temporary / f"mlc-build-{token}-abc_d123/Dockerfile": True,
         temporary / "mlc-build-0123456789ab-abc_d123/Dockerfile": False,
     }
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
-    (temporary / f"mlc-build-{word}-linked").symlink_to(elsewhere)
+    (temporary / f"mlc-build-{token}-linked").symlink_to(elsewhere)
     with working_on(replace(DEMO, uid=own.account.uid), own):
         pass
     assert {path: path.exists() for path in left} == {path: not gone for path, gone in left.items()}
@@ -179,7 +177,7 @@ def steps(fake: FakeEngine) -> StepNames:
     """A build that is to begin on an engine with a base, a nameless image and a container."""
     leave(fake, "somebody-s")
     nameless(fake, 0xAAA)
-    return StepNames(fake, STEP_NAME, PASSING)
+    return StepNames(fake, STEP_NAME, TEMPORARY)
 
 
 def nameless(fake: FakeEngine, number: int, parent: str = "") -> str:
@@ -211,10 +209,10 @@ def test_the_newest_step_has_the_name_and_its_container_another(
     ):
         steps.hear(line)
     assert STEP_NAME in names(fake)
-    held = {stage: fake.image(f"{PASSING}-s{stage}").id[7:19] for stage in (1, 2)}
+    held = {stage: fake.image(f"{TEMPORARY}-s{stage}").id[7:19] for stage in (1, 2)}
     assert held == {1: second, 2: other}, "each stage has a chain of its own"
     assert fake.image(base.id).references == (BASE,)
-    assert fake.image(PASSING) is None, "that is the build's own"
+    assert fake.image(TEMPORARY) is None, "that is the build's own"
     fake.remove_container(STEP_NAME, force=True)
     steps.clear()
     made = {f"sha256:{each}".ljust(71, "0") for each in (first, second, other)}
@@ -265,37 +263,37 @@ def test_an_image_whose_container_is_still_going_is_waited_for(
     monkeypatch.setattr(fake, "remove_image", remove)
     monkeypatch.setattr("mlc_patched.images.build.steps.time.sleep", lambda seconds: None)
     steps.clear()
-    assert tries == [f"{PASSING}-s1"] * 3
+    assert tries == [f"{TEMPORARY}-s1"] * 3
     monkeypatch.setattr("mlc_patched.images.build.steps._SECONDS_TO_CLEAR", -1)
     tries.clear()
     with pytest.raises(ConflictError):
         steps.clear()
 
 
-def test_a_project_s_passing_image_is_one_that_prune_knows() -> None:
+def test_a_project_s_temporary_image_is_one_that_prune_knows() -> None:
     from mlc_patched.maintenance.leftovers import unfinished_images
 
-    name = passing_image(DEMO.repository, "0123456789ab")
+    name = temporary_image(DEMO.repository, "0123456789ab")
     names = (name, f"{name}-ca", f"{name}-s12", f"{name}-mine")
     found = unfinished_images([Image("sha256:1", names)], set(), 1001, before=1)
     assert [each.name for each in found] == list(names[:3])
-    assert name == PASSING
+    assert name == TEMPORARY
 
 
-def test_threads_have_each_their_own_work(own: Context) -> None:
+def test_each_thread_has_its_own_job(own: Context) -> None:
     """Though they share a context, as a program that uses the API may."""
-    first, words = threading.Event(), []
+    first, tokens = threading.Event(), []
 
-    def work() -> None:
-        with working("a", own):
+    def run() -> None:
+        with own.lock("a"):
             first.wait(5)
-            words.append(own.work.word)
+            tokens.append(own.job.token)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=run)
     thread.start()
-    with working("b", own) as mine:
+    with own.lock("b") as mine:
         first.set()
         thread.join()
-        assert own.work is mine
-    assert words != [mine.word]
-    assert not own.work.is_alone
+        assert own.job is mine
+    assert tokens != [mine.token]
+    assert not own.job.is_alone

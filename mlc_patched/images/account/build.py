@@ -16,7 +16,7 @@ from ...host.account import Account
 from ...names import labels
 from ...names.images import account_image
 from ...plan.limits import BASE_NAME
-from ...temporary import STEP, passing_image, passing_name
+from ...temporary import STEP, temporary_image, temporary_name
 from ...undo import Undo, warn_on_failure
 from ..build.steps import StepNames
 from ..dockerfile.render import run_step
@@ -44,9 +44,9 @@ def find_with_account(engine: Engine, base: Image, account: Account) -> Image | 
     return image if found == _claim(account) else None
 
 
-def passing_images(account: Account, word: str) -> str:
-    """Return the beginning of names that steps of such a build have; `word` is its work's."""
-    return passing_image(account_image("", account.uid)[0], word)
+def temporary_images(account: Account, token: str) -> str:
+    """Return the beginning of names that steps of such a build have; `token` is its job's."""
+    return temporary_image(account_image("", account.uid)[0], token)
 
 
 def build_with_account(
@@ -66,8 +66,10 @@ def build_with_account(
     engine, account, report = context.engine, context.account, context.report
     report.step(f"Setting up the account {account.container_name} in {reference}, once")
     repository, tag = account_image(base.id, account.uid)
-    word = context.work.word
-    steps = StepNames(engine, passing_name(STEP, account, word), passing_images(account, word))
+    token = context.job.token
+    steps = StepNames(
+        engine, temporary_name(STEP, account, token), temporary_images(account, token)
+    )
 
     def hear(line: str) -> None:
         steps.hear(line)

@@ -20,7 +20,7 @@ from ...interrupts import defer_signals, wait_out_interrupts
 from ...names import labels
 from ...names.images import committed_reference
 from ...report import Reporter
-from ...temporary import SETUP, passing_name
+from ...temporary import SETUP, temporary_name
 from ...undo import Undo, retry_once, warn_on_failure
 
 ACCOUNT_SCRIPT = Path(__file__).parents[2] / "data" / "account.sh"
@@ -48,7 +48,7 @@ def commit_with_account(
     undo: Undo,
     report: Reporter,
     *,
-    word: str,
+    token: str,
     empty_password: bool = False,
     prelude: str = "",
     environment: Mapping[str, str] | None = None,
@@ -67,7 +67,7 @@ def commit_with_account(
             of locking it.
         prelude: shell commands to run before the account script, as root.
         environment: variables for the prelude.
-        word: of the work that it is done for, for the set-up container's name (work.py).
+        token: the job's, for the name of the set-up container (temporary.py).
 
     Raises:
         SetupError: the set-up failed; its set-up container is gone.
@@ -82,7 +82,7 @@ def commit_with_account(
         **(environment or {}),
     }
     specification = ContainerSpecification(
-        name=passing_name(SETUP, account, word),
+        name=temporary_name(SETUP, account, token),
         image=image.id,
         # By env, not as the container's environment, which the committed image would keep.
         entrypoint=("env", *(f"{name}={value}" for name, value in variables.items())),

@@ -20,7 +20,7 @@ from ...interrupts import defer_signals
 from ...names.labels import LATER_SPELLING, Claim, claim_labels
 from ...names.projects import Project
 from ...report import Reporter
-from ...temporary import STEP, build_directory_prefix, passing_image, passing_name
+from ...temporary import STEP, build_directory_prefix, temporary_image, temporary_name
 from ...undo import Undo, retry_once, warn_on_failure
 from ..account.verify import verify
 from ..dockerfile import render as dockerfile
@@ -71,12 +71,12 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
         MlcError: a setting of the environment cannot be used.
     """
     engine, account, report = context.engine, context.account, context.report
-    word = context.work.word
-    tag = passing_image(request.project.repository, word)
+    token = context.job.token
+    tag = temporary_image(request.project.repository, token)
     client = find_client(context.client_environ)
     steps = None
     if client.builder is Builder.CLASSIC:
-        steps = StepNames(engine, passing_name(STEP, account, word), tag)
+        steps = StepNames(engine, temporary_name(STEP, account, token), tag)
         undo.add("What the steps had made", steps.clear)
     undo.add(f"The image {tag}", lambda: engine.remove_image(tag))
     files_image = f"{tag}-ca"
@@ -85,7 +85,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     )
     report.step(f"Building {request.project.image} with {client.builder.value}")
     with (
-        _private_directory(word) as private,
+        _private_directory(token) as private,
         _image_of_files(engine, files_image, derived.files, report),
     ):
         command = build_command(
@@ -205,10 +205,10 @@ def _step_at(text: str, line: int) -> str:
 
 
 @contextlib.contextmanager
-def _private_directory(word: str) -> Iterator[Path]:
+def _private_directory(token: str) -> Iterator[Path]:
     """Have a directory of the process's own, also where root works for a user: what the docker
     client reads in there as root must be nobody else's to exchange for a link."""
-    with tempfile.TemporaryDirectory(prefix=build_directory_prefix(word)) as path:
+    with tempfile.TemporaryDirectory(prefix=build_directory_prefix(token)) as path:
         yield Path(path)
 
 

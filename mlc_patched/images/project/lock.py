@@ -14,13 +14,7 @@ from ...errors import MlcError
 from ...host.account import Account
 from ...host.files import rights_of
 from ...names.projects import Project
-from ...temporary import (
-    build_directory_prefix,
-    passing_image,
-    take_away_left,
-    temporary_directory,
-    working,
-)
+from ...temporary import build_directory_prefix, temporary_directory, temporary_image
 from .files import ProjectFiles
 
 
@@ -31,24 +25,24 @@ def working_on(project: Project, context: Context) -> Iterator[None]:
     Raises:
         EngineError: the engine did not answer.
     """
-    with working(f"image {project.name}", context) as work:
-        if work.is_alone:
+    with context.lock(f"image {project.name}") as job:
+        if job.is_alone:
             with contextlib.suppress(MlcError):  # what is in the way is told where it matters
                 ProjectFiles(context.account, project).remove_half_written()
-            remove_build_directories(work.word, context.account, context.environ)
-        take_away_left(context, passing_image(project.repository, work.word))
+            remove_build_directories(job.token, context.account, context.environ)
+        context.remove_leftovers(temporary_image(project.repository, job.token))
         yield
 
 
-def remove_build_directories(word: str, account: Account, environ: Mapping[str, str]) -> None:
-    """Remove what killed builds of the same work have left; what cannot be removed stays.
+def remove_build_directories(token: str, account: Account, environ: Mapping[str, str]) -> None:
+    """Remove what killed builds of the same job have left; what cannot be removed stays.
 
     Args:
-        word: the work's. Whoever holds it alone knows that nobody builds in them any more.
+        token: the job's. Whoever holds its lock knows that nobody builds in them any more.
         account: whose.
         environ: the environment, for TMPDIR.
     """
-    name = re.compile(rf"{build_directory_prefix(word)}\w+")
+    name = re.compile(rf"{build_directory_prefix(token)}\w+")
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(temporary_directory(environ))):
             if name.fullmatch(entry.name):

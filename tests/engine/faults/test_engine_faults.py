@@ -354,7 +354,7 @@ def test_an_engine_that_is_killed_in_a_build(
         assert there(own) == before
     source.write_text(f"FROM {BASE}\nRUN echo two\nRUN echo begun\n")
     done = builds.run(*argv, **environ)
-    assert ("which a command that was killed had left" in done.stderr) == (
+    assert ("left behind by a killed command" in done.stderr) == (
         builder == "classic" and then == "again"
     )
     builds.run("image-retire", "demo", "-y", **environ)

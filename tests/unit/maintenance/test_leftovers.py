@@ -136,7 +136,7 @@ def test_previous_images_are_projects_own() -> None:
     ]
 
 
-def test_an_image_in_the_making_is_known_by_its_passing_name_and_its_age() -> None:
+def test_an_image_in_the_making_is_known_by_its_temporary_name_and_its_age() -> None:
     young = "2100-01-01T00:00:00Z"
     images = [
         Image("sha256:1", ("ds01-1001/a:build-0123abcd",)),
