@@ -24,7 +24,7 @@ from ..images.dockerfile.installs import APT, PIP, packages_in
 from ..images.packages import requirements_of
 from ..images.project.files import ProjectFiles
 from ..images.project.lock import working_on
-from ..images.recipe import Wanted
+from ..images.recipe import ImageRequest
 from ..images.update import (
     Change,
     ImageUpdated,
@@ -53,15 +53,15 @@ def _create(arguments: argparse.Namespace, context: Context) -> int:
 
     request = _create_request(arguments, context)
     asks = may_ask(arguments)
-    if request.wanted.project:
-        project = project_of(request.wanted.project, context.account)
+    if request.image.project:
+        project = project_of(request.image.project, context.account)
         if asks and not arguments.dry_run:
             # Before the questions; and again after them, as it may be there by then.
             with working_on(project, context):
                 refuse_existing(request, project, ProjectFiles(context.account, project), context)
     if asks:
         request = image_wizard.complete(request, context)
-    elif not request.wanted.project:
+    elif not request.image.project:
         raise UsageError("Which project? Say: image-create PROJECT -f PyTorch -y")
     prepared = prepare(request, context)
     if arguments.dry_run:
@@ -95,7 +95,7 @@ def _create_request(arguments: argparse.Namespace, context: Context) -> ImageCre
         text = read_text(arguments.requirements, "requirements file", context.account)
         pip += requirements_of(text.removeprefix("\ufeff"), arguments.requirements)
     return ImageCreateRequest(
-        wanted=Wanted(
+        image=ImageRequest(
             project=arguments.project or "",
             framework=arguments.framework,
             version=arguments.version,
@@ -129,16 +129,16 @@ def _summary(prepared: Prepared) -> None:
 
 def _as_command(request: ImageCreateRequest) -> str:
     """Return the command line that asks for the same without a question."""
-    wanted = request.wanted
-    argv = ["image-create", wanted.project]
+    image = request.image
+    argv = ["image-create", image.project]
     for flag, value in (
-        ("-f", wanted.framework),
-        ("-v", wanted.version),
-        ("--base", wanted.base),
+        ("-f", image.framework),
+        ("-v", image.version),
+        ("--base", image.base),
         ("--dockerfile", request.dockerfile),
     ):
         argv += [flag, value] if value else []
-    for flag, values in (("--preset", wanted.presets), ("-p", wanted.pip), ("--apt", wanted.apt)):
+    for flag, values in (("--preset", image.presets), ("-p", image.pip), ("--apt", image.apt)):
         argv += [flag, *values] if values else []
     argv += ["--force"] if request.force else []
     return shlex.join([*argv, "-y"])

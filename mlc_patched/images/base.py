@@ -10,7 +10,7 @@ from ..errors import ImageNotFoundError, MlcError, NotFoundError
 from ..names.images import check_reference
 from ..names.projects import is_own_project
 from ..plan.limits import check_base
-from .probe import ask_image
+from .probe import run_in_image
 
 NEEDED = ("bash", "awk", "getent", "groupadd", "groupmod", "pwconv", "useradd")
 """What the account script asks for (data/account.sh)."""
@@ -86,13 +86,13 @@ def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
 
 def _probed(image: Image, reference: str, context: Context) -> Base:
     """Look into a base by a container of it that lives for a moment."""
-    said = ask_image(image, _PROBE, "look", context)
-    if said.status != 0:
+    result = run_in_image(image, _PROBE, "look", context)
+    if result.status != 0:
         raise MlcError(
             f"{reference} cannot be the base of an image: it has no shell that works "
-            f"({said.end(200)}). "
+            f"({result.ending(200)}). "
             "Take a base that is Debian or Ubuntu, as the images of the catalog are."
         )
-    programs = said.told("has")
-    system = next((name.strip('"') for name in said.told("is")), "")
+    programs = result.values("has")
+    system = next((name.strip('"') for name in result.values("is")), "")
     return Base(image, frozenset(programs), system)

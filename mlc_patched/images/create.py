@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -11,39 +10,38 @@ from pathlib import Path
 from typing import Any
 
 from ..context import Context
-from ..errors import AlreadyExistsError, MlcError
+from ..errors import AlreadyExistsError
 from ..host.account import Account
 from ..host.files import check_file_name, read_text
 from ..host.gpus import CPU, choose
-from ..interrupts import ignore_interrupts
 from ..names.projects import Project, project_of
 from ..plan.container import ARCHITECTURE_VARIABLE
 from ..undo import Undo
 from .base import ready_base
 from .build.client import build_command, build_network, find_client
 from .build.environment import derive, settings_from
-from .build.image import (
-    BuildRequest,
-    account_arguments,
-    built,
-    needs_context,
-)
+from .build.image import BuildRequest, account_arguments, needs_build_context
 from .dockerfile import render as dockerfile
-from .dockerfile.edit import Changes, add_package, has_account_block, with_account_block
+from .dockerfile.edit import (
+    Changes,
+    add_package,
+    missing_account_block,
+    with_account_block,
+)
 from .dockerfile.installs import APT, PIP
+from .dockerfile.render import ImageRecipe
 from .dockerfile.syntax import base_of
-from .project.files import BEFORE, ProjectFiles
+from .project.files import ProjectFiles
 from .project.lock import working_on
-from .project.metadata import note_metadata
-from .project.tags import discard, take_name
-from .recipe import CUSTOM, Wanted, choose_base, chosen_apt, chosen_pip, recipe_for
+from .publish import place_dockerfile, publish
+from .recipe import ImageRequest, chosen_apt, chosen_pip, recipe_for
 
 
 @dataclass(frozen=True)
 class ImageCreateRequest:
-    """What was asked for. `dockerfile` is the path of the user's own; it may hold `~`."""
+    """A request to create a project. `dockerfile` is the path of the user's own, maybe with `~`."""
 
-    wanted: Wanted
+    image: ImageRequest
     dockerfile: str | None = None
     build: bool = True
     force: bool = False
@@ -55,14 +53,14 @@ class ImageCreateRequest:
 class Prepared:
     """A Dockerfile ready to be built.
 
-    `block_added` is the account block if it had to be added to the user's own Dockerfile,
-    `context` the directory that COPY steps take files from.
+    `recipe` is what it was rendered from; None for the user's own Dockerfile. `block_added` is the
+    account block if that had to be added to the user's own.
     """
 
     project: Project
     text: str
     framework: str
-    context: str
+    recipe: ImageRecipe | None = None
     block_added: str = ""
 
 
@@ -87,7 +85,7 @@ def host_architecture(context: Context) -> str | None:
     """Return the architecture whose part of the catalog counts; None for the whole of it.
 
     Raises:
-        UsageError: MLC_ARCH names none that is known.
+        UsageError: MLC_ARCH is not a known architecture.
     """
     said = context.environ.get(ARCHITECTURE_VARIABLE) or None
     choice = choose(said, None, context.host, context.catalog.architectures())
@@ -95,47 +93,41 @@ def host_architecture(context: Context) -> str | None:
 
 
 def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
-    """Write the Dockerfile, in memory only: nothing is touched and no engine is asked.
+    """Compose the Dockerfile in memory; nothing is written, and the engine is not asked.
 
     Raises:
-        UsageError: something that was asked for cannot be meant.
-        NotFoundError: the catalog, or the disk, does not have it.
+        UsageError: the request is invalid.
+        NotFoundError: the catalog, or the disk, does not have what is named.
         DockerfileError: the user's own Dockerfile cannot be used.
     """
-    project = project_of(request.wanted.project, context.account)
-    files = ProjectFiles(context.account, project)
-    here = files.directory
+    project = project_of(request.image.project, context.account)
     if request.dockerfile is None:
-        architecture = host_architecture(context)
-        if note := choose_base(request.wanted, context.catalog, architecture).note:
+        recipe, note = recipe_for(request.image, context.catalog, host_architecture(context))
+        if note:
             context.report.note(note)
-        recipe = recipe_for(request.wanted, context.catalog, architecture)
-        return Prepared(project, dockerfile.render(recipe), recipe.framework, here)
+        return Prepared(project, dockerfile.render(recipe), recipe.framework, recipe)
     path, text = _own_dockerfile(request.dockerfile, context.account)
-    words = [each for each in (request.wanted.framework, request.wanted.version) if each]
-    framework = "-".join(words) or CUSTOM
-    block = ""
-    if not has_account_block(text):
-        base = base_of(text)
-        block = dockerfile.account_block(project.name, framework, base)
-        text = with_account_block(text, block)
+    framework = request.image.label
+    block = missing_account_block(text, project.name, framework)
+    text = with_account_block(text, block)
     changes = Changes()
-    for package in chosen_apt(request.wanted):
+    for package in chosen_apt(request.image):
         text = add_package(text, package, APT, changes)
-    for package in chosen_pip(request.wanted):
+    for package in chosen_pip(request.image):
         text = add_package(text, package, PIP, changes)
-    place = str(path.parent)
-    if needs_context(text) and place != here:
-        text = dockerfile.with_context(text, place)
-    return Prepared(project, text, framework, dockerfile.context_in(text) or here, block)
+    directory = str(path.parent)
+    is_elsewhere = directory != ProjectFiles(context.account, project).directory
+    if is_elsewhere and needs_build_context(text):
+        text = dockerfile.with_build_context(text, directory)
+    return Prepared(project, text, framework, block_added=block)
 
 
 def create_image(request: ImageCreateRequest, prepared: Prepared, context: Context) -> ImageCreated:
     """Write a project's Dockerfile and build its image.
 
     Raises:
-        AlreadyExistsError: there is such a project and `force` was not given.
-        MlcError: the base will not do, or the build failed. Whatever is raised, the images
+        AlreadyExistsError: the project exists and `force` was not given.
+        MlcError: the base cannot be used, or the build failed. Whatever is raised, the images
             and files of the project are as they were.
     """
     project = prepared.project
@@ -145,39 +137,22 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
         refuse_existing(request, project, files, context)
         if not request.build:
             return _without_build(request, prepared, files, context)
-        prepared, inherited = _on_its_base(request, prepared, context)
-        build = BuildRequest(
-            project=project,
-            dockerfile=prepared.text,
-            path=files.dockerfile_path,
-            context=prepared.context,
-            no_cache=request.no_cache,
-            base_labels=inherited,
-        )
-        former = files.read_dockerfile()
-        with contextlib.ExitStack() as done:
-            with Undo(context.report) as undo, built(build, context, undo) as image:
-                backup = _keep_dockerfile(prepared.text, files, undo)
-                superseded = take_name(image, project, context, undo)
-                done.enter_context(ignore_interrupts())
-            _keep_former(former, files)
-            note_metadata(
-                image, files, context, prepared.text, prepared.framework, prepared.context
+        text, inherited = _on_its_base(request, prepared, context)
+        build = BuildRequest(files, text, request.no_cache, inherited)
+        with publish(build, context, back_up=True) as published:
+            return ImageCreated(
+                project=project.name,
+                image=project.image,
+                dockerfile=files.dockerfile_path,
+                image_id=published.image.id,
+                size=published.image.size,
+                seconds=round(time.monotonic() - started, 1),
+                backup=published.backup,
             )
-            discard(context.engine, superseded, context.report)
-    return ImageCreated(
-        project=project.name,
-        image=project.image,
-        dockerfile=files.dockerfile_path,
-        image_id=image.id,
-        size=image.size,
-        seconds=round(time.monotonic() - started, 1),
-        backup=backup,
-    )
 
 
 def planned_command(request: ImageCreateRequest, prepared: Prepared, context: Context) -> list[str]:
-    """Return the command a build would run, as a user could give it; nothing is touched."""
+    """Return the command a build would run, as a user could enter it; nothing is changed."""
     client = find_client(context.client_environ)
     project = prepared.project
     derived = derive(
@@ -186,11 +161,11 @@ def planned_command(request: ImageCreateRequest, prepared: Prepared, context: Co
         client.builder,
         f"{project.image}-ca",
     )
-    path = ProjectFiles(context.account, project).dockerfile_path
+    files = ProjectFiles(context.account, project)
     command = build_command(
         client,
-        dockerfile=path,
-        context=prepared.context,
+        dockerfile=files.dockerfile_path,
+        build_context=files.build_context(prepared.text),
         tag=project.image,
         arguments=account_arguments(context.account),
         inherited=derived.arguments,
@@ -203,10 +178,10 @@ def planned_command(request: ImageCreateRequest, prepared: Prepared, context: Co
 def refuse_existing(
     request: ImageCreateRequest, project: Project, files: ProjectFiles, context: Context
 ) -> None:
-    """Refuse to make a project that is there.
+    """Refuse to replace a project without --force.
 
     Raises:
-        AlreadyExistsError: with what to do instead.
+        AlreadyExistsError: the project exists; the message says what to do instead.
     """
     if request.force:
         return
@@ -217,20 +192,20 @@ def refuse_existing(
         there.append(f"the image {project.image}")
     if there:
         raise AlreadyExistsError(
-            f"You have a project {project.name!r} already: {' and '.join(there)}. "
-            f"Change it with: image-update {project.name} - or make it anew with --force, "
-            "which keeps the old Dockerfile as a backup."
+            f"You already have a project {project.name!r}: {' and '.join(there)}. "
+            f"Change it with: image-update {project.name} - or replace it with --force, "
+            "which keeps a backup of the Dockerfile."
         )
 
 
 def _without_build(
     request: ImageCreateRequest, prepared: Prepared, files: ProjectFiles, context: Context
 ) -> ImageCreated:
-    reference = base_of(prepared.text)
+    text, reference = prepared.text, base_of(prepared.text)
     if reference and context.engine.image(reference) is not None:
-        prepared, _ = _on_its_base(replace(request, pull=False), prepared, context)
+        text, _ = _on_its_base(replace(request, pull=False), prepared, context)
     with Undo(context.report) as undo:
-        backup = _keep_dockerfile(prepared.text, files, undo)
+        backup = place_dockerfile(text, files, undo, back_up=True)
     return ImageCreated(
         prepared.project.name, prepared.project.image, files.dockerfile_path, backup=backup
     )
@@ -238,53 +213,20 @@ def _without_build(
 
 def _on_its_base(
     request: ImageCreateRequest, prepared: Prepared, context: Context
-) -> tuple[Prepared, Mapping[str, str]]:
+) -> tuple[str, Mapping[str, str]]:
     """Check the base before anything is built, and add what it lacks for Python packages.
 
     Returns:
         The Dockerfile to build, and the base's labels.
     """
-    reference = base_of(prepared.text)
+    text, recipe = prepared.text, prepared.recipe
+    reference = base_of(text)
     if not reference:
-        return prepared, {}
+        return text, {}
     base = ready_base(reference, context, pull=request.pull)
-    if request.dockerfile is not None:
-        return prepared, base.image.labels
-    recipe = recipe_for(request.wanted, context.catalog, host_architecture(context))
-    if extra := base.extra_apt(bool(recipe.pip)):
-        recipe = replace(recipe, apt=(*recipe.apt, *extra))
-        prepared = replace(prepared, text=dockerfile.render(recipe))
-    return prepared, base.image.labels
-
-
-def _keep_dockerfile(text: str, files: ProjectFiles, undo: Undo) -> str | None:
-    """Put the Dockerfile in its place, the former one aside; return the former one's path."""
-    former = files.read_dockerfile()
-
-    def back() -> None:
-        if former is None:
-            files.remove_dockerfile()
-        else:
-            files.write_dockerfile(former)
-
-    if former == text:
-        return None
-    undo.add(f"The Dockerfile {files.dockerfile_path}", back)
-    backup = files.back_up_dockerfile() if former is not None else None
-    if backup is not None:
-        suffix = backup.removeprefix(files.dockerfile_path)
-        undo.add(f"The backup {backup}", lambda: files.remove_dockerfile(suffix))
-    files.write_dockerfile(text)
-    return backup
-
-
-def _keep_former(former: str | None, files: ProjectFiles) -> None:
-    """Keep the Dockerfile of what is the previous image now, for a rollback."""
-    with contextlib.suppress(MlcError):  # the image is there; a rollback does without it
-        if former is None:
-            files.remove_dockerfile(BEFORE)
-        else:
-            files.write_dockerfile(former, BEFORE)
+    if recipe is not None and (extra := base.extra_apt(bool(recipe.pip))):
+        text = dockerfile.render(replace(recipe, apt=(*recipe.apt, *extra)))
+    return text, base.image.labels
 
 
 def _own_dockerfile(path: str, account: Account) -> tuple[Path, str]:

@@ -20,24 +20,24 @@ NOT_STARTED = 127
 
 
 @dataclass(frozen=True)
-class Said:
+class ProbeResult:
     """What a script printed in an image, line by line, and how it ended."""
 
     status: int
     lines: tuple[str, ...]
 
-    def told(self, key: str) -> list[str]:
+    def values(self, key: str) -> list[str]:
         """Return what stands after `KEY ` in the lines that begin so."""
         return [line[len(key) + 1 :] for line in self.lines if line.startswith(f"{key} ")]
 
-    def end(self, most: int = 300) -> str:
+    def ending(self, most: int = 300) -> str:
         """Return its last words, or how it ended where there are none."""
         return " ".join(self.lines)[-most:] or f"exit status {self.status}"
 
 
-def ask_image(
+def run_in_image(
     image: Image, script: str, kind: str, context: Context, *, user: str | None = None
-) -> Said:
+) -> ProbeResult:
     """Run a script in an image's own shell, without network, and return what it said.
 
     Args:
@@ -62,7 +62,7 @@ def ask_image(
     )
     said: list[str] = []
     status = _run(specification, context, said.append)
-    return Said(status, tuple(said))
+    return ProbeResult(status, tuple(said))
 
 
 def _run(

@@ -1,4 +1,4 @@
-"""From what was asked for to a recipe: which base, which packages. Pure."""
+"""Turn a request for an image into a recipe: which base, which packages. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _CUDA = re.compile(r"cuda-?(\d+(?:\.\d+)*)", re.I)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What an image is to hold, as it was said; None and empty stand for what was not."""
+class ImageRequest:
+    """What an image should contain, as the user gave it."""
 
     project: str
     framework: str | None = None
@@ -33,10 +33,15 @@ class Wanted:
     pip: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
 
+    @property
+    def label(self) -> str:
+        """The framework label of an image that the catalog does not know: `NAME-VERSION`."""
+        return "-".join(each for each in (self.framework, self.version) if each) or CUSTOM
+
 
 @dataclass(frozen=True)
 class ChosenBase:
-    """A base image, the words of the framework label, packages it takes, and what to tell."""
+    """A base image, its framework label, packages to install on it, and a note for the user."""
 
     image: str
     framework: str
@@ -44,104 +49,107 @@ class ChosenBase:
     note: str = ""
 
 
-def recipe_for(wanted: Wanted, catalog: Catalog, architecture: str | None) -> ImageRecipe:
-    """Return the recipe for what is wanted.
+def recipe_for(
+    request: ImageRequest, catalog: Catalog, architecture: str | None
+) -> tuple[ImageRecipe, str]:
+    """Return the recipe for a request, and a note on the choice of the base, or an empty text.
 
     Raises:
-        UsageError: something of it cannot be meant, or no base was named.
+        UsageError: the request is invalid, or names no base.
         NotFoundError: the catalog has no such framework or version.
     """
-    base = choose_base(wanted, catalog, architecture)
-    return ImageRecipe(
-        project=wanted.project,
+    base = choose_base(request, catalog, architecture)
+    recipe = ImageRecipe(
+        project=request.project,
         base=base.image,
         framework=base.framework,
-        apt=chosen_apt(wanted),
-        pip=merged((*base.pip, *chosen_pip(wanted))),
+        apt=chosen_apt(request),
+        pip=merged((*base.pip, *chosen_pip(request))),
     )
+    return recipe, base.note
 
 
-def chosen_pip(wanted: Wanted) -> tuple[str, ...]:
-    """Return the Python packages of presets and of the user's own words.
+def chosen_pip(request: ImageRequest) -> tuple[str, ...]:
+    """Return the Python packages of the presets and those named one by one.
 
     Raises:
-        UsageError: one is no plain package, or a preset is unknown.
+        UsageError: a package is not a plain requirement, or a preset is unknown.
     """
-    of_presets = [package for name in _presets(wanted) for package in preset(name).pip]
-    return merged((*of_presets, *pip_packages(wanted.pip)))
+    of_presets = [package for name in _presets(request) for package in preset(name).pip]
+    return merged((*of_presets, *pip_packages(request.pip)))
 
 
-def chosen_apt(wanted: Wanted) -> tuple[str, ...]:
-    """Return the Debian packages of presets and of the user's own words.
+def chosen_apt(request: ImageRequest) -> tuple[str, ...]:
+    """Return the Debian packages of the presets and those named one by one.
 
     Raises:
-        UsageError: one is no name of a package, or a preset is unknown.
+        UsageError: a package name is invalid, or a preset is unknown.
     """
-    of_presets = [package for name in _presets(wanted) for package in preset(name).apt]
-    return tuple(sorted({*of_presets, *apt_packages(wanted.apt)}))
+    of_presets = [package for name in _presets(request) for package in preset(name).apt]
+    return tuple(sorted({*of_presets, *apt_packages(request.apt)}))
 
 
-def choose_base(wanted: Wanted, catalog: Catalog, architecture: str | None) -> ChosenBase:
-    """Return the base: the one named, or the catalog's for a framework and version.
+def choose_base(request: ImageRequest, catalog: Catalog, architecture: str | None) -> ChosenBase:
+    """Return the named base, or the catalog's for a framework and version.
 
     Raises:
-        UsageError: neither is named.
+        UsageError: neither a base nor a framework is named.
         NotFoundError: the catalog has no such framework or version.
     """
-    if wanted.base is not None:
-        words = [each for each in (wanted.framework, wanted.version) if each]
-        return ChosenBase(check_reference(wanted.base), "-".join(words) or CUSTOM)
-    if wanted.framework is None:
+    if request.base is not None:
+        return ChosenBase(check_reference(request.base), request.label)
+    if request.framework is None:
         raise UsageError(
-            "Which framework? Say -f PyTorch, -f TensorFlow or -f JAX, or name a base of your own "
+            "Which framework? Give -f PyTorch, -f TensorFlow or -f JAX, or your own base "
             "with --base IMAGE."
         )
-    rows = rows_for(wanted.framework, catalog, architecture)
-    if not rows and wanted.framework.casefold() == JAX:
-        return _jax(wanted, catalog, architecture)
+    rows = rows_for(request.framework, catalog, architecture)
+    if not rows and request.framework.casefold() == JAX:
+        return _jax(request, catalog, architecture)
     if not rows:
         offered = ", ".join(frameworks_on_offer(catalog, architecture))
         raise NotFoundError(
-            f"The catalog {catalog.source} has no framework {wanted.framework}. On offer: {offered}"
+            f"The catalog {catalog.source} has no framework {request.framework}. "
+            f"On offer: {offered}"
         )
-    version = wanted.version if wanted.version not in (None, LATEST) else rows[0].version
+    version = request.version if request.version not in (None, LATEST) else rows[0].version
     row = next((row for row in rows if row.version == version), None)
     if row is None:
         versions = ", ".join(dict.fromkeys(row.version for row in rows))
         raise NotFoundError(
-            f"The catalog has no {wanted.framework} {version}. Available, newest first: {versions}"
+            f"The catalog has no {request.framework} {version}. Available, newest first: {versions}"
         )
     note = ""
     if architecture and architecture not in row.architectures:
         note = (
-            f"The catalog has no {row.framework} for {architecture}: taking the one for "
+            f"The catalog has no {row.framework} for {architecture}; using the one for "
             f"{', '.join(row.architectures)}."
         )
     return ChosenBase(row.image, f"{row.framework}-{row.version}", note=note)
 
 
 def frameworks_on_offer(catalog: Catalog, architecture: str | None) -> tuple[str, ...]:
-    """Return the frameworks to choose from: the three that are always there, then the rest."""
+    """Return the frameworks to choose from: the three that are always offered, then the rest."""
     known = {name.casefold() for name in ALWAYS_OFFERED}
     others = [each for each in catalog.frameworks(architecture) if each.casefold() not in known]
     return (*ALWAYS_OFFERED, *others)
 
 
 def rows_for(framework: str, catalog: Catalog, architecture: str | None) -> list[Row]:
-    """Return the catalog's rows of a framework, the newest first.
-
-    Those for the architecture; where there are none, those for the same maker's others.
-    """
+    """Return the catalog's rows of a framework, newest first: those for the architecture, or,
+    if there are none, those for other architectures of the same vendor."""
     named = [row for row in catalog.rows if row.framework.casefold() == framework.casefold()]
     fitting = [row for row in named if architecture is None or architecture in row.architectures]
     if not fitting and architecture is not None:
-        maker = _maker(architecture)
-        fitting = [row for row in named if any(_maker(each) == maker for each in row.architectures)]
+        vendor = _vendor(architecture)
+        fitting = [
+            row for row in named if any(_vendor(each) == vendor for each in row.architectures)
+        ]
     return sorted(fitting, key=lambda row: version_order(row.version), reverse=True)
 
 
 def newest_cuda_row(catalog: Catalog, architecture: str | None) -> Row | None:
-    """Return the row with the newest CUDA, of those for the architecture if it has any."""
+    """Return the row with the newest CUDA, preferably one for the architecture."""
     cuda = [
         row for row in catalog.rows if any(name.startswith("CUDA") for name in row.architectures)
     ]
@@ -149,18 +157,18 @@ def newest_cuda_row(catalog: Catalog, architecture: str | None) -> Row | None:
     return max(fitting, key=_newness, default=None)
 
 
-def _jax(wanted: Wanted, catalog: Catalog, architecture: str | None) -> ChosenBase:
+def _jax(request: ImageRequest, catalog: Catalog, architecture: str | None) -> ChosenBase:
     row = newest_cuda_row(catalog, architecture)
     if row is None:
         raise NotFoundError(
             f"The catalog {catalog.source} has neither JAX nor a base with CUDA to install it on. "
-            "Name a base of your own with --base IMAGE -p 'jax[cuda12]'."
+            "Give your own base: --base IMAGE -p 'jax[cuda12]'"
         )
-    note = f"JAX goes onto {row.image}, the catalog's newest base with CUDA."
-    if wanted.version in (None, LATEST):
+    note = f"JAX will be installed on {row.image}, the catalog's newest base with CUDA."
+    if request.version in (None, LATEST):
         return ChosenBase(row.image, "JAX", (JAX_PACKAGE,), note)
-    package = check_pip(f"{JAX_PACKAGE}=={wanted.version}")
-    return ChosenBase(row.image, f"JAX-{wanted.version}", (package,), note)
+    package = check_pip(f"{JAX_PACKAGE}=={request.version}")
+    return ChosenBase(row.image, f"JAX-{request.version}", (package,), note)
 
 
 def _newness(row: Row) -> tuple[object, ...]:
@@ -169,9 +177,9 @@ def _newness(row: Row) -> tuple[object, ...]:
     return numbers, version_order(row.version)
 
 
-def _maker(architecture: str) -> str:
+def _vendor(architecture: str) -> str:
     return "ROCM" if architecture.startswith("ROCM") else architecture.partition("_")[0]
 
 
-def _presets(wanted: Wanted) -> Iterable[str]:
-    return (part for word in wanted.presets for part in re.split(r"[\s,]+", word) if part)
+def _presets(request: ImageRequest) -> Iterable[str]:
+    return (part for word in request.presets for part in re.split(r"[\s,]+", word) if part)

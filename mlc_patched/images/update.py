@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import time
 from dataclasses import dataclass, field
@@ -13,16 +12,14 @@ from ..context import Context
 from ..engine.interface import Container, Engine, Image
 from ..errors import MlcError, NotFoundError, UsageError
 from ..interrupts import ignore_interrupts
-from ..names import labels
 from ..names.projects import BUILDING, LATEST, PREVIOUS, Project, project_of
 from ..undo import Undo, retry_once, warn_on_failure
 from .base import ready_base
-from .build.image import BuildRequest, built
-from .dockerfile import render as dockerfile
+from .build.image import BuildRequest
 from .dockerfile.edit import (
     Changes,
     add_package,
-    has_account_block,
+    missing_account_block,
     remove_package,
     with_account_block,
 )
@@ -31,8 +28,9 @@ from .dockerfile.syntax import base_of
 from .packages import apt_name, apt_packages, pip_name, pip_packages
 from .project.files import BEFORE, ProjectFiles
 from .project.lock import working_on
-from .project.metadata import dockerfile_of, note_metadata
-from .project.tags import discard, restore_name, take_name
+from .project.metadata import note_metadata
+from .project.tags import restore_name
+from .publish import Published, publish
 
 _REJECTED = ".rejected"
 _EXCHANGING = f"{BUILDING}exchange"
@@ -128,15 +126,12 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
 
 
 def with_block(text: str, project: Project) -> str:
-    """Return a Dockerfile that has the account block, added if it was missing.
+    """Return a Dockerfile with the account block, added if it is missing.
 
     Raises:
-        DockerfileError: only a part of it is there.
+        DockerfileError: only a part of the block is there.
     """
-    if has_account_block(text):
-        return text
-    block = dockerfile.account_block(project.name, "custom", base_of(text))
-    return with_account_block(text, block)
+    return with_account_block(text, missing_account_block(text, project.name))
 
 
 def update_image(
@@ -164,7 +159,7 @@ def update_image(
                 "Nothing was done; run the command again."
             )
         try:
-            image, former, stale = _rebuilt(change, request, files, context)
+            published, stale = _rebuilt(change, request, files, context)
         except BaseException:
             if by_hand and change.after != change.before:
                 kept = files.write_dockerfile(change.after, _REJECTED)
@@ -178,11 +173,11 @@ def update_image(
     return ImageUpdated(
         project=project.name,
         image=project.image,
-        image_id=image.id,
-        size=image.size,
+        image_id=published.image.id,
+        size=published.image.size,
         seconds=round(time.monotonic() - started, 1),
         dockerfile=files.dockerfile_path,
-        previous=project.previous if former else None,
+        previous=project.previous if published.former else None,
         containers=stale,
     )
 
@@ -217,9 +212,7 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
                 retry_once(lambda: engine.remove_image(temporary))
             stale = containers_on(current, context)
         if text_before is not None:
-            framework = previous.labels.get(labels.IMAGE_FRAMEWORK, "custom")
-            place = dockerfile.context_in(text_before) or files.directory
-            note_metadata(previous, files, context, text_before, framework, place)
+            note_metadata(previous, files, context, text_before)
         else:
             context.report.note(
                 f"The Dockerfile {files.dockerfile_path} was left as it is: "
@@ -300,35 +293,11 @@ def _without(text: str, package: str, changes: Changes) -> str:
 
 def _rebuilt(
     change: Change, request: ImageUpdateRequest, files: ProjectFiles, context: Context
-) -> tuple[Image, Image | None, tuple[StaleContainer, ...]]:
-    """Build and take the name; return the new image, the one that had the name, and the
-    containers on that."""
-    project = change.project
+) -> tuple[Published, tuple[StaleContainer, ...]]:
+    """Build and publish the image; return it with the containers that are still on the former."""
     reference = base_of(change.after)
     base = ready_base(reference, context, pull=request.pull) if reference else None
-    former = context.engine.image(project.image)
-    place = dockerfile.context_in(change.after) or files.directory
-    build = BuildRequest(
-        project,
-        change.after,
-        files.dockerfile_path,
-        place,
-        request.no_cache,
-        base.image.labels if base else {},
-    )
-    with contextlib.ExitStack() as done:
-        with Undo(context.report) as undo, built(build, context, undo) as image:
-            if change.after != change.before:
-                undo.add(
-                    f"The Dockerfile {files.dockerfile_path}",
-                    lambda: files.write_dockerfile(change.before),
-                )
-                files.write_dockerfile(change.after)
-            superseded = take_name(image, project, context, undo)
-            done.enter_context(ignore_interrupts())
-        if former is not None:
-            files.write_dockerfile(dockerfile_of(former, files) or change.before, BEFORE)
-        framework = image.labels.get(labels.IMAGE_FRAMEWORK, "custom")
-        note_metadata(image, files, context, change.after, framework, place)
-        discard(context.engine, superseded, context.report)
-        return image, former, containers_on(former, context)
+    labels = base.image.labels if base else {}
+    build = BuildRequest(files, change.after, request.no_cache, labels)
+    with publish(build, context) as published:
+        return published, containers_on(published.former, context)

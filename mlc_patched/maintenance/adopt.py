@@ -12,7 +12,7 @@ from ..context import Context
 from ..engine.interface import Container, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import MlcError, NotFoundError
-from ..images.probe import ask_image
+from ..images.probe import run_in_image
 from ..interrupts import defer_signals, wait_out_interrupts
 from ..names import labels
 from ..names.containers import short_name
@@ -206,11 +206,11 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
 def _checked(image: Image, candidate: Candidate, context: Context) -> Claim:
     """Run an image as the caller and return the account that is in it."""
     account = context.account
-    said = ask_image(image, _CHECKS, "verify", context, user=f"{account.uid}:{account.gid}")
-    found = next((line.split() for line in said.told("id")), [])
-    wrong = said.told("wrong:")
-    if said.status != 0 and not wrong:
-        wrong.append(f"it does not run: {said.end()}")
+    result = run_in_image(image, _CHECKS, "verify", context, user=f"{account.uid}:{account.gid}")
+    found = next((line.split() for line in result.values("id")), [])
+    wrong = result.values("wrong:")
+    if result.status != 0 and not wrong:
+        wrong.append(f"it does not run: {result.ending()}")
     if not wrong and (len(found) != 2 or found[0] != f"{account.uid}:{account.gid}"):
         wrong.append(f"id says {' '.join(found)}, not {account.uid}:{account.gid}")
     _not_wrong("; ".join(wrong) or None, candidate)

@@ -49,7 +49,12 @@ from mlc_patched.images.dockerfile.edit import (
     remove_package,
 )
 from mlc_patched.images.dockerfile.installs import APT, PIP, packages_in
-from mlc_patched.images.dockerfile.render import ImageRecipe, context_in, render, with_context
+from mlc_patched.images.dockerfile.render import (
+    ImageRecipe,
+    build_context_in,
+    render,
+    with_build_context,
+)
 from mlc_patched.images.dockerfile.syntax import DockerfileError, instructions, step_words
 from mlc_patched.images.packages import (
     apt_packages,
@@ -326,8 +331,8 @@ def dockerfile_edit(data: bytes) -> None:
             removed = remove_package(after, package, kind, Changes())
             left = {kind.name(each) for each in packages_in(removed, kind)}
             assert left == names - {kind.name(package)}
-    noted = with_context(text, "/home/me/some place")
-    assert context_in(noted) == "/home/me/some place"
+    noted = with_build_context(text, "/home/me/some place")
+    assert build_context_in(noted) == "/home/me/some place"
 
 
 def manifest(data: bytes) -> None:

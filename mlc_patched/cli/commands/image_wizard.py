@@ -11,7 +11,7 @@ from ...images.create import ImageCreateRequest, host_architecture
 from ...images.packages import pip_packages, preset
 from ...images.presets import PRESETS
 from ...images.project.files import ProjectFiles
-from ...images.recipe import Wanted, frameworks_on_offer, newest_cuda_row, rows_for
+from ...images.recipe import ImageRequest, frameworks_on_offer, newest_cuda_row, rows_for
 from ...names.projects import project_of
 from ..prompts import ask_choice, ask_text
 
@@ -24,37 +24,37 @@ def complete(request: ImageCreateRequest, context: Context) -> ImageCreateReques
     Raises:
         MlcError: the input ended without an answer.
     """
-    wanted = request.wanted
-    if not wanted.project:
+    image = request.image
+    if not image.project:
         name = ask_text(
             "Name of the project", check=lambda name: _check_new(name, request, context)
         )
-        wanted = replace(wanted, project=name)
-    if wanted.base is None and request.dockerfile is None:
-        wanted = _with_framework(wanted, context)
-    if not wanted.presets and request.dockerfile is None:
-        wanted = replace(wanted, presets=_ask_presets())
-    if not wanted.pip and request.dockerfile is None:
-        wanted = replace(wanted, pip=_ask_packages())
-    return replace(request, wanted=wanted)
+        image = replace(image, project=name)
+    if image.base is None and request.dockerfile is None:
+        image = _with_framework(image, context)
+    if not image.presets and request.dockerfile is None:
+        image = replace(image, presets=_ask_presets())
+    if not image.pip and request.dockerfile is None:
+        image = replace(image, pip=_ask_packages())
+    return replace(request, image=image)
 
 
-def _with_framework(wanted: Wanted, context: Context) -> Wanted:
+def _with_framework(image: ImageRequest, context: Context) -> ImageRequest:
     catalog, architecture = context.catalog, host_architecture(context)
-    if wanted.framework is None:
+    if image.framework is None:
         offered = frameworks_on_offer(catalog, architecture)
         print("Frameworks:")
-        wanted = replace(wanted, framework=offered[ask_choice("Which one?", offered, default=0)])
-    if wanted.version is None and wanted.framework is not None:
-        rows = rows_for(wanted.framework, catalog, architecture)
+        image = replace(image, framework=offered[ask_choice("Which one?", offered, default=0)])
+    if image.version is None and image.framework is not None:
+        rows = rows_for(image.framework, catalog, architecture)
         versions = list(dict.fromkeys(row.version for row in rows))
         if versions:
-            print(f"Versions of {wanted.framework}:")
+            print(f"Versions of {image.framework}:")
             shown = [f"{versions[0]} (newest)", *versions[1:]]
-            wanted = replace(wanted, version=versions[ask_choice("Which one?", shown, default=0)])
+            image = replace(image, version=versions[ask_choice("Which one?", shown, default=0)])
         elif (row := newest_cuda_row(catalog, architecture)) is not None:
-            print(f"{wanted.framework}: its newest version, on {row.image}")
-    return wanted
+            print(f"{image.framework}: its newest version, on {row.image}")
+    return image
 
 
 def _ask_presets() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from ...engine.interface import Image
 from ...errors import SetupError
 from ...host.account import Account
 from ...names.labels import Claim, MalformedLabelsError, read_claim
-from ..probe import ask_image
+from ..probe import run_in_image
 
 _CHECKS = r"""
 echo "id $(id -u):$(id -g) $(id -un)"
@@ -66,11 +66,11 @@ def _wrong_labels(image: Image, wanted: Claim) -> list[str]:
 
 def _wrong_inside(image: Image, wanted: Claim, context: Context) -> list[str]:
     # As mlc starts a container: by number, in these groups.
-    said = ask_image(image, _CHECKS, "verify", context, user=f"{wanted.uid}:{wanted.gid}")
-    found = next(iter(said.told("id")), None)
-    if said.status != 0 or found is None:
-        return [f"it does not run: {said.end()}"]
-    wrong = said.told("wrong:")
+    result = run_in_image(image, _CHECKS, "verify", context, user=f"{wanted.uid}:{wanted.gid}")
+    found = next(iter(result.values("id")), None)
+    if result.status != 0 or found is None:
+        return [f"it does not run: {result.ending()}"]
+    wrong = result.values("wrong:")
     if found != f"{wanted.uid}:{wanted.gid} {wanted.username}":
         wrong.insert(0, f"id says {found}, not {wanted.uid}:{wanted.gid} {wanted.username}")
     last_user = image.user.partition(":")[0]

@@ -26,7 +26,7 @@ class Client:
 
     path: str
     builder: Builder
-    context: str = DEFAULT
+    docker_context: str = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,15 @@ def find_client(environ: Mapping[str, str]) -> Client:
             "The docker command is not on PATH; building an image needs it. "
             "Install it with: apt-get install docker.io"
         )
-    context = environ.get(CONTEXT_VARIABLE) or DEFAULT
+    docker_context = environ.get(CONTEXT_VARIABLE) or DEFAULT
     if environ.get("DOCKER_BUILDKIT") == "0":
-        return Client(path, Builder.CLASSIC, context)
+        return Client(path, Builder.CLASSIC, docker_context)
     if _says([path, "buildx", "version"], environ).startswith("github.com/docker/buildx"):
-        return Client(path, Builder.BUILDX, context)
+        return Client(path, Builder.BUILDX, docker_context)
     version = re.search(r"(\d+)\.(\d+)", _says([path, "--version"], environ))
     if version and (18, 9) <= (int(version[1]), int(version[2])) < (_LAST_WITH_BUILDKIT + 1, 0):
-        return Client(path, Builder.BUILDKIT, context)
-    return Client(path, Builder.CLASSIC, context)
+        return Client(path, Builder.BUILDKIT, docker_context)
+    return Client(path, Builder.CLASSIC, docker_context)
 
 
 def build_network(environ: Mapping[str, str]) -> str:
@@ -82,7 +82,7 @@ def build_command(
     client: Client,
     *,
     dockerfile: str,
-    context: str,
+    build_context: str,
     tag: str,
     arguments: Sequence[str] = (),
     inherited: Sequence[str] = (),
@@ -96,7 +96,7 @@ def build_command(
     Args:
         client: the Docker client.
         dockerfile: path of the Dockerfile.
-        context: path of the build context.
+        build_context: its path.
         tag: name the image gets.
         arguments: build arguments, each `NAME=VALUE`.
         inherited: build arguments whose value the client takes from its environment, so that
@@ -111,7 +111,7 @@ def build_command(
     if client.builder is Builder.BUILDX:
         # The builder inside the engine: it alone sees the images that are there.
         # It has the name of the context.
-        argv += ["buildx", "build", "--load", "--builder", client.context]
+        argv += ["buildx", "build", "--load", "--builder", client.docker_context]
         # One image and no list of images with attestations, which need not be found by its id.
         environment["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
     elif client.builder is Builder.BUILDKIT:
@@ -129,7 +129,7 @@ def build_command(
         argv += ["--secret", f"id={name},src={path}"]
     for name, value in (labels or {}).items():
         argv += ["--label", f"{name}={value}"]
-    return BuildCommand((*argv, context), environment)
+    return BuildCommand((*argv, build_context), environment)
 
 
 def _says(argv: list[str], environ: Mapping[str, str]) -> str:

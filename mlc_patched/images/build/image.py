@@ -18,13 +18,13 @@ from ...errors import EngineError
 from ...host.account import Account
 from ...interrupts import defer_signals
 from ...names.labels import LATER_SPELLING, Claim, claim_labels
-from ...names.projects import Project
 from ...report import Reporter
 from ...temporary import STEP, build_directory_prefix, temporary_image, temporary_name
 from ...undo import Undo, retry_once, warn_on_failure
 from ..account.verify import verify
 from ..dockerfile import render as dockerfile
 from ..dockerfile.syntax import Instruction, instructions
+from ..project.files import ProjectFiles
 from . import failure as build_failure
 from .client import BuildCommand, build_command, build_network, find_client
 from .environment import Builder, DerivedDockerfile, derive, settings_from
@@ -41,16 +41,10 @@ class BuildError(EngineError):
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """A build to make.
+    """A build of a project: the text of its Dockerfile, and the labels the image inherits."""
 
-    `dockerfile` is the text, `path` the file it is or will be in, `context` the directory
-    that its COPY and ADD steps take files from. `base_labels` are those the image inherits.
-    """
-
-    project: Project
+    files: ProjectFiles
     dockerfile: str
-    path: str
-    context: str
     no_cache: bool = False
     base_labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -72,7 +66,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     """
     engine, account, report = context.engine, context.account, context.report
     token = context.job.token
-    tag = temporary_image(request.project.repository, token)
+    tag = temporary_image(request.files.project.repository, token)
     client = find_client(context.client_environ)
     steps = None
     if client.builder is Builder.CLASSIC:
@@ -83,7 +77,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     derived = derive(
         request.dockerfile, settings_from(context.environ, account), client.builder, files_image
     )
-    report.step(f"Building {request.project.image} with {client.builder.value}")
+    report.step(f"Building {request.files.project.image} with {client.builder.value}")
     with (
         _private_directory(token) as private,
         _image_of_files(engine, files_image, derived.files, report),
@@ -91,7 +85,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
         command = build_command(
             client,
             dockerfile=str(_written(private / "Dockerfile", derived.text)),
-            context=_context_of(request, private),
+            build_context=_build_context(request, private),
             tag=tag,
             arguments=account_arguments(account),
             inherited=derived.arguments,
@@ -136,7 +130,7 @@ def _corrected(base_labels: Mapping[str, str], account: Account) -> dict[str, st
     return {name: value for name, value in later.items() if name in base_labels}
 
 
-def needs_context(text: str) -> bool:
+def needs_build_context(text: str) -> bool:
     """Whether a Dockerfile takes files from its build context."""
     return any(_takes_files(each, text) for each in instructions(text))
 
@@ -152,10 +146,10 @@ def _takes_files(instruction: Instruction, text: str) -> bool:
     )
 
 
-def _context_of(request: BuildRequest, private: Path) -> str:
-    """Return the build context: nothing, where nothing is taken from it."""
-    if needs_context(request.dockerfile):
-        return request.context
+def _build_context(request: BuildRequest, private: Path) -> str:
+    """Return the build context; an empty directory if no step takes files from it."""
+    if needs_build_context(request.dockerfile):
+        return request.files.build_context(request.dockerfile)
     empty = private / "context"
     empty.mkdir()
     return str(empty)
@@ -177,7 +171,7 @@ def _run(
     if status == 0:
         return
     # Of an engine that went away the client says only that a connection ended.
-    context.engine.image(request.project.image)
+    context.engine.image(request.files.project.image)
     raise BuildError(_failure(log, request, derived, status))
 
 
@@ -185,10 +179,10 @@ def _failure(log: list[str], request: BuildRequest, derived: DerivedDockerfile, 
     said = "\n".join(f"  {line}" for line in build_failure.last_words(log))
     line = build_failure.failing_line(log, derived)
     if line is None:
-        where = f"The build of {request.project.image} failed (exit status {status})"
+        where = f"The build of {request.files.project.image} failed (exit status {status})"
     else:
         where = (
-            f"The build of {request.project.image} failed at line {line} of the Dockerfile: "
+            f"The build of {request.files.project.image} failed at line {line} of the Dockerfile: "
             f"{_step_at(request.dockerfile, line)}"
         )
     return (

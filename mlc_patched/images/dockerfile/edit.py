@@ -16,11 +16,12 @@ from .installs import (
     find_installs,
     where_looked,
 )
-from .render import PYTHON_SECTION, USER_ID_ARGUMENT
+from .render import PYTHON_SECTION, USER_ID_ARGUMENT, account_block
 from .syntax import (
     DockerfileError,
     Instruction,
     Word,
+    base_of,
     final_stage,
     instructions,
     is_continued,
@@ -125,8 +126,24 @@ def has_account_block(text: str) -> bool:
     return False
 
 
+def missing_account_block(text: str, project: str, framework: str = "custom") -> str:
+    """Return the account block that a Dockerfile lacks; empty if it has one.
+
+    Args:
+        text: the Dockerfile.
+        project: name of the project, for the block's labels.
+        framework: the framework label.
+
+    Raises:
+        DockerfileError: only a part of the block is there.
+    """
+    return "" if has_account_block(text) else account_block(project, framework, base_of(text))
+
+
 def with_account_block(text: str, block: str) -> str:
-    """Return a Dockerfile with the account block at its end, in the text's own line breaks."""
+    """Return a Dockerfile with a block added at its end, in the text's own line breaks."""
+    if not block:
+        return text
     break_ = line_break(text)
     if text and not text.endswith("\n"):
         text += break_

@@ -20,7 +20,7 @@ USERNAME_ARGUMENT = "DS01_USERNAME"
 ALWAYS_INSTALLED = ("git", "sudo")
 """What AIME's set-up installs, and a container's shell is expected to have."""
 WORKSPACE = "/workspace"
-CONTEXT_COMMENT = "# Build context: "
+BUILD_CONTEXT_COMMENT = "# Build context: "
 SYSTEM_SECTION = "# System packages (apt)"
 PYTHON_SECTION = "# Python packages (pip)"
 ACCOUNT_SECTION = "# Your account: the same user and group as on the host."
@@ -166,7 +166,7 @@ def _joined(line: str, *, is_first: bool, is_last: bool) -> str:
     return f"{indented} \\" if _OPEN.search(line) else f"{indented}; \\"
 
 
-def with_context(text: str, directory: str) -> str:
+def with_build_context(text: str, directory: str) -> str:
     """Return a Dockerfile that says where its build context is, in a comment that is read back.
 
     Raises:
@@ -175,19 +175,21 @@ def with_context(text: str, directory: str) -> str:
     if not directory.isprintable():
         raise UsageError(f"The directory {directory!r} cannot be a build context.")
     lines = [
-        line for line in text.splitlines(keepends=True) if not line.startswith(CONTEXT_COMMENT)
+        line
+        for line in text.splitlines(keepends=True)
+        if not line.startswith(BUILD_CONTEXT_COMMENT)
     ]
     # Directives such as `# syntax=` count only at the very top.
     top = next((at for at, line in enumerate(lines) if not _DIRECTIVE.match(line)), len(lines))
     break_ = "\r\n" if text[: text.find("\n") + 1].endswith("\r\n") else "\n"
     if top and not lines[top - 1].endswith("\n"):
         lines[top - 1] += break_
-    return "".join((*lines[:top], f"{CONTEXT_COMMENT}{directory}{break_}", *lines[top:]))
+    return "".join((*lines[:top], f"{BUILD_CONTEXT_COMMENT}{directory}{break_}", *lines[top:]))
 
 
-def context_in(text: str) -> str | None:
+def build_context_in(text: str) -> str | None:
     """Return the build context a Dockerfile says it has, or None."""
     for line in text.splitlines():
-        if line.startswith(CONTEXT_COMMENT):
-            return line.removeprefix(CONTEXT_COMMENT).strip() or None
+        if line.startswith(BUILD_CONTEXT_COMMENT):
+            return line.removeprefix(BUILD_CONTEXT_COMMENT).strip() or None
     return None

@@ -22,6 +22,7 @@ from ...host.account import Account
 from ...host.home import CONFIGURATION, directory, open_file
 from ...json_text import parsed
 from ...names.projects import PREVIOUS, Project
+from ..dockerfile.render import build_context_in
 
 DOCKERFILES = "dockerfiles"
 METADATA = (CONFIGURATION, "images")
@@ -52,6 +53,11 @@ class ProjectFiles:
     def dockerfile_path(self) -> str:
         """The Dockerfile's path, for messages and as the place of the build context."""
         return f"{self.directory}/{self.project.dockerfile}"
+
+    def build_context(self, text: str) -> str:
+        """Return the build context of a Dockerfile of the project: the one it names in a comment,
+        else the directory of Dockerfiles."""
+        return build_context_in(text) or self.directory
 
     def read_dockerfile(self, suffix: str = "") -> str | None:
         """Return the Dockerfile, or a copy of it by its suffix; None if there is none.

@@ -1,4 +1,4 @@
-"""A project's metadata: what was built, noted for people and for going back. Nothing needs it."""
+"""A project's metadata: what its image was built from, for people and for a rollback."""
 
 from __future__ import annotations
 
@@ -8,33 +8,23 @@ from typing import Any
 from ...context import Context
 from ...engine.interface import Image
 from ...errors import MlcError
+from ...names import labels
 from ..dockerfile.installs import APT, PIP, packages_in
 from ..dockerfile.syntax import base_of
 from .files import ProjectFiles
 
 
-def note_metadata(
-    image: Image, files: ProjectFiles, context: Context, text: str, framework: str, place: str
-) -> None:
-    """Note what was built; if that cannot be done, the image is there all the same.
-
-    Args:
-        image: the image.
-        files: where the project's files are.
-        context: who built it.
-        text: the Dockerfile it was built from.
-        framework: words of its label.
-        place: the build context.
-    """
+def note_metadata(image: Image, files: ProjectFiles, context: Context, text: str) -> None:
+    """Record what an image was built from, `text` being its Dockerfile; only warn on failure."""
     noted: Mapping[str, Any] = {
         "project": files.project.name,
         "image": files.project.image,
         "image_id": image.id,
-        "framework": framework,
+        "framework": image.labels.get(labels.IMAGE_FRAMEWORK, "custom"),
         "base": base_of(text),
         "dockerfile": files.dockerfile_path,
         "dockerfile_text": text,
-        "context": place,
+        "context": files.build_context(text),
         "pip": list(packages_in(text, PIP)),
         "apt": list(packages_in(text, APT)),
         "built": image.created,
@@ -45,13 +35,13 @@ def note_metadata(
     try:
         files.write_metadata(noted)
     except MlcError as error:
-        context.report.warn(f"The image is there, but its metadata could not be noted: {error}")
+        context.report.warn(f"The image was built, but its metadata could not be saved: {error}")
 
 
 def dockerfile_of(image: Image, files: ProjectFiles) -> str | None:
-    """Return the Dockerfile an image was built from, if that was noted.
+    """Return the Dockerfile an image was built from, if that was recorded.
 
-    The one in the home may have been edited by hand since.
+    The one in the home may have been edited since.
     """
     noted = files.read_metadata()
     text = noted.get("dockerfile_text")

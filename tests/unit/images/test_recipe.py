@@ -9,7 +9,7 @@ import pytest
 from mlc_patched.errors import NotFoundError, UsageError
 from mlc_patched.images.dockerfile.syntax import base_of
 from mlc_patched.images.recipe import (
-    Wanted,
+    ImageRequest,
     choose_base,
     frameworks_on_offer,
     newest_cuda_row,
@@ -25,26 +25,26 @@ WITH_JAX = Catalog((*SHIPPED.rows, Row("Jax", "0.5", ("CUDA_ADA",), "x/jax-0.5")
 
 
 def test_the_newest_version_for_the_architecture_is_taken() -> None:
-    base = choose_base(Wanted("x", "pytorch"), SHIPPED, "CUDA_ADA")
+    base = choose_base(ImageRequest("x", "pytorch"), SHIPPED, "CUDA_ADA")
     assert (base.image, base.framework) == ("aimehub/pytorch-2.8.0-cuda12.6.3", "Pytorch-2.8.0")
-    assert choose_base(Wanted("x", "PyTorch"), SHIPPED, None).framework == "Pytorch-2.9.1"
-    named = choose_base(Wanted("x", "PyTorch", "2.7.1"), SHIPPED, "CUDA_AMPERE")
+    assert choose_base(ImageRequest("x", "PyTorch"), SHIPPED, None).framework == "Pytorch-2.9.1"
+    named = choose_base(ImageRequest("x", "PyTorch", "2.7.1"), SHIPPED, "CUDA_AMPERE")
     assert named.image == "aimehub/pytorch-2.7.1-cuda11.8.0"
-    assert choose_base(Wanted("x", "PyTorch", "latest"), SHIPPED, "CUDA_ADA") == base
+    assert choose_base(ImageRequest("x", "PyTorch", "latest"), SHIPPED, "CUDA_ADA") == base
 
 
 def test_jax_goes_onto_the_newest_cuda_base() -> None:
-    recipe = recipe_for(Wanted("x", "JAX", pip=("flax",)), SHIPPED, "CUDA_ADA")
+    recipe, _ = recipe_for(ImageRequest("x", "JAX", pip=("flax",)), SHIPPED, "CUDA_ADA")
     assert recipe.base == "aimehub/pytorch-2.8.0-cuda12.6.3"
     assert recipe.pip == ("flax", "jax[cuda12]")
     assert recipe.framework == "JAX"
-    exact = recipe_for(Wanted("x", "jax", "0.4.30"), SHIPPED, None)
+    exact, _ = recipe_for(ImageRequest("x", "jax", "0.4.30"), SHIPPED, None)
     assert exact.pip == ("jax[cuda12]==0.4.30",)
     assert exact.base == "aimehub/pytorch-2.9.1-cuda12.8.1"
 
 
 def test_jax_of_the_catalog_comes_first() -> None:
-    recipe = recipe_for(Wanted("x", "JAX"), WITH_JAX, "CUDA_ADA")
+    recipe, _ = recipe_for(ImageRequest("x", "JAX"), WITH_JAX, "CUDA_ADA")
     assert (recipe.base, recipe.pip, recipe.framework) == ("x/jax-0.5", (), "Jax-0.5")
 
 
@@ -57,30 +57,30 @@ def test_the_newest_cuda_is_told_by_number() -> None:
 def test_the_three_are_always_on_offer() -> None:
     for architecture in (None, "CUDA_ADA", "ROCM6", "CUDA"):
         assert frameworks_on_offer(SHIPPED, architecture)[:3] == ("PyTorch", "TensorFlow", "JAX")
-    assert choose_base(Wanted("x", "TensorFlow"), SHIPPED, "CUDA_BLACKWELL").note
+    assert choose_base(ImageRequest("x", "TensorFlow"), SHIPPED, "CUDA_BLACKWELL").note
     assert rows_for("Tensorflow", SHIPPED, "ROCM6")[0].image == "aimehub/tensorflow-2.13.1-rocm6.0"
 
 
 @pytest.mark.parametrize(
-    ("wanted", "error", "words"),
+    ("asked", "error", "words"),
     [
-        (Wanted("x"), UsageError, "-f PyTorch"),
-        (Wanted("x", "Nope"), NotFoundError, "On offer: PyTorch, TensorFlow, JAX"),
-        (Wanted("x", "PyTorch", "9.9"), NotFoundError, "newest first: 2.8.0"),
-        (Wanted("x", base="a b"), UsageError, "name of an image"),
-        (Wanted("x", base="a", presets=("nope",)), UsageError, "Presets:"),
+        (ImageRequest("x"), UsageError, "-f PyTorch"),
+        (ImageRequest("x", "Nope"), NotFoundError, "On offer: PyTorch, TensorFlow, JAX"),
+        (ImageRequest("x", "PyTorch", "9.9"), NotFoundError, "newest first: 2.8.0"),
+        (ImageRequest("x", base="a b"), UsageError, "name of an image"),
+        (ImageRequest("x", base="a", presets=("nope",)), UsageError, "Presets:"),
     ],
 )
-def test_what_there_is_not_is_refused(wanted: Wanted, error: type, words: str) -> None:
+def test_what_there_is_not_is_refused(asked: ImageRequest, error: type, words: str) -> None:
     with pytest.raises(error, match=words):
-        recipe_for(wanted, SHIPPED, "CUDA_ADA")
+        recipe_for(asked, SHIPPED, "CUDA_ADA")
 
 
 def test_presets_and_own_packages_come_together() -> None:
-    wanted = Wanted(
+    request = ImageRequest(
         "x", base="debian", presets=("audio,jupyter",), pip=("librosa<1",), apt=("git",)
     )
-    recipe = recipe_for(wanted, SHIPPED, None)
+    recipe, _ = recipe_for(request, SHIPPED, None)
     assert recipe.pip == ("ipykernel", "ipywidgets", "jupyterlab", "librosa<1", "soundfile")
     assert recipe.apt == ("ffmpeg", "git", "libsndfile1")
 

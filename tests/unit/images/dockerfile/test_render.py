@@ -18,10 +18,10 @@ from mlc_patched.images.dockerfile.render import (
     ACCOUNT_SCRIPT,
     ImageRecipe,
     account_block,
-    context_in,
+    build_context_in,
     render,
     run_step,
-    with_context,
+    with_build_context,
 )
 from mlc_patched.images.packages import merged
 from mlc_patched.images.presets import PRESETS
@@ -173,10 +173,10 @@ def test_a_framework_that_is_no_word_is_refused(framework: str) -> None:
 
 def test_the_build_context_is_read_back_and_directives_stay_first() -> None:
     text = "# syntax=docker/dockerfile:1\nFROM debian\n"
-    noted = with_context(text, "/home/me/my project")
+    noted = with_build_context(text, "/home/me/my project")
     assert noted.startswith("# syntax=docker/dockerfile:1\n# Build context: /home/me/my project\n")
-    assert context_in(noted) == "/home/me/my project"
-    assert with_context(noted, "/other").count("Build context") == 1
-    assert context_in(text) is None
+    assert build_context_in(noted) == "/home/me/my project"
+    assert with_build_context(noted, "/other").count("Build context") == 1
+    assert build_context_in(text) is None
     with pytest.raises(UsageError):
-        with_context(text, "/a\nRUN id")
+        with_build_context(text, "/a\nRUN id")

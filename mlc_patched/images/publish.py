@@ -1,0 +1,89 @@
+"""Build a project's image, give it the project's name, and record what it was built from."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..context import Context
+from ..engine.interface import Image
+from ..errors import MlcError
+from ..interrupts import ignore_interrupts
+from ..undo import Undo
+from .build.image import BuildRequest, built
+from .project.files import BEFORE, ProjectFiles
+from .project.metadata import dockerfile_of, note_metadata
+from .project.tags import discard, take_name
+
+
+@dataclass(frozen=True)
+class Published:
+    """A new image of a project, the one that had the name, and the Dockerfile's backup."""
+
+    image: Image
+    former: Image | None
+    backup: str | None
+
+
+@contextlib.contextmanager
+def publish(build: BuildRequest, context: Context, *, back_up: bool = False) -> Iterator[Published]:
+    """Build an image, check it, write its Dockerfile, and give it the project's name.
+
+    In the block all of that is done, and interrupts have no effect any more.
+
+    Args:
+        build: what to build.
+        context: whose project it is, and the engine.
+        back_up: keep a copy of the Dockerfile that is replaced.
+
+    Raises:
+        MlcError: the build or the check failed. The project's images and Dockerfile are as before.
+    """
+    engine, files = context.engine, build.files
+    project = files.project
+    former, text = engine.image(project.image), files.read_dockerfile()
+    with contextlib.ExitStack() as done:
+        with Undo(context.report) as undo, built(build, context, undo) as image:
+            backup = None
+            if build.dockerfile != text:
+                backup = place_dockerfile(build.dockerfile, files, undo, back_up=back_up)
+            superseded = take_name(image, project, context, undo)
+            done.enter_context(ignore_interrupts())
+        if former is not None and former.id != image.id:
+            _keep_former(dockerfile_of(former, files) or text, files)
+        note_metadata(image, files, context, build.dockerfile)
+        discard(engine, superseded, context.report)
+        yield Published(image, former, backup)
+
+
+def place_dockerfile(
+    text: str, files: ProjectFiles, undo: Undo, *, back_up: bool = False
+) -> str | None:
+    """Write a project's Dockerfile; return the path of the former one's backup, if one was made."""
+    former = files.read_dockerfile()
+
+    def restore() -> None:
+        if former is None:
+            files.remove_dockerfile()
+        else:
+            files.write_dockerfile(former)
+
+    if former == text:
+        return None
+    undo.add(f"The Dockerfile {files.dockerfile_path}", restore)
+    backup = files.back_up_dockerfile() if back_up else None
+    if backup is not None:
+        suffix = backup.removeprefix(files.dockerfile_path)
+        undo.add(f"The backup {backup}", lambda: files.remove_dockerfile(suffix))
+    files.write_dockerfile(text)
+    return backup
+
+
+def _keep_former(text: str | None, files: ProjectFiles) -> None:
+    """Keep the Dockerfile of what is the previous image now, for a rollback."""
+    with contextlib.suppress(MlcError):  # a rollback works without it
+        if text is None:
+            files.remove_dockerfile(BEFORE)
+        else:
+            files.write_dockerfile(text, BEFORE)
