@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Show the main job on this machine, as an ordinary user made for it: the old flow, the labelled
+# Show the main job on this machine, as an ordinary user made for it: the legacy flow, the labelled
 # image, the container made of it, and how long both took. Everything it makes is removed at the
 # end; it touches nothing else.
 set -euo pipefail
@@ -61,7 +61,7 @@ if ! setpriv --reuid="$uid" --regid="$gid" --clear-groups "$tree/bin/mlc" --vers
     tree=$parent
 fi
 
-say "$login (UID $uid) makes a container of a catalog image: the old flow, set-up and commit"
+say "$login (UID $uid) makes a container of a catalog image: the legacy flow, set-up and commit"
 timed mlc create old Pytorch 2.8.0 -g none -s
 old=$seconds
 
@@ -93,5 +93,5 @@ as_user mlc remove old -s
 docker image inspect "ds01-$uid/demo:latest" >/dev/null && echo "The labelled image is still there."
 
 say "How long the same command took, on this machine, just now"
-printf 'old flow, catalog image: %s s\nlabelled image:          %s s\n' "$old" "$fast"
-echo "(The old flow is gone through for every container, and grows with the image: minutes for 18 GB.)"
+printf 'legacy flow, catalog image: %s s\nlabelled image:          %s s\n' "$old" "$fast"
+echo "(The legacy flow is gone through for every container, and grows with the image: minutes for 18 GB.)"

@@ -48,7 +48,7 @@ def _add_prune(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--unused",
         action="store_true",
-        help="images of old_flow = build that no container uses, too; create builds them anew",
+        help="images of legacy_flow = build that no container uses, too; create builds them anew",
     )
     command.add_argument(
         "--aime", action="store_true", help="committed images without our labels, too: AIME's"

@@ -30,7 +30,7 @@ def _create(arguments: argparse.Namespace, context: Context) -> int:
     if questions.may_ask(arguments):
         questions.confirmed(arguments, f"Create the container {request.name} from {what}?", True)
     created = create(request, context)
-    how = {Flow.IMAGE: "straight from", Flow.COMMIT: "with your account set up in"}
+    how = {Flow.IMAGE: "directly from", Flow.COMMIT: "with your account set up in"}
     say(
         f"[{created.name}] ready, {how[created.flow]} {created.image}. "
         f"Open it with: mlc open {created.name}"

@@ -26,7 +26,7 @@ from ..plan.container import CreateRequest, Plan, make_plan
 from ..plan.flow import Flow, account_in_passwd, decide
 from ..plan.limits import check_image
 from ..plan.specify import specify
-from ..settings.model import OLD_FLOW_BUILD, OLD_FLOW_NO
+from ..settings.model import LEGACY_FLOW_BUILD, LEGACY_FLOW_NO
 from ..undo import Undo
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def create(request: CreateRequest, context: Context) -> Created:
     image = context.engine.image(plan.reference)
     if image is None:
         refuse_existing(plan, context)
-        _refuse_old_flow(plan, context)  # no registry has an image with the user's account
+        _refuse_legacy_flow(plan, context)  # no registry has an image with the user's account
         image = _pulled(plan.reference, None, context)
         plan = replace(plan, is_current=True)
     check_image(plan.reference, image.labels, context.account, context.settings)
@@ -85,8 +85,8 @@ def create(request: CreateRequest, context: Context) -> Created:
         created = _from_image(plan, image, decision.claim, context)
         if created is not None:
             return created
-    _refuse_old_flow(plan, context)
-    if context.settings.old_flow == OLD_FLOW_BUILD:
+    _refuse_legacy_flow(plan, context)
+    if context.settings.legacy_flow == LEGACY_FLOW_BUILD:
         return _by_build(plan, image, context)
 
     with context.lock(plan.tag):
@@ -108,9 +108,9 @@ def _warn_of_podman(plan: Plan, context: Context) -> None:
         )
 
 
-def _refuse_old_flow(plan: Plan, context: Context) -> None:
+def _refuse_legacy_flow(plan: Plan, context: Context) -> None:
     """Refuse what takes a commit per container where the settings have that switched off."""
-    if context.settings.old_flow == OLD_FLOW_NO and not context.account.is_root:
+    if context.settings.legacy_flow == LEGACY_FLOW_NO and not context.account.is_root:
         raise NotAllowedError(
             f"Your account is not in {plan.reference}, and adding it for each container is "
             "switched off here. Build an image of yours once, and make containers of it: "
@@ -121,7 +121,7 @@ def _refuse_old_flow(plan: Plan, context: Context) -> None:
 def _from_image(
     plan: Plan, image: Image, claim: labels.Claim | None, context: Context
 ) -> Created | None:
-    """Create straight from an image; None if the account it claims is not in it.
+    """Create directly from an image; None if the account it claims is not in it.
 
     The image is named by its id: it cannot be exchanged between the look and the create.
     """
@@ -185,7 +185,7 @@ def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) 
 
 
 def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
-    """Create by the old flow: set-up container, commit, create."""
+    """Create by the legacy flow: set-up container, commit, create."""
     from ..images.account.commit import commit_with_account
 
     engine, account = context.engine, context.account

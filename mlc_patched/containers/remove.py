@@ -28,7 +28,7 @@ class Removed:
 
 
 def remove(name: str, context: Context, *, keep_image: bool = False) -> Removed:
-    """Remove a stopped container and the image the old flow committed for it.
+    """Remove a stopped container and the image the legacy flow committed for it.
 
     Args:
         name: the container's name.
@@ -60,7 +60,7 @@ def committed_image(container: Container, context: Context) -> str | None:
     """Return the name of the image that was committed for this very container, if any.
 
     That is an image whose tag is the container's own name in Docker. A container made
-    straight from an image says so by a label and has none, whatever the image is called.
+    directly from an image says so by a label and has none, whatever the image is called.
     """
     if container.labels.get(labels.USER_SETUP) == Flow.IMAGE.value:
         return None

@@ -1,4 +1,4 @@
-# Set up one user's account in an image: the script of the set-up container of the old flow,
+# Set up one user's account in an image: the script of the set-up container of the legacy flow,
 # and, joined into one RUN step, the account block of a Dockerfile. It reads, from the
 # environment or from build arguments:
 #   DS01_USER_ID, DS01_GROUP_ID, DS01_USERNAME   the account

@@ -45,7 +45,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Adopted:
-    """The labelled image that was made. `saved` are the bytes that the old flow wrote for this
+    """The labelled image that was made. `saved` are the bytes that the legacy flow wrote for this
     container and needs not write for the next; `added` those the new image added to the disk."""
 
     name: str

@@ -107,14 +107,17 @@ def engine(
     return ok("engine", f"{name} {about.version} answers at {address.url}{context}{away}")
 
 
-def settings(error: str) -> Finding:
+def settings(error: str, notes: Iterable[str] = ()) -> Finding:
     """The administrator's settings can be read, and nothing in them is wrong.
 
     Args:
         error: why not; empty if they can.
+        notes: what the administrator should change.
     """
     if error:
         return Finding("settings", Health.BROKEN, error, "mlc config, once the line is right")
+    if text := " ".join(notes):
+        return Finding("settings", Health.WARNING, text, "mlc config")
     return ok("settings", "nothing is wrong in them")
 
 

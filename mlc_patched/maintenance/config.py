@@ -31,6 +31,8 @@ def config(context: Context) -> list[InForce]:
         MlcError: the settings cannot be read or are wrong.
     """
     settings = context.settings
+    for note in settings.notes:
+        context.report.warn(note)
     found = [_in_force(setting, context) for setting in SETTINGS]
     found += [
         InForce(f"{LABELS}.{label}", value, settings.origins[f"{LABELS}.{label}"])

@@ -119,10 +119,10 @@ def _gpu(context: Context, about: EngineInfo | None) -> Finding:
 
 def _settings(context: Context) -> Finding:
     try:
-        context.settings  # noqa: B018 - reading them is what may fail
+        notes = context.settings.notes
     except MlcError as error:
         return diagnosis.settings(str(error))
-    return diagnosis.settings("")
+    return diagnosis.settings("", notes)
 
 
 def _catalog(context: Context, images: Iterable[Image]) -> Finding:

@@ -112,7 +112,7 @@ def orphaned(
 def left_account_images(
     images: Iterable[Image], used: Collection[str], *, unused: bool = False
 ) -> list[tuple[Image, str, int]]:
-    """Return what `old_flow = build` made and no create takes any more: image, name, UID.
+    """Return what `legacy_flow = build` made and no create takes any more: image, name, UID.
 
     What it makes is a cache: of a base that still has a name, the next create is made from it.
     Once the base's name went to a newer image it only holds the disk that both of them take.
@@ -143,7 +143,7 @@ def left_account_images(
 def account_images(
     images: Iterable[Image], containers: Iterable[Container], uid: int | None, *, unused: bool
 ) -> list[LeftOver]:
-    """Return the images of `old_flow = build` that are left over; see `left_account_images`.
+    """Return the images of `legacy_flow = build` that are left over; see `left_account_images`.
 
     Args:
         images: all there are.

@@ -17,7 +17,7 @@ from .leftovers import left_account_images
 
 @dataclass(frozen=True)
 class Orphan:
-    """A committed image that no container uses, or one of `old_flow = build` whose base has
+    """A committed image that no container uses, or one of `legacy_flow = build` whose base has
     moved on. `container` is whom it was committed for, empty for the latter; `reclaimed` is
     what its removal gives back."""
 
@@ -49,7 +49,7 @@ class OrphansRetired:
 
 
 def list_orphans(context: Context) -> list[Orphan]:
-    """Return the committed images `*:*._.*` that no container uses, and what `old_flow = build`
+    """Return the committed images `*:*._.*` that no container uses, and what `legacy_flow = build`
     made of bases that have moved on, whoever made them.
 
     Raises:

@@ -63,7 +63,7 @@ def find(
         context: who calls, and the engine.
         all_users: of every user; root's alone to ask.
         previous: the images from before the last update, too.
-        unused: account images of `old_flow = build` that would be of use again, too.
+        unused: account images of `legacy_flow = build` that would be of use again, too.
         aime: committed images without labels, too: AIME's mlc makes such.
         older_than: age in seconds from which on something that is only there while a command
             works is a left-over.

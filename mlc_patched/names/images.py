@@ -87,12 +87,12 @@ def committed_reference(image: str, known_names: tuple[str, ...], tag: str) -> t
 
 
 def is_committed_for(reference: str, tag: str) -> bool:
-    """Whether an image reference is the one the old flow commits for this container."""
+    """Whether an image reference is the one the legacy flow commits for this container."""
     return parse_reference(reference).tag == tag
 
 
 def account_image(base_id: str, uid: int) -> tuple[str, str]:
-    """Return repository and tag of a base with a user's account in it (`old_flow = build`)."""
+    """Return repository and tag of a base with a user's account in it (`legacy_flow = build`)."""
     return f"mlc-account-{uid}", base_id.partition(":")[2]
 
 

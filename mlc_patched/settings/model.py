@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 CGROUP = re.compile(r"/|/?[A-Za-z0-9_.@:\\-]+(?:/[A-Za-z0-9_.@:\\-]+)*/?")
 """A slice or a cgroup's path; one that leads upwards by `..` is refused besides."""
 BUILT_IN = "built-in"
-OLD_FLOW_BUILD = "build"
-OLD_FLOW_NO = "no"
+LEGACY_FLOW_BUILD = "build"
+LEGACY_FLOW_NO = "no"
 CAPABILITIES = (
     "AUDIT_WRITE",
     "CHOWN",
@@ -40,12 +40,13 @@ class Settings:
     """What is in force. None and empty tuples stand for what was not set.
 
     Sizes are in bytes, `cpus` in cores. `origins` tells of each setting, by its name
-    `section.key`, where its value comes from; `texts` holds the value as it was written.
+    `section.key`, where its value comes from; `texts` holds the value as it was
+    written, `notes` what the administrator should change.
     """
 
     catalog: str | None = None
     bases: tuple[str, ...] = ("*",)
-    old_flow: str = "yes"
+    legacy_flow: str = "yes"
     registry: str | None = None
     architecture: str | None = None
     default_gpus: str = "all"
@@ -64,6 +65,7 @@ class Settings:
     labels: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     texts: Mapping[str, str] = field(default_factory=dict, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
 
 BUILT_IN_SETTINGS = Settings()

@@ -7,13 +7,13 @@ read line by line, as the standard library's reader does not tell on which line 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import MlcError, UsageError
 from ..names.labels import OWNED
 from .model import Settings
-from .schema import BY_NAME, LABELS, SECTIONS, SETTINGS
+from .schema import BY_NAME, LABELS, RENAMED, SECTIONS, SETTINGS
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Entry:
     section: str
     key: str
     value: str
+    former_key: str = ""
 
     @property
     def name(self) -> str:
@@ -45,9 +46,15 @@ def parse(text: str, name: str) -> Settings:
     origins: dict[str, str] = {}
     texts: dict[str, str] = {}
     labels: dict[str, str] = {}
+    notes: list[str] = []
     for entry in entries(text, name):
         origins[entry.name] = f"{name}, line {entry.line}"
         texts[entry.name] = entry.value
+        if entry.former_key:
+            notes.append(
+                f"{origins[entry.name]}: {entry.former_key} is now called {entry.key}. "
+                "The old name is still read; please rename it."
+            )
         if entry.section == LABELS:
             labels[entry.key] = entry.value
         else:
@@ -55,7 +62,7 @@ def parse(text: str, name: str) -> Settings:
     if values.get("cgroup_parent") and values.get("slice_group"):
         where = origins["container.slice_group"]
         raise MlcError(f"{where}: set either cgroup_parent or slice_group, not both.")
-    return Settings(**values, labels=labels, origins=origins, texts=texts)
+    return Settings(**values, labels=labels, origins=origins, texts=texts, notes=tuple(notes))
 
 
 def entries(text: str, name: str) -> Iterator[Entry]:
@@ -86,7 +93,10 @@ def entries(text: str, name: str) -> Iterator[Entry]:
         key, equals, value = (part.strip() for part in stripped.partition("="))
         if not equals or not key:
             raise MlcError(f"{where}: {stripped!r} is not understood. Write: key = value")
-        entry = Entry(line, section, key if section == LABELS else key.lower(), value)
+        key = key if section == LABELS else key.lower()
+        entry = Entry(line, section, key, value)
+        if entry.name in RENAMED:
+            entry = replace(entry, key=RENAMED[entry.name], former_key=key)
         _check_key(entry, where)
         if entry.name in first:
             raise MlcError(f"{where}: {key} is set already on line {first[entry.name]}.")

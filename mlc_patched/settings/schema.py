@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from ..host.gpus import CPU, KNOWN_ARCHITECTURES, parse_gpus
 from ..names.images import check_registry
 from ..units import parse_size
-from .model import CAPABILITIES, CGROUP, OLD_FLOW_BUILD, OLD_FLOW_NO
+from .model import CAPABILITIES, CGROUP, LEGACY_FLOW_BUILD, LEGACY_FLOW_NO
 
 LABELS = "labels"
 """The section whose keys are the administrator's own: labels for every container."""
+RENAMED = {"images.old_flow": "legacy_flow"}
+"""Settings under a former name, which is still read, and the key that replaces it."""
 IPC_MODES = ("host", "private", "shareable", "none")
 
 # capabilities(7), as far as a container can be given them.
@@ -57,10 +59,10 @@ def _yes_no(text: str) -> bool:
         raise ValueError(text) from None
 
 
-def _old_flow(text: str) -> str:
-    if text.lower() == OLD_FLOW_BUILD:
-        return OLD_FLOW_BUILD
-    return "yes" if _yes_no(text) else OLD_FLOW_NO
+def _legacy_flow(text: str) -> str:
+    if text.lower() == LEGACY_FLOW_BUILD:
+        return LEGACY_FLOW_BUILD
+    return "yes" if _yes_no(text) else LEGACY_FLOW_NO
 
 
 def _matching(pattern: str) -> Callable[[str], str]:
@@ -141,7 +143,7 @@ SETTINGS = (
     Setting(
         "images", "bases", "bases", "*", "patterns such as aimehub/* with a blank between", _bases
     ),
-    Setting("images", "old_flow", "old_flow", "yes", "yes, build or no", _old_flow),
+    Setting("images", "legacy_flow", "legacy_flow", "yes", "yes, build or no", _legacy_flow),
     Setting(
         *("images", "registry", "registry", "", "HOST:PORT of a registry, or nothing"),
         _optional(check_registry),

@@ -67,7 +67,7 @@ setup() {
     is_gone work
     [ "$(docker run --rm --network none "$IMAGE:v1" sh -c 'id -u; cat ~/notes' | paste -sd' ')" = "$MLC_UID kept" ]
     run -0 as_user container-create again --image "$IMAGE:v1"
-    says "straight from"
+    says "directly from"
 }
 
 @test "on a terminal: choose a project, a shell, and out again" {

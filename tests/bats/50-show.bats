@@ -14,7 +14,7 @@ teardown_file() {
     attach="[{\"remoteUser\":\"$MLC_ACCOUNT\",\"workspaceFolder\":\"/workspace\"}]"
     [ "$(inspect "ds01-$MLC_UID/show:latest" '{{index .Config.Labels "devcontainer.metadata"}}')" = "$attach" ]
     run -0 as_user container-deploy show --background
-    says "straight from ds01-$MLC_UID/show:latest"
+    says "directly from ds01-$MLC_UID/show:latest"
     [ "$(docker exec "$(tag show)" id -un)" = "$MLC_ACCOUNT" ]
     run -0 as_user container-list
     says "[show]" show "ds01-$MLC_UID/show:latest" Up

@@ -60,7 +60,7 @@ sweep() { # remove what the user has in the engine
         xargs -r docker rmi >/dev/null
 }
 
-# An image of the project `bats` with the user's account in it, made by the old flow.
+# An image of the project `bats` with the user's account in it, made by the legacy flow.
 make_image() {
     as_user mlc create set-up Pytorch 2.8.0 -s >/dev/null 2>&1
     docker tag "${BASE%:*}:$(tag set-up)" "$IMAGE"

@@ -52,7 +52,7 @@ def test_a_container_lives_its_life_by_ssh(
     alice.file("workspace/")
     done = far.mlc("create", "it", "--image", image, "-s")
     assert done.returncode == 0, done.stderr
-    assert "straight from" in done.stdout
+    assert "directly from" in done.stdout
     host = inspect(alice.tag("it"))["HostConfig"]
     assert not host["Binds"]
     assert [each["Target"] for each in host["Mounts"]] == ["/workspace"]
@@ -88,7 +88,7 @@ def test_a_directory_that_is_missing_there_is_made_nowhere(
 def test_another_uid_there_and_streams_and_commits_by_ssh(
     alice: User, labelled: Callable[..., str], ssh: Far
 ) -> None:
-    """The old flow: a set-up container, its output, a commit; then an export."""
+    """The legacy flow: a set-up container, its output, a commit; then an export."""
     far, uid = at(alice, ssh), alice.uid + 500_000
     ids = f"{uid}:{uid + 1}"
     alice.file("workspace/")

@@ -47,11 +47,11 @@ def test_an_account_is_set_up_once_and_found_again(person: User) -> None:
     done(person, "create", "old", "--image", BASE, "-s")
     [made] = json.loads(done(person, "list", "--json"))["containers"]
     assert made["name"] == "old"
-    # The image that was committed has the labels: the next container comes straight from it.
+    # The image that was committed has the labels: the next container comes directly from it.
     out = done(
         person, "create", "next", "--image", f"{BASE.split(':')[0]}:old._.{person.uid}", "-s"
     )
-    assert "straight from" in out
+    assert "directly from" in out
     names = [each["name"] for each in json.loads(done(person, "list", "--json"))["containers"]]
     assert names == ["next", "old"]
 

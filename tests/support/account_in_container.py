@@ -10,7 +10,7 @@ from support import worker as slots
 from support.engine_state import inspect
 from support.users import User
 
-OLD_FLOW, FAST_FLOW = "commit", "image"
+LEGACY_FLOW, OPTIMIZED_FLOW = "commit", "image"
 _ACCOUNTS = {slots.ALICE: slots.ALICE, slots.LDAP_LOGIN: slots.LDAP_ACCOUNT}
 
 

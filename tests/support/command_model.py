@@ -87,7 +87,7 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
             self.make(user, name, self.said(user, *argv), CREATED)
 
         @rule(user=users, name=names)
-        def create_by_the_old_flow(self, user: int, name: str) -> None:
+        def create_by_the_legacy_flow(self, user: int, name: str) -> None:
             argv = ("mlc", "create", name, "--image", world.bare, "-s")
             if self.make(user, name, self.said(user, *argv), CREATED):
                 self.model.committed.add((user, name))

@@ -60,7 +60,7 @@ def test_a_label_that_lies_costs_the_fast_way(
     assert len(fake.made) == 1
 
 
-def test_another_user_s_image_takes_the_old_flow(
+def test_another_user_s_image_takes_the_legacy_flow(
     fake: FakeEngine, context: Context, words: RecordingReporter
 ) -> None:
     own_image(fake, uid=1002)
@@ -88,7 +88,7 @@ def test_another_user_s_home_is_not_inherited(fake: FakeEngine, context: Context
     assert committed.user == "1001"
 
 
-def test_the_old_flow_leaves_one_container_and_one_image(
+def test_the_legacy_flow_leaves_one_container_and_one_image(
     fake: FakeEngine, context: Context, words: RecordingReporter
 ) -> None:
     fake.add_image(BASE)
@@ -182,7 +182,7 @@ STEPS = [
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("error", [EngineError("fault"), KeyboardInterrupt()])
 @pytest.mark.parametrize(("call", "occurrence"), STEPS)
-def test_the_old_flow_fails_at_each_call_and_leaves_nothing(
+def test_the_legacy_flow_fails_at_each_call_and_leaves_nothing(
     fake: FakeEngine, context: Context, call: str, occurrence: int, after: bool, error: Exception
 ) -> None:
     fake.add_image(BASE)

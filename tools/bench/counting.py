@@ -30,6 +30,7 @@ def calls(person: Person) -> dict[str, list[str]]:
     engine = DockerEngine()
     own = label(engine, SMALL, person, _NAME)
     flags = ("-g", "none", "-s")
+    create = ("create", _NAME, "--image", SMALL, *flags)
     build = {"DS01_SETTINGS": settings_for_builds(person)}
     steps: list[tuple[str, tuple[str, ...], dict[str, str]]] = [
         ("create, labelled image", ("create", _NAME, "--image", own, *flags), {}),
@@ -40,11 +41,11 @@ def calls(person: Person) -> dict[str, list[str]]:
         ("stats, one container running", ("stats",), {}),
         ("stop", ("stop", _NAME, "-s"), {}),
         ("remove", ("remove", _NAME, "-s"), {}),
-        ("create, old flow", ("create", _NAME, "--image", SMALL, *flags), {}),
-        ("remove, old flow's", ("remove", _NAME, "-s"), {}),
-        ("create, first of old_flow = build", ("create", _NAME, "--image", SMALL, *flags), build),
+        ("create, legacy flow", create, {}),
+        ("remove, legacy flow's", ("remove", _NAME, "-s"), {}),
+        ("create, first of legacy_flow = build", create, build),
         ("remove, built", ("remove", _NAME, "-s"), {}),
-        ("create, next of old_flow = build", ("create", _NAME, "--image", SMALL, *flags), build),
+        ("create, next of legacy_flow = build", create, build),
         ("remove, built again", ("remove", _NAME, "-s"), {}),
         ("container-list", ("container-list",), {}),
         ("image-list", ("image-list",), {}),

@@ -16,11 +16,11 @@ from mlc_patched.engine.docker import DockerEngine
 from mlc_patched.names.images import account_image
 
 LABELLED = "mlc, labelled image"
-BUILT = "mlc, old_flow = build"
-OLD = "mlc, old flow"
+BUILT = "mlc, legacy_flow = build"
+LEGACY = "mlc, legacy flow"
 DOCKER = "docker create"
 FAST = (LABELLED, BUILT, DOCKER)
-FLOWS = (*FAST, OLD)
+FLOWS = (*FAST, LEGACY)
 BARE_PYTHON = "python -c pass"
 IMPORT_DOCKER = "python -c 'import docker'"
 _numbers = count()
@@ -36,7 +36,7 @@ class Sized:
 
 
 def prepare(engine: OwnEngine, base: str, words: str, persons: Sequence[Person]) -> Sized:
-    """Build each user's labelled image of a base, and the one that old_flow = build makes."""
+    """Build each user's labelled image of a base, and the one that legacy_flow = build makes."""
     project = words.replace(" ", "").replace(".", "-").lower()
     own = {person.uid: label(engine.connect(), base, person, project) for person in persons}
     return Sized(words, base, own)
@@ -81,7 +81,7 @@ def clear(engine: DockerEngine, persons: Sequence[Person]) -> None:
 
 
 def forget_builds(engine: DockerEngine, sized: Sequence[Sized], persons: Sequence[Person]) -> None:
-    """Remove the images that old_flow = build has made."""
+    """Remove the images that legacy_flow = build has made."""
     for each in sized:
         base = engine.image(each.base)
         for person in persons:
@@ -124,7 +124,7 @@ def _case(flow: str, engine: OwnEngine, sized: Sized, person: Person) -> Callabl
 def first_builds(
     engine: OwnEngine, sized: Sequence[Sized], persons: Sequence[Person]
 ) -> list[float]:
-    """Return the seconds of the first create with old_flow = build, of each base and user."""
+    """Return the seconds of the first create with legacy_flow = build, of each base and user."""
     ours = engine.connect()
     taken = []
     for each in sized:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from creating import BUILT, DOCKER, FLOWS, IMPORT_DOCKER, LABELLED, OLD
+from creating import BUILT, DOCKER, FLOWS, IMPORT_DOCKER, LABELLED, LEGACY
 from plot import Group
 from report import compared, seconds, size, table, times, verdicts
 from starting import HELP
@@ -74,7 +74,7 @@ def _verdicts(results: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     built = max(
         (ratio(create[where][BUILT], create[where][LABELLED]) for where in wheres), key=_median
     )
-    rows.append(_verdict("`old_flow = build` against a labelled image", 1.2, built))
+    rows.append(_verdict("`legacy_flow = build` against a labelled image", 1.2, built))
     return rows
 
 
@@ -109,19 +109,19 @@ def _create(results: dict[str, Any]) -> str:
         (
             where,
             *(seconds(spread(flows[flow])) for flow in FLOWS),
-            times(ratio(flows[OLD], flows[LABELLED])),
+            times(ratio(flows[LEGACY], flows[LABELLED])),
         )
         for where, flows in slow.items()
         if where != "python"
     ]
-    old = table(("", *FLOWS, "old flow against labelled"), rows)
+    old = table(("", *FLOWS, "legacy flow against labelled"), rows)
     sizes = ", ".join(f"{words} is {size(count)}" for words, count in results["sizes"].items())
     builds = spread(results["first builds"])
     return (
         "The whole process, from the shell's call to its end, of an ordinary user; the bases "
         f"hold sudo and git ({sizes}). `docker create` makes the same container.\n\n{fast}\n"
-        f"With the old flow, which takes its time, in an interleaving of its own:\n\n{old}\n"
-        f"The first create with `old_flow = build`, which builds, once per user and image: "
+        f"With the legacy flow, which takes its time, in an interleaving of its own:\n\n{old}\n"
+        f"The first create with `legacy_flow = build`, which builds, once per user and image: "
         f"{seconds(builds)} s.\n"
     )
 
@@ -151,7 +151,7 @@ def _disk(results: dict[str, Any]) -> str:
         f"has sudo and git:\n\n{table(headings, rows)}\n"
         "What one account adds to an image, as the engine counts an image's size. AIME's steps "
         "are reproduced here (its package lists stay in the image). AIME's "
-        "mlc and our old flow add that for every container, `old_flow = build` once for each "
+        "mlc and our legacy flow add that for every container, `legacy_flow = build` once for each "
         f"user and image:\n\n{table(('bytes', *ways), added)}\n"
         "The seconds of one create by each of them, and of one run of AIME's steps with commit "
         f"and create, each measured once:\n\n{table(('seconds', *ways[1:]), taken)}"

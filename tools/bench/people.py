@@ -86,7 +86,7 @@ def people(*uids: int) -> Iterator[list[Person]]:
     parent = Path(tempfile.mkdtemp(prefix="mlc-bench-homes-", dir="/var/tmp"))
     parent.chmod(0o711)
     settings = parent / "build.ini"
-    settings.write_text("[images]\nold_flow = build\n")
+    settings.write_text("[images]\nlegacy_flow = build\n")
     settings.chmod(0o644)
     made = []
     try:
@@ -102,5 +102,5 @@ def people(*uids: int) -> Iterator[list[Person]]:
 
 
 def settings_for_builds(person: Person) -> str:
-    """Return the path of a settings file that says `old_flow = build`."""
+    """Return the path of a settings file that says `legacy_flow = build`."""
     return str(person.home.parent / "build.ini")

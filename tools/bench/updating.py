@@ -1,5 +1,5 @@
 """Parts e and g, on the machine's own engine, as they need its network: image-update, and what
-the old flow adds to a base that lacks sudo and git."""
+the legacy flow adds to a base that lacks sudo and git."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _bytes_added(reference: str, person: Person) -> dict[str, Added]:
     base = engine.image(reference)
     assert base is not None
     added = {OF_THE_BASE: Added(base.size)}
-    for name, settings in (("mlc, old flow", ""), ("mlc, old_flow = build", "build.ini")):
+    for name, settings in (("mlc, legacy flow", ""), ("mlc, legacy_flow = build", "build.ini")):
         more = {"DS01_SETTINGS": str(person.home.parent / settings)} if settings else {}
         tag = f"bytes._.{person.uid}"
         begin = time.perf_counter()
@@ -182,7 +182,7 @@ def aime_creates(person: Person, checkout: Path, rounds: int) -> dict[str, list[
     docker("tag", BARE, AIME_BASE)
     cases: dict[str, Callable[[], object]] = {
         "AIME's mlc create": lambda: person.run("script", "-qec", call, "/dev/null", **variables),
-        "mlc create, old flow": lambda: person.mlc(*words, **variables),
+        "mlc create, legacy flow": lambda: person.mlc(*words, **variables),
     }
     try:
         return interleaved(cases, rounds, clear)

@@ -24,7 +24,7 @@ from ..edge import print_json
 from ..output import say, size_in_words
 from ..prompts import ask_choice, on_terminal
 
-HOW = {"image": "straight from", "commit": "with your account set up in", NOT_GIVEN: "from"}
+HOW = {"image": "directly from", "commit": "with your account set up in", NOT_GIVEN: "from"}
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:

@@ -1,7 +1,7 @@
-"""`old_flow = build`: the account is added by a build, once per user and image.
+"""`legacy_flow = build`: the account is added by a build, once per user and image.
 
 The image it makes bears the four labels and is shared by all containers the user makes of the
-same base, so each of them but the first is created straight from an image. It is named after
+same base, so each of them but the first is created directly from an image. It is named after
 the base's id, which is a digest of its content: another base is another name.
 """
 

@@ -1,4 +1,4 @@
-"""The old flow: an image without the user's account gets it by a set-up container and a commit.
+"""The legacy flow: an image without the user's account gets it by a set-up container and a commit.
 
 What AIME's mlc does for every container (docs/contracts.md, "Choosing the flow"), done so that a
 failure at any point leaves nothing.
@@ -32,7 +32,7 @@ _LAST_LINES = 30  # docs/contracts.md, "Wrapper scripts"
 
 @dataclass(frozen=True)
 class Committed:
-    """An image the old flow made: its name and id, and the image that had the name before."""
+    """An image the legacy flow made: its name and id, and the image that had the name before."""
 
     reference: str
     image_id: str

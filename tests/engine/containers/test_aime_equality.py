@@ -113,7 +113,7 @@ def made_by_both(user: User, case: Case, image: str | None) -> tuple[dict[str, A
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_by_the_old_flow(alice: User, case: Case) -> None:
+def test_by_the_legacy_flow(alice: User, case: Case) -> None:
     ours, aimes = made_by_both(alice, case, None)
     assert ours == aimes
 

@@ -31,7 +31,7 @@ def test_deploy_list_retire(either: User, project) -> None:
     with as_before(either):
         done = command(either, "container-deploy", "my.project", "-w", spaced, "--cpus", "0.5")
         assert done.returncode == 0, done.stderr
-        for words in ("[my-project] running, straight from", "mlc open my-project", "VS Code"):
+        for words in ("[my-project] running, directly from", "mlc open my-project", "VS Code"):
             assert words in done.stdout
         assert f"/workspace is {spaced}" in done.stdout
         found = inspect(either.tag("my-project"))
@@ -142,7 +142,7 @@ def test_save_keeps_what_was_done_and_its_labels_are_true(either: User, project)
     assert docker("exec", either.tag("again"), "sudo", "-n", "id", "-u") == "0"
 
 
-def test_a_container_of_the_old_flow_is_saved_for_its_user(carol: User) -> None:
+def test_a_container_of_the_legacy_flow_is_saved_for_its_user(carol: User) -> None:
     assert command(carol, "container-create", "-f", "Pytorch", "-v", "2.8.0").returncode == 0
     done = command(carol, "container-retire", "pytorch-2-8-0", "--save", "-y", "--json")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""`old_flow = build` on the real engine: built once, then straight from the image."""
+"""`legacy_flow = build` on the real engine: built once, then directly from the image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.users import User
 
 pytestmark = pytest.mark.engine
 
-SETTINGS = "[images]\nold_flow = build\n"
+SETTINGS = "[images]\nlegacy_flow = build\n"
 
 
 @pytest.fixture

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable
 from subprocess import CompletedProcess
 
 import pytest
-from support.account_in_container import FAST_FLOW, OLD_FLOW, account, assert_account_works, flow
+from support.account_in_container import (
+    LEGACY_FLOW,
+    OPTIMIZED_FLOW,
+    account,
+    assert_account_works,
+    flow,
+)
 from support.engine_state import docker, inspect, nothing_left
 from support.recording import Recording
 from support.reliability import Counted
@@ -88,13 +94,13 @@ def test_a_labelled_image_of_the_catalog_is_not_pulled(
     )
     assert done.returncode == 0, done.stderr
     assert not [call for call in engine_calls.calls if "/images/create" in call]
-    assert flow(user) == FAST_FLOW
+    assert flow(user) == OPTIMIZED_FLOW
 
 
 def test_the_later_spelling_is_read(user: User, image_from) -> None:
     labels = claim(user.uid, user.gid, account(user), "ds01.")
     assert create(user, image_from(adding([passwd_row(user)]), *labels)).returncode == 0
-    assert flow(user) == FAST_FLOW
+    assert flow(user) == OPTIMIZED_FLOW
 
 
 @pytest.mark.promise("input-refused")
@@ -139,7 +145,7 @@ def test_labels_that_lie_are_not_believed(alice: User, image_from, lie, counted:
     warning = next(line for line in done.stderr.splitlines() if "are not true" in line)
     assert warning.startswith(f"Warning: The labels of {image} are not true")
     assert why in warning
-    assert flow(alice) == OLD_FLOW
+    assert flow(alice) == LEGACY_FLOW
     assert_account_works(alice)
     counted("inputs")
 
@@ -151,7 +157,7 @@ def test_a_passwd_that_is_no_file_is_not_believed(alice: User, image_from) -> No
     image = image_from(script, *labels)
     done = create(alice, image)
     assert f"The labels of {image} are not true" in done.stderr
-    assert done.returncode == 1 or flow(alice) == OLD_FLOW
+    assert done.returncode == 1 or flow(alice) == LEGACY_FLOW
 
 
 def test_the_image_of_another_user_is_set_up_anew(user: User, labelled, image_from) -> None:
@@ -161,7 +167,7 @@ def test_the_image_of_another_user_is_set_up_anew(user: User, labelled, image_fr
     assert "4711:4712" in done.stderr
     assert f"{user.uid}:{user.gid}" in done.stderr
     assert "image-create PROJECT --force" in done.stderr
-    assert flow(user) == OLD_FLOW
+    assert flow(user) == LEGACY_FLOW
     assert_account_works(user)
 
 
@@ -174,7 +180,7 @@ def test_the_mismatch_names_the_project(alice: User, ldap_account: User, labelle
 def test_another_group_alone_is_a_mismatch(alice: User, image_from) -> None:
     done = create(alice, image_from("", *claim(alice.uid, alice.uid + 1, alice.login)))
     assert f"{alice.uid}:{alice.uid + 1}" in done.stderr
-    assert flow(alice) == OLD_FLOW
+    assert flow(alice) == LEGACY_FLOW
 
 
 @pytest.mark.promise("input-refused")
@@ -195,14 +201,14 @@ def test_malformed_labels_count_as_none(alice: User, image_from, changes: list[s
     done = create(alice, image)
     assert done.returncode == 0, done.stderr
     assert f"Warning: The labels of {image} are not believed" in done.stderr
-    assert flow(alice) == OLD_FLOW
+    assert flow(alice) == LEGACY_FLOW
 
 
 def test_an_image_that_claims_nothing_gives_no_warning(alice: User, image_from) -> None:
     done = create(alice, image_from("", 'LABEL aime.mlc.DS01_HAS_USER_SETUP="false"'))
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
-    assert flow(alice) == OLD_FLOW
+    assert flow(alice) == LEGACY_FLOW
 
 
 def test_an_image_exchanged_meanwhile_is_not_used(

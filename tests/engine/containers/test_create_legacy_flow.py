@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from support.account_in_container import (
-    FAST_FLOW,
-    OLD_FLOW,
+    LEGACY_FLOW,
+    OPTIMIZED_FLOW,
     account,
     assert_account_works,
     flow,
@@ -35,7 +35,7 @@ def committed(user: User) -> str:
 
 def test_the_account_is_set_up_and_committed(user: User) -> None:
     create(user)
-    assert flow(user) == OLD_FLOW
+    assert flow(user) == LEGACY_FLOW
     assert committed(user) == f"{REPOSITORY}:{user.tag('it')}"
     assert_account_works(user)
     run(user, "echo here > /workspace/file")
@@ -60,7 +60,7 @@ def test_the_committed_image_bears_the_labels_and_is_fast_afterwards(user: User)
     }
     before = image_ids()
     assert user.mlc("create", "second", "--image", image, "-s").returncode == 0
-    assert flow(user, "second") == FAST_FLOW
+    assert flow(user, "second") == OPTIMIZED_FLOW
     assert image_ids() == before
     assert_account_works(user, "second")
 

@@ -203,7 +203,7 @@ def test_a_container_that_is_not_there_is_a_failure(user: User) -> None:
     assert "You have no container 'it'" in done.stderr.splitlines()[-1]
 
 
-def test_a_shell_in_a_container_of_the_old_flow(user: User) -> None:
+def test_a_shell_in_a_container_of_the_legacy_flow(user: User) -> None:
     assert user.mlc("create", "it", "Pytorch", "2.8.0", "-s").returncode == 0
     child = shell(user)
     assert said(child, "whoami; sudo id -u; echo $PATH").split()[:2] == [account(user), "0"]

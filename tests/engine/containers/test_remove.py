@@ -11,8 +11,8 @@ from support.users import User
 pytestmark = pytest.mark.engine
 
 
-def old_flow(user: User, name: str = "it") -> str:
-    """Make a container by the old flow; return its committed image's name."""
+def legacy_flow(user: User, name: str = "it") -> str:
+    """Make a container by the legacy flow; return its committed image's name."""
     done = user.mlc("create", name, "Pytorch", "2.8.0", "-s")
     assert done.returncode == 0, done.stderr
     return str(inspect(user.tag(name))["Config"]["Image"])
@@ -25,7 +25,7 @@ def fast_flow(user: User, image: str, name: str = "it") -> None:
 
 def test_the_committed_image_goes_with_its_container(user: User) -> None:
     with nothing_left():
-        image = old_flow(user)
+        image = legacy_flow(user)
         done = user.mlc("remove", "it", "-s")
         assert (done.returncode, done.stdout) == (
             0,
@@ -35,7 +35,7 @@ def test_the_committed_image_goes_with_its_container(user: User) -> None:
 
 @pytest.mark.parametrize("flag", ["--keep-image", "--remove-image"])
 def test_the_flags_decide_about_the_committed_image(alice: User, flag: str) -> None:
-    image = old_flow(alice)
+    image = legacy_flow(alice)
     identity = inspect(image)["Id"]
     done = alice.mlc("remove", "it", "-f", "-s", flag)
     assert done.returncode == 0, done.stderr
@@ -64,7 +64,7 @@ def test_a_labelled_image_that_is_called_like_a_committed_one_stays(alice: User,
 
 
 def test_an_image_another_container_uses_is_kept(alice: User) -> None:
-    image = old_flow(alice)
+    image = legacy_flow(alice)
     fast_flow(alice, image, "other")
     done = alice.mlc("remove", "it", "-s")
     assert done.returncode == 0
@@ -75,7 +75,7 @@ def test_an_image_another_container_uses_is_kept(alice: User) -> None:
 
 def test_a_committed_image_goes_though_others_were_built_on_it(alice: User) -> None:
     """Its layers stay as long as they are used; only its name is taken away."""
-    image = old_flow(alice)
+    image = legacy_flow(alice)
     child = docker("create", "--name", f"child._.{alice.uid}", image)
     docker("commit", child, f"mlc-test/child:{alice.tag('child')}")
     docker("rm", child)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.account_in_container import FAST_FLOW, flow
+from support.account_in_container import OPTIMIZED_FLOW, flow
 from support.engine_state import BASE, container_names, docker, inspect, nothing_left, sweep
 from support.recording import Recording
 from support.users import User
@@ -36,7 +36,7 @@ def test_no_set_up_no_commit_and_no_pull(root: User, alice: User, engine_calls: 
         assert found["Image"] == inspect(BASE)["Id"]
         assert found["Config"]["User"] == "0:0"
         assert found["Config"]["Labels"]["aime.mlc.USER"] == "root"
-        assert flow(root) == FAST_FLOW
+        assert flow(root) == OPTIMIZED_FLOW
         assert root.mlc("start", "it", "id -u; id -g; pwd").stdout.split() == [
             "0",
             "0",

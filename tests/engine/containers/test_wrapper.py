@@ -72,7 +72,7 @@ def inspect_created(user: User, image: str) -> dict[str, Any]:
     return inspect(user.tag("it"))
 
 
-def test_the_old_flow_under_sudo(user: User) -> None:
+def test_the_legacy_flow_under_sudo(user: User) -> None:
     done = call(user, "create", "it", "Pytorch", "2.8.0", "-s", "-w", str(user.workspace))
     assert done.returncode == 0, done.stderr
     ran = user.mlc("start", "it", "id -u; id -g; echo x > /workspace/file")

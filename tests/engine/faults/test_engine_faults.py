@@ -68,7 +68,7 @@ def call(*argv: str) -> None:
 
 
 def create(user: User, name: str, address: str) -> subprocess.Popen[str]:
-    """Start a create by the old flow."""
+    """Start a create by the legacy flow."""
     argv = ("create", name, "Pytorch", "2.8.0", "-s")
     return user.start(user.tree / "bin/mlc", *argv, DOCKER_HOST=address)
 
@@ -277,7 +277,7 @@ def test_an_engine_that_is_killed_at_a_request(
 def test_an_engine_that_is_killed_in_a_build_of_an_account(
     alice: User, own: OwnEngine, counted: Counted
 ) -> None:
-    """`old_flow = build`: by the builder in the engine, whose steps are named, too."""
+    """`legacy_flow = build`: by the builder in the engine, whose steps are named, too."""
     others = there(own)
     slow = (
         f"FROM {BASE}\nRUN mv /usr/sbin/useradd /usr/sbin/real && printf "
@@ -285,7 +285,7 @@ def test_an_engine_that_is_killed_in_a_build_of_an_account(
         " && chmod 755 /usr/sbin/useradd\nUSER 65534\n"
     )
     own.connect().build(slow, "mlc-test/slow:1", labels={}, progress=lambda line: None)
-    settings = alice.file("mlc.ini", "[images]\nold_flow = build\n")
+    settings = alice.file("mlc.ini", "[images]\nlegacy_flow = build\n")
     environ = {"DOCKER_HOST": own.address, "DS01_SETTINGS": str(settings)}
     argv = ("create", "n", "--image", "mlc-test/slow:1", "-g", "none", "-s")
     before = there(own)

@@ -33,7 +33,7 @@ TIDYING = ("prune", "-y", "--older-than", "0")
 class Step:
     """A command, and a request at which it is stopped: a pattern of `METHOD /path?query`.
 
-    `by_build` has the account added by a build, as the setting `old_flow = build` says.
+    `by_build` has the account added by a build, as the setting `legacy_flow = build` says.
     """
 
     program: str
@@ -111,7 +111,7 @@ def ready(alice: User, labelled: Callable[..., str]) -> Iterator[User]:
 
 def prepare(step: Step, user: User) -> None:
     """Have what a command works on."""
-    user.file(SETTINGS, "[images]\nold_flow = build\n")
+    user.file(SETTINGS, "[images]\nlegacy_flow = build\n")
     for line in step.needs:
         name, *words = line.split()
         more = {"create": ["Pytorch", "2.8.0", "-s"], "demo": ["--base", BASE, "-y"]}

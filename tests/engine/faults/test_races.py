@@ -44,7 +44,9 @@ def ends(commands: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
 
 @pytest.mark.promise("one-name-once")
 @pytest.mark.parametrize(
-    ("flow", "small", "full"), [("image", 20, 20), ("commit", 4, 20)], ids=["labelled", "old flow"]
+    ("flow", "small", "full"),
+    [("image", 20, 20), ("commit", 4, 20)],
+    ids=["labelled", "legacy"],
 )
 def test_of_many_creates_of_one_name_one_wins(
     alice: User, labelled, counted: Counted, flow: str, small: int, full: int
@@ -67,7 +69,7 @@ def test_of_many_creates_of_one_name_one_wins(
 
 
 @pytest.mark.promise("none-lost")
-@pytest.mark.parametrize("flow", ["image", "commit"], ids=["labelled", "old flow"])
+@pytest.mark.parametrize("flow", ["image", "commit"], ids=["labelled", "legacy"])
 def test_create_against_remove_is_whole_or_nothing(
     alice: User, labelled, counted: Counted, flow: str
 ) -> None:

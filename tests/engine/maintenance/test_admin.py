@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support import aime
-from support.account_in_container import FAST_FLOW, flow
+from support.account_in_container import OPTIMIZED_FLOW, flow
 from support.aime_checkout import checkout, v2_files
 from support.engine_state import BASE, container_names, docker, inspect
 from support.users import SYSTEM_PATH, User
@@ -67,7 +67,7 @@ def test_an_old_containers_image_is_adopted_without_a_layer(
     assert labels["aime.mlc.DS01_USERNAME"] == f"aime{alice.uid}"
     before = things(alice)
     mlc(alice, "create", "new", "--image", adopted, "-s")
-    assert flow(alice, "new") == FAST_FLOW
+    assert flow(alice, "new") == OPTIMIZED_FLOW
     assert things(alice) - before == {alice.tag("new")}
     assert mlc(alice, "start", "new", "id -u; sudo -n id -u", "-s").split() == [str(alice.uid), "0"]
     assert "there is ds01-" in mlc(alice, "adopt", "old", code=1)
@@ -269,4 +269,4 @@ def test_an_adopted_container_is_the_users(ldap_user: User, aimes_base: str) -> 
     mlc(ldap_user, "adopt", "old", "--project", "taken-over")
     image = f"ds01-{ldap_user.uid}/taken-over:latest"
     mlc(ldap_user, "create", "new", "--image", image, "-s")
-    assert flow(ldap_user, "new") == FAST_FLOW
+    assert flow(ldap_user, "new") == OPTIMIZED_FLOW

@@ -508,7 +508,7 @@ def test_the_words_of_the_commands(context: Context, fake, capsys, monkeypatch) 
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     assert said(context, "container-deploy", "thesis", "--background") == 0
     out = capsys.readouterr().out
-    assert "[thesis] running, straight from ds01-1001/thesis:latest." in out
+    assert "[thesis] running, directly from ds01-1001/thesis:latest." in out
     assert "mlc open thesis" in out
     assert "Attach to Running Container… > thesis._.1001" in out
     assert f"/workspace is {context.account.home}/workspace" in out

@@ -123,7 +123,7 @@ class Trial:
 
 def without_whole(state: State, before: State, pulled: tuple[str, ...]) -> State:
     """Return a state without images that are whole by themselves and serve the next run: one
-    that was pulled, and the one that `old_flow = build` makes once for all containers."""
+    that was pulled, and the one that `legacy_flow = build` makes once for all containers."""
     new = set(state.images) - set(before.images)
     whole = {
         each

@@ -75,7 +75,7 @@ def test_references_are_taken_apart(reference: str, parts: tuple[object, ...]) -
         (HEX, (), "mlc-image"),
     ],
 )
-def test_what_the_old_flow_commits_to(image: str, names: tuple[str, ...], repository: str) -> None:
+def test_the_legacy_flow_s_image(image: str, names: tuple[str, ...], repository: str) -> None:
     assert committed_reference(image, names, "n._.1") == (repository, "n._.1")
 
 

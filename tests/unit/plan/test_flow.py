@@ -43,7 +43,7 @@ def test_the_caller_s_own_image_needs_no_set_up(image_labels: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("image_labels", [{}, {labels.USER_ID: "1001"}, {"other": "x"}])
-def test_no_labels_take_the_old_flow_without_a_word(image_labels: dict[str, str]) -> None:
+def test_no_labels_take_the_legacy_flow_without_a_word(image_labels: dict[str, str]) -> None:
     decision = decide("aimehub/x", image_labels, ALICE)
     assert (decision.flow, decision.warning) == (Flow.COMMIT, None)
 

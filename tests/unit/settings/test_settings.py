@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from support.recording_reporter import RecordingReporter
 from support.users import ROOT
 
 from mlc_patched.cli.arguments import parser
@@ -18,6 +19,8 @@ from mlc_patched.engine.specification import container_body
 from mlc_patched.errors import MlcError, NotAllowedError, UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host
+from mlc_patched.maintenance.checks import Health
+from mlc_patched.maintenance.doctor import doctor
 from mlc_patched.plan.catalog import Catalog, Row
 from mlc_patched.plan.container import CreateRequest, make_plan
 from mlc_patched.plan.flow import Flow
@@ -58,7 +61,7 @@ def test_the_table_writes_the_built_in_values(setting) -> None:
 
 
 def test_every_field_has_a_setting() -> None:
-    known = {setting.field for setting in SETTINGS} | {"labels", "origins", "texts"}
+    known = {setting.field for setting in SETTINGS} | {"labels", "origins", "texts", "notes"}
     assert known == {field.name for field in fields(Settings)}
 
 
@@ -106,6 +109,19 @@ def test_what_is_wrong_is_told_with_line_and_what_is_allowed(text, line, words) 
     assert str(error.value).startswith(f"/etc/ds01/mlc.ini, line {line}: ")
     for word in words:
         assert word in str(error.value)
+
+
+def test_the_former_name_of_a_setting_is_still_read_with_a_note() -> None:
+    read = parse("[images]\nOld_Flow = build\n", "mlc.ini")
+    assert read == parse("[images]\nlegacy_flow = build\n", "mlc.ini")
+    assert read.legacy_flow == read.texts["images.legacy_flow"] == "build"
+    assert read.notes == (
+        "mlc.ini, line 2: old_flow is now called legacy_flow. "
+        "The old name is still read; please rename it.",
+    )
+    assert parse("[images]\nlegacy_flow = build\n", "mlc.ini").notes == ()
+    with pytest.raises(MlcError, match="line 3: legacy_flow is set already on line 2"):
+        parse("[images]\nold_flow = no\nlegacy_flow = no\n", "mlc.ini")
 
 
 def test_comments_blanks_case_and_a_byte_order_mark(tmp_path: Path) -> None:
@@ -328,8 +344,8 @@ def test_an_own_project_counts_by_its_base(context: Context, fake, tmp_path: Pat
     assert len(fake.made) == 1
 
 
-def test_the_old_flow_can_be_switched_off(context: Context, fake, tmp_path: Path) -> None:
-    with_settings(context, "[images]\nold_flow = no", tmp_path)
+def test_the_legacy_flow_can_be_switched_off(context: Context, fake, tmp_path: Path) -> None:
+    with_settings(context, "[images]\nlegacy_flow = no", tmp_path)
     fake.add_image("hub/plain")
     for image in ("hub/plain", "hub/absent"):
         with pytest.raises(NotAllowedError, match=f"image-create PROJECT --base {image}"):
@@ -354,6 +370,22 @@ def test_config_prints_every_setting_and_its_origin(context: Context, tmp_path, 
     assert found["labels.site"] == ("x", f"{file}, line 4")
     assert VERBS["config"](parser().parse_args(["config"]), context) == 0
     assert "gpus.largest" in capsys.readouterr().out
+
+
+def test_config_and_doctor_show_the_new_name_of_a_renamed_setting(
+    context: Context, tmp_path, capsys
+) -> None:
+    with_settings(context, "[images]\nold_flow = no", tmp_path)
+    context.report = RecordingReporter()
+    assert VERBS["config"](parser().parse_args(["config", "--json"]), context) == 0
+    found = {each["setting"]: each for each in json.loads(capsys.readouterr().out)["settings"]}
+    assert found["images.legacy_flow"]["value"] == "no"
+    assert found["images.legacy_flow"]["from"] == f"{tmp_path}/mlc.ini, line 2"
+    assert "images.old_flow" not in found
+    assert any("now called legacy_flow" in text for text in context.report.said)
+    (finding,) = [each for each in doctor(context) if each.name == "settings"]
+    assert finding.health is Health.WARNING
+    assert "now called legacy_flow" in finding.text
 
 
 def test_the_settings_name_a_catalog(context: Context, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def results() -> dict[str, object]:
         "bytes": {
             "base": {
                 updating.OF_THE_BASE: updating.Added(100),
-                "mlc, old flow": updating.Added(1, 0.5),
+                "mlc, legacy flow": updating.Added(1, 0.5),
                 updating.AIME: updating.Added(2, 3.5),
             }
         },

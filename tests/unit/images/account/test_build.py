@@ -1,4 +1,4 @@
-"""`old_flow = build`: one image for each user and base, and what a create asks of the engine."""
+"""`legacy_flow = build`: one image for each user and base, and what a create asks of the engine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LEFT = ["root:x:0:0:root:/root:/bin/bash", "alice:x:1001:2001::/home/alice:/bin/
 @pytest.fixture
 def built(context: Context, fake: FakeEngine) -> Context:
     context.report = RecordingReporter()
-    context.__dict__["settings"] = replace(Settings(), old_flow="build")
+    context.__dict__["settings"] = replace(Settings(), legacy_flow="build")
     fake.add_image(BASE)
     return context
 
@@ -117,7 +117,7 @@ def test_a_missing_image_is_pulled_once(fake: FakeEngine, built: Context) -> Non
     ("word", "value"), [("build", "build"), ("Build", "build"), ("on", "yes"), ("no", "no")]
 )
 def test_the_setting(word: str, value: str) -> None:
-    assert parse(f"[images]\nold_flow = {word}\n", "mlc.ini").old_flow == value
+    assert parse(f"[images]\nlegacy_flow = {word}\n", "mlc.ini").legacy_flow == value
 
 
 def test_the_dockerfile_is_one_layer_on_the_base_s_id(tmp_path: Path) -> None:
