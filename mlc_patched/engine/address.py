@@ -1,8 +1,8 @@
-"""Which engine is meant: decided from --context, the environment and Docker's own files.
+"""Which engine to use, from --context, the environment and the docker client's files.
 
-The order is the docker client's (docs.docker.com, "Docker contexts" and "Environment variables"):
---context, DOCKER_HOST, DOCKER_CONTEXT, the context of `docker context use`, the local socket.
-Where none of them is used, one open of `config.json` is all this takes.
+The precedence is the docker client's (Docker documentation, "Docker contexts" and "Environment
+variables"): --context, DOCKER_HOST, DOCKER_CONTEXT, the context of `docker context use`, the local
+socket. If none of them is set, this opens only `config.json`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..errors import MlcError, UsageError, shown
 from ..json_text import parsed
 
 DEFAULT = "default"
-"""The context that is none: DOCKER_HOST, or else the local socket."""
+"""The name for no context: DOCKER_HOST, or else the local socket."""
 SOCKET = "/var/run/docker.sock"
 HOST_VARIABLE = "DOCKER_HOST"
 CONTEXT_VARIABLE = "DOCKER_CONTEXT"
@@ -28,33 +28,33 @@ CONFIGURATION_VARIABLE = "DOCKER_CONFIG"
 _UNIX, _SSH, _TCP = "unix://", "ssh://", "tcp://"
 _PORT = 2375
 _LAST_PORT = 65535
-_LARGEST = 4 * 1024**2  # characters of a file of settings
+_LARGEST = 4 * 1024**2  # characters read of a configuration file
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63})*\.?")
-"""A host's name, or IPv4 address. It is no option of ssh, and nothing that the resolver fails at
-in its own way: labels have at most 63 characters (RFC 1035, 2.3.4)."""
+"""A host name or IPv4 address; labels have at most 63 characters (RFC 1035, 2.3.4). It excludes
+options of ssh, and names for which the resolver raises other errors."""
 _PORT_NUMBER = re.compile(r"[0-9]{1,5}")
 _WITH_TLS_ALONE = "tcp://localhost:2376"
-"""Where the client looks when DOCKER_TLS_VERIFY is all that is said (docker/cli, opts/hosts.go)."""
+"""The client's default address if only DOCKER_TLS_VERIFY is set (docker/cli, opts/hosts.go)."""
 
 
 @dataclass(frozen=True)
 class Tls:
-    """TLS as the client has it: a directory that may hold `ca.pem`, `cert.pem` and `key.pem`,
-    and whether the engine's certificate is held against them."""
+    """TLS settings: a directory that may contain `ca.pem`, `cert.pem` and `key.pem`, and whether to
+    verify the engine's certificate."""
 
     directory: str
     verify: bool = True
 
     def file(self, name: str) -> str | None:
-        """Return the path of one of the files, or None where it is not there."""
+        """Return the path of one of the files, or None if it does not exist."""
         path = f"{self.directory}/{name}"
         return path if os.path.isfile(path) else None  # noqa: PTH113 - pathlib takes 10 ms
 
 
 @dataclass(frozen=True)
 class EngineAddress:
-    """Where an engine is: `url` is `unix://PATH`, `tcp://HOST:PORT` or `ssh://[USER@]HOST[:PORT]`,
-    `context` the name of Docker's context it comes from."""
+    """An engine's address: `url` is `unix://PATH`, `tcp://HOST:PORT` or `ssh://[USER@]HOST[:PORT]`,
+    `context` the name of the Docker context it comes from."""
 
     url: str = _UNIX + SOCKET
     context: str = DEFAULT
@@ -62,23 +62,23 @@ class EngineAddress:
 
     @property
     def socket_path(self) -> str | None:
-        """The path of the socket, or None for an engine behind something else."""
+        """The path of the Unix socket, or None for other addresses."""
         return self.url[len(_UNIX) :] if self.url.startswith(_UNIX) else None
 
     @property
     def is_local(self) -> bool:
-        """Whether the engine's paths are this host's: so it is behind a socket, and only there."""
+        """Whether the engine's paths are on this host, which is assumed of Unix sockets only."""
         return self.url.startswith(_UNIX)
 
     @property
     def is_ssh(self) -> bool:
-        """Whether the engine is reached by ssh."""
+        """Whether the engine is reached over SSH."""
         return self.url.startswith(_SSH)
 
     def client_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return an environment in which the docker client talks to this engine, too.
+        """Return an environment in which the docker client uses this engine, too.
 
-        DOCKER_HOST goes before DOCKER_CONTEXT, to some clients even where it is empty.
+        DOCKER_HOST has precedence over DOCKER_CONTEXT, in some clients even if it is empty.
         """
         found = {**environ, CONTEXT_VARIABLE: self.context}
         if self.context != DEFAULT:
@@ -87,14 +87,13 @@ class EngineAddress:
 
 
 def resolve(environ: Mapping[str, str], chosen: str | None = None) -> EngineAddress:
-    """Return the address of the engine that is meant.
+    """Return the address of the engine to use.
 
     Args:
-        environ: the environment.
-        chosen: the context named by --context, if one was.
+        chosen: the context given with --context, if any.
 
     Raises:
-        UsageError: there is no such context, or an address is not understood.
+        UsageError: there is no such context, or an address is invalid.
     """
     name = chosen
     if name is None and not environ.get(HOST_VARIABLE):
@@ -105,7 +104,7 @@ def resolve(environ: Mapping[str, str], chosen: str | None = None) -> EngineAddr
 
 
 def context_names(environ: Mapping[str, str]) -> list[str]:
-    """Return the names of the contexts there are, the default one first."""
+    """Return the names of all contexts, the default one first."""
     found = []
     metadata = f"{_configuration(environ)}/contexts/meta"
     try:
@@ -134,23 +133,23 @@ def _default(environ: Mapping[str, str]) -> EngineAddress:
 def _of_context(name: str, environ: Mapping[str, str]) -> EngineAddress:
     import hashlib
 
-    # docker/cli, context/store: a directory's name is the digest of the context's.
+    # docker/cli, context/store: a directory is named by the digest of its context's name.
     digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
     contexts = f"{_configuration(environ)}/contexts"
     found = _read(f"{contexts}/meta/{digest}/meta.json")
     if not found:
-        there = ", ".join(context_names(environ))
+        existing = ", ".join(context_names(environ))
         raise UsageError(
-            f"There is no Docker context {shown(name)}. There are: {there}. Make it with: "
-            f"docker context create NAME --docker host=ssh://USER@HOST"
+            f"There is no Docker context {shown(name)}. Existing contexts: {existing}. To create "
+            "it: docker context create NAME --docker host=ssh://USER@HOST"
         )
     endpoints = found.get("Endpoints", {})
     endpoint = endpoints.get("docker", {}) if isinstance(endpoints, dict) else None
     host = (endpoint.get("Host") or "") if isinstance(endpoint, dict) else None
     if endpoint is None or not isinstance(host, str):
         raise UsageError(
-            f"The Docker context {shown(name)} names no engine in a way that is understood. See it "
-            "with: docker context inspect - and make it anew with: docker context create"
+            f"The Docker context {shown(name)} has no valid engine address. Inspect it with "
+            "docker context inspect, and recreate it with docker context create."
         )
     verify = not endpoint.get("SkipTLSVerify")
     directory = f"{contexts}/tls/{digest}/docker"
@@ -159,8 +158,8 @@ def _of_context(name: str, environ: Mapping[str, str]) -> EngineAddress:
     return EngineAddress(url, name, Tls(directory, verify) if has_tls else None)
 
 
-def _normal(host: str, whose: str) -> str:
-    """Return an address with all that goes without saying."""
+def _normal(host: str, source: str) -> str:
+    """Return an address in full, with the default path, host or port."""
     if host.startswith(_UNIX):
         path = host[len(_UNIX) :] or SOCKET
         if path.startswith("/"):
@@ -177,13 +176,13 @@ def _normal(host: str, whose: str) -> str:
             has_port = ":" in place.rpartition("]")[2]
             return _TCP + (place if has_port else f"{place}:{_PORT}")
     raise UsageError(
-        f"{whose} is {shown(host)}, which is no address of an engine. Addresses are "
-        "unix:///PATH, tcp://HOST:PORT and ssh://USER@HOST."
+        f"{source} is {shown(host)}, which is not a valid engine address. Use unix:///PATH, "
+        "tcp://HOST:PORT or ssh://USER@HOST."
     )
 
 
 def _is_place(text: str) -> bool:
-    """Whether a text is HOST or HOST:PORT."""
+    """Whether the text is HOST or HOST:PORT."""
     end = text.rfind("]") + 1
     name, colon, port = text[end:].partition(":")
     if colon and not (_PORT_NUMBER.fullmatch(port) and int(port) <= _LAST_PORT):
@@ -200,14 +199,14 @@ def _is_place(text: str) -> bool:
 
 
 def _current(environ: Mapping[str, str]) -> str | None:
-    """Return the context of `docker context use`; a file that cannot be read has none."""
+    """Return the context of `docker context use`, or None if the file cannot be read."""
     name = _read(f"{_configuration(environ)}/config.json").get("currentContext")
     return name if isinstance(name, str) and name else None
 
 
 def _configuration(environ: Mapping[str, str]) -> str:
-    said = environ.get(CONFIGURATION_VARIABLE)
-    return said or os.path.join(_home(environ), ".docker")  # noqa: PTH118
+    directory = environ.get(CONFIGURATION_VARIABLE)
+    return directory or os.path.join(_home(environ), ".docker")  # noqa: PTH118
 
 
 def _home(environ: Mapping[str, str]) -> str:
@@ -218,16 +217,16 @@ def _home(environ: Mapping[str, str]) -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError as error:
-        raise MlcError("There is no HOME in the environment, and no home for this UID.") from error
+        raise MlcError("HOME is not set, and this UID has no home directory.") from error
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO there is empty
+def _non_blocking(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO reads as empty
 
 
 def _read(path: str) -> Mapping[str, Any]:
     try:
-        with open(path, encoding="utf-8", opener=_without_waiting) as file:
+        with open(path, encoding="utf-8", opener=_non_blocking) as file:
             found = parsed(file.read(_LARGEST))
     except (OSError, ValueError):
         return {}

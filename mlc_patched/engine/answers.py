@@ -1,4 +1,4 @@
-"""What the Docker Engine's answers mean: its JSON (Docker Engine API) as our dataclasses."""
+"""Convert the Docker Engine's JSON answers (Docker Engine API) to dataclasses."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .interface import DOCKER, PODMAN, Container, EngineInfo, Image, MountsAndDe
 _Reader = TypeVar("_Reader", bound=Callable[..., Any])
 
 _MISSING_MOUNT = re.compile(r"bind source path does not exist: (.*)")
-"""How dockerd refuses a bind mount of what is not there (moby, volume/mounts/validate.go)."""
+"""dockerd's message for a bind mount without a source (moby, volume/mounts/validate.go)."""
 
 _PODMAN_CONFLICT = re.compile(
     r"is already in use|container state improper|with more than one tag|image (?:is )?in use by"
 )
 
 
-def understood(read: _Reader) -> _Reader:
-    """Have a reader raise EngineError for an answer of another shape than the API's."""
+def validated(read: _Reader) -> _Reader:
+    """Make a reader raise EngineError for an answer that does not have the API's form."""
 
     @functools.wraps(read)
     def reading(*given: Any, **named: Any) -> Any:
@@ -36,25 +36,25 @@ def understood(read: _Reader) -> _Reader:
             TypeError,
             ValueError,
         ) as error:
-            raise EngineError(f"The Docker Engine's answer is not understood: {error!r}") from error
+            raise EngineError(f"Invalid answer from the Docker Engine: {error!r}") from error
 
     return reading  # type: ignore[return-value]
 
 
 def missing_mount(refusal: str) -> str | None:
-    """Return the path that an engine has no directory at, if that is why it refused."""
+    """Return the path that is missing on the engine's host, if that is why it refused."""
     match = _MISSING_MOUNT.search(refusal)
     return match[1].strip() if match else None
 
 
 def is_podman_conflict(refusal: str) -> bool:
-    """Whether Podman refused because of what is there, which Docker tells by status 409."""
+    """Whether Podman refused because of a conflict, for which Docker has status 409."""
     return _PODMAN_CONFLICT.search(refusal) is not None
 
 
-@understood
+@validated
 def image_of(found: Mapping[str, Any]) -> Image:
-    """Return an image from the answer of ImageInspect."""
+    """Convert an answer of ImageInspect."""
     config = found.get("Config") or {}
     return Image(
         id=_text(found["Id"]),
@@ -71,9 +71,9 @@ def image_of(found: Mapping[str, Any]) -> Image:
     )
 
 
-@understood
+@validated
 def listed_image_of(found: Mapping[str, Any]) -> Image:
-    """Return an image from an entry of ImageList, which tells less."""
+    """Convert an entry of ImageList, which has fewer details."""
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.get("Created", 0)))
     return Image(
         id=_text(found["Id"]),
@@ -84,13 +84,13 @@ def listed_image_of(found: Mapping[str, Any]) -> Image:
     )
 
 
-@understood
+@validated
 def container_of(found: Mapping[str, Any]) -> Container:
-    """Return a container from an entry of ContainerList."""
+    """Convert an entry of ContainerList."""
     names = found.get("Names") or [""]
     return Container(
         id=_text(found["Id"]),
-        # A container that others link to has further names, with a slash inside.
+        # A container that others link to has more names, with a second slash.
         name=next((name[1:] for name in names if name.count("/") == 1), names[0]),
         image=found.get("Image", ""),
         image_id=found.get("ImageID", ""),
@@ -102,9 +102,9 @@ def container_of(found: Mapping[str, Any]) -> Container:
     )
 
 
-@understood
+@validated
 def inspected_container_of(found: Mapping[str, Any]) -> Container:
-    """Return a container from the answer of ContainerInspect."""
+    """Convert an answer of ContainerInspect to a container."""
     config, state = found.get("Config") or {}, (found.get("State") or {}).get("Status", "")
     return Container(
         id=_text(found["Id"]),
@@ -118,61 +118,60 @@ def inspected_container_of(found: Mapping[str, Any]) -> Container:
     )
 
 
-@understood
+@validated
 def mounts_and_devices_of(found: Mapping[str, Any]) -> MountsAndDevices:
-    """Return what a container needs of the host, from the answer of ContainerInspect."""
+    """Convert an answer of ContainerInspect to the host paths the container needs."""
     host = found.get("HostConfig") or {}
     binds = [bind.split(":")[0] for bind in host.get("Binds") or ()]
     mounts = [each["Source"] for each in host.get("Mounts") or () if each.get("Type") == "bind"]
     return MountsAndDevices(
         devices=tuple(each["PathOnHost"] for each in host.get("Devices") or ()),
-        # What has no slash in front is the name of a volume.
+        # Without a leading slash it is the name of a volume.
         mounts=tuple(path for path in (*binds, *mounts) if path.startswith("/")),
     )
 
 
-@understood
+@validated
 def info_of(found: Mapping[str, Any], *, is_local: bool) -> EngineInfo:
-    """Return what the engine says of itself, from the answer of SystemInfo."""
+    """Convert an answer of SystemInfo."""
     return EngineInfo(
         version=found.get("ServerVersion", ""),
         root_directory=found.get("DockerRootDir", ""),
         runtimes=tuple(sorted(found.get("Runtimes") or ())),
         is_local=is_local,
-        # Podman says it in a word of its own, Docker among the security options.
+        # Podman has a field for it, Docker a security option.
         is_rootless=bool(found.get("Rootless"))
         or "name=rootless" in (found.get("SecurityOptions") or ()),
-        # Only Podman says by what it builds.
+        # Only Podman has this field.
         product=PODMAN if "BuildahVersion" in found else DOCKER,
     )
 
 
-@understood
+@validated
 def transfer_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> str:
-    """Put one event of a pull or push into a line about the whole of it.
+    """Return a line on the overall progress after an event of a pull or push.
 
     Args:
-        event: the event.
-        layers: how many bytes of how many each layer has so far; kept from event to event.
+        layers: bytes done and total bytes by layer; kept up to date from event to event.
     """
     detail = event.get("progressDetail") or {}
     if event.get("status") in ("Downloading", "Pushing") and detail.get("total"):
         layers[event.get("id", "")] = (detail.get("current", 0), detail["total"])
     if not layers:
         return str(event.get("status", ""))
-    # What is compressed on its way is counted as it is here, and may come to a little more.
+    # Sizes are uncompressed, but what is sent may add up to a little more.
     done = sum(min(current, size) for current, size in layers.values()) / 1e6
     total = sum(size for _, size in layers.values()) / 1e6
     return f"{event.get('status', '')}: {done:.0f} of {total:.0f} MB so far"
 
 
-@understood
+@validated
 def stats_of(sample: Mapping[str, Any]) -> Stats | None:
-    """Return what a container uses from an answer of ContainerStats; None if it has ended."""
+    """Convert an answer of ContainerStats; None if the container has exited."""
     memory = sample.get("memory_stats") or {}
     if "usage" not in memory:
         return None
-    # As `docker stats` counts: file pages that could be dropped at any time are not in use.
+    # Like `docker stats`: page cache that can be dropped at any time does not count as used.
     details = memory.get("stats") or {}
     cache = details.get("total_inactive_file", details.get("inactive_file", 0))
     now, before = sample["cpu_stats"], sample["precpu_stats"]
@@ -189,7 +188,7 @@ def stats_of(sample: Mapping[str, Any]) -> Stats | None:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a string")
     return value
 
 

@@ -1,7 +1,7 @@
-"""A cluster, Docker Swarm's, as this program needs it: an interface, and what goes over it.
+"""The interface to a cluster (Docker Swarm) and its data types.
 
-Swarm decides what runs where and when; nothing here does. `engine_swarm` implements it on the
-real engine, the tests' fake in memory, and one contract suite holds both to the same.
+Swarm alone decides what runs where and when. `swarm` implements the interface on a real engine,
+tests/support/fakes in memory, and one contract suite checks both.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class NotManagerError(EngineError):
-    """The engine is no manager of a Swarm, so it cannot be asked about one."""
+    """The engine is not a Swarm manager."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """An engine that is part of the Swarm.
+    """An engine in the Swarm.
 
     `state` is `ready`, `down`, `unknown` or `disconnected`; `availability` is `active`, `pause`
-    or `drain`; `gpus` how many GPUs it has told the Swarm of.
+    or `drain`; `gpus` is how many GPUs it advertises.
     """
 
     id: str
@@ -39,16 +39,16 @@ class Node:
 
     @property
     def answers(self) -> bool:
-        """Whether the managers hear from it."""
+        """Whether the managers can reach it."""
         return self.state == "ready"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A service's one container, from waiting for a place until it has ended.
+    """A service's container, from waiting for a node to the end.
 
-    `state` is Swarm's word for it and `desired` its word for what it should be; `message` says
-    why, where something is wrong; `node` and `container` are ids, empty until it has a place.
+    `state` and `desired` are Swarm's task states; `message` is the reason if something is wrong;
+    `node` and `container` are ids, empty until it is placed.
     """
 
     id: str
@@ -63,7 +63,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Service:
-    """A service of the Swarm. `gpus` is how many it waits for or has; `created` is RFC 3339."""
+    """A service in the Swarm. `gpus` is how many it reserves; `created` is RFC 3339."""
 
     id: str
     name: str
@@ -74,33 +74,30 @@ class Service:
 
 
 class Cluster(abc.ABC):
-    """What is asked of a Swarm's manager. Every method may raise EngineError.
-
-    Raises:
-        NotManagerError: from each of them, where the engine is no manager.
-    """
+    """Operations on a Swarm. Every method may raise EngineError, and NotManagerError if the engine
+    is not a manager."""
 
     @abc.abstractmethod
     def nodes(self) -> list[Node]:
-        """Return all nodes, ordered by host name."""
+        """Return all nodes, sorted by host name."""
 
     @abc.abstractmethod
     def services(self, *, labels: Iterable[str] = ()) -> list[Service]:
-        """Return services, ordered by when they were made.
+        """Return services, oldest first.
 
         Args:
-            labels: only those that have all of these, each `KEY` or `KEY=VALUE`.
+            labels: only services that have all of these, each `KEY` or `KEY=VALUE`.
         """
 
     @abc.abstractmethod
     def tasks(self) -> list[Task]:
-        """Return all services' tasks, the newest of a service first."""
+        """Return the tasks of all services, newest first."""
 
     @abc.abstractmethod
     def create_service(self, specification: ServiceSpecification) -> str:
-        """Make a service and return its id; Swarm finds it a place from then on.
+        """Create a service and return its id; Swarm then looks for a node.
 
-        The login for its image's registry goes along, so that the node can pull it.
+        The login for the image's registry is sent along so that the node can pull it.
 
         Raises:
             ConflictError: the name is in use.
@@ -108,4 +105,4 @@ class Cluster(abc.ABC):
 
     @abc.abstractmethod
     def remove_service(self, service: str) -> None:
-        """Remove a service, and its container with it; a missing one is no error."""
+        """Remove a service and its container; a missing one is not an error."""

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def connect(address: EngineAddress | None = None) -> Engine:
-    """Connect to an engine, whichever product it is.
+    """Connect to an engine and find out which product it is.
 
     Args:
-        address: where it is; by the process's environment when not given.
+        address: defaults to the one that the process's environment selects.
 
     Raises:
-        EngineUnreachableError: no engine answers, or the user may not talk to it.
-        UsageError: the environment names a context that there is not.
+        EngineUnreachableError: no engine answers, or the user has no access to it.
+        UsageError: the environment names a context that does not exist.
     """
     connection = EngineConnection(address)
     if connection.is_podman:

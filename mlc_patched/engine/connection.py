@@ -1,7 +1,7 @@
 """The connection to the Docker Engine. The only module that imports `docker`.
 
-That takes 0.08 s, so it is imported where it is used: for streams and registries. Everything
-else is asked by `engine_socket`, or by `engine_remote` of an engine that is not on this host.
+The import takes 0.08 s, so it happens only for streams and registries. Other requests go through
+`socket`, or through `remote` if the engine is on another host.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from .address import DEFAULT, EngineAddress, resolve
 from .answers import is_podman_conflict, missing_mount
 
 ANSWER_SECONDS = 120
-"""How long an engine may take over an answer that needs no long work."""
+"""Timeout for requests that do not start a long operation."""
 NEWEST_API = "1.45"
-"""The newest version of the engine's API that `docker_engine` was written for."""
+"""The newest version of the engine's API that `docker` was written for."""
 REFUSED = "The Docker Engine refused: "
 CHUNK = 2 * 1024**2
-_NOWHERE = "/nowhere"  # a socket for the SDK to think of
+_NOWHERE = "/nowhere"  # a placeholder, as the SDK requires a socket's path
 
 
 class EngineConnection:
-    """Plain questions, and the SDK for the rest; refusals of both become our errors."""
+    """Plain requests, and the SDK for the rest; both raise this program's errors."""
 
     def __init__(self, address: EngineAddress | None = None) -> None:
-        """Agree on an API version, by a ping.
+        """Negotiate an API version by a ping.
 
         Args:
-            address: where the engine is; by the process's environment when not given.
+            address: defaults to the one that the process's environment selects.
 
         Raises:
-            EngineUnreachableError: no engine answers, or the user may not talk to it.
-            UsageError: the environment names a context that there is not.
+            EngineUnreachableError: no engine answers, or the user has no access to it.
+            UsageError: the environment names a context that does not exist.
         """
         self.address = resolve(os.environ) if address is None else address
-        self._put = self._questions()
+        self._send = self._transport()
         self._version = NEWEST_API
         self.is_podman = False
         headers = self.ask("GET", "/_ping", is_versioned=False).headers
@@ -63,23 +63,23 @@ class EngineConnection:
         """Whether the engine is behind a Unix socket of this host."""
         return self.address.is_local
 
-    def _questions(self) -> Callable[..., engine_socket.Answer]:
-        """Return what puts plain questions to the engine."""
+    def _transport(self) -> Callable[..., engine_socket.Answer]:
+        """Return the function that sends plain requests."""
         if (path := self.address.socket_path) is not None:
             return partial(engine_socket.ask, path)
-        from .remote import RemoteLine
+        from .remote import RemoteConnection
 
-        return RemoteLine(self.address).ask
+        return RemoteConnection(self.address).ask
 
     @contextlib.contextmanager
     def sdk(self, *, unhurried: bool = False) -> Iterator[Any]:
-        """Give the SDK's client, for what is no plain question.
+        """Provide the SDK's client for what is not a plain request.
 
         Args:
-            unhurried: wait as long as it takes: a commit of 18 GB is minutes of silence.
+            unhurried: no timeout; a commit of 18 GB takes minutes without any output.
 
         Raises:
-            EngineError, NotFoundError: in place of the SDK's own exceptions.
+            EngineError, NotFoundError: instead of the SDK's exceptions.
         """
         with self._translated():
             self._client.timeout = None if unhurried else ANSWER_SECONDS
@@ -108,16 +108,14 @@ class EngineConnection:
         most: int | None = None,
         is_versioned: bool = True,
     ) -> engine_socket.Answer:
-        """Ask the engine a plain question.
+        """Send a plain request to the engine.
 
         Args:
-            method: `GET`, `POST` …
-            path: without the API's version.
-            query: its parameters.
-            body: what is sent as JSON.
-            seconds: how long to wait for the answer; None is for ever.
-            most: how many bytes of the answer are wanted, None for all.
-            is_versioned: whether the path belongs to a version of the API.
+            path: without the API version.
+            body: sent as JSON.
+            seconds: timeout; None waits for ever.
+            most: how many bytes of the answer to read; None reads all of it.
+            is_versioned: whether to put the API version before the path.
 
         Raises:
             EngineUnreachableError: no engine answers.
@@ -128,7 +126,7 @@ class EngineConnection:
             target += f"?{urlencode(query)}"
         content = None if body is None else json.dumps(body).encode()
         try:
-            answer = self._put(method, target, content, seconds=seconds, most=most)
+            answer = self._send(method, target, content, seconds=seconds, most=most)
         except TimeoutError as error:
             raise _no_answer() from error
         except OSError as error:
@@ -139,7 +137,7 @@ class EngineConnection:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
-        """Turn the SDK's exceptions into ours."""
+        """Convert the SDK's exceptions."""
         import docker.errors
         import requests.exceptions
 
@@ -166,10 +164,10 @@ class EngineConnection:
 
 
 def _adapter(address: EngineAddress) -> Any:
-    """Return what carries the SDK's requests to an engine that is not on this host.
+    """Return an adapter for the SDK's requests to a remote engine.
 
-    The SDK's own for a Unix socket, but for the socket: for ssh alone, the SDK's would take
-    paramiko, and for TLS each way of its own to name certificates.
+    It is the SDK's adapter for a Unix socket with our own socket, because the SDK needs paramiko
+    for SSH, and names TLS certificates in its own way.
     """
     from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnection
 
@@ -189,7 +187,7 @@ def _adapter(address: EngineAddress) -> Any:
 
 
 def _message(body: bytes) -> str:
-    """Return the engine's own words on why it refused."""
+    """Return the engine's reason for a refusal."""
     text = body.decode(errors="replace").strip()
     with contextlib.suppress(ValueError, KeyError, TypeError):
         return str(parsed(text)["message"]).strip()
@@ -201,7 +199,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _no_answer() -> EngineError:
-    return EngineError(f"The Docker Engine gave no answer within {ANSWER_SECONDS} seconds.")
+    return EngineError(f"The Docker Engine did not answer within {ANSWER_SECONDS} seconds.")
 
 
 def _explanation(error: Any) -> str:
@@ -213,20 +211,20 @@ def _unreachable(text: str, address: EngineAddress) -> EngineUnreachableError:
         whose = f" of the context {address.context}" if address.context != DEFAULT else ""
         return EngineUnreachableError(
             f"No Docker Engine answers at {address.url}{whose}: {text.rstrip('.')}. "
-            f"See whether the docker client reaches it: {_client_line(address)}"
+            f"Check whether the docker client can reach it: {_client_command(address)}"
         )
     if "Permission denied" in text or "PermissionError" in text:
         return EngineUnreachableError(
-            "You may not talk to the Docker Engine. Ask an administrator to add you to the "
-            "group docker (usermod -aG docker NAME), then log in anew."
+            "You have no access to the Docker Engine. Ask an administrator to add you to the "
+            "group docker (usermod -aG docker NAME), then log in again."
         )
     return EngineUnreachableError(
         f"No Docker Engine answers: {text}. Is it running (systemctl status docker)? "
-        "Is DOCKER_HOST right?"
+        "Is DOCKER_HOST correct?"
     )
 
 
-def _client_line(address: EngineAddress) -> str:
+def _client_command(address: EngineAddress) -> str:
     if address.context != DEFAULT:
         return f"docker --context {address.context} version"
     return f"docker --host {address.url} version"

@@ -1,8 +1,10 @@
-"""The real Docker Engine, by its API (Docker Engine API 1.41 to 1.45)."""
+"""Docker Engine through its API (versions 1.41 to 1.45)."""
 
 from __future__ import annotations
 
+import binascii
 import contextlib
+import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,7 +31,6 @@ from .answers import (
     transfer_progress,
 )
 from .connection import ANSWER_SECONDS, CHUNK, REFUSED, EngineConnection
-from .docker_files import file_size, read_file
 from .interface import Change, Container, Engine, EngineInfo, Image, Layer, MountsAndDevices, Stats
 from .socket import Answer
 
@@ -41,10 +42,14 @@ if TYPE_CHECKING:
 
 _CHANGES = ("changed", "added", "deleted")  # Docker Engine API, "ContainerChanges"
 _MAYBE_ID = re.compile(r"[0-9a-f]{1,64}")
+_LAST_LINES = 30  # of a failed build, for the message
+_TAR_SPACE = 64 * 1024  # the most that a tar archive of one file adds to its content
+_NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24
+"""Directory, link, device, pipe and socket, as in the mode bits of Go's `os.FileMode`."""
 
 
 class DockerEngine(Engine):
-    """An engine reached by its API."""
+    """Docker Engine, reached by an address or over an existing connection."""
 
     def __init__(
         self,
@@ -52,22 +57,11 @@ class DockerEngine(Engine):
         *,
         connection: EngineConnection | None = None,
     ) -> None:
-        """Connect.
-
-        Args:
-            address: where the engine is; by the process's environment when not given.
-            connection: one that there is already, in place of the address.
-
-        Raises:
-            EngineUnreachableError: no engine answers, or the user may not talk to it.
-            UsageError: the environment names a context that there is not.
-        """
         self._connection = EngineConnection(address) if connection is None else connection
         self._ask = self._connection.ask
         self._sdk = self._connection.sdk
 
     def image(self, reference: str) -> Image | None:
-        """See Engine."""
         try:
             return image_of(_json(self._ask("GET", f"/images/{_quoted(reference)}/json")))
         except ImageNotFoundError:
@@ -76,16 +70,14 @@ class DockerEngine(Engine):
     def find_images(
         self, *, names: Iterable[str] = (), labels: Iterable[str] = (), nameless: bool = False
     ) -> list[Image]:
-        """See Engine."""
         filters: dict[str, list[str]] = {"dangling": ["true" if nameless else "false"]}
         for key, wanted in (("reference", list(names)), ("label", list(labels))):
-            if wanted:  # Podman refuses a filter that filters nothing
+            if wanted:  # Podman rejects an empty filter
                 filters[key] = wanted
         answer = self._ask("GET", "/images/json", {"filters": json.dumps(filters)})
         return [listed_image_of(found) for found in _json(answer)]
 
     def pull(self, reference: str, progress: Callable[[str], None]) -> None:
-        """See Engine."""
         name = parse_reference(reference)
         layers: dict[str, tuple[int, int]] = {}
         try:
@@ -106,16 +98,13 @@ class DockerEngine(Engine):
             raise ImageNotFoundError(f"Pulling {reference} failed: {why}") from error
 
     def tag_image(self, image_id: str, repository: str, tag: str) -> None:
-        """See Engine."""
         self._ask("POST", f"/images/{_quoted(image_id)}/tag", {"repo": repository, "tag": tag})
 
     def remove_image(self, reference: str) -> None:
-        """See Engine."""
         with contextlib.suppress(ImageNotFoundError):
             self._ask("DELETE", f"/images/{_quoted(reference)}", seconds=None)
 
     def create_container(self, specification: ContainerSpecification) -> str:
-        """See Engine."""
         query = {"name": specification.name}
         answer = self._ask("POST", "/containers/create", query, self._body(specification))
         return str(_json(answer)["Id"])
@@ -133,7 +122,6 @@ class DockerEngine(Engine):
         image: str | None = None,
         sizes: bool = False,
     ) -> list[Container]:
-        """See Engine."""
         names = tuple(names)
         filters: dict[str, list[str]] = {"label": list(labels)}
         if names:
@@ -147,9 +135,8 @@ class DockerEngine(Engine):
         return [container_of(found) for found in _json(answer)]
 
     def container(self, name: str) -> Container | None:
-        """See Engine."""
         if _MAYBE_ID.fullmatch(name):
-            # The engine would take it for the beginning of an id where there is no such name.
+            # ContainerInspect would also match it as an abbreviated id.
             return next(iter(self.containers(names=(name,))), None)
         try:
             answer = self._ask("GET", f"/containers/{_quoted(name)}/json")
@@ -158,15 +145,11 @@ class DockerEngine(Engine):
         return inspected_container_of(_json(answer))
 
     def start(self, container: str) -> None:
-        """See Engine."""
         self._ask("POST", f"/containers/{_quoted(container)}/start")
 
     def stop(self, container: str, seconds: int = 10) -> None:
-        """See Engine.
-
-        An interactive bash, which is the first process here, ignores the SIGTERM that a
-        plain stop begins with; hung up, it ends at once instead of after the grace period.
-        """
+        # The first process is an interactive bash, which ignores the SIGTERM of a plain stop.
+        # SIGHUP ends it at once instead of after the grace period.
         path = f"/containers/{_quoted(container)}"
         with contextlib.suppress(ConflictError):
             self._ask("POST", f"{path}/kill", {"signal": "SIGHUP"})
@@ -174,12 +157,10 @@ class DockerEngine(Engine):
         self._ask("POST", f"{path}/stop", {"t": str(seconds)}, seconds=patience)
 
     def wait(self, container: str) -> int:
-        """See Engine."""
         answer = self._ask("POST", f"/containers/{_quoted(container)}/wait", seconds=None)
         return int(_json(answer)["StatusCode"])
 
     def logs(self, container: str, follow: bool = False) -> Iterator[str]:
-        """See Engine."""
         with self._sdk(unhurried=True) as client:
             rest = b""
             for chunk in client.logs(container, stream=True, follow=follow):
@@ -189,7 +170,6 @@ class DockerEngine(Engine):
                 yield rest.decode(errors="replace").rstrip()
 
     def remove_container(self, container: str, force: bool = False) -> None:
-        """See Engine."""
         query = {"v": "1", "force": str(int(force))}
         path = f"/containers/{_quoted(container)}"
         with contextlib.suppress(NotFoundError):
@@ -198,11 +178,10 @@ class DockerEngine(Engine):
             except ConflictError as error:
                 if "already in progress" not in str(error):
                     raise
-                # An interrupted command asked for it before, and the engine is still at it.
+                # An interrupted command requested the removal, and the engine is still at it.
                 self._ask("POST", f"{path}/wait", {"condition": "removed"})
 
     def rename_container(self, container: str, name: str) -> None:
-        """See Engine."""
         with contextlib.suppress(NotFoundError):
             self._ask("POST", f"/containers/{_quoted(container)}/rename", {"name": name})
 
@@ -216,10 +195,9 @@ class DockerEngine(Engine):
         *,
         message: str = "",
     ) -> str:
-        """See Engine."""
         configuration = {
             "Cmd": list(like.command),
-            # Not None: the engine would then take the set-up container's own.
+            # Not None: the engine would then use the set-up container's own.
             "Entrypoint": list(like.entrypoint),
             "User": like.user or "root",
             "WorkingDir": like.working_directory,
@@ -240,35 +218,78 @@ class DockerEngine(Engine):
         labels: Mapping[str, str],
         progress: Callable[[str], None],
     ) -> str:
-        """See Engine."""
-        from .docker_build import build
-
-        return build(self, self._connection, dockerfile, reference, labels, progress)
+        lines: list[str] = []
+        with self._sdk(unhurried=True) as client:
+            events = client.build(
+                fileobj=io.BytesIO(dockerfile.encode()),
+                tag=reference,
+                labels=dict(labels),
+                network_mode="host",
+                nocache=True,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            try:
+                for event in events:
+                    written = str(event.get("stream") or event.get("error") or "").splitlines()
+                    lines += written
+                    if "error" in event:
+                        raise EngineError("\n".join(lines[-_LAST_LINES:]))
+                    for line in written:
+                        progress(line)
+            except BaseException:
+                events.close()  # the engine stops a build when its client disconnects
+                raise
+        image = self.image(reference)
+        if image is None:
+            raise EngineError(f"The build succeeded, but there is no image {reference}.")
+        return image.id
 
     def changes(self, container: str) -> list[Change]:
-        """See Engine."""
         with self._sdk(unhurried=True) as client:
             answer = client.diff(container) or []
         found = [Change(each["Path"], _CHANGES[each["Kind"]]) for each in answer]
         return sorted(found, key=lambda change: change.path)
 
     def read_file(self, container: str, path: str, limit: int = 4 * 1024**2) -> bytes | None:
-        """See Engine."""
-        return read_file(self._connection, container, path, limit)
+        found = self._stat_and_archive(container, path, limit + _TAR_SPACE)
+        if found is None or found[0]["size"] > limit:
+            return None
+        import tarfile
+
+        try:
+            with tarfile.open(fileobj=io.BytesIO(found[1])) as tar:
+                member = tar.next()
+                file = tar.extractfile(member) if member is not None and member.isreg() else None
+                return None if file is None else file.read(limit)
+        except tarfile.TarError as error:
+            raise EngineError(f"The archive of {path} was cut off: {error}") from error
+
+    def file_size(self, container: str, path: str) -> int | None:
+        found = self._stat_and_archive(container, path, 1)
+        return None if found is None else int(found[0]["size"])
+
+    def _stat_and_archive(self, container: str, path: str, most: int) -> tuple[Any, bytes] | None:
+        """Return the stat of a regular file and the first `most` bytes of its tar archive."""
+        target = f"/containers/{_quoted(container)}/archive"
+        try:
+            answer = self._ask("GET", target, {"path": path}, most=most)
+        except NotFoundError:
+            return None
+        stat = parsed(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
+        return None if stat["mode"] & _NOT_A_FILE else (stat, answer.body)
 
     def processes(self, container: str) -> int:
-        """See Engine."""
         answer = self._ask("GET", f"/containers/{_quoted(container)}/top")
-        return len(_json(answer)["Processes"] or ())  # null of one that is just ending
+        return len(_json(answer)["Processes"] or ())  # null for a container that is just ending
 
     def exec_detached(self, container: str, command: Iterable[str], user: str) -> None:
-        """See Engine."""
         with self._sdk() as client:
             created = client.exec_create(container, list(command), user=user)
             client.exec_start(created["Id"], detach=True)
 
     def exec_run(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
-        """See Engine."""
         with self._sdk(unhurried=True) as client:
             created = client.exec_create(container, list(command), user=user)
             output = client.exec_start(created["Id"])
@@ -276,7 +297,6 @@ class DockerEngine(Engine):
         return int(status), output.decode(errors="replace")
 
     def stats(self, container: str) -> Stats | None:
-        """See Engine."""
         try:
             with self._sdk() as client:
                 return stats_of(client.stats(container, stream=False))
@@ -284,21 +304,18 @@ class DockerEngine(Engine):
             return None
 
     def export(self, container: str) -> Iterator[bytes]:
-        """See Engine."""
         with self._sdk(unhurried=True) as client:
             yield from client.export(container, chunk_size=CHUNK)
 
     def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
-        """See Engine."""
         with self._sdk(unhurried=True) as client:
-            # An iterator: requests takes a list for the fields of a form.
+            # An iterator, because requests would encode a list as form fields.
             answer = client.import_image_from_stream(iter(archive), repository=repository, tag=tag)
         if match := re.search(r'"status"\s*:\s*"(sha256:[0-9a-f]{64})"', answer):
             return match.group(1)
         raise EngineError(f"The engine could not import the archive: {answer.strip()[-300:]}")
 
     def history(self, image: str) -> list[Layer]:
-        """See Engine."""
         try:
             with self._sdk() as client:
                 answer = client.history(image)
@@ -307,40 +324,28 @@ class DockerEngine(Engine):
         return [Layer(each.get("CreatedBy", ""), each.get("Size", 0)) for each in answer]
 
     def shared_sizes(self) -> Mapping[str, int]:
-        """See Engine.
-
-        Engines from API 1.42 on leave the rest of their disk usage out when asked to.
-        """
+        # With `type`, engines from API 1.42 on compute only this part of their disk usage.
         answer = self._ask("GET", "/system/df", {"type": "image"}, seconds=None)
         images = _json(answer).get("Images") or []
         return {each["Id"]: max(each.get("SharedSize", 0), 0) for each in images}
 
     def mounts_and_devices(self, container: str) -> MountsAndDevices:
-        """See Engine."""
         return mounts_and_devices_of(
             _json(self._ask("GET", f"/containers/{_quoted(container)}/json"))
         )
 
-    def file_size(self, container: str, path: str) -> int | None:
-        """See Engine."""
-        return file_size(self._connection, container, path)
-
     def ping(self) -> None:
-        """See Engine."""
         self._ask("GET", "/_ping")
 
     def info(self) -> EngineInfo:
-        """See Engine."""
         return info_of(_json(self._ask("GET", "/info")), is_local=self._connection.is_local)
 
     def registry(self) -> Registry:
-        """See Engine."""
         from .docker_registry import EngineRegistry
 
         return EngineRegistry(self._connection)
 
     def cluster(self) -> Cluster:
-        """See Engine."""
         from .swarm import SwarmCluster
 
         return SwarmCluster(self._connection)
@@ -354,4 +359,4 @@ def _json(answer: Answer) -> Any:
     try:
         return parsed(answer.body)
     except ValueError as error:
-        raise EngineError(f"The Docker Engine's answer is not understood: {error}") from error
+        raise EngineError(f"Invalid answer from the Docker Engine: {error}") from error

@@ -1,5 +1,5 @@
-"""Registries, reached through the real Docker Engine (Docker Engine API, "ImagePush" and
-"DistributionInspect"). The SDK sends along the login that docker's client keeps."""
+"""Registries through the Docker Engine (Docker Engine API, "ImagePush" and
+"DistributionInspect"). The SDK sends the login that the docker client stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import EngineError, EngineUnreachableError, ImageNotFoundError, NotFoundError
 from ..names.images import parse_reference
-from .answers import transfer_progress, understood
+from .answers import transfer_progress, validated
 from .connection import REFUSED, EngineConnection
 from .registry import Registry, failure
 
@@ -17,14 +17,12 @@ _NOT_THERE = ("manifest unknown", "name unknown", "not found")
 
 
 class EngineRegistry(Registry):
-    """Registries as an engine reaches them."""
+    """Registries, reached by an engine."""
 
     def __init__(self, connection: EngineConnection) -> None:
-        """Ask nothing yet."""
         self._sdk = connection.sdk
 
     def push(self, reference: str, progress: Callable[[str], None]) -> str:
-        """See Registry."""
         name = parse_reference(reference)
         layers: dict[str, tuple[int, int]] = {}
         digest = ""
@@ -45,11 +43,10 @@ class EngineRegistry(Registry):
                 raise ImageNotFoundError(why) from error
             raise failure(reference, why) from error
         if not digest:
-            raise failure(reference, "it told no digest of what was sent")
+            raise failure(reference, "it reported no digest")
         return digest
 
     def digest(self, reference: str) -> str | None:
-        """See Registry."""
         try:
             with self._sdk() as client:
                 answer = client.inspect_distribution(reference)
@@ -63,7 +60,7 @@ class EngineRegistry(Registry):
         return _digest_of(answer)
 
 
-@understood
+@validated
 def _digest_of(found: Mapping[str, Any]) -> str:
     return str(found["Descriptor"]["digest"])
 

@@ -1,7 +1,7 @@
-"""The Docker Engine as this program needs it: an interface, and what goes over it.
+"""The engine interface and its data types.
 
-`docker_engine` implements it on the real engine, the tests' fake implements it in memory,
-and one contract suite (tests/contract) holds both to the same behaviour.
+`docker` and `podman` implement it on real engines, tests/support/fakes in memory. The contract
+suite (tests/contract) checks that all of them behave the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DOCKER, PODMAN = "Docker Engine", "Podman"
 
 @dataclass(frozen=True)
 class Image:
-    """An image in the engine. `size` is in bytes, layers shared with others included."""
+    """An image in the engine. `size` is in bytes and includes layers shared with other images."""
 
     id: str
     references: tuple[str, ...] = ()
@@ -34,13 +34,13 @@ class Image:
     user: str = ""
     working_directory: str = ""
     layers: tuple[str, ...] = ()
-    """Digests of its layers, the lowest first; as all above from `environment` on, only told
-    of a single image."""
+    """Digests of its layers, lowest first. Lists of images leave this and everything from
+    `environment` on empty."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One step of an image's history: what made it, and how many bytes it added."""
+    """One step of an image's history: the command, and how many bytes it added."""
 
     created_by: str
     size: int
@@ -51,7 +51,7 @@ class Container:
     """A container in the engine.
 
     `state` is one word (`created`, `running`, `exited` …), `status` the engine's sentence for
-    people, `created` seconds since 1970, `size` bytes written by it, None where not asked for.
+    people, `created` in seconds since 1970, `size` the bytes it wrote or None if not measured.
     """
 
     id: str
@@ -66,14 +66,13 @@ class Container:
 
     @property
     def is_running(self) -> bool:
-        """Whether processes run in it; a paused container's do."""
+        """Whether it has processes; a paused container has."""
         return self.state in ("running", "paused", "restarting")
 
 
 @dataclass(frozen=True)
 class MountsAndDevices:
-    """What a container needs of the host to start: paths of devices, and of directories and
-    files that are mounted."""
+    """Host paths that must exist for a container to start: devices and sources of bind mounts."""
 
     devices: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
@@ -81,10 +80,10 @@ class MountsAndDevices:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """The engine itself: its version, where it keeps images, and the runtimes it knows.
+    """The engine itself: its version, where it stores images, and its container runtimes.
 
-    `is_local` says whether its paths are this host's, `is_rootless` whether it runs as an
-    ordinary user, `product` what it is.
+    `is_local` says whether its paths are on this host, `is_rootless` whether it runs as an
+    ordinary user. `product` is DOCKER or PODMAN.
     """
 
     version: str
@@ -97,8 +96,8 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class Change:
-    """A path that a container's file system has otherwise than its image: `kind` is one of
-    `added`, `changed` and `deleted`."""
+    """A path where a container's file system differs from its image; `kind` is `added`, `changed`
+    or `deleted`."""
 
     path: str
     kind: str
@@ -106,7 +105,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Stats:
-    """What a running container uses now: CPU in percent of one core, memory in bytes."""
+    """What a running container uses: CPU in percent of one core, memory in bytes."""
 
     cpu_percent: float
     memory: int
@@ -115,51 +114,52 @@ class Stats:
 
     @property
     def memory_percent(self) -> float:
-        """Memory in percent of the limit."""
+        """Memory used, in percent of the limit."""
         return 100 * self.memory / self.memory_limit if self.memory_limit else 0.0
 
 
 class Engine(abc.ABC):
-    """What is asked of an engine. Every method may raise EngineError."""
+    """Operations on an engine. Every method may raise EngineError."""
 
     product = DOCKER
 
     @abc.abstractmethod
     def image(self, reference: str) -> Image | None:
-        """Return the image of this name or id, or None."""
+        """Return the image with this name or id, or None."""
 
     @abc.abstractmethod
     def find_images(
         self, *, names: Iterable[str] = (), labels: Iterable[str] = (), nameless: bool = False
     ) -> list[Image]:
-        """Return images that have a name, in one call; what they run is left empty.
+        """List images that have a name, in one call.
 
         Args:
-            names: only those with a name that is, or fits, one of these: `ds01-1001/*`;
-                `references` are then the names that fit.
-            labels: only those that have all of these, each `KEY` or `KEY=VALUE`.
-            nameless: instead those without a name that no other image is made from.
+            names: only images with a name that matches one of these patterns (`ds01-1001/*`);
+                `references` then has only the matching names.
+            labels: only images that have all of these, each `KEY` or `KEY=VALUE`.
+            nameless: list images without a name, and without children, instead.
         """
 
     @abc.abstractmethod
     def pull(self, reference: str, progress: Callable[[str], None]) -> None:
-        """Get an image from its registry, telling how far it is.
+        """Pull an image from its registry.
 
         Raises:
-            ImageNotFoundError: the registry cannot be reached or has no such image.
+            ImageNotFoundError: the registry is unreachable or has no such image.
         """
 
     @abc.abstractmethod
     def tag_image(self, image_id: str, repository: str, tag: str) -> None:
-        """Give an image a name; another image that had the name loses it."""
+        """Tag an image; another image that had this tag loses it."""
 
     @abc.abstractmethod
     def remove_image(self, reference: str) -> None:
-        """Take away an image's name, and the image itself if that was the last; given an id,
-        the image. Nothing is forced; an image that is not there is no error.
+        """Untag an image, and delete it if that was its last tag. An id deletes the image.
+
+        Nothing is forced, and a missing image is not an error.
 
         Raises:
-            ConflictError: a container uses it, or it has several names and was given by id.
+            ConflictError: a container uses it, or it has several tags and was given by id.
         """
 
     @abc.abstractmethod
@@ -168,7 +168,7 @@ class Engine(abc.ABC):
 
         Raises:
             ConflictError: the name is in use.
-            ImageNotFoundError: the image is not there.
+            ImageNotFoundError: the image does not exist.
         """
 
     @abc.abstractmethod
@@ -180,42 +180,42 @@ class Engine(abc.ABC):
         image: str | None = None,
         sizes: bool = False,
     ) -> list[Container]:
-        """Return containers in any state, in one call.
+        """List containers in any state, in one call.
 
         Args:
-            names: only those whose name is exactly one of these.
-            labels: only those that have all of these, each `KEY` or `KEY=VALUE`.
-            image: only those made from this image or from one built on it.
-            sizes: measure what each has written, which takes time.
+            names: only containers with exactly one of these names.
+            labels: only containers that have all of these, each `KEY` or `KEY=VALUE`.
+            image: only containers created from this image or from one built on it.
+            sizes: measure how much each has written, which is slow.
         """
 
     @abc.abstractmethod
     def container(self, name: str) -> Container | None:
-        """Return the container of exactly this name, or None, in one call.
+        """Return the container with exactly this name, or None, in one call.
 
-        It takes the engine the same however many there are, which `containers` does not.
-        `created` and `size` are not told, and `status` is no more than `state`.
+        Unlike `containers`, it does not slow down as the number of containers grows. `created`
+        is 0, `size` is None and `status` is the same as `state`.
         """
 
     @abc.abstractmethod
     def start(self, container: str) -> None:
-        """Start a container; one that runs already is left as it is."""
+        """Start a container; a running one is left as it is."""
 
     @abc.abstractmethod
     def stop(self, container: str, seconds: int = 10) -> None:
-        """Hang up the container's terminal and stop it; killed after so many seconds."""
+        """Hang up a container's terminal and stop it; kill it after `seconds`."""
 
     @abc.abstractmethod
     def wait(self, container: str) -> int:
-        """Wait until the container's process has ended and return its exit status."""
+        """Wait until a container exits and return its exit status."""
 
     @abc.abstractmethod
     def logs(self, container: str, follow: bool = False) -> Iterator[str]:
-        """Yield the lines a container has written; with `follow`, until it ends."""
+        """Yield the lines of a container's output; with `follow`, until it exits."""
 
     @abc.abstractmethod
     def remove_container(self, container: str, force: bool = False) -> None:
-        """Remove a container, by force even a running one; a missing one is no error.
+        """Remove a container; a missing one is not an error.
 
         Raises:
             ConflictError: it is running and `force` was not given.
@@ -223,7 +223,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def rename_container(self, container: str, name: str) -> None:
-        """Give a container another name; a missing container is no error.
+        """Rename a container; a missing one is not an error.
 
         Raises:
             ConflictError: the name is in use.
@@ -240,11 +240,11 @@ class Engine(abc.ABC):
         *,
         message: str = "",
     ) -> str:
-        """Make an image of a container's file system and return its id.
+        """Create an image from a container's file system and return its id.
 
-        The image's configuration is that of `like`, with the labels added. The engine adds
-        the container's own labels and variables which are not named there. `message` goes
-        into the image's history.
+        The image gets the configuration of `like` plus `labels`. The engine adds labels and
+        variables of the container that are not among them. `message` goes into the image's
+        history.
         """
 
     @abc.abstractmethod
@@ -256,89 +256,87 @@ class Engine(abc.ABC):
         labels: Mapping[str, str],
         progress: Callable[[str], None],
     ) -> str:
-        """Build an image from a Dockerfile that takes no files, and return its id.
+        """Build an image from a Dockerfile without a build context, and return its id.
 
-        By the builder that every engine has in itself; its cache is not used.
+        Uses the engine's classic builder (Docker Engine API, "ImageBuild") without its cache.
 
         Args:
-            dockerfile: the text. FROM may name an image by its id.
-            reference: name the image gets.
-            labels: labels for the image.
-            progress: hears every line of the builder's.
+            dockerfile: its text. FROM may name an image by its id.
+            reference: the image's name.
+            progress: called with every line of output.
 
         Raises:
-            EngineError: the build failed; the message ends with its last words. Images of its
-                steps may be left, which `build_steps` gives a name to remove them by.
+            EngineError: the build failed; the message ends with the last lines of output. Images
+                of its steps may remain (see `images.build.steps`).
         """
 
     @abc.abstractmethod
     def changes(self, container: str) -> list[Change]:
-        """Return how a container's file system differs from its image's, ordered by path."""
+        """Return how a container's file system differs from its image, sorted by path."""
 
     @abc.abstractmethod
     def read_file(self, container: str, path: str, limit: int = 4 * 1024**2) -> bytes | None:
-        """Return a regular file of at most `limit` bytes, or None where there is none."""
+        """Return the content of a regular file of at most `limit` bytes, or None without one."""
 
     @abc.abstractmethod
     def processes(self, container: str) -> int:
-        """Return how many processes run in a container."""
+        """Count the processes in a container."""
 
     @abc.abstractmethod
     def exec_detached(self, container: str, command: Iterable[str], user: str) -> None:
-        """Start a command inside a running container and leave it to itself."""
+        """Start a command in a running container without waiting for it."""
 
     @abc.abstractmethod
     def exec_run(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
-        """Run a command inside a running container; return its exit status and output."""
+        """Run a command in a running container; return its exit status and output."""
 
     @abc.abstractmethod
     def stats(self, container: str) -> Stats | None:
-        """Return what a running container uses now, or None if it has ended meanwhile."""
+        """Return what a running container uses, or None if it has exited."""
 
     @abc.abstractmethod
     def export(self, container: str) -> Iterator[bytes]:
-        """Yield a container's whole file system as a tar archive."""
+        """Yield a container's file system as a tar archive."""
 
     @abc.abstractmethod
     def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
-        """Make an image from a tar archive of a file system and return its id.
+        """Create an image from a tar archive of a file system and return its id.
 
-        It has a name from its first moment on: where the answer is lost, nothing but a name
-        finds it again.
+        It is tagged at once: if the answer is lost, only the tag can find the image.
         """
 
     @abc.abstractmethod
     def history(self, image: str) -> list[Layer]:
-        """Return the steps an image was made by, the newest first; none if it is not there."""
+        """Return the steps that made an image, newest first; empty for a missing image."""
 
     @abc.abstractmethod
     def shared_sizes(self) -> Mapping[str, int]:
-        """Return for each image, by its id, how many of its bytes other images hold as well."""
+        """Return, by image id, how many bytes each image shares with other images."""
 
     @abc.abstractmethod
     def mounts_and_devices(self, container: str) -> MountsAndDevices:
-        """Return what a container needs of the host.
+        """Return the host paths that a container needs.
 
         Raises:
-            NotFoundError: it is not there.
+            NotFoundError: there is no such container.
         """
 
     @abc.abstractmethod
     def file_size(self, container: str, path: str) -> int | None:
-        """Return how many bytes long a container's file says it is, or None without one."""
+        """Return the size of a regular file in a container in bytes, or None without one."""
 
     @abc.abstractmethod
     def ping(self) -> None:
-        """Ask for nothing but an answer."""
+        """Check that the engine answers."""
 
     @abc.abstractmethod
     def info(self) -> EngineInfo:
-        """Return what the engine says of itself."""
+        """Return the engine's version and configuration."""
 
     @abc.abstractmethod
     def registry(self) -> Registry:
-        """Return registries as this engine reaches them; nothing is asked yet."""
+        """Return access to registries through this engine; sends no request."""
 
     @abc.abstractmethod
     def cluster(self) -> Cluster:
-        """Return the Swarm this engine manages; whether it does shows when it is asked."""
+        """Return access to the Swarm this engine manages; sends no request."""

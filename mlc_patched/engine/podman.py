@@ -1,6 +1,6 @@
-"""Podman by its Docker-compatible API (podman-system-service(1)): what it answers otherwise.
+"""Podman through its Docker-compatible API (podman-system-service(1)): where it differs.
 
-Tested on Podman 4.3; what is the same is `docker_engine`'s.
+Tested with Podman 4.3.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .interface import PODMAN, Container, Image, Stats
 if TYPE_CHECKING:
     from .specification import ContainerSpecification
 
-_PREFIXES = ("localhost/", "docker.io/library/", "docker.io/")
-"""What Podman puts before a name that was given without a registry."""
+_ADDED_PREFIXES = ("localhost/", "docker.io/library/", "docker.io/")
+"""Prefixes that Podman adds to a name without a registry."""
 _DIGEST = "sha256:"
 
 
 class PodmanEngine(DockerEngine):
-    """Podman, with names and ids as Docker has them."""
+    """Podman, with names, ids and states in Docker's form."""
 
     product = PODMAN
 
@@ -40,26 +40,24 @@ class PodmanEngine(DockerEngine):
         return rootless_body(body) if self._is_rootless else body
 
     def image(self, reference: str) -> Image | None:
-        """See Engine."""
         found = super().image(reference)
-        return None if found is None else _familiar_image(found)
+        return None if found is None else _with_familiar_names(found)
 
     def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
-        """See Engine. Podman leaves a tag that is not in the name out of account."""
+        # Podman ignores a tag that is given apart from the name.
         return super().import_image(archive, f"{repository}:{tag}", "")
 
     def find_images(
         self, *, names: Iterable[str] = (), labels: Iterable[str] = (), nameless: bool = False
     ) -> list[Image]:
-        """See Engine."""
         patterns = list(names)
         images = super().find_images(labels=labels, nameless=nameless)
-        found = [_familiar_image(each) for each in images]
+        found = [_with_familiar_names(each) for each in images]
         if not patterns:
             return found
-        # Several patterns are to Podman what all have to fit, and each needs the registry.
+        # For Podman all patterns have to match, and each has to contain the registry.
         fitting = [
-            replace(each, references=tuple(r for r in each.references if _fits(r, patterns)))
+            replace(each, references=tuple(r for r in each.references if _matches(r, patterns)))
             for each in found
         ]
         return [each for each in fitting if each.references]
@@ -72,12 +70,11 @@ class PodmanEngine(DockerEngine):
         image: str | None = None,
         sizes: bool = False,
     ) -> list[Container]:
-        """See Engine."""
         found = super().containers(names=names, labels=labels, sizes=sizes)
         if image is not None:
-            # Podman knows only those made from the very image by the very name.
+            # Podman finds only containers created from exactly this image under this name.
             base = self.image(image)
-            found = [each for each in found if base and self._stands_on(each.image_id, base)]
+            found = [each for each in found if base and self._is_built_on(each.image_id, base)]
         return [
             replace(
                 each,
@@ -87,13 +84,13 @@ class PodmanEngine(DockerEngine):
             for each in found
         ]
 
-    def _stands_on(self, image_id: str, base: Image) -> bool:
+    def _is_built_on(self, image_id: str, base: Image) -> bool:
         image = self.image(image_id)
         return image is not None and image.layers[: len(base.layers)] == base.layers
 
     def stop(self, container: str, seconds: int = 10) -> None:
-        """See Engine; Podman stops no container that is paused."""
-        with contextlib.suppress(ConflictError):  # it is not
+        # Podman cannot stop a paused container.
+        with contextlib.suppress(ConflictError):  # it is not paused
             self._ask("POST", f"/containers/{quote(container)}/unpause")
         super().stop(container, seconds)
 
@@ -107,40 +104,35 @@ class PodmanEngine(DockerEngine):
         *,
         message: str = "",
     ) -> str:
-        """See Engine."""
-        # The configuration of the request's body is not looked at; instructions are.
+        # Podman ignores the configuration in the request's body, but not `changes`.
         with self._sdk(unhurried=True) as client:
             answer = client.commit(
                 container,
                 repository,
                 tag,
                 message=message or None,
-                changes=configuration(like, labels),
+                changes=configuration_changes(like, labels),
             )
-        return _whole(str(answer["Id"]))
+        return _full_id(str(answer["Id"]))
 
     def stats(self, container: str) -> Stats | None:
-        """See Engine; of a container that has ended Podman's answer is empty."""
+        # For a container that has exited, Podman returns an empty answer.
         found = self.containers(names=(container,)) or [
             each for each in self.containers() if each.id == container
         ]
         return super().stats(container) if any(each.is_running for each in found) else None
 
     def shared_sizes(self) -> Mapping[str, int]:
-        """See Engine."""
-        return {_whole(each): size for each, size in super().shared_sizes().items()}
+        return {_full_id(each): size for each, size in super().shared_sizes().items()}
 
 
 def rootless_body(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the request of a container as an engine that is a user's own can carry it out.
+    """Adapt a ContainerCreate body to an engine that runs as an ordinary user.
 
-    Podman's user is root inside, and every other UID one of that user's subordinate ones
-    (subuid(5)): files under /workspace would be nobody's. `keep-id` maps the account inside to
-    the user instead (podman-run(1), "--userns", Podman 4.3). Such an engine may not raise
-    limits, so memory is locked as far as the user's own limit goes.
-
-    Args:
-        body: of ContainerCreate.
+    By default that user is root inside, and every other UID a subordinate one (subuid(5)), so
+    files under /workspace would belong to an unknown UID. `keep-id` maps the account inside to
+    the user instead (podman-run(1), "--userns", Podman 4.3). The engine cannot raise limits, so
+    `memlock` stays at the user's own limit.
     """
     host = {**body["HostConfig"]}
     host["Ulimits"] = [each for each in host["Ulimits"] if each["Name"] != "memlock"]
@@ -151,26 +143,21 @@ def rootless_body(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def familiar(reference: str) -> str:
-    """Return an image's name as it is typed, without the registry that goes without saying."""
-    for prefix in _PREFIXES:
+    """Return an image's name without a prefix that Podman added."""
+    for prefix in _ADDED_PREFIXES:
         if reference.startswith(prefix):
             return reference[len(prefix) :]
     return reference
 
 
-def configuration(like: Image, labels: Mapping[str, str]) -> list[str]:
-    """Return the instructions of a Dockerfile that give an image the configuration of another.
-
-    Args:
-        like: the other.
-        labels: labels for it besides.
-    """
+def configuration_changes(like: Image, labels: Mapping[str, str]) -> list[str]:
+    """Return Dockerfile instructions that copy the configuration of `like` and add labels."""
     return [
         f"CMD {json.dumps(list(like.command))}",
         f"ENTRYPOINT {json.dumps(list(like.entrypoint))}",
         f"USER {like.user or 'root'}",
         f"WORKDIR {like.working_directory or '/'}",
-        *(f"ENV {name}={json.dumps(value)}" for name, value in map(_parts, like.environment)),
+        *(f"ENV {name}={json.dumps(value)}" for name, value in map(_variable, like.environment)),
         *(
             f"LABEL {json.dumps(name)}={json.dumps(value)}"
             for name, value in {**like.labels, **labels}.items()
@@ -178,13 +165,13 @@ def configuration(like: Image, labels: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _parts(variable: str) -> tuple[str, str]:
+def _variable(variable: str) -> tuple[str, str]:
     name, _, value = variable.partition("=")
     return name, value
 
 
-def _fits(reference: str, patterns: Iterable[str]) -> bool:
-    """Whether a name fits one of the patterns, as Docker has it: with its tag, or without."""
+def _matches(reference: str, patterns: Iterable[str]) -> bool:
+    """Whether a name, with or without its tag, matches a pattern by Docker's rules."""
     bare = reference.rpartition(":")[0]
     return any(
         len(parts) == pattern.count("/") + 1 and all(map(fnmatchcase, parts, pattern.split("/")))
@@ -193,10 +180,10 @@ def _fits(reference: str, patterns: Iterable[str]) -> bool:
     )
 
 
-def _familiar_image(image: Image) -> Image:
+def _with_familiar_names(image: Image) -> Image:
     return replace(image, references=tuple(familiar(each) for each in image.references))
 
 
-def _whole(image_id: str) -> str:
-    """Return an image's id with the digest's kind, as the engine's other answers have it."""
+def _full_id(image_id: str) -> str:
+    """Return an image's id with the digest's algorithm, as in Podman's other answers."""
     return image_id if image_id.startswith(_DIGEST) else f"{_DIGEST}{image_id}"

@@ -1,8 +1,4 @@
-"""The site's registry, by which images travel from engine to engine: what is asked of it.
-
-`engine_registry` asks through the engine, with the login of docker's client. What is decided
-here is pure.
-"""
+"""The interface to image registries, and which registry a site uses. Pure."""
 
 from __future__ import annotations
 
@@ -16,92 +12,88 @@ VARIABLE = "DS01_REGISTRY"
 _REASONS = (
     (
         ("unauthorized", "no basic auth", "authentication required", "access denied", "denied:"),
-        "You are not logged in there, or may not do that. Log in with: docker login {host}",
+        "You are not logged in, or not allowed to do this. Log in with: docker login {host}",
     ),
     (
         ("x509", "certificate", "tls:"),
-        "Its certificate is not trusted by the engine. An administrator puts the certificate of "
-        "who signed it into /etc/docker/certs.d/{host}/ca.crt on the engine's host.",
+        "The engine does not trust its certificate. An administrator can put the certificate of "
+        "its CA into /etc/docker/certs.d/{host}/ca.crt on the engine's host.",
     ),
     (
         ("http response to https",),
-        "It speaks no TLS. Give it a certificate (docs/cluster.md).",
+        "It does not use TLS. Set it up with a certificate (docs/cluster.md).",
     ),
     (
         ("no such host", "connection refused", "timeout", "no route", "unreachable", "lookup"),
-        "The engine does not reach it. Is the name right, and does the registry run?",
+        "The engine cannot reach it. Is the name correct, and is the registry running?",
     ),
 )
 
 
 class RegistryError(EngineError):
-    """The registry refused, or was not reached; the message says what to do."""
+    """The registry rejected the request or is unreachable; the message says what to do."""
 
 
 class Registry(abc.ABC):
-    """What is asked of registries. The engine does it, so names and trust are the engine's."""
+    """Operations on registries. The engine carries them out, so its DNS and certificates count."""
 
     @abc.abstractmethod
     def push(self, reference: str, progress: Callable[[str], None]) -> str:
-        """Send an image that has this name to the registry in the name; return its digest.
+        """Push an image to the registry in its name and return its digest.
 
         Raises:
-            RegistryError: the registry refused or is not reached.
+            RegistryError: the registry rejected the request or is unreachable.
             ImageNotFoundError: the engine has no image of this name.
         """
 
     @abc.abstractmethod
     def digest(self, reference: str) -> str | None:
-        """Return the digest of what the registry has under a name, or None if it has nothing.
+        """Return the digest of an image in its registry, or None if the registry lacks it.
 
         Raises:
-            RegistryError: the registry refused or is not reached.
+            RegistryError: the registry rejected the request or is unreachable.
         """
 
 
-def chosen(said: str | None, environ: Mapping[str, str], setting: str | None) -> str | None:
-    """Return the registry in use: what was said, else DS01_REGISTRY, else the setting.
+def chosen(argument: str | None, environ: Mapping[str, str], setting: str | None) -> str | None:
+    """Return the registry to use: the argument, else DS01_REGISTRY, else the setting.
 
     Raises:
-        UsageError: it cannot be one.
+        UsageError: it is not a valid name.
     """
-    if said is not None:
-        return check_registry(said)
+    if argument is not None:
+        return check_registry(argument)
     name = environ.get(VARIABLE) or setting
     return check_registry(name) if name else None
 
 
 def needed(registry: str | None) -> str:
-    """Return the registry.
-
-    Raises:
-        MlcError: there is none.
-    """
+    """Return the registry, or raise MlcError if none is set."""
     if registry is None:
         raise MlcError(
-            f"No registry is set. Say image-push PROJECT REGISTRY, or set {VARIABLE}, or have an "
-            "administrator set 'registry' under [images] in /etc/ds01/mlc.ini (docs/cluster.md)."
+            f"No registry is set. Use image-push PROJECT REGISTRY, set {VARIABLE}, or ask your "
+            "administrator to set 'registry' under [images] in /etc/ds01/mlc.ini (docs/cluster.md)."
         )
     return registry
 
 
 def reference_in(registry: str, image: str) -> str:
-    """Return the name of a ds01 image in a registry: `REGISTRY/ds01-UID/PROJECT:TAG`."""
+    """Return the name of a project's image in a registry: `REGISTRY/ds01-UID/PROJECT:TAG`."""
     return f"{registry}/{image}"
 
 
 def host_of(reference: str) -> str:
-    """Return HOST[:PORT] of a name in a registry."""
+    """Return HOST[:PORT] of an image's name."""
     return reference.partition("/")[0]
 
 
 def failure(reference: str, why: str) -> RegistryError:
-    """Put the engine's words on why a registry could not be used into ours."""
+    """Return the error for a failed request to a registry, with advice for known reasons."""
     host = host_of(reference)
     lower = why.lower()
     for words, advice in _REASONS:
         if any(word in lower for word in words):
             return RegistryError(
-                f"The registry {host} did not take part: {why}. {advice.format(host=host)}"
+                f"The request to the registry {host} failed: {why}. {advice.format(host=host)}"
             )
-    return RegistryError(f"The registry {host} did not take part: {why}")
+    return RegistryError(f"The request to the registry {host} failed: {why}")

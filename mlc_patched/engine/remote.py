@@ -1,7 +1,7 @@
-"""Engines that are not behind a socket of this host: by tcp, by tcp with TLS, and by ssh.
+"""Remote engines: over TCP, TCP with TLS, and SSH.
 
-`dial` returns a connected socket, whatever is between, so that plain questions need the
-standard library alone here as well, and the SDK neither paramiko nor an adapter for each.
+`dial` returns a connected socket for each of them, so plain requests need the standard library
+alone here as well, and the SDK neither paramiko nor an adapter for each transport.
 """
 
 from __future__ import annotations
@@ -19,38 +19,37 @@ from .address import EngineAddress
 from .socket import Answer, BrokenAnswerError, exchange
 
 CONNECT_SECONDS = 30
-"""How long a host may take to answer at all; the docker client's number for ssh."""
+"""Timeout for a connection; the docker client's for SSH."""
 _IDLE_SECONDS = 30
-"""How long a connection is kept for the next question: below what any router forgets."""
+"""How long an idle connection is reused: shorter than the timeout of any router."""
 _LAST_WORDS_SECONDS = 2
 
 
 class _SshSocket(socket.socket):
-    """Our end of what an ssh client carries to the engine and back."""
+    """Our end of a connection that an ssh client forwards to the engine."""
 
     client: Any = None
 
     def last_words(self) -> str:
-        """Return what ssh said; it has ended, as nothing comes any more."""
+        """Return what ssh wrote to stderr; it has exited, as the connection is closed."""
         from subprocess import TimeoutExpired
 
         try:
-            _, said = self.client.communicate(timeout=_LAST_WORDS_SECONDS)
+            _, written = self.client.communicate(timeout=_LAST_WORDS_SECONDS)
         except (TimeoutExpired, ValueError, OSError):
             return ""
-        return str(said.decode(errors="replace").strip())
+        return str(written.decode(errors="replace").strip())
 
 
 def dial(address: EngineAddress, seconds: float | None) -> socket.socket:
     """Return a socket that is connected to an engine.
 
     Args:
-        address: where the engine is.
-        seconds: how long an answer may take from then on; None is for ever.
+        seconds: timeout for answers; None waits for ever.
 
     Raises:
-        OSError: nobody is there.
-        EngineUnreachableError: certificates cannot be read, or there is no ssh.
+        OSError: nobody listens.
+        EngineUnreachableError: certificates cannot be read, or ssh is not installed.
     """
     if address.is_ssh:
         made: socket.socket = _by_ssh(address)
@@ -75,11 +74,11 @@ def _with_tls(plain: socket.socket, host: str, address: EngineAddress) -> socket
     authority, certificate = address.tls.file("ca.pem"), address.tls.file("cert.pem")
     key = address.tls.file("key.pem")
     try:
-        # With an authority of its own none of the system's counts, as with the docker client.
+        # Like the docker client: with a CA of its own, the system's CAs do not count.
         context = ssl.create_default_context(cafile=authority)
         if not address.tls.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        # From Python 3.13 on; certificates made by Docker's own instructions do not pass it.
+        # The default from Python 3.13 on, which rejects certificates made by Docker's own guide.
         context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
         if certificate and key:
             context.load_cert_chain(certificate, key)
@@ -87,7 +86,7 @@ def _with_tls(plain: socket.socket, host: str, address: EngineAddress) -> socket
         plain.close()
         raise EngineUnreachableError(
             f"The certificates in {address.tls.directory} cannot be used: {error}. "
-            "ca.pem, cert.pem and key.pem belong there, readable by you."
+            "Put ca.pem, cert.pem and key.pem there, readable by you."
         ) from error
     try:
         return context.wrap_socket(plain, server_hostname=host)
@@ -102,7 +101,7 @@ def _by_ssh(address: EngineAddress) -> _SshSocket:
     program = shutil.which("ssh")
     if program is None:
         raise EngineUnreachableError(
-            f"{address.url} is reached by ssh, which is not on PATH. "
+            f"{address.url} needs ssh, which is not on PATH. "
             "Install it with: apt-get install openssh-client"
         )
     ours, theirs = socket.socketpair()
@@ -112,7 +111,7 @@ def _by_ssh(address: EngineAddress) -> _SshSocket:
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
             stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is ours: what was begun is taken back over this line
+            start_new_session=True,  # Ctrl-C must not end it: rolling back needs it
         )
     made = _SshSocket(fileno=ours.detach())
     made.client = client
@@ -120,16 +119,16 @@ def _by_ssh(address: EngineAddress) -> _SshSocket:
 
 
 def ssh_command(program: str, url: str) -> list[str]:
-    """Return the argv that joins its standard input and output with an engine elsewhere.
+    """Return the argv that connects standard input and output with a remote engine.
 
-    It is the docker client's own (docker/cli, cli/connhelper).
+    It is the same as the docker client's (docker/cli, cli/connhelper).
 
     Args:
         program: path of ssh.
         url: `ssh://[USER@]HOST[:PORT][/SOCKET]`.
 
     Raises:
-        EngineUnreachableError: the address is not understood.
+        EngineUnreachableError: the address is invalid.
     """
     try:
         parts = urlsplit(url)
@@ -137,7 +136,7 @@ def ssh_command(program: str, url: str) -> list[str]:
     except ValueError:
         host, port = None, None
     if not host or parts.password or parts.query or parts.fragment:
-        raise EngineUnreachableError(f"{url} is not understood. Say: ssh://USER@HOST[:PORT]")
+        raise EngineUnreachableError(f"{url} is not a valid address. Use ssh://USER@HOST[:PORT].")
     argv = [program, "-o", f"ConnectTimeout={CONNECT_SECONDS}", "-T"]
     if parts.username:
         argv += ["-l", parts.username]
@@ -145,17 +144,16 @@ def ssh_command(program: str, url: str) -> list[str]:
         argv += ["-p", str(port)]
     remote = ["docker", "system", "dial-stdio"]
     if parts.path.strip("/"):
-        import shlex  # ssh has the other side's shell read the words again
+        import shlex  # the remote shell splits the command into words again
 
         remote[1:1] = ["--host", shlex.quote(f"unix://{parts.path}")]
     return [*argv, "--", host, *remote]
 
 
-class RemoteLine:
-    """Plain questions to an engine elsewhere; a connection serves several of them."""
+class RemoteConnection:
+    """Plain requests to a remote engine; connections are reused."""
 
     def __init__(self, address: EngineAddress) -> None:
-        """Remember where the engine is; nothing is connected to yet."""
         self._address = address
         self._idle: list[tuple[float, http.client.HTTPConnection]] = []
 
@@ -168,15 +166,15 @@ class RemoteLine:
         seconds: float | None = None,
         most: int | None = None,
     ) -> Answer:
-        """See `engine_socket.ask`."""
+        """Send a request and return the answer, as `socket.ask` does."""
         connection = self._connection(seconds)
         sock = connection.sock
         try:
             answer = exchange(connection, method, target, body, most=most, keep=True)
         except (BrokenAnswerError, ConnectionError) as error:
-            words = sock.last_words() if isinstance(sock, _SshSocket) else ""
+            reason = sock.last_words() if isinstance(sock, _SshSocket) else ""
             connection.close()
-            raise BrokenAnswerError(words or str(error)) from error
+            raise BrokenAnswerError(reason or str(error)) from error
         except BaseException:
             connection.close()
             raise
@@ -188,7 +186,7 @@ class RemoteLine:
         while self._idle:
             since, connection = self._idle.pop()
             sock = connection.sock
-            # What is to be read from a line at rest can only be its end.
+            # An idle connection is readable only once it is closed.
             if time.monotonic() - since < _IDLE_SECONDS and not select.select([sock], [], [], 0)[0]:
                 sock.settimeout(seconds)
                 return connection

@@ -13,16 +13,16 @@ from typing import Any
 from .specification import ContainerSpecification
 
 GPU_KIND = "NVIDIA-GPU"
-"""The generic resource that a node's GPUs are (`node-generic-resources` in daemon.json)."""
+"""The generic resource for a node's GPUs (`node-generic-resources` in daemon.json)."""
 GPU_LABEL = "gpu"
-"""Label of a node (`docker node update --label-add gpu=a100 NODE`): the kind of its GPUs."""
+"""Node label with the kind of its GPUs (`docker node update --label-add gpu=a100 NODE`)."""
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the container's own
 
 
 @dataclass(frozen=True)
 class ServiceSpecification:
-    """A service of one container. `node` is a host name and `gpu_kind` the value of a node's
-    label, where only such a node will do; `labels` are the service's own."""
+    """A service of one container. `node` (a host name) and `gpu_kind` (the value of GPU_LABEL)
+    restrict the placement; `labels` are the service's own."""
 
     name: str
     container: ContainerSpecification
@@ -43,7 +43,7 @@ def service_body(service: ServiceSpecification) -> dict[str, Any]:
         "Dir": container.working_directory,
         "Groups": list(container.groups),
         "Labels": dict(container.labels),
-        # An interactive bash ignores SIGTERM; hung up, it ends at once.
+        # An interactive bash ignores SIGTERM, but SIGHUP ends it at once.
         "StopSignal": "SIGHUP",
         "TTY": container.interactive,
         "OpenStdin": container.interactive,

@@ -1,8 +1,8 @@
-"""Plain questions to the Docker Engine over its Unix socket, by the standard library alone.
+"""Plain requests to the Docker Engine over its Unix socket, with the standard library alone.
 
-Importing the SDK takes five times as long as creating a container. So what every command
-asks goes this way: one HTTP request, one answer, one connection. Streams and registries are
-the SDK's; engines that are not behind a socket of this host are `engine_remote`'s.
+Importing the SDK takes five times as long as creating a container, so the requests that every
+command makes go this way: one HTTP request, one answer, one connection. The SDK handles streams
+and registries; `remote` handles engines that are not behind a socket of this host.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Answer(NamedTuple):
 
 
 class BrokenAnswerError(OSError):
-    """The connection ended before the answer did, or it is no answer at all."""
+    """The answer was cut off, or is not HTTP."""
 
 
 class _SocketConnection(http.client.HTTPConnection):
-    """HTTP to a Unix socket's path instead of a host and port."""
+    """HTTP over a Unix socket."""
 
     def __init__(self, path: str, seconds: float | None) -> None:
         super().__init__("docker", timeout=seconds)
@@ -51,17 +51,15 @@ def ask(
     """Send a request and return the answer.
 
     Args:
-        path: where the socket is.
-        method: `GET`, `POST` …
+        path: the socket.
         target: path and query, quoted.
-        body: JSON to send.
-        seconds: how long to wait for the engine; None is for ever.
-        most: how many bytes of the answer's body are wanted, None for all; the rest of a
-            longer one is not read.
+        body: JSON.
+        seconds: timeout; None waits for ever.
+        most: how many bytes of the body to read; None reads all of it.
 
     Raises:
         TimeoutError: there was no answer in time.
-        OSError: there is nobody there, or the answer broke off.
+        OSError: nobody listens, or the answer was cut off.
     """
     connection = _SocketConnection(path, seconds)
     try:
@@ -81,30 +79,21 @@ def exchange(
 ) -> Answer:
     """Send a request over a connection and return the answer.
 
-    Args:
-        connection: where to.
-        method: `GET`, `POST` …
-        target: path and query, quoted.
-        body: JSON to send.
-        most: as for `ask`; the connection is closed then.
-        keep: whether the connection is wanted for another request.
-
-    Raises:
-        TimeoutError: there was no answer in time.
-        OSError: there is nobody there, or the answer broke off.
+    Arguments and errors are those of `ask`. With `keep` the connection can be used for another
+    request, but not with `most`, which closes it.
     """
     headers = {} if keep and most is None else {"Connection": "close"}
     if body is not None:
         headers["Content-Type"] = "application/json"
     try:
         with contextlib.suppress(BrokenPipeError):
-            # A refusal may come, and its sender be gone, before all of the request was sent.
+            # The engine may refuse and disconnect before the whole request was sent.
             connection.request(method, target, body, headers)
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
         answer = Answer(response.status, found, response.read(most))
     except (http.client.HTTPException, ValueError) as error:
-        raise BrokenAnswerError("the answer broke off or is no HTTP") from error
+        raise BrokenAnswerError("the answer was cut off or is not HTTP") from error
     if most is not None:
         connection.close()
     return answer

@@ -1,5 +1,4 @@
-"""Docker Swarm, asked through the engine that is its manager (Docker Engine API, "Swarm",
-"Node", "Service", "Task")."""
+"""Docker Swarm through a manager's engine (Docker Engine API, "Node", "Service", "Task")."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import EngineError, NotFoundError
-from .answers import understood
+from .answers import validated
 from .cluster import Cluster, Node, NotManagerError, Service, Task
 from .connection import EngineConnection
 from .service import GPU_KIND, ServiceSpecification, service_body
@@ -24,26 +23,21 @@ class SwarmCluster(Cluster):
     """The Swarm that an engine manages."""
 
     def __init__(self, connection: EngineConnection) -> None:
-        """Ask nothing yet."""
         self._connection = connection
 
     def nodes(self) -> list[Node]:
-        """See Cluster."""
         found = [node_of(each) for each in self._list("/nodes")]
         return sorted(found, key=lambda node: (node.hostname, node.id))
 
     def services(self, *, labels: Iterable[str] = ()) -> list[Service]:
-        """See Cluster."""
         found = [service_of(each) for each in self._list("/services", {"label": list(labels)})]
         return sorted(found, key=lambda service: (service.created, service.id))
 
     def tasks(self) -> list[Task]:
-        """See Cluster."""
         found = [task_of(each) for each in self._list("/tasks")]
         return sorted(found, key=lambda task: task.created, reverse=True)
 
     def create_service(self, specification: ServiceSpecification) -> str:
-        """See Cluster."""
         body = service_body(specification)
         with _manager_needed(), self._connection.sdk() as client:
             made = client.create_service(
@@ -52,7 +46,6 @@ class SwarmCluster(Cluster):
         return _id_of(made)
 
     def remove_service(self, service: str) -> None:
-        """See Cluster."""
         with _manager_needed(), contextlib.suppress(NotFoundError):
             self._connection.ask("DELETE", f"/services/{quote(service, safe='')}")
 
@@ -71,23 +64,23 @@ def _manager_needed() -> Iterator[None]:
         raise
     except (EngineError, NotFoundError) as error:
         words = str(error).lower()
-        # Podman's engine knows no Swarm at all: it has nothing at these paths.
+        # Podman has no Swarm, so it has nothing at these paths.
         if _NO_MANAGER in words or (isinstance(error, NotFoundError) and _PODMAN in words):
             raise NotManagerError(
-                "This engine manages no Docker Swarm. Name a manager's: DOCKER_HOST, or --context "
-                "NAME (docker context ls). How a cluster is made: docs/cluster.md"
+                "This engine is not a Docker Swarm manager. Choose a manager with DOCKER_HOST or "
+                "--context NAME (docker context ls). To set up a cluster, see docs/cluster.md."
             ) from error
         raise
 
 
-@understood
+@validated
 def _entries(answer: Answer) -> list[Any]:
     return list(json.loads(answer.body) or ())
 
 
-@understood
+@validated
 def node_of(found: Mapping[str, Any]) -> Node:
-    """Return a node from an entry of NodeList."""
+    """Convert an entry of NodeList to a node."""
     described, spec = found.get("Description") or {}, found.get("Spec") or {}
     resources = (described.get("Resources") or {}).get("GenericResources") or ()
     return Node(
@@ -101,9 +94,9 @@ def node_of(found: Mapping[str, Any]) -> Node:
     )
 
 
-@understood
+@validated
 def service_of(found: Mapping[str, Any]) -> Service:
-    """Return a service from an entry of ServiceList."""
+    """Convert an entry of ServiceList to a service."""
     spec = found.get("Spec") or {}
     task = spec.get("TaskTemplate") or {}
     reserved = ((task.get("Resources") or {}).get("Reservations") or {}).get("GenericResources")
@@ -117,9 +110,9 @@ def service_of(found: Mapping[str, Any]) -> Service:
     )
 
 
-@understood
+@validated
 def task_of(found: Mapping[str, Any]) -> Task:
-    """Return a task from an entry of TaskList."""
+    """Convert an entry of TaskList to a task."""
     status = found.get("Status") or {}
     return Task(
         id=found["ID"],
@@ -133,13 +126,13 @@ def task_of(found: Mapping[str, Any]) -> Task:
     )
 
 
-@understood
+@validated
 def _id_of(found: Mapping[str, Any]) -> str:
     return str(found["ID"])
 
 
 def _gpus(resources: Iterable[Mapping[str, Any]]) -> int:
-    """Count GPUs: named ones each, discrete ones by their number."""
+    """Count GPUs: one for each named resource, plus the values of discrete ones."""
     count = 0
     for each in resources:
         if (each.get("NamedResourceSpec") or {}).get("Kind") == GPU_KIND:

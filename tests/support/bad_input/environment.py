@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.bad_input.table import CREATE, HOME, Row
 
-NO_ADDRESS = "which is no address of an engine. Addresses are unix:///PATH, tcp://HOST:PORT"
+NO_ADDRESS = "which is not a valid engine address. Use unix:///PATH, tcp://HOST:PORT"
 ADDRESSES = {
     "nothing of a path": "unix://relative",
     "another scheme": "http://x",

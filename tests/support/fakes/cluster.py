@@ -91,7 +91,7 @@ class FakeCluster(Cluster):
 
     def nodes(self) -> list[Node]:
         if not self.members:
-            raise NotManagerError("This engine manages no Docker Swarm.")
+            raise NotManagerError("This engine is not a Docker Swarm manager.")
         return sorted(self.members.values(), key=lambda node: node.hostname)
 
     def services(self, *, labels: Iterable[str] = ()) -> list[Service]:

@@ -25,7 +25,7 @@ from mlc_patched.errors import EngineError, EngineUnreachableError, MlcError
 
 _WITHIN: Mapping[str, type] = {"registry": Registry, "cluster": Cluster}
 """Methods of an engine that ask nothing yet, and the interface of what they return."""
-_NO_ANSWER = "The Docker Engine gave no answer within 120 seconds."
+_NO_ANSWER = "The Docker Engine did not answer within 120 seconds."
 
 
 class Mode(enum.Enum):
@@ -147,7 +147,7 @@ class Faults:
         if mode.signal:
             _interrupt(mode.signal)
         else:
-            raise EngineUnreachableError("No Docker Engine answers: the answer broke off.")
+            raise EngineUnreachableError("No Docker Engine answers: the answer was cut off.")
 
 
 class Faulty:

@@ -84,8 +84,8 @@ def test_no_name_of_a_registry(name: str) -> None:
             "x509: certificate signed by unknown authority",
             "/etc/docker/certs.d/registry:5000/ca.crt",
         ),
-        ("http: server gave HTTP response to HTTPS client", "It speaks no TLS"),
-        ("dial tcp: lookup registry: no such host", "does not reach it"),
+        ("http: server gave HTTP response to HTTPS client", "It does not use TLS"),
+        ("dial tcp: lookup registry: no such host", "cannot reach it"),
         ("something else", "something else"),
     ],
 )

@@ -124,14 +124,14 @@ NO_ADDRESSES = (
 
 @pytest.mark.parametrize("host", NO_ADDRESSES, ids=range(len(NO_ADDRESSES)))
 def test_what_is_no_address_is_refused(host: str) -> None:
-    with pytest.raises(UsageError, match="no address of an engine"):
+    with pytest.raises(UsageError, match="not a valid engine address"):
         resolve({"HOME": "/none", "DOCKER_HOST": host})
 
 
 def test_an_unknown_context_is_told_with_those_there_are(home: Path) -> None:
     with pytest.raises(UsageError, match="no Docker context 'nobody'") as raised:
         resolve({"HOME": str(home)}, "nobody")
-    assert "There are: default, careless, far, here, tls." in str(raised.value)
+    assert "Existing contexts: default, careless, far, here, tls." in str(raised.value)
     use(home, "gone")
     with pytest.raises(UsageError, match="no Docker context 'gone'"):
         resolve({"HOME": str(home)})

@@ -6,7 +6,7 @@ import pytest
 
 from mlc_patched.engine.answers import info_of, is_podman_conflict
 from mlc_patched.engine.interface import Image
-from mlc_patched.engine.podman import _fits, configuration, familiar, rootless_body
+from mlc_patched.engine.podman import _matches, configuration_changes, familiar, rootless_body
 from mlc_patched.engine.specification import ContainerSpecification, Ulimit, container_body
 
 
@@ -39,7 +39,7 @@ def test_a_name_is_as_it_was_typed(told: str, typed: str) -> None:
     ],
 )
 def test_patterns_fit_as_docker_s_do(pattern: str, fits: bool) -> None:
-    assert _fits("ds01-1001/thesis:latest", ["nothing", pattern]) is fits
+    assert _matches("ds01-1001/thesis:latest", ["nothing", pattern]) is fits
 
 
 def test_conflicts_are_known_by_their_words() -> None:
@@ -54,7 +54,7 @@ def test_conflicts_are_known_by_their_words() -> None:
 
 def test_a_configuration_becomes_instructions() -> None:
     like = Image("i", environment=("A=b c", "P=x=y"), command=("sh", "-c", 'a "b"'), user="")
-    assert configuration(like, {"k e": 'v "w"'}) == [
+    assert configuration_changes(like, {"k e": 'v "w"'}) == [
         'CMD ["sh", "-c", "a \\"b\\""]',
         "ENTRYPOINT []",
         "USER root",
