@@ -1,4 +1,4 @@
-"""The settings: where each stands in the file, what it may hold, and what it is without one."""
+"""The table of settings: the name of each, its built-in value and what it may hold."""
 
 from __future__ import annotations
 
@@ -31,32 +31,40 @@ _OWN_DEVICES = "default"
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: where it stands, the field of Settings it fills, what it may hold.
+    """One setting: its name `section.key`, and what it may hold.
 
-    `default` is the built-in value as it would be written; `read` raises ValueError.
+    `default` is the built-in value as the file would have it, `read` raises ValueError or
+    UsageError, and `variable` is the environment variable that overrides the file.
     """
 
-    section: str
-    key: str
-    field: str
+    name: str
     default: str
     allowed: str
     read: Callable[[str], object]
     variable: str | None = None
 
     @property
-    def name(self) -> str:
-        """Its name for people, `section.key`."""
-        return f"{self.section}.{self.key}"
+    def section(self) -> str:
+        """The section of the file."""
+        return self.name.partition(".")[0]
+
+    @property
+    def key(self) -> str:
+        """The key within its section."""
+        return self.name.partition(".")[2]
+
+    @property
+    def field(self) -> str:
+        """The field of Settings that it fills: the key, unless that would be too short."""
+        return f"{self.key}_gpus" if self.name in ("gpus.default", "gpus.largest") else self.key
 
 
 def _yes_no(text: str) -> bool:
-    try:
-        return {"yes": True, "no": False, "on": True, "off": False, "true": True, "false": False}[
-            text.lower()
-        ]
-    except KeyError:
-        raise ValueError(text) from None
+    if text.lower() in ("yes", "on", "true"):
+        return True
+    if text.lower() in ("no", "off", "false"):
+        return False
+    raise ValueError(text)
 
 
 def _legacy_flow(text: str) -> str:
@@ -95,6 +103,10 @@ def _whole(text: str, least: int) -> int:
     return int(text)
 
 
+def _processes(text: str) -> int:
+    return _whole(text, 1)
+
+
 def _cpus(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not float(text) >= 0.01:
         raise ValueError(text)
@@ -129,118 +141,40 @@ def _devices(text: str) -> tuple[str, ...] | None:
     return words
 
 
-_ARCHITECTURES = (*KNOWN_ARCHITECTURES, CPU)
+_PATH = _optional(_matching(r"/.*"))
+_NETWORK = _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_CGROUP = _optional(_matching(CGROUP.pattern))
+_GROUP = _optional(_matching(r"[A-Za-z0-9_-]+"))
+_ARCHITECTURE = _optional(_matching(r"[A-Z][A-Z0-9_]*"))
+_REGISTRY = _optional(check_registry)
+_ARCHITECTURES = (
+    f"one of {', '.join((*KNOWN_ARCHITECTURES, CPU))}, another one of your catalog, or nothing"
+)
+_CAPABILITY_NAMES = (
+    f"names of capabilities(7), separated by blanks: {' '.join(sorted(_KNOWN_CAPABILITIES))}"
+)
+_DEVICES = f"{_OWN_DEVICES}, {_NO_DEVICES}, or paths below /dev, separated by blanks"
 SETTINGS = (
+    Setting("images.catalog", "", "the absolute path of a file, or nothing", _PATH, "MLC_CATALOG"),
+    Setting("images.bases", "*", "patterns such as aimehub/*, separated by blanks", _bases),
+    Setting("images.legacy_flow", "yes", "yes, build or no", _legacy_flow),
     Setting(
-        "images",
-        "catalog",
-        "catalog",
-        "",
-        "the absolute path of a file, or nothing",
-        _optional(_matching(r"/.*")),
-        "MLC_CATALOG",
+        "images.registry", "", "HOST:PORT of a registry, or nothing", _REGISTRY, "DS01_REGISTRY"
     ),
-    Setting(
-        "images", "bases", "bases", "*", "patterns such as aimehub/* with a blank between", _bases
-    ),
-    Setting("images", "legacy_flow", "legacy_flow", "yes", "yes, build or no", _legacy_flow),
-    Setting(
-        *("images", "registry", "registry", "", "HOST:PORT of a registry, or nothing"),
-        _optional(check_registry),
-        "DS01_REGISTRY",
-    ),
-    Setting(
-        "gpus",
-        "architecture",
-        "architecture",
-        "",
-        f"one of {', '.join(_ARCHITECTURES)}, another of your catalog, or nothing",
-        _optional(_matching(r"[A-Z][A-Z0-9_]*")),
-        "MLC_ARCH",
-    ),
-    Setting(
-        "gpus",
-        "default",
-        "default_gpus",
-        "all",
-        "all, none, a number, or device=ID,ID",
-        _gpus,
-        "MLC_GPUS",
-    ),
-    Setting("gpus", "largest", "largest_gpus", "all", "all, or a number from 0", _largest),
-    Setting("container", "privileged", "privileged", "yes", "yes or no", _yes_no),
-    Setting(
-        "container",
-        "capabilities",
-        "capabilities",
-        " ".join(CAPABILITIES),
-        "names of capabilities(7) with a blank between: " + " ".join(sorted(_KNOWN_CAPABILITIES)),
-        _capabilities,
-    ),
-    Setting(
-        "container",
-        "devices",
-        "devices",
-        _OWN_DEVICES,
-        f"{_OWN_DEVICES}, {_NO_DEVICES}, or paths below /dev with a blank between",
-        _devices,
-    ),
-    Setting(
-        "container",
-        "network",
-        "network",
-        "host",
-        "host, bridge, none, or a network's name",
-        _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*"),
-    ),
-    Setting(
-        *("container", "ipc", "ipc", "host", ", ".join(IPC_MODES)),
-        _matching("|".join(IPC_MODES)),
-    ),
-    Setting(
-        "container",
-        "shm_size",
-        "shm_size",
-        "",
-        "a size such as 16g, or nothing",
-        _optional(parse_size),
-    ),
-    Setting(
-        "container",
-        "cgroup_parent",
-        "cgroup_parent",
-        "",
-        "a slice or cgroup path, or nothing",
-        _optional(_matching(CGROUP.pattern)),
-    ),
-    Setting(
-        "container",
-        "slice_group",
-        "slice_group",
-        "",
-        "letters, digits, _ and -, or nothing",
-        _optional(_matching(r"[A-Za-z0-9_-]+")),
-    ),
-    Setting(
-        "limits",
-        "cpus",
-        "cpus",
-        "",
-        "a number of cores such as 8 or 0.5, or nothing",
-        _optional(_cpus),
-    ),
-    Setting(
-        "limits", "memory", "memory", "", "a size such as 64g, or nothing", _optional(parse_size)
-    ),
-    Setting(
-        "limits",
-        "pids",
-        "pids",
-        "",
-        "a whole number from 1, or nothing",
-        _optional(lambda text: _whole(text, 1)),
-    ),
+    Setting("gpus.architecture", "", _ARCHITECTURES, _ARCHITECTURE, "MLC_ARCH"),
+    Setting("gpus.default", "all", "all, none, a number, or device=ID,ID", _gpus, "MLC_GPUS"),
+    Setting("gpus.largest", "all", "all, or a number from 0", _largest),
+    Setting("container.privileged", "yes", "yes or no", _yes_no),
+    Setting("container.capabilities", " ".join(CAPABILITIES), _CAPABILITY_NAMES, _capabilities),
+    Setting("container.devices", _OWN_DEVICES, _DEVICES, _devices),
+    Setting("container.network", "host", "host, bridge, none, or a network's name", _NETWORK),
+    Setting("container.ipc", "host", ", ".join(IPC_MODES), _matching("|".join(IPC_MODES))),
+    Setting("container.shm_size", "", "a size such as 16g, or nothing", _optional(parse_size)),
+    Setting("container.cgroup_parent", "", "a slice or cgroup path, or nothing", _CGROUP),
+    Setting("container.slice_group", "", "letters, digits, _ and -, or nothing", _GROUP),
+    Setting("limits.cpus", "", "a number of cores such as 8 or 0.5, or nothing", _optional(_cpus)),
+    Setting("limits.memory", "", "a size such as 64g, or nothing", _optional(parse_size)),
+    Setting("limits.pids", "", "a whole number from 1, or nothing", _optional(_processes)),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
-VARIABLES = {setting.variable: setting for setting in SETTINGS if setting.variable}
 SECTIONS = (*dict.fromkeys(setting.section for setting in SETTINGS), LABELS)
