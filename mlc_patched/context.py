@@ -150,6 +150,24 @@ class Context:
 
         return catalog.locate(self.program, self.environ, self.settings.catalog)
 
+    def catalog_architecture(self, architecture: str | None, gpus: str | None) -> str | None:
+        """Return the GPU architecture whose images the catalog is to offer; None for all.
+
+        Args:
+            architecture: the one that was asked for, if any; else MLC_ARCH, else the settings'.
+            gpus: the GPU request, if any.
+
+        Raises:
+            UsageError: MLC_ARCH names an unknown architecture.
+        """
+        from .host.gpus import CPU, choose
+        from .plan.container import ARCHITECTURE_VARIABLE
+
+        if architecture is None:
+            architecture = self.environ.get(ARCHITECTURE_VARIABLE) or self.settings.architecture
+        chosen = choose(architecture, gpus, self.host, self.catalog.architectures()).architecture
+        return None if chosen == CPU else chosen
+
     def container_tag(self, name: str) -> str:
         """Return the name in Docker of the caller's container of this name."""
         return container_tag(name, self.account.uid)

@@ -21,3 +21,15 @@ def parse_size(text: str) -> int:
     if not 0 < size < 2**63:
         raise UsageError(f"The size {shown(text)} is not understood. Say for instance 16g or 512m.")
     return size
+
+
+def size_in_words(size: int | None) -> str:
+    """Return a number of bytes as Docker shows it, in units of 1000; `-` for None."""
+    if size is None:
+        return "-"
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.3g}{unit}"
+        amount /= 1000
+    return f"{amount:.4g}TB"

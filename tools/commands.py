@@ -1,4 +1,4 @@
-"""The installed commands and their argparse parsers: what completion and manual pages are made of.
+"""The installed programs and their argparse parsers: what completion and manual pages are made of.
 
 .venv/bin/python tools/commands.py      prints their names, one on a line
 """
@@ -6,59 +6,51 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 
-from mlc_patched.cli import arguments
-from mlc_patched.cli.dispatch import ADMIN, parser_of
-from mlc_patched.cli.engine_arguments import add_engine_flags
+from mlc_patched.cli.dispatch import COMMANDS
+from mlc_patched.cli.parser import Parser, command_parser, top_parser
 
 BIN = Path(__file__).resolve().parents[1] / "bin"
+LISTED = [command for command in COMMANDS.values() if command.is_listed]
 
 
-def verbs() -> dict[str, argparse.ArgumentParser]:
-    """Return the parsers of the commands that are called `mlc NAME`."""
-    found = arguments.verbs()
-    for name in ADMIN:
-        found[name] = parser_of(name)
-    return found
-
-
-def programs() -> dict[str, argparse.ArgumentParser]:
-    """Return the parsers of the programs of their own besides `mlc`, by the files in bin."""
+def programs() -> dict[str, Parser]:
+    """Return the parsers of the programs in bin other than `mlc`, by file name."""
     found = {}
-    mlc = verbs()
     for file in sorted((*BIN.glob("mlc-*"), *BIN.glob("user/*"))):
-        verb = file.name.removeprefix("mlc-")
-        if file.name.startswith("mlc-") and verb in mlc:
-            found[file.name] = mlc[verb]
-            found[file.name].prog = file.name
-        else:
-            found[file.name] = parser_of(file.name)
+        name = file.name
+        command = COMMANDS.get(name) or COMMANDS[name.removeprefix("mlc-")]
+        found[name] = command_parser(command)
+        found[name].prog = name
     return found
 
 
-def top(parsers: Mapping[str, argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Return a parser of `mlc` with the verbs' own parsers in it.
+def with_subcommands() -> Parser:
+    """Return a parser of `mlc` with the parsers of its commands in it.
 
-    The program's own makes a verb's parser only when the verb is called.
+    The program itself makes only the parser of the command that is called.
     """
-    real = arguments.parser()
-    made = argparse.ArgumentParser(
-        prog="mlc",
-        description=real.description,
-        epilog=real.epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    made.add_argument("-v", "--version", action="version", version="")
-    add_engine_flags(made)
-    commands = made.add_subparsers(dest="command", metavar="command")
-    for name, parser in parsers.items():
-        added = commands.add_parser(name, help=parser.description, add_help=False)
-        added.description = parser.description
+    top = Parser(prog="mlc", description=top_parser().description)
+    for action in flags(top_parser()):
+        top._add_action(action)
+    commands = top.add_subparsers(dest="command", metavar="command")
+    for command in LISTED:
+        parser = command_parser(command)
+        added = commands.add_parser(
+            command.name,
+            help=parser.description,
+            description=parser.description,
+            add_help=False,
+        )
         for action in parser._actions:
             added._add_action(action)
-    return made
+    return top
+
+
+def flags(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Return the flags of a parser other than -h."""
+    return [each for each in parser._actions if each.option_strings and each.dest != "help"]
 
 
 if __name__ == "__main__":

@@ -13,29 +13,9 @@ import sys
 from pathlib import Path
 
 import shtab
-from commands import programs, top, verbs
+from commands import programs, with_subcommands
 
-KINDS = {
-    "container_name": "containers",
-    "docker_context": "contexts",
-    "name": "containers",
-    "names": "containers",
-    "image": "images",
-    "base": "images",
-    "project": "projects",
-    "projects": "projects",
-    "framework": "frameworks",
-    "version": "versions",
-    "architecture": "architectures",
-}
-"""What an argument completes with, by its name in the parser."""
-NEW_NAMES = {("create", "container_name"), ("import", "container_name")}
-"""A name that must not be there yet."""
-FILES = ("file", "requirements", "dockerfile")
-DIRECTORIES = ("workspace_dir", "data_dir", "models_dir", "workspace", "data", "models", "checkout")
-FROM_PROJECT = ("container-create", "container-deploy")
-"""Programs whose NAME is that of a project, unless --project names one."""
-GPUS = ("num_gpus", "gpus")
+from mlc_patched.cli.commands.complete import KINDS
 
 _BASH = """
 _mlc_names() {
@@ -63,7 +43,8 @@ _mlc_directories() { compgen -d -- "$1"; }
 _mlc_files() { compgen -f -- "$1"; }
 """ + "".join(
     f'_mlc_{kind}() {{ compgen -W "$(_mlc_names {kind})" -- "$1"; }}\n'
-    for kind in ("containers", "contexts", "images", "projects", "frameworks", "architectures")
+    for kind in KINDS
+    if kind != "versions"
 )
 _ZSH = """
 _mlc_names() {
@@ -80,54 +61,27 @@ _mlc_versions() {
 _mlc_gpus() { compadd all none 1 2 4 8 device= }
 _mlc_directories() { _files -/ }
 _mlc_files() { _files }
-""" + "".join(
-    f"_mlc_{kind}() {{ _mlc_names {kind} }}\n"
-    for kind in ("containers", "contexts", "images", "projects", "frameworks", "architectures")
-)
+""" + "".join(f"_mlc_{kind}() {{ _mlc_names {kind} }}\n" for kind in KINDS if kind != "versions")
 PREAMBLE = {"bash": _BASH, "zsh": _ZSH}
 
 
-def mark(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
-    """Say of each argument of a command what completes it, as shtab reads it."""
-    verb = name.removeprefix("mlc-").removeprefix("mlc ")
+def mark(parser: argparse.ArgumentParser) -> None:
+    """Tell shtab what completes each argument, as declared with `completed` beside the argument."""
     for action in parser._actions:
-        function = None
         if isinstance(action, argparse._SubParsersAction):
             for each in action.choices.values():
-                mark(each, verb)
-        elif not action.option_strings or action.nargs != 0:
-            if action.dest in KINDS and (verb, action.dest) not in NEW_NAMES:
-                kind = KINDS[action.dest]
-                if name in FROM_PROJECT and action.dest == "name":
-                    kind = "projects"
-                function = f"_mlc_{kind}"
-            elif action.dest in DIRECTORIES:
-                function = "_mlc_directories"
-            elif action.dest in FILES:
-                function = "_mlc_files"
-            elif action.dest in GPUS and action.metavar:
-                function = "_mlc_gpus"
-        if function:
+                mark(each)
+        elif kind := getattr(action, "completed_with", None):
+            function = f"_mlc_{kind}"
             action.complete = {"bash": function, "zsh": function}  # type: ignore[attr-defined]
-    return parser
 
 
 def main(directory: Path) -> None:
     """Write the scripts."""
-    parsers = programs()
-    mlc = top(verbs())
-    for action in mlc._actions:  # flags that stand before the command
-        if kind := KINDS.get(action.dest):
-            completes = f"_mlc_{kind}"
-            action.complete = {"bash": completes, "zsh": completes}  # type: ignore[attr-defined]
-    for name, parser in mlc._subparsers._group_actions[0].choices.items():  # type: ignore[union-attr]
-        mark(parser, name)
     for shell, prefix in (("bash", ""), ("zsh", "_")):
         (directory / shell).mkdir(parents=True, exist_ok=True)
-        for name, parser in {"mlc": mlc, **parsers}.items():
-            if name != "mlc":
-                mark(parser, name)
-            parser.prog = name
+        for name, parser in {"mlc": with_subcommands(), **programs()}.items():
+            mark(parser)
             script = shtab.complete(parser, shell=shell, preamble=PREAMBLE)
             (directory / shell / f"{prefix}{name}").write_text(script, encoding="utf-8")
 

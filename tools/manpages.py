@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from commands import programs, verbs
+from commands import LISTED, flags, programs
 
-from mlc_patched.cli import arguments
+from mlc_patched.cli.parser import Parser, top_parser
 from mlc_patched.version import __version__
 
 EXIT_STATUS = (
@@ -52,8 +52,9 @@ def page(name: str, parser: argparse.ArgumentParser, also: Iterable[str]) -> str
         f".SH SYNOPSIS\n.nf\n{_text(usage)}\n.fi",
         f".SH DESCRIPTION\n{_text(summary)}",
     ]
-    if isinstance(parser, _Top):
-        parts.append(".SH COMMANDS\n" + _list(parser.verbs))
+    if name == "mlc":
+        commands = ((each.name, each.summary) for each in LISTED)
+        parts.append(".SH COMMANDS\n" + _list(commands))
     if options := list(_options(parser)):
         parts.append(".SH OPTIONS\n" + _list(options))
     if parser.epilog:
@@ -68,19 +69,13 @@ def page(name: str, parser: argparse.ArgumentParser, also: Iterable[str]) -> str
     return "\n".join(parts) + "\n"
 
 
-class _Top(argparse.ArgumentParser):
-    """`mlc` itself, with what its verbs do."""
-
-    verbs: tuple[tuple[str, str], ...] = ()
-
-
-def top() -> _Top:
+def top() -> Parser:
     """Return a parser that stands for `mlc`."""
-    real = arguments.parser()
-    made = _Top(description=real.description, epilog=real.epilog)
-    made.add_argument("-v", "--version", action="store_true", help="show the version")
+    real = top_parser()
+    made = Parser(description=real.description, epilog=real.epilog)
+    for action in flags(real):
+        made._add_action(action)
     made.add_argument("command", nargs="?", help="what to do; see mlc COMMAND -h")
-    made.verbs = tuple((name, parser.description or "") for name, parser in verbs().items())
     return made
 
 
@@ -95,10 +90,6 @@ def main(directory: Path) -> None:
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
     for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for name, each in action.choices.items():
-                yield name, each.description or ""
-            continue
         if action.help == argparse.SUPPRESS:
             continue
         value = action.metavar or (action.dest.upper() if action.nargs != 0 else "")

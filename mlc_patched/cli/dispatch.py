@@ -1,8 +1,6 @@
-"""The documented commands (design document, "Workflow Commands"): which module serves which.
+"""The table of commands; every other list of them, such as help and completion, is made of it.
 
-A shim in bin/user runs `mlc NAME ARGUMENTS…` for each of them. The module gives
-`parser(name)`, which returns the argparse parser of a command, and `run(arguments, context)`,
-which carries it out and returns its exit code.
+To add a command, add a row here and `commands/MODULE.py` (see CONTRIBUTING.md).
 """
 
 from __future__ import annotations
@@ -10,71 +8,119 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
     from typing import Protocol
 
     from ..context import Context
 
-    class Command(Protocol):
-        """What a module that serves documented commands gives."""
+    class Module(Protocol):
+        """What a module in `commands/` has."""
 
-        def parser(self, name: str) -> argparse.ArgumentParser:
-            """Return the parser of a command; `arguments.command` is set to its name."""
+        EXAMPLES: Sequence[str]
+
+        def add_arguments(self, command: argparse.ArgumentParser) -> None:
+            """Add the command's own flags and positionals to its parser."""
 
         def run(self, arguments: argparse.Namespace, context: Context) -> int:
-            """Carry a command out and return its exit code; may raise MlcError."""
+            """Carry out the command and return its exit code; may raise MlcError."""
 
 
-MODULES = {
-    "adopt": "admin_commands",
-    "complete": "commands.complete",
-    "container-create": "commands.container_deploy",
-    "container-deploy": "commands.container_deploy",
-    "container-list": "container_inventory",
-    "container-retire": "container_inventory",
-    "doctor": "admin_commands",
-    "image-create": "image_commands",
-    "image-list": "image_inventory",
-    "image-push": "image_commands",
-    "image-retire": "image_inventory",
-    "image-update": "image_commands",
-    "mlc-patch": "commands.patch",
-    "prune": "admin_commands",
-}
-ADMIN = {
-    "adopt": "make labelled images of old containers' committed images",
-    "doctor": "say what is wrong on this machine, and what mends it",
-    "prune": "remove what killed commands and old containers left behind",
-}
-"""Commands of `mlc` that its help lists, with what it says of them."""
-_WITHOUT_ENGINE = ("complete", "mlc-patch")
-_ARGUMENTS = {
-    "admin_commands": "admin_arguments",
-    "commands.container_deploy": "container_arguments",
-    "container_inventory": "container_arguments",
-    "image_commands": "image_arguments",
-    "image_inventory": "image_arguments",
-    "commands.patch": "patch_arguments",
-}
-"""Where the parsers are by themselves, which help and a usage error can do with."""
+class Command:
+    """A command of the command line.
+
+    Args:
+        name: what follows `mlc` on the command line.
+        summary: what it does, in a line without a full stop.
+        module: its module in `commands/`, where that is not called as the command is.
+        own_program: it is a program of its own in bin/, such as `image-create`.
+        uses_engine: it takes the flags that choose an engine.
+        is_listed: it is in the list of `mlc -h`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        *,
+        module: str = "",
+        own_program: bool = False,
+        uses_engine: bool = True,
+        is_listed: bool = True,
+    ) -> None:
+        self.name = name
+        self.summary = summary
+        self.module = module or name.replace("-", "_")
+        self.program = name if own_program else f"mlc {name}"
+        self.uses_engine = uses_engine
+        self.is_listed = is_listed and not own_program
+
+    def load(self) -> Module:
+        """Import the command's module, which imports what carries it out only when run."""
+        from importlib import import_module
+
+        return import_module(f".commands.{self.module}", __package__)
 
 
-def module_of(name: str) -> Command:
-    """Return the module that serves a documented command."""
-    return _module(MODULES[name])
-
-
-def parser_of(name: str) -> argparse.ArgumentParser:
-    """Return the parser of a documented command, without importing what carries it out."""
-    module = MODULES[name]
-    made = _module(_ARGUMENTS.get(module, module)).parser(name)
-    if name not in _WITHOUT_ENGINE:
-        from .engine_arguments import add_engine_flags
-
-        add_engine_flags(made)
-    return made
-
-
-def _module(name: str) -> Command:
-    from importlib import import_module
-
-    return import_module(f".{name}", __package__)
+_ALL = (
+    Command("create", "create a container"),
+    Command("list", "list containers"),
+    Command("open", "open a shell in a container"),
+    Command("remove", "remove a container"),
+    Command("start", "start a container, or run a command in it"),
+    Command("stats", "show what running containers use"),
+    Command("stop", "stop a container"),
+    Command("update-sys", "update this program with git", uses_engine=False),
+    Command("export", "write a container to a file"),
+    Command("import", "make a container from an exported file", module="import_"),
+    Command("config", "show the settings in force and their origin", uses_engine=False),
+    Command("adopt", "turn committed images of containers into labelled images"),
+    Command("doctor", "check this machine, and say how to fix what is wrong"),
+    Command("prune", "remove what killed commands and old containers left behind"),
+    Command("complete", "print names for completion", uses_engine=False, is_listed=False),
+    Command(
+        "container-create",
+        "create a container from your project's image, without starting it",
+        own_program=True,
+    ),
+    Command(
+        "container-deploy",
+        "create a container from your project's image, start it, and open a shell in it",
+        own_program=True,
+    ),
+    Command("container-list", "list your containers, running or not", own_program=True),
+    Command(
+        "container-retire",
+        "stop and remove containers, saving them as images first if you like",
+        own_program=True,
+    ),
+    Command(
+        "image-create",
+        "build a project's permanent image, with your account in it",
+        own_program=True,
+    ),
+    Command("image-list", "list the images of your projects", own_program=True),
+    Command(
+        "image-push",
+        "push a project's image to the registry, for other engines to pull",
+        own_program=True,
+    ),
+    Command(
+        "image-retire",
+        "remove images of projects; the Dockerfile stays, so they can be built again",
+        own_program=True,
+    ),
+    Command(
+        "image-update",
+        "rebuild a project's image, after changes to its Dockerfile",
+        own_program=True,
+    ),
+    Command(
+        "mlc-patch",
+        "make an AIME checkout run mlc-patched in place, or restore AIME's mlc",
+        module="patch",
+        own_program=True,
+        uses_engine=False,
+    ),
+)
+COMMANDS = {command.name: command for command in _ALL}
+"""The commands by name, in the order of the help."""

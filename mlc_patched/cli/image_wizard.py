@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from ...context import Context
-from ...errors import NotFoundError, UsageError
-from ...images.create import ImageCreateRequest, host_architecture
-from ...images.packages import pip_packages, preset
-from ...images.presets import PRESETS
-from ...images.project.files import ProjectFiles
-from ...images.recipe import ImageRequest, frameworks_on_offer, newest_cuda_row, rows_for
-from ...names.projects import project_of
-from ..prompts import ask_choice, ask_text
+from ..context import Context
+from ..errors import NotFoundError, UsageError
+from ..images.create import ImageCreateRequest, host_architecture
+from ..images.packages import pip_packages, preset
+from ..images.presets import PRESETS
+from ..images.project.files import ProjectFiles
+from ..images.recipe import ImageRequest, frameworks_on_offer, newest_cuda_row, rows_for
+from ..names.projects import project_of
+from .prompts import ask_choice, ask_text
 
 _NONE = "none"
 

@@ -10,17 +10,16 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ..errors import MlcError, Terminated
-from .arguments import parser
-from .dispatch import MODULES, module_of, parser_of
-from .engine_arguments import AS, CONTEXT, leading
+from .dispatch import COMMANDS
 from .output import ConsoleReporter, say
+from .parser import AS, CONTEXT, command_parser, parse_arguments, top_parser
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
-    from ..context import Context
+    from .dispatch import Command
 
 DEBUG_VARIABLE = "MLC_DEBUG"
 INTERRUPTED = 130
@@ -39,36 +38,13 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoRet
 
 def run(argv: Sequence[str], program: str) -> int:
     """Run mlc and return its exit code."""
-    engine, argv = leading(argv)
-    asked = argparse.Namespace(**engine)
-    if argv and argv[0] in MODULES:
-        arguments = parser_of(argv[0]).parse_args(argv[1:], asked)
-        return _run(_documented, arguments, program)
-    arguments = parser().parse_args(argv, asked)
-    if arguments.command is None:
+    command, arguments = parse(argv)
+    if command is None:
         say("Nothing to do. See the commands with: mlc -h")
         return 0
-    return _run(_verb, arguments, program)
-
-
-def _documented(arguments: argparse.Namespace, context: Context) -> int:
-    return module_of(arguments.command).run(arguments, context)
-
-
-def _verb(arguments: argparse.Namespace, context: Context) -> int:
-    from .verbs import VERBS
-
-    return VERBS[arguments.command](arguments, context)
-
-
-def _run(
-    command: Callable[[argparse.Namespace, Context], int],
-    arguments: argparse.Namespace,
-    program: str,
-) -> int:
     report = ConsoleReporter()
 
-    def run() -> int:
+    def carry_out() -> int:
         from pathlib import Path
 
         from ..context import Context
@@ -79,9 +55,31 @@ def _run(
             docker_context=getattr(arguments, CONTEXT, None),
             as_ids=getattr(arguments, AS, None),
         )
-        return command(arguments, context)
+        return command.load().run(arguments, context)
 
-    return guarded(run, report)
+    return guarded(carry_out, report)
+
+
+def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
+    """Return the command that a command line calls, None if it calls none, and its arguments.
+
+    Only the parser of that command is made: making those of all takes as long as starting
+    Python.
+    """
+    name, rest = (argv[0], argv[1:]) if argv else (None, [])
+    arguments = argparse.Namespace()
+    if name not in COMMANDS:  # flags before the command, or no command
+        top = top_parser()
+        found = top.parse_args(argv)
+        name, rest = found.command, found.arguments
+        if name is None:
+            return None, found
+        if name not in COMMANDS:
+            top.error(f"there is no command {name!r}; see the commands with: mlc -h")
+        del found.command, found.arguments
+        arguments = found
+    command = COMMANDS[name]
+    return command, parse_arguments(command_parser(command), rest, arguments)
 
 
 def guarded(command: Callable[[], int], report: ConsoleReporter) -> int:

@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
-    from typing import TextIO
+    from collections.abc import Callable
+    from typing import Any, TextIO
+
+    Column = tuple[str, bool, Callable[[Any], str]]
+    """A column of a table: its heading, whether it is shown, and a row's cell in it."""
+
+JSON_VERSION = 1
+"""Version of the JSON that `--json` prints; a change that breaks a reader raises it."""
 
 _PLAIN_INTERVAL = 10.0  # seconds between lines of progress where there is no terminal
 _GAP = "  "
@@ -132,6 +139,34 @@ def say(text: str) -> None:
         print(text.encode(encoding, "replace").decode(encoding))
 
 
+def print_json(kind: str, content: object, **more: object) -> int:
+    """Print a result in its envelope, and return the exit code of success."""
+    import json
+
+    say(json.dumps({"version": JSON_VERSION, kind: content, **more}, indent=2))
+    return 0
+
+
+def show(columns: Sequence[Column], found: Sequence[object]) -> None:
+    """Print a table of what was found, in the columns that are shown."""
+    shown = [column for column in columns if column[1]]
+    table([name for name, _, _ in shown], [[cell(each) for _, _, cell in shown] for each in found])
+
+
+def show_fields(fields: Sequence[tuple[str, str]]) -> None:
+    """Print names and values below each other, without those that have no value."""
+    width = max(len(name) for name, _ in fields)
+    for name, value in fields:
+        if value:
+            say(f"  {name:<{width}}  {value}")
+
+
+def below_home(path: str, home: str) -> str:
+    """Return a path as people write it: with `~` where it is the home or in it."""
+    below = path == home or path.startswith(f"{home}/")
+    return f"~{path[len(home) :]}" if below and home != "/" else path
+
+
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: drawn by rich on a terminal, aligned plain lines anywhere else."""
     rows = [[_one_line(cell) for cell in row] for row in rows]
@@ -149,18 +184,6 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in (headings, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         say(_GAP.join(cells).rstrip())
-
-
-def size_in_words(size: int | None) -> str:
-    """Return a number of bytes as Docker shows it, in units of 1000."""
-    if size is None:
-        return "-"
-    amount = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.3g}{unit}"
-        amount /= 1000
-    return f"{amount:.4g}TB"
 
 
 def _one_line(cell: str) -> str:

@@ -1,17 +1,28 @@
-"""Questions on the terminal: a text, a numbered choice, yes or no."""
+"""Questions on the terminal: a text, a choice, yes or no; which container, which project."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from ..errors import MlcError, UsageError
+from ..errors import DeclinedError, MlcError, UsageError
+from ..names.containers import short_name
+
+if TYPE_CHECKING:
+    from ..context import Context
 
 
 def on_terminal() -> bool:
-    """Whether there is somebody to ask: standard input and output are a terminal."""
+    """Whether somebody can be asked: standard input and output are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def may_ask(arguments: argparse.Namespace, *flags: str) -> bool:
+    """Whether questions may be asked: on a terminal, and only if none of these flags is given."""
+    return on_terminal() and not any(getattr(arguments, flag) for flag in flags)
 
 
 def ask_text(question: str, default: str = "", check: Callable[[str], object] | None = None) -> str:
@@ -83,6 +94,78 @@ def ask_yes_no(question: str, default: bool) -> bool:
         if answer in ("n", "no"):
             return False
         print("Please answer y or n.")
+
+
+def choose_container(
+    arguments: argparse.Namespace, context: Context, verb: str, *, running: bool | None = None
+) -> str:
+    """Return the container that an `mlc` command is for, from a menu if none is named.
+
+    Args:
+        arguments: with `container_name` and `script`.
+        context: whose containers.
+        verb: the command, such as `stop`.
+        running: offer only containers that run (True), that do not (False), or all (None).
+
+    Raises:
+        UsageError: it is missing and may not be asked for, or there is nothing to choose from.
+    """
+    if arguments.container_name is not None:
+        return str(arguments.container_name)
+    if not may_ask(arguments, "script"):
+        raise UsageError(f"Which container? Say: mlc {verb} NAME")
+    offered = [
+        short_name(each.name)
+        for each in context.own_containers()
+        if running is None or each.is_running == running
+    ]
+    if not offered:
+        kind = {None: "", True: "running ", False: "stopped "}[running]
+        raise UsageError(f"You have no {kind}container. See what you have with: mlc list")
+    print("Your containers:")
+    return offered[ask_choice(f"Which one to {verb}?", offered)]
+
+
+def choose_project(arguments: argparse.Namespace, context: Context, verb: str) -> str:
+    """Return one of the user's projects, chosen from a menu, for the command image-VERB.
+
+    Raises:
+        UsageError: it may not be asked for, or there is none.
+    """
+    if not may_ask(arguments, "yes"):
+        raise UsageError(f"Which project? Say: image-{verb} PROJECT")
+    from ..images.list import list_images
+
+    projects = list(dict.fromkeys(each.project for each in list_images(context)))
+    if not projects:
+        raise UsageError("You have no projects. Make one with: image-create")
+    print("Your projects:")
+    return projects[ask_choice(f"Which one to {verb}?", projects)]
+
+
+def confirm(
+    arguments: argparse.Namespace, question: str, *, default: bool = False, flag: str = "-f"
+) -> None:
+    """Ask a yes-or-no question unless a flag answers it; return only for yes.
+
+    Args:
+        arguments: any of `force`, `yes` and `script` in it is a yes.
+        question: what to ask.
+        default: what an empty answer means, and the answer where nobody can be asked.
+        flag: the command's flag that answers the question, for the message.
+
+    Raises:
+        UsageError: it needs an answer, and nobody can be asked.
+        DeclinedError: the answer was no.
+    """
+    if any(getattr(arguments, name, False) for name in ("force", "yes", "script")):
+        return
+    if getattr(arguments, "json", False) or not on_terminal():
+        if default:
+            return
+        raise UsageError(f"{question} There is no terminal to ask on: say {flag} for yes.")
+    if not ask_yes_no(question, default):
+        raise DeclinedError("Nothing was done.")
 
 
 def _answer(prompt: str) -> str:

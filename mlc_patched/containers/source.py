@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from ..cli.questions import chosen_architecture
 from ..context import Context
 from ..errors import NotFoundError, UsageError
 from ..host.account import refuse_root
@@ -122,7 +121,8 @@ def _free_name(wish: str, context: Context) -> str:
 
 def _newest(request: DeployRequest, context: Context) -> str:
     catalog = context.catalog
-    architecture = chosen_architecture(request.options, context, catalog)
+    options = request.options
+    architecture = context.catalog_architecture(options.architecture, options.gpus)
     versions = catalog.versions(request.framework or "", architecture)
     return versions[0] if versions else LATEST  # make_plan says what there is
 

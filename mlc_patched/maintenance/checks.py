@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..cli.output import size_in_words
 from ..engine.address import DEFAULT, EngineAddress
 from ..engine.interface import DOCKER, PODMAN, EngineInfo
 from ..host.account import Account
 from ..host.hardware import Host
 from ..plan.catalog import Catalog
+from ..units import size_in_words
 
 OLDEST = {DOCKER: (20, 10), PODMAN: (4, 3)}
 """The oldest version of each product that is tested."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..cli.output import size_in_words
 from ..engine.interface import Container, Image, MountsAndDevices
 from ..host.account import Account
 from ..names.containers import short_name
 from ..names.images import account_image_of
 from ..names.labels import MalformedLabelsError, read_claim
 from ..names.projects import LATEST, Project, project_of_repository
+from ..units import size_in_words
 from .checks import Finding, Health, Repair, ok
 
 LARGEST_LOG = 1_000_000

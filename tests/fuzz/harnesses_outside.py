@@ -10,8 +10,8 @@ from pathlib import Path
 
 from support.fakes.engine import FakeEngine
 
+from mlc_patched.cli.commands.create import label
 from mlc_patched.cli.output import readable
-from mlc_patched.cli.verbs import _label
 from mlc_patched.engine.address import resolve
 from mlc_patched.engine.registry import failure, reference_in
 from mlc_patched.engine.remote import ssh_command
@@ -108,7 +108,7 @@ def ids_elsewhere(data: bytes) -> None:
 def own_label(data: bytes) -> None:
     text = _text(data)
     with contextlib.suppress(UsageError):
-        key, value = _label(text)
+        key, value = label(text)
         assert key
         assert f"{key}={value}" == text
 

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlc_patched.cli.arguments import parser
-from mlc_patched.cli.dispatch import MODULES, module_of, parser_of
-from mlc_patched.cli.main import guarded
+from mlc_patched.cli.main import guarded, parse
 from mlc_patched.cli.output import ConsoleReporter
 from mlc_patched.context import Context
 
@@ -32,7 +30,7 @@ class Outcome:
 
 
 def call(argv: list[str], context: Context) -> Outcome:
-    """Run `argv`, beginning with `mlc` or the name of a documented command."""
+    """Run `argv`, beginning with `mlc` or the name of a program such as image-create."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _signals_kept():
         try:
@@ -43,15 +41,10 @@ def call(argv: list[str], context: Context) -> Outcome:
 
 
 def _run(argv: list[str], context: Context, report: ConsoleReporter) -> int:
-    words = argv[1:] if argv[0] == "mlc" else argv
+    command, arguments = parse(argv[1:] if argv[0] == "mlc" else argv)
+    assert command is not None
     context = replace_report(context, report)
-    if words and words[0] in MODULES:
-        arguments = parser_of(words[0]).parse_args(words[1:])
-        return guarded(lambda: module_of(words[0]).run(arguments, context), report)
-    arguments = parser().parse_args(words)
-    from mlc_patched.cli.verbs import VERBS
-
-    return guarded(lambda: VERBS[arguments.command](arguments, context), report)
+    return guarded(lambda: command.load().run(arguments, context), report)
 
 
 def replace_report(context: Context, report: ConsoleReporter) -> Context:

@@ -10,13 +10,12 @@ from engines import OwnEngine
 from people import PYTHON, ROOT, Person
 from timing import interleaved
 
-from mlc_patched.cli.arguments import verbs
-from mlc_patched.cli.dispatch import MODULES
+from mlc_patched.cli import dispatch
 
 PROGRAM = str(ROOT / "bin/docker/mlc-patched.py")
 SYSTEM_PYTHON = "/usr/bin/python3"
 HELP: dict[str, tuple[str, ...]] = {
-    f"{name} -h": (name, "-h") for name in sorted({*verbs(), *MODULES} - {"complete"})
+    f"{name} -h": (name, "-h") for name in sorted({*dispatch.COMMANDS} - {"complete"})
 }
 """The help of every command there is: its start-up, and nothing it does."""
 COMMANDS: dict[str, tuple[str, ...]] = {

@@ -1,43 +1,45 @@
 """`mlc complete KIND`: the names that the shells complete, one on a line.
 
-Served like a documented command, and left out of the help: only the completion scripts call
-it (tools/completions.py). It asks the least it can, as somebody waits with a finger on Tab.
+Only the completion scripts call it (tools/completions.py). It does as little as it can:
+somebody waits for it with a finger on Tab.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
 
-from ...context import Context
-from ...errors import MlcError
-from ...host.gpus import CPU, KNOWN_ARCHITECTURES
-from ...names.containers import short_name
 from ..output import say
 from ..parser import Parser
 
+TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
-def parser(name: str) -> argparse.ArgumentParser:
-    """Return the parser of `mlc complete`."""
-    made = Parser(prog=f"mlc {name}", description="Print names for completion.")
-    made.set_defaults(command=name)
-    made.add_argument("kind", choices=sorted(_KINDS), help="what to print names of")
-    made.add_argument("framework", nargs="?", help="framework whose versions to print")
-    return made
+    from ...context import Context
+
+EXAMPLES = ("mlc complete containers", "mlc complete versions Pytorch")
+
+
+def add_arguments(command: Parser) -> None:
+    command.add_argument("kind", choices=sorted(KINDS), help="what to print names of")
+    command.add_argument("framework", nargs="?", help="framework whose versions to print")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Print the names; where they are not to be had, print nothing and fail."""
+    from ...errors import MlcError
+
     try:
-        names = list(_KINDS[arguments.kind](arguments, context))
+        names = list(KINDS[arguments.kind](arguments, context))
     except MlcError:
-        return 1
+        return 1  # a message would end up in the middle of the line being typed
     for name in dict.fromkeys(names):
         say(name)
     return 0
 
 
 def _containers(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
+    from ...names.containers import short_name
+
     return (short_name(each.name) for each in context.own_containers())
 
 
@@ -49,7 +51,7 @@ def _projects(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
 
 def _images(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
     own = context.engine.find_images(names=(f"ds01-{context.account.uid}/*",))
-    # Without the tag that goes without saying: a shell takes a colon for the end of a word.
+    # The tag :latest may be left out, and a shell ends a word at a colon.
     names = (name.removesuffix(":latest") for image in own for name in image.references)
     return (*names, *(row.image for row in context.catalog.rows))
 
@@ -66,6 +68,8 @@ def _versions(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
 
 
 def _architectures(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
+    from ...host.gpus import CPU, KNOWN_ARCHITECTURES
+
     return (*context.catalog.architectures(), *KNOWN_ARCHITECTURES, CPU)
 
 
@@ -75,7 +79,7 @@ def _contexts(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
     return context_names(context.environ)
 
 
-_KINDS: dict[str, Callable[[argparse.Namespace, Context], Iterable[str]]] = {
+KINDS: dict[str, Callable[[argparse.Namespace, Context], Iterable[str]]] = {
     "containers": _containers,
     "contexts": _contexts,
     "projects": _projects,

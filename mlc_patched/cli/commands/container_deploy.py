@@ -1,157 +1,129 @@
-"""The edge of container-create and container-deploy: arguments to requests, results to words."""
+"""`container-deploy`: as container-create, then a shell in it; or on a cluster."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 
-from ...containers.deploy import (
-    Deployed,
-    Rehearsed,
-    deploy,
-    rehearse,
+from ..output import print_json, say, show_fields
+from ..parser import Parser
+from . import container_create
+
+TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
+if TYPE_CHECKING:
+    from ...cluster.state import ServiceState
+    from ...containers.deploy_cluster import OnCluster
+    from ...context import Context
+
+EXAMPLES = (
+    "container-deploy thesis                       from the image of image-create thesis",
+    "container-deploy thesis-2 --project thesis    another one from the same image",
+    "container-deploy thesis --background -g 1 -w ~/thesis",
+    "container-deploy --image aimehub/pytorch-2.8.0-cuda12.6.3",
+    "container-deploy try -f Pytorch -v 2.8.0      from the catalog, without an image",
+    "container-deploy thesis --dry-run             what would be done",
+    "container-deploy thesis --cluster -g 1        on the cluster, queued for a GPU",
 )
-from ...containers.source import DeployRequest, own_projects, resolve
-from ...context import Context
-from ...errors import UsageError
-from ...host.account import refuse_root
-from ...names.labels import NOT_GIVEN
-from ...plan.container import CreateRequest
-from ...plan.limits import NANO
-from ..container_arguments import parser as parser  # noqa: PLC0414 - part of the interface
-from ..edge import print_json
-from ..output import say, size_in_words
-from ..prompts import ask_choice, on_terminal
 
-HOW = {"image": "directly from", "commit": "with your account set up in", NOT_GIVEN: "from"}
+
+def add_arguments(command: Parser) -> None:
+    container_create.add_arguments(command)
+    how = command.add_mutually_exclusive_group()
+    how.add_argument(
+        "--open", action="store_true", help="open a shell in it (the default on a terminal)"
+    )
+    how.add_argument(
+        "--background", action="store_true", help="leave it running (the default elsewhere)"
+    )
+    cluster = command.add_argument_group("on a cluster (Docker Swarm)")
+    cluster.add_argument(
+        "--cluster",
+        action="store_true",
+        help="let Swarm find a node with free GPUs, or wait for one; from the pushed image",
+    )
+    cluster.add_argument("--node", metavar="NODE", help="only on the node of this name")
+    cluster.add_argument(
+        "--gpu-kind", metavar="KIND", help="only on nodes with this kind, e.g. a100 (label gpu)"
+    )
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Carry one of the two out and return its exit code; may raise MlcError."""
-    return _deploy(arguments, context)
+    from ..prompts import on_terminal
 
-
-def _deploy(arguments: argparse.Namespace, context: Context) -> int:
-    is_started = arguments.command == "container-deploy"
-    refuse_root(context.account)
-    if is_started and (arguments.cluster or arguments.node or arguments.gpu_kind):
-        from ..cluster_edge import run as run_on_cluster
-
-        return run_on_cluster(_deploy_request(arguments, context), arguments, context)
-    request = resolve(_deploy_request(arguments, context), context, is_rehearsal=arguments.dry_run)
-    if arguments.dry_run:
-        rehearsed = rehearse(request, context)
-        if arguments.json:
-            return print_json("planned", rehearsed.as_json())
-        _tell_rehearsed(rehearsed, is_started)
+    is_on_cluster = arguments.cluster or arguments.node or arguments.gpu_kind
+    if is_on_cluster:
+        return _on_cluster(arguments, context)
+    deployed = container_create.create(arguments, context, start=True)
+    wants_shell = not arguments.background and (arguments.open or on_terminal())
+    if deployed is None or arguments.json or not wants_shell:
         return 0
-    opens = is_started and not arguments.background and (arguments.open or on_terminal())
-    opens = opens and not arguments.json
-    deployed = deploy(request, context, start=is_started)
-    if arguments.json:
-        return print_json("container", deployed.as_json())
-    _tell(deployed)
-    if not opens:
-        return 0
-    sys.stdout.flush()
+    import sys
+
     from ...containers.open import open_shell
 
+    sys.stdout.flush()
     opened = open_shell(deployed.name, context)
     left = f"left running: {opened.left_running}" if opened.left_running else "stopped"
     say(f"[{opened.name}] {left}. Open it again with: mlc open {opened.name}")
     return opened.exit_status
 
 
-def _deploy_request(arguments: argparse.Namespace, context: Context) -> DeployRequest:
-    project = arguments.project
-    sources = (arguments.name, project, arguments.image, arguments.framework)
-    if all(each is None for each in sources):
-        project = _asked_project(arguments, context)
-    return DeployRequest(
-        name=arguments.name,
-        project=project,
-        image=arguments.image,
-        framework=arguments.framework,
-        version=arguments.version,
-        options=CreateRequest(
-            name="",
-            architecture=arguments.architecture,
-            gpus=arguments.gpus,
-            workspace=arguments.workspace,
-            data=arguments.data,
-            models=arguments.models,
-            shm_size=arguments.shm_size,
-            cgroup_parent=arguments.cgroup_parent,
-            cpus=arguments.cpus,
-            memory=arguments.memory,
-            pids_limit=arguments.pids_limit,
-        ),
+def _on_cluster(arguments: argparse.Namespace, context: Context) -> int:
+    """Make a service, and wait until it runs unless --background is given."""
+    import signal
+
+    from ...cluster.wait import wait_until_placed, wait_until_running
+    from ...containers.deploy_cluster import Placement, deploy_on_cluster
+    from ...errors import EngineError, UsageError
+    from ...host.account import refuse_root
+    from ..prompts import on_terminal
+
+    refuse_root(context.account)
+    request = container_create.request_of(arguments, context)
+    if arguments.dry_run:
+        raise UsageError(
+            "--dry-run goes without --cluster: where a service runs is known when it does."
+        )
+    made = deploy_on_cluster(request, Placement(arguments.node, arguments.gpu_kind), context)
+    try:
+        for text in made.notes:
+            context.report.note(f"On the cluster: {text}.")
+        if arguments.background:
+            return _say_on_cluster(made, wait_until_placed(made, context), arguments)
+        state = wait_until_running(made, context)
+    except EngineError:  # what was made is whole, and may have waited for long
+        _say_it_stays(made, context)
+        raise
+    except KeyboardInterrupt as ended:
+        _say_it_stays(made, context)
+        return 128 + int(getattr(ended, "signal_number", signal.SIGINT))
+    status = _say_on_cluster(made, state, arguments)
+    if arguments.json or not (arguments.open or on_terminal()):
+        return status
+    from ...containers.open import open_shell
+
+    opened = open_shell(made.name, context)
+    say(f"[{made.name}] left running: {opened.left_running}.")
+    return opened.exit_status
+
+
+def _say_it_stays(made: OnCluster, context: Context) -> None:
+    context.report.note(
+        f"[{made.name}] stays in the queue. See it with: container-list - take it out "
+        f"with: container-retire {made.name}"
     )
 
 
-def _asked_project(arguments: argparse.Namespace, context: Context) -> str | None:
-    """Return one of the user's projects, asked for; None where it cannot be."""
-    if arguments.yes or arguments.json or not on_terminal():
-        return None
-    projects = own_projects(context)
-    if not projects:
-        raise UsageError("You have no image yet. Make one with: image-create")
-    say("Your projects:")
-    return projects[ask_choice("Which one?", projects, default=0)]
-
-
-def _tell(deployed: Deployed) -> None:
-    say(f"[{deployed.name}] {deployed.state}, {HOW[deployed.flow]} {deployed.image}.")
-    folder = "/workspace"
-    lines = [
-        ("Get in", f"mlc open {deployed.name}"),
-        (
-            "VS Code",
-            f"Dev Containers: Attach to Running Container… > {deployed.tag}, "
-            f"on this host by Remote-SSH; then open {folder}",
-        ),
-        ("Mounted", f"{folder} is {deployed.workspace}"),
-        ("", f"/data is {deployed.data}" if deployed.data != NOT_GIVEN else ""),
-        ("", f"/models is {deployed.models}" if deployed.models != NOT_GIVEN else ""),
-        ("GPUs", deployed.gpus),
-        ("Retire", f"container-retire {deployed.name} [--save]"),
-    ]
-    if deployed.state != "running":
-        lines[0] = (
-            "Start",
-            f"mlc start {deployed.name}, or with a shell: mlc open {deployed.name}",
-        )
-    _rows(lines)
-
-
-def _tell_rehearsed(rehearsed: Rehearsed, is_started: bool) -> None:
-    for text in rehearsed.notes:
-        say(text)
-    then = ", started" if is_started else ""
-    say(f"Would be made{then}: {rehearsed.name} ({rehearsed.tag}) from {rehearsed.image}")
-    cpus = rehearsed.nano_cpus / NANO if rehearsed.nano_cpus else None
-    lines = [
-        ("Account", {"image": "in the image: one step"}.get(rehearsed.flow, rehearsed.flow)),
-        ("/workspace", rehearsed.workspace),
-        ("/data", rehearsed.data),
-        ("/models", rehearsed.models),
-        ("GPUs", f"{rehearsed.gpus} ({rehearsed.architecture})"),
-        ("Devices", " ".join(rehearsed.devices)),
-        ("Privileged", "yes" if rehearsed.privileged else "no"),
-        ("Network", rehearsed.network),
-        ("Memory", size_in_words(rehearsed.memory) if rehearsed.memory else ""),
-        ("Shared", size_in_words(rehearsed.shm_size) if rehearsed.shm_size else ""),
-        ("CPUs", f"{cpus:g}" if cpus else ""),
-        ("Processes", str(rehearsed.pids_limit or "")),
-        ("Cgroup", rehearsed.cgroup_parent or ""),
-        ("Wrapper", shlex.join(rehearsed.wrapper)),
-    ]
-    _rows([(name, value) for name, value in lines if value != NOT_GIVEN])
-
-
-def _rows(lines: list[tuple[str, str]]) -> None:
-    width = max(len(name) for name, _ in lines)
-    for name, value in lines:
-        if value:
-            say(f"  {name:<{width}}  {value}")
+def _say_on_cluster(made: OnCluster, state: ServiceState, arguments: argparse.Namespace) -> int:
+    if arguments.json:
+        return print_json("container", made.as_json(state))
+    say(f"[{made.name}] {state.status}, from {made.image}.")
+    show_fields(
+        [
+            ("Get in", f"mlc open {made.name}"),
+            ("Mounted", f"/workspace is {made.workspace} of its node"),
+            ("GPUs", str(made.gpus or "none")),
+            ("See it", "container-list"),
+            ("Retire", f"container-retire {made.name} [--save]"),
+        ]
+    )
+    return 0

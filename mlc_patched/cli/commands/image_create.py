@@ -1,73 +1,108 @@
-"""The edge of image-create, -update and -push: arguments to requests, results to words."""
+"""`image-create`."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 
-from ..context import Context
-from ..errors import DeclinedError, MlcError, UsageError
-from ..host.files import read_text
-from ..images.create import (
-    ImageCreated,
-    ImageCreateRequest,
-    Prepared,
-    create_image,
-    planned_command,
-    prepare,
-    refuse_existing,
+from ...errors import DeclinedError, MlcError, UsageError
+from ...images.presets import PRESETS
+from ..output import print_json, say, show_fields
+from ..parser import Parser, add_build_flags, add_words, completed
+
+TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
+if TYPE_CHECKING:
+    from ...context import Context
+    from ...images.create import ImageCreated, ImageCreateRequest, Prepared
+
+EXAMPLES = (
+    "image-create                                       asks what it needs",
+    "image-create thesis -f PyTorch --preset data-science -y",
+    "image-create thesis -f JAX -p flax optax -y",
+    "image-create thesis --base ubuntu:24.04 -p pandas 'numpy<2' --apt ffmpeg -y",
+    "image-create thesis --dockerfile ./Dockerfile      your own Dockerfile",
+    "image-create thesis -f PyTorch --dry-run           only show the Dockerfile",
 )
-from ..images.dockerfile.installs import APT, PIP, packages_in
-from ..images.packages import requirements_of
-from ..images.project.files import ProjectFiles
-from ..images.project.lock import working_on
-from ..images.recipe import ImageRequest
-from ..images.update import (
-    Change,
-    ImageUpdated,
-    ImageUpdateRequest,
-    plan_change,
-    roll_back,
-    update_image,
-    with_block,
-)
-from ..names.containers import short_name
-from ..names.projects import project_of
-from .edge import print_json
-from .image_arguments import parser as parser  # noqa: PLC0414 - part of the interface
-from .image_edge import asked_project, may_ask
-from .output import say, size_in_words
-from .prompts import ask_yes_no
+
+
+def add_arguments(command: Parser) -> None:
+    completed(
+        command.add_argument("project", nargs="?", metavar="PROJECT", help="name of the project"),
+        "projects",
+    )
+    completed(
+        command.add_argument(
+            "-f", "--framework", metavar="NAME", help="PyTorch, TensorFlow, JAX or another one"
+        ),
+        "frameworks",
+    )
+    completed(
+        command.add_argument(
+            "-v",
+            "--version",
+            metavar="VERSION",
+            help="version of the framework (default: the newest)",
+        ),
+        "versions",
+    )
+    base = command.add_mutually_exclusive_group()
+    completed(
+        base.add_argument("--base", metavar="IMAGE", help="the image to build on, of your choice"),
+        "images",
+    )
+    completed(
+        base.add_argument(
+            "--dockerfile", metavar="FILE", help="your own Dockerfile; the account block is added"
+        ),
+        "files",
+    )
+    add_words(command, "--preset", metavar="PRESET", help=f"of {', '.join(PRESETS)}")
+    add_words(
+        command, "-p", "--packages", metavar="PACKAGE", help="Python packages, e.g. 'numpy<2'"
+    )
+    add_words(command, "--apt", metavar="PACKAGE", help="Debian packages, e.g. ffmpeg")
+    completed(
+        command.add_argument(
+            "-r",
+            "--requirements",
+            metavar="FILE",
+            help="a requirements file; its packages are listed",
+        ),
+        "files",
+    )
+    command.add_argument(
+        "--no-build", action="store_true", help="only write the Dockerfile, do not build it"
+    )
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the Dockerfile and the build command, change nothing",
+    )
+    command.add_argument(
+        "--force", action="store_true", help="replace a project; its Dockerfile is kept as a backup"
+    )
+    add_build_flags(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Carry out one of the commands and return its exit code; may raise MlcError."""
-    return _COMMANDS[arguments.command](arguments, context)
+    import sys
 
+    from ...images.create import create_image, prepare
+    from ..prompts import ask_yes_no, may_ask
 
-def _create(arguments: argparse.Namespace, context: Context) -> int:
-    from .commands import image_wizard
-
-    request = _create_request(arguments, context)
-    asks = may_ask(arguments)
+    request = _request(arguments, context)
+    asks = may_ask(arguments, "yes")
     if request.image.project:
-        project = project_of(request.image.project, context.account)
         if asks and not arguments.dry_run:
-            # Before the questions; and again after them, as it may be there by then.
-            with working_on(project, context):
-                refuse_existing(request, project, ProjectFiles(context.account, project), context)
-    if asks:
-        request = image_wizard.complete(request, context)
-    elif not request.image.project:
+            _refuse_existing(request, context)
+    elif not asks:
         raise UsageError("Which project? Say: image-create PROJECT -f PyTorch -y")
+    if asks:
+        from ..image_wizard import complete
+
+        request = complete(request, context)
     prepared = prepare(request, context)
     if arguments.dry_run:
-        say(prepared.text.rstrip("\n"))
-        say(f"\n# Build command:\n# {shlex.join(planned_command(request, prepared, context))}")
-        return 0
+        return _say_planned(request, prepared, context)
     if prepared.block_added:
         # With --json, standard output is for the result alone.
         tell = context.report.note if arguments.json else say
@@ -78,18 +113,22 @@ def _create(arguments: argparse.Namespace, context: Context) -> int:
         question = "Build it now?" if request.build else "Write the Dockerfile?"
         if not ask_yes_no(question, default=True):
             raise DeclinedError("Nothing was done.")
-    sys.stdout.flush()  # before what the build says, which goes to standard error
+    sys.stdout.flush()  # before the build's output, which goes to standard error
     try:
         created = create_image(request, prepared, context)
     except MlcError:
         if asks:
             context.report.note(f"The same once more: {_as_command(request)}")
         raise
-    _tell_created(created, arguments)
-    return 0
+    return _say_created(created, arguments)
 
 
-def _create_request(arguments: argparse.Namespace, context: Context) -> ImageCreateRequest:
+def _request(arguments: argparse.Namespace, context: Context) -> ImageCreateRequest:
+    from ...host.files import read_text
+    from ...images.create import ImageCreateRequest
+    from ...images.packages import requirements_of
+    from ...images.recipe import ImageRequest
+
     pip = list(arguments.packages)
     if arguments.requirements is not None:
         text = read_text(arguments.requirements, "requirements file", context.account)
@@ -112,23 +151,48 @@ def _create_request(arguments: argparse.Namespace, context: Context) -> ImageCre
     )
 
 
+def _refuse_existing(request: ImageCreateRequest, context: Context) -> None:
+    """Refuse a project that exists before any question; create_image looks again later."""
+    from ...images.create import refuse_existing
+    from ...images.project.files import ProjectFiles
+    from ...images.project.lock import working_on
+    from ...names.projects import project_of
+
+    project = project_of(request.image.project, context.account)
+    with working_on(project, context):
+        refuse_existing(request, project, ProjectFiles(context.account, project), context)
+
+
+def _say_planned(request: ImageCreateRequest, prepared: Prepared, context: Context) -> int:
+    import shlex
+
+    from ...images.create import planned_command
+
+    say(prepared.text.rstrip("\n"))
+    say(f"\n# Build command:\n# {shlex.join(planned_command(request, prepared, context))}")
+    return 0
+
+
 def _summary(prepared: Prepared) -> None:
+    from ...images.dockerfile.installs import APT, PIP, packages_in
+
     say("")
-    rows = [
-        ("Project", prepared.project.name),
-        ("Image", prepared.project.image),
-        ("Framework", prepared.framework),
-        ("Python packages", " ".join(packages_in(prepared.text, PIP)) or "none"),
-        ("System packages", " ".join(packages_in(prepared.text, APT)) or "none"),
-    ]
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        say(f"  {name:<{width}}  {value}")
+    show_fields(
+        [
+            ("Project", prepared.project.name),
+            ("Image", prepared.project.image),
+            ("Framework", prepared.framework),
+            ("Python packages", " ".join(packages_in(prepared.text, PIP)) or "none"),
+            ("System packages", " ".join(packages_in(prepared.text, APT)) or "none"),
+        ]
+    )
     say("")
 
 
 def _as_command(request: ImageCreateRequest) -> str:
     """Return the command line that asks for the same without a question."""
+    import shlex
+
     image = request.image
     argv = ["image-create", image.project]
     for flag, value in (
@@ -144,111 +208,20 @@ def _as_command(request: ImageCreateRequest) -> str:
     return shlex.join([*argv, "-y"])
 
 
-def _tell_created(created: ImageCreated, arguments: argparse.Namespace) -> None:
+def _say_created(created: ImageCreated, arguments: argparse.Namespace) -> int:
+    from ...units import size_in_words
+
     if arguments.json:
-        print_json("created", created.as_json())
-        return
+        return print_json("created", created.as_json())
     if created.backup:
         say(f"The former Dockerfile is {created.backup}")
     if created.image_id is None:
         say(f"Wrote {created.dockerfile}. Build it with: image-update {created.project}")
-        return
+        return 0
     say(
         f"[{created.project}] {created.image} is ready: {size_in_words(created.size)}, "
         f"built and checked in {created.seconds:.0f} s.\n"
         f"Its Dockerfile: {created.dockerfile}\n"
         f"A container from it: mlc create {created.project} --image {created.image}"
     )
-
-
-def _update(arguments: argparse.Namespace, context: Context) -> int:
-    name = arguments.project or asked_project(arguments, context, "update")
-    if arguments.rollback:
-        if arguments.add or arguments.apt or arguments.remove or arguments.edit:
-            raise UsageError("--rollback goes back to an image that is there; it takes no changes.")
-        updated = roll_back(name, context)
-        _tell_updated(updated, arguments, "is back")
-        return 0
-    request = ImageUpdateRequest(
-        project=name,
-        add=tuple(arguments.add),
-        apt=tuple(arguments.apt),
-        remove=tuple(arguments.remove),
-        pull=arguments.pull,
-        no_cache=arguments.no_cache,
-    )
-    change = plan_change(request, context)
-    for package in change.changes.present:
-        context.report.note(f"{package} is in the Dockerfile already.")
-    if arguments.edit:
-        change = _by_hand(change, context)
-    if diff := change.diff():
-        # With --json, standard output is for the result alone.
-        (context.report.note if arguments.json else say)(diff)
-    if arguments.dry_run:
-        return 0
-    if may_ask(arguments) and not ask_yes_no(f"Build {change.project.image} now?", default=True):
-        raise DeclinedError("Nothing was done.")
-    sys.stdout.flush()
-    updated = update_image(change, request, context, by_hand=arguments.edit)
-    _tell_updated(updated, arguments, "is ready")
     return 0
-
-
-def _by_hand(change: Change, context: Context) -> Change:
-    from ..images.editor import edited
-
-    if change.rejected is not None:
-        context.report.note("Going on from your edit whose build failed.")
-    text = edited(
-        change.after if change.rejected is None else change.rejected,
-        change.project.dockerfile,
-        context.account,
-        context.environ,
-    )
-    return replace(change, after=with_block(text, change.project))
-
-
-def _tell_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: str) -> None:
-    if arguments.json:
-        print_json("updated", updated.as_json())
-        return
-    took = f", built and checked in {updated.seconds:.0f} s" if updated.seconds else ""
-    say(f"[{updated.project}] {updated.image} {what}: {size_in_words(updated.size)}{took}.")
-    if updated.previous:
-        say(
-            f"The image before is {updated.previous}; back to it with: "
-            f"image-update {updated.project} --rollback"
-        )
-    if updated.containers:
-        say("Containers that are still on the image before:")
-        for container in updated.containers:
-            short = short_name(container.tag)
-            say(
-                f"  {container.tag} ({container.state}): when you are done with it, "
-                f"mlc remove {short} and mlc create {short} --image {updated.image}"
-            )
-
-
-def _push(arguments: argparse.Namespace, context: Context) -> int:
-    from ..images.push import push_image
-
-    name = arguments.project or asked_project(arguments, context, "push")
-    pushed = push_image(name, arguments.registry, context)
-    if arguments.json:
-        print_json("pushed", pushed.as_json())
-        return 0
-    say(
-        f"[{pushed.project}] {pushed.pushed} is in the registry "
-        f"({size_in_words(pushed.size)} before compression).\n"
-        f"Its digest: {pushed.digest}\n"
-        f"A container from it on another engine: container-deploy {pushed.project}"
-    )
-    return 0
-
-
-_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Context], int]] = {
-    "image-create": _create,
-    "image-update": _update,
-    "image-push": _push,
-}

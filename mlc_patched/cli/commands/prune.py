@@ -1,88 +1,63 @@
-"""The administrators' commands, adopt, doctor and prune: what carries them out, and their words."""
+"""`mlc prune`."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
-from ..context import Context
-from ..errors import MlcError, UsageError
-from .edge import print_json
-from .output import say, size_in_words, table
-from .questions import confirmed
+from ...errors import shown
+from ..output import print_json, say, table
+from ..parser import Parser, add_json, add_no_questions
 
+TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
-    from ..maintenance.adopt import Candidate
-    from ..maintenance.checks import Finding
+    from ...context import Context
 
+EXAMPLES = (
+    "mlc prune --dry-run                  what is left over, and what it would free",
+    "sudo mlc prune --all-users -y        of every user",
+    "mlc prune --previous --aime          with more kinds of leftovers",
+)
 HOUR = 3600
+_HOURS_DIGITS = 9  # more would be beyond what the system's clock can count in seconds
+
+
+def add_arguments(command: Parser) -> None:
+    command.add_argument("-n", "--dry-run", action="store_true", help="only say what would go")
+    command.add_argument("--all-users", action="store_true", help="of every user (only as root)")
+    command.add_argument(
+        "--previous", action="store_true", help="also the images from before the last update"
+    )
+    command.add_argument(
+        "--unused",
+        action="store_true",
+        help="also images of legacy_flow = build that no container uses; create rebuilds them",
+    )
+    command.add_argument(
+        "--aime", action="store_true", help="also committed images without our labels: AIME's"
+    )
+    command.add_argument(
+        "--older-than",
+        type=_hours,
+        default=24,
+        metavar="HOURS",
+        help="age from which what a killed command made is a leftover (default: 24)",
+    )
+    add_json(command)
+    add_no_questions(command)
+
+
+def _hours(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _HOURS_DIGITS):
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} is no number of hours. Say for instance: 24"
+        )
+    return int(text)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Carry one of the commands out and return its exit code."""
-    return _RUN[arguments.command](arguments, context)
-
-
-def _adopt(arguments: argparse.Namespace, context: Context) -> int:
-    from ..maintenance.adopt import adopt, candidates, clear
-
-    names = tuple(arguments.container_names)
-    if bool(names) == arguments.all:
-        raise UsageError(
-            "Which containers? Say: mlc adopt NAME… - or all of yours: mlc adopt --all"
-        )
-    if arguments.project is not None and len(names) != 1:
-        raise UsageError("--project names the image of a single container.")
-    found = candidates(names, context, project=arguments.project)
-    chosen = [each for each in found if not each.refusal]
-    refused = [each for each in found if each.refusal]
-    for each in refused:
-        context.report.note(f"[{each.name}] not adopted: {each.refusal}.")
-    if arguments.dry_run:
-        return _adopt_dry_run(chosen, arguments.json)
-    for each in refused:  # one that was killed may have been done but for what it leaves
-        clear(each, context)
-    done, failed = [], 0
-    for each in chosen:
-        try:
-            done.append(adopt(each, context))
-        except MlcError as error:
-            failed += 1
-            context.report.warn(f"[{each.name}] {error}")
-    if arguments.json:
-        return print_json("adopted", [each.as_json() for each in done]) or bool(failed)
-    for adopted in done:
-        say(
-            f"[{adopted.name}] {adopted.source} is {adopted.image} now, with the account "
-            f"{adopted.username}; it takes {size_in_words(adopted.added)} more of the disk. "
-            f"The next container of it is one engine call, and saves the set-up and a commit of "
-            f"{size_in_words(adopted.saved)}: mlc create NAME --image {adopted.image}"
-        )
-    if failed:
-        raise MlcError(f"{failed} of {len(chosen)} were not adopted; why is told above.")
-    if names and refused:
-        raise MlcError(f"{len(refused)} of {len(found)} were not adopted; why is told above.")
-    if not done and not arguments.json:
-        say("Nothing to adopt.")
-    return 0
-
-
-def _adopt_dry_run(chosen: list[Candidate], as_json: bool) -> int:
-    plans = [
-        {"name": each.name, "source": each.reference, "image": each.project.image}
-        for each in chosen
-    ]
-    if as_json:
-        return print_json("would_adopt", plans)
-    for plan in plans:
-        say(f"[{plan['name']}] would be adopted: {plan['source']} as {plan['image']}")
-    if not plans:
-        say("Nothing to adopt.")
-    return 0
-
-
-def _prune(arguments: argparse.Namespace, context: Context) -> int:
-    from ..maintenance.prune import find, prune
+    from ...maintenance.prune import find, prune
+    from ...units import size_in_words
+    from ..prompts import confirm
 
     found = find(
         context,
@@ -112,7 +87,7 @@ def _prune(arguments: argparse.Namespace, context: Context) -> int:
         if not found.items:
             say("Nothing is left over.")
         return 0
-    confirmed(arguments, f"Remove these {len(found.items)}?", False)
+    confirm(arguments, f"Remove these {len(found.items)}?", flag="-y")
     pruned = prune(found, context)
     for kept in pruned.kept:
         context.report.note(f"Kept: {kept}")
@@ -122,40 +97,3 @@ def _prune(arguments: argparse.Namespace, context: Context) -> int:
         )
     say(f"{len(pruned.removed)} removed.")
     return 0
-
-
-def _doctor(arguments: argparse.Namespace, context: Context) -> int:
-    from ..maintenance.checks import Health
-    from ..maintenance.doctor import doctor, repair
-
-    findings = doctor(context)
-    repairs = [each for each in findings if each.repair is not None]
-    if arguments.json and not arguments.repair:
-        print_json("findings", [each.as_json() for each in findings])
-    elif not arguments.json:
-        _page(findings)
-    if arguments.repair:
-        if repairs:
-            for each in repairs:
-                context.report.note(f"Would mend {each.name}: {each.repair_words}")
-            confirmed(arguments, f"Mend these {len(repairs)}?", True)
-            repair(repairs, context)
-            findings = doctor(context)
-        if arguments.json:
-            print_json("findings", [each.as_json() for each in findings])
-        elif repairs:
-            say("After mending:")
-            _page(findings)
-        else:
-            context.report.note("There is nothing that can be mended without you.")
-    return int(any(each.health is Health.BROKEN for each in findings))
-
-
-def _page(findings: list[Finding]) -> None:
-    for each in findings:
-        say(f"{each.health.value:8} {each.name}: {each.text}")
-        if each.remedy:
-            say(f"{'':8}   mend it with: {each.remedy}")
-
-
-_RUN = {"adopt": _adopt, "doctor": _doctor, "prune": _prune}

@@ -46,11 +46,10 @@ TAKES_A_CONTAINER = {
     "container-create": ("container-create", "NAME", "--image", BASE, "-y"),
     "container-retire": ("container-retire", "NAME", "-y"),
 }
-NO_FLAG = "unrecognized arguments: -rf"
 AFTER_DASHES = (
-    (NO_FLAG, ("mlc", "create", "-s", "--", "-rf", "Pytorch", "2.8.0")),
+    (NO_NAME, ("mlc", "create", "-s", "--", "-rf", "Pytorch", "2.8.0")),
     *(
-        (NO_FLAG, ("mlc", verb, "--", "-rf"))
+        (NO_NAME, ("mlc", verb, "--", "-rf"))
         for verb in ("open", "start", "stop", "remove", "export")
     ),
     (NO_NAME, ("mlc", "import", f"{HOME}/good.tar", "--", "-rf")),
@@ -59,8 +58,7 @@ AFTER_DASHES = (
     (NO_NAME, ("container-create", f"--image={BASE}", "-y", "--", "-rf")),
     (NO_NAME, ("container-retire", "-y", "--", "-rf")),
 )
-"""A name that begins with a dash, where a shell's user would say it; argparse refuses it by itself
-where a command's flags may stand anywhere."""
+"""A name that begins with a dash, after `--`, as shell users write it."""
 PROJECTS = {
     "a way out": ("../x", "How about 'x'?"),
     "flags": ("-rf", "How about 'rf'?"),

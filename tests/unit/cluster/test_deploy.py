@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 
 import pytest
 from support.cluster_contract import cluster_holds, registry_holds
 from support.fakes.engine import FakeEngine
 
+from mlc_patched.cli.main import parse
 from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
 from mlc_patched.containers.create import create
 from mlc_patched.containers.deploy import rehearse
@@ -286,10 +286,7 @@ def test_without_a_cluster_all_is_as_before(context: Context) -> None:
 
 
 def test_the_flags_of_a_cluster_are_deploys_alone() -> None:
-    from mlc_patched.cli.container_arguments import parser
-
-    arguments = parser("container-deploy").parse_args(["x", "--cluster", "--node", "n"])
-    assert isinstance(arguments, argparse.Namespace)
+    _, arguments = parse(["container-deploy", "x", "--cluster", "--node", "n"])
     assert (arguments.cluster, arguments.node, arguments.gpu_kind) == (True, "n", None)
     with pytest.raises(SystemExit):
-        parser("container-create").parse_args(["x", "--cluster"])
+        parse(["container-create", "x", "--cluster"])

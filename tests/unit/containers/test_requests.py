@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlc_patched.cli.container_arguments import parser
-from mlc_patched.cli.dispatch import module_of
+from mlc_patched.cli.main import parse
 from mlc_patched.containers import site_wrapper
 from mlc_patched.containers.deploy import deploy, rehearse
 from mlc_patched.containers.inventory import image_of, list_containers
@@ -500,7 +499,8 @@ def test_two_are_never_saved_under_one_name(thesis, fake) -> None:
 
 
 def said(context: Context, name: str, *arguments: str) -> int:
-    return module_of(name).run(parser(name).parse_args(arguments), context)
+    command, parsed = parse([name, *arguments])
+    return command.load().run(parsed, context)
 
 
 def test_the_words_of_the_commands(context: Context, fake, capsys, monkeypatch) -> None:
@@ -533,6 +533,6 @@ def test_the_words_of_the_commands(context: Context, fake, capsys, monkeypatch) 
 @pytest.mark.parametrize("name", ["deploy", "create", "list", "retire"])
 def test_help_has_examples(name: str, capsys) -> None:
     with pytest.raises(SystemExit) as ended:
-        parser(f"container-{name}").parse_args(["-h"])
+        parse([f"container-{name}", "-h"])
     assert ended.value.code == 0
     assert f"container-{name}" in capsys.readouterr().out.partition("examples:")[2]

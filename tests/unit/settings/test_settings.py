@@ -8,11 +8,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from support.recording_reporter import RecordingReporter
+from support.run_command import call
 from support.users import ROOT
 
-from mlc_patched.cli.arguments import parser
-from mlc_patched.cli.verbs import VERBS
 from mlc_patched.containers.create import create
 from mlc_patched.context import Context
 from mlc_patched.engine.specification import container_body
@@ -354,11 +352,10 @@ def test_the_legacy_flow_can_be_switched_off(context: Context, fake, tmp_path: P
     assert "pull" not in fake.calls
 
 
-def test_config_prints_every_setting_and_its_origin(context: Context, tmp_path, capsys) -> None:
+def test_config_prints_every_setting_and_its_origin(context: Context, tmp_path) -> None:
     with_settings(context, "[gpus]\nlargest = 2\n[labels]\nsite = x", tmp_path)
     context.environ = {**context.environ, "MLC_ARCH": "ROCM6"}
-    assert VERBS["config"](parser().parse_args(["config", "--json"]), context) == 0
-    printed = json.loads(capsys.readouterr().out)
+    printed = json.loads(call(["mlc", "config", "--json"], context).out)
     assert printed["version"] == 1
     found = {each["setting"]: (each["value"], each["from"]) for each in printed["settings"]}
     file = tmp_path / "mlc.ini"
@@ -368,21 +365,19 @@ def test_config_prints_every_setting_and_its_origin(context: Context, tmp_path, 
     assert found["gpus.architecture"] == ("ROCM6", "environment, MLC_ARCH")
     assert found["container.privileged"] == ("yes", "built-in")
     assert found["labels.site"] == ("x", f"{file}, line 4")
-    assert VERBS["config"](parser().parse_args(["config"]), context) == 0
-    assert "gpus.largest" in capsys.readouterr().out
+    assert "gpus.largest" in call(["mlc", "config"], context).out
 
 
 def test_config_and_doctor_show_the_new_name_of_a_renamed_setting(
-    context: Context, tmp_path, capsys
+    context: Context, tmp_path
 ) -> None:
     with_settings(context, "[images]\nold_flow = no", tmp_path)
-    context.report = RecordingReporter()
-    assert VERBS["config"](parser().parse_args(["config", "--json"]), context) == 0
-    found = {each["setting"]: each for each in json.loads(capsys.readouterr().out)["settings"]}
+    outcome = call(["mlc", "config", "--json"], context)
+    found = {each["setting"]: each for each in json.loads(outcome.out)["settings"]}
     assert found["images.legacy_flow"]["value"] == "no"
     assert found["images.legacy_flow"]["from"] == f"{tmp_path}/mlc.ini, line 2"
     assert "images.old_flow" not in found
-    assert any("now called legacy_flow" in text for text in context.report.said)
+    assert "now called legacy_flow" in outcome.err
     (finding,) = [each for each in doctor(context) if each.name == "settings"]
     assert finding.health is Health.WARNING
     assert "now called legacy_flow" in finding.text

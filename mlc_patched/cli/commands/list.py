@@ -1,0 +1,64 @@
+"""`mlc list`."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..output import below_home, print_json, show
+from ..parser import Parser, add_json
+
+TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
+if TYPE_CHECKING:
+    from ...context import Context
+    from ..output import Column
+
+EXAMPLES = (
+    "mlc list            your containers",
+    "mlc list -a         with sizes, directories and architecture",
+    "mlc list -au        those of all users",
+    "mlc list --json     for scripts",
+)
+
+
+def add_arguments(command: Parser) -> None:
+    for flags, text in (
+        (("-a", "--all"), "show every column"),
+        (("-au", "--all_users"), "containers of all users"),
+        (("-arch", "--architecture"), "show the architecture"),
+        (("-d", "--data"), "show the data directory"),
+        (("-m", "--models"), "show the models directory"),
+        (("-s", "--size"), "show how much each has written"),
+        (("-w", "--workspace"), "show the workspace"),
+    ):
+        command.add_argument(*flags, action="store_true", help=text)
+    add_json(command)
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    from ...containers.list import list_containers
+    from ...units import size_in_words
+
+    sizes = arguments.size or arguments.all
+    found = list_containers(context, all_users=arguments.all_users, sizes=sizes)
+    if arguments.json:
+        return print_json("containers", [each.as_json() for each in found])
+
+    def short(path: str) -> str:
+        return below_home(path, context.account.home)
+
+    everything = arguments.all
+    columns: list[Column] = [
+        ("CONTAINER", True, lambda each: f"[{each.name}]"),
+        ("FRAMEWORK", True, lambda each: each.framework),
+        ("STATUS", True, lambda each: each.status),
+        ("USER", everything or arguments.all_users, lambda each: each.user),
+        ("SIZE", sizes, lambda each: size_in_words(each.size)),
+        ("ARCHITECTURE", everything or arguments.architecture, lambda each: each.architecture),
+        ("WORKSPACE", everything or arguments.workspace, lambda each: short(each.workspace)),
+        ("DATA", everything or arguments.data, lambda each: short(each.data)),
+        ("MODELS", everything or arguments.models, lambda each: short(each.models)),
+    ]
+    show(columns, found)
+    if not found:
+        context.report.note("No containers. Make one with: mlc create")
+    return 0
