@@ -1,69 +1,71 @@
-"""What every engine does for container-retire --save, and for lists of images."""
+"""The contract of an engine for container-retire --save and for lists of images."""
 
 from __future__ import annotations
 
 import pytest
-from support.contract_fixtures import LABEL, Bench, bench
+from support.contract_fixtures import LABEL, EngineFixtures, fixtures
 from support.engine_state import BASE
 from support.fakes.engine import FakeEngine
 
 from mlc_patched.engine.interface import Change
 from mlc_patched.errors import ConflictError
 
-__all__ = ["bench"]
+__all__ = ["fixtures"]
 
 
-def test_images_are_found_by_pattern_in_one_call(bench: Bench) -> None:
-    container = bench.create()
-    image_id = bench.commit(container, "one", **{LABEL: bench.word})
-    name = bench.name("image")
+def test_images_are_found_by_pattern_in_one_call(fixtures: EngineFixtures) -> None:
+    container = fixtures.create()
+    image_id = fixtures.commit(container, "one", **{LABEL: fixtures.word})
+    name = fixtures.name("image")
     for names in ((name,), (f"{name}:one",), (f"{name[:-1]}*:o*",), ("nothing", name)):
-        [found] = bench.engine.find_images(names=names)
+        [found] = fixtures.engine.find_images(names=names)
         assert (found.id, found.references) == (image_id, (f"{name}:one",))
-        assert found.labels[LABEL] == bench.word
-    assert [each.id for each in bench.engine.find_images(labels=(f"{LABEL}={bench.word}",))] == [
-        image_id
-    ]
-    assert bench.engine.find_images(names=(f"{name}:two",)) == []
-    assert bench.engine.find_images(names=(f"*/{name}",)) == []
-    assert any(BASE in each.references for each in bench.engine.find_images())
+        assert found.labels[LABEL] == fixtures.word
+    assert [
+        each.id for each in fixtures.engine.find_images(labels=(f"{LABEL}={fixtures.word}",))
+    ] == [image_id]
+    assert fixtures.engine.find_images(names=(f"{name}:two",)) == []
+    assert fixtures.engine.find_images(names=(f"*/{name}",)) == []
+    assert any(BASE in each.references for each in fixtures.engine.find_images())
 
 
-def test_a_command_is_run_inside(bench: Bench) -> None:
-    container = bench.create()
+def test_a_command_runs_in_a_running_container(fixtures: EngineFixtures) -> None:
+    container = fixtures.create()
     with pytest.raises(ConflictError):
-        bench.engine.exec_run(container, ("true",), "0:0")
-    bench.engine.start(container)
-    status, output = bench.engine.exec_run(container, ("true",), "0:0")
+        fixtures.engine.exec_run(container, ("true",), "0:0")
+    fixtures.engine.start(container)
+    status, output = fixtures.engine.exec_run(container, ("true",), "0:0")
     assert (status, output) == (0, "")
-    if not isinstance(bench.engine, FakeEngine):
+    if not isinstance(fixtures.engine, FakeEngine):
         failing = ("sh", "-c", "exec 2>&1; id -u; echo 'and more' >&2; exit 7")
-        assert bench.engine.exec_run(container, failing, "12:0") == (7, "12\nand more\n")
+        assert fixtures.engine.exec_run(container, failing, "12:0") == (7, "12\nand more\n")
 
 
-def test_what_a_container_changed_is_told(bench: Bench) -> None:
+def test_changes_of_a_container_are_listed(fixtures: EngineFixtures) -> None:
     script = "mkdir /new; echo x > /new/file; rm /etc/motd; echo y >> /etc/issue"
-    container = bench.create(script=script)
+    container = fixtures.create(script=script)
     expected = [
         Change("/etc/issue", "changed"),
         Change("/etc/motd", "deleted"),
         Change("/new", "added"),
         Change("/new/file", "added"),
     ]
-    if isinstance(bench.engine, FakeEngine):
-        bench.engine.made[container].changes = expected
-    bench.engine.start(container)
-    if not isinstance(bench.engine, FakeEngine):
-        bench.engine.wait(container)
-    found = bench.engine.changes(container)
+    if isinstance(fixtures.engine, FakeEngine):
+        fixtures.engine.made[container].changes = expected
+    fixtures.engine.start(container)
+    if not isinstance(fixtures.engine, FakeEngine):
+        fixtures.engine.wait(container)
+    found = fixtures.engine.changes(container)
     assert [each for each in found if each in expected] == expected
 
 
-def test_a_commit_takes_a_message(bench: Bench) -> None:
-    container = bench.create()
-    labels = {LABEL: bench.word}
-    name = bench.name("image")
-    made = bench.engine.commit(container, name, "one", bench.image, labels, message="why 'so'")
-    found = bench.engine.image(made)
+def test_a_commit_can_have_a_message(fixtures: EngineFixtures) -> None:
+    container = fixtures.create()
+    labels = {LABEL: fixtures.word}
+    name = fixtures.name("image")
+    made = fixtures.engine.commit(
+        container, name, "one", fixtures.image, labels, message="why 'so'"
+    )
+    found = fixtures.engine.image(made)
     assert found is not None
-    assert found.labels[LABEL] == bench.word
+    assert found.labels[LABEL] == fixtures.word

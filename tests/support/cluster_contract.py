@@ -1,4 +1,4 @@
-"""What a registry and a Swarm do for mlc: one suite, for the real ones and those in memory."""
+"""The contract of registries and Swarms: one suite for the real ones and the fakes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlc_patched.plan.specify import COMMAND
 
 
 def of(name: str, image: str, gpus: int = 1, node: str | None = None) -> ServiceSpecification:
-    """Return a service that does nothing, and ends as soon as it is told to."""
+    """Return a service that does nothing, and stops at once on request."""
     container = ContainerSpecification(
         name=f"{name}._.1",
         image=image,
@@ -30,13 +30,13 @@ def of(name: str, image: str, gpus: int = 1, node: str | None = None) -> Service
 
 
 def cluster_holds(cluster: Cluster, image: str) -> None:
-    """Check a Swarm of two ready nodes, server-1 and server-2, with one GPU each and no service."""
+    """Check a Swarm of two ready nodes, server-1 and server-2, one GPU each, no services."""
     nodes = cluster.nodes()
     assert [(each.hostname, each.gpus, each.answers) for each in nodes] == [
         ("server-1", 1, True),
         ("server-2", 1, True),
     ]
-    assert cluster.services() == []  # tasks of former ones may stay for a moment
+    assert cluster.services() == []  # tasks of removed services may remain for a moment
     made = [cluster.create_service(of(name, image)) for name in ("a", "b", "c")]
     try:
         with pytest.raises(ConflictError):
@@ -63,27 +63,27 @@ def cluster_holds(cluster: Cluster, image: str) -> None:
 
 
 def registry_holds(engine: Engine, image_id: str, repository: str) -> None:
-    """Check a registry into which the engine may push, and in which the repository is not."""
+    """Check a registry to which the engine may push, and which does not have the repository yet."""
     registry, name = engine.registry(), f"{repository}:1"
     with pytest.raises(ImageNotFoundError):
         registry.push(name, lambda line: None)
     assert registry.digest(name) is None
     engine.tag_image(image_id, repository, "1")
-    said: list[str] = []
+    lines: list[str] = []
     try:
-        digest = registry.push(name, said.append)
-        assert said
+        digest = registry.push(name, lines.append)
+        assert lines
         assert digest.startswith("sha256:")
         assert registry.digest(name) == digest
         assert registry.digest(f"{repository}:2") is None
     finally:
         engine.remove_image(name)
     pushed = f"{repository}@{digest}"
-    engine.pull(pushed, said.append)
+    engine.pull(pushed, lines.append)
     found = engine.image(pushed)
     assert found is not None
     assert found.id == image_id
-    assert pushed not in found.references  # a name by digest holds an image, and is not told
+    assert pushed not in found.references  # a digest keeps it, too
     engine.remove_image(pushed)
     assert engine.image(pushed) is None
     assert engine.image(image_id) is not None

@@ -1,4 +1,4 @@
-"""What the contract suites share: an engine, in memory or real, and names nobody else uses."""
+"""Fixtures of the contract suites: a fake or real engine, and unique names."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from support.fakes.engine import FakeEngine
 
 LABEL = "mlc-test.contract"
 PODMAN_S_OWN = ("TERM=xterm", "container=podman")
-"""Variables Podman gives every container, and so an image that is committed of one."""
+"""Variables that Podman adds to every container, and so to an image committed from one."""
 
 
 @dataclass
-class Bench:
-    """An engine, an image in it, and names nobody else uses."""
+class EngineFixtures:
+    """An engine, an image in it, and unique names."""
 
     engine: Engine
     image: Image
@@ -47,15 +47,15 @@ class Bench:
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+def fixtures(request: pytest.FixtureRequest) -> Iterator[EngineFixtures]:
     word = secrets.token_hex(4)
     if request.param == "fake":
         fake = FakeEngine()
-        yield Bench(fake, fake.add_image(BASE), word)
+        yield EngineFixtures(fake, fake.add_image(BASE), word)
         return
     engine = request.getfixturevalue("engine")
     image = engine.image(BASE)
-    made = Bench(engine, image, word)
+    made = EngineFixtures(engine, image, word)
     yield made
     for container in made.own():
         engine.remove_container(container.id, force=True)

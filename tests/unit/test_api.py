@@ -147,7 +147,7 @@ def test_a_set_up_that_fails_leaves_nothing(fake: FakeEngine, context: Context) 
     images = set(fake.images)
     with pytest.raises(SetupError, match="exit status 1") as failure:
         mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
-    assert "it went wrong" in str(failure.value)
+    assert "it failed" in str(failure.value)
     assert not fake.made
     assert set(fake.images) == images
 

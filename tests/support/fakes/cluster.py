@@ -1,4 +1,4 @@
-"""A registry and a Swarm in memory. tests/contract holds them to the real ones' behaviour."""
+"""A fake registry and a fake Swarm. tests/contract checks that they behave like real ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FakeRegistry(Registry):
-    """A registry; `refuses` is what its engine says instead of an answer."""
+    """A registry; `refuses` is the error message to fail with, if not empty."""
 
     def __init__(self, engine: FakeEngine) -> None:
         self._engine = engine
@@ -46,7 +46,7 @@ class FakeRegistry(Registry):
         return self._digest(found) if found else None
 
     def with_digest(self, reference: str) -> FakeImage | None:
-        """Return what `REPOSITORY@sha256:…` pulls, or None."""
+        """Return the image that `REPOSITORY@sha256:…` names, or None."""
         wanted = parse_reference(reference)
         for pushed, found in self.images.items():
             repository = parse_reference(pushed).repository
@@ -60,10 +60,10 @@ class FakeRegistry(Registry):
 
 
 class FakeCluster(Cluster):
-    """A Swarm that gives each service the first node with as many free GPUs, once.
+    """A Swarm that places each service once, on the first node with enough free GPUs.
 
-    On a node that is among `engines` it makes the service's container, too, from the image in the
-    registry; on another it only tells of one.
+    On a node in `engines` it also creates the service's container from the image in the registry;
+    on others it only reports one.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class FakeCluster(Cluster):
         self._ids = itertools.count(1)
 
     def join(self, hostname: str, gpus: int = 0, **more: object) -> Node:
-        """Have a node; the first makes the engine a manager."""
+        """Add a node; the first makes the engine a manager."""
         node = Node(f"n{next(self._ids)}", hostname, "ready", gpus=gpus, **more)
         self.members[node.id] = node
         return node
@@ -86,7 +86,7 @@ class FakeCluster(Cluster):
                 self.members[node.id] = replace(node, **changes)
 
     def specification(self, name: str) -> ServiceSpecification:
-        """Return what a service was made by."""
+        """Return the specification of a service."""
         return next(made for service, made in self.made.values() if service.name == name)
 
     def nodes(self) -> list[Node]:
@@ -108,7 +108,7 @@ class FakeCluster(Cluster):
 
     def tasks(self) -> list[Task]:
         self.nodes()
-        self._look()
+        self._update_tasks()
         return list(self.placed.values())
 
     def create_service(self, specification: ServiceSpecification) -> str:
@@ -149,8 +149,8 @@ class FakeCluster(Cluster):
         node = self.members.get(task.node)
         return self.engines.get(node.hostname) if node else None
 
-    def _look(self) -> None:
-        """Notice containers that have ended: no other one is made in their place."""
+    def _update_tasks(self) -> None:
+        """Update the tasks of containers that have exited; they are not restarted."""
         for each in list(self.placed.values()):
             engine = self._engine(each)
             if engine is None or each.state != "running":
@@ -160,8 +160,8 @@ class FakeCluster(Cluster):
                 self.placed[each.service] = replace(each, state="complete", desired="shutdown")
         self._place()
 
-    def _begun(self, task: Task, service: Service, wanted: ServiceSpecification) -> Task:
-        """Return a task with its container, made where its node has an engine."""
+    def _started(self, task: Task, service: Service, wanted: ServiceSpecification) -> Task:
+        """Return a task with its container, created if its node has an engine."""
         engine = self._engine(task)
         if engine is None:
             return replace(task, container=f"c{task.id}")
@@ -187,5 +187,5 @@ class FakeCluster(Cluster):
                 fits = wanted.node in (None, node.hostname)
                 if fits and node.answers and node.gpus - used >= service.gpus:
                     placed = replace(task, state="running", message="", node=node.id)
-                    self.placed[service.id] = self._begun(placed, service, wanted)
+                    self.placed[service.id] = self._started(placed, service, wanted)
                     break

@@ -1,5 +1,5 @@
-"""An engine in memory, for pure logic and for faults. tests/contract holds it to the real one's
-behaviour."""
+"""A fake engine in memory, for tests of logic and faults. tests/contract checks that it behaves
+like a real one."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ ROOT_PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
 
 @dataclass
 class FakeImage:
-    """An image: what the engine tells of it, its /etc/passwd, and what it was made from.
+    """An image with its /etc/passwd and the id of its parent.
 
-    `digests` are its names by digest, which hold it as others do and are not told.
+    `digests` are its names by digest, which keep it like others but are not in `references`.
     """
 
     image: Image
@@ -53,13 +53,13 @@ class FakeImage:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names that hold it."""
+        """All names that keep it."""
         return (*self.image.references, *self.digests)
 
 
 @dataclass
 class FakeContainer:
-    """A container, with the specification it was made by."""
+    """A container with its specification."""
 
     id: str
     specification: ContainerSpecification
@@ -76,7 +76,7 @@ class FakeContainer:
 
 
 class FakeEngine(Engine):
-    """Images and containers in dictionaries; `calls` lists the methods used, in order."""
+    """Images and containers in dictionaries; `calls` lists the called methods in order."""
 
     def __init__(self) -> None:
         self.images: dict[str, FakeImage] = {}
@@ -88,7 +88,7 @@ class FakeEngine(Engine):
         self.setup_fails: int = 0
         self._ids = itertools.count(1)
 
-    # What tests put in.
+    # For tests.
 
     def add_image(
         self,
@@ -97,7 +97,7 @@ class FakeEngine(Engine):
         passwd: str = ROOT_PASSWD,
         **config: object,
     ) -> Image:
-        """Put an image there under a name and return it."""
+        """Add an image with a name and return it."""
         image = Image(
             id=self._new_id("sha256:"), references=(), labels=dict(labels or {}), **config
         )
@@ -130,17 +130,17 @@ class FakeEngine(Engine):
             ]
         found = []
         for each in self.images.values():
-            fitting = tuple(
+            matching = tuple(
                 name
                 for name in each.image.references
-                if not patterns or any(_fits(name, pattern) for pattern in patterns)
+                if not patterns or any(_matches(name, pattern) for pattern in patterns)
             )
-            is_meant = fitting or (each.digests and not patterns)
-            if is_meant and all(_has_label(each.image.labels, label) for label in wanted):
+            is_found = matching or (each.digests and not patterns)
+            if is_found and all(_has_label(each.image.labels, label) for label in wanted):
                 found.append(
                     Image(
                         each.image.id,
-                        fitting,
+                        matching,
                         each.image.labels,
                         each.image.size,
                         each.image.created,
@@ -231,7 +231,7 @@ class FakeEngine(Engine):
                 continue
             if not all(_has_label(all_labels, label) for label in wanted):
                 continue
-            if image and (ancestors is None or ancestors.image.id not in self._line(each)):
+            if image and (ancestors is None or ancestors.image.id not in self._ancestors(each)):
                 continue
             found.append(self._container(each, all_labels, sizes))
         return found
@@ -299,7 +299,7 @@ class FakeEngine(Engine):
             like,
             id=self._new_id("sha256:"),
             references=(),
-            # The engine adds the container's own labels to those it is given.
+            # The engine adds the container's own labels.
             labels={**self._labels(each), **like.labels, **labels},
         )
         self.images[image.id] = FakeImage(image, each.passwd, parent=each.image_id)
@@ -344,7 +344,7 @@ class FakeEngine(Engine):
         base = self._find_image(dockerfile.split()[1])
         progress("Step 1")
         if base is None or self.setup_fails:
-            raise EngineError("account set-up: it went wrong")
+            raise EngineError("account set-up: it failed")
         passwd = base.passwd
         words = re.findall(r"(DS01_\w+)=([^ ;]+);", dockerfile)
         if words:
@@ -427,20 +427,20 @@ class FakeEngine(Engine):
         self.calls.append("info")
         return EngineInfo("99.0", "/", ("runc",))
 
-    # How it works.
+    # Implementation.
 
     def _set_up(self, each: FakeContainer) -> None:
-        """Do what the account script does, as far as /etc/passwd shows it."""
+        """Do what the account script does to /etc/passwd."""
         variables = dict(part.split("=", 1) for part in each.specification.entrypoint[1:])
         each.state, each.exit_status = "exited", self.setup_fails
         if self.setup_fails:
-            each.lines.append("account set-up: it went wrong")
+            each.lines.append("account set-up: it failed")
             return
         each.passwd = _with_account(each.passwd, variables)
         each.lines.append(f"account set-up: uid={variables['DS01_USER_ID']}")
 
     def _new_id(self, prefix: str) -> str:
-        # Told apart by the first digits, as real ones are: those are what builders print.
+        # Unique in the first digits, like real ids: builders print only those.
         return f"{prefix}{next(self._ids):012x}".ljust(len(prefix) + 64, "0")
 
     def _get(self, container: str) -> FakeContainer:
@@ -473,7 +473,7 @@ class FakeEngine(Engine):
 
     @staticmethod
     def _drop_digests(each: FakeImage, repository: str) -> None:
-        """Take an image's names by digest in a repository away that it has no tag in any more
+        """Remove an image's names by digest in a repository where it has no tag any more
         (moby, daemon/images/image_delete.go)."""
         if any(parse_reference(name).repository == repository for name in each.image.references):
             return
@@ -493,8 +493,8 @@ class FakeEngine(Engine):
         image = self.images.get(each.image_id)
         return {**(image.image.labels if image else {}), **each.specification.labels}
 
-    def _line(self, each: FakeContainer) -> list[str]:
-        """Return the container's image and those it was made from."""
+    def _ancestors(self, each: FakeContainer) -> list[str]:
+        """Return the ids of the container's image and its ancestors."""
         line, image_id = [], each.image_id
         while image_id in self.images:
             line.append(image_id)
@@ -534,8 +534,8 @@ def _full(reference: str) -> str:
     return f"{name.repository}:{name.tag or 'latest'}"
 
 
-def _fits(name: str, pattern: str) -> bool:
-    """Compare as the engine does: a pattern without a tag fits every tag."""
+def _matches(name: str, pattern: str) -> bool:
+    """Match like the engine: a pattern without a tag matches every tag."""
     names = (name, name.rpartition(":")[0])
     return any(PurePosixPath(f"/{each}").match(f"/{pattern}") for each in names)
 

@@ -1,8 +1,7 @@
-"""An engine with one fault: a call that is refused, done without its answer arriving, done too
-late, never answered, or met by a signal; or an engine that is gone from a call on.
+"""An engine with one fault: a call that is refused, that loses its answer, that is carried out too
+late or never answered, or during which a signal arrives; or an engine that disappears.
 
-It knows no call by name: whatever the interfaces of the engine, of registries and of the cluster
-have can fail.
+It wraps every method of the engine, registry and cluster interfaces, so each of them can fail.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from mlc_patched.engine.registry import Registry, RegistryError
 from mlc_patched.errors import EngineError, EngineUnreachableError, MlcError
 
 _WITHIN: Mapping[str, type] = {"registry": Registry, "cluster": Cluster}
-"""Methods of an engine that ask nothing yet, and the interface of what they return."""
+"""Methods of an engine that send no request, and the interface that they return."""
 _NO_ANSWER = "The Docker Engine did not answer within 120 seconds."
 
 
 class Mode(enum.Enum):
-    """What happens at a call."""
+    """What happens at the call."""
 
     REFUSED = "refused"
-    LOST = "done, and its answer lost"
-    LATE = "no answer in time, and done after the command has ended"
+    LOST = "done, but its answer is lost"
+    LATE = "no answer in time, done after the command has ended"
     GONE = "no engine from this call on"
     INT_BEFORE = "SIGINT before"
     INT_AFTER = "SIGINT after"
@@ -41,25 +40,25 @@ class Mode(enum.Enum):
     TERM_AFTER = "SIGTERM after"
     HUP_BEFORE = "SIGHUP before"
     HUP_AFTER = "SIGHUP after"
-    TERM_DURING = "SIGTERM while the engine is at it, which it finishes whether or not one waits"
-    INT_HANG = "never done and no answer, and SIGINT while that is waited for"
-    TERM_HANG = "never done and no answer, and SIGTERM while that is waited for"
+    TERM_DURING = "SIGTERM during the call, which the engine completes all the same"
+    INT_HANG = "never done or answered, and SIGINT while waiting"
+    TERM_HANG = "never done or answered, and SIGTERM while waiting"
 
     @property
     def signal(self) -> int:
-        """The signal that is sent, 0 where it is none."""
+        """The signal that is sent, or 0."""
         word = self.name.partition("_")[0]
         return getattr(signal, f"SIG{word}") if word in ("INT", "TERM", "HUP") else 0
 
     @property
-    def can_be_taken_back(self) -> bool:
-        """Whether an engine that answers is there for it."""
+    def can_be_rolled_back(self) -> bool:
+        """Whether the engine still answers, so that the command can roll back."""
         return self not in (Mode.LATE, Mode.GONE)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault at a call, counted from 0."""
+    """A fault at the call with this number, counted from 0."""
 
     at: int
     mode: Mode
@@ -67,77 +66,75 @@ class Fault:
 
 @dataclass
 class Faults:
-    """What a command calls, and the one fault among it. `calls` are those of the present command,
-    whatever engine, registry or cluster they go to."""
+    """The fault of a command, and its `calls` to any engine, registry or cluster."""
 
     fault: Fault | None = None
     calls: list[str] = field(default_factory=list)
     late: list[Callable[[], object]] = field(default_factory=list)
 
     def begin(self, fault: Fault | None) -> None:
-        """Begin a command with a fault, or without one."""
+        """Begin a command, with a fault or without."""
         self.fault, self.calls = fault, []
 
     def end(self) -> None:
-        """End a command: what comes late comes now."""
+        """End a command: carry out its late calls now."""
         self.fault = None
-        for work in self.late:
+        for job in self.late:
             with contextlib.suppress(MlcError):
-                _whole(work())
+                _whole(job())
         self.late = []
 
     def point(
         self,
         name: str,
-        work: Callable[[], Any],
+        job: Callable[[], Any],
         refusal: type[MlcError] = EngineError,
         *,
         needs_listener: bool = True,
     ) -> Any:
-        """Do a call, with the fault if it is this one's.
+        """Carry out a call, with the fault if it is at this one.
 
         Args:
-            name: of the call.
-            work: does it.
-            refusal: what is raised where it is refused.
-            needs_listener: whether it comes to nothing where nobody waits for its answer.
+            job: carries it out.
+            refusal: the error to raise if it is refused.
+            needs_listener: whether the engine cancels it if the client disconnects.
         """
         number = len(self.calls)
         self.calls.append(name)
         if self.fault is None or number < self.fault.at:
-            return work()
+            return job()
         mode = self.fault.mode
         if mode is Mode.GONE:
-            raise EngineUnreachableError("No Docker Engine answers: the test took it away.")
+            raise EngineUnreachableError("No Docker Engine answers: the test removed it.")
         if number > self.fault.at:
-            return work()
+            return job()
         if mode is Mode.REFUSED:
-            raise refusal("The Docker Engine refused: a fault of the test's")
+            raise refusal("The Docker Engine refused: a fault injected by the test")
         if mode is Mode.LATE:
-            self.late.append(work)
+            self.late.append(job)
             raise EngineError(_NO_ANSWER)
         if mode.name.endswith("_HANG"):
-            _interrupt(mode.signal)  # who holds signals waits on, until the time is up
+            _interrupt(mode.signal)  # with signals deferred, the command waits until the timeout
             raise EngineError(_NO_ANSWER)
         if mode is Mode.TERM_DURING:
-            return self._during(work, mode, needs_listener=needs_listener)
+            return self._during(job, mode, needs_listener=needs_listener)
         if mode.name.endswith("_BEFORE"):
             _interrupt(mode.signal)
-            return work()
-        result = work()
+            return job()
+        result = job()
         if isinstance(result, GeneratorType):
             return self._ending(result, mode)
         self._after(mode)
         return result
 
-    def _during(self, work: Callable[[], Any], mode: Mode, *, needs_listener: bool) -> Any:
+    def _during(self, job: Callable[[], Any], mode: Mode, *, needs_listener: bool) -> Any:
         try:
             _interrupt(mode.signal)
         except KeyboardInterrupt:
             if not needs_listener:
-                self.late.append(work)
+                self.late.append(job)
             raise
-        return work()
+        return job()
 
     def _ending(self, lines: Iterator[Any], mode: Mode) -> Iterator[Any]:
         yield from lines
@@ -151,12 +148,12 @@ class Faults:
 
 
 class Faulty:
-    """What implements an interface, each of its calls a point of failure."""
+    """Wraps an implementation so that each of its calls can fail."""
 
     def __init__(self, interface: type, real: Any, faults: Faults, called: str = "") -> None:
-        """Stand in front of `real`; `called` is put before the names of its calls."""
+        """Wrap `real`; `called` is the prefix for the names of its calls."""
         self._interface, self._real, self._faults, self._called = interface, real, faults, called
-        # What it is, which is no call.
+        # An attribute, not a call.
         self.product = getattr(interface, "product", None)
         self._refusal = RegistryError if interface is Registry else EngineError
 
@@ -170,7 +167,7 @@ class Faulty:
         needs_listener = _needs_listener(self._interface, name)
 
         def call(*arguments: Any, **named: Any) -> Any:
-            # What comes late was sent in time.
+            # A late call still gets the arguments of its time.
             sent = [list(each) if isinstance(each, GeneratorType) else each for each in arguments]
             return self._faults.point(
                 called,
@@ -184,8 +181,7 @@ class Faulty:
 
 @functools.cache
 def _needs_listener(interface: type, name: str) -> bool:
-    """Whether the engine does something for as long as somebody hears of its progress: it gives a
-    pull, a push and a build up with the connection."""
+    """Whether the engine cancels the call if the client disconnects (pull, push, build)."""
     return "progress" in inspect.signature(getattr(interface, name)).parameters
 
 
@@ -196,5 +192,5 @@ def _whole(result: Any) -> None:
 
 
 def _interrupt(number: int) -> None:
-    """Send the command a signal that arrives at this very moment: its main thread's."""
+    """Send the main thread a signal that arrives immediately."""
     signal.pthread_kill(threading.main_thread().ident or 0, number)

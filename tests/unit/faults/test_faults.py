@@ -58,7 +58,7 @@ class Trial:
             self.desk.run(*self.command.rest.split())
         after = self.desk.state()
         targets = (known.after, known.again)
-        if self.fault.mode.can_be_taken_back:
+        if self.fault.mode.can_be_rolled_back:
             is_right = after.plain() in targets
         else:  # what could not be taken back may have stayed as it was, to be started or removed
             new = without_those_of(after, before)
@@ -69,7 +69,7 @@ class Trial:
             )
         if not is_right:
             yield f"after the second run: {differences(known.after, after.plain())}: {second.said}"
-        if not self.fault.mode.can_be_taken_back:
+        if not self.fault.mode.can_be_rolled_back:
             for line in (PRUNE, *([f"{PRUNE} --context {NODE}"] if self.command.cluster else [])):
                 self.desk.run(*line.split())
             after = self.desk.state().plain()
@@ -90,7 +90,7 @@ class Trial:
             yield f"exit {status} after signal {mode.signal}: {said}"
         if not mode.signal and status not in (0, 1):
             yield f"exit {status}: {said}"
-        if not mode.can_be_taken_back or status == 0:
+        if not mode.can_be_rolled_back or status == 0:
             return
         between = without_whole(between, before, (BASE, OWN) if self.command.pushed else (BASE,))
         if between != before and not self.command.goes_on:

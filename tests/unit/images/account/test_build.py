@@ -91,7 +91,7 @@ def test_an_image_that_lies_is_built_anew(fake: FakeEngine, built: Context) -> N
 
 def test_a_build_that_fails_leaves_nothing(fake: FakeEngine, built: Context) -> None:
     fake.setup_fails = 1
-    with pytest.raises(SetupError, match=r"it went wrong\nThe account could not be set up in"):
+    with pytest.raises(SetupError, match=r"it failed\nThe account could not be set up in"):
         create("a", built)
     assert fake.made == {}
     assert len(fake.images) == 1
