@@ -1,5 +1,7 @@
-"""What this program promises about faults, races and input: the table docs/reliability.md is
-made from. Each promise is held by tests marked `@pytest.mark.promise("id")`."""
+"""The promises of docs/reliability.md about faults, races and input.
+
+Each is held by the tests that are marked `@pytest.mark.promise("id")`.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,14 @@ from enum import Enum
 
 
 class Group(Enum):
-    """What a promise is about, as a heading."""
+    """The headings of the page."""
 
     ATOMIC = "What is atomic"
-    RETRIED = "What is retried, and what is run again"
+    RETRIED = "What is retried"
     SURVIVES = "What survives which fault"
-    RACES = "What happens at the same time"
-    INPUT = "What bad input does"
-    RIGHTS = "Who may do what"
+    RACES = "Concurrent commands"
+    INPUT = "Bad input"
+    RIGHTS = "Rights"
 
 
 @dataclass(frozen=True)
@@ -29,107 +31,107 @@ class Promise:
 PROMISES = {
     "create-atomic": Promise(
         Group.ATOMIC,
-        "Creating a container makes it whole or not at all: a failed create leaves no container, "
+        "A container is created completely or not at all: a failed create leaves no container, "
         "image, tag, lock or file.",
     ),
     "build-atomic": Promise(
         Group.ATOMIC,
-        "A project's image changes in one step: until the new one is built and has run as its "
-        "user, the image, its name and the Dockerfile are those from before.",
+        "A project's image changes in one step: until the new image is built and has been tested "
+        "as its user, the image, its name and the Dockerfile stay as they were.",
     ),
     "save-atomic": Promise(
         Group.ATOMIC,
-        "`container-retire --save` removes the container only when the saved image is there under "
-        "its name and has run as its user: at no moment are both gone.",
+        "`container-retire --save` removes the container only after the saved image has its name "
+        "and has been tested as its user: there is no moment without either of them.",
     ),
     "archive-atomic": Promise(
         Group.ATOMIC,
-        "An export is a whole file or none under its name; an import is a whole container or "
-        "nothing.",
+        "An export writes a complete file or none under its name; an import creates a complete "
+        "container or nothing.",
     ),
     "again": Promise(
         Group.RETRIED,
-        "Whatever call to the engine failed, the same command run again succeeds or says in one "
-        "message why it cannot.",
+        "Whichever call to the engine failed, running the same command again succeeds, or says "
+        "in one message why it cannot.",
     ),
     "engine-call": Promise(
         Group.SURVIVES,
-        "A call that the engine refuses, leaves unanswered, or carries out without its answer "
-        "arriving is taken back as if it had not been made.",
+        "If the engine refuses a call, does not answer it, or carries it out but its answer is "
+        "lost, the changes are rolled back as if the call had never been made.",
     ),
     "signal": Promise(
         Group.SURVIVES,
-        "Ctrl-C, SIGTERM and SIGHUP at any moment end a command with 128 and the signal's number, "
-        "and what it had begun is taken back. Where the engine hangs in a commit or an import, "
-        "that takes a second one, some seconds later, and the next run takes it back.",
+        "Ctrl-C, SIGTERM and SIGHUP at any moment end a command with exit code 128 plus the "
+        "signal's number, and its changes are rolled back. If the engine hangs in a commit or an "
+        "import, this takes a second signal a few seconds later, and the next run cleans up.",
     ),
     "sigkill": Promise(
         Group.SURVIVES,
-        "SIGKILL at any moment leaves nothing but what the same command, run again, takes away "
-        "before it begins; `mlc prune` takes it away, too.",
+        "SIGKILL at any moment leaves only what the same command removes before it starts when "
+        "it is run again; `mlc prune` removes it, too.",
     ),
     "engine-killed": Promise(
         Group.SURVIVES,
-        "An engine that is killed in mid-work fails the command with one message; when it is "
-        "back, nothing half-made is in use, and the same command works and leaves nothing of the "
-        "first one.",
+        "If the engine is killed, the command fails with one message; when the engine is back, "
+        "nothing half-made is in use, and the same command succeeds and leaves nothing of the "
+        "first attempt.",
     ),
     "disk-full": Promise(
         Group.SURVIVES,
-        "A full disk fails the command with a message that says so and what to do; nothing is "
-        "left, and with room made the same command works.",
+        "A full disk makes the command fail with a message that says so and what to do; nothing "
+        "is left, and once there is space the same command succeeds.",
     ),
     "registry": Promise(
         Group.SURVIVES,
-        "A registry that answers nonsense, or breaks off, fails the pull with one message; an "
-        "image that is here already stays usable.",
+        "A registry that sends invalid answers or breaks off makes the pull fail with one "
+        "message; a local image remains usable.",
     ),
     "terminal": Promise(
         Group.SURVIVES,
-        "A terminal that closes ends the command of ours on it, and what that had begun is taken "
-        "back; what `mlc start NAME LINE` runs inside goes on there.",
+        "When its terminal closes, a command ends and its changes are rolled back; what `mlc "
+        "start NAME COMMAND` runs inside continues there.",
     ),
     "one-name-once": Promise(
         Group.RACES,
-        "Of any number of commands that make the same name at once, one wins and each other one "
-        "exits with 1 and the same message.",
+        "Of any number of commands that create the same name at the same time, one succeeds and "
+        "all others exit with 1 and the same message.",
     ),
     "none-lost": Promise(
         Group.RACES,
-        "Commands that run at once lose no container or image and make none twice.",
+        "Commands that run at the same time lose no container or image and create none twice.",
     ),
     "locks": Promise(
         Group.RACES,
-        "Locks are per user and name, end with the process that holds them, and cannot be taken or "
-        "blocked by another user.",
+        "Locks are per user and name, end with the process that holds them, and cannot be taken "
+        "or blocked by another user.",
     ),
     "input-refused": Promise(
         Group.INPUT,
-        "A name, path, number, package, label, catalog, setting, Dockerfile or archive that cannot "
-        "be used is refused with a message of its own, before anything is changed.",
+        "A name, path, number, package, label, catalog, setting, Dockerfile or archive that is "
+        "invalid is refused with a specific message, before anything is changed.",
     ),
     "no-crash": Promise(
         Group.INPUT,
-        "No text makes a parser fail in a way that it does not name.",
+        "No input makes a parser fail with an unexpected exception.",
     ),
     "no-command": Promise(
         Group.INPUT,
-        "Nothing in a name, label, path or file leads to a command run on the host.",
+        "Nothing in a name, label, path or file is ever run as a command on the host.",
     ),
     "own-only": Promise(
         Group.RIGHTS,
         "No command changes or removes another user's container, image, Dockerfile or metadata, "
-        "unless root says so.",
+        "unless root asks for it.",
     ),
     "homes": Promise(
         Group.RIGHTS,
-        "In home directories no link is followed, files have their right modes under any umask, "
+        "In home directories no link is followed, files have the right modes under any umask, "
         "and sudo leaves no file of root's.",
     ),
     "model": Promise(
         Group.RIGHTS,
-        "Any sequence of create, start, stop, remove and retire does to the engine what it does "
-        "to a model of it.",
+        "Any sequence of create, start, stop, remove and retire has the same effect on the "
+        "engine as on a model of it.",
     ),
 }
 
@@ -146,4 +148,4 @@ COUNTS = (
     "operations of the state machine",
     "fuzz executions",
 )
-"""What `counted` may count, in the order of the report."""
+"""The counters of the report, in its order."""

@@ -1,7 +1,7 @@
-"""Tests that hold a promise (promises.py): the marker, the counting, and the page of a real run.
+"""A pytest plugin for tests of promises (promises.py): the marker, the counters, and the page.
 
-In `make test` they run at a small size; `make reliability` sets MLC_RELIABILITY=full for all of
-it, and MLC_RELIABILITY_PAGE to the page it writes. It is a pytest plugin, registered by conftest.
+`make test` runs these tests at a small size; `make reliability` sets MLC_RELIABILITY=full to run
+them in full, and MLC_RELIABILITY_PAGE to the page to write. Registered by conftest.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from support.markdown import wrapped
 from support.promises import COUNTS, PROMISES, Group
 
 SIZE = "MLC_RELIABILITY"
@@ -27,12 +28,12 @@ _COUNT = "count"
 
 
 def is_full() -> bool:
-    """Whether tests are to run at their full size."""
+    """Whether tests run at their full size."""
     return os.environ.get(SIZE) == "full"
 
 
 def sized(small: int, full: int) -> int:
-    """Return how often to do something, by the size of the run."""
+    """Return one of two numbers of repetitions, by the size of the run."""
     return full if is_full() else small
 
 
@@ -42,11 +43,11 @@ Counted = Callable[..., None]
 
 @pytest.fixture
 def counted(request: pytest.FixtureRequest) -> Counted:
-    """Count, for the report, what a test really did: `counted("kills")`, `counted("races", 20)`."""
+    """Count for the report what a test did: `counted("kills")`, `counted("races", 20)`."""
 
     def count(kind: str, number: int = 1) -> None:
         assert kind in COUNTS, f"{kind!r} is not in promises.COUNTS"
-        # Of all that a test knows, this alone reaches the controller of several workers.
+        # Properties are the only data of a test that reach the controller of several workers.
         request.node.user_properties.append((_COUNT, [kind, number]))
 
     return count
@@ -64,7 +65,7 @@ class Outcome:
         return set(self.ended) == {"passed"}
 
     def words(self) -> str:
-        """Return it for the page."""
+        """Return the result as text for the page."""
         cases = sum(self.ended.values())
         if self.held:
             return f"passed ({cases} cases)" if cases > 1 else "passed"
@@ -73,10 +74,10 @@ class Outcome:
 
 
 class Reliability:
-    """Hears of every test's end; at the end of the run, writes the page."""
+    """Collects the outcome of every test, and writes the page at the end of the run."""
 
     def __init__(self, page: str | None) -> None:
-        """Begin; `page` is the file to write, None where none is wanted."""
+        """Start without outcomes; `page` is the file to write, if any."""
         self._page = page
         self._began = time.time()
         self._promised: dict[str, list[str]] = {}
@@ -84,7 +85,7 @@ class Reliability:
         self._counts: dict[str, list[tuple[str, int]]] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Refuse a promise that is not in the table, and note which promises a test holds."""
+        """Refuse unknown promises, and record which promises a test holds."""
         for item in items:
             for mark in item.iter_markers(MARKER):
                 if not mark.args or (unknown := set(mark.args) - set(PROMISES)):
@@ -92,7 +93,7 @@ class Reliability:
                 item.user_properties.extend((MARKER, each) for each in mark.args)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how a phase of a test ended; the worst counts."""
+        """Record the outcome of a phase of a test; the worst one counts."""
         known = self._ended.get(report.nodeid, "passed")
         self._ended[report.nodeid] = report.outcome if known == "passed" else known
         properties = report.user_properties
@@ -100,7 +101,7 @@ class Reliability:
         self._counts[report.nodeid] = [(*value,) for key, value in properties if key == _COUNT]
 
     def held(self) -> dict[str, dict[str, Outcome]]:
-        """Return for each promise how the tests that hold it ended, by path and function."""
+        """Return for each promise the outcomes of its tests, by path and function."""
         found: dict[str, dict[str, Outcome]] = {each: {} for each in PROMISES}
         for nodeid, promises in self._promised.items():
             test = nodeid.partition("[")[0]
@@ -109,7 +110,7 @@ class Reliability:
         return found
 
     def counts(self) -> Counter[str]:
-        """Return what was counted in all tests."""
+        """Return the counters, summed over all tests."""
         total: Counter[str] = Counter()
         for counted in self._counts.values():
             for kind, number in counted:
@@ -117,7 +118,7 @@ class Reliability:
         return total
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the page, and fail the run for a promise that is not held."""
+        """Write the page, and fail the run if a promise does not hold."""
         if self._page is None or hasattr(session.config, "workerinput"):
             return
         held = self.held()
@@ -127,7 +128,7 @@ class Reliability:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say where the page is, and which promises are not held."""
+        """Print the path of the page, and the promises that do not hold."""
         if self._page is not None:
             terminalreporter.write_line(f"reliability: {self._page}")
             for promise, tests in self.held().items():
@@ -137,7 +138,7 @@ class Reliability:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have the marker known, and listen."""
+    """Register the marker and the plugin."""
     config.addinivalue_line("markers", f"{MARKER}(id, ...): holds promises of promises.py")
     config.pluginmanager.register(Reliability(os.environ.get(PAGE)), "mlc-reliability-report")
 
@@ -148,7 +149,7 @@ def is_held(tests: dict[str, Outcome]) -> bool:
 
 
 def page(held: dict[str, dict[str, Outcome]], counts: Counter[str], seconds: float) -> str:
-    """Return the page: promises, the tests that hold them, and what the run did."""
+    """Return the page: the promises, their tests, and what the run did."""
     broken = [each for each, tests in held.items() if not is_held(tests)]
     state = (
         f"All {len(held)} promises held in this run."
@@ -159,9 +160,8 @@ def page(held: dict[str, dict[str, Outcome]], counts: Counter[str], seconds: flo
     lines = [
         "# Reliability",
         "",
-        "What `mlc` and its companions promise when something goes wrong, and the tests that show "
-        "it. This page is written by `make reliability` from the run below; nothing in it is typed "
-        "by hand.",
+        "What `mlc`, `image-*` and `container-*` guarantee when something goes wrong, and the "
+        "tests that show it. Written by `make reliability` from the run described below.",
         "",
         state,
         "",
@@ -175,17 +175,17 @@ def page(held: dict[str, dict[str, Outcome]], counts: Counter[str], seconds: flo
     lines += [f"| {kind} | {counts[kind]:,} |" for kind in COUNTS]
     lines += ["", "## The run", "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in _machine(seconds)]
-    return "\n".join([*lines, "", "---", _FOOTER, ""])
+    return wrapped("\n".join([*lines, "", "---", _FOOTER, ""]))
 
 
-_FOOTER = "[The book](README.md)"
+_FOOTER = "[Documentation](README.md) · next: [Architecture](architecture.md)"
 
 
 def _promised(name: str, sentence: str, tests: dict[str, Outcome]) -> list[str]:
     lines = [f"### {name}", "", sentence, ""]
     if not tests:
-        return [*lines, "**FAILED**: no test of this run holds it.", ""]
-    lines += ["| test | ended |", "| --- | --- |"]
+        return [*lines, "**FAILED**: no test in this run covers it.", ""]
+    lines += ["| test | result |", "| --- | --- |"]
     for test, outcome in sorted(tests.items()):
         path, _, function = test.partition("::")
         lines.append(f"| [{path}](../{path}) `{function}` | {outcome.words()} |")

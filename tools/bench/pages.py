@@ -1,4 +1,4 @@
-"""What the results say: the sections of the page, the verdicts, and what is plotted."""
+"""The sections of the page, the targets, and the plot."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _SYSTEM = "python3 -c pass (the system's)"
 _OWN = "python -c pass (.venv's)"
 _HELP = ("mlc -h", "mlc --version", "mlc list --wrong (usage error)")
 CREATE_LIMIT = 1.5
-"""The issue's 0.15 s for a create where importing the SDK takes 0.10 s."""
+"""0.15 s for a create where importing the SDK takes 0.10 s."""
 
 
 def sections(results: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the page's sections, each a heading and its text."""
     parts = [
-        ("What was aimed at", verdicts(_verdicts(results))),
+        ("Targets", verdicts(_verdicts(results))),
         ("Create", _create(results)),
         ("Disk", _disk(results)),
-        ("Look-ups among many containers", _look_ups(results)),
+        ("Finding one of many containers", _look_ups(results)),
         ("Start-up", _start_up(results)),
-        ("What a command asks of the engine", _calls(results)),
+        ("Requests to the engine", _calls(results)),
         ("image-update that adds one package", _update(results)),
         ("A full engine", _full(results)),
     ]
@@ -52,29 +52,29 @@ def _verdicts(results: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     rows = []
     worst = max((ratio(create[where][LABELLED], sdk) for where in wheres), key=_median)
     rows.append(
-        _verdict("create from a labelled image, against `import docker`", CREATE_LIMIT, worst)
+        _verdict("create from a labelled image, compared with `import docker`", CREATE_LIMIT, worst)
     )
     first = create[wheres[0]][LABELLED]
     worst = max((ratio(create[where][LABELLED], first) for where in wheres), key=_median)
-    rows.append(_verdict("the same, largest image against the smallest", 1.2, worst))
+    rows.append(_verdict("the same, largest image compared with the smallest", 1.2, worst))
     flat = ratio(results["flatness"]["full"], results["flatness"]["empty"])
     many = results["many"]
-    rows.append(_verdict(f"the same, {many} containers and images against none", 1.2, flat))
+    rows.append(_verdict(f"the same, {many} containers and images compared with none", 1.2, flat))
     start = results["start-up"]
     for base in (_OWN, _SYSTEM):
         worst = max((ratio(start[name], start[base]) for name in _HELP), key=_median)
-        rows.append(_verdict(f"help, version, usage error against `{base}`", 2, worst))
+        rows.append(_verdict(f"help, version, usage error, compared with `{base}`", 2, worst))
     worst = max((ratio(start[name], start[_SYSTEM]) for name in HELP), key=_median)
-    rows.append(_verdict("-h of every command, the slowest, against the system's Python", 2, worst))
+    rows.append(_verdict("-h of the slowest command, compared with the system's Python", 2, worst))
     lists = spread(start["list"]).median
-    # A create that is refused at the end starts up as any; what the engine makes is not in it.
+    # A create that is refused at the end starts up like any other, without the engine's work.
     creates = spread(start["create (name taken)"]).median
     found = f"{lists - creates:+.3f} s"
-    rows.append(("list's process against create's", "+0.050 s", found, lists - creates <= 0.05))
+    rows.append(("list, compared with create", "+0.050 s", found, lists - creates <= 0.05))
     built = max(
         (ratio(create[where][BUILT], create[where][LABELLED]) for where in wheres), key=_median
     )
-    rows.append(_verdict("`legacy_flow = build` against a labelled image", 1.2, built))
+    rows.append(_verdict("`legacy_flow = build`, compared with a labelled image", 1.2, built))
     return rows
 
 
@@ -104,7 +104,7 @@ def _create(results: dict[str, Any]) -> str:
                     times(ratio(values, flows[DOCKER])),
                 )
             )
-    fast = table(("", "seconds", f"against `{IMPORT_DOCKER}`", f"against `{DOCKER}`"), rows)
+    fast = table(("", "seconds", f"compared with `{IMPORT_DOCKER}`", f"with `{DOCKER}`"), rows)
     rows = [
         (
             where,
@@ -118,8 +118,8 @@ def _create(results: dict[str, Any]) -> str:
     sizes = ", ".join(f"{words} is {size(count)}" for words, count in results["sizes"].items())
     builds = spread(results["first builds"])
     return (
-        "The whole process, from the shell's call to its end, of an ordinary user; the bases "
-        f"hold sudo and git ({sizes}). `docker create` makes the same container.\n\n{fast}\n"
+        "Seconds of the whole process, run by an ordinary user; the bases contain sudo and git "
+        f"({sizes}). `docker create` creates the same container.\n\n{fast}\n"
         f"With the legacy flow, which takes its time, in an interleaving of its own:\n\n{old}\n"
         f"The first create with `legacy_flow = build`, which builds, once per user and image: "
         f"{seconds(builds)} s.\n"
@@ -147,13 +147,13 @@ def _disk(results: dict[str, Any]) -> str:
         for base, by_way in results["bytes"].items()
     ]
     return (
-        "Bytes that the engine's data root grew by, for containers of the small base, which "
-        f"has sudo and git:\n\n{table(headings, rows)}\n"
-        "What one account adds to an image, as the engine counts an image's size. AIME's steps "
-        "are reproduced here (its package lists stay in the image). AIME's "
-        "mlc and our legacy flow add that for every container, `legacy_flow = build` once for each "
+        "Growth of the engine's data directory, for containers of the small base, which contains "
+        f"sudo and git:\n\n{table(headings, rows)}\n"
+        "Growth of an image by one account, in the engine's image size. AIME's steps are "
+        "reproduced here (its package lists stay in the image). AIME's mlc and our legacy flow "
+        "add this for every container, `legacy_flow = build` once for each "
         f"user and image:\n\n{table(('bytes', *ways), added)}\n"
-        "The seconds of one create by each of them, and of one run of AIME's steps with commit "
+        "Seconds of one create with each of them, and of one run of AIME's steps with commit "
         f"and create, each measured once:\n\n{table(('seconds', *ways[1:]), taken)}"
     )
 
@@ -180,12 +180,12 @@ def _look_ups(results: dict[str, Any]) -> str:
         (name, *(size(by_name[name]) for by_name in results["answers"].values()))
         for name in next(iter(results["answers"].values()))
     ]
-    headings = ("containers, all the caller's", *map(str, count))
+    headings = ("the caller's containers", *map(str, count))
     return (
-        "Seconds of the whole process; `open` and `remove` are of a name that is not there, so "
-        f"that they are start-up and look-up.\n\n{table(headings, rows)}\n"
-        f"Against `docker ps -a` of the same rounds:\n\n{table(headings, growth)}\n"
-        "Commands for which the engine measures what is on disk (two rounds):\n\n"
+        "Seconds of the whole process; `open` and `remove` are given a name that does not exist, "
+        f"so that they only start up and look it up.\n\n{table(headings, rows)}\n"
+        f"Compared with `docker ps -a` in the same rounds:\n\n{table(headings, growth)}\n"
+        "Commands for which the engine measures its disk usage (two rounds):\n\n"
         f"{table(headings, measured)}\n"
         f"Bytes of the engine's answer:\n\n{table(headings, answers)}"
     )
@@ -209,8 +209,8 @@ def _start_up(results: dict[str, Any]) -> str:
         )
     headings = ("", "seconds", "x .venv's Python", "x the system's", "modules", "importing", "SDK")
     return (
-        "Whole processes on an engine with two containers. The modules and the seconds of "
-        "importing them are `-X importtime`'s, which itself slows imports down; "
+        "Whole processes on an engine with two containers. The number of modules and the seconds "
+        "of importing them are from `-X importtime`, which itself slows imports down; "
         f"`SDK`: whether `docker` was imported.\n\n{table(headings, rows)}"
     )
 
@@ -222,8 +222,8 @@ def _calls(results: dict[str, Any]) -> str:
         words = [f"{call} ({times} times)" if times > 1 else call for call, times in kinds.items()]
         rows.append((name, f"{len(calls)}", f"`{'`, `'.join(words)}`" if words else ""))
     return (
-        "Besides the ping that every command begins with. Commands run in a container, and "
-        "builds, go through Docker's client or the SDK, whose requests are counted here, "
+        "In addition to the ping at the start of every command. Commands in a container and "
+        "builds go through Docker's client or the SDK; their requests are counted, "
         f"too.\n\n{table(('', 'requests', 'which'), rows)}"
     )
 
@@ -234,9 +234,9 @@ def _update(results: dict[str, Any]) -> str:
         for name in results["update"]
     ]
     return (
-        "A Dockerfile with one Debian and one Python package gets another Python package, by "
+        "Adding a Python package to a Dockerfile with one Debian and one Python package, with "
         f"the classic builder.\n\n{compared(results['update'], UNCACHED)}\n"
-        f"{table(('', 'steps run anew', 'from the cache'), rows)}"
+        f"{table(('', 'steps executed', 'from the cache'), rows)}"
     )
 
 
@@ -245,14 +245,14 @@ def _full(results: dict[str, Any]) -> str:
     empty, full = results["start empty"], results["start full"]
     rows = [
         (
-            "the engine answers after a start",
+            "time until the engine answers",
             f"{empty['seconds']:.2f} s",
             f"{full['seconds']:.2f} s",
         ),
-        ("dockerd's memory after a start", size(empty["memory"]), size(full["memory"])),
+        ("memory of dockerd after a start", size(empty["memory"]), size(full["memory"])),
     ]
     headings = ("", "no containers", f"{most} containers, {many} images")
     return (
         f"{table(headings, rows)}\n"
-        f"Each created container takes {size(results['disk of a container'])} of disk.\n"
+        f"Each created container uses {size(results['disk of a container'])} of disk space.\n"
     )

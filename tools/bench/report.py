@@ -1,4 +1,4 @@
-"""The results in words: docs/benchmarks.md, made from nothing but what one run measured."""
+"""Format docs/benchmarks.md from the measurements of one run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -14,9 +15,13 @@ from typing import Any
 from people import ROOT
 from timing import Spread, ratio, spread
 
+sys.path.append(str(ROOT / "tests"))
+
+from support.markdown import wrapped
+
 
 def machine() -> dict[str, str]:
-    """Describe the machine and what was measured on it."""
+    """Describe the machine and the software on it."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
     memory = re.search(r"^MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(), re.M)
     engine = _said("docker", "version", "--format", "{{.Server.Version}}")
@@ -44,7 +49,7 @@ def times(figures: Spread) -> str:
 
 
 def size(count: float) -> str:
-    """Return bytes in the unit that fits them."""
+    """Return a number of bytes with a suitable unit."""
     for unit in ("B", "kB", "MB"):
         if abs(count) < 1000:
             return f"{count:.3g} {unit}"
@@ -59,7 +64,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def compared(measured: dict[str, list[float]], baseline: str) -> str:
-    """Return a table of cases against one of them."""
+    """Return a table that compares all cases with one of them."""
     rows = [
         (name, seconds(spread(values)), times(ratio(values, measured[baseline])))
         for name, values in measured.items()
@@ -68,9 +73,9 @@ def compared(measured: dict[str, list[float]], baseline: str) -> str:
 
 
 def verdicts(rows: Sequence[tuple[str, str, str, bool]]) -> str:
-    """Return the table of what was aimed at, and whether it was reached in this run."""
+    """Return the table of targets, and whether they were met in this run."""
     return table(
-        ("aimed at", "limit", "measured", "reached"),
+        ("target", "limit", "measured", "met"),
         [
             (what, limit, found, "yes" if is_met else "**no**")
             for what, limit, found, is_met in rows
@@ -82,18 +87,19 @@ def document(parts: Sequence[tuple[str, str]], about: dict[str, str], notes: str
     """Return the whole page."""
     facts = table(("machine", ""), list(about.items()))
     body = "\n".join(f"## {heading}\n\n{text}" for heading, text in parts)
-    return (
+    return wrapped(
         "# Benchmarks\n\n"
-        "Written by `make bench`: every figure is of one run, on the machine below. What is "
-        "compared was run side by side, in turn, round after round. Figures are medians, with "
-        "the quartiles in brackets; ratios are of the same round. The raw seconds are in "
+        "Written by `make bench`: all figures are from one run, on the machine below. The cases of "
+        "a table were run alternately, round after round. Figures are medians, with the quartiles "
+        "in brackets; ratios are calculated within a round. The raw seconds are in "
         "[benchmarks.json](benchmarks.json).\n\n"
-        f"![create by flow](benchmarks.svg)\n\n{notes}\n{facts}\n{body}"
+        f"![create by flow](benchmarks.svg)\n\n{notes}\n{facts}\n{body}\n---\n"
+        "[Documentation](README.md) · next: [Scaling](scaling.md)\n"
     )
 
 
 def plain(values: Any) -> Any:
-    """Return results as JSON knows them."""
+    """Return results as types that JSON has."""
     if is_dataclass(values) and not isinstance(values, type):
         return plain(asdict(values))
     if isinstance(values, dict):

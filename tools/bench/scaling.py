@@ -1,4 +1,4 @@
-"""The measured figures of docs/scaling.md, from what docs/benchmarks.json holds."""
+"""Update the measured figures in docs/scaling.md from docs/benchmarks.json."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from statistics import median
 from typing import Any
 
 from report import size, table
+from support.markdown import wrapped
 
 BEGIN = "<!-- Written by `make bench`, from benchmarks.json. -->"
 END = "<!-- The end of what `make bench` writes. -->"
 FAR = 10_000
 _GROWTH = 1.2
-"""What grows by less from the last count but one to the last is taken for flat."""
+"""Less growth between the last two counts is regarded as none."""
 
 
 def renewed(page: str, results: dict[str, Any]) -> str:
-    """Return the page with the figures between its two marks made anew.
+    """Return docs/scaling.md with the figures between its two marks replaced.
 
     Args:
-        page: docs/scaling.md.
-        results: what benchmarks.json holds.
+        page: the text of docs/scaling.md.
+        results: the content of benchmarks.json.
 
     Raises:
         ValueError: a mark is missing.
@@ -28,12 +29,12 @@ def renewed(page: str, results: dict[str, Any]) -> str:
     before, _, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
-        raise ValueError("docs/scaling.md has lost the marks of its measured figures")
+        raise ValueError("docs/scaling.md lacks the marks of its measured figures")
     return f"{before}{BEGIN}\n\n{figures(results)}\n{END}{after}"
 
 
 def figures(results: dict[str, Any]) -> str:
-    """Return the table of what grows, and what else the page says in figures."""
+    """Return the table and the other figures of the page."""
     counts = list(results["look-ups"])
     shown = [counts[0], *counts[-2:]]
     empty, full = results["start empty"], results["start full"]
@@ -49,11 +50,11 @@ def figures(results: dict[str, Any]) -> str:
 
     rows = [
         row("create and remove, whole process", looked("create and remove"), _seconds),
-        row("the look-up of one container alone", looked("the look-up alone"), _seconds),
+        row("looking up one container", looked("the look-up alone"), _seconds),
         row("`mlc open NAME`: start-up and look-up", looked("mlc open NAME"), _seconds),
-        row("`mlc list`, all of them the caller's", looked("mlc list"), _seconds),
+        row("`mlc list`, all containers the caller's", looked("mlc list"), _seconds),
         row(
-            "bytes answered to that list",
+            "size of the engine's answer to that list",
             {count: results["answers"][count]["mlc list"] for count in shown},
             size,
         ),
@@ -63,17 +64,23 @@ def figures(results: dict[str, Any]) -> str:
     ]
     last = shown[-1]
     rows += [
-        _start("dockerd answers after a start", empty["seconds"], full["seconds"], last, _seconds),
-        _start("dockerd's memory after a start", empty["memory"], full["memory"], last, size),
+        _start(
+            "time until dockerd answers",
+            empty["seconds"],
+            full["seconds"],
+            last,
+            _seconds,
+        ),
+        _start("memory of dockerd", empty["memory"], full["memory"], last, size),
     ]
     headings = ("", *(f"{int(count):,}" for count in shown), f"{FAR:,}")
     flat = _ratio(results["flatness"]["full"], results["flatness"]["empty"])
     many = results["many"]
     disk = "".join(f"- {flow}: {_each(by_count)}\n" for flow, by_count in results["disk"].items())
-    return (
+    return wrapped(
         f"{table(headings, rows)}\n"
-        f"Create among {many:,} containers and {many:,} images took {flat:.2f}x of create on an "
-        f"empty engine. What one container of many takes of the disk, by flow:\n\n{disk}"
+        f"With {many:,} containers and {many:,} images, create took {flat:.2f}x the time of create "
+        f"on an empty engine. Disk space per container, by flow:\n\n{disk}"
     )
 
 
@@ -85,7 +92,7 @@ def _start(
 
 
 def _far(by_count: dict[str, float], last_two: list[str]) -> float | None:
-    """Return what the straight line through the last two comes to; None if it is flat."""
+    """Extrapolate linearly from the last two counts; None if there is no growth."""
     (near, far), (first, second) = last_two, (by_count[count] for count in last_two)
     if second < _GROWTH * first:
         return None

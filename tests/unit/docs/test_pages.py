@@ -1,4 +1,4 @@
-"""The documentation is one book: no page is left out, and no link leads nowhere."""
+"""The documentation: every page is listed, every link works, and lines have one width."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.markdown import EXEMPT, WIDTH
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
@@ -15,18 +16,18 @@ _HEADING = re.compile(r"^#+ (.+)$", re.M)
 
 
 def links(page: Path) -> list[str]:
-    """Return where a page's links lead to on this disk."""
+    """Return the targets of a page's links to other files."""
     return [link for link in _LINK.findall(page.read_text()) if "://" not in link]
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as forges make them."""
+    """Return the anchors that code hosting sites give a page's headings."""
     plain = (re.sub(r"[^\w\- ]", "", title.lower()) for title in _HEADING.findall(page.read_text()))
     return {title.replace(" ", "-") for title in plain}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_works(page: Path) -> None:
     for link in links(page):
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
@@ -34,7 +35,18 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_no_file_is_half_merged() -> None:
+def prose(page: Path) -> list[str]:
+    """Return a page's lines that can be wrapped."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    return [line for line in text.splitlines() if not line.startswith(EXEMPT)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_line_is_too_long(page: Path) -> None:
+    assert not [line for line in prose(page) if len(line) > WIDTH]
+
+
+def test_no_file_has_conflict_markers() -> None:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -43,12 +55,12 @@ def test_no_file_is_half_merged() -> None:
     assert not [name for name in names if marks.search((ROOT / name).read_bytes())]
 
 
-def test_the_table_of_contents_has_every_page() -> None:
+def test_the_table_of_contents_lists_every_page() -> None:
     contents = {(ROOT / "docs" / link).resolve() for link in links(ROOT / "docs/README.md")}
     assert set(PAGES) - contents == {ROOT / "docs/README.md"}
 
 
-def test_the_readme_shows_the_picture_of_a_real_run() -> None:
+def test_the_readme_shows_a_real_run() -> None:
     first_screen = (ROOT / "README.md").read_text().splitlines()[:20]
     assert any("docs/demo.svg" in line for line in first_screen)
     picture = (ROOT / "docs/demo.svg").read_text()

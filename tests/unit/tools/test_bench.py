@@ -127,16 +127,16 @@ def results() -> dict[str, object]:
     }
 
 
-def test_a_target_that_is_missed_is_said() -> None:
+def test_a_missed_target_is_reported() -> None:
     sections = dict(pages.sections(results()))
-    aims = sections["What was aimed at"].splitlines()
-    missed = next(line for line in aims if "against none" in line)
+    aims = sections["Targets"].splitlines()
+    missed = next(line for line in aims if "compared with none" in line)
     assert missed.endswith("2.00x (2.00–2.00) | **no** |")
     reached = next(line for line in aims if "`import docker`" in line)
     assert reached.endswith("1.00x (1.00–1.00) | yes |")
 
 
-def test_every_table_has_rows_as_wide_as_its_head() -> None:
+def test_all_rows_of_a_table_have_as_many_cells_as_its_head() -> None:
     page = report.document(pages.sections(results()), {"CPU": "2"}, "")
     for block in page.split("\n\n"):
         rows = [line.count("|") for line in block.splitlines() if line.startswith("|")]
@@ -149,7 +149,7 @@ def test_results_become_json() -> None:
     assert found == {"1": [spread_, {"a": [1, "b", None]}]}
 
 
-def test_the_page_on_scaling_says_what_was_measured() -> None:
+def test_the_page_on_scaling_has_the_measured_figures() -> None:
     page = (ROOT / "docs/scaling.md").read_text()
     measured = json.loads((ROOT / "docs/benchmarks.json").read_text())
     assert scaling.renewed(page, measured) == page
@@ -157,7 +157,7 @@ def test_the_page_on_scaling_says_what_was_measured() -> None:
         scaling.renewed(page.replace(scaling.END, ""), measured)
 
 
-def test_what_grows_is_worked_out_and_what_does_not_is_said() -> None:
+def test_growth_is_extrapolated_and_no_growth_is_stated() -> None:
     found = results()
     found["look-ups"] = {
         count: {
@@ -172,6 +172,6 @@ def test_what_grows_is_worked_out_and_what_does_not_is_said() -> None:
     found["sizes on disk"] = {count: {"image-list": [1.0]} for count in (1, 10, 20)}
     found["answers"] = {count: {"mlc list": 1000 * count} for count in (1, 10, 20)}
     text = scaling.figures(json.loads(json.dumps(report.plain(found))))
-    assert "| the look-up of one container alone | 1.0 s | 10.0 s | 20.0 s | ≈ 10000.0 s |" in text
+    assert "| looking up one container | 1.0 s | 10.0 s | 20.0 s | ≈ 10000.0 s |" in text
     assert "| `image-list` | 1.0 s | 1.0 s | 1.0 s | no growth seen |" in text
-    assert "| bytes answered to that list | 1 kB | 10 kB | 20 kB | ≈ 10 MB |" in text
+    assert "| size of the engine's answer to that list | 1 kB | 10 kB | 20 kB | ≈ 10 MB |" in text
