@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .host.hardware import Host
     from .plan.catalog import Catalog
+    from .plan.container import CreateRequest, Plan
     from .settings.model import Settings
 
 
@@ -150,23 +151,40 @@ class Context:
 
         return catalog.locate(self.program, self.environ, self.settings.catalog)
 
-    def catalog_architecture(self, architecture: str | None, gpus: str | None) -> str | None:
-        """Return the GPU architecture whose images the catalog is to offer; None for all.
+    def catalog_architecture(
+        self, architecture: str | None = None, gpus: str | None = None
+    ) -> str | None:
+        """Return the architecture whose part of the catalog counts, or None for all of it.
 
         Args:
-            architecture: the one that was asked for, if any; else MLC_ARCH, else the settings'.
-            gpus: the GPU request, if any.
+            architecture: the flag `-arch`; else MLC_ARCH, the settings or the host decide.
+            gpus: the flag `-g`; else MLC_GPUS or the settings decide.
 
         Raises:
-            UsageError: MLC_ARCH names an unknown architecture.
+            UsageError: the architecture is unknown or the GPU request is not understood.
         """
-        from .host.gpus import CPU, choose
-        from .plan.container import ARCHITECTURE_VARIABLE
+        from .host.gpus import CPU
+        from .plan.container import choose_gpus
 
-        if architecture is None:
-            architecture = self.environ.get(ARCHITECTURE_VARIABLE) or self.settings.architecture
-        chosen = choose(architecture, gpus, self.host, self.catalog.architectures()).architecture
-        return None if chosen == CPU else chosen
+        choice = choose_gpus(
+            architecture, gpus, self.host, self.environ, lambda: self.catalog, self.settings
+        )
+        return None if choice.architecture == CPU else choice.architecture
+
+    def plan(self, request: CreateRequest, *, is_dry_run: bool = False) -> Plan:
+        """Decide everything about a request that needs no engine; see `make_plan`."""
+        from .plan.container import make_plan
+
+        return make_plan(
+            request,
+            self.account,
+            self.host,
+            self.environ,
+            lambda: self.catalog,
+            self.settings,
+            is_dry_run=is_dry_run,
+            is_local=self.address.is_local,
+        )
 
     def container_tag(self, name: str) -> str:
         """Return the name in Docker of the caller's container of this name."""

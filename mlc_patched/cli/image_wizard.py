@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..context import Context
 from ..errors import NotFoundError, UsageError
-from ..images.create import ImageCreateRequest, host_architecture
+from ..images.create import ImageCreateRequest
 from ..images.packages import pip_packages, preset
 from ..images.presets import PRESETS
 from ..images.project.files import ProjectFiles
@@ -40,7 +40,7 @@ def complete(request: ImageCreateRequest, context: Context) -> ImageCreateReques
 
 
 def _with_framework(image: ImageRequest, context: Context) -> ImageRequest:
-    catalog, architecture = context.catalog, host_architecture(context)
+    catalog, architecture = context.catalog, context.catalog_architecture()
     if image.framework is None:
         offered = frameworks_on_offer(catalog, architecture)
         print("Frameworks:")

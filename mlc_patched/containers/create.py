@@ -22,7 +22,7 @@ from ..errors import (
 from ..interrupts import defer_signals, ignore_interrupts
 from ..names import labels
 from ..names.containers import short_name
-from ..plan.container import CreateRequest, Plan, make_plan
+from ..plan.container import CreateRequest, Plan
 from ..plan.flow import Flow, account_in_passwd, decide
 from ..plan.limits import check_image
 from ..plan.specify import specify
@@ -58,15 +58,7 @@ def create(request: CreateRequest, context: Context) -> Created:
         SetupError: the account could not be set up in the image.
         EngineError: the engine refused. Whatever is raised, nothing of the attempt is left.
     """
-    plan = make_plan(
-        request,
-        context.account,
-        context.host,
-        context.environ,
-        lambda: context.catalog,
-        context.settings,
-        is_local=context.address.is_local,
-    )
+    plan = context.plan(request)
     for text in plan.notes():
         context.report.note(text)
     if context.engine.product == PODMAN:

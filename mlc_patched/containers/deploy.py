@@ -11,7 +11,7 @@ from ..errors import AlreadyExistsError, MlcError
 from ..names import labels
 from ..names.containers import short_name
 from ..names.projects import is_own_project
-from ..plan.container import CreateRequest, make_plan
+from ..plan.container import CreateRequest
 from ..plan.flow import Flow, decide
 from ..plan.limits import check_image
 from ..undo import Undo
@@ -111,16 +111,7 @@ def rehearse(request: CreateRequest, context: Context) -> Rehearsed:
     Raises:
         MlcError: as `deploy`, as far as it can be known.
     """
-    plan = make_plan(
-        request,
-        context.account,
-        context.host,
-        context.environ,
-        lambda: context.catalog,
-        context.settings,
-        is_local=context.address.is_local,
-        is_rehearsal=True,
-    )
+    plan = context.plan(request, is_dry_run=True)
     if context.find(request.name) is not None:
         raise _exists(request.name)
     image = context.engine.image(plan.reference)

@@ -16,7 +16,7 @@ from ..images.account.commit import commit_with_account
 from ..interrupts import wait_out_interrupts
 from ..names import labels
 from ..names.projects import BUILDING
-from ..plan.container import CreateRequest, make_plan
+from ..plan.container import CreateRequest
 from ..undo import Undo
 from . import archive
 from .archive_check import checked
@@ -74,15 +74,7 @@ def import_(request: ImportRequest, context: Context) -> Created:
 def _import(
     request: ImportRequest, manifest: archive.Manifest, file: BinaryIO, context: Context
 ) -> Created:
-    plan = make_plan(
-        _create_request(request, manifest, context),
-        context.account,
-        context.host,
-        context.environ,
-        lambda: context.catalog,
-        context.settings,
-        is_local=context.address.is_local,
-    )
+    plan = context.plan(_create_request(request, manifest, context))
     for text in plan.notes():
         context.report.note(text)
     with context.lock(plan.tag) as job, Undo(context.report) as undo:

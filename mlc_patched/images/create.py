@@ -13,9 +13,7 @@ from ..context import Context
 from ..errors import AlreadyExistsError
 from ..host.account import Account
 from ..host.files import check_file_name, read_text
-from ..host.gpus import CPU, choose
 from ..names.projects import Project, project_of
-from ..plan.container import ARCHITECTURE_VARIABLE
 from ..undo import Undo
 from .base import ready_base
 from .build.client import build_command, build_network, find_client
@@ -81,17 +79,6 @@ class ImageCreated:
         return dict(vars(self))
 
 
-def host_architecture(context: Context) -> str | None:
-    """Return the architecture whose part of the catalog counts; None for the whole of it.
-
-    Raises:
-        UsageError: MLC_ARCH is not a known architecture.
-    """
-    said = context.environ.get(ARCHITECTURE_VARIABLE) or None
-    choice = choose(said, None, context.host, context.catalog.architectures())
-    return None if choice.architecture == CPU else choice.architecture
-
-
 def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
     """Compose the Dockerfile in memory; nothing is written, and the engine is not asked.
 
@@ -102,7 +89,7 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
     """
     project = project_of(request.image.project, context.account)
     if request.dockerfile is None:
-        recipe, note = recipe_for(request.image, context.catalog, host_architecture(context))
+        recipe, note = recipe_for(request.image, context.catalog, context.catalog_architecture())
         if note:
             context.report.note(note)
         return Prepared(project, dockerfile.render(recipe), recipe.framework, recipe)

@@ -103,7 +103,7 @@ def make_plan(
     catalog: Callable[[], Catalog],
     settings: Settings = BUILT_IN_SETTINGS,
     *,
-    is_rehearsal: bool = False,
+    is_dry_run: bool = False,
     is_local: bool = True,
 ) -> Plan:
     """Decide everything about a request that needs no engine.
@@ -115,7 +115,7 @@ def make_plan(
         environ: the environment, for MLC_ARCH and MLC_GPUS.
         catalog: reads the catalog; called only if the request needs it.
         settings: the administrator's.
-        is_rehearsal: do not even make the default workspace.
+        is_dry_run: do not make the default workspace.
         is_local: whether the engine's paths are this host's.
 
     Raises:
@@ -125,17 +125,7 @@ def make_plan(
         MlcError: the catalog or a directory cannot be read.
     """
     tag = container_tag(request.name, account.uid)
-    architecture = request.architecture
-    if architecture is None:
-        architecture = environ.get(ARCHITECTURE_VARIABLE) or settings.architecture
-    gpus = request.gpus if request.gpus is not None else environ.get(GPUS_VARIABLE) or None
-    # An architecture that everybody knows needs no look into the catalog.
-    unknown = architecture is not None and architecture.strip().upper() not in (
-        *KNOWN_ARCHITECTURES,
-        CPU,
-    )
-    known = catalog().architectures() if unknown else ()
-    choice = choose(architecture, gpus, host, known, limits.default_gpus(settings))
+    choice = choose_gpus(request.architecture, request.gpus, host, environ, catalog, settings)
     reference, framework = request.image, request.framework
     architecture = choice.architecture
     if reference is None:
@@ -168,7 +158,7 @@ def make_plan(
             request.data,
             request.models,
             account,
-            make=not is_rehearsal,
+            make=not is_dry_run,
             is_local=is_local,
         ),
         devices=tuple(path for path in wanted if path in there),
@@ -180,6 +170,37 @@ def make_plan(
         settings=settings,
         is_local=is_local,
     )
+
+
+def choose_gpus(
+    architecture: str | None,
+    gpus: str | None,
+    host: Host,
+    environ: Mapping[str, str],
+    catalog: Callable[[], Catalog],
+    settings: Settings,
+) -> GpuChoice:
+    """Choose architecture and GPUs by the flags, the environment, the settings and the host.
+
+    Args:
+        architecture: the flag `-arch`, or None.
+        gpus: the flag `-g`, or None.
+        host: what the host has.
+        environ: the environment, for MLC_ARCH and MLC_GPUS.
+        catalog: reads the catalog; called only for an architecture that is not built in.
+        settings: the administrator's.
+
+    Raises:
+        UsageError: the architecture is unknown or the GPU request is not understood.
+    """
+    if architecture is None:
+        architecture = environ.get(ARCHITECTURE_VARIABLE) or settings.architecture
+    if gpus is None:
+        gpus = environ.get(GPUS_VARIABLE) or None
+    built_in = (None, *KNOWN_ARCHITECTURES, CPU)
+    is_built_in = (architecture and architecture.strip().upper()) in built_in
+    known = () if is_built_in else catalog().architectures()
+    return choose(architecture, gpus, host, known, limits.default_gpus(settings))
 
 
 def wanted_devices(

@@ -17,6 +17,8 @@ from mlc_patched.engine.specification import container_body
 from mlc_patched.errors import MlcError, NotAllowedError, UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host
+from mlc_patched.images.create import ImageCreateRequest, prepare
+from mlc_patched.images.recipe import ImageRequest
 from mlc_patched.maintenance.checks import Health
 from mlc_patched.maintenance.doctor import doctor
 from mlc_patched.plan.catalog import Catalog, Row
@@ -223,6 +225,17 @@ def test_the_architecture_is_taken_from_file_variable_flag() -> None:
     assert label() == "ROCM6"
     assert label(MLC_ARCH="CUDA_ADA") == "CUDA_ADA"
     assert label(replace(REQUEST, architecture="CUDA_ADA"), MLC_ARCH="ROCM6") == "CUDA_ADA"
+
+
+def test_image_create_takes_the_architecture_from_file_and_variable(
+    context: Context, tmp_path: Path
+) -> None:
+    with_settings(context, "[gpus]\narchitecture = ROCM6", tmp_path)
+    context.__dict__.update(catalog=CATALOG, host=HOST)
+    request = ImageCreateRequest(ImageRequest("project", "Pytorch", "2"))
+    assert prepare(request, context).recipe.base == "hub/rocm"
+    context.environ = {**context.environ, "MLC_ARCH": "CUDA_ADA"}
+    assert prepare(request, context).recipe.base == "hub/x:1"
 
 
 @pytest.mark.parametrize("gpus", ["all", "3", "device=0,1,2", "device=GPU-a,GPU-b,GPU-c"])
