@@ -1,4 +1,4 @@
-"""Every failure this program expects, each with the exit code of its kind."""
+"""All expected failures, with their exit codes."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ _SHOWN = 60
 
 
 def shown(text: object) -> str:
-    """Return what somebody gave, quoted and cut for a message: control characters are escaped."""
+    """Return the user's input for a message: quoted, escaped and shortened."""
     quoted = repr(text)
     return quoted if len(quoted) <= _SHOWN else f"{quoted[: _SHOWN - 3]}..."
 
 
 class MlcError(Exception):
-    """Something could not be done. The message says what, to what, and what to do next."""
+    """An expected failure. The message says what failed, for what, and what to do next."""
 
     exit_code = 1
 
 
 class UsageError(MlcError):
-    """The command was not understood: an argument is missing, misspelt or contradictory."""
+    """The request is invalid: an argument is missing, misspelt or contradictory."""
 
     exit_code = 2
 
 
 class NotFoundError(MlcError):
-    """A container, image, catalog row or directory that was asked for does not exist."""
+    """A requested container, image, catalog row or directory does not exist."""
 
 
 class NotAllowedError(MlcError):
-    """The administrator's settings do not allow what was asked for."""
+    """The administrator's settings do not allow the request."""
 
 
 class AlreadyExistsError(MlcError):
-    """A container or file of that name is there already; nothing was changed."""
+    """A container or file of that name already exists; nothing was changed."""
 
 
 class EngineError(MlcError):
@@ -40,35 +40,35 @@ class EngineError(MlcError):
 
 
 class EngineUnreachableError(EngineError):
-    """No Docker Engine answers at the address in use."""
+    """No Docker Engine answers at the address."""
 
 
 class ImageNotFoundError(EngineError, NotFoundError):
-    """The engine has no such image and could not get it."""
+    """The engine has no such image and could not pull it."""
 
 
 class MountMissingError(EngineError, NotFoundError):
-    """What was to be mounted is not on the engine's host; `path` is where it should be."""
+    """The source of a bind mount, `path`, does not exist on the engine's host."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"The engine's host has no {path}, which was to be mounted.")
+        super().__init__(f"{path} does not exist on the engine's host, so it cannot be mounted.")
         self.path = path
 
 
 class ConflictError(EngineError):
-    """The engine holds something that stands in the way: a name in use, an image in use."""
+    """Something in the engine is in the way: a name or an image is in use."""
 
 
 class SetupError(MlcError):
-    """The user's account could not be set up in an image; nothing of the attempt is left."""
+    """The user's account could not be set up in an image; the attempt was rolled back."""
 
 
 class DeclinedError(MlcError):
-    """A question was answered with no, and nothing was done."""
+    """The user answered no; nothing was done."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP arrived: unwind as for Ctrl-C, so that everything is cleaned up."""
+    """SIGTERM or SIGHUP arrived: unwind as for Ctrl-C, so that everything is rolled back."""
 
     words = "Stopped by a signal; all changes were rolled back."
 

@@ -1,4 +1,4 @@
-"""What a command tells while it works; the edge decides where the words go."""
+"""Progress and warnings of a running command; `cli` decides how to print them."""
 
 from __future__ import annotations
 
@@ -6,32 +6,25 @@ from typing import Protocol
 
 
 class Reporter(Protocol):
-    """Receives a command's words while it runs. Results are returned, never reported."""
+    """Receives progress and warnings. Results are returned, never reported."""
 
     def step(self, text: str) -> None:
-        """Tell that a piece of work begins which may take more than a second."""
+        """Report the start of a step that may take more than a second."""
 
     def progress(self, text: str) -> None:
-        """Tell how far the present step is; may be called often, each replaces the last."""
+        """Report progress of the current step; each call replaces the last one."""
 
     def note(self, text: str) -> None:
-        """Tell something worth knowing that asks for no action."""
+        """Report something that requires no action."""
 
     def warn(self, text: str) -> None:
-        """Tell something the user should act on, though the command goes on."""
+        """Report something that the user should act on, although the command continues."""
 
 
 class SilentReporter:
-    """Says nothing: the default of the Python API."""
+    """Reports nothing: the default of the Python API."""
 
-    def step(self, text: str) -> None:
-        """Drop `text`."""
+    def _ignore(self, text: str) -> None:
+        pass
 
-    def progress(self, text: str) -> None:
-        """Drop `text`."""
-
-    def note(self, text: str) -> None:
-        """Drop `text`."""
-
-    def warn(self, text: str) -> None:
-        """Drop `text`."""
+    step = progress = note = warn = _ignore

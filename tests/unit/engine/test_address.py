@@ -1,4 +1,4 @@
-"""Which engine is meant: the docker client itself says what is right."""
+"""Which engine is used: compared with the docker client where possible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONTEXTS = {
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home with Docker contexts, one of them with certificates, and none in use."""
+    """A home with Docker contexts, one of them with certificates, none in use."""
     for name, endpoint in CONTEXTS.items():
         digest = hashlib.sha256(name.encode()).hexdigest()
         meta = tmp_path / ".docker/contexts/meta" / digest
@@ -49,8 +49,8 @@ def use(home: Path, name: str) -> None:
     (home / ".docker/config.json").write_text(json.dumps({"currentContext": name}))
 
 
-def client_says(environ: dict[str, str], chosen: str | None) -> tuple[str, str, bool]:
-    """Return what the docker client makes of it: the context, the address, and SkipTLSVerify."""
+def client_resolves(environ: dict[str, str], chosen: str | None) -> tuple[str, str, bool]:
+    """Return the context, address and SkipTLSVerify that the docker client uses."""
     flags = ["--context", chosen] if chosen else []
     name = subprocess.run(
         ["docker", *flags, "context", "show"],
@@ -85,14 +85,14 @@ def client_says(environ: dict[str, str], chosen: str | None) -> tuple[str, str, 
     ],
     ids=str,
 )
-def test_the_order_is_the_docker_client_s(
+def test_the_precedence_is_the_docker_client_s(
     home: Path, variables: dict[str, str], current: str | None, chosen: str | None
 ) -> None:
     if current:
         use(home, current)
     environ = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin", **variables}
     found = resolve(environ, chosen)
-    name, host, careless = client_says(environ, chosen)
+    name, host, careless = client_resolves(environ, chosen)
     assert (found.context, found.url) == (name, host)
     assert bool(found.tls and not found.tls.verify) == careless
 
@@ -112,23 +112,23 @@ def test_the_order_is_the_docker_client_s(
         ("ssh://me@host:22", "ssh://me@host:22"),
     ],
 )
-def test_what_goes_without_saying_is_said(host: str, url: str) -> None:
+def test_addresses_are_completed(host: str, url: str) -> None:
     assert resolve({"HOME": "/none", "DOCKER_HOST": host}).url == url
 
 
-NO_ADDRESSES = (
+INVALID_ADDRESSES = (
     *("unix://relative", "ftp://x", "npipe:////x", "ssh://", "a:b:c", "tcp://a:b", "tcp://a:70000"),
     f"tcp://a:{'1' * 5000}",
 )
 
 
-@pytest.mark.parametrize("host", NO_ADDRESSES, ids=range(len(NO_ADDRESSES)))
-def test_what_is_no_address_is_refused(host: str) -> None:
+@pytest.mark.parametrize("host", INVALID_ADDRESSES, ids=range(len(INVALID_ADDRESSES)))
+def test_an_invalid_address_is_refused(host: str) -> None:
     with pytest.raises(UsageError, match="not a valid engine address"):
         resolve({"HOME": "/none", "DOCKER_HOST": host})
 
 
-def test_an_unknown_context_is_told_with_those_there_are(home: Path) -> None:
+def test_the_error_for_an_unknown_context_lists_the_existing_ones(home: Path) -> None:
     with pytest.raises(UsageError, match="no Docker context 'nobody'") as raised:
         resolve({"HOME": str(home)}, "nobody")
     assert "Existing contexts: default, careless, far, here, tls." in str(raised.value)
@@ -137,7 +137,7 @@ def test_an_unknown_context_is_told_with_those_there_are(home: Path) -> None:
         resolve({"HOME": str(home)})
 
 
-def test_a_configuration_that_is_none_counts_for_nothing(home: Path) -> None:
+def test_an_invalid_client_configuration_is_ignored(home: Path) -> None:
     for content in ("", "{", "[]", '{"currentContext": 7}'):
         (home / ".docker/config.json").write_text(content)
         assert resolve({"HOME": str(home)}) == EngineAddress()
@@ -147,7 +147,7 @@ def test_a_configuration_that_is_none_counts_for_nothing(home: Path) -> None:
 @pytest.mark.parametrize(
     "kind", ["a FIFO", "a device", "a directory", "a loop", "no UTF-8", "deep"]
 )
-def test_settings_of_docker_s_that_are_none_count_for_nothing_at_once(
+def test_an_unreadable_client_configuration_is_ignored_at_once(
     tmp_path: Path, kind: str, counted: Counted
 ) -> None:
     file = tmp_path / "config.json"
@@ -163,7 +163,7 @@ def test_settings_of_docker_s_that_are_none_count_for_nothing_at_once(
     counted("inputs")
 
 
-CONTEXTS_OF_NOBODY = (
+INVALID_CONTEXTS = (
     {"Endpoints": []},
     {"Endpoints": {"docker": "x"}},
     {"Endpoints": {"docker": {"Host": 1}}},
@@ -174,8 +174,8 @@ CONTEXTS_OF_NOBODY = (
 
 
 @pytest.mark.promise("input-refused")
-@pytest.mark.parametrize("content", CONTEXTS_OF_NOBODY, ids=range(len(CONTEXTS_OF_NOBODY)))
-def test_a_context_that_docker_never_wrote_is_refused(
+@pytest.mark.parametrize("content", INVALID_CONTEXTS, ids=range(len(INVALID_CONTEXTS)))
+def test_an_invalid_context_is_refused(
     tmp_path: Path, content: dict[str, object], counted: Counted
 ) -> None:
     file = tmp_path / "contexts/meta" / digest_of("odd") / "meta.json"
@@ -193,7 +193,7 @@ def test_docker_config_names_another_directory(home: Path) -> None:
     assert context_names(environ) == ["default", "careless", "far", "here", "tls"]
 
 
-def test_tls_is_as_the_client_has_it(home: Path) -> None:
+def test_tls_settings_are_the_client_s(home: Path) -> None:
     environ = {"HOME": str(home), "DOCKER_HOST": "tcp://h:1"}
     own = f"{home}/.docker"
     assert resolve(environ).tls is None
@@ -214,14 +214,14 @@ def test_tls_is_as_the_client_has_it(home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [*CONTEXTS, "default"])
-def test_the_client_is_given_the_same_engine(home: Path, name: str) -> None:
+def test_the_client_s_environment_selects_the_same_engine(home: Path, name: str) -> None:
     use(home, "careless")
     environ = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin"}
     for variables in ({}, {"DOCKER_HOST": "unix:///x"}, {"DOCKER_HOST": ""}):
         ours = resolve({**environ, **variables}, name)
         for_client = ours.client_environment({**environ, **variables})
         assert resolve(for_client) == ours
-        assert client_says(for_client, None)[:2] == (ours.context, ours.url)
+        assert client_resolves(for_client, None)[:2] == (ours.context, ours.url)
 
 
 def test_only_a_socket_is_local(home: Path) -> None:
@@ -233,7 +233,7 @@ def test_only_a_socket_is_local(home: Path) -> None:
     assert resolve(environ, "tls").socket_path is None
 
 
-def test_where_no_context_is_used_one_file_is_opened_at_most(
+def test_without_a_context_at_most_one_file_is_opened(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Any] = []
@@ -280,7 +280,7 @@ def test_the_flag_without_a_name_is_a_usage_error(capsys: pytest.CaptureFixture[
     assert "expected one argument" in capsys.readouterr().err
 
 
-def test_another_engine_of_the_same_user(home: Path) -> None:
+def test_a_context_for_another_engine_keeps_the_account(home: Path) -> None:
     first = Context(environ={"HOME": str(home)})
     account = first.account
     other = first.at("far")

@@ -1,4 +1,4 @@
-"""What Podman answers otherwise, and what is made of it."""
+"""Where Podman's answers differ from Docker's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlc_patched.engine.specification import ContainerSpecification, Ulimit, con
 
 
 @pytest.mark.parametrize(
-    ("told", "typed"),
+    ("reported", "typed"),
     [
         ("localhost/mlc-test/base:x", "mlc-test/base:x"),
         ("docker.io/library/debian:12", "debian:12"),
@@ -20,12 +20,12 @@ from mlc_patched.engine.specification import ContainerSpecification, Ulimit, con
         ("localhost:5000/a:b", "localhost:5000/a:b"),
     ],
 )
-def test_a_name_is_as_it_was_typed(told: str, typed: str) -> None:
-    assert familiar(told) == typed
+def test_prefixes_that_podman_adds_are_removed(reported: str, typed: str) -> None:
+    assert familiar(reported) == typed
 
 
 @pytest.mark.parametrize(
-    ("pattern", "fits"),
+    ("pattern", "matches"),
     [
         ("ds01-1001/*", True),
         ("ds01-1001/thesis", True),
@@ -38,11 +38,11 @@ def test_a_name_is_as_it_was_typed(told: str, typed: str) -> None:
         ("ds01-1001/thesis:other", False),
     ],
 )
-def test_patterns_fit_as_docker_s_do(pattern: str, fits: bool) -> None:
-    assert _matches("ds01-1001/thesis:latest", ["nothing", pattern]) is fits
+def test_patterns_match_as_in_docker(pattern: str, matches: bool) -> None:
+    assert _matches("ds01-1001/thesis:latest", ["nothing", pattern]) is matches
 
 
-def test_conflicts_are_known_by_their_words() -> None:
+def test_conflicts_are_recognised_by_their_message() -> None:
     for words in (
         'the container name "x" is already in use by 7359. You have to remove that container',
         "can only kill running containers. 8d53 is in state stopped: container state improper",
@@ -52,7 +52,7 @@ def test_conflicts_are_known_by_their_words() -> None:
     assert not is_podman_conflict("no space left on device")
 
 
-def test_a_configuration_becomes_instructions() -> None:
+def test_a_configuration_is_converted_to_instructions() -> None:
     like = Image("i", environment=("A=b c", "P=x=y"), command=("sh", "-c", 'a "b"'), user="")
     assert configuration_changes(like, {"k e": 'v "w"'}) == [
         'CMD ["sh", "-c", "a \\"b\\""]',
@@ -65,25 +65,25 @@ def test_a_configuration_becomes_instructions() -> None:
     ]
 
 
-def test_podman_is_known_by_what_it_says_of_itself() -> None:
+def test_podman_is_recognised_by_its_info() -> None:
     found = {
         "ServerVersion": "4.3.1",
         "BuildahVersion": "1.28.2",
         "SecurityOptions": ["name=seccomp,profile=default"],
         "Rootless": True,
     }
-    about = info_of(found, is_local=True)
-    assert (about.product, about.is_rootless) == ("Podman", True)
+    info = info_of(found, is_local=True)
+    assert (info.product, info.is_rootless) == ("Podman", True)
     for options, is_rootless in ((["name=seccomp"], False), (["name=rootless"], True)):
-        about = info_of({"ServerVersion": "28.0", "SecurityOptions": options}, is_local=True)
-        assert (about.product, about.is_rootless) == ("Docker Engine", is_rootless)
+        info = info_of({"ServerVersion": "28.0", "SecurityOptions": options}, is_local=True)
+        assert (info.product, info.is_rootless) == ("Docker Engine", is_rootless)
 
 
 @pytest.mark.parametrize(
     ("user", "mode"),
     [("1001:2001", "keep-id:uid=1001,gid=2001"), ("", None), ("0:0", None), ("root", None)],
 )
-def test_a_rootless_engine_keeps_the_account_s_ids(user: str, mode: str | None) -> None:
+def test_a_rootless_engine_keeps_the_ids_of_the_account(user: str, mode: str | None) -> None:
     limits = (Ulimit("memlock", -1), Ulimit("stack", 64))
     body = container_body(ContainerSpecification("n", "i", user=user, ulimits=limits))
     host = rootless_body(body)["HostConfig"]

@@ -1,4 +1,4 @@
-"""Plain questions over a Unix socket: what is sent, and what is made of every kind of answer."""
+"""Plain requests over a Unix socket, and every kind of answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Serve = Callable[..., tuple[str, list[bytes]]]
 
 
 def whole_request(client: socket.socket) -> bytes:
-    """Receive a request with its body, which may come in pieces."""
+    """Receive a request with its body, which may arrive in pieces."""
     received = b""
     while b"\r\n\r\n" not in received:
         received += client.recv(65536)
@@ -34,7 +34,7 @@ def whole_request(client: socket.socket) -> bytes:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Serve answers, one for each connection: returns the socket's path and the requests."""
+    """Serve answers, one for each connection; returns the socket's path and the requests."""
     path = str(tmp_path / "engine.sock")
     listener = socket.socket(socket.AF_UNIX)
     requests: list[bytes] = []
@@ -49,7 +49,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                 with client:
                     requests.append(whole_request(client))
                     if answer is None:
-                        client.recv(1)  # until the other side gives up
+                        client.recv(1)  # until the client disconnects
                     else:
                         client.sendall(answer)
 
@@ -60,7 +60,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     listener.close()
 
 
-def test_a_question_is_one_request_on_a_connection_of_its_own(serve: Serve) -> None:
+def test_each_request_has_a_connection_of_its_own(serve: Serve) -> None:
     path, requests = serve(b'HTTP/1.1 201 Created\r\nContent-Length: 7\r\nX-A: b\r\n\r\n{"a":1}')
     answer = ask(path, "POST", "/v1.41/x?y=z", b"{}")
     assert (answer.status, answer.headers["x-a"], answer.body) == (201, "b", b'{"a":1}')
@@ -71,7 +71,7 @@ def test_a_question_is_one_request_on_a_connection_of_its_own(serve: Serve) -> N
     assert request.endswith(b"\r\n\r\n{}")
 
 
-def test_a_refusal_before_all_of_the_request_was_sent_is_the_answer(tmp_path: Path) -> None:
+def test_a_refusal_before_the_whole_request_was_sent_is_read(tmp_path: Path) -> None:
     path = str(tmp_path / "hasty.sock")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
@@ -86,12 +86,12 @@ def test_a_refusal_before_all_of_the_request_was_sent_is_the_answer(tmp_path: Pa
 
         thread = threading.Thread(target=refuse)
         thread.start()
-        answer = ask(path, "POST", "/", b" " * 10_000_000)  # more than a socket holds
+        answer = ask(path, "POST", "/", b" " * 10_000_000)  # more than a socket buffers
         thread.join()
     assert (answer.status, answer.body) == (409, b"{}")
 
 
-def test_chunks_are_put_together(serve: Serve) -> None:
+def test_a_chunked_body_is_joined(serve: Serve) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     path, _ = serve(head + b"5;a=b\r\nabcde\r\nB\r\nfghijklmnop\r\n0\r\n\r\n")
     assert ask(path, "GET", "/").body == b"abcdefghijklmnop"
@@ -105,13 +105,13 @@ def test_chunks_are_put_together(serve: Serve) -> None:
         (b"\r\n0123456789", b"0123"),
     ],
 )
-def test_no_more_is_read_than_is_wanted(serve: Serve, rest: bytes, wanted: bytes) -> None:
+def test_no_more_than_the_limit_is_read(serve: Serve, rest: bytes, wanted: bytes) -> None:
     path, _ = serve(b"HTTP/1.1 200 OK\r\n" + rest)
     assert ask(path, "GET", "/", most=4).body == wanted
 
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
-def test_an_answer_may_have_no_body(serve: Serve, status: bytes) -> None:
+def test_an_answer_can_have_no_body(serve: Serve, status: bytes) -> None:
     path, _ = serve(b"HTTP/1.1 " + status + b"\r\n\r\n")
     assert ask(path, "POST", "/").body == b""
 
@@ -128,19 +128,21 @@ def test_an_answer_may_have_no_body(serve: Serve, status: bytes) -> None:
         b"HTTP/1.1\r\n\r\n",
     ],
 )
-def test_an_answer_that_breaks_off_is_no_answer(serve: Serve, answer: bytes) -> None:
+def test_a_truncated_or_invalid_answer_is_an_error(serve: Serve, answer: bytes) -> None:
     path, _ = serve(answer)
     with pytest.raises(BrokenAnswerError):
         ask(path, "GET", "/")
 
 
-def test_an_engine_that_says_nothing_is_not_waited_for_for_ever(serve: Serve) -> None:
+def test_an_engine_that_does_not_answer_times_out(serve: Serve) -> None:
     path, _ = serve(None)
     with pytest.raises(TimeoutError):
         ask(path, "GET", "/", seconds=0.05)
 
 
-def test_an_engine_s_failures_are_ours(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_of_the_engine_become_engine_errors(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refusal = b'HTTP/1.1 500 Error\r\nContent-Length: 18\r\n\r\n{"message":"no!!"}'
     garbage = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{ahh"
     path, requests = serve(PING, refusal, garbage, b"HTTP/1.1 2")
@@ -155,7 +157,7 @@ def test_an_engine_s_failures_are_ours(serve: Serve, monkeypatch: pytest.MonkeyP
     assert requests[1].startswith(b"GET /v1.41/images/x/json HTTP/1.1")
 
 
-def test_nobody_at_the_socket_is_an_engine_that_does_not_run(
+def test_a_missing_socket_means_that_no_engine_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
@@ -173,7 +175,7 @@ def test_names_are_quoted(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.fixture
 def by_tcp() -> Iterator[str]:
-    """Have the engine answer on a port, too; the address for DOCKER_HOST."""
+    """Make the engine available on a TCP port; return its address."""
     target = resolve(os.environ).socket_path
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -200,7 +202,7 @@ def by_tcp() -> Iterator[str]:
 
 
 @pytest.mark.engine
-def test_an_engine_on_a_port_answers_the_same(
+def test_an_engine_on_a_tcp_port_gives_the_same_answers(
     engine: DockerEngine, by_tcp: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", by_tcp)
