@@ -233,9 +233,10 @@ def test_image_create_takes_the_architecture_from_file_and_variable(
     with_settings(context, "[gpus]\narchitecture = ROCM6", tmp_path)
     context.__dict__.update(catalog=CATALOG, host=HOST)
     request = ImageCreateRequest(ImageRequest("project", "Pytorch", "2"))
-    assert prepare(request, context).recipe.base == "hub/rocm"
-    context.environ = {**context.environ, "MLC_ARCH": "CUDA_ADA"}
+    assert context.environ["MLC_ARCH"] == "CUDA_ADA"
     assert prepare(request, context).recipe.base == "hub/x:1"
+    context.environ = {**context.environ, "MLC_ARCH": ""}
+    assert prepare(request, context).recipe.base == "hub/rocm"
 
 
 @pytest.mark.parametrize("gpus", ["all", "3", "device=0,1,2", "device=GPU-a,GPU-b,GPU-c"])
