@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..cluster.place import Found, Place, find_service, place_of
 from ..cluster.state import LOST
 from ..context import Context
-from ..engine.registry import needed
+from ..engine.registry import require_registry
 from ..errors import MlcError, SetupError
 from ..images.fetch import site_registry
 from ..images.save import Saved, clean, save, target
@@ -48,7 +48,7 @@ def plan_service_retirement(
     found = find_service(name, context)
     if found is None or save_as is None:
         return None if found is None else ServiceRetirement(name, found)
-    needed(site_registry(context))
+    require_registry(site_registry(context))
     place = place_of(found, context)
     image = target(place.container, save_as, context.account)
     replaces = place.context.engine.image(image) is not None
@@ -82,7 +82,7 @@ def _save_and_push(plan: ServiceRetirement, place: Place, reference: str) -> Sav
     from ..images.push import push
 
     container, there = place.container, place.context
-    registry = needed(site_registry(there))
+    registry = require_registry(site_registry(there))
     if container.is_running:
         clean(container, there)
         there.report.step(f"Stopping {container.name}")

@@ -10,7 +10,7 @@ from ..cluster.service import differences, service_name, service_of
 from ..cluster.state import ServiceState
 from ..context import Context
 from ..engine.cluster import Node
-from ..engine.registry import needed
+from ..engine.registry import require_registry
 from ..engine.service import ServiceSpecification
 from ..errors import AlreadyExistsError, ConflictError, MlcError, NotAllowedError, UsageError
 from ..host.account import refuse_root
@@ -247,7 +247,7 @@ def _pushed(own: str, context: Context) -> str:
     project = own.partition("/")[2].removesuffix(f":{LATEST}")
     image = context.engine.image(own)
     if pushed is None:
-        registry = needed(site_registry(context))
+        registry = require_registry(site_registry(context))
         there = f"image-push {project}" if image else f"image-create {project}"
         raise MlcError(f"The registry {registry} has no {own}. Bring it there: {there}")
     if image is None and context.settings.bases != ("*",):

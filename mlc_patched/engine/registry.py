@@ -55,7 +55,9 @@ class Registry(abc.ABC):
         """
 
 
-def chosen(argument: str | None, environ: Mapping[str, str], setting: str | None) -> str | None:
+def choose_registry(
+    argument: str | None, environ: Mapping[str, str], setting: str | None
+) -> str | None:
     """Return the registry to use: the argument, else DS01_REGISTRY, else the setting.
 
     Raises:
@@ -67,7 +69,7 @@ def chosen(argument: str | None, environ: Mapping[str, str], setting: str | None
     return check_registry(name) if name else None
 
 
-def needed(registry: str | None) -> str:
+def require_registry(registry: str | None) -> str:
     """Return the registry, or raise MlcError if none is set."""
     if registry is None:
         raise MlcError(
@@ -77,19 +79,9 @@ def needed(registry: str | None) -> str:
     return registry
 
 
-def reference_in(registry: str, image: str) -> str:
-    """Return the name of a project's image in a registry: `REGISTRY/ds01-UID/PROJECT:TAG`."""
-    return f"{registry}/{image}"
-
-
-def host_of(reference: str) -> str:
-    """Return HOST[:PORT] of an image's name."""
-    return reference.partition("/")[0]
-
-
 def failure(reference: str, why: str) -> RegistryError:
     """Return the error for a failed request to a registry, with advice for known reasons."""
-    host = host_of(reference)
+    host = reference.partition("/")[0]
     lower = why.lower()
     for words, advice in _REASONS:
         if any(word in lower for word in words):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..context import Context
 from ..engine.interface import Image
-from ..engine.registry import chosen, reference_in
+from ..engine.registry import choose_registry
 from ..errors import MlcError
 from ..host.account import Account
 from ..interrupts import defer_signals
@@ -19,7 +19,7 @@ def site_registry(context: Context) -> str | None:
     Raises:
         UsageError: DS01_REGISTRY is none.
     """
-    return chosen(None, context.environ, context.settings.registry)
+    return choose_registry(None, context.environ, context.settings.registry)
 
 
 def pushed_reference(own: str, context: Context) -> str | None:
@@ -38,7 +38,7 @@ def pushed_reference(own: str, context: Context) -> str | None:
     registry = site_registry(context)
     if registry is None:
         return None
-    there = reference_in(registry, own)
+    there = f"{registry}/{own}"
     digest = context.engine.registry().digest(there)
     return f"{parse_reference(there).repository}@{digest}" if digest else None
 

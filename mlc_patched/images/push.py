@@ -7,7 +7,7 @@ from typing import Any
 
 from ..context import Context
 from ..engine.interface import Image
-from ..engine.registry import chosen, needed, reference_in
+from ..engine.registry import choose_registry, require_registry
 from ..errors import MlcError, NotFoundError
 from ..interrupts import defer_signals
 from ..names.images import parse_reference
@@ -52,7 +52,8 @@ def push_image(name: str, registry: str | None, context: Context) -> Pushed:
         RegistryError: the registry refused; the message says what to do.
     """
     project, tag = image_of(name, context.account)
-    place = needed(chosen(registry, context.environ, context.settings.registry))
+    chosen = choose_registry(registry, context.environ, context.settings.registry)
+    place = require_registry(chosen)
     image = context.engine.image(f"{project.repository}:{tag or LATEST}")
     if image is None:
         raise NotFoundError(
@@ -76,7 +77,7 @@ def push(project: Project, tag: str, image: Image, registry: str, context: Conte
             f"Build it anew with: image-create {project.name} --force"
         )
     engine, report = context.engine, context.report
-    there = reference_in(registry, own)
+    there = f"{registry}/{own}"
     name = parse_reference(there)
     report.step(f"Pushing {own} to {registry}")
     was_there = engine.image(there)
