@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if prepared.block_added:
         # With --json, standard output is for the result alone.
         tell = context.report.note if arguments.json else say
-        tell("Your Dockerfile lacks the user-set-up block. This is added at its end:\n")
+        tell("Your Dockerfile lacks the account block. This is added at its end:\n")
         tell(prepared.block_added)
     if asks:
         _summary(prepared)

@@ -34,8 +34,8 @@ def verify(image: Image, account: Account, context: Context) -> None:
     """
     if wrong := faults(image, account, context):
         raise SetupError(
-            f"The image was built, but it is not right for you: {'; '.join(wrong)}. "
-            "It was not kept. Is the user-set-up block of the Dockerfile whole, and its last part?"
+            f"The image was built, but would not work for you: {'; '.join(wrong)}. It was removed. "
+            "Is the account block of the Dockerfile complete, and the last part of it?"
         )
 
 

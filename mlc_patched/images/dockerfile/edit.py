@@ -118,10 +118,10 @@ def has_account_block(text: str) -> bool:
         return True
     if argument or step or label:
         raise DockerfileError(
-            "The Dockerfile has only a part of the user-set-up block: "
+            "The Dockerfile has only part of the account block: "
             f"ARG {USER_ID_ARGUMENT} {_there(argument)}, the step with useradd {_there(step)}, "
             f"LABEL {labels.HAS_USER_SETUP} {_there(label)}. "
-            "Take the rest out, and the whole block is added anew."
+            "Remove the rest, and the whole block is added again."
         )
     return False
 
@@ -201,10 +201,10 @@ def _with_step(text: str, package: str, kind: Kind, found: list[Install]) -> str
     step = kind.step((package,)).replace("\n", break_)
     if block is None:
         raise DockerfileError(
-            f"There is no place for {package} in the Dockerfile, which was left as it is: "
-            f"{where_looked(text, kind)}, and the user-set-up block (ARG {USER_ID_ARGUMENT}), "
+            f"There is no place for {package} in the Dockerfile, which was not changed: "
+            f"{where_looked(text, kind)}, and the account block (ARG {USER_ID_ARGUMENT}), "
             "before which a new step would go, is missing. "
-            "Put it in by hand: image-update PROJECT --edit"
+            "Add the package by hand: image-update PROJECT --edit"
         )
     if kind is PIP:
         for each in stage:

@@ -23,7 +23,7 @@ WORKSPACE = "/workspace"
 BUILD_CONTEXT_COMMENT = "# Build context: "
 SYSTEM_SECTION = "# System packages (apt)"
 PYTHON_SECTION = "# Python packages (pip)"
-ACCOUNT_SECTION = "# Your account: the same user and group as on the host."
+_ACCOUNT_HEADING = "# Your account: the same user and group as on the host."
 
 _AS_ROOT = "# hadolint ignore=DL3066\nUSER root\n"
 _FRAMEWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
@@ -113,7 +113,7 @@ def account_block(project: str, framework: str, base: str, *, is_root: bool = Fa
         f"${{{argument}}}" for argument in (USERNAME_ARGUMENT, USER_ID_ARGUMENT, GROUP_ID_ARGUMENT)
     )
     remote = rf"[{{\"remoteUser\":\"{name}\",\"workspaceFolder\":\"{WORKSPACE}\"}}]"
-    return f"""{ACCOUNT_SECTION}
+    return f"""{_ACCOUNT_HEADING}
 # image-create and image-update pass the arguments; keep this part last and as it is.
 {"" if is_root else _AS_ROOT}ARG {USER_ID_ARGUMENT}
 ARG {GROUP_ID_ARGUMENT}

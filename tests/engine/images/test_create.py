@@ -118,7 +118,7 @@ def test_an_own_dockerfile_gets_the_block_and_finds_its_files(builds: Builds) ->
     source = builds.user.file("source/Dockerfile", f"FROM {BASE}\nCOPY note /note\nUSER nobody\n")
     builds.user.file("source/note", "hello\n")
     done = builds.run("image-create", "own", "--dockerfile", source, "-y")
-    assert "user-set-up block" in done.stdout
+    assert "account block" in done.stdout
     assert "ARG DS01_USER_ID" in done.stdout
     text = builds.dockerfile("own").read_text()
     assert text.startswith(f"# Build context: {source.parent}\nFROM {BASE}\nCOPY note /note\n")

@@ -199,7 +199,7 @@ DOCKERFILES = (
     ("another escape", "# escape=`\nFROM debian\n", "sets the escape character to '`'"),
     ("a heredoc without its end", "FROM debian\nRUN <<EOF\nid\n", "EOF that begins in line 2"),
     ("a step without its end", "FROM debian\nRUN id \\\n", "The step in line 2"),
-    ("half an account block", "FROM debian\nARG DS01_USER_ID\n", "only a part of the user-set-up"),
+    ("half an account block", "FROM debian\nARG DS01_USER_ID\n", "only part of the account block"),
 )
 
 

@@ -170,7 +170,7 @@ def test_the_account_block_is_found_added_and_its_parts_refused() -> None:
     assert whole.startswith("FROM debian:12\r\nRUN true\r\n\r\n# Your account")
     assert whole.count("\n") == whole.count("\r\n")
     assert has_account_block(dockerfile("a"))
-    with pytest.raises(DockerfileError, match="only a part"):
+    with pytest.raises(DockerfileError, match="only part of"):
         has_account_block('FROM x\nLABEL aime.mlc.DS01_HAS_USER_SETUP="true"\n')
 
 

@@ -1,0 +1,76 @@
+"""Publishing a project's image: its names, and the Dockerfiles kept beside it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.fakes.engine import FakeEngine
+
+from mlc_patched.context import Context
+from mlc_patched.engine.interface import Image
+from mlc_patched.host.account import Account
+from mlc_patched.images import publish as publishing
+from mlc_patched.images.build.image import BuildRequest
+from mlc_patched.images.project.files import BEFORE, ProjectFiles
+from mlc_patched.images.publish import publish
+from mlc_patched.names.projects import Project
+
+PROJECT = Project(1001, "demo")
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def context(tmp_path: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Context:
+    monkeypatch.setattr("mlc_patched.host.files.is_root_for", lambda account: False)
+    context = Context(environ={}, make_engine=lambda: engine)
+    context.__dict__["account"] = Account("alice", 1001, 2001, str(tmp_path))
+    return context
+
+
+@pytest.fixture
+def files(context: Context) -> ProjectFiles:
+    return ProjectFiles(context.account, PROJECT)
+
+
+def published(text: str, image: Image, context: Context, patch: pytest.MonkeyPatch) -> None:
+    """Publish a Dockerfile of which a build makes this image."""
+
+    @contextlib.contextmanager
+    def built(*arguments: object) -> Iterator[Image]:
+        yield image
+
+    patch.setattr(publishing, "built", built)
+    with publish(BuildRequest(ProjectFiles(context.account, PROJECT), text), context):
+        pass
+
+
+def test_the_former_image_becomes_the_previous_one_with_its_dockerfile(
+    context: Context, engine: FakeEngine, files: ProjectFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = engine.add_image("a:1"), engine.add_image("b:1")
+    published("FROM a\n", first, context, monkeypatch)
+    published("FROM b\n", second, context, monkeypatch)
+    latest, previous = engine.image(PROJECT.image), engine.image(PROJECT.previous)
+    assert latest is not None
+    assert previous is not None
+    assert (latest.id, previous.id) == (second.id, first.id)
+    assert files.read_dockerfile() == "FROM b\n"
+    assert files.read_dockerfile(BEFORE) == "FROM a\n"
+
+
+def test_a_build_that_gives_the_same_image_keeps_the_previous_one_s_dockerfile(
+    context: Context, engine: FakeEngine, files: ProjectFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = engine.add_image("a:1"), engine.add_image("b:1")
+    published("FROM a\n", first, context, monkeypatch)
+    published("FROM b\n", second, context, monkeypatch)
+    published("# A comment\nFROM b\n", second, context, monkeypatch)
+    assert files.read_dockerfile() == "# A comment\nFROM b\n"
+    assert files.read_dockerfile(BEFORE) == "FROM a\n"
