@@ -1,6 +1,6 @@
 """mlc-patched: AIME's mlc, with containers made from labelled images in one engine call.
 
-The verbs are functions of this package: `create`, `open`, `start`, `stop`, `remove`,
+The commands are functions of this package: `create`, `open`, `start`, `stop`, `remove`,
 `list_containers`, `stats`, `export`, `import_`. Every failure is an `MlcError`.
 """
 

@@ -1,32 +1,38 @@
-"""The Python API: each verb as a function that returns a result or raises an MlcError.
+"""The Python API: each command as a function that returns a result or raises an MlcError.
 
-Every function takes an optional `context`, which says who calls and which engine is used;
-without one, the process's own user and environment count.
+Every function takes an optional `context`: the caller, the environment and the engine. Without
+one, those of the process are used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from .containers import create as _create
-from .containers import export as _export
 from .containers import import_ as _import
-from .containers import list as _list
-from .containers import open as _open
-from .containers import remove as _remove
-from .containers import start as _start
-from .containers import stats as _stats
-from .containers import stop as _stop
 from .containers.create import Created
-from .containers.export import Exported
-from .containers.list import Listed
-from .containers.open import Opened
-from .containers.remove import Removed
-from .containers.start import Started
-from .containers.stats import Measured
-from .containers.stop import Stopped
+from .containers.export import export
+from .containers.list import list_containers
+from .containers.open import open_shell as open
+from .containers.remove import remove
+from .containers.start import start
+from .containers.stats import stats
+from .containers.stop import stop
 from .context import Context
-from .plan.container import CUSTOM, LATEST, CreateRequest
+from .names.projects import LATEST
+from .plan.request import CUSTOM, CreateRequest
+
+__all__ = [
+    "create",
+    "export",
+    "import_",
+    "list_containers",
+    "open",
+    "remove",
+    "start",
+    "stats",
+    "stop",
+]
 
 
 def create(
@@ -52,28 +58,28 @@ def create(
 
     Args:
         name: its name, without the UID.
-        framework: framework of the catalog; a mere word for a label when `image` is given.
-        version: version of the framework; likewise.
-        image: make it from this image instead of one of the catalog.
+        framework: framework of the catalog; with `image`, only a word for the label.
+        version: version of the framework; with `image`, only a word for the label.
+        image: image to use instead of one from the catalog.
         architecture: GPU architecture by AIME's name; else MLC_ARCH, else the host's.
         gpus: `all`, a number, `device=ID[,ID]` or `none`.
-        workspace: directory that becomes /workspace; `~/workspace` when not given.
-        data: directory that becomes /data.
-        models: directory that becomes /models.
-        shm_size: shared memory of its own, such as `16g`, instead of the host's.
-        cgroup_parent: cgroup or slice to put it under.
-        labels: labels of your own for it.
-        cpus: at most so many cores.
-        memory: at most so much memory, such as `64g`.
-        pids_limit: at most so many processes.
-        context: who calls, and the engine.
+        workspace: directory mounted as /workspace; `~/workspace` by default.
+        data: directory mounted as /data.
+        models: directory mounted as /models.
+        shm_size: private shared memory such as `16g`, instead of the host's.
+        cgroup_parent: parent cgroup or slice.
+        labels: additional labels.
+        cpus: maximum number of cores.
+        memory: maximum memory, such as `64g`.
+        pids_limit: maximum number of processes.
+        context: the caller and the engine.
 
     Raises:
-        UsageError: an argument cannot be meant.
-        AlreadyExistsError: there is a container of this name.
+        UsageError: an argument is invalid.
+        AlreadyExistsError: the user has a container of this name.
         NotFoundError: a directory, catalog row or image does not exist.
         SetupError: the account could not be set up in the image.
-        EngineError: the engine refused or cannot be reached. Nothing is left in any case.
+        EngineError: the engine refused or cannot be reached. On any error, nothing is left behind.
     """
     request = CreateRequest(
         name=name,
@@ -92,87 +98,7 @@ def create(
         memory=memory,
         pids_limit=None if pids_limit is None else str(pids_limit),
     )
-    return _create.create(request, context or Context())
-
-
-def open(name: str, *, context: Context | None = None) -> Opened:
-    """Open a shell in a container, as `mlc open` does.
-
-    Raises:
-        NotFoundError: there is no such container.
-        EngineError: it cannot be started, or Docker's client is missing.
-    """
-    return _open.open_shell(name, context or Context())
-
-
-def start(
-    name: str,
-    command: Sequence[str] = (),
-    *,
-    detach: bool = False,
-    context: Context | None = None,
-) -> Started:
-    """Start a container, and run a command in it: one word is a line for its bash.
-
-    Raises:
-        NotFoundError: there is no such container.
-        EngineError: it cannot be started.
-    """
-    return _start.start(name, context or Context(), command, detach=detach)
-
-
-def stop(name: str, *, context: Context | None = None) -> Stopped:
-    """Stop a container.
-
-    Raises:
-        NotFoundError: there is no such container.
-        EngineError: the engine could not stop it.
-    """
-    return _stop.stop(name, context or Context())
-
-
-def remove(name: str, *, keep_image: bool = False, context: Context | None = None) -> Removed:
-    """Remove a stopped container, and the image that was committed for it.
-
-    Raises:
-        NotFoundError: there is no such container.
-        MlcError: it is running.
-        EngineError: the engine could not remove it.
-    """
-    return _remove.remove(name, context or Context(), keep_image=keep_image)
-
-
-def list_containers(
-    *, all_users: bool = False, sizes: bool = False, context: Context | None = None
-) -> list[Listed]:
-    """Return the containers, ordered by name; `sizes` measures what each has written.
-
-    Raises:
-        EngineError: the engine did not answer.
-    """
-    return _list.list_containers(context or Context(), all_users=all_users, sizes=sizes)
-
-
-def stats(*, all_users: bool = False, context: Context | None = None) -> list[Measured]:
-    """Return what the running containers use now.
-
-    Raises:
-        EngineError: the engine did not answer.
-    """
-    return _stats.stats(context or Context(), all_users=all_users)
-
-
-def export(
-    name: str, file: str | None = None, *, force: bool = False, context: Context | None = None
-) -> Exported:
-    """Write a container into a file; `force` replaces one that is there.
-
-    Raises:
-        NotFoundError: there is no such container.
-        AlreadyExistsError: the file is there.
-        MlcError: the file cannot be written.
-    """
-    return _export.export(name, context or Context(), file, force=force)
+    return _create.create(request, context)
 
 
 def import_(
@@ -186,10 +112,10 @@ def import_(
     models: str | None = None,
     context: Context | None = None,
 ) -> Created:
-    """Make a container of a file that `export` wrote; arguments as for `create`.
+    """Create a container from a file that `export` wrote; arguments as for `create`.
 
     Raises:
-        MlcError: the file cannot be read or is no archive of ours; otherwise as `create`.
+        MlcError: the file cannot be read or was not written by `export`; else as `create`.
     """
     request = _import.ImportRequest(file, name, architecture, gpus, workspace, data, models)
-    return _import.import_(request, context or Context())
+    return _import.import_(request, context)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from .host.hardware import Host
     from .plan.catalog import Catalog
-    from .plan.container import CreateRequest, Plan
+    from .plan.container import Plan
+    from .plan.request import CreateRequest
     from .settings.model import Settings
 
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ..context import Context
 from ..errors import MlcError
 from ..interrupts import ignore_interrupts
 from ..undo import retry_once
 from .state import ENDED, LOST, PLACING, RUNNING, ServiceState, state_of
-
-if TYPE_CHECKING:
-    from ..containers.deploy_cluster import OnCluster
 
 _POLL_SECONDS = 0.2
 _LONGEST_POLL_SECONDS = 2.0
@@ -35,15 +31,15 @@ def look(identity: str, context: Context) -> ServiceState:
     return state_of(service, services, cluster.tasks(), cluster.nodes())
 
 
-def wait_until_placed(made: OnCluster, context: Context) -> ServiceState:
+def wait_until_placed(identity: str, context: Context) -> ServiceState:
     """Return what Swarm's first look for a node has come to; it takes a moment."""
     deadline = time.monotonic() + _PLACING_SECONDS
-    while (state := look(made.id, context)).state == PLACING and time.monotonic() < deadline:
+    while (state := look(identity, context)).state == PLACING and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     return state
 
 
-def wait_until_running(made: OnCluster, context: Context) -> ServiceState:
+def wait_until_running(identity: str, name: str, context: Context) -> ServiceState:
     """Wait until a service runs, telling how far it is.
 
     Raises:
@@ -51,17 +47,18 @@ def wait_until_running(made: OnCluster, context: Context) -> ServiceState:
     """
     told, pause = "", _POLL_SECONDS
     while True:
-        state = look(made.id, context)
+        state = look(identity, context)
         if state.state == RUNNING:
             return state
         if state.state in (ENDED, LOST):
             cluster = context.engine.cluster()
-            # An interrupt here must not be reported as if the service stayed in the queue.
-            with ignore_interrupts():
-                retry_once(partial(cluster.remove_service, made.id))
-            raise MlcError(f"{made.name} could not run: {state.status}. The service was removed.")
+            with (
+                ignore_interrupts()
+            ):  # who interrupts that must not hear that it stays in the queue
+                retry_once(partial(cluster.remove_service, identity))
+            raise MlcError(f"{name} could not run: {state.status}. The service was removed.")
         if state.status != told:
-            context.report.step(f"[{made.name}] {state.status}")
+            context.report.step(f"[{name}] {state.status}")
             told, pause = state.status, _POLL_SECONDS
         time.sleep(pause)
         pause = min(pause * _SLOWER, _LONGEST_POLL_SECONDS)  # a queue may take days

@@ -1,8 +1,13 @@
 """The file that export writes and import reads.
 
-A tar archive: first a member `mlc-manifest.json`, then the container's whole file system as
-the engine exports it. Both directions are streams. Any tar shows what is in it, and
-`docker import` takes it as it is.
+A tar archive: first a member `mlc-manifest.json`, then the container's whole file system as the
+engine exports it. Both directions are streams. Any tar program lists it, and `docker import`
+accepts it as it is.
+
+An archive can come from anybody, so import checks it on its way to the engine. The engine unpacks
+within bounds, but trusts sizes: a sparse file of terabytes takes a kilobyte here and is written
+out in full there, and compressed data is unpacked. `mlc export` writes neither, nor paths out of
+the directory that is unpacked into.
 """
 
 from __future__ import annotations
@@ -11,9 +16,9 @@ import json
 import re
 import tarfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from ..errors import MlcError, shown
 
@@ -24,6 +29,13 @@ CHUNK = 2 * 1024**2
 _LARGEST_MANIFEST = 1024**2
 _ACCOUNT_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _BLOCK = tarfile.BLOCKSIZE
+_EXTENDED = b"x"
+_LONG = (b"L", b"K")
+_PLAIN = (*b"01234567", 0)
+# As Go and GNU tar write it: nothing that readers could take for different sizes.
+_SIZE = re.compile(rb"[0-7]{11}[\0 ]|\x80[\0-\xff]{11}", re.S)
+_LARGEST_EXTENSION = 1024**2
+_DIGITS = 19  # of a size that 64 bits hold
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,7 @@ class Manifest:
 
 
 def head(manifest: Manifest) -> bytes:
-    """Return the beginning of an archive, to which a file system is appended."""
+    """Return the beginning of an archive; a file system follows it."""
     content = json.dumps(
         {
             "format": FORMAT,
@@ -66,14 +78,14 @@ def head(manifest: Manifest) -> bytes:
 
 
 def read_head(file: BinaryIO, name: str) -> Manifest:
-    """Read an archive's manifest; the file then stands at the file system.
+    """Read an archive's manifest; the file is then positioned at the file system.
 
     Args:
         file: the archive, at its beginning.
         name: what to call it in a message.
 
     Raises:
-        MlcError: this is no archive of ours, or one of a later version.
+        MlcError: `mlc export` did not write it, or a later version did.
     """
     try:
         member = tarfile.TarInfo.frombuf(file.read(_BLOCK), "utf-8", "strict")
@@ -99,6 +111,26 @@ def rest(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
+def checked(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """Pass an archive's bytes on, each piece only after it was checked.
+
+    Args:
+        chunks: a tar archive, in pieces of any size.
+        name: what to call it in a message.
+
+    Raises:
+        MlcError: it contains something that `mlc export` never writes, or is cut off.
+    """
+    members, held = _Members(name), b""
+    for chunk in chunks:
+        data = held + chunk
+        passed = members.take(data)
+        held = data[passed:]
+        if passed:
+            yield data[:passed]
+    members.end(held)
+
+
 def _manifest(content: dict[str, Any]) -> Manifest:
     account = content["account"]
     if not _ACCOUNT_NAME.fullmatch(account):
@@ -116,17 +148,130 @@ def _manifest(content: dict[str, Any]) -> Manifest:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{shown(value)} is no text")
+        raise TypeError(f"{shown(value)} is not a string")
     return value
 
 
 def _pairs(values: object) -> dict[str, str]:
     if not isinstance(values, dict):
-        raise TypeError(f"{shown(values)} is no mapping")
+        raise TypeError(f"{shown(values)} is not an object")
     return {_text(key): _text(value) for key, value in values.items()}
 
 
 def _texts(values: object) -> tuple[str, ...]:
     if not isinstance(values, list):
-        raise TypeError(f"{shown(values)} is no list")
+        raise TypeError(f"{shown(values)} is not a list")
     return tuple(_text(value) for value in values)
+
+
+class _Members:
+    """Follows an archive's bytes from one member's header to the next."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._rest = 0
+        self._extension: bytearray | None = None
+        self._kind = b""
+        self._size: int | None = None
+        self._is_over = False
+
+    def take(self, data: bytes) -> int:
+        """Check data and return how much of it may pass; the rest is an incomplete header."""
+        at = 0
+        while at < len(data):
+            if self._is_over:
+                return len(data)
+            if self._rest:
+                taken = data[at : at + self._rest] if self._extension is not None else b""
+                step = min(self._rest, len(data) - at)
+                if self._extension is not None:
+                    self._extension += taken
+                self._rest -= step
+                at += step
+                if not self._rest and self._extension is not None:
+                    self._extended(bytes(self._extension))
+                continue
+            if len(data) - at < _BLOCK:
+                return at
+            self._header(data[at : at + _BLOCK])
+            at += _BLOCK
+        return at
+
+    def end(self, held: bytes) -> None:
+        """Refuse an archive whose last member is incomplete."""
+        if held or self._rest:
+            raise MlcError(f"{self._name} is cut off. Copy it again, or export once more.")
+
+    def _header(self, block: bytes) -> None:
+        if not any(block):
+            self._is_over = True
+            return
+        try:
+            member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except tarfile.TarError as error:
+            self._refuse("data that is not a tar member", str(error))
+        if not _SIZE.fullmatch(block[124:136]):
+            self._refuse(shown(member.name), "its size is not a number")
+        size = member.size if self._size is None else self._size
+        kind = block[156]
+        if bytes((kind,)) in (_EXTENDED, *_LONG):
+            if not 0 < size <= _LARGEST_EXTENSION or self._size is not None:
+                self._refuse(shown(member.name), "its extended header is too large")
+            self._extension, self._kind = bytearray(), bytes((kind,))
+            self._rest = size + -size % _BLOCK
+            return
+        if kind not in _PLAIN:
+            self._refuse(shown(member.name), f"its type is {chr(kind)!r}, such as a sparse file")
+        self._check_path(member.name)
+        if kind == ord("1"):
+            self._check_path(member.linkname)
+        self._size = None
+        has_content = kind in (0, ord("0"), ord("7"))
+        if size < 0 or (size and not has_content):
+            self._refuse(shown(member.name), "its size is invalid")
+        self._rest = size + -size % _BLOCK
+
+    def _extended(self, content: bytes) -> None:
+        kind, self._extension = self._kind, None
+        if kind in _LONG:
+            self._check_path(content.rstrip(b"\0").decode(errors="surrogateescape"))
+            return
+        for key, value in _records(content):
+            if key is None:
+                self._refuse("an invalid extended header", shown(content[:80]))
+            if key.startswith(b"GNU.sparse."):
+                self._refuse("a sparse file", shown(key))
+            if key in (b"path", b"linkpath"):
+                self._check_path(value.decode(errors="surrogateescape"), is_link=key != b"path")
+            if key == b"size":
+                if not value.isdigit() or len(value) > _DIGITS:
+                    self._refuse("an invalid size", shown(value))
+                self._size = int(value)
+
+    def _check_path(self, path: str, *, is_link: bool = False) -> None:
+        # A symbolic link may point anywhere: it is followed inside the container only.
+        if not is_link and (path.startswith("/") or ".." in path.split("/")):
+            self._refuse(shown(path), "it points outside the archive")
+
+    def _refuse(self, what: str, why: str) -> NoReturn:
+        raise MlcError(
+            f"{self._name} contains {what}, which mlc export never writes: {why}. "
+            "Nothing was imported."
+        )
+
+
+def _records(content: bytes) -> Iterator[tuple[bytes | None, bytes]]:
+    """Yield the keys and values of an extended header (pax(1)); key None if it is invalid."""
+    at, end = 0, len(content.rstrip(b"\0"))
+    while at < end:
+        length, blank, _ = content[at : at + 20].partition(b" ")
+        if not blank or not length.isdigit():
+            yield None, b""
+            return
+        stop = at + int(length)
+        key, equals, value = content[at + len(length) + 1 : stop - 1].partition(b"=")
+        if stop <= at or stop > len(content) or not equals or content[stop - 1 : stop] != b"\n":
+            yield None, b""
+            return
+        yield key, value
+        at = stop

@@ -22,9 +22,10 @@ from ..errors import (
 from ..interrupts import defer_signals, ignore_interrupts
 from ..names import labels
 from ..names.containers import short_name
-from ..plan.container import CreateRequest, Plan
+from ..plan.container import Plan
 from ..plan.flow import Flow, account_in_passwd, decide
 from ..plan.limits import check_image
+from ..plan.request import CreateRequest
 from ..plan.specify import specify
 from ..settings.model import LEGACY_FLOW_BUILD, LEGACY_FLOW_NO
 from ..undo import Undo
@@ -47,7 +48,7 @@ class Created:
     flow: Flow
 
 
-def create(request: CreateRequest, context: Context) -> Created:
+def create(request: CreateRequest, context: Context | None = None) -> Created:
     """Create a container.
 
     Raises:
@@ -58,6 +59,7 @@ def create(request: CreateRequest, context: Context) -> Created:
         SetupError: the account could not be set up in the image.
         EngineError: the engine refused. Whatever is raised, nothing of the attempt is left.
     """
+    context = context or Context()
     plan = context.plan(request)
     for text in plan.notes():
         context.report.note(text)

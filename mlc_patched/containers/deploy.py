@@ -11,9 +11,9 @@ from ..errors import AlreadyExistsError, MlcError
 from ..names import labels
 from ..names.containers import short_name
 from ..names.projects import is_own_project
-from ..plan.container import CreateRequest
 from ..plan.flow import Flow, decide
 from ..plan.limits import check_image
+from ..plan.request import CreateRequest
 from ..undo import Undo
 from . import site_wrapper
 from .create import create
@@ -162,7 +162,7 @@ def _take_back(identity: str | None, request: CreateRequest, context: Context) -
         return
     if container.is_running:
         context.engine.stop(container.id)
-    remove(request.name, context)
+    remove(request.name, context=context)
 
 
 def _deployed(container: Container, image: str, *, is_running: bool) -> Deployed:

@@ -20,16 +20,21 @@ from ..interrupts import defer_signals
 from ..names import labels
 from ..names.containers import check_container_name, container_tag
 from ..names.images import parse_reference
-from ..names.projects import Project, check_project, is_own_project, project_of_repository
-from ..plan.container import ANY_GPU_ARCHITECTURE, CUSTOM, GPUS_VARIABLE, LATEST, Plan
+from ..names.projects import LATEST, Project, check_project, is_own_project, project_of_repository
+from ..plan.container import ANY_GPU_ARCHITECTURE, Plan
 from ..plan.directories import resolve
 from ..plan.flow import Flow
-from ..plan.limits import cgroup, check_gpus, check_image, resources
+from ..plan.limits import (
+    cgroup,
+    check_gpus,
+    check_image,
+    resources,
+)
+from ..plan.request import CUSTOM, GPUS_VARIABLE, DeployRequest, allowed_name
 from ..plan.specify import specify
 from ..undo import Undo
 from ..units import parse_size
 from . import site_wrapper
-from .source import DeployRequest, allowed_name
 
 _ONE = "1"
 

@@ -27,15 +27,13 @@ class Exported:
 
 
 def export(
-    name: str, context: Context, file: str | None = None, *, force: bool = False
+    name: str, file: str | None = None, *, force: bool = False, context: Context | None = None
 ) -> Exported:
     """Write a container into an archive that `import_` makes a container of again.
 
     What is mounted (workspace, data, models) is not in it; the manifest says where it was.
 
     Args:
-        name: the container's name.
-        context: who calls, and the engine.
         file: where to; `NAME.mlc.tar` in the present directory when not given.
         force: replace a file that is there.
 
@@ -44,6 +42,7 @@ def export(
         AlreadyExistsError: the file is there already.
         MlcError: the file cannot be written. No half file is ever left under its name.
     """
+    context = context or Context()
     container = context.get(name)
     target = Path(check_file_name(file) if file is not None else f"{name}.mlc.tar")
     with rights_of(context.account):

@@ -16,10 +16,9 @@ from ..images.account.commit import commit_with_account
 from ..interrupts import wait_out_interrupts
 from ..names import labels
 from ..names.projects import BUILDING
-from ..plan.container import CreateRequest
+from ..plan.request import CreateRequest
 from ..undo import Undo
 from . import archive
-from .archive_check import checked
 from .create import Created, create_committed, refuse_existing
 
 REPOSITORY = "mlc-import"
@@ -49,7 +48,7 @@ class ImportRequest:
     models: str | None = None
 
 
-def import_(request: ImportRequest, context: Context) -> Created:
+def import_(request: ImportRequest, context: Context | None = None) -> Created:
     """Make a container of an archive that `export` wrote.
 
     Raises:
@@ -58,6 +57,7 @@ def import_(request: ImportRequest, context: Context) -> Created:
         MlcError: the file cannot be read, is no archive of ours, or holds what none of ours does.
         SetupError: the account could not be set up. Whatever is raised, nothing is left.
     """
+    context = context or Context()
     try:
         with rights_of(context.account):
             # As in named_files: a pipe that nobody writes to ends at once.
@@ -158,7 +158,7 @@ def _told(
     file: BinaryIO, name: str, unwanted: threading.Event, context: Context
 ) -> Iterator[bytes]:
     size = 0
-    for chunk in checked(archive.rest(file), name):
+    for chunk in archive.checked(archive.rest(file), name):
         if unwanted.is_set():
             return  # the engine refuses what is cut off, or makes an image that is taken back
         size += len(chunk)

@@ -1,19 +1,27 @@
-"""list: the containers of a user, or of all users."""
+"""list and container-list: the containers of a user or of all users, with those on a cluster."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
 from ..engine.interface import Container
+from ..host.account import refuse_root
 from ..names import labels
-from ..names.containers import short_name
+from ..names.containers import SEPARATOR, short_name
+from ..names.images import parse_reference
+from ..names.projects import BUILDING, LATEST, PREVIOUS
+
+_DIGEST_SHOWN = len("sha256:") + 12
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One container as `list` shows it. `size` is in bytes, None where it was not measured."""
+    """A container as `mlc list` shows it. `size` is the bytes it has written, None if not
+    measured."""
 
     name: str
     tag: str
@@ -33,40 +41,183 @@ class Listed:
         return dict(vars(self))
 
 
+@dataclass(frozen=True)
+class ListedContainer(Listed):
+    """A container or cluster service as `container-list` shows it. `is_outdated` says that its
+    image's name now means a newer image; `created` is RFC 3339 in UTC. `node` is where the cluster
+    runs it, and `ahead` how many services wait for a GPU before it, None if it is not waiting."""
+
+    project: str
+    image: str
+    is_outdated: bool
+    created: str
+    id: str
+    image_id: str
+    node: str
+    ahead: int | None
+
+
 def list_containers(
-    context: Context, *, all_users: bool = False, sizes: bool = False
+    *, all_users: bool = False, sizes: bool = False, context: Context | None = None
 ) -> list[Listed]:
     """Return containers ordered by name, in one engine call however many there are.
 
     Args:
-        context: who calls, and the engine.
-        all_users: those of every user, not the caller's alone.
-        sizes: measure how much each has written, which takes time.
+        all_users: list every user's containers, not only the caller's.
+        sizes: measure how much each container has written, which is slow.
 
     Raises:
         EngineError: the engine did not answer.
     """
+    context = context or Context()
     found = context.containers(all_users=all_users, sizes=sizes)
-    # An image saved of a container bears its labels with nothing in them; so do its containers.
+    # An image saved from a container has its labels with empty values; so do its containers.
     found = [each for each in found if each.labels[labels.OWNER]]
-    return sorted((_listed(each) for each in found), key=lambda each: (each.name, each.tag))
+    listed = [
+        Listed(
+            **_labelled(each.name, each.labels),
+            gpus=each.labels.get(labels.GPUS) or labels.NOT_GIVEN,
+            status=each.status,
+            state=each.state,
+            size=each.size,
+        )
+        for each in found
+    ]
+    return sorted(listed, key=lambda each: (each.name, each.tag))
 
 
-def _listed(container: Container) -> Listed:
-    def label(name: str) -> str:
-        return container.labels.get(name) or labels.NOT_GIVEN
+def list_with_images(
+    context: Context, *, all_users: bool = False, sizes: bool = False
+) -> list[ListedContainer]:
+    """Return containers and cluster services ordered by name, with their images.
 
-    return Listed(
-        name=short_name(container.name),
-        tag=container.name,
-        user=label(labels.OWNER),
-        framework=label(labels.FRAMEWORK),
-        status=container.status,
-        state=container.state,
-        architecture=label(labels.ARCHITECTURE),
-        workspace=label(labels.WORKSPACE),
-        data=label(labels.DATA),
-        models=label(labels.MODELS),
-        gpus=label(labels.GPUS),
-        size=container.size,
-    )
+    Three engine calls however many containers there are, and two more if there are services.
+
+    Args:
+        context: the caller and the engine.
+        all_users: list every user's containers, not only the caller's.
+        sizes: measure how much each container has written, which is slow.
+
+    Raises:
+        MlcError: root called without sudo.
+        EngineError: the engine did not answer.
+    """
+    refuse_root(context.account)
+    found = context.containers(all_users=all_users, sizes=sizes)
+    images = context.engine.find_images() if found else []
+    names = {image.id: image.references for image in images}
+    ids = {name: image.id for image in images for name in image.references}
+    listed = list_services(context, all_users=all_users)
+    for each in found:
+        image, is_outdated = image_of(each, names, ids)
+        listed.append(
+            ListedContainer(
+                **_labelled(each.name, each.labels),
+                gpus=each.labels.get(labels.GPUS) or labels.NOT_GIVEN,
+                status=each.status,
+                state=each.state,
+                size=each.size,
+                project=each.labels.get(labels.PROJECT) or labels.NOT_GIVEN,
+                image=image,
+                is_outdated=is_outdated,
+                created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.created)),
+                id=each.id,
+                image_id=each.image_id,
+                node=labels.NOT_GIVEN,
+                ahead=None,
+            )
+        )
+    return sorted(listed, key=lambda each: (each.name, each.tag))
+
+
+def list_services(context: Context, *, all_users: bool = False) -> list[ListedContainer]:
+    """Return cluster services as containers; none, after one call, if the engine manages no Swarm.
+
+    Raises:
+        EngineError: the engine did not answer.
+    """
+    from ..cluster.state import state_of
+    from ..engine.cluster import NotManagerError
+    from ..host.gpus import NONE
+
+    cluster = context.engine.cluster()
+    try:
+        services = cluster.services()  # all: they wait for the same GPUs
+    except NotManagerError:
+        return []
+    own = [each for each in services if labels.SERVICE in each.labels]
+    if not all_users:
+        own = [each for each in own if each.labels.get(labels.OWNER) == context.account.login]
+    if not own:
+        return []
+    tasks, nodes = cluster.tasks(), cluster.nodes()
+    listed = []
+    for each in own:
+        image, state = parse_reference(each.image), state_of(each, services, tasks, nodes)
+        digest = image.digest or ""
+        listed.append(
+            ListedContainer(
+                **_labelled(each.labels[labels.SERVICE], each.labels),
+                gpus=str(each.gpus) if each.gpus else NONE,
+                status=state.status,
+                state=state.state,
+                size=None,
+                project=each.labels.get(labels.PROJECT) or labels.NOT_GIVEN,
+                image=f"{image.repository.partition('/')[2]}@{digest[:_DIGEST_SHOWN]}",
+                is_outdated=False,
+                created=f"{each.created[:19]}Z",
+                id=each.id,
+                image_id=digest,
+                node=state.node or labels.NOT_GIVEN,
+                ahead=state.ahead,
+            )
+        )
+    return listed
+
+
+def image_of(
+    container: Container, names: Mapping[str, tuple[str, ...]], ids: Mapping[str, str]
+) -> tuple[str, bool]:
+    """Return the name of a container's image, and whether that name now means another image.
+
+    Args:
+        names: the names of each image by its id.
+        ids: the id of each image by its name.
+    """
+    from ..plan.flow import Flow
+
+    project = container.labels.get(labels.PROJECT)
+    if container.labels.get(labels.USER_SETUP) == Flow.COMMIT.value:
+        project = None  # it has an image of its own, which updating a project does not change
+    uid = container.name.rpartition(SEPARATOR)[2]
+    repository = f"ds01-{uid}/{project}"
+    current = [name for name in names.get(container.image_id, ()) if not _is_temporary(name)]
+    own = [name for name in current if parse_reference(name).repository == repository]
+    if own:
+        return own[0], False
+    latest = f"{repository}:{LATEST}"
+    if project and ids.get(latest, container.image_id) != container.image_id:
+        return latest, True
+    if container.image in ids and ids[container.image] != container.image_id:
+        return container.image, True
+    return next(iter((*current, *names.get(container.image_id, ()))), container.image[:19]), False
+
+
+def _is_temporary(name: str) -> bool:
+    """Whether an image has a name only until it is ready, or until it is removed."""
+    tag = parse_reference(name).tag or LATEST
+    return name.startswith("ds01-") and (tag == PREVIOUS or tag.startswith(BUILDING))
+
+
+def _labelled(tag: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of `Listed` that containers and services have as labels."""
+    fields = {
+        "user": labels.OWNER,
+        "framework": labels.FRAMEWORK,
+        "architecture": labels.ARCHITECTURE,
+        "workspace": labels.WORKSPACE,
+        "data": labels.DATA,
+        "models": labels.MODELS,
+    }
+    found = {field: given.get(label) or labels.NOT_GIVEN for field, label in fields.items()}
+    return {"name": short_name(tag), "tag": tag, **found}

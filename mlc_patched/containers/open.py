@@ -33,15 +33,16 @@ class Opened:
     left_running: str
 
 
-def open_shell(name: str, context: Context) -> Opened:
+def open_shell(name: str, *, context: Context | None = None) -> Opened:
     """Open an interactive bash in a container, as the user.
 
     When the shell is closed and nothing else runs inside, the container is stopped.
 
     Raises:
         NotFoundError: there is no such container.
-        EngineError: it cannot be started or stopped.
+        EngineError: it cannot be started or stopped, or Docker's client is missing.
     """
+    context = context or Context()
     tag = context.container_tag(name)
     # On another engine it is another container.
     key = tag if context.address.is_local else f"{context.address.url} {tag}"

@@ -27,19 +27,15 @@ class Removed:
     image_kept: str = ""
 
 
-def remove(name: str, context: Context, *, keep_image: bool = False) -> Removed:
+def remove(name: str, *, keep_image: bool = False, context: Context | None = None) -> Removed:
     """Remove a stopped container and the image the legacy flow committed for it.
-
-    Args:
-        name: the container's name.
-        context: who calls, and the engine.
-        keep_image: leave the committed image.
 
     Raises:
         NotFoundError: there is no such container.
         MlcError: it is running.
         EngineError: the engine could not remove it.
     """
+    context = context or Context()
     container = retry_once(lambda: context.get(name))
     if container.is_running:
         raise MlcError(f"The container {name} is running. Stop it first with: mlc stop {name}")

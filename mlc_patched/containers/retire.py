@@ -1,4 +1,5 @@
-"""container-retire: a container stops and goes, saved as an image first where that is wanted."""
+"""container-retire: stop and remove a container or cluster service, saved as an image first if
+asked for."""
 
 from __future__ import annotations
 
@@ -7,22 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import MlcError, NotFoundError, UsageError
+from ..errors import MlcError, NotFoundError, SetupError, UsageError
 from ..host.account import refuse_root
 from ..images.save import Saved, clean, save, target
 from ..interrupts import defer_signals
 from ..names.containers import short_name
-from ..undo import retry_once
+from ..names.images import parse_reference
+from ..undo import Undo, retry_once
 from .remove import remove
 
 if TYPE_CHECKING:
-    from .cluster_retire import ServiceRetirement
+    from ..cluster.place import Found, Place
 
 
 @dataclass(frozen=True)
 class Retirement:
-    """What is to be done with a container: `image` is the name to save it as, None where it is
-    not saved, and `replaces` tells that an image has that name now."""
+    """What is to be done with a container. `image` is the name to save it as, None if it is not
+    saved; `replaces` says that an image has that name now."""
 
     name: str
     container: Container
@@ -31,8 +33,20 @@ class Retirement:
 
 
 @dataclass(frozen=True)
+class ServiceRetirement:
+    """What is to be done with a cluster service, as in `Retirement`; `place` is set if it is
+    saved."""
+
+    name: str
+    service: Found
+    place: Place | None = None
+    image: str | None = None
+    replaces: bool = False
+
+
+@dataclass(frozen=True)
 class Retired:
-    """A container that is gone, the image it was saved as, and what became of the image that
+    """A container that was removed, the image it was saved as, and what became of the image that
     was committed for it."""
 
     name: str
@@ -57,31 +71,26 @@ class Retired:
 def plan_retirements(
     names: list[str], save_as: str | None, context: Context
 ) -> list[Retirement | ServiceRetirement]:
-    """Look at containers before the first of them is touched: here, else on the cluster.
+    """Check every container before the first one is changed; what is not here is a service.
 
     Args:
         names: the containers' names.
-        save_as: tag to save each as; empty for one of the date, None for not at all.
-        context: who calls, and the engine.
+        save_as: tag to save each as; empty for a tag of the date, None not to save.
+        context: the caller and the engine.
 
     Raises:
-        UsageError: two would be saved under one name, or the tag cannot be one.
+        UsageError: two would be saved under one name, or the tag is invalid.
         NotFoundError: there is no such container.
-        MlcError: root called without sudo.
+        MlcError: root called without sudo; or a service is to be saved, and it has no container,
+            its node cannot be reached, or there is no registry.
     """
     refuse_root(context.account)
     planned: list[Retirement | ServiceRetirement] = []
     for name in dict.fromkeys(names):
         container = context.find(name)
         if container is None:
-            from .cluster_retire import plan_service_retirement
-
-            if (on_cluster := plan_service_retirement(name, save_as, context)) is not None:
-                planned.append(on_cluster)
-                continue
-            raise NotFoundError(
-                f"You have no container {name!r}. See those you have with: container-list"
-            )
+            planned.append(_plan_service(name, save_as, context))
+            continue
         if save_as is None:
             planned.append(Retirement(name, container))
             continue
@@ -98,37 +107,37 @@ def plan_retirements(
 
 
 def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
-    """Carry a retirement out. The container goes only when the saved image is there.
+    """Retire a container or service. It is removed only once the saved image exists; a service
+    only once that is in the registry.
 
     Raises:
         SetupError: the saved image does not run as the user; the container stays, stopped.
+        RegistryError: the image could not be pushed; the service stays, stopped.
         EngineError: the engine failed; the container stays.
     """
-    if not isinstance(plan, Retirement):
-        from .cluster_retire import retire_service
-
-        return retire_service(plan, context)
+    if isinstance(plan, ServiceRetirement):
+        return _retire_service(plan, context)
     engine = context.engine
     with context.lock(plan.container.name):
         container = context.get(plan.name)
         if container.id != plan.container.id:
-            raise MlcError(f"{plan.name} became another container meanwhile; nothing was done.")
+            raise MlcError(
+                f"{plan.name} was replaced by another container in the meantime; nothing was done."
+            )
         if plan.image is not None:
             clean(container, context)
         if container.is_running or plan.image is not None:
             context.report.step(f"Stopping {container.name}")
             engine.stop(container.id)
-        saved = None
-        if plan.image is not None:
-            saved = save(container, plan.image, context)
-        with defer_signals():  # what was saved under the date would be saved once more
+        saved = save(container, plan.image, context) if plan.image is not None else None
+        with defer_signals():  # if interrupted here, the container would be saved a second time
             if saved is not None:
                 there = retry_once(lambda: engine.image(saved.image))
                 if there is None or there.id != saved.image_id:
                     raise MlcError(
                         f"{saved.image} is not what was saved; {plan.name} was not removed."
                     )
-            removed = remove(plan.name, context)
+            removed = remove(plan.name, context=context)
     return Retired(
         short_name(container.name),
         container.name,
@@ -138,8 +147,87 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
     )
 
 
+def _plan_service(name: str, save_as: str | None, context: Context) -> ServiceRetirement:
+    from ..cluster.place import find_service, place_of
+    from ..engine.registry import require_registry
+    from ..images.fetch import site_registry
+
+    service = find_service(name, context)
+    if service is None:
+        raise NotFoundError(
+            f"You have no container {name!r}. See those you have with: container-list"
+        )
+    if save_as is None:
+        return ServiceRetirement(name, service)
+    require_registry(site_registry(context))
+    place = place_of(service, context)
+    image = target(place.container, save_as, context.account)
+    replaces = place.context.engine.image(image) is not None
+    return ServiceRetirement(name, service, place, image, replaces)
+
+
+def _retire_service(plan: ServiceRetirement, context: Context) -> Retired:
+    from ..cluster.state import LOST
+
+    service, state = plan.service.service, plan.service.state
+    # Temporary containers and images are made on the container's node.
+    with (plan.place.context if plan.place else context).lock(service.name):
+        saved = _save_and_push(plan, plan.place, plan.image) if plan.place and plan.image else None
+        cluster = context.engine.cluster()
+        with defer_signals():
+            retry_once(lambda: cluster.remove_service(service.id))
+    if state.state == LOST:
+        context.report.warn(
+            f"{state.node} does not answer: what was installed in {plan.name} is lost."
+        )
+    return Retired(plan.name, service.name, saved)
+
+
+def _save_and_push(plan: ServiceRetirement, place: Place, reference: str) -> Saved:
+    """Save a container on its node, push the image, and leave no image on the node."""
+    from ..engine.registry import require_registry
+    from ..images.fetch import site_registry
+    from ..images.push import push
+    from ..names.projects import project_of_repository
+
+    container, there = place.container, place.context
+    registry = require_registry(site_registry(there))
+    if container.is_running:
+        clean(container, there)
+        there.report.step(f"Stopping {container.name}")
+        there.engine.stop(container.id)
+    try:
+        saved = save(container, reference, there)
+    except SetupError as error:
+        why = str(error).partition(" It was not kept")[0]
+        raise SetupError(
+            f"{why} It was not kept; the service is there as before, stopped, and its container on "
+            f"{plan.service.state.node}. Without --save it is removed."
+        ) from error
+    name = parse_reference(reference)
+    project = project_of_repository(name.repository)
+
+    def remove_image() -> None:
+        now = there.engine.image(reference)
+        if now is not None and now.id == saved.image_id:
+            there.engine.remove_image(reference)
+
+    with Undo(there.report) as undo:
+        # The image is only needed for the push; if that fails, the container still has everything.
+        if not plan.replaces:
+            undo.add(f"The image {reference}", remove_image)
+        image = there.engine.image(reference)
+        if image is None or image.id != saved.image_id or project is None:
+            raise MlcError(f"{reference} is not what was saved; {plan.name} was not removed.")
+        push(project, name.tag or "", image, registry, there)
+        with defer_signals():
+            if not plan.replaces:
+                retry_once(remove_image)
+    return saved
+
+
 def _free(image: str, planned: list[Retirement | ServiceRetirement], context: Context) -> str:
-    """Return a name for a saved image that none has, by a number at the end."""
+    """Return a name for a saved image that is not taken, with a number appended if needed."""
     taken = {other.image for other in planned}
     number, name = 2, image
     while name in taken or context.engine.image(name) is not None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from ..errors import MlcError, shown
-from ..plan.container import CreateRequest
+from ..plan.request import CreateRequest
 from ..report import Reporter
 
 VARIABLE = "DS01_MLC_WRAPPER"

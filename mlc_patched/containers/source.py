@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..context import Context
 from ..errors import NotFoundError, UsageError
 from ..host.account import refuse_root
 from ..names import labels
 from ..names.containers import check_container_name, is_own_name, short_name
-from ..names.images import check_reference, is_image_id, parse_reference
-from ..names.projects import BUILDING, Project, check_project, is_own_project, project_of_repository
-from ..plan.container import CUSTOM, LATEST, CreateRequest
-
-NOTHING_SAID = CreateRequest("")
-_LONGEST_DERIVED = 60
-
-
-@dataclass(frozen=True)
-class DeployRequest:
-    """What was asked for. `options` is everything besides the name and the image; of
-    `project`, `image` and `framework` at most one is given, and none means the project
-    called `name`."""
-
-    name: str | None = None
-    project: str | None = None
-    image: str | None = None
-    framework: str | None = None
-    version: str | None = None
-    options: CreateRequest = NOTHING_SAID
+from ..names.images import check_reference, parse_reference
+from ..names.projects import (
+    BUILDING,
+    LATEST,
+    Project,
+    check_project,
+    is_own_project,
+    project_of_repository,
+)
+from ..plan.request import CUSTOM, CreateRequest, DeployRequest, allowed_name, container_name_from
 
 
 def resolve(
@@ -92,19 +81,6 @@ def own_projects(context: Context) -> list[str]:
         if project is not None and reference.tag == LATEST:
             names.add(project.name)
     return sorted(names)
-
-
-def container_name_from(image: str) -> str:
-    """Return a container name for an image: `aimehub/pytorch-2.x.x` gives `pytorch-2-x-x`."""
-    if is_image_id(image):
-        return f"image-{image.removeprefix('sha256:')[:12]}"
-    return allowed_name(parse_reference(image).repository.rpartition("/")[2])
-
-
-def allowed_name(text: str) -> str:
-    """Return the nearest to a text that can be a container's name."""
-    plain = re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-_")[:_LONGEST_DERIVED].rstrip("-_")
-    return plain or "container"
 
 
 def _free_name(wish: str, context: Context) -> str:

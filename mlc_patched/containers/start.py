@@ -26,13 +26,15 @@ class Started:
 
 
 def start(
-    name: str, context: Context, command: Sequence[str] = (), *, detach: bool = False
+    name: str,
+    command: Sequence[str] = (),
+    *,
+    detach: bool = False,
+    context: Context | None = None,
 ) -> Started:
     """Start a container, and run a command inside it as the user.
 
     Args:
-        name: the container's name.
-        context: who calls, and the engine.
         command: one word is a line for the container's bash, several are a program and
             its arguments.
         detach: leave the command running and return at once.
@@ -44,6 +46,7 @@ def start(
     """
     for word in command:
         check_word(word)
+    context = context or Context()
     container = context.get(name)
     was_running = ensure_running(container, context)
     line = ("bash", "-c", command[0]) if len(command) == 1 else tuple(command)

@@ -37,16 +37,13 @@ class Measured:
         }
 
 
-def stats(context: Context, *, all_users: bool = False) -> list[Measured]:
+def stats(*, all_users: bool = False, context: Context | None = None) -> list[Measured]:
     """Measure the running containers, all at the same time.
-
-    Args:
-        context: who calls, and the engine.
-        all_users: those of every user, not the caller's alone.
 
     Raises:
         EngineError: the engine did not answer.
     """
+    context = context or Context()
     engine = context.engine
     running = [each for each in context.containers(all_users=all_users) if each.is_running]
     if not running:

@@ -16,13 +16,14 @@ class Stopped:
     was_running: bool
 
 
-def stop(name: str, context: Context) -> Stopped:
+def stop(name: str, *, context: Context | None = None) -> Stopped:
     """Stop a container.
 
     Raises:
         NotFoundError: there is no such container.
         EngineError: the engine could not stop it.
     """
+    context = context or Context()
     container = context.get(name)
     if container.is_running:
         context.report.step(f"Stopping {container.name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..engine.specification import UNLIMITED, Resources
 from ..errors import UsageError
@@ -18,42 +18,12 @@ from ..settings.model import BUILT_IN_SETTINGS, Settings
 from ..units import parse_size
 from . import directories, limits
 from .catalog import Catalog
+from .request import ARCHITECTURE_VARIABLE, GPUS_VARIABLE, CreateRequest
 
-CUSTOM = "custom"
-LATEST = "latest"
-ARCHITECTURE_VARIABLE = "MLC_ARCH"
-GPUS_VARIABLE = "MLC_GPUS"
 ANY_GPU_ARCHITECTURE = "CUDA"
 """Label of a container that was given GPUs where nothing tells which kind they are."""
 CUDA_DEVICES = ("/dev/snd", "/dev/video0")
 ROCM_GPUS = ("/dev/kfd", "/dev/dri")
-
-
-@dataclass(frozen=True)
-class CreateRequest:
-    """What was asked for. Directories may hold `~`; None stands for what was not given.
-
-    With `image` the catalog is not consulted, and `framework` and `version` are only words
-    for the label. `gpus` is `all`, a number, `device=ID[,ID]` or `none`; `shm_size` and
-    `memory` are sizes such as `16g`, `cpus` a number of cores, `pids_limit` one of processes;
-    `labels` are the caller's own.
-    """
-
-    name: str
-    framework: str = CUSTOM
-    version: str = LATEST
-    image: str | None = None
-    architecture: str | None = None
-    gpus: str | None = None
-    workspace: str | None = None
-    data: str | None = None
-    models: str | None = None
-    shm_size: str | None = None
-    cgroup_parent: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    cpus: str | None = None
-    memory: str | None = None
-    pids_limit: str | None = None
 
 
 @dataclass(frozen=True)

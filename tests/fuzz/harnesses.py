@@ -24,7 +24,7 @@ from username_utils import (
 )
 
 from mlc_patched.containers import archive
-from mlc_patched.containers.archive_check import checked
+from mlc_patched.containers.archive import checked
 from mlc_patched.engine.address import resolve
 from mlc_patched.engine.answers import (
     container_of,

@@ -19,8 +19,8 @@ from ..parser import (
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from ...containers.deploy import Deployed, Rehearsed
-    from ...containers.source import DeployRequest
     from ...context import Context
+    from ...plan.request import DeployRequest
 
 EXAMPLES = (
     "container-create thesis",
@@ -101,8 +101,7 @@ def create(arguments: argparse.Namespace, context: Context, *, start: bool) -> D
 
 def request_of(arguments: argparse.Namespace, context: Context) -> DeployRequest:
     """Return what the command line asks for; which project is asked for if it says nothing."""
-    from ...containers.source import DeployRequest
-    from ...plan.container import CreateRequest
+    from ...plan.request import CreateRequest, DeployRequest
 
     project = arguments.project
     sources = (arguments.name, project, arguments.image, arguments.framework)

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.open import open_shell
 
     sys.stdout.flush()
-    opened = open_shell(deployed.name, context)
+    opened = open_shell(deployed.name, context=context)
     left = f"left running: {opened.left_running}" if opened.left_running else "stopped"
     say(f"[{opened.name}] {left}. Open it again with: mlc open {opened.name}")
     return opened.exit_status
@@ -88,8 +88,8 @@ def _on_cluster(arguments: argparse.Namespace, context: Context) -> int:
         for text in made.notes:
             context.report.note(f"On the cluster: {text}.")
         if arguments.background:
-            return _say_on_cluster(made, wait_until_placed(made, context), arguments)
-        state = wait_until_running(made, context)
+            return _say_on_cluster(made, wait_until_placed(made.id, context), arguments)
+        state = wait_until_running(made.id, made.name, context)
     except EngineError:  # what was made is whole, and may have waited for long
         _say_it_stays(made, context)
         raise
@@ -101,7 +101,7 @@ def _on_cluster(arguments: argparse.Namespace, context: Context) -> int:
         return status
     from ...containers.open import open_shell
 
-    opened = open_shell(made.name, context)
+    opened = open_shell(made.name, context=context)
     say(f"[{made.name}] left running: {opened.left_running}.")
     return opened.exit_status
 

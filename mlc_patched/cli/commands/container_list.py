@@ -9,7 +9,7 @@ from ..parser import Parser, add_json
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
-    from ...containers.inventory import ListedContainer
+    from ...containers.list import ListedContainer
     from ...context import Context
     from ..output import Column
 
@@ -33,11 +33,11 @@ def add_arguments(command: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from ...containers.inventory import list_containers
+    from ...containers.list import list_with_images
     from ...names.labels import NOT_GIVEN
     from ...units import size_in_words
 
-    found = list_containers(context, all_users=arguments.all, sizes=arguments.detailed)
+    found = list_with_images(context, all_users=arguments.all, sizes=arguments.detailed)
     if arguments.json:
         return print_json("containers", [each.as_json() for each in found])
 

@@ -94,7 +94,7 @@ def _choose(arguments: argparse.Namespace, context: Context) -> str:
 
     if not may_ask(arguments, "yes", "json"):
         raise UsageError("Which container? Say: container-retire NAME")
-    from ...containers.cluster_list import list_services
+    from ...containers.list import list_services
 
     offered = [short_name(each.name) for each in context.own_containers()]
     offered += [each.name for each in list_services(context)]

@@ -19,7 +19,7 @@ from ..parser import (
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from ...context import Context
-    from ...plan.container import CreateRequest
+    from ...plan.request import CreateRequest
 
 EXAMPLES = (
     "mlc create my-project Pytorch 2.8.0 -w /data/me/project",
@@ -82,7 +82,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _request(arguments: argparse.Namespace) -> CreateRequest:
-    from ...plan.container import CUSTOM, LATEST, CreateRequest
+    from ...names.projects import LATEST
+    from ...plan.request import CUSTOM, CreateRequest
 
     own = arguments.image is not None
     return CreateRequest(

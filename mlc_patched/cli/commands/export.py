@@ -33,6 +33,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ..prompts import choose_container
 
     name = choose_container(arguments, context, "export")
-    exported = export(name, context, arguments.file, force=arguments.force)
+    exported = export(name, arguments.file, force=arguments.force, context=context)
     say(f"[{name}] exported to {exported.file} ({size_in_words(exported.size)}).")
     return 0

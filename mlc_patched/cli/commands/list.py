@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...units import size_in_words
 
     sizes = arguments.size or arguments.all
-    found = list_containers(context, all_users=arguments.all_users, sizes=sizes)
+    found = list_containers(all_users=arguments.all_users, sizes=sizes, context=context)
     if arguments.json:
         return print_json("containers", [each.as_json() for each in found])
 

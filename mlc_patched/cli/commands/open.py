@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.open import open_shell
     from ..prompts import choose_container
 
-    opened = open_shell(choose_container(arguments, context, "open"), context)
+    opened = open_shell(choose_container(arguments, context, "open"), context=context)
     if opened.left_running:
         say(f"[{opened.name}] left running: {opened.left_running}.")
     else:

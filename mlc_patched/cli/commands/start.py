@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     name = choose_container(arguments, context, "start")
     line = (arguments.execute_command,) if arguments.execute_command else ()
     detach = arguments.detach and bool(line)
-    started = start(name, context, line, detach=detach)
+    started = start(name, line, detach=detach, context=context)
     if not line:
         state = "is running already" if started.was_running else "started"
         say(f"[{name}] {state}. Open a shell with: mlc open {name}")

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.stats import stats
     from ...units import size_in_words
 
-    measured = stats(context, all_users=arguments.all_users)
+    measured = stats(all_users=arguments.all_users, context=context)
     if arguments.json:
         return print_json("containers", [each.as_json() for each in measured])
     table(

@@ -27,6 +27,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     name = choose_container(arguments, context, "stop", running=True)
     context.get(name)  # no question about a container that does not exist
     confirm(arguments, f"Stop the container {name}? What runs in it ends.")
-    stopped = stop(name, context)
+    stopped = stop(name, context=context)
     say(f"[{name}] {'stopped' if stopped.was_running else 'was not running'}.")
     return 0

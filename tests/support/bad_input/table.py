@@ -101,7 +101,7 @@ EXPORTS = (
     ("no directory", "HOME/no/x", 1, "cannot be written: No such file or directory"),
     ("a name too long", "HOME/" + "a" * 255, 1, "cannot be written: File name too long"),
 )
-LINKS_OUT = "holds '../../etc/x', which mlc export never writes: it leads out of the archive"
+LINKS_OUT = "contains '../../etc/x', which mlc export never writes: it points outside the archive"
 NO_ARCHIVE = "is not an archive made by mlc export"
 IMPORTS = (
     ("nothing", "", 2, "'' is not the name of a file"),
@@ -123,10 +123,10 @@ IMPORTS = (
     ("a manifest that steers a terminal", "HOME/steering.tar", 1, r"its format is '\x1b[2J"),
     ("a manifest with a megabyte of format", "HOME/format.tar", 1, "its format is 'aaaa"),
     ("a manifest with a megabyte of version", "HOME/version.tar", 1, "archive version 'aaaa"),
-    ("a long path out", "HOME/long.tar", 1, "it leads out of the archive"),
-    ("a sparse bomb", "HOME/holes.tar", 1, "of the kind 'S'"),
-    ("a sparse bomb of another kind", "HOME/pax.tar", 1, "holds a file with holes"),
-    ("a compressed bomb", "HOME/gzip.tar", 1, "holds what is no member of an archive"),
+    ("a long path out", "HOME/long.tar", 1, "it points outside the archive"),
+    ("a sparse bomb", "HOME/holes.tar", 1, "its type is 'S'"),
+    ("a sparse bomb of another kind", "HOME/pax.tar", 1, "contains a sparse file"),
+    ("a compressed bomb", "HOME/gzip.tar", 1, "contains data that is not a tar member"),
     ("cut off", "HOME/cut.tar", 1, "is cut off. Copy it again, or export once more"),
 )
 PACKAGES = (

@@ -83,7 +83,7 @@ def test_so_do_help_and_version_of_mlc(argv: tuple[str, ...]) -> None:
         (("start", "a", "-s"), {"containers.shell", "containers.start"}),
         (("stop", "a", "-s"), {"containers.stop"}),
         (("remove", "a", "-s"), {"containers.remove"}),
-        (("container-list",), {"containers.inventory"}),
+        (("container-list",), {"containers.list"}),
         (("complete", "containers"), set()),
     ],
 )

@@ -13,10 +13,10 @@ from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
 from mlc_patched.containers.create import create
 from mlc_patched.containers.deploy import rehearse
 from mlc_patched.containers.deploy_cluster import Placement, deploy_on_cluster
-from mlc_patched.containers.inventory import list_containers
+from mlc_patched.containers.list import list_with_images
 from mlc_patched.containers.open import open_shell
 from mlc_patched.containers.retire import plan_retirements, retire
-from mlc_patched.containers.source import DeployRequest, resolve
+from mlc_patched.containers.source import resolve
 from mlc_patched.context import Context
 from mlc_patched.engine.cluster import NotManagerError
 from mlc_patched.engine.registry import RegistryError, failure
@@ -32,7 +32,7 @@ from mlc_patched.errors import (
 from mlc_patched.images.push import push_image
 from mlc_patched.names.images import check_registry
 from mlc_patched.names.labels import Claim, claim_labels
-from mlc_patched.plan.container import CreateRequest
+from mlc_patched.plan.request import CreateRequest, DeployRequest
 from mlc_patched.settings.model import Settings
 
 PASSWD = "alice:x:1001:2001::/home/alice:/bin/bash\n"
@@ -169,13 +169,13 @@ def deployed(context: Context, name: str | None = "thesis", **options: str):
 
 def test_two_run_and_the_third_waits(on_cluster: Context, fake: FakeEngine) -> None:
     first, second, third = (deployed(on_cluster, name) for name in ("a", "b", None))
-    assert wait_until_running(first, on_cluster).node == "server-1"
-    assert wait_until_running(second, on_cluster).node == "server-2"
+    assert wait_until_running(first.id, first.name, on_cluster).node == "server-1"
+    assert wait_until_running(second.id, second.name, on_cluster).node == "server-2"
     assert third.name == "thesis"
-    state = wait_until_placed(third, on_cluster)
+    state = wait_until_placed(third.id, on_cluster)
     assert state.status == "waiting for a GPU, 0 ahead"
     assert third.as_json(state)["ahead"] == 0
-    found = list_containers(on_cluster)
+    found = list_with_images(on_cluster)
     assert [(each.name, each.node, each.ahead) for each in found] == [
         ("a", "server-1", None),
         ("b", "server-2", None),
@@ -187,7 +187,7 @@ def test_two_run_and_the_third_waits(on_cluster: Context, fake: FakeEngine) -> N
     assert made.container.binds[0].source == f"{on_cluster.account.home}/workspace"
     [plan] = plan_retirements(["a"], None, on_cluster)
     assert retire(plan, on_cluster).name == "a"
-    assert wait_until_running(third, on_cluster).node == "server-1"
+    assert wait_until_running(third.id, third.name, on_cluster).node == "server-1"
     with pytest.raises(AlreadyExistsError, match="b-2"):
         deployed(on_cluster, "b")
     create(resolve(DeployRequest(name="here", image=IMAGE), on_cluster), on_cluster)
@@ -198,15 +198,15 @@ def test_two_run_and_the_third_waits(on_cluster: Context, fake: FakeEngine) -> N
 def test_a_node_that_does_not_answer(on_cluster: Context, fake: FakeEngine) -> None:
     deployed(on_cluster, "a")
     fake.swarm.change("server-1", state="down")
-    [found] = list_containers(on_cluster)
+    [found] = list_with_images(on_cluster)
     assert (found.state, found.node) == ("lost", "server-1")
     with pytest.raises(MlcError, match="server-1 does not answer"):
-        open_shell("a", on_cluster)
+        open_shell("a", context=on_cluster)
     with pytest.raises(MlcError, match="server-1 does not answer"):
         plan_retirements(["a"], "v1", on_cluster)
     [plan] = plan_retirements(["a"], None, on_cluster)
     retire(plan, on_cluster)
-    assert list_containers(on_cluster) == []
+    assert list_with_images(on_cluster) == []
 
 
 def test_what_cannot_be_on_a_cluster(on_cluster: Context, fake: FakeEngine) -> None:
@@ -278,11 +278,11 @@ def test_an_engine_that_is_no_manager(refusal: MlcError, error: bool) -> None:
 
 
 def test_without_a_cluster_all_is_as_before(context: Context) -> None:
-    assert list_containers(context) == []
+    assert list_with_images(context) == []
     with pytest.raises(NotFoundError, match="container-list"):
         plan_retirements(["absent"], None, context)
     with pytest.raises(NotFoundError, match="mlc list -a"):
-        open_shell("absent", context)
+        open_shell("absent", context=context)
 
 
 def test_the_flags_of_a_cluster_are_deploys_alone() -> None:

@@ -37,7 +37,9 @@ def wrapped(content: bytes, name: str = archive.MANIFEST) -> bytes:
 
 
 @given(TEXT, st.dictionaries(TEXT, TEXT), st.lists(TEXT))
-def test_a_manifest_comes_back(name: str, labels: dict[str, str], environment: list[str]) -> None:
+def test_a_manifest_is_read_as_written(
+    name: str, labels: dict[str, str], environment: list[str]
+) -> None:
     manifest = Manifest(name, "alice", labels, tuple(environment))
     file = io.BytesIO(head(manifest) + b"the rest")
     assert read_head(file, "f") == manifest
@@ -76,7 +78,7 @@ def test_an_archive_is_a_tar_that_any_tar_reads() -> None:
         head(MANIFEST)[:600],
     ],
 )
-def test_what_is_no_archive_is_refused(content: bytes) -> None:
+def test_what_is_not_an_archive_is_refused(content: bytes) -> None:
     with pytest.raises(MlcError, match="the file is not an archive made by mlc export"):
         read_head(io.BytesIO(content), "the file")
 
@@ -102,10 +104,10 @@ def test_any_bytes_are_refused_or_read(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("former", "ids", "gone"), [("bob", "1002", True), ("root", "0", False), ("nobody1", "", False)]
 )
-def test_an_archive_of_root_s_does_not_cost_root_s_account(
+def test_importing_an_archive_of_root_keeps_root_s_account(
     tmp_path: Path, former: str, ids: str, gone: bool
 ) -> None:
-    """Whose account goes is what the archive says: any name may stand there."""
+    """The archive names the account to remove, and can name any."""
     programs = {
         "id": f'[ -n "{ids}" ] && echo {ids}',
         "userdel": f'echo "$@" >> {tmp_path}/deleted',

@@ -10,16 +10,16 @@ import pytest
 from mlc_patched.cli.main import parse
 from mlc_patched.containers import site_wrapper
 from mlc_patched.containers.deploy import deploy, rehearse
-from mlc_patched.containers.inventory import image_of, list_containers
+from mlc_patched.containers.list import image_of, list_with_images
 from mlc_patched.containers.retire import plan_retirements, retire
-from mlc_patched.containers.source import DeployRequest, container_name_from, resolve
+from mlc_patched.containers.source import resolve
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Change, Container, Image
 from mlc_patched.errors import EngineError, MlcError, NotFoundError, SetupError, UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.images.changes import summarise
 from mlc_patched.images.save import devcontainer, environment, image_labels, target
-from mlc_patched.plan.container import CreateRequest
+from mlc_patched.plan.request import CreateRequest, DeployRequest, container_name_from
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
 PASSWD = "alice:x:1001:2001::/home/alice:/bin/bash\n"
@@ -223,7 +223,7 @@ def test_listing_asks_twice_however_many_there_are(context: Context, fake) -> No
     for _ in range(5):
         deploy(deployed(context, project="thesis"), context, start=False)
     fake.calls.clear()
-    assert len(list_containers(context)) == 5
+    assert len(list_with_images(context)) == 5
     assert fake.calls == ["containers", "find_images"]
 
 

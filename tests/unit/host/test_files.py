@@ -15,7 +15,7 @@ from support.engine_state import BASE
 from support.fakes.engine import FakeEngine
 from support.run_command import call
 
-from mlc_patched.containers.archive_check import checked
+from mlc_patched.containers.archive import checked
 from mlc_patched.context import Context
 from mlc_patched.errors import MlcError
 from mlc_patched.host.account import Account
@@ -163,11 +163,11 @@ BAD = {
     "a device of another kind": member("x", b"D"),
     "a global header": member("x", b"g", size=512) + bytes(512),
     "a directory with content": member("x", tarfile.DIRTYPE, size=512) + bytes(512),
-    "a description of gigabytes": member("x", b"x", size=2**30),
-    "a description that is none": member("x", b"x", size=512) + b"99 nonsense".ljust(512, b"\0"),
-    "a length that leads back": member("x", b"x", size=512) + b"0 a=b\n".ljust(512, b"\0"),
+    "an extended header of gigabytes": member("x", b"x", size=2**30),
+    "an invalid extended header": member("x", b"x", size=512) + b"99 nonsense".ljust(512, b"\0"),
+    "a length that points back": member("x", b"x", size=512) + b"0 a=b\n".ljust(512, b"\0"),
     "two sizes": extended("size", "1") + extended("size", "2") + member("x"),
-    "a size that is no number": extended("size", "-1") + member("x"),
+    "a size that is not a number": extended("size", "-1") + member("x"),
     "a path out in an extended header": extended("path", "../../x") + member("x"),
 }
 

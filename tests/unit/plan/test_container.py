@@ -15,8 +15,9 @@ from mlc_patched.host.gpus import GpuRequest, choose, parse_gpus
 from mlc_patched.host.hardware import Host, cuda_architecture, elsewhere, probe
 from mlc_patched.plan import directories
 from mlc_patched.plan.catalog import Catalog, Row
-from mlc_patched.plan.container import CreateRequest, Plan, make_plan
+from mlc_patched.plan.container import Plan, make_plan
 from mlc_patched.plan.flow import Flow
+from mlc_patched.plan.request import CreateRequest
 from mlc_patched.plan.specify import specify
 from mlc_patched.units import parse_size
 

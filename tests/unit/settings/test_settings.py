@@ -22,9 +22,10 @@ from mlc_patched.images.recipe import ImageRequest
 from mlc_patched.maintenance.checks import Health
 from mlc_patched.maintenance.doctor import doctor
 from mlc_patched.plan.catalog import Catalog, Row
-from mlc_patched.plan.container import CreateRequest, make_plan
+from mlc_patched.plan.container import make_plan
 from mlc_patched.plan.flow import Flow
 from mlc_patched.plan.limits import NANO
+from mlc_patched.plan.request import CreateRequest
 from mlc_patched.plan.specify import specify
 from mlc_patched.settings.file import load, locate
 from mlc_patched.settings.model import Settings
