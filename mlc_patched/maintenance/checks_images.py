@@ -1,43 +1,54 @@
-"""What doctor makes of images and containers: pure verdicts, as in `diagnosis`."""
+"""Checks of images and containers, and of what killed commands left behind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from ..engine.interface import Container, Image, MountsAndDevices
+from ..context import Context
+from ..engine.interface import Image, MountsAndDevices
+from ..engine.specification import ContainerSpecification
+from ..errors import NotFoundError
 from ..host.account import Account
-from ..names.containers import short_name
-from ..names.images import account_image_of
+from ..interrupts import defer_signals
+from ..names import labels as names
+from ..names.containers import SEPARATOR, short_name
+from ..names.images import account_image_of, committed_uid, parse_reference
 from ..names.labels import MalformedLabelsError, read_claim
 from ..names.projects import LATEST, Project, project_of_repository
+from ..plan.specify import X11_SOCKETS
+from ..temporary import LOOK, temporary_name
+from ..undo import retry_once
 from ..units import size_in_words
-from .checks import Finding, Health, Repair, ok
+from .checks import Finding, Machine, Repair, broken, ok, warning
+from .leftovers import Kind
+from .prune import Found, find, prune
 
+LOCK = "doctor"
+"""Name of the lock under which it looks into images."""
 LARGEST_LOG = 1_000_000
-"""Bytes from which on a log in an image is the hole that a high UID leaves (issue 5)."""
+"""A log in an image with more bytes is a sparse file that a high UID made (issue 5)."""
 LOGS = ("/var/log/lastlog", "/var/log/faillog", "/var/log/tallylog")
 
 
-def labels(images: Iterable[Image], account: Account) -> list[Finding]:
-    """Images of projects bear the UID and GID of the user they belong to.
-
-    Args:
-        images: by name.
-        account: the caller; root is told of everybody's, others of their own.
-    """
-    wrong = []
-    for image in images:
+def labels(machine: Machine) -> Sequence[Finding]:
+    """Images of projects have the UID and GID of the user they belong to."""
+    if machine.info is None:
+        return ()
+    found, account = [], machine.context.account
+    for image in machine.images:
         for reference in image.references:
-            repository, _, tag = reference.rpartition(":")
-            project = project_of_repository(repository)
-            if project is None or tag != LATEST:
+            name = parse_reference(reference)
+            project = project_of_repository(name.repository)
+            if project is None or name.tag != LATEST:
                 continue
             is_own = project.uid == account.uid
             if (is_own or account.is_root) and (text := _wrong_claim(image, project, account)):
                 remedy = f"image-create {project.name} --force"
-                remedy = remedy if is_own else f"its user says: {remedy}"
-                wrong.append(Finding("labels", Health.WARNING, f"{reference} {text}", remedy))
-    return wrong or [ok("labels", "images are made for the users they belong to")]
+                remedy = remedy if is_own else f"as its user: {remedy}"
+                found.append(warning("labels", f"{reference} {text}", remedy))
+    return found or [ok("labels", "images are made for the users they belong to")]
 
 
 def _wrong_claim(image: Image, project: Project, account: Account) -> str:
@@ -55,75 +66,140 @@ def _wrong_claim(image: Image, project: Project, account: Account) -> str:
     return f"names {claim.uid}:{claim.gid}, you are {account.uid}:{account.gid}"
 
 
-def logs(sizes: Mapping[str, Mapping[str, int]]) -> list[Finding]:
-    """No image holds a log that a high UID has blown up.
-
-    Args:
-        sizes: for each image, by name, the bytes of each log that it has.
-    """
-    wrong = []
-    for reference, found in sizes.items():
-        for path, size in found.items():
-            if size > LARGEST_LOG:
-                repository, _, tag = reference.rpartition(":")
-                project = project_of_repository(repository)
-                text = f"{path} in {reference} says it has {size_in_words(size)}: a sparse file"
-                if project:
-                    remedy = f"image-update {project.name} --no-cache"
-                elif account_image_of(reference):
-                    remedy = "mlc prune --unused, and mlc create builds it anew"
-                else:
-                    remedy = f"make the container anew: mlc remove {short_name(tag)}; mlc create …"
-                wrong.append(Finding("logs", Health.BROKEN, text, remedy))
-    return wrong or [ok("logs", f"no log over 1 MB in {len(sizes)} images")]
+def logs(machine: Machine) -> Sequence[Finding]:
+    """No image contains a log that a high UID has blown up."""
+    if machine.info is None:
+        return ()
+    context, found = machine.context, []
+    uid = None if context.account.is_root else context.account.uid
+    ours = [each for each in machine.images if any(_is_of(name, uid) for name in each.references)]
+    with context.lock(LOCK, waits=False) if ours else contextlib.nullcontext():
+        if ours:
+            context.remove_leftovers()
+        for image in ours:
+            reference = image.references[0]
+            for path, size in _log_sizes(image, context).items():
+                if size > LARGEST_LOG:
+                    text = f"{path} in {reference} has {size_in_words(size)}: a sparse file"
+                    found.append(broken("logs", text, _rebuild(reference)))
+    return found or [ok("logs", f"no log over 1 MB in {len(ours)} images")]
 
 
-def containers(
-    found: Iterable[tuple[Container, MountsAndDevices]], missing: set[str], images: set[str]
-) -> list[Finding]:
-    """Every container of the caller's can start.
+def _is_of(reference: str, uid: int | None) -> bool:
+    """Whether a name is a project's, a committed or an account image's, of a user or (None) any."""
+    project = project_of_repository(parse_reference(reference).repository)
+    owner = project.uid if project else None
+    if owner is None and SEPARATOR in reference:
+        owner = committed_uid(reference)
+    if owner is None and (parts := account_image_of(reference)):
+        owner = parts[0]
+    return owner is not None and uid in (None, owner)
 
-    Args:
-        found: the containers and what they need.
-        missing: of the paths they need, those that are not there.
-        images: ids of the images that are there.
-    """
-    wrong, count = [], 0
-    for container, needs in found:
+
+def _rebuild(reference: str) -> str:
+    """Return the command that makes an image again."""
+    name = parse_reference(reference)
+    if project := project_of_repository(name.repository):
+        return f"image-update {project.name} --no-cache"
+    if account_image_of(reference):
+        return "mlc prune --unused; the next mlc create builds it again"
+    return f"recreate the container: mlc remove {short_name(name.tag or '')}; mlc create …"
+
+
+def _log_sizes(image: Image, context: Context) -> dict[str, int]:
+    """Look into an image through a container that is never started."""
+    sizes: dict[str, int | None] = {}
+    with contextlib.suppress(NotFoundError), _container_of(image, context) as container:
+        for path in LOGS:
+            sizes[path] = context.engine.file_size(container, path)
+    return {path: size for path, size in sizes.items() if size is not None}
+
+
+@contextlib.contextmanager
+def _container_of(image: Image, context: Context) -> Iterator[str]:
+    engine = context.engine
+    specification = ContainerSpecification(
+        name=temporary_name(LOOK, context.account, context.job.token),
+        image=image.id,
+        command=("true",),
+        network="none",
+        labels={names.TEMPORARY: "look"},
+    )
+    try:
+        # If interrupted before the engine answers, it would remove a container not made yet.
+        with defer_signals():
+            container = engine.create_container(specification)
+        yield container
+    finally:
+        with defer_signals():
+            retry_once(lambda: engine.remove_container(specification.name, force=True))
+
+
+def containers(machine: Machine) -> Sequence[Finding]:
+    """Every container of the caller's can start."""
+    if machine.info is None:
+        return ()
+    context, is_local = machine.context, machine.info.is_local
+    own = (
+        context.containers(all_users=True) if context.account.is_root else context.own_containers()
+    )
+    found, count = [], 0
+    for container in own:
+        try:
+            needed = context.engine.mounts_and_devices(container.id)
+        except NotFoundError:
+            continue  # it was removed in the meantime
         count += 1
         name = short_name(container.name)
-        for path in needs.devices:
-            if path in missing:
-                text = f"{name} cannot start: the device {path} is missing"
-                remedy = f"container-retire {name} --save, then container-deploy anew"
-                wrong.append(Finding("container", Health.BROKEN, text, remedy))
-        for path in needs.mounts:
-            if path in missing:
-                text = f"{name} cannot start as it should: {path}, which it mounts, is missing"
-                wrong.append(Finding("container", Health.BROKEN, text, f"mkdir -p '{path}'"))
-        if container.image_id not in images:
+        devices, mounts = _missing(needed) if is_local else ((), ())
+        for path in devices:
+            text = f"{name} cannot start: the device {path} is missing"
+            remedy = f"container-retire {name} --save, then container-deploy it again"
+            found.append(broken("container", text, remedy))
+        for path in mounts:
+            text = f"{name} cannot start as it should: {path}, which it mounts, is missing"
+            found.append(broken("container", text, f"mkdir -p '{path}'"))
+        if context.engine.image(container.image_id) is None:
             text = f"the image of {name} is gone ({container.image})"
             remedy = f"save what is in it: container-retire {name} --save"
-            wrong.append(Finding("container", Health.BROKEN, text, remedy))
-    return wrong or [ok("containers", f"all {count} can start")]
+            found.append(broken("container", text, remedy))
+    return found or [ok("containers", f"all {count} can start")]
 
 
-def left_overs(setups: int, orphans: int, frees: int) -> list[Finding]:
-    """Nothing is left over from commands that were killed.
+def _missing(needed: MountsAndDevices) -> tuple[list[str], list[str]]:
+    """Return the devices and the mounted paths that do not exist."""
+    devices = [path for path in needed.devices if not _exists(path)]
+    # The engine makes the X server's directory if it is missing, and nobody misses it.
+    return devices, [path for path in needed.mounts if path != X11_SOCKETS and not _exists(path)]
 
-    Args:
-        setups: how many set-up containers are.
-        orphans: how many committed images are, and account images of bases that moved on.
-        frees: the bytes that all of it holds.
-    """
-    found = []
-    words = f"{size_in_words(frees)} to be freed"
+
+def _exists(path: str) -> bool:
+    try:
+        Path(path).stat()
+    except PermissionError:
+        return True  # in a directory that the caller may not search
+    except OSError:
+        return False
+    return True
+
+
+def leftovers(machine: Machine) -> Sequence[Finding]:
+    """Killed commands and removed containers left nothing behind."""
+    if machine.info is None:
+        return ()
+    found = find(machine.context, all_users=machine.context.account.is_root, aime=True)
+    setups = sum(1 for each in found.items if each.kind is Kind.SETUP)
+    findings = []
     if setups:
         text = f"{setups} set-up containers older than a day"
-        found.append(
-            Finding("left-overs", Health.WARNING, text, "mlc prune", repair=Repair.LEFT_OVERS)
-        )
-    if orphans:
-        text = f"{orphans} images that no container uses, {words}"
-        found.append(Finding("left-overs", Health.WARNING, text, "mlc prune --aime --dry-run"))
-    return found or [ok("left-overs", "none")]
+        repair = Repair("remove the set-up containers", _remove_setups)
+        findings.append(warning("leftovers", text, "mlc prune", repair))
+    if others := len(found.items) - setups:
+        text = f"{others} images that no container uses, {size_in_words(found.frees)} to be freed"
+        findings.append(warning("leftovers", text, "mlc prune --aime --dry-run"))
+    return findings or [ok("leftovers", "none")]
+
+
+def _remove_setups(context: Context) -> None:
+    found = find(context, all_users=context.account.is_root)
+    prune(Found(tuple(each for each in found.items if each.kind is Kind.SETUP), 0), context)

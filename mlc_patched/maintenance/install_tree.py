@@ -1,4 +1,4 @@
-"""The program's own tree: what should be in it, and what is."""
+"""The program's own files: what should be installed, and what is."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import hashlib
 import importlib.util
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MlcError
 from ..host.git import git
-from .checks import Tree
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = "MANIFEST.sha256"
@@ -31,12 +31,20 @@ COMPLETIONS = (
 )
 
 
-def look(root: Path = ROOT) -> Tree:
-    """Hold the tree against its manifest, else against git's commit, else against a short list.
+@dataclass(frozen=True)
+class Tree:
+    """The program's own tree compared with `measure`; `remedy` is the command that restores it."""
 
-    Args:
-        root: the tree.
-    """
+    place: str
+    measure: str
+    remedy: str
+    missing: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    is_working_tree: bool = False
+
+
+def look(root: Path = ROOT) -> Tree:
+    """Compare the tree with its manifest, else with git's commit, else with a short list."""
     manifest = next((each for each in (root, root.parent) if (each / MANIFEST).is_file()), None)
     if manifest is not None:
         return _against_manifest(manifest)
@@ -44,7 +52,7 @@ def look(root: Path = ROOT) -> Tree:
         listed = git(root, "status", "--porcelain", "-z", "--untracked-files=no").split("\0")
     except MlcError:
         missing = tuple(each for each in NEEDED if not (root / each).is_file())
-        return Tree(str(root), "as far as the most needed files tell", "make install", missing)
+        return Tree(str(root), "with the most important files", "make install", missing)
     entries = [(each[:2], each[3:]) for each in listed if each]
     own = [(state, path) for state, path in entries if path.startswith(("bin/", "lib/", "mlc_"))]
     return Tree(
@@ -77,11 +85,7 @@ def missing_modules() -> tuple[str, ...]:
 
 
 def has_completion(home: str) -> bool:
-    """Whether bash completes mlc's commands, for all users or for this one.
-
-    Args:
-        home: the caller's home.
-    """
+    """Whether bash completes mlc's commands, for all users or for the one with this home."""
     places = [Path(home, ".local/share/bash-completion/completions/mlc"), *map(Path, COMPLETIONS)]
     if command := shutil.which("mlc"):  # installed with another BINDIR
         places.append(Path(command).parents[1] / "share/bash-completion/completions/mlc")

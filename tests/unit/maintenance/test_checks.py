@@ -1,171 +1,321 @@
-"""Verdicts of doctor over facts, and what is freed by removing images."""
+"""The checks of doctor, and what is freed by removing images."""
 
 from __future__ import annotations
 
+import grp
+import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.aime_checkout import git, place
+from support.fakes.engine import FakeEngine
 
+from mlc_patched.context import Context
 from mlc_patched.engine.address import EngineAddress
-from mlc_patched.engine.interface import (
-    PODMAN,
-    Container,
-    EngineInfo,
-    Image,
-    Layer,
-    MountsAndDevices,
-)
+from mlc_patched.engine.interface import PODMAN, EngineInfo, Image, Layer
+from mlc_patched.engine.specification import Bind, ContainerSpecification
+from mlc_patched.errors import EngineError
 from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host, elsewhere
-from mlc_patched.maintenance import checks as diagnosis
-from mlc_patched.maintenance import checks_images as diagnosis_images
-from mlc_patched.maintenance import disk_usage, install_tree
-from mlc_patched.maintenance.checks import Finding, Health, Repair, Tree
+from mlc_patched.maintenance import checks_host as host
+from mlc_patched.maintenance import checks_images as images
+from mlc_patched.maintenance import disk_usage, doctor, install_tree
+from mlc_patched.maintenance.checks import Finding, Health, Machine
+from mlc_patched.maintenance.install_tree import Tree
+from mlc_patched.names import labels
+from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.catalog import Catalog, Row
 
-ALICE = Account("alice", 1001, 2001, "/home/alice")
-ABOUT = EngineInfo("20.10.24", "/var/lib/docker", ("runc",))
-ROOTLESS_PODMAN = EngineInfo("4.3.1", "/home/x", is_rootless=True, product=PODMAN)
-OLD_PODMAN = EngineInfo("3.0.1", "/", product=PODMAN)
-HERE = EngineAddress()
-FAR = EngineAddress("ssh://me@gpu2", "gpu2")
+INFO = EngineInfo("20.10.24", "/var/lib/docker", ("runc",))
+REMOTE = EngineAddress("ssh://me@gpu2", "gpu2")
 NO_GPU = Host(None, False, frozenset())
 NVIDIA = Host("CUDA_ADA", True, frozenset())
 AMD = Host("ROCM6", True, frozenset({"/dev/kfd", "/dev/dri"}))
-CLAIM = {
-    "aime.mlc.DS01_HAS_USER_SETUP": "true",
-    "aime.mlc.DS01_USER_ID": "1001",
-    "aime.mlc.DS01_GROUP_ID": "2001",
-    "aime.mlc.DS01_USERNAME": "alice",
-}
-CONTAINER = Container("c1", "it._.1001", "img:1", "sha256:a", {}, "exited", "Exited", 0)
+ALICE = claim_labels(Claim(1001, 2001, "alice"))
 
 
-def catalog(*images: str) -> Catalog:
-    return Catalog(tuple(Row("F", "1", ("CUDA",), image) for image in images), Path("/repo"))
+@pytest.fixture
+def machine(context: Context, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """The fake engine's machine, without a GPU driver and NVIDIA's tools."""
+    context.__dict__["address"] = EngineAddress()
+    monkeypatch.setattr(host, "_DRIVER", Path("/nonexistent"))
+    return Machine(context, INFO)
+
+
+def assert_finding(found: object, health: str, words: str) -> None:
+    """Assert that a check returned one finding, with a remedy if something is wrong."""
+    finding = found if isinstance(found, Finding) else found[0]  # type: ignore[index]
+    assert finding.health is Health(health)
+    assert words in finding.text
+    assert bool(finding.remedy) == (health != "ok"), "a problem comes with the command to fix it"
 
 
 @pytest.mark.parametrize(
-    ("look", "health", "words"),
+    ("info", "address", "health", "words"),
     [
-        (lambda: diagnosis.engine(ABOUT, "", HERE), "ok", "20.10.24"),
-        (lambda: diagnosis.engine(EngineInfo("19.3.1", "/"), "", HERE), "warning", "older"),
-        (lambda: diagnosis.engine(None, "No engine answers", HERE), "broken", "No engine"),
-        (lambda: diagnosis.engine(ABOUT, "", HERE, 0.00042), "ok", "docker.sock, 0.4 ms away"),
+        (INFO, EngineAddress(), "ok", "Docker Engine 20.10.24 answers at unix:///var/run/docker"),
+        (INFO, REMOTE, "ok", "20.10.24 answers at ssh://me@gpu2 (context gpu2), 23.4 ms away"),
+        (replace(INFO, version="19.3.1"), EngineAddress(), "warning", "older than 20.10"),
+        (replace(INFO, version="3.0", product=PODMAN), EngineAddress(), "warning", "than 4.3"),
         (
-            lambda: diagnosis.engine(ABOUT, "", FAR, 0.0234),
+            EngineInfo("4.3.1", "/home/x", is_rootless=True, product=PODMAN),
+            EngineAddress(),
             "ok",
-            "Docker Engine 20.10.24 answers at ssh://me@gpu2, of the context gpu2, 23.4 ms away",
+            "rootless Podman 4.3.1",
         ),
-        (lambda: diagnosis.engine(ROOTLESS_PODMAN, "", HERE), "ok", "rootless Podman 4.3.1"),
-        (lambda: diagnosis.engine(OLD_PODMAN, "", HERE), "warning", "older than 4.3"),
-        (lambda: diagnosis.docker_group(ALICE, False, False, is_elsewhere=True), "ok", "elsewhere"),
-        (lambda: diagnosis.gpu_elsewhere(elsewhere(())), "ok", "tells of none"),
-        (lambda: diagnosis.gpu_elsewhere(elsewhere(("nvidia",))), "ok", "NVIDIA's"),
-        (lambda: diagnosis.settings(""), "ok", "nothing is wrong"),
-        (lambda: diagnosis.settings("line 7"), "broken", "line 7"),
-        (lambda: diagnosis.docker_group(ALICE, True, True), "ok", "may talk"),
-        (lambda: diagnosis.docker_group(ALICE, False, True), "warning", "session"),
-        (lambda: diagnosis.docker_group(ALICE, False, False), "broken", "not in it"),
-        (lambda: diagnosis.gpu(NO_GPU, ABOUT, False, False), "ok", "CPU"),
-        (lambda: diagnosis.gpu(NO_GPU, ABOUT, True, True), "broken", "/dev/nvidia0"),
-        (lambda: diagnosis.gpu(NVIDIA, ABOUT, False, True), "broken", "no NVIDIA runtime"),
-        (lambda: diagnosis.gpu(NVIDIA, ABOUT, True, True), "ok", "CUDA_ADA"),
-        (lambda: diagnosis.gpu(AMD, ABOUT, False, False), "ok", "ROCM6"),
-        (
-            lambda: diagnosis.gpu(
-                replace(AMD, devices=frozenset({"/dev/kfd"})), ABOUT, False, False
-            ),
-            "broken",
-            "/dev/dri",
-        ),
-        (lambda: diagnosis.catalog(catalog("a:1", "b"), "", {"b:latest"}), "ok", "1 of 2"),
-        (lambda: diagnosis.catalog(catalog("a:1"), "", set()), "warning", "0 of 1"),
-        (lambda: diagnosis.catalog(catalog(), "", set()), "broken", "0 rows"),
-        (lambda: diagnosis.catalog(None, "line 3", set()), "broken", "line 3"),
-        (lambda: diagnosis.workspace("/w", True, True, 1001, 1001), "ok", "/w"),
-        (lambda: diagnosis.workspace("/w", False, False, None, 1001), "warning", "missing"),
-        (lambda: diagnosis.workspace("/w", True, False, 1001, 1001), "broken", "not a directory"),
-        (lambda: diagnosis.workspace("/w", True, True, 0, 1001), "broken", "UID 0"),
-        (lambda: diagnosis.disk(10**11, "/d", 10**9), "ok", "100GB"),
-        (lambda: diagnosis.disk(10**10, "/d", 2 * 10**10), "warning", "less than"),
-        (lambda: diagnosis.disk(10**8, "/d", 1), "broken", "100MB"),
-        (lambda: diagnosis.disk(None, "", 1), "warning", "cannot be told"),
-        (lambda: diagnosis.tree(Tree("/t", "as installed", "make install")), "ok", "/t"),
-        (lambda: diagnosis.tree(Tree("/t", "", "x", missing=("a",))), "broken", "a is missing"),
-        (lambda: diagnosis.tree(Tree("/t", "", "x", changed=("a",))), "broken", "a was changed"),
-        (
-            lambda: diagnosis.tree(Tree("/t", "", "x", changed=("a",), is_working_tree=True)),
-            "warning",
-            "a was changed",
-        ),
-        (lambda: diagnosis.modules((), "/py", "x"), "ok", "/py"),
-        (lambda: diagnosis.modules(("docker",), "/py", "x"), "broken", "docker"),
-        (lambda: diagnosis.completion(True, "x"), "ok", "installed"),
-        (lambda: diagnosis.completion(False, "x"), "warning", "not installed"),
-        (lambda: diagnosis.checkout("/a", "patched", True), "ok", "patched"),
-        (lambda: diagnosis.checkout("/a", "not whole", False), "broken", "not whole"),
+        (None, EngineAddress(), "broken", "No engine answers"),
+        (None, REMOTE, "broken", "No engine answers"),
     ],
 )
-def test_a_single_verdict(look: Callable[[], Finding], health: str, words: str) -> None:
-    finding = look()
-    assert finding.health is Health(health)
-    assert words in finding.text
-    assert bool(finding.remedy) == (health != "ok"), "what is wrong comes with what mends it"
+def test_the_engine(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, info, address, health: str, words: str
+) -> None:
+    monkeypatch.setattr(host, "_distance", lambda engine: 0.0234)
+    machine.context.__dict__["address"] = address
+    machine.info, machine.error = info, "No engine answers"
+    assert_finding(host.engine(machine), health, words)
 
 
-def test_labels_of_another_account_are_found() -> None:
-    right = Image("i1", ("ds01-1001/a:latest",), CLAIM)
-    wrong = Image("i2", ("ds01-1001/b:latest",), {**CLAIM, "aime.mlc.DS01_USER_ID": "7"})
-    bad = Image("i3", ("ds01-1001/c:latest",), {**CLAIM, "aime.mlc.DS01_USER_ID": "x"})
-    none = Image("i4", ("ds01-1001/d:latest",))
-    others = Image("i5", ("ds01-7/e:latest", "ds01-1001/e:previous"))
-    found = diagnosis_images.labels([right, wrong, bad, none, others], ALICE)
-    assert [each.remedy for each in found] == [f"image-create {name} --force" for name in "bcd"]
-    assert diagnosis_images.labels([right], ALICE)[0].health is Health.OK
-    root = Account("root", 0, 0, "/root")
-    assert [each.text.split()[0] for each in diagnosis_images.labels([right, wrong], root)] == [
-        "ds01-1001/b:latest"
+@pytest.mark.parametrize(
+    ("members", "session", "health", "words"),
+    [
+        (["alice"], [7], "ok", "may use the engine"),
+        (["alice"], [], "warning", "session"),
+        ([], [7], "ok", "does not list you"),
+        ([], [], "broken", "not in it"),
+        (None, [], "broken", "not in it"),
+    ],
+)
+def test_group_docker(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, members, session, health: str, words: str
+) -> None:
+    def getgrnam(name: str) -> object:
+        if members is None:
+            raise KeyError(name)
+        return SimpleNamespace(gr_mem=members, gr_gid=7)
+
+    monkeypatch.setattr(grp, "getgrnam", getgrnam)
+    monkeypatch.setattr(os, "getgroups", lambda: session)
+    assert_finding(host.docker_group(machine), health, words)
+    machine.context.__dict__["address"] = REMOTE
+    assert_finding(host.docker_group(machine), "ok", "remote")
+
+
+@pytest.mark.parametrize(
+    ("hardware", "tools", "has_driver", "health", "words"),
+    [
+        (NO_GPU, (), False, "ok", "CPU"),
+        (NO_GPU, ("nvidia-container-toolkit",), True, "broken", "/dev/nvidia0"),
+        (NVIDIA, (), True, "broken", "no NVIDIA runtime"),
+        (NVIDIA, ("nvidia-container-toolkit",), False, "ok", "CUDA_ADA"),
+        (AMD, (), False, "ok", "ROCM6"),
+        (replace(AMD, devices=frozenset({"/dev/kfd"})), (), False, "broken", "/dev/dri"),
+        (elsewhere(()), (), False, "ok", "reports no GPU"),
+        (elsewhere(("nvidia",)), (), False, "ok", "NVIDIA's"),
+    ],
+)
+def test_the_gpu(
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    hardware: Host,
+    tools: tuple[str, ...],
+    has_driver: bool,
+    health: str,
+    words: str,
+) -> None:
+    for tool in tools:
+        (tmp_path / tool).touch(0o755)
+    machine.context.environ = {"PATH": str(tmp_path)}
+    machine.context.__dict__["host"] = hardware
+    monkeypatch.setattr(host, "_DRIVER", tmp_path if has_driver else tmp_path / "no")
+    assert_finding(host.gpu(machine), health, words)
+
+
+def test_the_engine_s_runtime_is_enough_for_a_gpu(machine: Machine) -> None:
+    machine.context.environ = {"PATH": "/nonexistent"}
+    machine.context.__dict__["host"] = NVIDIA
+    machine.info = replace(INFO, runtimes=("nvidia",))
+    assert_finding(host.gpu(machine), "ok", "CUDA_ADA")
+
+
+def test_settings_that_cannot_be_read_stop_no_other_check(context: Context, tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("[nonsense\n")
+    context.environ = {**context.environ, "DS01_SETTINGS": str(file)}
+    del context.__dict__["host"]
+    found = {each.name: each for each in doctor.doctor(context)}
+    assert found["settings"].health is Health.BROKEN
+    assert str(file) in found["settings"].text
+    file.write_text("[images]\nold_flow = no\n")
+    assert_finding(host.settings(Machine(context, INFO)), "warning", "legacy_flow")
+    assert {"engine", "workspace", "leftovers", "completion"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("rows", "here", "health", "words"),
+    [
+        (("a:1", "b"), ("b:latest",), "ok", "1 of 2"),
+        (("a:1",), (), "warning", "0 of 1"),
+        ((), (), "broken", "0 rows"),
+    ],
+)
+def test_the_catalog(
+    machine: Machine, fake: FakeEngine, rows, here, health: str, words: str
+) -> None:
+    for name in here:
+        fake.add_image(name)
+    found = tuple(Row("F", "1", ("CUDA",), image) for image in rows)
+    machine.context.__dict__["catalog"] = Catalog(found, Path("/repo"))
+    assert_finding(host.catalog(machine), health, words)
+
+
+def test_a_catalog_that_cannot_be_read(machine: Machine, tmp_path: Path) -> None:
+    machine.context.environ = {"MLC_CATALOG": str(tmp_path / "none")}
+    assert_finding(host.catalog(machine), "broken", "none")
+
+
+def test_the_workspace(machine: Machine) -> None:
+    account = replace(machine.context.account, uid=os.getuid())
+    machine.context.__dict__["account"] = account
+    path = Path(account.home, "workspace")
+    assert_finding(host.workspace(machine), "ok", str(path))
+    machine.context.__dict__["account"] = replace(account, uid=account.uid + 1)
+    assert_finding(host.workspace(machine), "broken", f"belongs to UID {account.uid}")
+    path.rmdir()
+    assert_finding(host.workspace(machine), "warning", "missing")
+    path.write_text("")
+    assert_finding(host.workspace(machine), "broken", "not a directory")
+    path.unlink()
+    path.symlink_to("nowhere")
+    assert_finding(host.workspace(machine), "broken", "not a directory")
+
+
+@pytest.mark.parametrize(
+    ("free", "health", "words"),
+    [
+        (10**11, "ok", "100GB free in /var/lib/docker; the largest image has 20GB"),
+        (10**10, "warning", "less than"),
+        (10**8, "broken", "100MB"),
+        (None, "warning", "cannot be seen"),
+    ],
+)
+def test_the_disk(
+    machine: Machine, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, free, health, words
+) -> None:
+    fake.add_image("a", size=2 * 10**10)
+    status = SimpleNamespace(f_bavail=free, f_frsize=1)
+    monkeypatch.setattr(os, "statvfs", lambda path: status)
+    machine.info = replace(INFO, is_local=free is not None)
+    assert_finding(host.disk(machine), health, words)
+
+
+@pytest.mark.parametrize(
+    ("tree", "health", "words"),
+    [
+        (Tree("/t", "as installed", "make install"), "ok", "/t"),
+        (Tree("/t", "", "x", missing=("a",)), "broken", "a is missing"),
+        (Tree("/t", "", "x", changed=("a",)), "broken", "a was changed"),
+        (Tree("/t", "", "x", changed=("a",), is_working_tree=True), "warning", "a was changed"),
+        (Tree("/t", "", "x", missing=tuple("abcdefg")), "broken", "and 2 more"),
+    ],
+)
+def test_the_installed_tree(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tree: Tree, health: str, words: str
+) -> None:
+    monkeypatch.setattr(install_tree, "look", lambda: tree)
+    assert_finding(host.tree(machine), health, words)
+
+
+def test_modules_and_completion(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_finding(host.modules(machine), "ok", install_tree.python())
+    monkeypatch.setattr(install_tree, "missing_modules", lambda: ("docker",))
+    assert_finding(host.modules(machine), "broken", "has no docker")
+    for there, health, words in ((True, "ok", "installed"), (False, "warning", "not installed")):
+        monkeypatch.setattr(install_tree, "has_completion", lambda home, there=there: there)
+        assert_finding(host.completion(machine), health, words)
+
+
+def test_an_engine_that_goes_away_is_found_and_asked_nothing_more(
+    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**options: object) -> Iterator[Image]:
+        raise EngineError("gone")
+
+    monkeypatch.setattr(fake, "find_images", refuse)
+    found = [each for each in doctor.doctor(context) if each.health is Health.BROKEN]
+    assert [(each.name, each.text) for each in found if each.name == "engine"] == [
+        ("engine", "it stopped answering: gone")
     ]
 
 
-def test_blown_up_logs_are_found() -> None:
-    found = diagnosis_images.logs(
-        {
-            "ds01-1001/a:latest": {"/var/log/lastlog": 10**11},
-            "base:it._.1001": {"/var/log/faillog": 10**9, "/var/log/lastlog": 5},
-            "ds01-1001/b:latest": {"/var/log/lastlog": 10**6},
-        }
-    )
+def test_labels_of_another_account_are_found(machine: Machine, fake: FakeEngine) -> None:
+    fake.add_image("ds01-1001/a:latest", ALICE)
+    assert images.labels(machine)[0].health is Health.OK
+    fake.add_image("ds01-1001/b:latest", {**ALICE, labels.USER_ID: "7"})
+    fake.add_image("ds01-1001/c:latest", {**ALICE, labels.USER_ID: "x"})
+    fake.add_image("ds01-1001/d:latest")
+    fake.add_image("ds01-7/e:latest", claim_labels(Claim(7, 7, "bob")))
+    fake.add_image("ds01-1001/e:previous")
+    machine = Machine(machine.context, INFO)
+    found = images.labels(machine)
+    assert [each.remedy for each in found] == [f"image-create {name} --force" for name in "bcd"]
+    machine.context.__dict__["account"] = Account("root", 0, 0, "/root")
+    assert [each.text.split()[0] for each in images.labels(machine)] == [
+        f"ds01-1001/{name}:latest" for name in "bcd"
+    ]
+
+
+def test_blown_up_logs_are_found(
+    machine: Machine, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {
+        fake.add_image("ds01-1001/a:latest").id: {"/var/log/lastlog": 10**11},
+        fake.add_image("base:it._.1001").id: {"/var/log/faillog": 10**9, "/var/log/lastlog": 5},
+        fake.add_image("ds01-1001/b:latest").id: {"/var/log/lastlog": 10**6},
+        fake.add_image("ds01-1002/a:latest").id: {"/var/log/lastlog": 10**11},
+    }
+
+    def file_size(container: str, path: str) -> int | None:
+        return sizes[fake.made[container].image_id].get(path)
+
+    monkeypatch.setattr(fake, "file_size", file_size)
+    found = images.logs(machine)
     assert [each.health for each in found] == [Health.BROKEN] * 2
     assert found[0].remedy == "image-update a --no-cache"
     assert "mlc remove it" in found[1].remedy
+    assert not fake.made
 
 
-def test_containers_that_cannot_start_are_found() -> None:
-    needs = MountsAndDevices(("/dev/video0", "/dev/snd"), ("/data", "/w"))
-    found = diagnosis_images.containers([(CONTAINER, needs)], {"/dev/video0", "/data"}, set())
-    assert [each.text.split(" (")[0] for each in found] == [
-        "it cannot start: the device /dev/video0 is missing",
-        "it cannot start as it should: /data, which it mounts, is missing",
+def test_containers_that_cannot_start_are_found(
+    machine: Machine, fake: FakeEngine, tmp_path: Path
+) -> None:
+    image = fake.add_image("img:1")
+    own = {labels.OWNER: "alice"}
+    fake.create_container(ContainerSpecification(name="fine._.1001", image=image.id, labels=own))
+    assert_finding(images.containers(machine), "ok", "all 1 can start")
+    fake.create_container(
+        ContainerSpecification(
+            name="it._.1001",
+            image=image.id,
+            labels=own,
+            devices=("/dev/none", "/dev/null"),
+            binds=(Bind("/none", "/data"), Bind(str(tmp_path), "/workspace")),
+        )
+    )
+    del fake.images[image.id]
+    assert [each.text.split(" (")[0] for each in images.containers(machine)] == [
+        "the image of fine is gone",
+        "it cannot start: the device /dev/none is missing",
+        "it cannot start as it should: /none, which it mounts, is missing",
         "the image of it is gone",
     ]
-    assert (
-        diagnosis_images.containers([(CONTAINER, needs)], set(), {"sha256:a"})[0].health
-        is Health.OK
-    )
-
-
-def test_left_overs_say_what_mends_them() -> None:
-    setups, orphans = diagnosis_images.left_overs(1, 2, 10**6)
-    assert setups.repair is Repair.LEFT_OVERS
-    assert orphans.repair is None
-    assert "1MB" in orphans.text
-    assert diagnosis_images.left_overs(0, 0, 0)[0].health is Health.OK
+    machine.info = replace(INFO, is_local=False)
+    assert all("is gone" in each.text for each in images.containers(machine))
 
 
 def stored(name: str, *layers: tuple[str, int]) -> disk_usage.Stored:
@@ -225,12 +375,11 @@ def test_an_installed_tree_is_held_against_its_manifest(tmp_path: Path) -> None:
         text=True,
     )
     (tmp_path / install_tree.MANIFEST).write_text(listed.stdout)
-    assert diagnosis.tree(install_tree.look(tmp_path)).health is Health.OK
+    assert not install_tree.look(tmp_path).missing
     (tmp_path / "changed").write_text("otherwise")
     (tmp_path / "missing").unlink()
     found = install_tree.look(tmp_path)
     assert (found.missing, found.changed) == (("missing",), ("changed",))
-    assert diagnosis.tree(found).health is Health.BROKEN
 
 
 def test_a_tree_without_a_manifest_is_held_against_git_or_a_list(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import UsageError
 from mlc_patched.maintenance import doctor, prune
 from mlc_patched.maintenance import leftovers as left_over
-from mlc_patched.maintenance.checks import Repair
 from mlc_patched.maintenance.leftover_files import left_files
 from mlc_patched.maintenance.orphans import list_orphans, own_orphans, retire_orphans
 from mlc_patched.names import images as names
@@ -115,7 +114,7 @@ def test_account_images_are_shown_and_removed_by_their_user(
     assert {each.image for each in list_orphans(context)} == {*own.references, *other.references}
     (orphan,) = own_orphans(context)
     assert (orphan.image, orphan.container, orphan.uid) == (own.references[0], "", 1001)
-    found = [each for each in doctor.doctor(context) if each.name == "left-overs"]
+    found = [each for each in doctor.doctor(context) if each.name == "leftovers"]
     assert [each.text for each in found] == ["1 images that no container uses, 10B to be freed"]
     assert prune.prune(prune.find(context), context).removed == own.references
     fake.add_image(own.references[0], own.labels)
@@ -274,7 +273,7 @@ def test_doctor_mends_only_the_set_up_containers(
     fake.create_container(ContainerSpecification(name="mlc-setup-1001-mine", image=image.id))
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 2 * prune.DAY)
-    found = [each for each in doctor.doctor(context) if each.repair is Repair.LEFT_OVERS]
+    found = [each for each in doctor.doctor(context) if each.repair]
     assert [each.text for each in found] == ["1 set-up containers older than a day"]
     doctor.repair(found, context)
     assert [each.name for each in fake.containers()] == ["mlc-setup-1001-mine"]

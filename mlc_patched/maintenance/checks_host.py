@@ -1,0 +1,252 @@
+"""Checks of the host: the engine, the caller's account, GPUs, settings, and the program itself."""
+
+from __future__ import annotations
+
+import grp
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..context import Context
+from ..engine.address import DEFAULT
+from ..engine.interface import DOCKER, PODMAN, Engine
+from ..errors import MlcError, NotFoundError
+from ..host.hardware import Host
+from ..patch import checkout as patch_checkout
+from ..patch.layout import checkout_of
+from ..patch.state import Condition, examine
+from ..plan.directories import DEFAULT_WORKSPACE, expand, make_in_home
+from ..units import size_in_words
+from . import install_tree
+from .checks import Finding, Machine, Repair, broken, ok, warning
+
+OLDEST = {DOCKER: (20, 10), PODMAN: (4, 3)}
+"""The oldest version of each product that is tested."""
+LEAST_FREE = 1_000_000_000
+"""With fewer bytes free, the engine's disk is too full for anything."""
+_HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-toolkit", "nvidia-container-runtime")
+_DRIVER = Path("/proc/driver/nvidia/version")
+_PINGS = 5
+_LISTED = 5
+
+
+def engine(machine: Machine) -> Finding:
+    """The engine answers, and is not older than what is tested."""
+    info, address = machine.info, machine.context.address
+    if info is None:
+        remedy = "systemctl start docker" if address.is_local else "docker context ls"
+        return broken("engine", machine.error, remedy)
+    numbers = tuple(int(part) for part in re.findall(r"\d+", info.version)[:2])
+    name = f"rootless {info.product}" if info.is_rootless else info.product
+    oldest = OLDEST[info.product]
+    if numbers < oldest:
+        text = (
+            f"{name} {info.version} is older than {'.'.join(map(str, oldest))}, the oldest tested"
+        )
+        package = "podman" if info.product == PODMAN else "docker-ce"
+        return warning("engine", text, f"apt-get install {package}")
+    context = f" (context {address.context})" if address.context != DEFAULT else ""
+    milliseconds = _distance(machine.context.engine) * 1000
+    return ok(
+        "engine",
+        f"{name} {info.version} answers at {address.url}{context}, {milliseconds:.1f} ms away",
+    )
+
+
+def _distance(engine: Engine) -> float:
+    """Return the seconds from a request to its response: the median of some pings."""
+    taken = []
+    for _ in range(_PINGS):
+        began = time.perf_counter()
+        engine.ping()
+        taken.append(time.perf_counter() - began)
+    return sorted(taken)[_PINGS // 2]
+
+
+def docker_group(machine: Machine) -> Finding:
+    """The caller is in group docker, by the user database and in this session."""
+    name, account = "group docker", machine.context.account
+    if not machine.context.address.is_local:
+        return ok(name, "not checked: the engine is remote")
+    in_database = in_session = False
+    try:
+        group = grp.getgrnam("docker")
+    except KeyError:
+        pass
+    else:
+        in_database = account.login in group.gr_mem or account.gid == group.gr_gid
+        in_session = group.gr_gid in os.getgroups()
+    if account.is_root or (in_session and in_database):
+        return ok(name, "you may use the engine")
+    if in_database:
+        text = f"{account.login} is in it, but was not when this session began"
+        return warning(name, text, "log out and in again, or: newgrp docker")
+    if in_session:
+        return ok(name, "this session has it, though the user database does not list you")
+    remedy = f"sudo usermod -aG docker {account.login}"
+    return broken(name, f"{account.login} is not in it", remedy)
+
+
+def gpu(machine: Machine) -> Finding | Sequence[Finding]:
+    """If there is a GPU, containers can use it."""
+    context = machine.context
+    if machine.info is None and not context.address.is_local:
+        return ()
+    try:
+        host = context.host
+    except MlcError:  # the settings name its devices, and cannot be read: `settings` says why
+        return ()
+    if not host.is_here:
+        there = "the engine has NVIDIA's runtime" if host.has_gpu else "the engine reports no GPU"
+        return ok("gpu", f"{there}; its host cannot be inspected from here")
+    return _local_gpu(host, machine)
+
+
+def _local_gpu(host: Host, machine: Machine) -> Finding:
+    name = "gpu"
+    if _DRIVER.exists() and not host.has_gpu:
+        text = "NVIDIA's driver is loaded, but /dev/nvidia0 is missing"
+        return broken(name, text, "sudo nvidia-modprobe -u -c=0")
+    if not host.has_gpu:
+        return ok(name, "none here; containers use the CPU")
+    if "/dev/kfd" in host.devices:
+        if "/dev/dri" not in host.devices:
+            return broken(name, "there is /dev/kfd, but not /dev/dri", "sudo modprobe amdgpu")
+        return ok(name, f"{host.architecture or 'AMD'}, with its devices")
+    path = machine.context.environ.get("PATH")
+    has_hook = any(shutil.which(each, path=path) for each in _HOOKS)
+    if not has_hook and (machine.info is None or "nvidia" not in machine.info.runtimes):
+        return broken(
+            name,
+            "there is a GPU, but the engine has no NVIDIA runtime, so containers cannot use it",
+            "sudo apt-get install nvidia-container-toolkit && sudo nvidia-ctk runtime configure "
+            "--runtime=docker && sudo systemctl restart docker",
+        )
+    return ok(name, f"{host.architecture or 'NVIDIA'}, with its runtime")
+
+
+def settings(machine: Machine) -> Finding:
+    """The administrator's settings can be read and are valid."""
+    try:
+        notes = machine.context.settings.notes
+    except MlcError as error:
+        return broken("settings", str(error), "mlc config, once the line is right")
+    if notes:
+        return warning("settings", " ".join(notes), "mlc config")
+    return ok("settings", "valid")
+
+
+def catalog(machine: Machine) -> Finding:
+    """The catalog can be read, and some of its images are on this host."""
+    try:
+        found = machine.context.catalog
+    except MlcError as error:
+        return broken("catalog", str(error), "mlc create --info says which line")
+    there = {name for image in machine.images for name in image.references}
+    images = {row.image for row in found.rows}
+    here = sum(1 for each in images if each in there or f"{each}:latest" in there)
+    text = f"{found.source}: {len(found.rows)} rows, {here} of {len(images)} images are here"
+    if not images:
+        return broken("catalog", text, f"git checkout -- {found.source.name}")
+    if not here:
+        text += "; the first container from each has to pull it"
+        return warning("catalog", text, f"docker pull {found.rows[0].image}")
+    return ok("catalog", text)
+
+
+def workspace(machine: Machine) -> Finding | Sequence[Finding]:
+    """The default workspace is a directory that belongs to the caller."""
+    name, context = "workspace", machine.context
+    if not context.address.is_local:
+        return ()
+    path, uid = expand(DEFAULT_WORKSPACE, context.account), context.account.uid
+    try:
+        status = Path(path).stat()
+    except OSError:
+        status = None
+    if status is None and not os.path.lexists(path):
+        repair = Repair("make the directory", _make_workspace)
+        return warning(name, f"{path} is missing; create makes it", f"mkdir -p '{path}'", repair)
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        return broken(name, f"{path} is not a directory", f"mv '{path}' '{path}.file'")
+    if status.st_uid != uid:
+        text = f"{path} belongs to UID {status.st_uid}, not to you"
+        return broken(name, text, f"sudo chown {uid} '{path}'")
+    return ok(name, path)
+
+
+def _make_workspace(context: Context) -> None:
+    make_in_home(context.account, Path(DEFAULT_WORKSPACE).name)
+
+
+def disk(machine: Machine) -> Finding | Sequence[Finding]:
+    """The engine's disk has room for another layer of the largest image."""
+    if machine.info is None:
+        return ()
+    directory, free = machine.info.root_directory, None
+    if machine.info.is_local:
+        try:
+            status = os.statvfs(directory)
+            free = status.f_bavail * status.f_frsize
+        except OSError:
+            pass
+    if free is None:
+        text = f"the free space in {directory or 'the engine'} cannot be seen from here"
+        return warning("disk", text, f"df -h {directory or '/'}")
+    words = f"{size_in_words(free)} free in {directory}"
+    if free < LEAST_FREE:
+        return broken("disk", words, "mlc prune; docker system df")
+    largest = max((each.size for each in machine.images), default=0)
+    if free < largest:
+        text = f"{words}, less than the size of the largest image ({size_in_words(largest)})"
+        return warning("disk", text, "mlc prune --previous --aime --dry-run")
+    return ok("disk", f"{words}; the largest image has {size_in_words(largest)}")
+
+
+def tree(_: Machine) -> Finding:
+    """The program's own files are all there, and as they were installed."""
+    found = install_tree.look()
+    wrong = [f"{each} is missing" for each in found.missing]
+    wrong += [f"{each} was changed" for each in found.changed]
+    if not wrong:
+        return ok("install tree", f"{found.place}, {found.measure}")
+    more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
+    text = f"{found.place}: {'; '.join(wrong[:_LISTED])}{more}"
+    # A git checkout may be somebody's work in progress; nobody edits an installed tree.
+    verdict = warning if found.is_working_tree and not found.missing else broken
+    return verdict("install tree", text, found.remedy)
+
+
+def modules(_: Machine) -> Finding:
+    """Python has the modules that the program imports."""
+    python = install_tree.python()
+    if names := ", ".join(install_tree.missing_modules()):
+        return broken("venv", f"{python} has no {names}", f"make -C {install_tree.ROOT} setup")
+    return ok("venv", python)
+
+
+def completion(machine: Machine) -> Finding:
+    """The shell completes mlc's commands."""
+    if install_tree.has_completion(machine.context.account.home):
+        return ok("completion", "installed")
+    return warning("completion", "not installed for bash", "make install")
+
+
+def checkout(machine: Machine) -> Finding | Sequence[Finding]:
+    """The AIME checkout of the caller's commands is either AIME's or patched as a whole."""
+    name, context = "AIME checkout", machine.context
+    try:
+        path = checkout_of(context.program) or patch_checkout.find(context.environ)
+        condition = examine(path).condition
+    except NotFoundError:
+        return ()
+    except (MlcError, OSError) as error:
+        return broken(name, f"it cannot be read: {error}", "mlc-patch status")
+    text = f"{path} is {condition.value}"
+    if condition in (Condition.AIME, Condition.PATCHED):
+        return ok(name, text)
+    return broken(name, text, f"sudo mlc-patch apply {path}")
