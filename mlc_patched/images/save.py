@@ -30,10 +30,10 @@ from ..plan.limits import BASE_NAME
 from ..plan.specify import NAME_VARIABLE
 from ..temporary import temporary_image
 from ..undo import Undo, retry_once
-from .account.verify import faults
 from .changes import DPKG_STATUS, DPKG_STATUS_LIMIT, Summary, summarise
 from .dockerfile.render import WORKSPACE
 from .project.tags import discard, restore_name
+from .verify import faults
 
 CLEAN_SCRIPT = Path(__file__).parents[1] / "data" / "clean.sh"
 DEVCONTAINER = "devcontainer.metadata"

@@ -21,10 +21,10 @@ from ...names.labels import LATER_SPELLING, Claim, claim_labels
 from ...report import Reporter
 from ...temporary import STEP, build_directory_prefix, temporary_image, temporary_name
 from ...undo import Undo, retry_once, warn_on_failure
-from ..account.verify import verify
 from ..dockerfile import render as dockerfile
 from ..dockerfile.syntax import Instruction, instructions
 from ..project.files import ProjectFiles
+from ..verify import verify
 from . import failure as build_failure
 from .client import BuildCommand, build_command, build_network, find_client
 from .environment import Builder, DerivedDockerfile, derive, settings_from

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ...context import Context
-from ...engine.interface import Image
-from ...errors import SetupError
-from ...host.account import Account
-from ...names.labels import Claim, MalformedLabelsError, read_claim
-from ..probe import run_in_image
+from ..context import Context
+from ..engine.interface import Image
+from ..errors import SetupError
+from ..host.account import Account
+from ..names.labels import Claim, MalformedLabelsError, read_claim
+from .probe import run_in_image
 
 _CHECKS = r"""
 echo "id $(id -u):$(id -g) $(id -un)"
