@@ -65,11 +65,11 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
         context.report.note(text)
     if context.engine.product == PODMAN:
         _warn_of_podman(plan, context)
-    image = context.engine.image(plan.reference)
+    image = context.engine.image(plan.image)
     if image is None:
         refuse_existing(plan, context)
         _refuse_legacy_flow(plan, context)  # no registry has an image with the user's account
-        image = _pulled(plan.reference, None, context)
+        image = _pulled(plan.image, None, context)
         plan = replace(plan, is_current=True)
     check_image(plan.reference, image.labels, context.account, context.settings)
     decision = decide(plan.reference, image.labels, context.account)
@@ -106,9 +106,9 @@ def _refuse_legacy_flow(plan: Plan, context: Context) -> None:
     """Refuse what takes a commit per container where the settings have that switched off."""
     if context.settings.legacy_flow == LEGACY_FLOW_NO and not context.account.is_root:
         raise NotAllowedError(
-            f"Your account is not in {plan.reference}, and adding it for each container is "
+            f"Your account is not in {plan.image}, and adding it for each container is "
             "switched off here. Build an image of yours once, and make containers of it: "
-            f"image-create PROJECT --base {plan.reference}"
+            f"image-create PROJECT --base {plan.image}"
         )
 
 
@@ -128,11 +128,10 @@ def _from_image(
             with defer_signals():
                 engine.remove_container(container, force=True)
             context.report.warn(
-                f"The labels of {plan.reference} are not true: {wrong}. "
-                "Setting the account up anew."
+                f"The labels of {plan.image} are not true: {wrong}. Setting the account up anew."
             )
             return None
-    return Created(short_name(plan.tag), plan.tag, container, plan.reference, image.id, Flow.IMAGE)
+    return Created(short_name(plan.tag), plan.tag, container, plan.image, image.id, Flow.IMAGE)
 
 
 def _account_missing(engine: Engine, container: str, claim: labels.Claim) -> str | None:
@@ -159,7 +158,7 @@ def _by_build(plan: Plan, base: Image, context: Context) -> Created:
     image = _built(plan, base, context, instead_of=image)
     created = _from_image(plan, image, labels.read_claim(image.labels), context)
     if created is None:
-        raise SetupError(f"The account could not be set up in {plan.reference}: see above.")
+        raise SetupError(f"The account could not be set up in {plan.image}: see above.")
     return created
 
 
@@ -175,7 +174,7 @@ def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) 
         if found is not None and found != instead_of:
             return found
         empty_password = context.environ.get(EMPTY_PASSWORD_VARIABLE) == "1"
-        return build_with_account(base, plan.reference, context, empty_password=empty_password)
+        return build_with_account(base, plan.image, context, empty_password=empty_password)
 
 
 def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
@@ -185,12 +184,12 @@ def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
     engine, account = context.engine, context.account
     refuse_existing(plan, context)
     if not plan.is_current:
-        image = _pulled(plan.reference, image, context)
+        image = _pulled(plan.image, image, context)
     with Undo(context.report) as undo:
         committed = commit_with_account(
             engine,
             image,
-            plan.reference,
+            plan.image,
             plan.tag,
             account,
             undo,

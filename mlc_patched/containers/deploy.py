@@ -114,7 +114,7 @@ def rehearse(request: CreateRequest, context: Context) -> Rehearsed:
     plan = context.plan(request, is_dry_run=True)
     if context.find(request.name) is not None:
         raise _exists(request.name)
-    image = context.engine.image(plan.reference)
+    image = context.engine.image(plan.image)
     # One of the caller's own that is not here comes from the registry, with the account in it.
     own = is_own_project(plan.reference, context.account)
     flow = f"pull and {(Flow.IMAGE if own else Flow.COMMIT).value}"
@@ -128,7 +128,7 @@ def rehearse(request: CreateRequest, context: Context) -> Rehearsed:
     return Rehearsed(
         name=request.name,
         tag=plan.tag,
-        image=plan.reference,
+        image=plan.image,
         flow=flow,
         workspace=plan.directories.workspace,
         data=plan.directories.data or labels.NOT_GIVEN,

@@ -156,12 +156,12 @@ def _image(request: DeployRequest, context: Context) -> str:
         if word is None:
             raise UsageError("Which project? Say: container-deploy PROJECT --cluster")
         return Project(context.account.uid, check_project(word)).image
-    if not is_own_project(request.image, context.account):
+    name = parse_reference(request.image)
+    if not is_own_project(name, context.account):
         raise UsageError(
             f"{request.image} is none of your projects' images. On the cluster a container is made "
             f"from one that was pushed: --image ds01-{context.account.uid}/PROJECT:TAG"
         )
-    name = parse_reference(request.image)
     return f"{name.repository}:{name.tag or LATEST}"
 
 
@@ -206,7 +206,7 @@ def _plan(request: DeployRequest, own: str, context: Context) -> Plan:
     check_gpus(gpus, False, settings)
     return Plan(
         tag=container_tag(request.name or "", account.uid),
-        reference=own,
+        reference=parse_reference(own),
         is_current=True,
         choice=gpus,
         architecture=gpus.architecture or CPU,
@@ -258,7 +258,7 @@ def _pushed(own: str, context: Context) -> str:
     if image is None and context.settings.bases != ("*",):
         image = fetch(own, pushed, context)  # what it was built on is in its labels
     if image is not None:
-        check_image(own, image.labels, context.account, context.settings)
+        check_image(parse_reference(own), image.labels, context.account, context.settings)
         if wrong := not_own(image, context.account):
             raise MlcError(f"{own}: {wrong}.")
     return pushed

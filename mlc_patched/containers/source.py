@@ -41,10 +41,10 @@ def resolve(
     """
     refuse_root(context.account)
     if request.image is not None:
-        check_reference(request.image)
+        reference = check_reference(request.image)
         options = replace(request.options, image=request.image, framework=CUSTOM, version=LATEST)
         wish = container_name_from(request.image)
-        if is_own_project(request.image, context.account):
+        if is_own_project(reference, context.account):
             _have_image(request.image, context, is_rehearsal=is_rehearsal)
     elif request.framework is not None:
         version = _newest(request, context) if request.version is None else request.version

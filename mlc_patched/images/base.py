@@ -55,9 +55,9 @@ def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
         EngineError: the engine failed.
     """
     engine, report = context.engine, context.report
-    check_reference(reference)
-    if not is_own_project(reference, context.account):
-        check_base(reference, context.settings)
+    name = check_reference(reference)
+    if not is_own_project(name, context.account):
+        check_base(name, context.settings)
     image = engine.image(reference)
     if image is None or pull:
         report.step(f"Pulling {reference}")

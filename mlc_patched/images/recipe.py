@@ -97,7 +97,7 @@ def choose_base(request: ImageRequest, catalog: Catalog, architecture: str | Non
         NotFoundError: the catalog has no such framework or version.
     """
     if request.base is not None:
-        return ChosenBase(check_reference(request.base), request.label)
+        return ChosenBase(str(check_reference(request.base)), request.label)
     if request.framework is None:
         raise UsageError(
             "Which framework? Give -f PyTorch, -f TensorFlow or -f JAX, or your own base "

@@ -40,6 +40,11 @@ class Reference:
     tag: str | None = None
     digest: str | None = None
 
+    def __str__(self) -> str:
+        """Return the reference as it was written."""
+        tag = f":{self.tag}" if self.tag is not None else ""
+        return f"{self.repository}{tag}" + (f"@{self.digest}" if self.digest is not None else "")
+
 
 def parse_reference(reference: str) -> Reference:
     """Take an image reference apart; a registry's port is never taken for a tag."""
@@ -52,16 +57,17 @@ def parse_reference(reference: str) -> Reference:
     return Reference(reference, None, digest)
 
 
-def check_reference(reference: str) -> str:
-    """Return the name or id of an image if it is one that Docker would take.
+def check_reference(reference: str) -> Reference:
+    """Take an image reference apart if Docker would accept it as a name or an id.
 
     Raises:
-        UsageError: it is not; the message says what one looks like.
+        UsageError: Docker would not; the message has examples.
     """
-    if len(parse_reference(reference).repository) <= _LONGEST_REPOSITORY and (
+    found = parse_reference(reference)
+    if len(found.repository) <= _LONGEST_REPOSITORY and (
         _REFERENCE.fullmatch(reference) or is_image_id(reference) or _SHORT_ID.fullmatch(reference)
     ):
-        return reference
+        return found
     raise UsageError(
         f"{shown(reference)} is not the name of an image. One looks like this: "
         "aimehub/pytorch-2.8.0-cuda12.6.3 or ds01-1001/my-project:latest"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import MlcError, UsageError, shown
 from ..host.account import Account
-from .images import parse_reference
+from .images import Reference
 
 LATEST = "latest"
 PREVIOUS = "previous"
@@ -76,14 +76,9 @@ def project_of_repository(repository: str) -> Project | None:
     return Project(int(match[1]), match[2]) if match else None
 
 
-def project_of_image(reference: str) -> Project | None:
-    """Return the project an image belongs to by its name, or None."""
-    return project_of_repository(parse_reference(reference).repository)
-
-
-def is_own_project(reference: str, account: Account) -> bool:
+def is_own_project(reference: Reference, account: Account) -> bool:
     """Whether an image is named as one of the user's own projects: `ds01-UID/PROJECT`."""
-    project = project_of_image(reference)
+    project = project_of_repository(reference.repository)
     return project is not None and project.uid == account.uid
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import MlcError, NotFoundError, UsageError, shown
 from ..host.account import Account
 from ..host.files import read_text
-from ..names.images import check_reference
+from ..names.images import Reference, check_reference
 from ..patch.layout import AIME_DIRECTORY, FILE_NAME, checkout_of
 
 if TYPE_CHECKING:
@@ -63,16 +63,22 @@ class Catalog:
 
         Raises:
             NotFoundError: there is none; the message lists what there is instead.
-            MlcError: its image is no name of one.
         """
         for row in self._fitting(architecture):
             if row.framework.casefold() == framework.casefold() and row.version == version:
-                try:
-                    check_reference(row.image)
-                except UsageError as error:
-                    raise MlcError(f"The catalog {self.source}: {error}") from None
                 return row
         raise NotFoundError(self._nothing_for(framework, version, architecture))
+
+    def reference(self, row: Row) -> Reference:
+        """Return the reference of a row's image.
+
+        Raises:
+            MlcError: it is not a valid one.
+        """
+        try:
+            return check_reference(row.image)
+        except UsageError as error:
+            raise MlcError(f"The catalog {self.source}: {error}") from None
 
     def _fitting(self, architecture: str | None) -> Iterator[Row]:
         for row in self.rows:

@@ -12,7 +12,7 @@ from ..host.gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, choose
 from ..host.hardware import Host
 from ..names import labels
 from ..names.containers import container_tag
-from ..names.images import check_reference
+from ..names.images import Reference, check_reference
 from ..names.projects import is_own_project
 from ..settings.model import BUILT_IN_SETTINGS, Settings
 from ..units import parse_size
@@ -36,7 +36,7 @@ class Plan:
     """
 
     tag: str
-    reference: str
+    reference: Reference
     is_current: bool
     choice: GpuChoice
     architecture: str
@@ -50,6 +50,11 @@ class Plan:
     resources: Resources = UNLIMITED
     settings: Settings = BUILT_IN_SETTINGS
     is_local: bool = True
+
+    @property
+    def image(self) -> str:
+        """The name of the image."""
+        return str(self.reference)
 
     @property
     def is_rocm(self) -> bool:
@@ -96,16 +101,15 @@ def make_plan(
     """
     tag = container_tag(request.name, account.uid)
     choice = choose_gpus(request.architecture, request.gpus, host, environ, catalog, settings)
-    reference, framework = request.image, request.framework
-    architecture = choice.architecture
-    if reference is None:
-        row = catalog().find(
-            request.framework, request.version, None if architecture == CPU else architecture
-        )
-        reference, framework = row.image, row.framework
-        architecture = architecture or row.architectures[0]
+    framework, architecture = request.framework, choice.architecture
+    if request.image is not None:
+        reference = check_reference(request.image)
     else:
-        check_reference(reference)
+        row = catalog().find(
+            framework, request.version, None if architecture == CPU else architecture
+        )
+        reference, framework = catalog().reference(row), row.framework
+        architecture = architecture or row.architectures[0]
     architecture = architecture or ANY_GPU_ARCHITECTURE
     limits.check_gpus(choice, architecture.startswith("ROCM"), settings)
     if not is_own_project(reference, account):

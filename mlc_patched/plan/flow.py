@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..host.account import Account
+from ..names.images import Reference
 from ..names.labels import Claim, MalformedLabelsError, read_claim
-from ..names.projects import project_of_image
+from ..names.projects import project_of_repository
 
 _ID = "(?:0|[1-9][0-9]{0,9})"
 _ROW = re.compile(rf"[^\s:+-][^\s:]*:[^:]*:{_ID}:{_ID}:[^:]*:[^:]*:[^:]*")
@@ -38,7 +39,7 @@ class Decision:
     warning: str | None = None
 
 
-def decide(image: str, labels: Mapping[str, str], account: Account) -> Decision:
+def decide(image: Reference, labels: Mapping[str, str], account: Account) -> Decision:
     """Choose the flow for an image and a user.
 
     Args:
@@ -73,8 +74,8 @@ def decide(image: str, labels: Mapping[str, str], account: Account) -> Decision:
     return Decision(Flow.IMAGE, claim)
 
 
-def _mismatch(image: str, claim: Claim, account: Account) -> str:
-    project = project_of_image(image)
+def _mismatch(image: Reference, claim: Claim, account: Account) -> str:
+    project = project_of_repository(image.repository)
     name = project.name if project else "PROJECT"
     return (
         f"UID/GID mismatch: {image} was built for {claim.uid}:{claim.gid}, "

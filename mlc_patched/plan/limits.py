@@ -12,7 +12,7 @@ from ..engine.specification import Resources
 from ..errors import NotAllowedError, UsageError, shown
 from ..host.account import Account
 from ..host.gpus import NONE, GpuChoice
-from ..names.images import parse_reference
+from ..names.images import Reference, parse_reference
 from ..names.projects import is_own_project
 from ..settings.model import CGROUP, Settings
 from ..units import parse_size
@@ -122,13 +122,13 @@ def _cgroup(wanted: str | None) -> str | None:
     return wanted
 
 
-def check_base(reference: str, settings: Settings) -> None:
+def check_base(reference: Reference, settings: Settings) -> None:
     """Refuse an image that the settings do not allow containers and images to be made from.
 
     Raises:
         NotAllowedError: with the patterns that are allowed.
     """
-    names = {reference, parse_reference(reference).repository}
+    names = {str(reference), reference.repository}
     for prefix in _DEFAULT_REGISTRY:
         names |= {name.removeprefix(prefix) for name in names}
     if not any(fnmatchcase(name, pattern) for name in names for pattern in settings.bases):
@@ -138,7 +138,7 @@ def check_base(reference: str, settings: Settings) -> None:
 
 
 def check_image(
-    reference: str, image_labels: Mapping[str, str], account: Account, settings: Settings
+    reference: Reference, image_labels: Mapping[str, str], account: Account, settings: Settings
 ) -> None:
     """As `check_base`, but an image of the user's own project counts by what it was built on.
 
@@ -153,7 +153,7 @@ def check_image(
     """
     if is_own_project(reference, account):
         if base := image_labels.get(BASE_NAME):
-            check_base(base, settings)
+            check_base(parse_reference(base), settings)
         return
     check_base(reference, settings)
 

@@ -9,7 +9,7 @@ from ..engine.specification import Bind, ContainerSpecification, Ulimit
 from ..host.account import Account
 from ..names import labels
 from ..names.containers import short_name
-from ..names.projects import project_of_image
+from ..names.projects import is_own_project
 from ..version import CONTAINER_VERSION
 from .container import Plan
 from .flow import Flow
@@ -113,5 +113,6 @@ def _labels(plan: Plan, account: Account) -> dict[str, str]:
 
 def _project(plan: Plan, account: Account) -> dict[str, str]:
     """Return the label of the user's project, which images of earlier DS01 systems lack."""
-    project = project_of_image(plan.reference)
-    return {labels.PROJECT: project.name} if project and project.uid == account.uid else {}
+    if not is_own_project(plan.reference, account):
+        return {}
+    return {labels.PROJECT: plan.reference.repository.partition("/")[2]}

@@ -123,7 +123,7 @@ def project(data: bytes) -> None:
         assert str(error).isprintable(), error
         return
     made = Project(ALICE.uid, name)
-    assert check_reference(made.image) == made.image
+    assert str(check_reference(made.image)) == made.image
     assert project_of_repository(made.repository) == made
     assert Path("/d", made.dockerfile).parent == Path("/d")
 
@@ -131,10 +131,7 @@ def project(data: bytes) -> None:
 def reference(data: bytes) -> None:
     whole = text_of(data)
     found = parse_reference(whole)
-    back = found.repository
-    back += f":{found.tag}" if found.tag is not None else ""
-    back += f"@{found.digest}" if found.digest is not None else ""
-    assert back == whole
+    assert str(found) == whole
     try:
         check_reference(whole)
     except UsageError as error:
@@ -143,14 +140,14 @@ def reference(data: bytes) -> None:
     assert _REFERENCE.fullmatch(whole)
     assert not {"", ".", ".."}.intersection(whole.split("/"))
     assert not whole.startswith("-")
-    is_own_project(whole, ALICE)
+    is_own_project(found, ALICE)
 
 
 def label_claim(data: bytes) -> None:
     names = (labels.HAS_USER_SETUP, labels.USER_ID, labels.GROUP_ID, labels.USERNAME)
     names += tuple(labels.LATER_SPELLING.values())
     found = dict(zip(names, parts_of(data), strict=False))
-    decision = decide("image", found, ALICE)
+    decision = decide(parse_reference("image"), found, ALICE)
     try:
         claim = labels.read_claim(found)
     except labels.MalformedLabelsError as error:
@@ -204,7 +201,7 @@ def catalog_file(data: bytes) -> None:
         for framework in loaded.frameworks(architecture)[:3]:
             for version in loaded.versions(framework, architecture)[:3]:
                 with contextlib.suppress(MlcError):
-                    check_reference(loaded.find(framework, version, architecture).image)
+                    loaded.reference(loaded.find(framework, version, architecture))
     with contextlib.suppress(NotFoundError):
         loaded.find("no such framework", "1", None)
 
@@ -222,7 +219,7 @@ def settings_file(data: bytes) -> None:
             group = limits.cgroup(word, ALICE, found)
             assert not group or limits.CGROUP.fullmatch(group)
         with contextlib.suppress(MlcError):
-            limits.check_base(word, found)
+            limits.check_base(parse_reference(word), found)
 
 
 def limit(data: bytes) -> None:

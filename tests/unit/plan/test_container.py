@@ -101,14 +101,14 @@ def test_an_unknown_architecture_is_refused() -> None:
 
 
 def test_the_row_follows_the_architecture(account: Account) -> None:
-    assert plan(REQUEST, account).reference == "hub/blackwell"
-    assert plan(REQUEST, account, MLC_ARCH="CUDA_ADA").reference == "hub/ada"
+    assert plan(REQUEST, account).image == "hub/blackwell"
+    assert plan(REQUEST, account, MLC_ARCH="CUDA_ADA").image == "hub/ada"
     flag = replace(REQUEST, architecture="CUDA_BLACKWELL")
-    assert plan(flag, account, MLC_ARCH="CUDA_ADA").reference == "hub/blackwell"
+    assert plan(flag, account, MLC_ARCH="CUDA_ADA").image == "hub/blackwell"
     on_cpu = plan(REQUEST, account, BARE_HOST)
-    assert (on_cpu.reference, on_cpu.architecture, on_cpu.devices) == ("hub/ada", "CPU", ())
+    assert (on_cpu.image, on_cpu.architecture, on_cpu.devices) == ("hub/ada", "CPU", ())
     open_ = plan(replace(REQUEST, gpus="1"), account, BARE_HOST)
-    assert (open_.reference, open_.architecture) == ("hub/ada", "CUDA_ADA")
+    assert (open_.image, open_.architecture) == ("hub/ada", "CUDA_ADA")
 
 
 def test_an_image_of_one_s_own_needs_no_catalog(account: Account) -> None:
@@ -116,7 +116,7 @@ def test_an_image_of_one_s_own_needs_no_catalog(account: Account) -> None:
         raise AssertionError("the catalog was read")
 
     made = make_plan(CreateRequest("n", image="my/own"), account, GPU_HOST, {}, no_catalog)
-    assert (made.reference, made.framework, made.is_current) == ("my/own", "custom-latest", True)
+    assert (made.image, made.framework, made.is_current) == ("my/own", "custom-latest", True)
 
 
 @pytest.mark.parametrize("image", ["", " ", "-v"])

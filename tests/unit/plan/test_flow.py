@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from mlc_patched.errors import UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.names import labels
+from mlc_patched.names.images import parse_reference
 from mlc_patched.names.labels import Claim, MalformedLabelsError, claim_labels, read_claim
-from mlc_patched.names.projects import project_of_image
+from mlc_patched.names.projects import project_of_repository
 from mlc_patched.plan.flow import Flow, account_in_passwd, decide
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
@@ -38,13 +39,13 @@ def test_the_labels_are_the_document_s_to_the_letter() -> None:
 
 @pytest.mark.parametrize("image_labels", [TRUE, LATER, {**TRUE, **LATER}])
 def test_the_caller_s_own_image_needs_no_set_up(image_labels: dict[str, str]) -> None:
-    decision = decide("ds01-1001/p:latest", image_labels, ALICE)
+    decision = decide(parse_reference("ds01-1001/p:latest"), image_labels, ALICE)
     assert (decision.flow, decision.claim, decision.warning) == (Flow.IMAGE, CLAIM, None)
 
 
 @pytest.mark.parametrize("image_labels", [{}, {labels.USER_ID: "1001"}, {"other": "x"}])
 def test_no_labels_take_the_legacy_flow_without_a_word(image_labels: dict[str, str]) -> None:
-    decision = decide("aimehub/x", image_labels, ALICE)
+    decision = decide(parse_reference("aimehub/x"), image_labels, ALICE)
     assert (decision.flow, decision.warning) == (Flow.COMMIT, None)
 
 
@@ -56,7 +57,7 @@ def test_labels_that_deny_a_set_up_are_no_claim(value: str) -> None:
 @pytest.mark.parametrize(("uid", "gid"), [(1002, 2001), (1001, 2002), (1002, 2002)])
 def test_another_account_is_named_with_the_way_to_mend_it(uid: int, gid: int) -> None:
     image_labels = claim_labels(Claim(uid, gid, "bob"))
-    decision = decide("ds01-1002/my-project:latest", image_labels, ALICE)
+    decision = decide(parse_reference("ds01-1002/my-project:latest"), image_labels, ALICE)
     assert decision.flow is Flow.COMMIT
     assert f"{uid}:{gid}" in decision.warning
     assert "1001:2001" in decision.warning
@@ -83,7 +84,7 @@ def test_another_account_is_named_with_the_way_to_mend_it(uid: int, gid: int) ->
     ],
 )
 def test_malformed_labels_count_as_none_and_are_told(change: dict[str, str]) -> None:
-    decision = decide("image", {**TRUE, **change}, ALICE)
+    decision = decide(parse_reference("image"), {**TRUE, **change}, ALICE)
     assert decision.flow is Flow.COMMIT
     assert "not believed" in decision.warning
     assert len(decision.warning) < 300
@@ -98,18 +99,18 @@ def test_an_incomplete_claim_is_malformed(missing: str) -> None:
 def test_an_account_that_was_named_must_be_the_image_s() -> None:
     elsewhere = replace(ALICE, uid=ALICE.uid + 1, ids_here=(ALICE.uid, ALICE.gid))
     with pytest.raises(UsageError, match=f"built for {ALICE.uid}:{ALICE.gid}"):
-        decide("ds01-1001/p:latest", TRUE, elsewhere)
-    assert decide("aimehub/x", {}, elsewhere).flow is Flow.COMMIT
+        decide(parse_reference("ds01-1001/p:latest"), TRUE, elsewhere)
+    assert decide(parse_reference("aimehub/x"), {}, elsewhere).flow is Flow.COMMIT
 
 
 def test_labels_are_never_believed_for_root() -> None:
-    decision = decide("image", claim_labels(Claim(0, 0, "root")), ROOT)
+    decision = decide(parse_reference("image"), claim_labels(Claim(0, 0, "root")), ROOT)
     assert (decision.flow, decision.claim) == (Flow.IMAGE, None)
 
 
 @given(st.dictionaries(st.sampled_from([*TRUE, *LATER, "x"]), st.text()))
 def test_whatever_the_labels_a_decision_is_made(image_labels: dict[str, str]) -> None:
-    decision = decide("image", image_labels, ALICE)
+    decision = decide(parse_reference("image"), image_labels, ALICE)
     if decision.flow is Flow.IMAGE:
         assert (decision.claim.uid, decision.claim.gid) == (1001, 2001)
 
@@ -157,5 +158,5 @@ def test_a_claim_that_passwd_bears_out() -> None:
     ],
 )
 def test_the_project_of_an_image(image: str, project: str | None) -> None:
-    found = project_of_image(image)
+    found = project_of_repository(parse_reference(image).repository)
     assert (found and found.name) == project
