@@ -63,11 +63,12 @@ engines: setup engine base test-tools  ## run tests on every kind of engine, Pod
 	    tools/apt-install.sh --not-started podman uidmap slirp4netns
 	.venv/bin/python tools/engines.py
 
-lint: setup lint-tools  ## check style, types and shell
+lint: setup lint-tools  ## check style, types, the order of packages, and shell
 	.venv/bin/ruff check $(PYTHON_FILES)
 	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/mypy
 	MYPYPATH=tools/bench:tests .venv/bin/mypy --strict --explicit-package-bases tools/bench
+	.venv/bin/lint-imports --no-cache
 	shellcheck $$(tools/shell-files.sh)
 	shellcheck -s sh $(wildcard mlc_patched/data/*.sh)
 	shfmt -d -i 4 $$(tools/shell-files.sh)
