@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# User names made fit for systemd slices and for accounts inside containers: a library for bash
+# Convert user names for systemd slices and for accounts inside containers: a library for bash
 # scripts to source. username_utils.py beside it is the same library for Python: the same function
 # names, and the same bytes for every input. Change both files together.
 #
@@ -12,23 +12,23 @@
 #   sanitize_username_for_container NAME
 #   get_canonical_username NAME
 #
-# Each prints its result and one newline on stdout; a missing argument counts as empty. Needed are
-# bash and coreutils: md5sum for account names that are too long, id for names that /etc/passwd does
-# not list. Nothing else starts a process.
+# Each prints its result and one newline on stdout; a missing argument is treated as empty. They need
+# bash and coreutils: md5sum for account names that are too long, id for names that are not in
+# /etc/passwd. Nothing else starts a process.
 #
-# The functions may run under any shell options of the caller, and change none. Local variables have
-# the prefix _username_, as a caller's readonly variable of the same name would make `local` fail.
+# The functions work with any shell options of the caller, and change none. Local variables have the
+# prefix _username_, because `local` fails for a readonly variable of the caller.
 
-# Sourced before: nothing to do. The mark is a function, not a variable, because a variable could
-# come from the environment without the functions.
+# Already sourced: nothing to do. This is detected by a function, not by a variable, because a
+# variable could come from the environment without the functions.
 if declare -F _username_lower >/dev/null; then
     return 0
 fi
 
-# Prints NAME fit to be part of a systemd slice name: `@` becomes `-at-`; `.` and every other
-# character outside [A-Za-z0-9_-] become `-`; runs of `-` become one; `-` at both ends goes.
-#   $1      user name, as the host knows it; any bytes
-#   stdout  the sanitised name; an empty line when nothing of the name is left
+# Prints NAME as part of a systemd slice name: `@` becomes `-at-`; `.` and every other character
+# outside [A-Za-z0-9_-] become `-`; several `-` become one; `-` at either end is removed.
+#   $1      user name on the host; any bytes
+#   stdout  the sanitised name; an empty line if nothing of the name is left
 #   status  0
 # Source: docs/contracts.md, "Accounts". h.baker@hertie-school.lan gives
 # h-baker-at-hertie-school-lan (design document, "Username Sanitization").
@@ -39,8 +39,8 @@ sanitize_username_for_slice() {
 }
 
 # Prints the name of a user's systemd slice, ds01-GROUP-SANITISED.slice.
-#   $1      the user's resource group, such as students; taken as it is
-#   $2      user name, as the host knows it; any bytes
+#   $1      the user's resource group, such as students; used unchanged
+#   $2      user name on the host; any bytes
 #   stdout  the slice name; SANITISED may be empty, see sanitize_username_for_slice
 #   status  0
 # Source: docs/contracts.md, "Accounts".
@@ -50,12 +50,12 @@ get_user_slice_name() {
     printf 'ds01-%s-%s.slice\n' "${1-}" "$_username_text"
 }
 
-# Prints NAME fit to be an account name inside a container: the name for a slice, in lower case;
-# after `u-` if it does not begin with [a-z_]. A result longer than 32 characters is cut to 27,
-# loses a `-` at the end, and gets `-` and the first 4 hex digits of the MD5 of the original name,
-# so that long names that begin alike stay apart.
-#   $1      user name, as the host knows it; any bytes
-#   stdout  1 to 32 characters of [a-z0-9_-] that begin with [a-z_]
+# Prints NAME as an account name inside a container: the name for a slice, in lower case, with `u-`
+# in front if it does not start with [a-z_]. A result longer than 32 characters is cut to 27, loses
+# a `-` at the end, and gets `-` and the first 4 hex digits of the MD5 of the original name, so that
+# long names with the same beginning remain different.
+#   $1      user name on the host; any bytes
+#   stdout  1 to 32 characters of [a-z0-9_-], starting with [a-z_]
 #   status  0; 1, with a message on stderr, if nothing is left of the name, it was empty, or md5sum
 #           failed
 # Source: docs/contracts.md, "Accounts".
@@ -63,14 +63,14 @@ sanitize_username_for_container() {
     local _username_name="${1-}" _username_text="${1-}" _username_digest
     _username_sanitize 2>/dev/null
     if [[ -z $_username_text ]]; then
-        # %q, because the name may hold what a terminal would obey.
+        # %q, because the name may contain control characters.
         printf 'cannot make an account name of the user name %q: %s\n' \
             "${_username_name:0:40}" 'it has no ASCII letter, digit or underscore' >&2
         return 1
     fi
     _username_lower 2>/dev/null
     if [[ $_username_text == [0-9]* ]]; then
-        # The only start that sanitising allows and an account does not.
+        # A digit is the only start that is valid in a slice but not in an account.
         _username_text=u-$_username_text
     fi
     if ((${#_username_text} > 32)); then
@@ -82,9 +82,9 @@ sanitize_username_for_container() {
 }
 
 # Prints NAME as the host's user database spells it. LDAP finds H.Baker@... for h.baker@...; names
-# that follow from a user name, such as that of a slice, must not depend on how somebody typed it.
-#   $1      user name, as somebody typed it; any bytes
-#   stdout  the database's spelling; the name unchanged if the database does not know it
+# derived from a user name, such as that of a slice, must not depend on how somebody typed it.
+#   $1      user name as typed; any bytes
+#   stdout  the database's spelling; the name unchanged if it is not in the database
 #   status  0
 # Source: docs/contracts.md, "Accounts".
 get_canonical_username() {
@@ -97,13 +97,13 @@ get_canonical_username() {
 }
 
 # The functions below work on the caller's _username_text. They run with stderr discarded, because
-# bash complains on the way out if LC_ALL names a locale that the host lacks, as it often does in
-# SSH sessions.
+# bash complains when they return if LC_ALL names a locale that the host lacks, as is common in SSH
+# sessions.
 
-# Does the work of sanitize_username_for_slice on _username_text.
+# Implements sanitize_username_for_slice on _username_text.
 _username_sanitize() {
-    # Bytes, not characters: patterns mean ASCII, invalid UTF-8 is nothing special, and long names
-    # are quick. `true` is for callers who made LC_ALL readonly.
+    # Work on bytes: patterns match ASCII only, invalid UTF-8 needs no special case, and long names
+    # are fast. `true` is for callers with a readonly LC_ALL.
     local LC_ALL=C || true
     _username_text=${_username_text//@/-at-}
     _username_text=${_username_text//[!A-Za-z0-9_-]/-}
@@ -114,13 +114,13 @@ _username_sanitize() {
     _username_text=${_username_text%-}
 }
 
-# Succeeds if the database may spell _username_text in another way, and id can tell.
+# Succeeds if the database may spell _username_text differently, and id can find out.
 _username_may_differ() {
     local LC_ALL=C || true
     local _username_entry _username_rest
-    # id takes for a UID what strtoul(3) reads as a number, white space and sign included, and it
-    # never looks up a name with `+` in front, which marks NIS entries in passwd(5). Digits have no
-    # case, so such names stay as they are.
+    # id treats as a UID what strtoul(3) reads as a number, including white space and a sign, and
+    # never looks up a name that starts with `+`, which marks NIS entries in passwd(5). Digits have no
+    # case, so such names stay unchanged.
     if [[ -z $_username_text || $_username_text == +* ]]; then
         return 1
     fi
@@ -129,10 +129,10 @@ _username_may_differ() {
     if [[ -n $_username_rest && $_username_rest != *[!0-9]* ]]; then
         return 1
     fi
-    # id goes from the name to the UID and back: for the second of two accounts with one UID it
-    # gives the name of the first. Local accounts are found here, which keeps them from that and
-    # saves a process. (Of two directory accounts with one UID, id's answer stands.) `[`, because
-    # `[[` would obey the caller's nocasematch.
+    # id looks up the UID of the name, then the name of the UID: for the second of two accounts with
+    # the same UID it returns the name of the first. Local accounts are found here, which avoids that
+    # and saves a process. (For two directory accounts with the same UID, id's answer is used.) `[`,
+    # because `[[` would honour the caller's nocasematch.
     while IFS=: read -r _username_entry _username_rest || [[ -n $_username_entry ]]; do
         if [ "$_username_entry" = "$_username_text" ]; then
             return 1
@@ -141,7 +141,7 @@ _username_may_differ() {
     return 0
 }
 
-# Turns the ASCII letters of _username_text to lower case. Also the mark that this file was sourced,
+# Converts the ASCII letters of _username_text to lower case. It also shows that this file was sourced,
 # so it has to be the last function.
 _username_lower() {
     local LC_ALL=C || true

@@ -1,16 +1,16 @@
-"""User names made fit for systemd slices and for accounts inside containers.
+"""Convert user names for systemd slices and for accounts inside containers.
 
-The names of an LDAP directory, such as ``h.baker@hertie-school.lan``, are neither slice names nor
-Linux account names. This module turns them into both, and ``username-utils.sh`` beside it is the
+Names from an LDAP directory, such as ``h.baker@hertie-school.lan``, are not valid as slice names or
+Linux account names. This module converts them to both; ``username-utils.sh`` beside it is the
 same library for bash: the same function names, and the same bytes for every input.
 
 The rules are those of docs/contracts.md, "Accounts"; the example comes from DS01's design document,
 "Username Sanitization". Change both files together.
 
-A name of the operating system need not be UTF-8. It is taken as ``os.fsdecode`` gives it in a UTF-8
-locale, with each undecodable byte as a surrogate escape (U+DC80 to U+DCFF), and the MD5 is that of
-the bytes as they were before. Any other lone surrogate, and NUL, cannot occur in an argument of a
-bash function; here they count as any other character that is not allowed.
+Names in the operating system need not be UTF-8. They are passed as ``os.fsdecode`` returns them in
+a UTF-8 locale, with each undecodable byte as a surrogate escape (U+DC80 to U+DCFF); the MD5 is that
+of the original bytes. Any other lone surrogate, and NUL, cannot occur in an argument of a bash
+function; here they are treated like any other invalid character.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DIGEST_DIGITS = 4
 # How much of an unusable name an error message repeats.
 _SHOWN_LENGTH = 40
 
-# "-" is in the run: what stands beside a replaced character melts into one "-" with it.
+# The run includes "-", so that a replaced character and the "-" beside it become one.
 _RUN_TO_REPLACE = re.compile(r"[^A-Za-z0-9_]+")
 
 # What strtoul(3), and so id(1), reads as a number: white space, a sign and digits.
@@ -41,16 +41,16 @@ _NUMBER = re.compile(r"[ \t\n\v\f\r]*\+?[0-9]+")
 
 
 def sanitize_username_for_slice(name: str) -> str:
-    """Make a user name fit to be part of a systemd slice name.
+    """Convert a user name to a part of a systemd slice name.
 
     ``@`` becomes ``-at-``; ``.`` and every other character outside ``[A-Za-z0-9_-]`` become ``-``;
-    runs of ``-`` become one; ``-`` at both ends goes.
+    several ``-`` become one; ``-`` at either end is removed.
 
     Parameters:
-        name: The user name, as the host knows it; any string.
+        name: The user name on the host; any string.
 
     Returns:
-        The sanitised name in ASCII; empty when nothing of the name is left.
+        The sanitised name in ASCII; empty if nothing of the name is left.
 
     Errors:
         None.
@@ -62,11 +62,11 @@ def sanitize_username_for_slice(name: str) -> str:
 
 
 def get_user_slice_name(group: str, name: str) -> str:
-    """Name the systemd slice of a user.
+    """Return the name of a user's systemd slice.
 
     Parameters:
-        group: The user's resource group, such as ``students``; taken as it is.
-        name: The user name, as the host knows it; any string.
+        group: The user's resource group, such as ``students``; used unchanged.
+        name: The user name on the host; any string.
 
     Returns:
         ``ds01-GROUP-SANITISED.slice``. SANITISED may be empty: see sanitize_username_for_slice.
@@ -80,24 +80,25 @@ def get_user_slice_name(group: str, name: str) -> str:
 
 
 def sanitize_username_for_container(name: str) -> str:
-    """Make a user name fit to be an account name inside a container.
+    """Convert a user name to an account name inside a container.
 
-    The name for a slice, in lower case; after ``u-`` if it does not begin with ``[a-z_]``. A result
-    longer than 32 characters is cut to 27, loses a ``-`` at the end, and gets ``-`` and the first 4
-    hex digits of the MD5 of the original name, so that long names that begin alike stay apart.
+    The name for a slice, in lower case, with ``u-`` in front if it does not start with ``[a-z_]``.
+    A result longer than 32 characters is cut to 27, loses a ``-`` at the end, and gets ``-`` and
+    the first 4 hex digits of the MD5 of the original name, so that long names with the same
+    beginning remain different.
 
     Parameters:
-        name: The user name, as the host knows it; any string.
+        name: The user name on the host; any string.
 
     Returns:
-        A name of 1 to 32 characters of ``[a-z0-9_-]`` that begins with ``[a-z_]``.
+        A name of 1 to 32 characters of ``[a-z0-9_-]`` that starts with ``[a-z_]``.
 
     Errors:
-        ValueError: Nothing is left of the name, or it was empty.
+        ValueError: Nothing of the name is left, or it was empty.
 
     Source: docs/contracts.md, "Accounts".
     """
-    # Only ASCII is left after sanitising, so lower() does what bash does in the C locale.
+    # After sanitising only ASCII is left, so lower() does the same as bash in the C locale.
     account = sanitize_username_for_slice(name).lower()
     if not account:
         shown = ascii(name[:_SHOWN_LENGTH]) + ("..." if len(name) > _SHOWN_LENGTH else "")
@@ -105,10 +106,10 @@ def sanitize_username_for_container(name: str) -> str:
             f"cannot make an account name of the user name {shown}: "
             "it has no ASCII letter, digit or underscore"
         )
-    if account[0].isdigit():  # The only start that sanitising allows and an account does not.
+    if account[0].isdigit():  # Valid in a slice, not in an account.
         account = f"u-{account}"
     if len(account) > _ACCOUNT_LENGTH:
-        # A checksum, no secret: it must work on hosts whose policy forbids MD5 for security.
+        # A checksum, not for security: it must work on hosts whose policy forbids MD5.
         import hashlib  # 3 ms, and few names are that long
 
         digest = hashlib.md5(_original_bytes(name), usedforsecurity=False).hexdigest()
@@ -117,19 +118,19 @@ def sanitize_username_for_container(name: str) -> str:
 
 
 def get_canonical_username(name: str) -> str:
-    """Look up how the host's user database spells a user name.
+    """Return a user name as the host's user database spells it.
 
-    LDAP finds ``H.Baker@...`` for ``h.baker@...``. Names that follow from a user name, such as that
-    of a slice, must not depend on how somebody typed it.
+    LDAP finds ``H.Baker@...`` for ``h.baker@...``. Names derived from a user name, such as that of
+    a slice, must not depend on how somebody typed it.
 
     Parameters:
-        name: The user name, as somebody typed it; any string.
+        name: The user name as typed; any string.
 
     Returns:
-        The database's spelling; the name unchanged if the database does not know it. Unchanged as
-        well is what id(1), which the bash library asks, takes for a UID (``1001``, ``+0``) or never
-        looks up (a name with ``+`` in front): digits have no case, and no account begins with
-        ``+``, which marks NIS entries in passwd(5).
+        The database's spelling; the name unchanged if it is not in the database. Also unchanged are
+        names that id(1), which the bash library uses, treats as a UID (``1001``, ``+0``) or never
+        looks up (with ``+`` in front): digits have no case, and no account starts with ``+``, which
+        marks NIS entries in passwd(5).
 
     Errors:
         None.
@@ -141,20 +142,20 @@ def get_canonical_username(name: str) -> str:
     try:
         return pwd.getpwnam(name).pw_name
     except (KeyError, ValueError):
-        # ValueError: NUL, or a surrogate that stands for no byte; no database has such a name.
+        # ValueError: NUL, or a surrogate that is not an escape; no database has such a name.
         return name
 
 
 def _original_bytes(name: str) -> bytes:
-    """Return the bytes of a name as the operating system has them.
+    """Return the bytes of a name in the operating system.
 
     Parameters:
-        name: A user name, perhaps with surrogate escapes.
+        name: A user name, possibly with surrogate escapes.
 
     Returns:
-        The name in UTF-8, with surrogate escapes turned back into their bytes. A name with a
-        surrogate that stands for no byte has no such form: all its surrogates are then encoded
-        like other characters ("surrogatepass"), so that even such names stay apart.
+        The name in UTF-8, with surrogate escapes converted back to bytes. If a surrogate is not an
+        escape, all surrogates are encoded like other characters ("surrogatepass"), so that even
+        such names remain different.
 
     Errors:
         None.

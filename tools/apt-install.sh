@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install Debian or Ubuntu packages: tools/apt-install.sh [--not-started] PACKAGE…
-# With --not-started none of their services starts (not where another policy is there already).
-# Its callers look first whether anything is missing.
+# With --not-started their services are not started (unless a policy exists already).
+# Callers first check whether anything is missing.
 set -euo pipefail
 
 die() {
@@ -15,7 +15,7 @@ if [[ "${1:-}" == --not-started ]]; then
     not_started=yes
     shift
 fi
-command -v apt-get >/dev/null || die "missing: $*; there is no apt-get here, install it by other means"
+command -v apt-get >/dev/null || die "missing: $*; there is no apt-get, so install it another way"
 ((EUID == 0)) || die "missing: $*; only root can install it: sudo $0 $*"
 echo "apt-install: installing $*" >&2
 if [[ -n "$not_started" && ! -e "$policy" ]]; then

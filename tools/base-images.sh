@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Make the images that the tests and the demo stand on, where they are missing, and print their names.
+# Make the base images of the tests and the demo if they are missing, and print their names.
 #
-#   tools/base-images.sh         mlc-test/bare:bookworm  Debian and nothing more
+#   tools/base-images.sh         mlc-test/bare:bookworm  Debian and nothing else
 #                                mlc-test/base:bookworm  bare, with sudo, git, Python and pip
-#   tools/base-images.sh sparse  these and mlc-test/sparse:bookworm, where useradd fills lastlog
+#   tools/base-images.sh sparse  also mlc-test/sparse:bookworm, where useradd fills lastlog
 #
-# bare is Debian's image from the registry, or one made by debootstrap (as root) where none is reached.
+# bare is Debian's image from the registry, or made with debootstrap (as root) if there is no registry.
 set -euo pipefail
 
 PATH="$PATH:/usr/sbin:/sbin"
@@ -30,7 +30,7 @@ is_there() {
     docker image inspect "$1" >/dev/null 2>&1
 }
 
-debian_mirror() { # the one this machine is set up with; debootstrap's own choice elsewhere
+debian_mirror() { # this machine's; on other systems, debootstrap's default
     local id
     id=$(sed -n 's/^ID=//p' /etc/os-release)
     [[ "$id" == debian ]] || return 0
@@ -39,17 +39,17 @@ debian_mirror() { # the one this machine is set up with; debootstrap's own choic
              $1 == "deb" { for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) { print $i; exit } }'
 }
 
-remove_root() { # debootstrap leaves its /proc mounted when it is stopped half-way
+remove_root() { # an interrupted debootstrap leaves /proc mounted
     umount "$1/proc" "$1/sys" 2>/dev/null || true
     rm -rf --one-file-system "$1" "$1.tar"
 }
 
 make_root_tar() {
     local root
-    ((EUID == 0)) || die "only root can make $bare by debootstrap: sudo $0"
+    ((EUID == 0)) || die "only root can make $bare with debootstrap: sudo $0"
     command -v debootstrap >/dev/null || "$here/apt-install.sh" debootstrap debian-archive-keyring
     root=$(mktemp -d "$cache/root.XXXXXX")
-    # shellcheck disable=SC2064  # the value of now
+    # shellcheck disable=SC2064  # the current value
     trap "remove_root '$root'" EXIT
     say "making a Debian root file system with debootstrap: about half a minute"
     chmod 755 "$root"
@@ -71,13 +71,13 @@ make_bare() {
         docker tag "$pulled" "$bare"
         return
     fi
-    say "no registry gives $pulled: making it here"
+    say "$pulled cannot be pulled: making it here"
     mkdir -p "$cache"
     [[ -e "$root_tar" ]] || make_root_tar
     docker import -c 'CMD ["bash"]' "$root_tar" "$bare" >/dev/null
 }
 
-# The client's own builder: buildx where it has it, the classic one elsewhere.
+# The client's default builder: buildx if installed, else the classic one.
 build() { # build NAME DIRECTORY
     say "building $1"
     env -u DOCKER_BUILDKIT docker build --network host -t "$1" "$2" >"$2.log" 2>&1 || {
@@ -98,9 +98,9 @@ make_base() {
 }
 
 # Ubuntu 20.04 and 22.04 give every new account a record in lastlog (292 bytes per UID) and faillog
-# (32 bytes), Debian 12 does not. A directory server's UID makes these files huge holes, which a
-# commit or build writes out. This useradd leaves the records even when told --no-log-init: what
-# is to be tested is that the set-up step empties the files, whatever useradd did.
+# (32 bytes), Debian 12 does not. A directory server's UID makes these files huge sparse files, which
+# a commit or build writes out. This useradd adds the records even with --no-log-init: the test is
+# that the set-up step empties the files, whatever useradd did.
 make_sparse() {
     cat >"$1/useradd" <<-'USERADD'
 		#!/bin/sh
@@ -118,7 +118,7 @@ make_sparse() {
     build "$sparse" "$1"
 }
 
-# An engine beside the machine's own, as tests have that run at the same time.
+# For a second engine, as tests that run in parallel have.
 copy_from_default() { # copy_from_default IMAGE
     local -r default=unix:///var/run/docker.sock
     [[ "${DOCKER_HOST:-$default}" != "$default" ]] || return 1
@@ -142,7 +142,7 @@ exec 9<"${BASH_SOURCE[0]}" # one at a time
 flock 9
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-( # a shell of its own, so that its makers may set a trap
+( # a subshell, because the functions set a trap
     need "$bare" make_bare
     need "$base" make_base
     [[ $# -eq 0 ]] || need "$sparse" make_sparse

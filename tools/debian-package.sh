@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make a Debian package in dist/ of what `make install` installs: what `make deb` runs.
-# The administrator's settings are its configuration file; nothing outside this tree is touched.
+# Make a Debian package in dist/ of what `make install` installs, for `make deb`.
+# The administrator's settings are a conffile; nothing outside this tree is changed.
 set -euo pipefail
 umask 022
 
@@ -12,15 +12,14 @@ die() {
     exit 1
 }
 
-command -v dpkg-deb >/dev/null || die "dpkg-deb is missing; it is part of every Debian (package dpkg)"
-python=$(readlink -f .venv/bin/python) || die "there is no .venv here: run make setup first"
+command -v dpkg-deb >/dev/null || die "dpkg-deb is missing; install the package dpkg"
+python=$(readlink -f .venv/bin/python) || die "there is no .venv: run make setup first"
 [[ "$python" == /usr/bin/python3.* ]] ||
-    die ".venv is of $python; a package needs Debian's own Python: rm -rf .venv, and make setup with /usr/bin/python3"
+    die ".venv uses $python; a package needs Debian's own Python: rm -rf .venv, then make setup with /usr/bin/python3"
 
 version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' mlc_patched/version.py)
 architecture=$(dpkg --print-architecture)
-# The time of the last change stands for that of every file, so that the same sources make the
-# same package.
+# All files get the time of the last commit, so that the same sources make the same package.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y mlc_patched/version.py)
 export SOURCE_DATE_EPOCH
 
@@ -47,9 +46,9 @@ Suggests: bash-completion, git, nvidia-container-toolkit
 Section: science
 Priority: optional
 Description: named machine-learning containers on a shared GPU server
- A drop-in for AIME's mlc, with images that users build once and keep, and containers
- that are made of them in one step: mlc, image-create, container-deploy and the rest of
- the documented commands, in /opt/ds01-infra/scripts and on PATH.
+ A drop-in replacement for AIME's mlc, with images that users build once and keep, and
+ containers that are created from them in one step: mlc, image-create, container-deploy
+ and the other documented commands, in /opt/ds01-infra/scripts and on PATH.
 CONTROL
 package=dist/mlc-patched_${version}_$architecture.deb
 dpkg-deb --root-owner-group -Zxz -z6 --build "$root" "$package" >&2

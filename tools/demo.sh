@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Show the main job on this machine, as an ordinary user made for it: the legacy flow, the labelled
-# image, the container made of it, and how long both took. Everything it makes is removed at the
-# end; it touches nothing else.
+# image, the container made from it, and how long both took. Everything it makes is removed at the
+# end; nothing else is changed.
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Have a real Docker Engine on this machine: for the tests and the demo.
+# Provide a real Docker Engine on this machine, for the tests and the demo.
 #
-#   tools/engine.sh up      use the engine that answers, or install and start one (as root)
-#   tools/engine.sh status  say which engine answers; exit code 1 when none does
+#   tools/engine.sh up      use the running engine, or install and start one (as root)
+#   tools/engine.sh status  show the running engine; exit code 1 if there is none
 #   tools/engine.sh down    stop the engine, if `up` started it
-#   tools/engine.sh address say what DOCKER_HOST is for it
+#   tools/engine.sh address print its DOCKER_HOST
 #
-# A number after the word means another engine, of its own (as root): tools/engine.sh up 1. Tests that
-# run at the same time have one each.
+# A number selects an additional, separate engine (as root): tools/engine.sh up 1. Tests that run in
+# parallel have one each.
 #
-# MLC_DOCKERD_OPTIONS are further options of dockerd, divided by spaces.
+# MLC_DOCKERD_OPTIONS: further options for dockerd, separated by blanks.
 #
-# On a host that lacks CAP_SYS_RESOURCE or a GPU, `up` starts dockerd with stand-ins for them
+# On a host that lacks CAP_SYS_RESOURCE or a GPU, `up` starts dockerd with substitutes for them
 # (see install_fit_runtime and install_gpu_hook). A server needs neither.
 set -euo pipefail
 
@@ -25,7 +25,7 @@ readonly started=$state.started
 readonly bridge=mlcbr$own
 readonly pidfile=/run/mlc-patched-dockerd$own.pid
 readonly log=/var/log/mlc-patched-dockerd$own.log
-readonly equipment=/var/lib/mlc-patched/engine # not the checkout: that may go while dockerd stays
+readonly equipment=/var/lib/mlc-patched/engine # not in the checkout: dockerd may outlive it
 readonly cap_sys_resource=24                   # linux/capability.h
 
 say() {
@@ -65,12 +65,12 @@ is_process() { # is_process PID NAME
 
 install_engine() {
     local -a how=()
-    # Without systemd the package would start dockerd by its init script, with none of our options.
+    # Without systemd the package would start dockerd with its init script, without our options.
     runs_systemd || how=(--not-started)
     "$here/apt-install.sh" "${how[@]}" docker.io iptables
 }
 
-# From 23.0 on the client has BuildKit by a plugin, which is a package of its own where there is one.
+# From 23.0 on the client needs a plugin for BuildKit, which some releases package separately.
 install_buildx() {
     ! docker buildx version >/dev/null 2>&1 || return 0
     [[ -z "$(apt-cache search --names-only '^docker-buildx$' 2>/dev/null)" ]] ||
@@ -90,30 +90,30 @@ install_missing() {
     fi
 }
 
-# runc cannot start privileged containers, nor lift memlock's limit, without CAP_SYS_RESOURCE.
+# Without CAP_SYS_RESOURCE runc can neither start privileged containers nor raise the memlock limit.
 install_fit_runtime() {
-    say "this host lacks CAP_SYS_RESOURCE: containers get the capabilities and limits it has, by tools/fit-runtime"
+    say "this host lacks CAP_SYS_RESOURCE: with tools/fit-runtime, containers get the capabilities and limits it has"
     [[ -x /usr/bin/python3 ]] || "$here/apt-install.sh" python3
     install -D -m 755 "$here/fit-runtime" "$equipment/fit-runtime"
 }
 
-# The engine accepts `--gpus` only where it finds NVIDIA's hook on its PATH as it starts.
+# The engine accepts `--gpus` only if NVIDIA's hook was on its PATH when it started.
 install_gpu_hook() {
-    say "no GPU here: GPU requests are accepted, no GPU is given"
+    say "no GPU here: GPU requests are accepted, but containers get no GPU"
     mkdir -p "$equipment/bin"
-    printf '#!/bin/sh\n# Stands for the real hook on a host without a GPU.\nexit 0\n' \
+    printf '#!/bin/sh\n# Replaces the real hook on a host without a GPU.\nexit 0\n' \
         >"$equipment/bin/nvidia-container-runtime-hook"
     chmod 755 "$equipment/bin/nvidia-container-runtime-hook"
 }
 
-# dockerd refuses to start beside a PID file whose number some other process has by now.
+# dockerd does not start if the PID in an old PID file belongs to another process by now.
 remove_stale_pidfiles() {
     local containerd_pidfile=/var/run/docker/containerd/containerd.pid
     is_process "$(cat "$pidfile" 2>/dev/null)" dockerd || rm -f "$pidfile"
     is_process "$(cat "$containerd_pidfile" 2>/dev/null)" containerd || rm -f "$containerd_pidfile"
 }
 
-# dockerd outlives this script: it must hold neither the lock nor a pipe that a CI system reads to its end.
+# dockerd outlives this script: it must not keep the lock, or a pipe that a CI system reads to its end.
 close_inherited_files() {
     local file fd
     for file in "/proc/$BASHPID/fd"/*; do
@@ -133,7 +133,7 @@ start_dockerd() {
         options+=(--host "$(address)" --data-root "$equipment-$own" --exec-root "$state/exec"
         --bridge "$bridge" --iptables=false)
     fi
-    say "starting dockerd in the background, its log is $log"
+    say "starting dockerd in the background; log: $log"
     if ! has_capability "$cap_sys_resource"; then
         install_fit_runtime
         options+=(--add-runtime "fit=$equipment/fit-runtime" --default-runtime fit)
@@ -153,7 +153,7 @@ start_dockerd() {
     echo dockerd >"$started"
 }
 
-# Engines of one network namespace need a bridge each; docker0 is the first one's.
+# Engines in one network namespace need a bridge each; docker0 belongs to the first one.
 make_bridge() {
     ip link show "$bridge" >/dev/null 2>&1 || ip link add "$bridge" type bridge
     ip address replace "172.30.$((100 + slot)).1/24" dev "$bridge"
@@ -175,7 +175,7 @@ wait_until_it_answers() {
     until server_version >/dev/null; do
         if ((SECONDS >= deadline)) || { [[ -n "${1:-}" ]] && ! kill -0 "$1" 2>/dev/null; }; then
             [[ ! -e "$log" ]] || tail -n 20 "$log" >&2
-            die "the engine does not answer on $(address)"
+            die "the engine does not answer at $(address)"
         fi
         sleep 0.2
     done
@@ -184,11 +184,11 @@ wait_until_it_answers() {
 up() {
     local version
     if version=$(server_version); then
-        say "Docker Engine $version answers on $(address)"
+        say "Docker Engine $version answers at $(address)"
         return
     fi
-    [[ -n "$own" || -z "${DOCKER_HOST:-}" ]] || die "no engine answers on DOCKER_HOST=$DOCKER_HOST: mend or unset it"
-    ((EUID == 0)) || die "no engine answers on $(address), and only root can start one: sudo $0 up"
+    [[ -n "$own" || -z "${DOCKER_HOST:-}" ]] || die "no engine answers at DOCKER_HOST=$DOCKER_HOST: correct or unset it"
+    ((EUID == 0)) || die "no engine answers at $(address), and only root can start one: sudo $0 up"
     exec 9>"$state.lock"
     flock 9
     if ! server_version >/dev/null; then
@@ -196,13 +196,13 @@ up() {
         start_engine
         wait_until_it_answers "${!:-}"
     fi
-    say "Docker Engine $(server_version) answers on $(address)"
+    say "Docker Engine $(server_version) answers at $(address)"
 }
 
 status() {
     local version
-    version=$(server_version) || die "no engine answers on $(address): tools/engine.sh up starts one"
-    say "Docker Engine $version answers on $(address)"
+    version=$(server_version) || die "no engine answers at $(address): start one with tools/engine.sh up"
+    say "Docker Engine $version answers at $(address)"
     if [[ -e "$started" ]]; then
         say "tools/engine.sh started it"
     else
@@ -222,7 +222,7 @@ stop_dockerd() {
     die "dockerd (process $pid) did not stop within 30 s"
 }
 
-unmount_below() { # dockerd leaves the mount of its host network's namespace
+unmount_below() { # dockerd leaves the namespace of its host network mounted
     local mount
     while read -r mount; do
         umount "$mount"
@@ -248,7 +248,7 @@ down() {
     say "stopped"
 }
 
-[[ "$slot" =~ ^(0|[1-9][0-9]?)$ ]] || die "an engine's number is 0 to 99, not $slot"
+[[ "$slot" =~ ^(0|[1-9][0-9]?)$ ]] || die "the number of an engine is 0 to 99, not $slot"
 case "${1:-}" in
 up | status | down | address) "$1" ;;
 *) die "usage: tools/engine.sh up|status|down|address [NUMBER]" ;;

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Install the program, or take it away again: what `make install` and `make uninstall` run.
+# Install or uninstall the program, for `make install` and `make uninstall`.
 #
 #   [DESTDIR=] [PREFIX=/opt/ds01-infra] [BINDIR=/usr/local/bin] tools/install.sh install|uninstall
 #
-# The whole program is one directory, PREFIX/mlc-patched/ID, which is made beside its place and
-# renamed into it; `current` beside it is switched over by one rename. Everything else is symbolic
-# links through `current`: scripts/{user,docker,lib} as the design document lists them, commands in
-# BINDIR, manual pages and completion. So an update is never seen half, and files of others in
-# scripts/ stay. A file in the place of a link is kept as FILE.before-mlc-patched.
+# The whole program is one directory, PREFIX/mlc-patched/ID, which is made under another name and
+# renamed; the link `current` beside it is switched by one rename. Everything else is symbolic links
+# through `current`: scripts/{user,docker,lib} as in the design document, commands in BINDIR, manual
+# pages and completion. So nobody sees half an update, and other files in scripts/ stay. A file in
+# the place of a link is kept as FILE.before-mlc-patched.
 set -euo pipefail
 umask 022
 
@@ -25,8 +25,8 @@ die() {
     exit 1
 }
 
-# Print what a link in the directory FROM to PATH holds. In DESTDIR it must hold there and in /,
-# so it is relative; in / itself it is not, as BINDIR may be reached through a link.
+# Print the target of a link in the directory FROM to PATH. With DESTDIR it must be valid there and
+# in /, so it is relative; in / itself it is absolute, as BINDIR may be reached through a link.
 relative() { # relative FROM PATH
     if [[ -z "$destdir" && "$1/" != "$prefix"/* ]]; then
         echo "$2"
@@ -35,21 +35,21 @@ relative() { # relative FROM PATH
     realpath -m -s --relative-to="$1" "$2"
 }
 
-# What the installed program consists of, each path once, sorted.
+# Print the files of the program, sorted.
 sources() {
     (cd "$here" && find bin lib mlc_patched etc/mlc.ini LICENSE -type f \
         ! -name '*.pyc' ! -path '*.egg-info/*' | LC_ALL=C sort)
 }
 
-stage() { # stage DIRECTORY: make the whole program there
+stage() { # stage DIRECTORY: build the whole program there
     local python version file
     python=$(readlink -f "$here/.venv/bin/python")
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     sources | while read -r file; do
         install -D -m "$([[ -x "$here/$file" ]] && echo 755 || echo 644)" "$here/$file" "$1/$file"
     done
-    # A virtual environment is little more than these three things; Python's own tool would write
-    # the present path into it, which is DESTDIR's.
+    # A virtual environment is little more than these three files; Python's own tool would write
+    # its current path, in DESTDIR, into it.
     mkdir -p "$1/.venv/bin" "$1/.venv/lib/python$version"
     ln -s "$python" "$1/.venv/bin/python"
     ln -s python "$1/.venv/bin/python3"
@@ -58,7 +58,7 @@ stage() { # stage DIRECTORY: make the whole program there
     "$here/.venv/bin/python" "$here/tools/completions.py" "$1/share/completion"
     "$here/.venv/bin/python" "$here/tools/manpages.py" "$1/share/man/man1"
     gzip -9n "$1"/share/man/man1/*
-    # For users, who cannot write here; by content, as times change on the way.
+    # Users cannot write bytecode here. Checked by content, as times change during packaging.
     "$1/.venv/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash \
         -s "$1" -p "$prefix/mlc-patched/current" "$1/mlc_patched" "$1/lib" "$1/.venv/lib"
     (cd "$1" && find . -type f ! -name '*.pyc' ! -path './.venv/*' -printf '%P\n' | LC_ALL=C sort |
@@ -67,7 +67,7 @@ stage() { # stage DIRECTORY: make the whole program there
     chmod -R u=rwX,go=rX "$1"
 }
 
-# The name of this version: the same sources and packages have the same name.
+# Print the name of this version: the same sources and packages have the same name.
 identity() {
     local number
     number=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$here/mlc_patched/version.py")
@@ -83,7 +83,7 @@ print(sorted((d.name, d.version) for d in m.distributions()))'
     ) | sha256sum | sed "s/^\(............\).*/$number-\1/"
 }
 
-# Print PLACE<tab>TARGET of every link, PLACE and TARGET as they are in the end, without DESTDIR.
+# Print PLACE<tab>TARGET of every link, without DESTDIR.
 links() {
     local current=$prefix/mlc-patched/current release=$1 file name
     for file in "$release"/bin/user/* "$release"/bin/docker/* "$release"/lib/*; do
@@ -116,14 +116,14 @@ put_link() { # put_link PLACE TARGET
     [[ "$(readlink -- "$place" || true)" != "$target" ]] || return 0
     mkdir -p "${place%/*}"
     if [[ -e "$place" && ! -L "$place" ]]; then
-        [[ -f "$place" ]] || die "$place is in the way, and no file"
+        [[ -f "$place" ]] || die "$place is in the way, and is not a file"
         [[ -e "$place$kept" ]] || cp -p -- "$place" "$place$kept"
     fi
     ln -s -- "$target" "$place.new.$$"
     mv -T -- "$place.new.$$" "$place"
 }
 
-take_link() { # take_link PLACE TARGET: only if it is ours; what it replaced comes back
+take_link() { # take_link PLACE TARGET: only our own link; restores what it replaced
     local place=$destdir$1
     [[ -L "$place" && "$(readlink -- "$place")" == "$(relative "${1%/*}" "$2")" ]] || return 0
     if [[ -e "$place$kept" ]]; then
@@ -136,21 +136,21 @@ take_link() { # take_link PLACE TARGET: only if it is ours; what it replaced com
 
 install_all() {
     local id release staging former='' before wanted place target
-    [[ -x "$here/.venv/bin/python" ]] || die "there is no .venv here: run make setup first"
+    [[ -x "$here/.venv/bin/python" ]] || die "there is no .venv: run make setup first"
     mkdir -p "$home"
     exec 9<"$home"
     flock 9
-    rm -rf "$home"/.staging.* # of an installation that was killed
+    rm -rf "$home"/.staging.* # left by a killed installation
     id=$(identity)
     release=$home/$id
     if [[ -d "$release" && "$(readlink "$home/current" || true)" == "$id" ]]; then
-        echo "$id is installed in $home already"
+        echo "$id is already installed in $home"
     else
         staging=$(mktemp -d "$home/.staging.XXXXXX")
-        # shellcheck disable=SC2064  # the value of now
+        # shellcheck disable=SC2064  # the current value
         trap "rm -rf '${staging//\'/\'\\\'\'}'" EXIT
         stage "$staging/$id"
-        rm -rf "$release" # one that was left without being current
+        rm -rf "$release" # left over, and not current
         mv -T "$staging/$id" "$release"
         former=$(readlink "$home/current" || true)
         ln -s "$id" "$staging/current"
@@ -160,10 +160,10 @@ install_all() {
     wanted=$(links "$release" | LC_ALL=C sort)
     before=$(cat "$home/links" 2>/dev/null || true)
     if [[ "$wanted" != "$before" ]]; then
-        LC_ALL=C sort -u <<<"$before${before:+$'\n'}$wanted" >"$home/links" # before the first is made
+        LC_ALL=C sort -u <<<"$before${before:+$'\n'}$wanted" >"$home/links" # before the first link is made
     fi
     while IFS=$'\t' read -r place target; do put_link "$place" "$target"; done <<<"$wanted"
-    if [[ -n "$before" && "$wanted" != "$before" ]]; then # commands that are no more
+    if [[ -n "$before" && "$wanted" != "$before" ]]; then # commands that no longer exist
         while IFS=$'\t' read -r place target; do
             take_link "$place" "$target"
         done < <(LC_ALL=C comm -23 - <(echo "$wanted") <<<"$before")
@@ -172,7 +172,7 @@ install_all() {
     if [[ ! -e "$settings" ]]; then
         install -D -m 644 "$here/etc/mlc.ini" "$settings"
     fi
-    # Commands that are still running go on in the version before this one; older ones go.
+    # Running commands continue in the previous version; older versions are removed.
     for release in "$home"/*/; do
         release=${release%/}
         case "${release##*/}" in

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Make docs/demo.svg: what a terminal shows of a real run of tools/demo.sh.
+"""Make docs/demo.svg, a picture of a terminal with a real run of tools/demo.sh.
 
-    tools/picture.py [OUTPUT]      runs the demo and takes its picture; needs what it needs
+    tools/picture.py [OUTPUT]      runs the demo, with its requirements, and saves the picture
 
-Nothing is drawn and nothing added: the demo runs on a terminal of its own, its output goes
-through rich's terminal emulation, and what stands there is written as SVG. Two things are left
-out: the last part, which cleans up, and the engine's own words on why a registry did not answer.
+The demo runs on a terminal of its own, and the output is converted to SVG unchanged, except for
+two omissions: the last part, which cleans up, and the engine's reason why a registry did not
+answer.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ COLUMNS = 100
 MINUTES = 10
 LAST = "Cleaning up"
 USING = " that is here"
-# rich's own format (rich.console.CONSOLE_SVG_FORMAT) without fonts from another host.
+# rich.console.CONSOLE_SVG_FORMAT without fonts from another host.
 SVG = """\
-<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<svg class="terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
   <style>
     .{unique_id}-matrix {{
       font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
@@ -52,7 +52,7 @@ SVG = """\
 
 
 def main() -> None:
-    """Run the demo and write its picture."""
+    """Run the demo and save the picture."""
     output = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "demo.svg"
     said = run_demo()
     console = Console(
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def run_demo() -> str:
-    """Run the demo on a terminal of its own and return all that it wrote there."""
+    """Run the demo on a terminal of its own and return its output."""
     environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
     said, status = pexpect.run(
         str(ROOT / "tools" / "demo.sh"),
@@ -90,7 +90,7 @@ def run_demo() -> str:
 
 
 def shown(said: str) -> list[str]:
-    """Return the lines of the picture; of a line that was rewritten, what was left standing."""
+    """Return the lines of the picture; of a line that was rewritten, only the last state."""
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in said.split("\n")]
     lines = [line.replace("\x1b[K", "") for line in lines]
     lines = [line.partition(USING)[0] + USING if USING in line else line for line in lines]

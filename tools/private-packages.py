@@ -1,9 +1,9 @@
-"""Copy the packages that the program needs out of this Python's environment.
+"""Copy the packages that the program needs from this Python's environment.
 
     .venv/bin/python tools/private-packages.py DIRECTORY
 
-What was tested is what is installed: the very versions of .venv, without a network, and
-nothing of what only tests and lint need.
+So the installed versions are those that were tested, no network is needed, and packages for tests
+and lint are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PROGRAM = "mlc-patched"
 
 
 def needed(name: str, found: dict[str, Distribution]) -> dict[str, Distribution]:
-    """Collect the distributions that one needs, with all they need in turn."""
+    """Collect the distributions that one depends on, recursively."""
     for text in distribution(name).requires or ():
         requirement = Requirement(text)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
@@ -31,13 +31,13 @@ def needed(name: str, found: dict[str, Distribution]) -> dict[str, Distribution]
 
 
 def main(directory: Path) -> None:
-    """Copy them."""
+    """Copy the files of all dependencies."""
     for name, each in sorted(needed(PROGRAM, {}).items()):
         files = each.files or []
         if not files:
-            sys.exit(f"private-packages: {name} does not say what files it has")
+            sys.exit(f"private-packages: {name} does not list its files")
         for file in files:
-            # Programs of theirs lie outside, by '..'; compiled files are made where they go.
+            # Skip programs (outside, '..'), and bytecode, which is compiled after the copy.
             if ".." in file.parts or "__pycache__" in file.parts or file.name == "RECORD":
                 continue
             target = directory / file

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Print the path of a Python, 3.10 or newer and able to make virtual environments, that every
-# user of this machine may run: mlc has many users, and root's own Python (as pyenv's under
-# /root) would serve only root. As root, installs Debian's where there is none.
+# Print the path of a Python, 3.10 or newer and able to make virtual environments, that every user of
+# this machine can run: mlc has many users, and root's own Python (such as pyenv's under /root) would
+# work for root only. As root, installs Debian's if there is none.
 set -euo pipefail
 
 readonly about='import sys, ensurepip, venv
@@ -9,7 +9,7 @@ sys.version_info >= (3, 10) or sys.exit(1)
 print(sys.executable)
 print(sys.base_prefix)'
 
-for_everyone() { # every directory on the way is open to others
+for_everyone() { # other users can search every directory of the path
     local path
     path=$(realpath "$1")
     while [[ "$path" != / ]]; do

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Print the shell files of this project, which shellcheck and shfmt look at.
-# A .sh in mlc_patched/data without a #! line is text for a Dockerfile: shfmt would break its lines.
+# Print the shell files of this project, for shellcheck and shfmt.
+# Not the .sh in mlc_patched/data without a #! line: they are text for Dockerfiles, which shfmt would
+# wrap.
 set -euo pipefail
 shopt -s globstar nullglob
 

@@ -9,8 +9,8 @@ usage: mlc-create-wrapper.sh NAME [FRAMEWORK [VERSION]] [-w=DIR] [-d=DIR] [-m=DI
            [--image=IMAGE] [--num-gpus=N | --gpus=GPUS | --cpu-only] [--shm-size=SIZE]
            [--cgroup-parent=SLICE] [--cpus=N] [--memory=SIZE] [--pids-limit=N] [--dry-run]
 
-Create the container NAME, from a framework of the catalog or from an image, without a question.
-A value may also stand in a word of its own: -w DIR.
+Create the container NAME, from a framework of the catalog or from an image, without asking.
+Values may also be separate arguments: -w DIR.
 
 examples:
   mlc-create-wrapper.sh thesis Pytorch 2.8.0 -w="$HOME/my thesis" --num-gpus=1
@@ -18,21 +18,21 @@ examples:
 USAGE
 }
 
-refuse() { # refuse WORD WHY: the word quoted and cut, as it may steer a terminal
+refuse() { # refuse WORD WHY: the word is quoted and cut, as it may contain control characters
     local word
     printf -v word '%q' "${1:0:60}"
     echo "mlc-create-wrapper.sh: $word $2 See: mlc-create-wrapper.sh --help" >&2
     exit 2
 }
 
-add() { # add FLAG VALUE: under the name that mlc has for it
+add() { # add FLAG VALUE: under the name of mlc's flag
     case "$1" in
     -w | --workspace) flags+=(--workspace_dir="$2") ;;
     -d | --data) flags+=(--data_dir="$2") ;;
     -m | --models) flags+=(--models_dir="$2") ;;
     -g | --gpus | --num-gpus) flags+=(--num_gpus="$2") ;;
     --image | --shm-size | --cgroup-parent | --cpus | --memory | --pids-limit) flags+=("$1=$2") ;;
-    *) refuse "$1" "is not understood." ;;
+    *) refuse "$1" "is not a known flag." ;;
     esac
 }
 
@@ -49,15 +49,15 @@ while (($# > 0)); do
     -*=*) add "${1%%=*}" "${1#*=}" ;;
     -*)
         add "$1" "${2-}"
-        (($# > 1)) || refuse "$1" "lacks its value."
+        (($# > 1)) || refuse "$1" "needs a value."
         shift
         ;;
     *) words+=("$1") ;;
     esac
     shift
 done
-((${#words[@]} >= 1)) || refuse NAME "is missing: which container?"
-((${#words[@]} <= 3)) || refuse "${words[3]}" "is one word too many."
+((${#words[@]} >= 1)) || refuse NAME "is missing."
+((${#words[@]} <= 3)) || refuse "${words[3]}" "is one argument too many."
 
 command=("${self%/*/*}/mlc" create "${words[@]}" -s "${flags[@]}")
 if [[ -n "$dry_run" ]]; then

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""mlc under the name that DS01's scripts call, and what stands in for AIME's mlc.py.
+"""mlc under the name that DS01's scripts call; it can also replace AIME's mlc.py.
 
-It may be run by any Python 3, be linked to from anywhere, and be imported: `main()`,
-`mlc_version` and `mlc_container_version` are there as in AIME's module.
+It can be run by any Python 3, linked to from anywhere, and imported: like AIME's module it has
+`main()`, `mlc_version` and `mlc_container_version`.
 """
 
-# No pathlib: every command waits for what is imported here.
+# No pathlib: every command waits for these imports.
 # ruff: noqa: PTH118, PTH120
 import os
 import sys
@@ -20,8 +20,8 @@ if (
     and os.path.realpath(os.path.dirname(sys.executable)) != os.path.realpath(_BIN)
     and os.access(_PYTHON, os.X_OK)
 ):
-    # Another Python would lack the packages of ours; nothing else in this file has run yet.
-    # -IS: as bin/mlc does, and for its reasons.
+    # Another Python would lack our packages; nothing else in this file has run yet.
+    # -IS: for the reasons in bin/mlc.
     os.execv(_PYTHON, [_PYTHON, "-IS", *sys.argv])  # noqa: S606 - no shell is wanted
 
 for _place in (os.path.join(_ROOT, "lib"), _ROOT):
@@ -49,9 +49,9 @@ if __name__ == "__main__":
         try:
             sys.stdout.flush()
             sys.stderr.flush()
-        except (AttributeError, OSError):  # closed, or the disk is full: Python says so itself
+        except (AttributeError, OSError):  # closed, or the disk is full: Python reports it
             raise ended from None
         if not isinstance(ended.code, int):
             raise
-        # Python would first take down a hundred modules one by one.
+        # Skip the teardown of a hundred modules.
         os._exit(ended.code)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2016 # single quotes hold what another shell is to expand
-# Every command of the installed tree: it is there, starts, helps, and refuses what it must.
+# shellcheck disable=SC2016 # another shell expands the text in single quotes
+# Every command of the installed tree: it exists, starts, has help, and refuses invalid input.
 
 setup() {
     load helper
 }
 
-@test "the tree has what the design document lists" {
+@test "the tree has the files that the design document lists" {
     local path
     for path in user/{image-create,image-update,image-list,image-retire} \
         user/{container-deploy,container-create,container-list,container-retire} \
@@ -16,7 +16,7 @@ setup() {
     for path in "$SCRIPTS"/{user,docker}/*; do [ -x "$path" ]; done
 }
 
-@test "every command helps, with examples, as the LDAP user" {
+@test "every command has help with examples, as the LDAP user" {
     local command
     for command in "$BIN"/* "$SCRIPTS"/user/* "$SCRIPTS"/docker/*; do
         run -0 as_user "$command" -h
@@ -24,14 +24,14 @@ setup() {
     done
 }
 
-@test "every command helps through sudo" {
+@test "every command has help through sudo" {
     local command
     for command in "$BIN"/* "$SCRIPTS"/docker/*; do
         run -0 by_sudo "$command" --help
     done
 }
 
-@test "every verb of mlc has its shim" {
+@test "every mlc-* program runs the command of its name" {
     local shim
     for shim in "$BIN"/mlc-*; do
         [[ ${shim##*/} != mlc-patch ]] || continue
@@ -40,7 +40,7 @@ setup() {
     done
 }
 
-@test "an unknown flag is exit code 2 and says so" {
+@test "an unknown flag is named, with exit code 2" {
     local command
     for command in mlc-list image-create container-deploy container-list container-retire; do
         run -2 as_user "$command" --no-such-flag
@@ -49,7 +49,7 @@ setup() {
     run -2 as_user "$SCRIPTS/docker/mlc-create-wrapper.sh" x --no-such-flag
 }
 
-@test "a shim passes on words with blanks, quotes and empty ones" {
+@test "arguments with blanks and quotes and empty ones are passed on" {
     run -2 as_user "$BIN/mlc-open" "it's \"a b\""
     says 'a b"'
     run -2 as_user "$BIN/mlc-create" "" Pytorch 2.8.0 -s
@@ -57,7 +57,7 @@ setup() {
     says "is not a container name"
 }
 
-@test "a command runs through a link, from a directory with a blank, with a broken environment" {
+@test "commands run through a link, in a directory with a blank, with a broken environment" {
     local place="$BATS_TEST_TMPDIR/a b'c"
     mkdir -p "$place"
     chmod -R a+rX "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR"
@@ -67,7 +67,7 @@ setup() {
     run -0 as_user bash -c 'cd / && exec "$0"' "$place/my list"
 }
 
-@test "root without sudo is sent to the user" {
+@test "root without sudo is refused" {
     local command
     for command in "image-create x --base $BASE -y" container-create container-deploy container-list container-retire; do
         # shellcheck disable=SC2086  # a command line
@@ -76,7 +76,7 @@ setup() {
     done
 }
 
-@test "the libraries are found by path" {
+@test "the libraries can be loaded by path" {
     run -0 as_user bash -c '. "$1" && get_user_slice_name students "$2"' - \
         "$SCRIPTS/lib/username-utils.sh" h.baker@hertie-school.lan
     [ "$output" = ds01-students-h-baker-at-hertie-school-lan.slice ]
@@ -88,11 +88,11 @@ spec.loader.exec_module(module)
 print(module.sanitize_username_for_container(sys.argv[2]))' \
         "$SCRIPTS/lib/username_utils.py" h.baker@hertie-school.lan
     [ "$output" = h-baker-at-hertie-school-lan ]
-    # The one the program itself uses is that very file.
+    # The program itself uses this very file.
     [ "$(find "$MLC_ROOT" -name username_utils.py -type f | wc -l)" -eq 1 ]
 }
 
-@test "settings are read, and a wrong one is told with its line" {
+@test "settings are read, and a wrong one is reported with its line" {
     local settings=$BATS_TEST_TMPDIR/mlc.ini
     chmod a+rx "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR"
     printf '[gpus]\nlargest = 1\n' >"$settings"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2016 # single quotes hold what another shell is to expand
-# The documented flow on the real engine, as h.baker@hertie-school.lan.
+# shellcheck disable=SC2016 # another shell expands the text in single quotes
+# The documented workflow on the real engine, as h.baker@hertie-school.lan.
 
 setup_file() {
     load helper
@@ -20,7 +20,7 @@ setup() {
     load helper
 }
 
-@test "deploy in the background, list, retire, in a workspace with blanks and quotes" {
+@test "deploy in the background, list and retire, with a workspace with blanks and quotes" {
     local place="$MLC_HOME/it's \"my\" work"
     as_user mkdir -p "$place"
     run -0 as_user container-deploy bats --background -w "$place" --cpu-only
@@ -37,21 +37,21 @@ setup() {
     docker image inspect "$IMAGE" >/dev/null
 }
 
-@test "deploy through sudo makes the user's own container, and nothing of root's in the home" {
+@test "deploy through sudo creates the user's container, and no files of root in the home" {
     run -0 by_sudo container-create bats
     [ "$(inspect "$(tag bats)" '{{index .Config.Labels "aime.mlc"}}')" = "$MLC_LOGIN" ]
     [ -z "$(find "$MLC_HOME" -user root)" ]
     run -0 by_sudo container-retire bats -y
 }
 
-@test "without a name there is nothing to ask on, and it says what there is" {
+@test "without a name and a terminal it lists the projects" {
     run -2 as_user container-deploy
     says "Which project" "$IMAGE"
     run -1 as_user container-deploy absent
     says "image-create absent" "$IMAGE"
 }
 
-@test "a name is derived from an image and said" {
+@test "a name is derived from an image and printed" {
     run -0 as_user container-create --image "$BASE"
     says "is called base"
     [ "$(inspect "$(tag base)" '{{index .Config.Labels "aime.mlc.DS01_USER_SETUP"}}')" = commit ]
@@ -59,7 +59,7 @@ setup() {
     says "and with it the image"
 }
 
-@test "save: the image is the user's, and only then the container goes" {
+@test "save: the container is removed once the image is the user's" {
     as_user container-deploy work --project bats --background >/dev/null
     as_user docker exec "$(tag work)" sh -c 'echo kept >~/notes'
     run -0 as_user container-retire work --save "v1" -y
@@ -70,7 +70,7 @@ setup() {
     says "directly from"
 }
 
-@test "on a terminal: choose a project, a shell, and out again" {
+@test "on a terminal: choose a project, get a shell, and leave it" {
     command -v script >/dev/null || skip "no script(1)"
     chmod a+rx "$BATS_RUN_TMPDIR" "$BATS_TEST_TMPDIR"
     run as_user bash -c "(sleep 1; printf '1\n'; sleep 4; printf 'echo I am \$(id -un)\nexit\n'; sleep 4) |

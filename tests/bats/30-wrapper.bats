@@ -21,11 +21,11 @@ setup() {
     as_user mkdir -p "$place"
 }
 
-call() { # as DS01's scripts do, under sudo
+call() { # like DS01's scripts, under sudo
     by_sudo python3 "$SCRIPTS/docker/mlc-patched.py" "$@"
 }
 
-@test "the call DS01's scripts make" {
+@test "the call of DS01's scripts" {
     run -0 call create thesis custom latest -s -w "$place" -d "$place" --image "$IMAGE" \
         -g=device=GPU-a,GPU-b --shm-size=1g --cgroup-parent=mlc-test.slice \
         --ds01-label ds01.user="$MLC_LOGIN" --ds01-label "ds01.note=a,b=c d"
@@ -39,13 +39,13 @@ call() { # as DS01's scripts do, under sudo
     docker image inspect "$IMAGE" >/dev/null
 }
 
-@test "start, and docker ps is the truth" {
+@test "docker ps shows a started container" {
     call create thesis custom latest -s -w "$place" --image "$IMAGE" -g=none
     run -0 by_sudo mlc-start thesis -s
     [ "$(docker ps --filter "name=^/$(tag thesis)\$" --format '{{.Names}}')" = "$(tag thesis)" ]
 }
 
-@test "what fails says so in its last lines" {
+@test "the last lines of the output say what failed" {
     run -1 call create thesis custom latest -s -w /there/is/none --image "$IMAGE"
     [[ "${lines[-1]}" == *"/there/is/none"* ]]
     run -2 call create thesis custom latest -s --ds01-label nonsense --image "$IMAGE"
@@ -80,7 +80,7 @@ call() { # as DS01's scripts do, under sudo
     is_gone thesis
 }
 
-@test "container-create by our wrapper in the site's place" {
+@test "container-create with our wrapper as the site's" {
     run -0 as_user env DS01_MLC_WRAPPER="$SCRIPTS/docker/mlc-create-wrapper.sh" \
         container-create bats -w "$place" --cpus 1 --gpus none
     [ "$(inspect "$(tag bats)" '{{.HostConfig.NanoCpus}}')" = 1000000000 ]

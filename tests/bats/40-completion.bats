@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2016 # single quotes hold what another shell is to expand
-# Completion in the installed tree: right names; how long it took is shown. Of what it may take the
-# benchmark tells.
+# shellcheck disable=SC2016 # another shell expands the text in single quotes
+# Completion in the installed tree. The times are only shown; the benchmark compares them.
 
 setup_file() {
     load helper
@@ -19,7 +18,7 @@ setup() {
     completions=$MLC_ROOT/usr/local/share/bash-completion/completions
 }
 
-# Complete the last of the words in a bash of the user's; the first line is the time it took.
+# Complete the last word in a bash of the user; the first line of the output is the time it took.
 complete_words() {
     as_user bash -c '
         . "$1"
@@ -36,7 +35,7 @@ complete_words() {
     ' - "$completions/$1" "$@"
 }
 
-offers() { # offers NAME WORDS…: NAME is among what completes WORDS
+offers() { # offers NAME WORDS…: NAME is among the completions of WORDS
     local name=$1
     shift
     run -0 complete_words "$@"
@@ -50,7 +49,7 @@ offers() { # offers NAME WORDS…: NAME is among what completes WORDS
     offers bats container-retire b
 }
 
-@test "contexts, and the containers of the engine that was named" {
+@test "contexts, and the containers of the given engine" {
     offers default mlc open --context d
     offers default container-list --context ''
     offers bats mlc open --context default b
@@ -69,18 +68,18 @@ offers() { # offers NAME WORDS…: NAME is among what completes WORDS
     offers 2.16.1 container-deploy -f Tensorflow -v 2
 }
 
-@test "flags and verbs" {
+@test "flags and commands" {
     offers --background container-deploy --b
     offers config mlc co
 }
 
-@test "nothing where the engine is away, and no noise" {
+@test "without an engine there are no completions and no errors" {
     run -0 complete_words mlc open b
     run -0 as_user env DOCKER_HOST=unix:///there/is/none bash -c "mlc complete containers; echo over" 2>&1
     [ "$output" = over ]
 }
 
-@test "zsh takes its scripts" {
+@test "zsh loads its scripts" {
     command -v zsh >/dev/null || skip "no zsh here"
     local script
     for script in "$MLC_ROOT"/usr/local/share/zsh/site-functions/_*; do

@@ -1,6 +1,5 @@
 #!/usr/bin/env bats
-# What must be shown: from make install, as h.baker@hertie-school.lan, from image-create to
-# image-retire.
+# After make install, as h.baker@hertie-school.lan: from image-create to image-retire.
 
 teardown_file() {
     load helper

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2016 # single quotes hold what another shell is to expand
-# make install and make uninstall themselves.
+# shellcheck disable=SC2016 # another shell expands the text in single quotes
+# make install and make uninstall.
 
 setup() {
     load helper
@@ -9,7 +9,7 @@ setup() {
     home=$root/opt/ds01-infra/mlc-patched
 }
 
-make_() { # the target is run as make runs it
+make_() { # run a target in the test's root
     make -s -C "$source" "$@" DESTDIR="$root"
 }
 
@@ -17,7 +17,7 @@ listing() {
     find "$root" -printf '%P %y %m %T@ %l\n' | LC_ALL=C sort
 }
 
-@test "install twice: no change" {
+@test "installing twice changes nothing" {
     make_ install
     listing >"$BATS_TEST_TMPDIR/before"
     run -0 make_ install
@@ -25,7 +25,7 @@ listing() {
     listing | diff "$BATS_TEST_TMPDIR/before" -
 }
 
-@test "uninstall leaves what is not ours, and brings back what was there" {
+@test "uninstall leaves other files, and restores replaced ones" {
     mkdir -p "$root"/opt/ds01-infra/scripts/user "$root/usr/local/bin" "$root/home/u/dockerfiles"
     echo own >"$root/opt/ds01-infra/scripts/user/own-script"
     echo former >"$root/opt/ds01-infra/scripts/user/image-create"
@@ -40,7 +40,7 @@ listing() {
     run ! make_ uninstall
 }
 
-@test "an administrator's settings stay, through an update and a removal" {
+@test "an administrator's settings survive an upgrade and an uninstall" {
     make_ install
     cmp "$source/etc/mlc.ini" "$root/etc/ds01/mlc.ini"
     printf '[gpus]\nlargest = 1\n' >"$root/etc/ds01/mlc.ini"
@@ -51,11 +51,11 @@ listing() {
     grep -q 'largest = 1' "$root/etc/ds01/mlc.ini"
 }
 
-@test "an older version is replaced as a whole" {
+@test "an older version is replaced completely" {
     local old
     make_ install
     old=$(readlink "$home/current")
-    # As if the installed one were of other sources: another name, another content, one command more.
+    # Pretend that the installed version is another one: other name and content, one more command.
     mv "$home/$old" "$home/0.0.9-older"
     ln -sfn 0.0.9-older "$home/current"
     echo '#!/bin/sh' >"$home/0.0.9-older/bin/user/container-gone"
@@ -70,7 +70,7 @@ listing() {
     "$root/usr/local/bin/container-list" -h
 }
 
-@test "an installation that is cut off leaves the one before whole" {
+@test "an interrupted installation leaves the previous one complete" {
     local next="$BATS_TEST_TMPDIR/next" installing
     make_ install
     listing | grep -v '/\.staging\|mlc-patched d ' >"$BATS_TEST_TMPDIR/before"
@@ -100,8 +100,8 @@ listing() {
     [ -z "$(find "$root" ! -type d)" ]
 }
 
-@test "nothing outside DESTDIR is touched, and no path of DESTDIR is in the tree" {
-    # In a mount namespace where those cannot be written to: other tests may write there meanwhile.
+@test "nothing outside DESTDIR is changed, and the tree does not contain DESTDIR's path" {
+    # In a mount namespace where they are read-only, as other tests may write there at the same time.
     unshare -m bash -ec '
         for place in /opt /etc /usr /srv /home; do
             mount --bind "$place" "$place"
@@ -113,12 +113,12 @@ listing() {
     run ! grep -rqF -- "$root" "$root"
 }
 
-@test "doctor's manifest fits the tree" {
+@test "the manifest for doctor matches the tree" {
     make_ install
     (cd "$home/current" && sha256sum --quiet -c MANIFEST.sha256)
 }
 
-@test "manual pages have nothing wrong in them" {
+@test "groff accepts the manual pages" {
     command -v groff >/dev/null || skip "no groff"
     make_ install
     local page

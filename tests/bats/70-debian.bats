@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
-# The Debian package, in a root file system made by debootstrap.
+# The Debian package, in a root file system made with debootstrap.
 
 setup_file() {
     load helper
     python=$(readlink -f "$BATS_TEST_DIRNAME/../../.venv/bin/python")
-    [[ $python == /usr/bin/python3.* ]] || skip ".venv is of $python, a package needs Debian's own"
+    [[ $python == /usr/bin/python3.* ]] || skip ".venv uses $python, a package needs Debian's own"
     root=$(mktemp -d /var/tmp/mlc-test-root.XXXXXX)
     export root
     container=$(docker create "$BASE")
@@ -12,7 +12,7 @@ setup_file() {
     docker rm "$container" >/dev/null
     package=$(make -s -C "$BATS_TEST_DIRNAME/../.." deb 2>/dev/null | tail -n 1)
     cp "$BATS_TEST_DIRNAME/../../$package" "$root/tmp/mlc.deb"
-    # An older version: of another name, with other settings, and a command that is no more.
+    # An older version: other version number and settings, and a command that was dropped.
     dpkg-deb -R "$root/tmp/mlc.deb" "$root/tmp/old"
     sed -i 's/^Version: .*/Version: 0.0.1/' "$root/tmp/old/DEBIAN/control"
     sed -i '1s/.*/# Settings of an older version./' "$root/tmp/old/etc/ds01/mlc.ini"
@@ -37,7 +37,7 @@ files() {
     (cd "$root" && find . ! -path './var/*' ! -path './tmp/*' ! -path './proc/*' ! -type d | LC_ALL=C sort)
 }
 
-@test "it installs, works, is removed and purged without a trace" {
+@test "it can be installed, removed and purged without a trace" {
     files >"$BATS_FILE_TMPDIR/before"
     run -0 chroot_ dpkg -i /tmp/mlc.deb
     run -0 chroot_ dpkg --verify mlc-patched
@@ -55,7 +55,7 @@ files() {
     [ ! -e "$root/etc/ds01" ]
 }
 
-@test "an upgrade and a removal keep an administrator's settings; a purge does not" {
+@test "upgrade and removal keep an administrator's settings; a purge does not" {
     files >"$BATS_FILE_TMPDIR/before"
     run -0 chroot_ dpkg -i /tmp/old.deb
     sed -i 's/^#largest = all/largest = 2/' "$root/etc/ds01/mlc.ini"
@@ -70,7 +70,7 @@ files() {
     files | diff "$BATS_FILE_TMPDIR/before" -
 }
 
-@test "settings that nobody changed are brought up to date" {
+@test "unchanged settings are updated" {
     run -0 chroot_ dpkg -i /tmp/old.deb
     grep -q 'older version' "$root/etc/ds01/mlc.ini"
     run -0 chroot_ dpkg -i /tmp/mlc.deb

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# What every file of tests here starts from. tests/engine/test_bats.py sets the variables:
-#   MLC_ROOT     where `make install DESTDIR=` put the program; a path with a blank and a quote
+# Common to all files of tests here. tests/engine/test_bats.py sets the variables:
+#   MLC_ROOT     DESTDIR of `make install`; a path with a blank and a quote
 #   MLC_LOGIN, MLC_UID, MLC_GID, MLC_HOME   the LDAP user of the design document,
-#   MLC_ACCOUNT                             and what the user is called inside a container
-#   MLC_CATALOG, MLC_ARCH, DOCKER_HOST      what the commands find in their environment
-# The names are those of bats: run, status, output, stderr, lines.
+#   MLC_ACCOUNT                             and the name of the account inside a container
+#   MLC_CATALOG, MLC_ARCH, DOCKER_HOST      the environment of the commands
+# Names from bats: run, status, output, stderr, lines.
 
 bats_require_minimum_version 1.5.0
 
@@ -25,12 +25,12 @@ as_user() {
         env -i HOME="$MLC_HOME" USER="$MLC_LOGIN" "${common[@]}" "$@" </dev/null
 }
 
-# Run a command by sudo as the user would; test_bats.py allows it.
+# Run a command through sudo as the user; test_bats.py permits it.
 by_sudo() {
     as_user sudo -n env "${common[@]}" "$@"
 }
 
-tag() { # the name in Docker of the user's container
+tag() { # name of the user's container in Docker
     echo "$1._.$MLC_UID"
 }
 
@@ -38,11 +38,11 @@ inspect() { # inspect NAME FORMAT
     docker inspect --format "$2" "$1"
 }
 
-is_gone() { # no container of this name
+is_gone() { # there is no container of this name
     ! docker container inspect "$(tag "$1")" >/dev/null 2>&1
 }
 
-says() { # the output holds each of these
+says() { # the output contains each argument
     local words
     # shellcheck disable=SC2154  # bats sets it
     for words; do
@@ -54,13 +54,13 @@ says() { # the output holds each of these
     done
 }
 
-sweep() { # remove what the user has in the engine
+sweep() { # remove the user's containers and images
     docker ps -aq --filter "name=_\\.$MLC_UID\$" | xargs -r docker rm -f >/dev/null
     docker images --format '{{.Repository}}:{{.Tag}}' | grep -E "^ds01-$MLC_UID/|\._\.$MLC_UID\$" |
         xargs -r docker rmi >/dev/null
 }
 
-# An image of the project `bats` with the user's account in it, made by the legacy flow.
+# Make an image of the project `bats` with the user's account in it, with the legacy flow.
 make_image() {
     as_user mlc create set-up Pytorch 2.8.0 -s >/dev/null 2>&1
     docker tag "${BASE%:*}:$(tag set-up)" "$IMAGE"

@@ -1,5 +1,7 @@
-"""Part h: what each command asks of the engine, on the machine's own engine, which can start
-privileged containers."""
+"""Part h: the requests of each command to the engine.
+
+On the machine's own engine, which can start privileged containers.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ _NAMELESS = (
 
 
 def calls(person: Person) -> dict[str, list[str]]:
-    """Return the requests of each command, in order, but for the ping that each begins with."""
+    """Return the requests of each command in order, except the ping at its start."""
     engine = DockerEngine()
     own = label(engine, SMALL, person, _NAME)
     flags = ("-g", "none", "-s")

@@ -1,4 +1,4 @@
-"""Parts a and b: what it takes to make a container, in seconds and on disk."""
+"""Parts a and b: the seconds and the disk space of creating a container."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _numbers = count()
 
 @dataclass(frozen=True)
 class Sized:
-    """A base on an engine: how large in words, its name, and each user's labelled image of it."""
+    """A base on an engine: its size in words, its name, and each user's labelled image of it."""
 
     words: str
     base: str
@@ -36,14 +36,14 @@ class Sized:
 
 
 def prepare(engine: OwnEngine, base: str, words: str, persons: Sequence[Person]) -> Sized:
-    """Build each user's labelled image of a base, and the one that legacy_flow = build makes."""
+    """Build each user's labelled image of a base."""
     project = words.replace(" ", "").replace(".", "-").lower()
     own = {person.uid: label(engine.connect(), base, person, project) for person in persons}
     return Sized(words, base, own)
 
 
 def create(flow: str, engine: OwnEngine, sized: Sized, person: Person) -> str:
-    """Make a container by one of the flows, and return its name in Docker."""
+    """Create a container with one of the flows, and return its name in Docker."""
     name = f"bench{next(_numbers)}"
     own = sized.own[person.uid]
     options: dict[str, str] = {"address": engine.address}
@@ -58,7 +58,7 @@ def create(flow: str, engine: OwnEngine, sized: Sized, person: Person) -> str:
 
 
 def docker_create(person: Person, name: str, image: str) -> tuple[str, ...]:
-    """Return the arguments of the `docker create` that makes the same container."""
+    """Return the arguments with which `docker create` creates the same container."""
     return (
         *("create", "-it", f"--name={name}._.{person.uid}", f"--user={person.uid}:{person.uid}"),
         *(f"--label=aime.mlc={person.login}", f"--label=aime.mlc.NAME={name}"),
@@ -69,7 +69,7 @@ def docker_create(person: Person, name: str, image: str) -> tuple[str, ...]:
 
 
 def clear(engine: DockerEngine, persons: Sequence[Person]) -> None:
-    """Remove the users' containers, and the images that were committed for them."""
+    """Remove the users' containers, and the images committed for them."""
     uids = {str(person.uid) for person in persons}
     for container in engine.containers(labels=("aime.mlc",)):
         if container.name.rpartition("._.")[2] in uids:
@@ -81,7 +81,7 @@ def clear(engine: DockerEngine, persons: Sequence[Person]) -> None:
 
 
 def forget_builds(engine: DockerEngine, sized: Sequence[Sized], persons: Sequence[Person]) -> None:
-    """Remove the images that legacy_flow = build has made."""
+    """Remove the images made with legacy_flow = build."""
     for each in sized:
         base = engine.image(each.base)
         for person in persons:
@@ -98,7 +98,7 @@ def seconds(
 ) -> dict[str, dict[str, list[float]]]:
     """Part a: return the seconds of each flow, by size and user, and of Python itself.
 
-    All of it is one interleaving: each round has every flow for every size and user.
+    Each round has every flow for every size and user.
     """
     ours = engine.connect()
     cases: dict[str, Callable[[], object]] = {
@@ -124,7 +124,7 @@ def _case(flow: str, engine: OwnEngine, sized: Sized, person: Person) -> Callabl
 def first_builds(
     engine: OwnEngine, sized: Sequence[Sized], persons: Sequence[Person]
 ) -> list[float]:
-    """Return the seconds of the first create with legacy_flow = build, of each base and user."""
+    """Return the seconds of the first create with legacy_flow = build, by base and user."""
     ours = engine.connect()
     taken = []
     for each in sized:
@@ -140,7 +140,7 @@ def first_builds(
 def disk(
     engine: OwnEngine, sized: Sized, person: Person, counts: Sequence[int]
 ) -> dict[str, dict[int, int]]:
-    """Part b: return the bytes that each flow's containers have added, by their number."""
+    """Part b: return the bytes that the containers of each flow add, by their number."""
     ours = engine.connect()
     added: dict[str, dict[int, int]] = {}
     for flow in FLOWS:

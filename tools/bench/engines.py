@@ -1,4 +1,4 @@
-"""Engines of the benchmark's own: each in a network of its own, with nothing in it."""
+"""Engines started for the benchmark: empty, and each in its own network namespace."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATH = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
 
 @dataclass
 class OwnEngine:
-    """A dockerd that this run started, and where its files are."""
+    """A dockerd started by this run, and the directory of its files."""
 
     root: Path
     process: subprocess.Popen[bytes] | None = None
@@ -29,19 +29,19 @@ class OwnEngine:
 
     @property
     def address(self) -> str:
-        """What DOCKER_HOST is for it."""
+        """Its DOCKER_HOST."""
         return f"unix://{self.root}/docker.sock"
 
     @property
     def data(self) -> Path:
-        """Its data root."""
+        """Its data directory."""
         return self.root / "data"
 
     def start(self) -> float:
-        """Start it and return after how many seconds it answered.
+        """Start it and return the seconds until it answers.
 
         Raises:
-            RuntimeError: it does not.
+            RuntimeError: it does not answer.
         """
         begin = time.perf_counter()
         options = [
@@ -67,7 +67,7 @@ class OwnEngine:
                 break
             time.sleep(0.02)
         text = (self.root / "log").read_text(errors="replace")
-        raise RuntimeError(f"an engine of the benchmark's own did not start:\n{text[-2000:]}")
+        raise RuntimeError(f"an engine for the benchmark did not start:\n{text[-2000:]}")
 
     def stop(self) -> None:
         """Stop it and wait until it is gone."""
@@ -77,7 +77,7 @@ class OwnEngine:
             self.process = None
 
     def connect(self) -> DockerEngine:
-        """Return our way to it."""
+        """Return a connection to it."""
         before = os.environ.get("DOCKER_HOST")
         os.environ["DOCKER_HOST"] = self.address
         try:
@@ -89,14 +89,14 @@ class OwnEngine:
                 os.environ["DOCKER_HOST"] = before
 
     def memory(self) -> int:
-        """Return how many bytes of memory dockerd itself has resident."""
+        """Return the resident memory of dockerd itself, in bytes."""
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) * 1024
 
     def disk(self) -> int:
-        """Return how many bytes its data root takes on disk."""
+        """Return the size of its data directory on disk, in bytes."""
         subprocess.run(["sync", "--file-system", str(self.data)], check=True)
         done = subprocess.run(
             ["du", "--summarize", "--block-size=1", "--one-file-system", str(self.data)],
@@ -109,10 +109,10 @@ class OwnEngine:
 
 @contextlib.contextmanager
 def own_engine(place: Path) -> Iterator[OwnEngine]:
-    """Have an empty engine for as long as the block; all its files go afterwards.
+    """Run an empty engine during the block, and remove all its files afterwards.
 
     Args:
-        place: directory for its files, on a disk that overlay2 can use.
+        place: directory for its files, on a file system that overlay2 can use.
     """
     root = Path(tempfile.mkdtemp(prefix="mlc-bench-", dir=place))
     root.chmod(0o711)  # users reach the socket, which belongs to the group docker

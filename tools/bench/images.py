@@ -1,4 +1,4 @@
-"""The images that are measured: bases of three sizes, and each user's labelled ones of them."""
+"""The images for the measurements: bases of three sizes, and each user's labelled images."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BARE = "mlc-test/bare:bookworm"
 BASE = "mlc-test/base:bookworm"
 SMALL = "mlc-bench/small:latest"
 AS_MEASURED = "mlc-bench/of-414-mb:latest"
-"""About as large as the base that AIME's 3.5 s and 161 MB were measured on (machine.md)."""
+"""About the size of the base for which AIME's mlc took 3.5 s and 161 MB."""
 AS_MEASURED_PACKAGES = ("cmake", "git-lfs", "python3-pil", "swig")
 GIGABYTE = 10**9
 _BLOCK = 1 << 20
 
 
 class _Padding(io.RawIOBase):
-    """Bytes that no file system can leave out, as many as wanted."""
+    """A number of bytes that no file system can compress."""
 
     def __init__(self, size: int) -> None:
         self._left, self._block = size, os.urandom(_BLOCK)
@@ -44,11 +44,7 @@ class _Padding(io.RawIOBase):
 
 
 def docker(*arguments: str, address: str = "", **options: object) -> str:
-    """Run Docker's client as root and return what it printed.
-
-    Raises:
-        subprocess.CalledProcessError: it failed.
-    """
+    """Run Docker's client as root and return its output."""
     host = ["--host", address] if address else []
     done = subprocess.run(
         ["docker", *host, *arguments],
@@ -61,12 +57,12 @@ def docker(*arguments: str, address: str = "", **options: object) -> str:
 
 
 def make_small() -> None:
-    """Make, on the machine's engine, an image of 0.2 GB that has sudo and git."""
+    """Build an image of 0.2 GB with sudo and git on the machine's engine."""
     _install(BARE, SMALL, ("ca-certificates", "git", "sudo"))
 
 
 def make_as_measured() -> None:
-    """Make, on the machine's engine, an image of about 414 MB: BASE with some more packages."""
+    """Build an image of about 414 MB on the machine's engine: BASE with more packages."""
     _install(BASE, AS_MEASURED, AS_MEASURED_PACKAGES)
 
 
@@ -81,7 +77,7 @@ def _install(base: str, name: str, packages: Sequence[str]) -> None:
 
 
 def copy_small(engine: OwnEngine) -> None:
-    """Bring the small image from the machine's engine to one of ours."""
+    """Copy the small image from the machine's engine to one of ours."""
     save = subprocess.Popen(["docker", "save", SMALL], stdout=subprocess.PIPE)
     docker("load", "--quiet", address=engine.address, stdin=save.stdout)
     if save.wait() != 0:
@@ -89,7 +85,7 @@ def copy_small(engine: OwnEngine) -> None:
 
 
 def enlarge(engine: OwnEngine, size: int, name: str) -> None:
-    """Make an image of one layer that is the small one and padding up to a size."""
+    """Make an image with one layer: the small image, padded to a size."""
     small = engine.connect().image(SMALL)
     assert small is not None
     container = docker("create", SMALL, "true", address=engine.address)
@@ -136,13 +132,13 @@ def label(engine: DockerEngine, base: str, person: Person, project: str) -> str:
 
 
 def fill_images(engine: OwnEngine, count: int) -> None:
-    """Make so many images more, each with a name and a configuration of its own."""
+    """Make this number of images, each with its own name and configuration."""
     container = docker("create", SMALL, "true", address=engine.address)
 
     def commit(number: int) -> None:
         names = (container, f"mlc-bench/filler:{number}")
         docker("commit", f"--change=LABEL number={number}", *names, address=engine.address)
 
-    with ThreadPoolExecutor(4) as threads:  # filling an engine is no measurement
+    with ThreadPoolExecutor(4) as threads:  # filling is not measured
         list(threads.map(commit, range(count)))
     docker("rm", container, address=engine.address)

@@ -1,4 +1,4 @@
-"""Parts c and f: what a growing number of containers and images costs, and an engine's limits."""
+"""Parts c and f: the cost of many containers and images, and the limits of an engine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlc_patched.names import labels
 
 
 def fill_containers(engine: OwnEngine, sized: Sized, person: Person, have: int, want: int) -> None:
-    """Make the user's containers as many as wanted."""
+    """Create containers of the user up to a number."""
     image = sized.own[person.uid]
 
     def make(number: int) -> None:
@@ -34,7 +34,7 @@ def fill_containers(engine: OwnEngine, sized: Sized, person: Person, have: int, 
 def look_ups(
     engine: OwnEngine, sized: Sized, person: Person, rounds: int
 ) -> dict[str, list[float]]:
-    """Part c: return the seconds of each look-up with the containers that are there now."""
+    """Part c: return the seconds of each look-up with the current containers."""
     ours = engine.connect()
     context = Context(make_engine=lambda: ours)
     context.__dict__["account"] = person.account
@@ -46,7 +46,7 @@ def look_ups(
 
     cases: dict[str, Callable[[], object]] = {
         "mlc list": lambda: person.mlc("list", **options),
-        # A name that is not there: start-up and look-up, and nothing else.
+        # The name does not exist: only start-up and look-up.
         "mlc open NAME": lambda: person.mlc("open", "no-such", "-s", statuses=(1,), **options),
         "mlc remove NAME": lambda: person.mlc("remove", "no-such", "-s", statuses=(1,), **options),
         "mlc complete containers": lambda: person.mlc("complete", "containers", **options),
@@ -58,7 +58,7 @@ def look_ups(
 
 
 def measured_sizes(engine: OwnEngine, person: Person, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of the two commands for which the engine measures what is on disk."""
+    """Return the seconds of the two commands for which the engine measures its disk usage."""
     cases: dict[str, Callable[[], object]] = {
         "mlc list -a": lambda: person.mlc("list", "-a", address=engine.address),
         "image-list": lambda: person.run(ROOT / "bin/user/image-list", address=engine.address),
@@ -67,7 +67,7 @@ def measured_sizes(engine: OwnEngine, person: Person, rounds: int) -> dict[str, 
 
 
 def sizes_of_answers(engine: OwnEngine, person: Person) -> dict[str, int]:
-    """Return how many bytes the engine answers to the questions of list and of a look-up."""
+    """Return the size of the engine's answers to list and to a look-up, in bytes."""
     path = engine_address.resolve({"DOCKER_HOST": engine.address}).socket_path
     assert path is not None
 
@@ -102,7 +102,7 @@ def flatness(
 
 
 def restart(engine: OwnEngine) -> tuple[float, int]:
-    """Restart an engine; return after how many seconds it answered, and its memory then."""
+    """Restart an engine; return the seconds until it answers, and its memory then."""
     engine.stop()
     seconds = engine.start()
     return seconds, engine.memory()

@@ -1,4 +1,4 @@
-"""The users of the benchmark: ids without an account, as mlc finds them when LDAP is down."""
+"""The users of the benchmark: ids without an account, as if LDAP were down."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Person:
-    """A user: UID and GID are the same number, the home holds a workspace."""
+    """A user: UID and GID are the same number, and the home has a workspace."""
 
     uid: int
     home: Path
@@ -30,7 +30,7 @@ class Person:
 
     @property
     def login(self) -> str:
-        """The name that mlc has for the user: that of an account of this UID, or the number."""
+        """The user's name for mlc: that of the account with this UID, or the number."""
         try:
             return pwd.getpwuid(self.uid).pw_name
         except KeyError:
@@ -38,22 +38,21 @@ class Person:
 
     @property
     def account(self) -> Account:
-        """The user as mlc knows it."""
+        """The user as an Account of mlc."""
         return Account(self.login, self.uid, self.uid, str(self.home))
 
     def run(
         self, *argv: str | Path, address: str = "", statuses: tuple[int, ...] = (0,), **more: str
     ) -> str:
-        """Run a command as the user, without a terminal; return all it said.
+        """Run a command as the user, without a terminal, and return its output.
 
         Args:
-            argv: the command.
             address: DOCKER_HOST, if not the machine's own engine.
-            statuses: exit statuses that are no failure.
-            more: further variables of its environment.
+            statuses: exit statuses that are not a failure.
+            more: further environment variables.
 
         Raises:
-            RuntimeError: it failed.
+            RuntimeError: the command failed.
         """
         environ = {"HOME": str(self.home), "PATH": _PATH, "LANG": "C.UTF-8", **self.environ, **more}
         if address:
@@ -82,7 +81,7 @@ class Person:
 
 @contextmanager
 def people(*uids: int) -> Iterator[list[Person]]:
-    """Have users with homes for as long as the block; the homes go afterwards."""
+    """Provide users with homes during the block; the homes are removed afterwards."""
     parent = Path(tempfile.mkdtemp(prefix="mlc-bench-homes-", dir="/var/tmp"))
     parent.chmod(0o711)
     settings = parent / "build.ini"
@@ -102,5 +101,5 @@ def people(*uids: int) -> Iterator[list[Person]]:
 
 
 def settings_for_builds(person: Person) -> str:
-    """Return the path of a settings file that says `legacy_flow = build`."""
+    """Return the path of a settings file with `legacy_flow = build`."""
     return str(person.home.parent / "build.ini")

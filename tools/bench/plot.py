@@ -1,4 +1,4 @@
-"""The plot: create's seconds by flow, on a logarithmic scale, as SVG without any library."""
+"""Plot the seconds of create by flow, on a logarithmic scale, as SVG without a library."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Group:
-    """Bars that belong together, under a heading: words and what was measured."""
+    """Bars under a common heading, each with a label and its figures."""
 
     heading: str
     bars: Sequence[tuple[str, Spread]]
 
 
 def svg(title: str, groups: Sequence[Group]) -> str:
-    """Return the plot: one bar for each median, a line over it from quartile to quartile."""
+    """Return the plot: a bar for each median, with a line from quartile to quartile."""
     everything = [figures for group in groups for _, figures in group.bars]
     low = 10 ** math.floor(math.log10(min(each.low for each in everything)))
     high = 10 ** math.ceil(math.log10(max(each.high for each in everything)))

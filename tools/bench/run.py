@@ -1,10 +1,11 @@
-"""make bench: measure everything in one run, and write docs/benchmarks.{md,json,svg} and
-the figures in docs/scaling.md.
+"""make bench: measure everything in one run.
+
+Writes docs/benchmarks.{md,json,svg} and the figures in docs/scaling.md.
 
 .venv/bin/python tools/bench/run.py [--quick] [--output DIR] [--place DIR]
 
-As root. Starts two engines of its own, in networks of their own, whose files are removed
-afterwards; image-update and what needs a package source run on the machine's own engine.
+As root. Starts two separate engines, in their own network namespaces, and removes their files
+afterwards; image-update and whatever needs a package source run on the machine's own engine.
 AIME_CHECKOUT=DIR adds AIME's own `mlc`, from a copy of that checkout.
 """
 
@@ -35,7 +36,7 @@ from report import document, machine, plain
 
 UIDS = (1001, 1722830498)
 OUTSIDE = 64321
-"""A user of the machine's own engine, where the others may be somebody."""
+"""A user for the machine's own engine, where the other UIDs may be in use."""
 
 
 def main() -> None:
@@ -47,7 +48,7 @@ def main() -> None:
     about = machine()
     results = measure(arguments.quick, arguments.place)
     about["the run took"] = f"{(time.monotonic() - started) / 60:.1f} minutes"
-    notes = "**A quick run, for trying: few rounds, small images.**\n" if arguments.quick else ""
+    notes = "**A quick trial run: few rounds, small images.**\n" if arguments.quick else ""
     arguments.output.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"version": 1, "machine": about, **plain(results)}, indent=1)
     (arguments.output / "benchmarks.json").write_text(f"{text}\n")
@@ -60,7 +61,7 @@ def main() -> None:
 
 
 def measure(quick: bool, place: Path) -> dict[str, Any]:
-    """Return all that is measured, by part."""
+    """Measure everything, and return the results by part."""
     many, most = (100, 200) if quick else (1000, 2000)
     results: dict[str, Any] = {"quick": quick, "many": many, "most": most}
     with ExitStack() as stack:
@@ -69,7 +70,7 @@ def measure(quick: bool, place: Path) -> dict[str, Any]:
         make_small()
         stack.callback(docker, "rmi", SMALL)
         _with_network(results, outside, quick)
-        step("two engines of our own")
+        step("two separate engines")
         first, second = (stack.enter_context(own_engine(place)) for _ in range(2))
         for engine in (first, second):
             copy_small(engine)
@@ -80,13 +81,13 @@ def measure(quick: bool, place: Path) -> dict[str, Any]:
 
 
 def _with_network(results: dict[str, Any], person: Person, quick: bool) -> None:
-    """Measure, on the machine's own engine, what needs a package source."""
+    """Measure on the machine's own engine what needs a package source."""
     step("e: image-update")
     results["update"], said = updating.update(person, 1 if quick else 3)
     results["steps"] = {name: updating.rebuilt_steps(lines) for name, lines in said.items()}
     step("bytes added to a base without sudo and git")
     results["bytes"] = updating.bytes_added(person)
-    step("h: what is asked of the engine")
+    step("h: requests to the engine")
     results["calls"] = counting.calls(person)
     if checkout := os.environ.get("AIME_CHECKOUT"):
         step("AIME's own mlc")
@@ -123,7 +124,7 @@ def _creates(
     taken = ("create", "taken", "--image", image_name, "-g", "none", "-s")
     persons[0].mlc(*taken, address=engine.address)
     results["imports"] = starting.imports(engine, image_name, persons[0])
-    # Every command there is: fewer rounds than what targets are held to elsewhere.
+    # All commands: fewer rounds than for the targets.
     results["start-up"] = starting.start_up(engine, image_name, persons[0], min(rounds, 7))
     creating.clear(engine.connect(), persons)
     return sized[0]
@@ -137,7 +138,7 @@ def _many(
     person: Person,
     quick: bool,
 ) -> None:
-    """Measure part c, and what an engine with many containers and images is like."""
+    """Measure part c, and an engine with many containers and images."""
     rounds, many, most = 3 if quick else 11, results["many"], results["most"]
     other = creating.prepare(second, SMALL, "0.2 GB", [person])
     empty_seconds, empty_memory = looking.restart(second)
@@ -166,16 +167,21 @@ def _many(
 
 
 def step(what: str) -> None:
-    """Say on standard error what is being done."""
+    """Print the current step to standard error."""
     print(f"bench: {time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Measure mlc-patched on this machine.")
-    parser.add_argument("--quick", action="store_true", help="few rounds, for trying")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs", help="where results go")
+    parser.add_argument("--quick", action="store_true", help="few rounds, for a trial")
     parser.add_argument(
-        "--place", type=Path, default=Path("/var/tmp"), help="where the engines' files go: 25 GB"
+        "--output", type=Path, default=ROOT / "docs", help="where to write the results"
+    )
+    parser.add_argument(
+        "--place",
+        type=Path,
+        default=Path("/var/tmp"),
+        help="for the engines' files: 25 GB",
     )
     return parser
 

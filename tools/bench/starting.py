@@ -1,4 +1,4 @@
-"""Part d: what each command takes to start, what it imports, and what it asks of the engine."""
+"""Part d: the start-up time of each command, and what it imports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 HELP: dict[str, tuple[str, ...]] = {
     f"{name} -h": (name, "-h") for name in sorted({*dispatch.COMMANDS} - {"complete"})
 }
-"""The help of every command there is: its start-up, and nothing it does."""
+"""The help of every command: its start-up alone."""
 COMMANDS: dict[str, tuple[str, ...]] = {
     "mlc -h": ("-h",),
     "mlc --version": ("--version",),
@@ -58,7 +58,7 @@ _STATUSES = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Imports:
-    """What a command imports: how many modules, in how many seconds, and whether the SDK."""
+    """Imports of a command: number of modules, seconds, and whether the SDK is among them."""
 
     modules: int
     seconds: float
@@ -66,14 +66,14 @@ class Imports:
 
 
 def parse_imports(text: str) -> Imports:
-    """Return what `-X importtime` says on standard error."""
+    """Evaluate the output of `-X importtime`."""
     found = _LINE.findall(text)
     names = {name for _, name in found}
     return Imports(len(found), sum(int(self) for self, _ in found) / 1e6, "docker" in names)
 
 
 def imports(engine: OwnEngine, image: str, person: Person) -> dict[str, Imports]:
-    """Return the imports of each command; of three runs, the quickest."""
+    """Return the imports of each command in the fastest of three runs."""
     found = {}
     for name, arguments in COMMANDS.items():
         argv = (PYTHON, "-IS", "-X", "importtime", PROGRAM, *_filled(arguments, image))
@@ -86,7 +86,7 @@ def imports(engine: OwnEngine, image: str, person: Person) -> dict[str, Imports]
 
 
 def start_up(engine: OwnEngine, image: str, person: Person, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each command's whole process, and of Python's alone."""
+    """Return the seconds of each command's process, and of Python alone."""
     cases: dict[str, Callable[[], object]] = {
         "python -c pass (.venv's)": lambda: person.run(PYTHON, "-c", "pass"),
         "python3 -c pass (the system's)": lambda: person.run(SYSTEM_PYTHON, "-c", "pass"),

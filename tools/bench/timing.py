@@ -1,4 +1,4 @@
-"""Measuring side by side: every round runs each case once, each round begins with another."""
+"""Measure cases alternately: every round runs each case once, starting with another one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Case = Callable[[], object]
 
 @dataclass(frozen=True)
 class Spread:
-    """What many measurements came to: the median, the quartiles around it, how many."""
+    """Summary of measurements: median, quartiles, number."""
 
     median: float
     low: float
@@ -21,7 +21,7 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Return median and quartiles; of fewer than four values, the smallest and the largest.
+    """Return median and quartiles; for fewer than four values, the smallest and the largest.
 
     Raises:
         ValueError: there are no values.
@@ -36,7 +36,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(values: Sequence[float], others: Sequence[float]) -> Spread:
-    """Return how many times the others the values are, round by round.
+    """Return the ratios of the values to the others, round by round.
 
     Raises:
         ValueError: they are not of the same rounds.
@@ -47,7 +47,7 @@ def ratio(values: Sequence[float], others: Sequence[float]) -> Spread:
 def interleaved(
     cases: Mapping[str, Case], rounds: int, between: Case | None = None
 ) -> dict[str, list[float]]:
-    """Run all cases in turn, round after round, and return the seconds each took.
+    """Run all cases in turn, round after round, and return the seconds of each.
 
     Args:
         cases: what to run, by name.

@@ -1,5 +1,7 @@
-"""Parts e and g, on the machine's own engine, as they need its network: image-update, and what
-the legacy flow adds to a base that lacks sudo and git."""
+"""Parts e and g: image-update, and what the legacy flow adds to a base without sudo and git.
+
+On the machine's own engine, as they need its network.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,13 @@ _PACKAGES = (
     *("six", "idna", "toml", "zipp", "pytz", "iniconfig", "pluggy", "sniffio", "wheel"),
     *("certifi", "filelock", "packaging", "ptyprocess", "sortedcontainers"),
 )
-"""Small packages without dependencies, another for each update: one that was added before
-would come from the builder's cache."""
+"""Small packages without dependencies, a different one for each update: one that was added
+before would come from the cache."""
 
 
 def update(person: Person, rounds: int) -> tuple[dict[str, list[float]], dict[str, list[str]]]:
-    """Part e: return the seconds of an image-update that adds a package, with the cache and
-    without, and what the builder said of each step."""
+    """Part e: return the seconds of an image-update that adds a package, with and without the
+    cache, and the builder's output about each step."""
     tool = ROOT / "bin/user"
     first = ("--base", BASE, "--apt", "less", "-p", "attrs", "-y")
     said: dict[str, list[str]] = {}
@@ -68,7 +70,7 @@ def update(person: Person, rounds: int) -> tuple[dict[str, list[float]], dict[st
 
 
 def _build_variables() -> dict[str, Any]:
-    """Return what a build needs of this machine: pip's settings, and a builder all have."""
+    """Return the environment of a build: pip's settings, and a builder that is always there."""
     own = {name: os.environ[name] for name in PIP_VARIABLES if name in os.environ}
     if Path(CERTIFICATES).exists():
         own[CA_VARIABLE] = os.environ.get(CA_VARIABLE, CERTIFICATES)
@@ -76,7 +78,7 @@ def _build_variables() -> dict[str, Any]:
 
 
 def rebuilt_steps(lines: list[str]) -> tuple[int, int]:
-    """Return how many steps of a build ran anew, and how many came from the cache."""
+    """Return how many steps of a build were executed, and how many came from the cache."""
     steps = sum(line.strip().startswith("Step ") for line in lines)
     cached = sum(line.strip() == "---> Using cache" for line in lines)
     return steps - cached, cached
@@ -96,15 +98,15 @@ AIME = "AIME's steps"
 
 @dataclass(frozen=True)
 class Added:
-    """What a way of adding an account adds to an image in bytes, and the seconds of a create
-    by it, once."""
+    """The bytes that a way of adding an account adds to an image, and the seconds of one create
+    with it."""
 
     size: int
     seconds: float | None = None
 
 
 def bytes_added(person: Person) -> dict[str, dict[str, Added]]:
-    """Part g: return, for each base, what each way of adding an account adds to it."""
+    """Part g: return what each way of adding an account adds to each base."""
     make_as_measured()
     try:
         return {
@@ -157,7 +159,7 @@ def _aimes_steps(engine: DockerEngine, base: Image, reference: str, person: Pers
 
 
 def aime_creates(person: Person, checkout: Path, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of AIME's own create, from a copy of a checkout of it, and of ours.
+    """Return the seconds of AIME's own create, from a copy of its checkout, and of ours.
 
     Its program needs a terminal, so `script` gives it one; its catalog gets an image of ours.
     """

@@ -29,13 +29,13 @@ NAMES = {
     "a back quote": ("`touch MARK`", NO_NAME),
 }
 FLAGS = {
-    "flags": ("-rf", "mlc-create-wrapper.sh: -rf is not understood"),
-    "two dashes": ("--", "mlc-create-wrapper.sh: -- is not understood"),
-    "another flag with a value": ("--name=x", "--name is not understood"),
-    "a flag with a command": ("-$(touch MARK)=x", r"-\$\(touch\ MARK\) is not understood"),
-    "an escape sequence": ("-\x1b[2J", r"$'-\E[2J' is not understood"),
-    "5000 characters": (f"-{'a' * 5000}", "a is not understood. See"),
-    "a flag without its value": ("--image", "--image lacks its value"),
+    "flags": ("-rf", "mlc-create-wrapper.sh: -rf is not a known flag"),
+    "two dashes": ("--", "mlc-create-wrapper.sh: -- is not a known flag"),
+    "another flag with a value": ("--name=x", "--name is not a known flag"),
+    "a flag with a command": ("-$(touch MARK)=x", r"-\$\(touch\ MARK\) is not a known flag"),
+    "an escape sequence": ("-\x1b[2J", r"$'-\E[2J' is not a known flag"),
+    "5000 characters": (f"-{'a' * 5000}", "a is not a known flag. See"),
+    "a flag without its value": ("--image", "--image needs a value"),
 }
 VALUES = {
     "a workspace": ("-w=relative;touch MARK", 1, "/relative;touch MARK does not exist"),

@@ -1,4 +1,4 @@
-"""The documentation, completion and manual pages know every command, flag and setting."""
+"""Documentation, completion and manual pages cover every command, flag and setting."""
 
 from __future__ import annotations
 

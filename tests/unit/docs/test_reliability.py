@@ -1,4 +1,4 @@
-"""The page of promises is what a run showed: a failure is in it, and so is a missing test."""
+"""The page of promises shows the results of a run, including failures and missing tests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_none():
 
 
 def run(place: Path, tests: str) -> tuple[int, str, str]:
-    """Run tests as `make reliability` does; return the exit code, the output and the page."""
+    """Run tests like `make reliability`; return the exit code, the output and the page."""
     (place / "conftest.py").write_text(CONFTEST)
     (place / "test_it.py").write_text(tests)
     (place / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
@@ -89,13 +89,13 @@ def test_a_promise_whose_test_fails(tmp_path: Path) -> None:
     ],
     ids=["no test", "skipped"],
 )
-def test_a_promise_that_no_test_shows(tmp_path: Path, tests: str) -> None:
+def test_a_promise_without_a_test(tmp_path: Path, tests: str) -> None:
     code, said, page = run(tmp_path, tests)
     assert code == 1, said
     assert "did not hold in this run: b." in page
 
 
-def test_a_promise_that_is_not_in_the_table(tmp_path: Path) -> None:
+def test_an_unknown_promise(tmp_path: Path) -> None:
     code, said, page = run(
         tmp_path, "import pytest\n@pytest.mark.promise('c')\ndef test_c(): pass\n"
     )
@@ -104,7 +104,7 @@ def test_a_promise_that_is_not_in_the_table(tmp_path: Path) -> None:
     assert not page or "FAILED" in page
 
 
-def test_what_is_promised_is_one_sentence_each() -> None:
+def test_each_promise_is_one_sentence() -> None:
     for promise in PROMISES.values():
         assert promise.sentence.endswith(".")
         assert "\n" not in promise.sentence

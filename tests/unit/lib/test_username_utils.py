@@ -27,12 +27,12 @@ _spec = importlib.util.spec_from_file_location("username_utils", LIB / "username
 usernames = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(usernames)
 
-# What a refused name gives: nothing on stdout, and status 1.
+# Result for a refused name: nothing on stdout, and status 1.
 REFUSAL = [b"", b"1"]
 
 # For each pair of arguments, group and name: each function's stdout, NUL, its status, NUL. The
-# functions run in a condition, because a refused name must not end the batch. (Names do not come
-# by `read -d ''`: in a UTF-8 locale it takes NUL for part of an unfinished character.)
+# functions run in a condition, so that a refused name does not end the batch. (Names are not read
+# with `read -d ''`: in a UTF-8 locale it takes NUL for part of an unfinished character.)
 ANSWER = r"""
 answer() { if "$@" 2>"$errors"; then printf '\0000\0'; else printf '\000%s\0' "$?"; fi; }
 while (($# > 1)); do
@@ -48,7 +48,7 @@ done
 
 
 def decode(name: bytes) -> str:
-    """Do what os.fsdecode does in a UTF-8 locale, whatever the locale of the tests."""
+    """Decode like os.fsdecode in a UTF-8 locale, whatever the locale of the tests."""
     return name.decode("utf-8", "surrogateescape")
 
 
@@ -57,7 +57,7 @@ def encode(name: str) -> bytes:
 
 
 def bash(script, *args, before="", path="/nonexistent"):
-    """Source the library in a new bash, after the commands `before`, and run a script."""
+    """Run the commands `before` in a new bash, source the library, and run a script."""
     return subprocess.run(
         ["/bin/bash", "-c", f'{before}\nsource "$0"\n{script}', BASH_LIB, *map(encode, args)],
         stdin=subprocess.DEVNULL,
@@ -107,10 +107,10 @@ VECTORS = [
     ("a\nb\n", "a-b", "a-b"),
     ("$(id)`id`", "id-id", "id-id"),
     ("Iİi", "I-i", "i-i"),
-    ("٣3", "3", "u-3"),  # An Arabic digit is no digit here.
+    ("٣3", "3", "u-3"),  # Only ASCII digits count.
     ("9Lives", "9Lives", "u-9lives"),
     (decode(b"a\xffb\xc3"), "a-b", "a-b"),
-    ("a\x01b\x7fc", "a-b-c", "a-b-c"),  # Bytes that bash uses inside for its own marks.
+    ("a\x01b\x7fc", "a-b-c", "a-b-c"),  # Bytes that bash uses internally.
     ("x" * 32, "x" * 32, "x" * 32),
     ("x" * 33, "x" * 33, "x" * 27 + "-b7b8"),
     ("1" * 30, "1" * 30, "u-" + "1" * 30),
@@ -119,7 +119,7 @@ VECTORS = [
         "a" * 26 + ".bbbbbbbbbbbb",
         "a" * 26 + "-bbbbbbbbbbbb",
         "a" * 26 + "-b5b1",
-    ),  # "-" is cut, too.
+    ),  # "-" is removed, too.
     (
         "Müller.Lüdenscheidt@students.hertie-school.org",
         "M-ller-L-denscheidt-at-students-hertie-school-org",
@@ -127,12 +127,12 @@ VECTORS = [
     ),
     (decode(b"\xff\xfe" + b"a" * 36), "a" * 36, "a" * 27 + "-4be1"),
 ]
-# The last one: letters that lower or match as ASCII in some locales or engines.
+# The last one: letters that become or match ASCII in some locales.
 REFUSED = ["", "-", "--", "...", "\n", " \t", "é", decode(b"\xff\xfe"), "\x01\x7f", "Àİıſ\u212a"]
 VECTORS += [(name, "", None) for name in REFUSED]
 
-# What callers may have set; no line may change a result. (A shell that starts with an unknown
-# locale works in C; one that meets it later keeps the locale before, so C is set before.)
+# Settings that callers may have; no line may change a result. (A shell that starts with an unknown
+# locale uses C; one that gets it later keeps the previous locale, so C is set first.)
 CALLERS = [
     "",
     "set -euo pipefail",
@@ -146,19 +146,19 @@ CALLERS = [
     "set -eE; trap 'exit 99' ERR; LC_ALL=C",
 ]
 
-# Pieces that have a meaning somewhere on the way, so that hypothesis need not find them.
+# Special text, so that hypothesis need not find it.
 PIECES = st.sampled_from(
     "@.-_aZ09+ \n\t\r\v\x01\x7f\\`'\"*?[&/~!éı\u212a\u200b\U0001f600\udcff\udcc3"
 ) | st.sampled_from(["--", "-n", "-e", "\\c", "%s", "$x", "root", "abcdefghijklmnopqrstuvwxyz"])
 UNICODE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 BYTES = st.binary(max_size=60).map(lambda raw: decode(raw.replace(b"\0", b"\1")))
-# Decoded once more: surrogate escapes that meet may be valid UTF-8 after all.
+# Decoded again: adjacent surrogate escapes may form valid UTF-8.
 PIECED = st.lists(PIECES, max_size=14).map(lambda pieces: decode(encode("".join(pieces))))
 NAMES = PIECED | UNICODE | BYTES
 
 
 @pytest.mark.parametrize("before", CALLERS)
-def test_vectors_whatever_the_caller_set(before):
+def test_vectors_with_any_settings_of_the_caller(before):
     pairs = [("students", name) for name, _, _ in VECTORS]
     expected = []
     for name, part, account in VECTORS:
@@ -175,7 +175,7 @@ def test_python_and_bash_agree(pairs):
 
 
 @given(st.text(max_size=60) | NAMES)
-def test_results_keep_to_their_alphabet(name):
+def test_results_contain_only_valid_characters(name):
     part = usernames.sanitize_username_for_slice(name)
     assert re.fullmatch(r"(?!-)(?!.*--)[A-Za-z0-9_-]*(?<!-)", part)
     assert usernames.sanitize_username_for_slice(part) == part
@@ -195,7 +195,7 @@ def test_every_byte_and_long_names():
 
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "\udcff\ud800"])
-def test_python_takes_what_bash_cannot_get(odd):
+def test_python_accepts_names_that_bash_cannot_have(odd):
     long = "x" * 40 + odd
     assert usernames.sanitize_username_for_slice(f"a{odd}b") == "a-b"
     assert usernames.sanitize_username_for_container(f"a{odd}b") == "a-b"
@@ -217,14 +217,14 @@ def test_refusals_are_short_and_printable():
         assert message[:-1].isprintable()
 
 
-def test_missing_arguments_count_as_empty():
+def test_missing_arguments_are_treated_as_empty():
     script = "sanitize_username_for_slice; get_user_slice_name; get_canonical_username\n"
     done = bash(script + "sanitize_username_for_container", before="set -euo pipefail")
     assert (done.returncode, done.stdout) == (1, b"\nds01--.slice\n\n")
     assert done.stderr.startswith(b"cannot make an account name of the user name ''")
 
 
-# What id would take for UID 0, never looks up, or would take for an option; and strangers.
+# Names that id treats as UID 0, never looks up, or takes for options; and unknown ones.
 UNCHANGED = ["", "0", "00", "+0", " 0", "\n0", "\v\f\r\t +0", "+root", "+", "4294967295", "9" * 50]
 UNCHANGED += ["-n", "-e", "--", "--help", "root\n", " root", "root:0", "ROOT", "no.such@user", "0 "]
 UNCHANGED += ["-0", "0x0", "a\nroot", "٣", "\udcff", "x" * 10_000, "~root", "root:x:0:0", "(", "!"]
@@ -232,7 +232,7 @@ LOCAL = [line.split(":")[0] for line in Path("/etc/passwd").read_text().splitlin
 
 
 @pytest.mark.parametrize("before", CALLERS)
-def test_local_unknown_and_numeric_names_come_back(before):
+def test_local_unknown_and_numeric_names_stay_unchanged(before):
     names = UNCHANGED + LOCAL
     answers = bash_answers([("g", name) for name in names], before=before)
     assert [answer[4:6] for answer in answers] == [good(name) for name in names]
@@ -240,7 +240,7 @@ def test_local_unknown_and_numeric_names_come_back(before):
 
 
 def test_spelling_of_a_directory(tmp_path, monkeypatch):
-    """With stand-ins for LDAP, which finds names in any case, and for id, which goes by UID."""
+    """With fakes for LDAP, which ignores case, and for id, which goes by UID."""
     spelled = "h.baker@hertie-school.lan"
     database = {spelled: spelled, "root": "root", "1001": "1001@lan", "": "nobody", "+x": "x"}
     fake = tmp_path / "id"
@@ -260,7 +260,7 @@ def test_spelling_of_a_directory(tmp_path, monkeypatch):
 
 
 def test_plain_names_need_no_process():
-    """Nothing can be started without PATH; only the MD5 of a long name would have to be."""
+    """Without PATH no process can be started; only the MD5 of a long name needs one."""
     script = """PATH=/nonexistent
         sanitize_username_for_slice h.baker@hertie-school.lan; get_user_slice_name g "$1"
         sanitize_username_for_container h.baker@hertie-school.lan; get_canonical_username root
@@ -272,7 +272,7 @@ def test_plain_names_need_no_process():
 
 
 @pytest.mark.parametrize("before", CALLERS)
-def test_the_caller_keeps_options_variables_and_locale(before):
+def test_options_variables_and_locale_of_the_caller_stay(before):
     script = r"""
         state() {
             set +o; shopt || true; trap; printf '%d\n' "${#accent}"
@@ -293,7 +293,7 @@ def test_the_caller_keeps_options_variables_and_locale(before):
     assert first == second
 
 
-def test_sourcing_is_quiet_and_may_happen_twice():
+def test_it_can_be_sourced_twice_and_prints_nothing():
     done = bash('source "$0"; declare -F', before="set -euo pipefail; PATH=/nonexistent")
     assert (done.returncode, done.stderr) == (0, b"")
     names = set(re.findall(r"^declare -f (?!_username_)(.+)$", done.stdout.decode(), re.MULTILINE))

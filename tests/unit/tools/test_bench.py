@@ -1,4 +1,4 @@
-"""The benchmark's own arithmetic and pages. What it measures is not asserted anywhere."""
+"""The calculations and pages of the benchmark; measured times are not asserted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from timing import Spread, interleaved, ratio, spread  # noqa: E402
 from mlc_patched.cli.dispatch import COMMANDS  # noqa: E402
 
 
-def test_the_middle_and_the_quartiles() -> None:
+def test_median_and_quartiles() -> None:
     assert spread([5, 1, 3, 2, 4]) == Spread(3, 2, 4, 5)
     assert spread([3, 1]) == Spread(2, 1, 3, 2)
     assert spread([7]) == Spread(7, 7, 7, 1)
@@ -37,13 +37,13 @@ def test_the_start_up_of_every_command_is_timed() -> None:
         assert len(done) > 1, f"{name} is only asked for its help"
 
 
-def test_a_ratio_is_of_the_same_round() -> None:
+def test_ratios_are_calculated_within_a_round() -> None:
     assert ratio([2, 30, 4], [1, 10, 1]).median == 3
     with pytest.raises(ValueError, match="shorter"):
         ratio([1, 2], [1])
 
 
-def test_every_round_has_every_case_and_begins_with_another() -> None:
+def test_every_round_has_every_case_and_starts_with_another_one() -> None:
     order: list[str] = []
     cases = {name: (lambda name=name: order.append(name)) for name in "abc"}
     found = interleaved(cases, 3, lambda: order.append("-"))
@@ -81,7 +81,7 @@ def test_sizes_in_words(count: float, words: str) -> None:
     assert report.size(count) == words
 
 
-def test_the_plot_is_svg_with_a_bar_for_each_figure() -> None:
+def test_the_plot_is_svg_with_a_bar_per_figure() -> None:
     bars = [("a < b", Spread(0.1, 0.09, 0.12, 5)), ("c", Spread(3, 2, 4, 5))]
     root = ET.fromstring(plot.svg("A & B", [plot.Group("here", bars), plot.Group("there", bars)]))
     rectangles = [each for each in root.iter() if each.tag.endswith("rect")]
@@ -90,7 +90,7 @@ def test_the_plot_is_svg_with_a_bar_for_each_figure() -> None:
 
 
 def results() -> dict[str, object]:
-    """Return results as a run leaves them, with made-up figures."""
+    """Return results like those of a run, with made-up figures."""
     flows = {flow: [0.1, 0.2, 0.3] for flow in creating.FLOWS}
     python = {creating.BARE_PYTHON: [0.01] * 3, creating.IMPORT_DOCKER: [0.1, 0.2, 0.3]}
     names = ("python -c pass (.venv's)", "python3 -c pass (the system's)", *starting.COMMANDS)
