@@ -18,14 +18,14 @@ from ..host.account import Account
 from ..host.files import rights_of
 from ..images.project.files import DOCKERFILES, HALF, METADATA
 from ..temporary import BUILD_PREFIX, EDIT_PREFIX, temporary_directory
-from .leftovers import Kind, LeftOver
+from .leftovers import Kind, Leftover
 
 _DIRECTORIES = (BUILD_PREFIX, EDIT_PREFIX)
 _HALF_WRITTEN = re.compile(rf"\..+\.[0-9a-f]{{8}}{HALF}")
 _HALF_EXPORTED = re.compile(r"\..+\.[0-9a-f]{8,12}\.part")
 
 
-def left_files(account: Account, environ: Mapping[str, str], before: float) -> list[LeftOver]:
+def left_files(account: Account, environ: Mapping[str, str], before: float) -> list[Leftover]:
     """Return the account's half-written files where commands write: below the home, in the
     present directory, and private directories of builds and of editors.
 
@@ -35,7 +35,7 @@ def left_files(account: Account, environ: Mapping[str, str], before: float) -> l
         before: only those last changed before, in seconds since 1970.
     """
     home, temporary = Path(account.home), temporary_directory(environ)
-    found: list[LeftOver] = []
+    found: list[Leftover] = []
     with rights_of(account):
         for directory in (home / DOCKERFILES, home.joinpath(*METADATA)):
             found += _in(directory, _HALF_WRITTEN, account, before)
@@ -46,7 +46,7 @@ def left_files(account: Account, environ: Mapping[str, str], before: float) -> l
     return found
 
 
-def _in(directory: Path, name: re.Pattern[str], account: Account, before: float) -> list[LeftOver]:
+def _in(directory: Path, name: re.Pattern[str], account: Account, before: float) -> list[Leftover]:
     found = []
     try:
         entries = list(os.scandir(directory))
@@ -59,7 +59,7 @@ def _in(directory: Path, name: re.Pattern[str], account: Account, before: float)
     return found
 
 
-def _left(entry: os.DirEntry[str], account: Account, before: float) -> LeftOver | None:
+def _left(entry: os.DirEntry[str], account: Account, before: float) -> Leftover | None:
     status = entry.stat(follow_symlinks=False)
     is_file, changed = stat.S_ISREG(status.st_mode), status.st_mtime
     if status.st_uid != account.file_ids[0]:
@@ -72,10 +72,10 @@ def _left(entry: os.DirEntry[str], account: Account, before: float) -> LeftOver 
         changed = max((changed, *times))
     if changed > before:
         return None
-    return LeftOver(Kind.FILE, entry.path, "", account.uid, status.st_size if is_file else 0)
+    return Leftover(Kind.FILE, entry.path, "", account.uid, status.st_size if is_file else 0)
 
 
-def remove_file(left: LeftOver, account: Account) -> None:
+def remove_file(left: Leftover, account: Account) -> None:
     """Remove one of them; one that has gone meanwhile is no error.
 
     Raises:

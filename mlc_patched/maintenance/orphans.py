@@ -12,7 +12,7 @@ from ..images.list import ImageUse, image_use
 from ..names import labels
 from ..names.containers import SEPARATOR
 from ..names.images import account_image_of, committed_uid, parse_reference
-from .leftovers import left_account_images
+from .leftovers import Kind, left_images
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,12 @@ def list_orphans(context: Context) -> list[Orphan]:
         for reference in image.references
         if SEPARATOR in (parse_reference(reference).tag or "")
     ]
-    found += left_account_images(images, ())
+    by_id = {image.id: image for image in images}
+    found += [
+        (by_id[each.id], each.name, each.uid)
+        for each in left_images(images, (), None, 0)
+        if each.kind is Kind.BUILT
+    ]
     if not found:
         return []
     use = image_use(context)

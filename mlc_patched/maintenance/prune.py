@@ -16,25 +16,17 @@ from ..names.images import parse_reference
 from ..names.projects import project_of_repository
 from . import disk_usage
 from .leftover_files import left_files, remove_file
-from .leftovers import (
-    Kind,
-    LeftOver,
-    account_images,
-    left_containers,
-    nameless_images,
-    orphaned,
-    previous_images,
-    unfinished_images,
-)
+from .leftovers import Kind, Leftover, is_labelled, left_containers, left_images
 
 DAY = 24 * 3600
+_ORDER = tuple(Kind)
 
 
 @dataclass(frozen=True)
 class Found:
     """What is left over, and the bytes all of it gives back."""
 
-    items: tuple[LeftOver, ...]
+    items: tuple[Leftover, ...]
     frees: int
     unlabelled: int = 0
     """Committed images without our labels, which only `aime` takes as left over."""
@@ -81,17 +73,18 @@ def find(
     images = engine.find_images()
     before = time.time() - older_than
     setup = left_containers(containers, uid, before)
-    orphans = orphaned(images, containers, uid)
-    own = [each for each, is_labelled in orphans if is_labelled or aime]
     going = {each.id for each in setup}
-    used = {each.image_id for each in containers if each.id not in going}
-    chosen = [
-        *own,
-        *account_images(images, containers, uid, unused=unused),
-        *(previous_images(images, containers, uid) if previous else []),
-        *unfinished_images(images, used, uid, before),
-        *nameless_images(engine.find_images(nameless=True), used, uid, before),
-    ]
+    staying = [each for each in containers if each.id not in going]
+    # An image that only a digest names is in both lists.
+    all_images = {each.id: each for each in (*engine.find_images(nameless=True), *images)}.values()
+    aimes = set() if aime else {each.id for each in images if not is_labelled(each)}
+    chosen, unlabelled = [], 0
+    for each in left_images(all_images, staying, uid, before, unused=unused):
+        if each.kind is Kind.ORPHAN and each.id in aimes:
+            unlabelled += 1
+        elif previous or each.kind is not Kind.PREVIOUS:
+            chosen.append(each)
+    chosen.sort(key=lambda each: _ORDER.index(each.kind))
     # Homes are their users' own: root's --all-users looks at the engine alone.
     files = [] if all_users else left_files(context.account, context.environ, before)
     sizes = {}
@@ -111,7 +104,7 @@ def find(
         sum(sizes.get(each.id, 0) for each in setup)
         + sum(each.frees for each in files)
         + disk_usage.freed(_emptied(chosen, names), stored),
-        len(orphans) - len(own),
+        unlabelled,
     )
 
 
@@ -142,7 +135,7 @@ def prune(found: Found, context: Context) -> Pruned:
     return Pruned(tuple(removed), tuple(kept))
 
 
-def _lock(each: LeftOver) -> str:
+def _lock(each: Leftover) -> str:
     """Return what is to be locked: a build that makes this very thing may be in its midst.
 
     What commands at other work make is told from left-overs by its age alone.
@@ -157,7 +150,7 @@ def _lock(each: LeftOver) -> str:
     return tag
 
 
-def _emptied(items: Iterable[LeftOver], names: dict[str, set[str]]) -> list[str]:
+def _emptied(items: Iterable[Leftover], names: dict[str, set[str]]) -> list[str]:
     """Return the ids of images whose last name goes with these."""
     going: dict[str, set[str]] = {}
     for each in items:
@@ -165,8 +158,8 @@ def _emptied(items: Iterable[LeftOver], names: dict[str, set[str]]) -> list[str]
     return [image_id for image_id, gone in going.items() if names.get(image_id, set()) <= gone]
 
 
-def _with_size(each: LeftOver, frees: int) -> LeftOver:
-    return LeftOver(each.kind, each.name, each.id, each.uid, frees)
+def _with_size(each: Leftover, frees: int) -> Leftover:
+    return Leftover(each.kind, each.name, each.id, each.uid, frees)
 
 
 def _account(uid: int, context: Context) -> Account:

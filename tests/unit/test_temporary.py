@@ -271,11 +271,11 @@ def test_an_image_whose_container_is_still_going_is_waited_for(
 
 
 def test_a_project_s_temporary_image_is_one_that_prune_knows() -> None:
-    from mlc_patched.maintenance.leftovers import unfinished_images
+    from mlc_patched.maintenance.leftovers import left_images
 
     name = temporary_image(DEMO.repository, "0123456789ab")
     names = (name, f"{name}-ca", f"{name}-s12", f"{name}-mine")
-    found = unfinished_images([Image("sha256:1", names)], set(), 1001, before=1)
+    found = left_images([Image("sha256:1", names)], [], 1001, before=1)
     assert [each.name for each in found] == list(names[:3])
     assert name == TEMPORARY
 

@@ -15,8 +15,8 @@ from mlc_patched.engine.interface import Container, Image
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import UsageError
 from mlc_patched.maintenance import doctor, prune
-from mlc_patched.maintenance import leftovers as left_over
 from mlc_patched.maintenance.leftover_files import left_files
+from mlc_patched.maintenance.leftovers import Kind, is_labelled, left_containers, left_images
 from mlc_patched.maintenance.orphans import list_orphans, own_orphans, retire_orphans
 from mlc_patched.names import images as names
 from mlc_patched.names import labels
@@ -28,6 +28,10 @@ OURS = claim_labels(Claim(1001, 2001, "alice"))
 
 def container(name: str, own: dict[str, str], state: str = "exited", created: int = 0) -> Container:
     return Container(f"id-{name}", name, "img", "sha256:img", own, state, state, created)
+
+
+def container_of(image: str) -> Container:
+    return Container("x", "n", "img", image, {}, "exited", "", 0)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +50,7 @@ def container(name: str, own: dict[str, str], state: str = "exited", created: in
 def test_a_set_up_container_is_left_over_by_label_name_and_age(
     each: Container, is_left: bool
 ) -> None:
-    assert [found.id for found in left_over.left_containers([each], 1001, 500)] == [
-        each.id
-    ] * is_left
+    assert [found.id for found in left_containers([each], 1001, 500)] == [each.id] * is_left
 
 
 def test_committed_images_are_the_callers_by_tag_and_not_against_their_labels() -> None:
@@ -66,11 +68,12 @@ def test_committed_images_are_the_callers_by_tag_and_not_against_their_labels() 
         container("named._.1001", {}),
         Container("x", "other", "img", "sha256:5", {}, "exited", "", 0),
     ]
-    found = left_over.orphaned(images, containers, 1001)
-    assert [(each.name, is_labelled) for each, is_labelled in found] == [
-        ("base:gone._.1001", True),
-        ("base:aime._.1001", False),
+    found = left_images(images, containers, 1001, time.time())
+    assert [(each.kind, each.name) for each in found] == [
+        (Kind.ORPHAN, "base:gone._.1001"),
+        (Kind.ORPHAN, "base:aime._.1001"),
     ]
+    assert [is_labelled(each) for each in images[:2]] == [True, False]
 
 
 BASE_ID = f"sha256:{'a' * 64}"
@@ -98,10 +101,10 @@ def test_an_account_image_is_left_over_once_its_base_has_moved_on(
     images: list[Image], is_left: bool, is_unused: bool
 ) -> None:
     for unused, expected in ((False, is_left), (True, is_unused)):
-        found = left_over.account_images(images, [], 1001, unused=unused)
+        found = left_images(images, [], 1001, time.time(), unused=unused)
         assert [each.id for each in found] == ["sha256:of-1001"] * expected
-    using = Container("x", "n", "img", "sha256:of-1001", {}, "exited", "", 0)
-    assert left_over.account_images(images, [using], 1001, unused=True) == []
+    using = container_of("sha256:of-1001")
+    assert list(left_images(images, [using], 1001, time.time(), unused=True)) == []
 
 
 def test_account_images_are_shown_and_removed_by_their_user(
@@ -130,9 +133,8 @@ def test_previous_images_are_projects_own() -> None:
         Image("sha256:4", ("somebody/c:previous",), OURS),
         Image("sha256:5", ("ds01-1001/d:previous",)),
     ]
-    assert [each.name for each in left_over.previous_images(images, [], 1001)] == [
-        "ds01-1001/a:previous"
-    ]
+    found = left_images(images, [], 1001, time.time())
+    assert [(each.kind, each.name) for each in found] == [(Kind.PREVIOUS, "ds01-1001/a:previous")]
 
 
 def test_an_image_in_the_making_is_known_by_its_temporary_name_and_its_age() -> None:
@@ -150,9 +152,10 @@ def test_an_image_in_the_making_is_known_by_its_temporary_name_and_its_age() -> 
         Image("sha256:a", ("ds01-1001/a:build-00000000",), created=young),
         Image("sha256:b", ("ds01-1001/a:build-11111111",)),
     ]
-    found = left_over.unfinished_images(images, {"sha256:b"}, 1001, time.time())
+    using = [container_of("sha256:b")]
+    found = left_images(images, using, 1001, time.time())
     assert [each.id[-1] for each in found] == ["1", "2", "3", "4"]
-    everybodys = left_over.unfinished_images(images, set(), None, time.time())
+    everybodys = left_images(images, [], None, time.time())
     assert [each.uid for each in everybodys if each.id[-1] in "78"] == [1002, 1002]
 
 
@@ -164,7 +167,7 @@ def test_a_nameless_image_is_the_users_by_its_labels() -> None:
         Image("sha256:4", (), {labels.HAS_USER_SETUP: "maybe"}),
         Image("sha256:5", (), OURS),
     ]
-    found = left_over.nameless_images(images, {"sha256:5"}, 1001, time.time())
+    found = left_images(images, [container_of("sha256:5")], 1001, time.time())
     assert [each.name for each in found] == ["sha256:1"]
 
 
@@ -179,7 +182,7 @@ def test_an_image_that_only_its_digest_names_is_nameless(
     fake._untag("registry:5000/ds01-1001/p:latest")
     fake.remove_image("ds01-1001/p:latest")
     found = prune.find(context, older_than=0)
-    assert [each.kind for each in found.items] == [left_over.Kind.NAMELESS]
+    assert [each.kind for each in found.items] == [Kind.NAMELESS]
     prune.prune(found, context)
     assert fake.image(image.id) is None
 
@@ -212,7 +215,7 @@ def test_half_written_files_are_known_by_name_owner_and_age(
     assert left_files(replace(owner, uid=owner.uid + 1), context.environ, time.time()) == []
     assert left_files(owner, context.environ, time.time() - 60) == []
     found = prune.find(context, older_than=0)
-    assert {each.kind for each in found.items} == {left_over.Kind.FILE}
+    assert {each.kind for each in found.items} == {Kind.FILE}
     prune.prune(found, context)
     assert {name: (home / name).exists() for name in left} == {
         name: not is_left for name, is_left in left.items()
