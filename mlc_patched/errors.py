@@ -70,7 +70,7 @@ class DeclinedError(MlcError):
 class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP arrived: unwind as for Ctrl-C, so that everything is rolled back."""
 
-    words = "Stopped by a signal; all changes were rolled back."
+    message = "Stopped by a signal; all changes were rolled back."
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
@@ -80,7 +80,7 @@ class Terminated(KeyboardInterrupt):
 class CleanupSkipped(Terminated):
     """A later interrupt: the user stopped waiting for the engine, which hangs."""
 
-    words = (
+    message = (
         "Interrupted; cleanup was skipped because the engine is not responding. Run the same "
         "command again once it does, or run mlc prune tomorrow, to remove what is left."
     )

@@ -97,7 +97,7 @@ def guarded(command: Callable[[], int], report: ConsoleReporter) -> int:
         report.error(f"{error}{_if_full(str(error))}")
         return error.exit_code
     except Terminated as ended:
-        report.error(ended.words)
+        report.error(ended.message)
         return 128 + ended.signal_number
     except KeyboardInterrupt:
         report.error("Interrupted; all changes were rolled back.")

@@ -25,9 +25,9 @@ def validated(read: _Reader) -> _Reader:
     """Make a reader raise EngineError for an answer that does not have the API's form."""
 
     @functools.wraps(read)
-    def reading(*given: Any, **named: Any) -> Any:
+    def reading(*arguments: Any, **named: Any) -> Any:
         try:
-            return read(*given, **named)
+            return read(*arguments, **named)
         except (
             ArithmeticError,
             AttributeError,

@@ -208,9 +208,9 @@ def _explanation(error: Any) -> str:
 
 def _unreachable(text: str, address: EngineAddress) -> EngineUnreachableError:
     if not address.is_local:
-        whose = f" of the context {address.context}" if address.context != DEFAULT else ""
+        source = f" of the context {address.context}" if address.context != DEFAULT else ""
         return EngineUnreachableError(
-            f"No Docker Engine answers at {address.url}{whose}: {text.rstrip('.')}. "
+            f"No Docker Engine answers at {address.url}{source}: {text.rstrip('.')}. "
             f"Check whether the docker client can reach it: {_client_command(address)}"
         )
     if "Permission denied" in text or "PermissionError" in text:

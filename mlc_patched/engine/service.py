@@ -33,7 +33,7 @@ class ServiceSpecification:
 
 
 def service_body(service: ServiceSpecification) -> dict[str, Any]:
-    """Return the request body of the engine's ServiceCreate for a specification."""
+    """Return the request body of ServiceCreate for a specification."""
     container = service.container
     spec: dict[str, Any] = {
         "Image": container.image,

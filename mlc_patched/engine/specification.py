@@ -15,7 +15,7 @@ from ..host.gpus import GpuRequest
 
 @dataclass(frozen=True)
 class Resources:
-    """What a container may use: CPU in billionths of a core, memory in bytes, processes.
+    """Limits of a container: CPU in billionths of a core, memory in bytes, number of processes;
     None is unlimited."""
 
     nano_cpus: int | None = None
@@ -28,9 +28,9 @@ UNLIMITED = Resources()
 
 @dataclass(frozen=True)
 class Bind:
-    """A directory of the host as the container sees it.
+    """A bind mount of a host directory.
 
-    With `must_exist` a missing one is the engine's error; else it makes one, which is root's.
+    With `must_exist` a missing source is an error; otherwise the engine creates it, owned by root.
     """
 
     source: str
@@ -40,7 +40,7 @@ class Bind:
 
 @dataclass(frozen=True)
 class Ulimit:
-    """A resource limit, soft and hard alike; -1 is unlimited."""
+    """A resource limit, both soft and hard; -1 is unlimited."""
 
     name: str
     value: int
@@ -48,7 +48,7 @@ class Ulimit:
 
 @dataclass(frozen=True)
 class ContainerSpecification:
-    """A container to be created. Empty values leave the engine's own defaults in force."""
+    """A container to create. Empty values select the engine's defaults."""
 
     name: str
     image: str
@@ -76,9 +76,9 @@ class ContainerSpecification:
 
 
 def container_body(specification: ContainerSpecification) -> dict[str, Any]:
-    """Return the request body of the engine's ContainerCreate for a specification."""
+    """Return the request body of ContainerCreate for a specification."""
     interactive = specification.interactive
-    # The text form cannot hold a colon in a path, and has the engine make what is missing.
+    # The text form does not allow a colon in a path, and creates a missing source.
     plain: list[Bind] = []
     mounts: list[Bind] = []
     for bind in specification.binds:

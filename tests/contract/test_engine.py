@@ -46,7 +46,7 @@ def test_a_container_is_created_but_not_started(fixtures: EngineFixtures) -> Non
     assert (container.id, container.name) == (identity, fixtures.name())
     assert (container.state, container.is_running) == ("created", False)
     assert container.image_id == fixtures.image.id
-    assert container.labels[LABEL] == fixtures.word
+    assert container.labels[LABEL] == fixtures.token
     assert container.size is None
 
 
@@ -127,9 +127,9 @@ def test_names_are_looked_up_exactly(fixtures: EngineFixtures) -> None:
 
 
 def test_containers_are_found_by_all_of_several_labels(fixtures: EngineFixtures) -> None:
-    fixtures.create(labels={LABEL: fixtures.word, "x": "1,2=3"})
+    fixtures.create(labels={LABEL: fixtures.token, "x": "1,2=3"})
     fixtures.create("b")
-    mine = f"{LABEL}={fixtures.word}"
+    mine = f"{LABEL}={fixtures.token}"
     assert len(fixtures.engine.containers(labels=(mine, "x"))) == 1
     assert len(fixtures.engine.containers(labels=(mine, "x=1,2=3"))) == 1
     assert fixtures.engine.containers(labels=(mine, "x=1")) == []
@@ -214,7 +214,7 @@ def test_a_commit_keeps_the_configuration_of_the_base_and_adds_labels(
     image = fixtures.engine.image(f"{fixtures.name('image')}:one")
     assert image.id == image_id
     assert image.labels["a"] == "1"
-    assert image.labels[LABEL] == fixtures.word
+    assert image.labels[LABEL] == fixtures.token
     assert (image.command, image.entrypoint) == (fixtures.image.command, fixtures.image.entrypoint)
     own = tuple(each for each in image.environment if each not in PODMAN_S_OWN)
     assert own == fixtures.image.environment
@@ -304,7 +304,7 @@ def _build(fixtures: EngineFixtures, dockerfile: str) -> str:
     made = fixtures.engine.build(
         dockerfile,
         f"{fixtures.name('image')}:one",
-        labels={"a": "1", LABEL: fixtures.word},
+        labels={"a": "1", LABEL: fixtures.token},
         progress=lines.append,
     )
     assert lines
@@ -315,7 +315,7 @@ def test_a_build_can_start_from_an_image_id(fixtures: EngineFixtures) -> None:
     built = fixtures.engine.image(_build(fixtures, f"FROM {fixtures.image.id}\nRUN true\n"))
     assert built.references == (f"{fixtures.name('image')}:one",)
     labels = {key: value for key, value in built.labels.items() if key != "io.buildah.version"}
-    assert labels == {**fixtures.image.labels, "a": "1", LABEL: fixtures.word}
+    assert labels == {**fixtures.image.labels, "a": "1", LABEL: fixtures.token}
     assert built.command == fixtures.image.command
     container = fixtures.create(image=built.id)
     assert [each.id for each in fixtures.own(image=fixtures.image.id)] == [container]

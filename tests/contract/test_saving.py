@@ -15,14 +15,14 @@ __all__ = ["fixtures"]
 
 def test_images_are_found_by_pattern_in_one_call(fixtures: EngineFixtures) -> None:
     container = fixtures.create()
-    image_id = fixtures.commit(container, "one", **{LABEL: fixtures.word})
+    image_id = fixtures.commit(container, "one", **{LABEL: fixtures.token})
     name = fixtures.name("image")
     for names in ((name,), (f"{name}:one",), (f"{name[:-1]}*:o*",), ("nothing", name)):
         [found] = fixtures.engine.find_images(names=names)
         assert (found.id, found.references) == (image_id, (f"{name}:one",))
-        assert found.labels[LABEL] == fixtures.word
+        assert found.labels[LABEL] == fixtures.token
     assert [
-        each.id for each in fixtures.engine.find_images(labels=(f"{LABEL}={fixtures.word}",))
+        each.id for each in fixtures.engine.find_images(labels=(f"{LABEL}={fixtures.token}",))
     ] == [image_id]
     assert fixtures.engine.find_images(names=(f"{name}:two",)) == []
     assert fixtures.engine.find_images(names=(f"*/{name}",)) == []
@@ -61,11 +61,11 @@ def test_changes_of_a_container_are_listed(fixtures: EngineFixtures) -> None:
 
 def test_a_commit_can_have_a_message(fixtures: EngineFixtures) -> None:
     container = fixtures.create()
-    labels = {LABEL: fixtures.word}
+    labels = {LABEL: fixtures.token}
     name = fixtures.name("image")
     made = fixtures.engine.commit(
         container, name, "one", fixtures.image, labels, message="why 'so'"
     )
     found = fixtures.engine.image(made)
     assert found is not None
-    assert found.labels[LABEL] == fixtures.word
+    assert found.labels[LABEL] == fixtures.token

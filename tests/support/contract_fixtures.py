@@ -24,23 +24,23 @@ class EngineFixtures:
 
     engine: Engine
     image: Image
-    word: str
+    token: str
 
     def name(self, suffix: str = "a") -> str:
-        return f"mlc-contract-{self.word}-{suffix}"
+        return f"mlc-contract-{self.token}-{suffix}"
 
     def create(self, suffix: str = "a", *, script: str = "sleep 60", **fields: object) -> str:
         defaults: dict[str, object] = {
             "name": self.name(suffix),
             "image": self.image.id,
             "command": ("sh", "-c", script),
-            "labels": {LABEL: self.word},
+            "labels": {LABEL: self.token},
             "network": "host",
         }
         return self.engine.create_container(ContainerSpecification(**{**defaults, **fields}))
 
     def own(self, **filters: object) -> list[Container]:
-        return self.engine.containers(labels=(f"{LABEL}={self.word}",), **filters)
+        return self.engine.containers(labels=(f"{LABEL}={self.token}",), **filters)
 
     def commit(self, container: str, tag: str, **labels: str) -> str:
         return self.engine.commit(container, self.name("image"), tag, self.image, labels)
@@ -48,14 +48,14 @@ class EngineFixtures:
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])
 def fixtures(request: pytest.FixtureRequest) -> Iterator[EngineFixtures]:
-    word = secrets.token_hex(4)
+    token = secrets.token_hex(4)
     if request.param == "fake":
         fake = FakeEngine()
-        yield EngineFixtures(fake, fake.add_image(BASE), word)
+        yield EngineFixtures(fake, fake.add_image(BASE), token)
         return
     engine = request.getfixturevalue("engine")
     image = engine.image(BASE)
-    made = EngineFixtures(engine, image, word)
+    made = EngineFixtures(engine, image, token)
     yield made
     for container in made.own():
         engine.remove_container(container.id, force=True)
