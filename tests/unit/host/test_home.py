@@ -1,0 +1,54 @@
+"""Files and directories in a user's home."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mlc_patched.host.account import Account
+from mlc_patched.host.home import directory, open_file
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Account:
+    return Account("alice", os.getuid(), os.getgid(), str(tmp_path))
+
+
+@pytest.mark.promise("homes")
+@pytest.mark.parametrize("umask", [0, 0o077, 0o777])
+def test_modes_do_not_depend_on_the_umask(account: Account, tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with directory(account, "a", "b", mode=0o750) as parent:
+            os.close(open_file(account, parent, "f", os.O_WRONLY, 0o640))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o750
+    assert (tmp_path / "a/b/f").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.promise("homes")
+def test_links_are_not_followed(account: Account, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "link").symlink_to(outside)
+    with pytest.raises(OSError), directory(account, "link", "x"):
+        pass
+    with directory(account, "a") as parent:
+        (tmp_path / "a" / "f").symlink_to(outside / "f")
+        for flags in (os.O_WRONLY, os.O_WRONLY | os.O_TRUNC, os.O_WRONLY | os.O_EXCL):
+            with pytest.raises(OSError):
+                open_file(account, parent, "f", flags)
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_files_that_root_creates_for_a_user_belong_to_the_user(tmp_path: Path) -> None:
+    user = Account("alice", 54321, 54322, str(tmp_path))
+    with directory(user, "a", "b") as parent:
+        os.close(open_file(user, parent, "f", os.O_WRONLY))
+    for path in ("a", "a/b", "a/b/f"):
+        status = (tmp_path / path).stat()
+        assert (status.st_uid, status.st_gid) == (54321, 54322)

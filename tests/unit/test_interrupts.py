@@ -1,0 +1,83 @@
+"""Interrupts while a command waits for the engine or finishes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from support.recording_reporter import RecordingReporter
+
+from mlc_patched.errors import CleanupSkipped, MlcError
+from mlc_patched.interrupts import ignore_interrupts, wait_out_interrupts
+from mlc_patched.report import SilentReporter
+from mlc_patched.undo import Undo
+
+
+@pytest.mark.parametrize("error", [None, MlcError("cause")])
+def test_an_ignored_interrupt_ends_the_command_only_if_the_block_fails(
+    error: MlcError | None,
+) -> None:
+    ended: BaseException | None = None
+    try:
+        with ignore_interrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+            if error is not None:
+                raise error
+    except BaseException as raised:  # noqa: BLE001 - whatever it is
+        ended = raised
+    assert isinstance(ended, KeyboardInterrupt) == (error is not None)
+
+
+def test_an_interrupt_takes_effect_when_the_job_is_done() -> None:
+    report, done = RecordingReporter(), []
+
+    def job() -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        done.append(1)
+        return "result"
+
+    with pytest.raises(KeyboardInterrupt):
+        wait_out_interrupts("saving", job, report)
+    assert done == [1]
+    assert "cannot stop saving" in report.said[0]
+
+
+@pytest.mark.promise("signal")
+@pytest.mark.parametrize("patience", [0, 60])
+def test_a_later_interrupt_stops_waiting_for_the_engine(
+    monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    """But one that follows at once does not: keys are pressed twice."""
+    monkeypatch.setattr("mlc_patched.interrupts._PATIENCE", patience)
+    hangs, report, done = threading.Event(), RecordingReporter(), []
+
+    def job() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        while not report.said:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        hangs.wait(1 if patience else 60)
+        done.append(1)
+
+    rolled_back: list[int] = []
+    with pytest.raises(KeyboardInterrupt) as raised, Undo(report) as undo:
+        undo.add("a step that would hang, too", lambda: rolled_back.append(1))
+        wait_out_interrupts("saving", job, report)
+    assert (raised.type is CleanupSkipped) == (rolled_back == []) == (patience == 0)
+    assert done == ([1] if patience else [])
+    assert "Interrupt again to stop waiting" in report.said[0]
+    hangs.set()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_waiting_returns_the_result_or_raises_the_error() -> None:
+    def fail() -> None:
+        raise MlcError("no")
+
+    assert wait_out_interrupts("x", lambda: 1, SilentReporter()) == 1
+    with pytest.raises(MlcError, match="no"):
+        wait_out_interrupts("x", fail, SilentReporter())
