@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 _SHOWN = 60
+_LAST_LINES = 30
 
 
 def shown(text: object) -> str:
     """Return the user's input for a message: quoted, escaped and shortened."""
     quoted = repr(text)
     return quoted if len(quoted) <= _SHOWN else f"{quoted[: _SHOWN - 3]}..."
+
+
+def last_lines(lines: list[str]) -> str:
+    """Return what a failed program printed last (docs/contracts.md, "Wrapper scripts")."""
+    return "\n".join(lines[-_LAST_LINES:]) or "It printed nothing."
 
 
 class MlcError(Exception):

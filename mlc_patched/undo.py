@@ -25,7 +25,7 @@ class Undo:
     """
 
     def __init__(self, report: Reporter) -> None:
-        self._report = report
+        self.report = report
         self._steps: list[tuple[str, Callable[[], object]]] = []
 
     def add(self, what: str, step: Callable[[], object]) -> None:
@@ -50,7 +50,7 @@ class Undo:
                 try:
                     retry_once(step)
                 except MlcError as failure:
-                    self._report.warn(f"{what} could not be removed: {failure}")
+                    self.report.warn(f"{what} could not be removed: {failure}")
 
 
 def retry_once(step: Callable[[], T]) -> T:

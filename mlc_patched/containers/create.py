@@ -214,13 +214,13 @@ def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Cont
         AlreadyExistsError: the name is in use.
         EngineError: the engine refused.
     """
-    from ..images.account.commit import remove_superseded
+    from ..images.project.tags import discard
 
     reference, image_id = committed.reference, committed.image_id
     specification = specify(plan, reference, image_id, Flow.COMMIT, context.account)
     container = _create(specification, context.engine, undo)
     with ignore_interrupts():
-        remove_superseded(committed, context.engine, context.report)
+        discard(context.engine, committed.former, context.report)
     return Created(short_name(plan.tag), plan.tag, container, reference, image_id, Flow.COMMIT)
 
 

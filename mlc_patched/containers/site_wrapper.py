@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections import deque
 from collections.abc import Mapping
 
-from ..errors import MlcError, shown
+from ..errors import MlcError, last_lines, shown
 from ..plan.request import CreateRequest
 from ..report import Reporter
 
 VARIABLE = "DS01_MLC_WRAPPER"
-_LAST_LINES = 30  # docs/contracts.md, "Wrapper scripts"
 
 
 def path(environ: Mapping[str, str]) -> str | None:
@@ -69,7 +67,7 @@ def create(
         MlcError: it failed; the message holds its last lines.
     """
     report.step(f"Creating {request.name} by {wrapper}")
-    last: deque[str] = deque(maxlen=_LAST_LINES)
+    lines: list[str] = []
     try:
         with subprocess.Popen(
             command(wrapper, request),
@@ -82,7 +80,7 @@ def create(
         ) as process:
             try:
                 for line in process.stdout or ():
-                    last.append(line.rstrip("\n"))
+                    lines.append(line.rstrip("\n"))
                     report.progress(line)
             except BaseException:
                 process.terminate()
@@ -90,8 +88,7 @@ def create(
     except OSError as error:
         raise MlcError(f"{wrapper} cannot be run: {error.strerror}") from error
     if process.returncode != 0:
-        said = "\n".join(last) or "It said nothing."
         raise MlcError(
-            f"{said}\n{wrapper} could not create the container {request.name} "
+            f"{last_lines(lines)}\n{wrapper} could not create the container {request.name} "
             f"(exit status {process.returncode})."
         )

@@ -17,6 +17,7 @@ from ..errors import (
     EngineUnreachableError,
     ImageNotFoundError,
     NotFoundError,
+    last_lines,
 )
 from ..json_text import parsed
 from ..names.images import parse_reference
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 _CHANGES = ("changed", "added", "deleted")  # Docker Engine API, "ContainerChanges"
 _MAYBE_ID = re.compile(r"[0-9a-f]{1,64}")
-_LAST_LINES = 30  # of a failed build, for the message
 _TAR_SPACE = 64 * 1024  # the most that a tar archive of one file adds to its content
 _NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24
 """Directory, link, device, pipe and socket, as in the mode bits of Go's `os.FileMode`."""
@@ -235,7 +235,7 @@ class DockerEngine(Engine):
                     written = str(event.get("stream") or event.get("error") or "").splitlines()
                     lines += written
                     if "error" in event:
-                        raise EngineError("\n".join(lines[-_LAST_LINES:]))
+                        raise EngineError(last_lines(lines))
                     for line in written:
                         progress(line)
             except BaseException:

@@ -23,7 +23,7 @@ from ..json_text import parsed
 from ..names import labels
 from ..names.containers import SEPARATOR, short_name
 from ..names.images import parse_reference
-from ..names.labels import Claim, claim_labels
+from ..names.labels import Claim, claim_labels, later_labels
 from ..names.projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
 from ..plan.flow import Flow
 from ..plan.limits import BASE_NAME
@@ -32,7 +32,7 @@ from ..temporary import temporary_image
 from ..undo import Undo, retry_once
 from .changes import DPKG_STATUS, DPKG_STATUS_LIMIT, Summary, summarise
 from .dockerfile.render import WORKSPACE
-from .project.tags import discard, restore_name
+from .project.tags import discard, restore_tag
 from .verify import faults
 
 CLEAN_SCRIPT = Path(__file__).parents[1] / "data" / "clean.sh"
@@ -153,16 +153,14 @@ def save(container: Container, reference: str, context: Context) -> Saved:
             )
         former, tag = engine.image(reference), name.tag or "latest"
 
-        def back() -> None:
-            restore_name(engine, name.repository, tag, former)
-            discard(engine, made, context.report)
-
-        undo.add(f"The name {reference}", back)
+        undo.add(
+            f"The name {reference}",
+            lambda: restore_tag(engine, name.repository, tag, former, context.report),
+        )
         with defer_signals():
             engine.tag_image(image_id, name.repository, tag)
             retry_once(lambda: engine.remove_image(passing))
-    if former is not None and former.id != image_id:
-        discard(engine, former, context.report)
+    discard(engine, former, context.report)
     return Saved(reference, image_id, made.size, summary)
 
 
@@ -208,16 +206,15 @@ def image_labels(
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
     project = parse_reference(reference).repository.partition("/")[2]
     kept = {label: value for label, value in image.labels.items() if label not in labels.OWNED}
-    claim = claim_labels(Claim(account.uid, account.gid, account.container_name))
-    later = {labels.LATER_SPELLING[label]: value for label, value in claim.items()}
+    claim = Claim.of(account)
     from_image = container.labels.get(labels.USER_SETUP) == Flow.IMAGE.value
     return {
         **dict.fromkeys((*container.labels, *image.labels), ""),
         **({} if from_image else {BASE_NAME: parse_reference(container.image).repository}),
         labels.IMAGE_FRAMEWORK: container.labels.get(labels.FRAMEWORK, ""),
         **kept,
-        **{label: value for label, value in later.items() if label in kept},
-        **claim,
+        **later_labels(claim, kept),
+        **claim_labels(claim),
         DEVCONTAINER: devcontainer(image.labels.get(DEVCONTAINER, ""), account),
         labels.PROJECT: project,
         labels.CREATED: made,

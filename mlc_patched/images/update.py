@@ -29,7 +29,7 @@ from .packages import apt_name, apt_packages, pip_name, pip_packages
 from .project.files import BEFORE, ProjectFiles
 from .project.lock import working_on
 from .project.metadata import note_metadata
-from .project.tags import restore_name
+from .project.tags import restore_tag
 from .publish import Published, publish
 
 _REJECTED = ".rejected"
@@ -246,16 +246,16 @@ def _exchange(
 ) -> None:
     """Let two images change their names; at each moment both have one, so that none is lost."""
     if current is not None:
-        passing = f"{project.repository}:{_EXCHANGING}"
-        undo.add(f"The name {passing}", lambda: engine.remove_image(passing))
+        temporary = f"{project.repository}:{_EXCHANGING}"
+        undo.add(f"The name {temporary}", lambda: engine.remove_image(temporary))
         engine.tag_image(current.id, project.repository, _EXCHANGING)
     for tag, image in ((LATEST, current), (PREVIOUS, previous)):
         undo.add(
             f"The name {project.repository}:{tag}",
-            partial(restore_name, engine, project.repository, tag, image),
+            partial(restore_tag, engine, project.repository, tag, image, undo.report),
         )
     engine.tag_image(previous.id, project.repository, LATEST)
-    restore_name(engine, project.repository, PREVIOUS, current)
+    restore_tag(engine, project.repository, PREVIOUS, current, undo.report)
 
 
 def containers_on(image: Image | None, context: Context) -> tuple[StaleContainer, ...]:

@@ -45,7 +45,7 @@ def faults(image: Image, account: Account, context: Context) -> list[str]:
     Raises:
         EngineError: the engine failed.
     """
-    wanted = Claim(account.uid, account.gid, account.container_name)
+    wanted = Claim.of(account)
     return _wrong_labels(image, wanted) or _wrong_inside(image, wanted, context)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import shown
-from ..host.account import HIGHEST_ID
+from ..host.account import HIGHEST_ID, Account
 
 # On a container, as AIME's mlc writes them (docs/contracts.md, "Labels").
 OWNER = "aime.mlc"
@@ -72,6 +72,11 @@ class Claim:
     gid: int
     username: str
 
+    @classmethod
+    def of(cls, account: Account) -> Claim:
+        """Return the claim that an image for this account makes."""
+        return cls(account.uid, account.gid, account.container_name)
+
 
 class MalformedLabelsError(ValueError):
     """The labels claim an account but do not name one properly; the text says which."""
@@ -104,6 +109,13 @@ def claim_labels(claim: Claim) -> dict[str, str]:
         GROUP_ID: str(claim.gid),
         USERNAME: claim.username,
     }
+
+
+def later_labels(claim: Claim, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return an account's labels in the later spelling, where an image inherits such labels: they
+    are read, too, and would contradict the account's."""
+    later = {LATER_SPELLING[name]: value for name, value in claim_labels(claim).items()}
+    return {name: value for name, value in later.items() if name in inherited}
 
 
 def _read(labels: Mapping[str, str], label: str) -> str | None:

@@ -19,8 +19,8 @@ from ...plan.limits import BASE_NAME
 from ...temporary import STEP, temporary_image, temporary_name
 from ...undo import Undo, warn_on_failure
 from ..build.steps import StepNames
-from ..dockerfile.render import run_step
-from .commit import ACCOUNT_SCRIPT, EMPTY_PASSWORD, TOOLS, for_account
+from ..dockerfile.render import ACCOUNT_SCRIPT, run_step
+from .commit import EMPTY_PASSWORD, TOOLS, for_account
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,+-]*")
 """What may stand in a Dockerfile as it is."""
@@ -41,7 +41,7 @@ def find_with_account(engine: Engine, base: Image, account: Account) -> Image | 
         found = image and labels.read_claim(image.labels)
     except labels.MalformedLabelsError:
         return None
-    return image if found == _claim(account) else None
+    return image if found == labels.Claim.of(account) else None
 
 
 def temporary_images(account: Account, token: str) -> str:
@@ -81,7 +81,7 @@ def build_with_account(
             built = engine.build(
                 dockerfile(base, account, empty_password=empty_password),
                 f"{repository}:{tag}",
-                labels={**labels.claim_labels(_claim(account)), BASE_NAME: reference},
+                labels={**labels.claim_labels(labels.Claim.of(account)), BASE_NAME: reference},
                 progress=hear,
             )
         except EngineError as error:
@@ -105,7 +105,7 @@ def dockerfile(base: Image, account: Account, *, empty_password: bool = False) -
     """
     script = ACCOUNT_SCRIPT.read_text(encoding="utf-8")
     after = for_account(base, account)
-    claim = _claim(account)
+    claim = labels.Claim.of(account)
     if not _ACCOUNT_NAME.fullmatch(claim.username):
         raise SetupError(f"{claim.username!r} is no account name.")
     lines = [f"FROM {base.id}"]
@@ -123,7 +123,3 @@ def dockerfile(base: Image, account: Account, *, empty_password: bool = False) -
     if after.user not in _ROOT and _PLAIN.fullmatch(after.user):
         lines.append(f"USER {after.user}")
     return "\n".join((*lines, ""))
-
-
-def _claim(account: Account) -> labels.Claim:
-    return labels.Claim(account.uid, account.gid, account.container_name)

@@ -6,28 +6,25 @@ failure at any point leaves nothing.
 
 from __future__ import annotations
 
-import contextlib
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ...engine.interface import Engine, Image
 from ...engine.specification import ContainerSpecification
-from ...errors import ConflictError, SetupError
+from ...errors import SetupError, last_lines
 from ...host.account import Account
 from ...interrupts import defer_signals, wait_out_interrupts
 from ...names import labels
 from ...names.images import committed_reference
 from ...report import Reporter
 from ...temporary import SETUP, temporary_name
-from ...undo import Undo, retry_once, warn_on_failure
+from ...undo import Undo
+from ..dockerfile.render import ACCOUNT_SCRIPT
+from ..project.tags import restore_tag
 
-ACCOUNT_SCRIPT = Path(__file__).parents[2] / "data" / "account.sh"
 EMPTY_PASSWORD = 'passwd -d "$DS01_USERNAME" >/dev/null\n'  # noqa: S105 - a command
 TOOLS = "sudo git"
 """What AIME's set-up installs; here only where it is missing."""
-_LAST_LINES = 30  # docs/contracts.md, "Wrapper scripts"
 
 
 @dataclass(frozen=True)
@@ -102,12 +99,12 @@ def commit_with_account(
         report.step(f"Saving the image for {tag}")
         repository, tag = committed_reference(reference, image.references, tag)
         former = engine.image(f"{repository}:{tag}")
-        claim = labels.Claim(account.uid, account.gid, account.container_name)
         committed = f"{repository}:{tag}"
         undo.add(
-            f"The image {committed}", lambda: _take_back(engine, committed, former, repository, tag)
+            f"The image {committed}",
+            lambda: restore_tag(engine, repository, tag, former, report),
         )
-        like, claimed = for_account(image, account), labels.claim_labels(claim)
+        like, claimed = for_account(image, account), labels.claim_labels(labels.Claim.of(account))
         image_id = wait_out_interrupts(
             "saving the image",
             lambda: engine.commit(container, repository, tag, like, claimed),
@@ -137,41 +134,13 @@ def for_account(image: Image, account: Account) -> Image:
 def _run(engine: Engine, container: str, reference: str, report: Reporter) -> None:
     """Run the set-up; its exit status, which the script's own check of `id` decides, counts."""
     engine.start(container)
-    last: deque[str] = deque(maxlen=_LAST_LINES)
+    lines: list[str] = []
     for line in engine.logs(container, follow=True):
-        last.append(line)
+        lines.append(line)
         report.progress(line)
     status = engine.wait(container)
     if status != 0:
-        said = "\n".join(last) or "It said nothing."
         raise SetupError(
-            f"{said}\nThe account could not be set up in {reference} (exit status {status}); "
-            "the set-up container was removed."
+            f"{last_lines(lines)}\nThe account could not be set up in {reference} "
+            f"(exit status {status}); the set-up container was removed."
         )
-
-
-def _take_back(
-    engine: Engine, committed: str, former: Image | None, repository: str, tag: str
-) -> None:
-    """Remove the committed image, and give the name back to the image that bore it before."""
-    now = engine.image(committed)
-    if now is None or (former is not None and now.id == former.id):
-        return
-    engine.remove_image(committed)
-    if former is not None:
-        engine.tag_image(former.id, repository, tag)
-
-
-def remove_superseded(committed: Committed, engine: Engine, report: Reporter) -> None:
-    """Remove the image that bore the name before, unless a name or a container still holds it.
-
-    To be called when nothing can fail any more: until then it may have to come back.
-    """
-    former = committed.former
-    if former is None or former.id == committed.image_id:
-        return
-    with (
-        warn_on_failure(f"The former {committed.reference}, {former.id}, was not removed", report),
-        contextlib.suppress(ConflictError),
-    ):
-        retry_once(lambda: engine.remove_image(former.id))

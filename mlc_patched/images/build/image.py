@@ -17,7 +17,7 @@ from ...engine.interface import Engine, Image
 from ...errors import EngineError
 from ...host.account import Account
 from ...interrupts import defer_signals
-from ...names.labels import LATER_SPELLING, Claim, claim_labels
+from ...names.labels import Claim, later_labels
 from ...report import Reporter
 from ...temporary import STEP, build_directory_prefix, temporary_image, temporary_name
 from ...undo import Undo, retry_once, warn_on_failure
@@ -93,7 +93,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
                 name: str(_written(private / name, content))
                 for name, content in derived.secrets.items()
             },
-            labels=_corrected(request.base_labels, account),
+            labels=later_labels(Claim.of(account), request.base_labels),
             no_cache=request.no_cache,
             network=build_network(context.environ),
         )
@@ -120,14 +120,6 @@ def account_arguments(account: Account, now: float | None = None) -> tuple[str, 
         f"{dockerfile.USERNAME_ARGUMENT}={account.container_name}",
         f"{dockerfile.CREATED_ARGUMENT}={created}",
     )
-
-
-def _corrected(base_labels: Mapping[str, str], account: Account) -> dict[str, str]:
-    """Return labels in the later spelling for an image whose base has some: they are read, too,
-    and would contradict those of this account."""
-    claim = claim_labels(Claim(account.uid, account.gid, account.container_name))
-    later = {LATER_SPELLING[name]: value for name, value in claim.items()}
-    return {name: value for name, value in later.items() if name in base_labels}
 
 
 def needs_build_context(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which image has a project's name: given, given back, and what becomes of the one that had it."""
+"""Move a project's tags between images, and delete images that lose their last tag."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from ...undo import Undo, retry_once, warn_on_failure
 
 
 def take_name(image: Image, project: Project, context: Context, undo: Undo) -> Image | None:
-    """Give an image the project's name; the one that had it becomes the previous one.
+    """Give an image the project's name; the image that had it becomes the previous one.
 
     Returns:
-        The image that was the previous one until now and is nameless by this, or None.
+        The former previous image, which loses its name by this, or None.
     """
     engine = context.engine
     current, previous = engine.image(project.image), engine.image(project.previous)
     if current is not None and current.id == image.id:
         return None  # every step came from the cache
 
-    def back() -> None:
-        restore_name(engine, project.repository, LATEST, current)
-        restore_name(engine, project.repository, PREVIOUS, previous)
-        discard(engine, image, context.report)
+    def restore() -> None:
+        restore_tag(engine, project.repository, LATEST, current, context.report)
+        restore_tag(engine, project.repository, PREVIOUS, previous, context.report)
 
-    undo.add(f"The name {project.image}", back)
+    undo.add(f"The name {project.image}", restore)
     with defer_signals():
         if current is not None:
             engine.tag_image(current.id, project.repository, PREVIOUS)
@@ -37,18 +36,26 @@ def take_name(image: Image, project: Project, context: Context, undo: Undo) -> I
     return previous if current is not None else None
 
 
-def restore_name(engine: Engine, repository: str, tag: str, image: Image | None) -> None:
-    """Give a name back to the image that had it, or to none."""
-    if image is not None:
-        engine.tag_image(image.id, repository, tag)
-    else:
-        engine.remove_image(f"{repository}:{tag}")
+def restore_tag(
+    engine: Engine, repository: str, tag: str, former: Image | None, report: Reporter
+) -> None:
+    """Move a tag back to the image that had it, or remove it if none had it, and delete the image
+    that loses its last tag by this."""
+    current = engine.image(f"{repository}:{tag}")
+    retry_once(
+        lambda: (
+            engine.tag_image(former.id, repository, tag)
+            if former is not None
+            else engine.remove_image(f"{repository}:{tag}")
+        )
+    )
+    discard(engine, current, report)
 
 
 def discard(engine: Engine, image: Image | None, report: Reporter) -> None:
-    """Remove an image without a name, unless a container or another image needs it.
+    """Remove an image that has no name, unless a container or another image needs it.
 
-    That comes after the work is done: a failure is told, and is none of the command's.
+    A failure is only a warning: the command has done its work by then.
     """
     if image is None:
         return
