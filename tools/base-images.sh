@@ -30,37 +30,19 @@ is_there() {
     docker image inspect "$1" >/dev/null 2>&1
 }
 
-debian_mirror() { # this machine's; on other systems, debootstrap's default
-    local id
-    id=$(sed -n 's/^ID=//p' /etc/os-release)
-    [[ "$id" == debian ]] || return 0
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.* 2>/dev/null |
-        awk '$1 == "URIs:" { print $2; exit }
-             $1 == "deb" { for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) { print $i; exit } }'
-}
-
-remove_root() { # an interrupted debootstrap leaves /proc mounted
-    umount "$1/proc" "$1/sys" 2>/dev/null || true
-    rm -rf --one-file-system "$1" "$1.tar"
-}
-
 make_root_tar() {
     local root
     ((EUID == 0)) || die "only root can make $bare with debootstrap: sudo $0"
-    command -v debootstrap >/dev/null || "$here/apt-install.sh" debootstrap debian-archive-keyring
     root=$(mktemp -d "$cache/root.XXXXXX")
     # shellcheck disable=SC2064  # the current value
-    trap "remove_root '$root'" EXIT
-    say "making a Debian root file system with debootstrap: about half a minute"
-    chmod 755 "$root"
-    # shellcheck disable=SC2046  # no mirror, no argument
-    debootstrap --variant=minbase bookworm "$root" $(debian_mirror) >"$cache/debootstrap.log" 2>&1 ||
-        die "debootstrap failed: $(tail -n 5 "$cache/debootstrap.log")"
-    rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/{bootstrap,dpkg,alternatives}.log \
-        "$root"/etc/{hostname,resolv.conf}
-    tar --one-file-system --numeric-owner -C "$root" -cf "$root.tar" .
-    mv "$root.tar" "$root_tar"
-    remove_root "$root"
+    trap "rm -rf --one-file-system '$root'" EXIT
+    "$here/debian-root.sh" bookworm "$root/bookworm"
+    cd "$root/bookworm"
+    rm -rf var/cache/apt/* var/lib/apt/lists/* var/log/{bootstrap,dpkg,alternatives}.log etc/{hostname,resolv.conf}
+    tar --one-file-system --numeric-owner -cf "$root/tar" .
+    cd /
+    mv "$root/tar" "$root_tar"
+    rm -rf --one-file-system "$root"
     trap - EXIT
 }
 

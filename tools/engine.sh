@@ -9,7 +9,8 @@
 # A number selects an additional, separate engine (as root): tools/engine.sh up 1. Tests that run in
 # parallel have one each.
 #
-# MLC_DOCKERD_OPTIONS: further options for dockerd, separated by blanks.
+# MLC_DOCKERD_OPTIONS: further options for dockerd, separated by blanks. MLC_NO_GPU_HOOK=1: start an
+# engine that refuses GPU requests, as one without NVIDIA's toolkit does.
 #
 # On a host that lacks CAP_SYS_RESOURCE or a GPU, `up` starts dockerd with substitutes for them
 # (see install_fit_runtime and install_gpu_hook). A server needs neither.
@@ -138,7 +139,7 @@ start_dockerd() {
         install_fit_runtime
         options+=(--add-runtime "fit=$equipment/fit-runtime" --default-runtime fit)
     fi
-    if ! command -v nvidia-container-runtime-hook >/dev/null; then
+    if [[ -z "${MLC_NO_GPU_HOOK:-}" ]] && ! command -v nvidia-container-runtime-hook >/dev/null; then
         install_gpu_hook
         path="$equipment/bin:$path"
     fi
@@ -248,7 +249,10 @@ down() {
     say "stopped"
 }
 
-[[ "$slot" =~ ^(0|[1-9][0-9]?)$ ]] || die "the number of an engine is 0 to 99, not $slot"
+# The number is part of the bridge's address.
+if ! [[ "$slot" =~ ^(0|[1-9][0-9]{0,2})$ ]] || ((slot > 155)); then
+    die "the number of an engine is 0 to 155, not $slot"
+fi
 case "${1:-}" in
 up | status | down | address) "$1" ;;
 *) die "usage: tools/engine.sh up|status|down|address [NUMBER]" ;;
