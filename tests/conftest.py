@@ -1,254 +1,39 @@
-"""Fixtures for all tests: the real engine, ordinary users, and what they leave behind."""
+"""What all tests need. It needs no root, no engine and no Docker client itself.
+
+Fixtures of the real engine are in support/engine_fixtures.py; nothing of them runs unless a test
+asks for one.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
-from support import reliability
-from support import worker as slots
-from support.devices import unchanged_devices
-from support.engine_state import BASE, CATALOG, docker, sweep
+from support import worker
+from support.accounts import AccountOfThisProcess
+from support.base_images import CATALOG
 from support.fakes.engine import FakeEngine
-from support.recording import Recording, recording
-from support.users import ROOT, User, new_user, readable_tree
 
 from mlc_patched.context import Context
-from mlc_patched.engine.address import resolve
-from mlc_patched.engine.connect import connect
-from mlc_patched.engine.interface import Engine
-from mlc_patched.errors import EngineError
-from mlc_patched.host import files as named_files
-from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host
-from mlc_patched.images.account.commit import commit_with_account
-from mlc_patched.report import SilentReporter
-from mlc_patched.undo import Undo
 
-REQUIRED = "MLC_REQUIRE_ENGINE"
-"""Set by `make test`: an engine test that was skipped is then a failure of the whole run."""
-
-_skipped_engine_tests: list[str] = []
+pytest_plugins = ["support.reliability", "support.engine_fixtures"]
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")  # a busy machine fails no test
-collect_ignore = [] if slots.AT in os.environ else ["products"]  # `make engines` runs those
+collect_ignore = [] if worker.is_product_run() else ["products"]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Take the slot's engine, and signals as a person's terminal gives them.
+def pytest_configure() -> None:
+    """Reset signals to what a program that is started from a terminal finds.
 
-    A shell that starts us in the background, or nohup, has some ignored, and so would
-    everything have that is interrupted here.
+    A shell that starts pytest in the background, or nohup, ignores some of them, and programs
+    that the tests interrupt would inherit that.
     """
-    config.pluginmanager.register(reliability, "mlc-reliability")
-    if os.geteuid() == 0:
-        slots.use_own_engine()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note engine tests that were skipped."""
-    if report.skipped and "engine" in report.keywords:
-        _skipped_engine_tests.append(report.nodeid)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that was to use the engine and did not."""
-    if os.environ.get(REQUIRED) and _skipped_engine_tests:
-        print(f"\n{len(_skipped_engine_tests)} engine tests were skipped: {_skipped_engine_tests}")
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def address_variables() -> dict[str, str]:
-    """Return what the environment of commands says of the engine."""
-    host = os.environ.get(slots.AT) or os.environ.get("DOCKER_HOST")
-    names = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-    more = {name: os.environ[name] for name in names if name in os.environ}
-    if path := os.environ.get("MLC_TEST_PATH"):  # where ssh knows the way
-        os.environ["PATH"] = more["PATH"] = path
-    return {**({"DOCKER_HOST": host} if host else {}), **more}
-
-
-@pytest.fixture(scope="session")
-def engine() -> Engine:
-    """The real engine."""
-    try:
-        real = connect(resolve(address_variables()))
-    except EngineError as error:
-        if os.environ.get(REQUIRED):
-            raise
-        pytest.skip(f"no engine: {error}")
-    if os.geteuid() != 0:
-        pytest.skip("engine tests make users, which takes root")
-    if real.image(BASE) is None:
-        pytest.fail(f"{BASE} is missing: run tools/base-images.sh")
-    return real
-
-
-@pytest.fixture(autouse=True)
-def _devices_stay(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Keep the host's devices as they are while a test uses the engine."""
-    with unchanged_devices() if "engine" in request.keywords else contextlib.nullcontext():
-        yield
-
-
-@pytest.fixture(scope="session")
-def tree() -> Iterator[Path]:
-    """The program's tree, readable by every user."""
-    with readable_tree() as tree:
-        yield tree
-
-
-@pytest.fixture(scope="session")
-def catalog_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A catalog whose images are this machine's."""
-    path = Path(f"/var/tmp/mlc-test-{os.getpid()}.repo")
-    path.write_text(CATALOG)
-    path.chmod(0o644)
-    yield path
-    path.unlink()
-
-
-@pytest.fixture(scope="session")
-def user_environ(catalog_file: Path) -> dict[str, str]:
-    """What every user's commands find in their environment."""
-    return {
-        "MLC_CATALOG": str(catalog_file),
-        "MLC_ARCH": "CUDA_ADA",
-        **address_variables(),
-    }
-
-
-@pytest.fixture(scope="session")
-def alice_account(engine: Engine, tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
-    """A user with an everyday UID, and a GID that is another number."""
-    with new_user(slots.ALICE, *slots.ALICE_IDS, tree, user_environ) as user:
-        sweep(user)  # what a killed run left
-        yield user
-
-
-@pytest.fixture(scope="session")
-def ldap_account(engine: Engine, tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
-    """The design document's user: a name no account may have, and a UID of LDAP's."""
-    with new_user(slots.LDAP_LOGIN, slots.LDAP_ID, slots.LDAP_ID, tree, user_environ) as user:
-        sweep(user)
-        yield user
-
-
-@pytest.fixture
-def alice(alice_account: User) -> Iterator[User]:
-    """The everyday user, whose containers and images are gone after the test."""
-    yield alice_account
-    sweep(alice_account)
-
-
-@pytest.fixture
-def ldap_user(ldap_account: User) -> Iterator[User]:
-    """The LDAP user, whose containers and images are gone after the test."""
-    yield ldap_account
-    sweep(ldap_account)
-
-
-@pytest.fixture(params=["alice", "ldap"])
-def user(request: pytest.FixtureRequest) -> Iterator[User]:
-    """Each of the two users in turn."""
-    account = request.getfixturevalue(f"{request.param}_account")
-    yield account
-    sweep(account)
-
-
-@pytest.fixture(scope="session")
-def image_with_account(engine: Engine) -> Iterator[Callable[[User], str]]:
-    """Make, once for each user, an image with the account in it; return its name."""
-    made: dict[int, str] = {}
-
-    def make(user: User) -> str:
-        if user.uid not in made:
-            account = Account(user.login, user.uid, user.gid, str(user.home))
-            base = engine.image(BASE)
-            assert base is not None
-            report = SilentReporter()
-            tag = f"labelled-{user.uid}"
-            committed = commit_with_account(
-                *(engine, base, BASE, tag, account, Undo(report), report), token="0" * 12
-            )
-            made[user.uid] = committed.reference
-        return made[user.uid]
-
-    yield make
-    for reference in made.values():
-        engine.remove_image(reference)
-
-
-@pytest.fixture
-def labelled(
-    engine: Engine,
-    image_with_account: Callable[[User], str],
-    alice_account: User,
-    ldap_account: User,
-) -> Iterator[Callable[..., str]]:
-    """Have a labelled image of a user's: `labelled(user)` returns its name."""
-    made: list[str] = []
-
-    def make(user: User, project: str = "project") -> str:
-        name = f"ds01-{user.uid}/{project}:latest"
-        docker("tag", image_with_account(user), name)
-        made.append(name)
-        return name
-
-    yield make
-    sweep(alice_account, ldap_account)
-    for name in made:
-        engine.remove_image(name)
-
-
-@pytest.fixture(scope="session")
-def sparse(engine: Engine) -> str:
-    """An image whose useradd fills lastlog and faillog; made on first use."""
-    made = subprocess.run(
-        [str(ROOT / "tools/base-images.sh"), "sparse"], capture_output=True, text=True, check=True
-    )
-    return made.stdout.split()[-1]
-
-
-@pytest.fixture
-def image_from(alice_account: User, ldap_account: User) -> Iterator[Callable[..., str]]:
-    """Make an image: `image_from("shell script", "LABEL a=b", base=BASE)` returns its name."""
-    made: list[str] = []
-
-    def make(script: str, *changes: str, base: str = BASE) -> str:
-        name = f"mlc-test/variant-{len(made)}:1"
-        container = docker("create", "--network=host", "--entrypoint=", base, "sh", "-ec", script)
-        try:
-            if script:
-                docker("start", "-a", container)
-            # Cmd is what the container ran, unless it is set anew.
-            changes = ("CMD bash", "ENTRYPOINT []", *changes)
-            docker("commit", *(f"--change={change}" for change in changes), container, name)
-        finally:
-            docker("rm", "-f", container)
-        made.append(name)
-        return name
-
-    yield make
-    sweep(alice_account, ldap_account)
-    for name in made:
-        docker("rmi", name)
-
-
-@pytest.fixture
-def engine_calls(engine: Engine) -> Iterator[Recording]:
-    """A recording of what is asked of the engine by commands run with its address."""
-    with recording() as record:
-        yield record
 
 
 @pytest.fixture
@@ -258,20 +43,15 @@ def fake() -> FakeEngine:
 
 
 @pytest.fixture
-def context(fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
-    """A context on the fake engine, of an everyday user with a home of its own.
-
-    The tests' own directories are open to root alone, so root keeps its rights here.
-    """
-    monkeypatch.setattr(named_files, "is_root_for", lambda account: False)
+def context(fake: FakeEngine, tmp_path: Path) -> Context:
+    """A context with the fake engine, and with a user and home of the test's own."""
     home = tmp_path / "home"
     (home / "workspace").mkdir(parents=True)
     catalog = tmp_path / "ml_images.repo"
     catalog.write_text(CATALOG)
-    made = Context(
-        environ={"MLC_CATALOG": str(catalog), "MLC_ARCH": "CUDA_ADA"}, make_engine=lambda: fake
-    )
-    # cached_property: what is set here is not asked of the system.
-    made.__dict__["account"] = Account("alice", 1001, 2001, str(home))
+    environ = {"HOME": str(home), "MLC_CATALOG": str(catalog), "MLC_ARCH": "CUDA_ADA"}
+    made = Context(environ=environ, make_engine=lambda: fake)
+    # These are cached properties: values set here replace what they would ask of the system.
+    made.__dict__["account"] = AccountOfThisProcess("alice", 1001, 2001, str(home))
     made.__dict__["host"] = Host("CUDA_ADA", True, frozenset({"/dev/snd", "/dev/video0"}))
     return made

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.base_images import BASE
 from support.contract_fixtures import LABEL, PODMAN_S_OWN, EngineFixtures, fixtures
-from support.engine_state import BASE
 from support.remote_engine import open_place
 
 from mlc_patched.engine.interface import PODMAN

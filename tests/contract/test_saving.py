@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from support.base_images import BASE
 from support.contract_fixtures import LABEL, EngineFixtures, fixtures
-from support.engine_state import BASE
 from support.fakes.engine import FakeEngine
 
 from mlc_patched.engine.interface import Change

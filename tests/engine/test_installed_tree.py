@@ -13,7 +13,7 @@ import pytest
 from support.users import ROOT, User
 from username_utils import sanitize_username_for_container
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 FILES = sorted((ROOT / "tests" / "bats").glob("*.bats"))
 AWKWARD = "mlc d'est dir"

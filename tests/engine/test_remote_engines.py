@@ -1,4 +1,4 @@
-"""Engines that are not behind this host's socket: by ssh, and by tcp with TLS.
+"""Remote engines: by ssh, by tcp, and by tcp with TLS.
 
 What every engine does is held to by the contract suite and `make engines`; here is what is
 otherwise because the engine is elsewhere.
@@ -6,30 +6,34 @@ otherwise because the engine is elsewhere.
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support import worker as slots
-from support.engine_state import BASE, container_names, docker, inspect
+from support import worker
+from support.base_images import BASE
+from support.engine_state import container_names, docker, inspect
 from support.remote_engine import Far, by_ssh, by_tls, open_place
 from support.users import User
 
-from mlc_patched.engine.address import EngineAddress, Tls
+from mlc_patched.engine.address import EngineAddress, Tls, resolve
 from mlc_patched.engine.docker import DockerEngine
 from mlc_patched.engine.interface import Engine
 from mlc_patched.errors import EngineError, EngineUnreachableError
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 @pytest.fixture(scope="module")
 def ssh(engine: Engine) -> Iterator[Far]:
     """The engine of the tests, by ssh."""
-    with open_place() as place, by_ssh(place, slots.engine_address()) as far:
+    with open_place() as place, by_ssh(place, worker.engine_address()) as far:
         yield far
 
 
@@ -175,3 +179,47 @@ def _empty_archive() -> bytes:
     return subprocess.run(
         ["tar", "-cf", "-", "--files-from", "/dev/null"], capture_output=True, check=True
     ).stdout
+
+
+@pytest.fixture
+def by_tcp() -> Iterator[str]:
+    """Make the engine available on a TCP port; return its address."""
+    target = resolve(os.environ).socket_path
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pass_on(source: socket.socket, sink: socket.socket) -> None:
+        while chunk := source.recv(65536):
+            sink.sendall(chunk)
+        sink.shutdown(socket.SHUT_WR)
+
+    def run() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            engine = socket.socket(socket.AF_UNIX)
+            engine.connect(target)
+            for ends in ((client, engine), (engine, client)):
+                threading.Thread(target=pass_on, args=ends, daemon=True).start()
+
+    threading.Thread(target=run, daemon=True).start()
+    yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+@pytest.mark.real_engine
+def test_an_engine_on_a_tcp_port_gives_the_same_answers(
+    engine: DockerEngine, by_tcp: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", by_tcp)
+    far = DockerEngine()
+    image = engine.image("mlc-test/base:bookworm")
+    assert image is not None
+    assert far.image("mlc-test/base:bookworm") == image
+    assert far.image("mlc-test/none:x") is None
+    assert far.find_images(names=(image.references[0],)) == engine.find_images(
+        names=(image.references[0],)
+    )
+    assert far.containers(names=("mlc-test-none",)) == []

@@ -11,7 +11,7 @@ from support.users import User
 
 from mlc_patched.version import AIME_VERSION, CONTAINER_VERSION
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 ODD = """a  b"c'd$HOME `x` *"""
 ALL = ("create", "open", "remove", "start", "stop", "export")

@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.engine_state import BASE, sweep
+from support.base_images import BASE
+from support.engine_state import sweep
 from support.users import User
 
 from mlc_patched.engine.interface import Engine
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 OWNER = "MLC_TEST_OWNER"
 """The login of the user whose own the engine is, if it is not everybody's."""
 

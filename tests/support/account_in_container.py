@@ -6,17 +6,15 @@ import os
 
 import pexpect
 
-from support import worker as slots
 from support.engine_state import inspect
 from support.users import User
 
 LEGACY_FLOW, OPTIMIZED_FLOW = "commit", "image"
-_ACCOUNTS = {slots.ALICE: slots.ALICE, slots.LDAP_LOGIN: slots.LDAP_ACCOUNT}
 
 
 def account(user: User) -> str:
     """Return the name of the user's account inside, as in docs/contracts.md, "Accounts"."""
-    return _ACCOUNTS[user.login]
+    return user.login.replace("@", "-at-").replace(".", "-")
 
 
 def flow(user: User, name: str = "it") -> str:

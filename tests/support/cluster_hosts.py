@@ -17,12 +17,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from support import worker
 from support.users import SYSTEM_PATH
-from support.worker import SLOT
 
 HERE = Path(__file__).resolve().parents[1]
 EQUIPMENT = Path("/var/lib/mlc-patched/engine")
-PLACE = Path(f"/var/tmp/mlc-hosts-{SLOT}")
+PLACE = Path(f"/var/tmp/mlc-hosts-{worker.NUMBER}")
 CAP_SYS_RESOURCE = 24  # linux/capability.h
 _MADE = Path("/var/tmp/mlc-hosts-made")
 """Directories that were made on this machine for the hosts to mount their own over, a line each."""

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mlc_patched.engine.interface import Engine
-from support import worker as slots
-from support.engine_state import BASE, container_names, docker, sweep
+from support.base_images import BASE
+from support.engine_state import container_names, docker, sweep
 from support.users import User, new_user
 
 
@@ -24,9 +24,9 @@ def carol_accounts(
     engine: Engine, tree: Path, user_environ: dict[str, str]
 ) -> Iterator[dict[str, User]]:
     """An everyday user and one of a directory server."""
-    uid = slots.CAROL_LDAP_ID
-    plain = new_user(slots.CAROL, *slots.CAROL_IDS, tree, user_environ)
-    ldap_user = new_user(slots.CAROL_LDAP_LOGIN, uid, uid, tree, user_environ)
+    uid = 1722830503
+    plain = new_user("mlc-carol", 1003, 2003, tree, user_environ)
+    ldap_user = new_user("c.arol@hertie-school.lan", uid, uid, tree, user_environ)
     with plain as carol, ldap_user as ldap:
         yield {"plain": carol, "ldap": ldap}
 

@@ -10,7 +10,7 @@ import pytest
 
 from mlc_patched.engine.interface import Container, Engine, Image
 from mlc_patched.engine.specification import ContainerSpecification
-from support.engine_state import BASE
+from support.base_images import BASE
 from support.fakes.engine import FakeEngine
 
 LABEL = "mlc-test.contract"
@@ -46,7 +46,7 @@ class EngineFixtures:
         return self.engine.commit(container, self.name("image"), tag, self.image, labels)
 
 
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.real_engine)])
 def fixtures(request: pytest.FixtureRequest) -> Iterator[EngineFixtures]:
     token = secrets.token_hex(4)
     if request.param == "fake":

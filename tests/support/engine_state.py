@@ -1,4 +1,4 @@
-"""What the tests' engine holds: the base images, and what docker says of containers and images."""
+"""What the tests' engine holds: containers and images."""
 
 from __future__ import annotations
 
@@ -11,16 +11,6 @@ from mlc_patched.temporary import KINDS
 from support.engine_requests import ask
 from support.users import User
 
-BASE = "mlc-test/base:bookworm"
-BARE = "mlc-test/bare:bookworm"
-CATALOG = f"""\
-Pytorch, 2.8.0, [CUDA_ADA], {BASE}
-Pytorch, 2.7.1, [CUDA_ADA;CUDA_AMPERE], {BASE}
-Tensorflow, 2.16.1, [CUDA_ADA], {BASE}
-Pytorch, 2.6.0, [ROCM6], {BASE}
-Bare, 1.0, [CUDA_ADA], {BARE}
-Absent, 1.0, [CUDA_ADA], mlc-test/there-is-no-such-image:1
-"""
 _OWN_NAMES = (*((f"mlc-{kind}", "-") for kind in KINDS), ("ds01", "/"), ("mlc-account", ":"))
 
 

@@ -206,5 +206,8 @@ def _machine(seconds: float) -> Iterable[tuple[str, str]]:
 
 def _said(*argv: str) -> str:
     here = Path(__file__).parent
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=here)
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=here)
+    except FileNotFoundError:
+        return "unknown"
     return done.stdout.strip() or "unknown"

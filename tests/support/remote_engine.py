@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support import worker as slots
-from support.users import ROOT, SYSTEM_PATH
+from support import worker
+from support.users import COMMENT, ROOT, SYSTEM_PATH, accounts_locked, free_login
 
-TLS_SLOT = 50 + slots.SLOT
+TLS_SLOT = 50 + worker.NUMBER
 """Which of the engines of tools/engine.sh listens with TLS."""
 START_SECONDS = 60
 NOBODY = 65534
@@ -127,8 +127,11 @@ def copy_images(source: str, target: str, *names: str) -> None:
 @contextlib.contextmanager
 def by_ssh(place: Path, engine: str) -> Iterator[Far]:
     """Have an sshd that leads to an engine; `ssh` in `place` knows the host and has the key."""
-    port, login = free_port(), f"mlc-gate{slots.SLOT or ''}"
-    call("useradd", "--no-create-home", "--home-dir", "/", "--groups", "docker", "-p", "*", login)
+    port = free_port()
+    with accounts_locked():
+        login = free_login("mlc-gate")
+        options = ("--no-create-home", "--home-dir", "/", "--groups", "docker", "-p", "*")
+        call("useradd", *options, "-c", f"{COMMENT}{os.getpid()}", login)
     try:
         for key in ("host", "user"):
             call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place / key)
@@ -162,7 +165,8 @@ def by_ssh(place: Path, engine: str) -> Iterator[Far]:
             daemon.terminate()
             daemon.wait(timeout=30)
     finally:
-        call("userdel", login)
+        with accounts_locked():
+            call("userdel", login)
 
 
 def wait_for(port: int, daemon: subprocess.Popen[bytes], log: Path) -> None:

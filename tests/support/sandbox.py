@@ -26,13 +26,13 @@ from mlc_patched.cli import main
 from mlc_patched.engine.address import DEFAULT
 from mlc_patched.engine.interface import Engine
 from mlc_patched.errors import EngineError
-from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host
 from mlc_patched.images.base import NEEDED
 from mlc_patched.images.build.client import BuildCommand, Client
 from mlc_patched.images.build.environment import Builder
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
+from support.accounts import AccountOfThisProcess
 from support.fakes.engine import FakeContainer, FakeEngine, FakeImage
 from support.fakes.faults import Fault, Faults, Faulty
 from support.sandbox_state import State, state_of, wrongs_of_the_process
@@ -94,7 +94,7 @@ class Desk:
         catalog = place / "ml_images.repo"
         catalog.write_text(CATALOG)
         self._settings = place / "mlc.ini"
-        account = Account("alice", *ALICE, str(self.home))
+        account = AccountOfThisProcess("alice", *ALICE, str(self.home))
         host = Host("CUDA_ADA", True, frozenset({"/dev/snd", "/dev/video0"}))
         for name, value in {
             "MLC_CATALOG": str(catalog),
@@ -110,8 +110,6 @@ class Desk:
         self._settings.write_text("")
         patch.chdir(self.home)
         patch.setattr(tempfile, "tempdir", str(self.temporary))
-        # The tests' own directories are open to root alone, so root keeps its rights here.
-        patch.setattr("mlc_patched.host.files.is_root_for", lambda account: False)
         patch.setattr("mlc_patched.context.caller", lambda environ: account)
         patch.setattr("mlc_patched.context.connect", lambda address: engines[address.context])
         patch.setattr("mlc_patched.host.hardware.probe", lambda more=(): host)

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import fcntl
+import grp
+import itertools
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pexpect
 
 from mlc_patched.context import Context
 from mlc_patched.host.account import Account
+from support import worker
+from support.worker import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+HOME_PREFIX = "mlc-test-home-"
+COMMENT = "mlc-test run of process "
+"""Begins the comment (GECOS) of a test account; the number of the process follows."""
 
 
 @dataclass(frozen=True)
@@ -138,23 +145,26 @@ class User:
 def new_user(
     login: str, uid: int, gid: int, tree: Path, environ: Mapping[str, str]
 ) -> Iterator[User]:
-    """Make a user in group docker, and remove it with all it has at the end.
+    """Create a user in group docker, and remove the user with its files at the end.
 
-    The UID is the one given, or the next that is free.
-    A user and a group of that name that a killed run left behind are replaced.
+    Where this host has the login or one of the IDs already, the next free one is taken. IDs are
+    counted from the given one plus ten times the worker's number, so that a worker's next run has
+    the same ones and `sweep` finds what a killed run left. Accounts of killed runs are removed
+    first.
     """
-    group = f"mlc-test-{gid}"
-    with accounts_locked():
-        _remove_account(login, group)
-        uid = free_id(uid)
-    parent = Path(tempfile.mkdtemp(prefix="mlc-test-home-", dir="/var/tmp"))
+    parent = Path(tempfile.mkdtemp(prefix=HOME_PREFIX, dir="/var/tmp"))
     parent.chmod(0o755)
-    home = parent / login
+    group = ""
     try:
         with accounts_locked():
+            remove_leftover_accounts()
+            login = free_login(login)
+            uid, gid = free_uid(uid + 10 * worker.NUMBER), free_gid(gid + 10 * worker.NUMBER)
+            group, home = f"mlc-test-{gid}", parent / login
             _call("groupadd", "-g", str(gid), group)
             _call(
                 *("useradd", "--badname", "--no-log-init", "-m", "-d", str(home)),
+                *("-c", f"{COMMENT}{os.getpid()}"),
                 *("-u", str(uid), "-g", str(gid), "-G", "docker", "-s", "/bin/bash", login),
             )
         home.chmod(0o750)
@@ -163,14 +173,50 @@ def new_user(
         yield user
     finally:
         with accounts_locked():
-            _remove_account(login, group)
+            if group:
+                _remove_account(login, group)
         shutil.rmtree(parent, ignore_errors=True)
 
 
-def free_id(wanted: int) -> int:
+def free_uid(wanted: int) -> int:
     """Return the wanted UID, or the next that no account of this host has."""
-    taken = {entry.pw_uid for entry in pwd.getpwall()}
-    return next(uid for uid in range(wanted, wanted + 1000) if uid not in taken)
+    return next(uid for uid in itertools.count(wanted) if not _is_found(pwd.getpwuid, uid))
+
+
+def free_gid(wanted: int) -> int:
+    """Return the wanted GID, or the next that no group has, and no group named after it either."""
+    return next(
+        gid
+        for gid in itertools.count(wanted)
+        if not _is_found(grp.getgrgid, gid) and not _is_found(grp.getgrnam, f"mlc-test-{gid}")
+    )
+
+
+def free_login(wanted: str) -> str:
+    """Return the wanted login, or one with a number before the `@` that no account has."""
+    name, at, domain = wanted.partition("@")
+    numbers = itertools.chain([""], itertools.count(1))
+    logins = (f"{name}{number}{at}{domain}" for number in numbers)
+    return next(login for login in logins if not _is_found(pwd.getpwnam, login))
+
+
+def _is_found(look_up: Callable[[Any], object], key: int | str) -> bool:
+    # Not by getpwall(): a directory service often does not list its accounts.
+    try:
+        look_up(key)
+    except KeyError:
+        return False
+    return True
+
+
+def remove_leftover_accounts() -> None:
+    """Remove the accounts of test runs that were killed; the lock must be held."""
+    for entry in pwd.getpwall():
+        process = entry.pw_gecos.removeprefix(COMMENT)
+        if process.isdigit() and process != entry.pw_gecos and not Path("/proc", process).exists():
+            _remove_account(entry.pw_name, f"mlc-test-{entry.pw_gid}")
+            if (parent := Path(entry.pw_dir).parent).name.startswith(HOME_PREFIX):
+                shutil.rmtree(parent, ignore_errors=True)
 
 
 @contextmanager

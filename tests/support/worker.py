@@ -1,8 +1,8 @@
-"""The engine and the users that a run of the tests has to itself.
+"""The pytest worker that runs these tests, and its Docker Engine.
 
-Runs that go on at the same time have each a slot: pytest-xdist's worker number, from
-MLC_TEST_SLOT on. Slot 0 uses the engine of the environment; another slot has an engine of its own,
-started by tools/engine.sh, and users with names and ids of their own.
+Workers that run at the same time are numbered: pytest-xdist's number, counted from MLC_TEST_SLOT.
+Worker 0 uses the engine of the environment; each other one has an engine of its own, which
+tools/engine.sh starts.
 """
 
 from __future__ import annotations
@@ -12,40 +12,35 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-AT = "MLC_TEST_AT"
-"""Set by `make engines`: the address that commands use, where DOCKER_HOST is a socket of the same
-engine that the tests look by."""
-SLOT = int(os.environ.get("MLC_TEST_SLOT") or 0) + int(
+COMMAND_ENGINE = "MLC_TEST_AT"
+"""Set by `make engines`: the address that commands use. DOCKER_HOST is then a local socket of the
+same engine, for the tests' own requests."""
+NUMBER = int(os.environ.get("MLC_TEST_SLOT") or 0) + int(
     os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 )
-_END = str(SLOT or "")
-ALICE = f"mlc-alice{_END}"
-ALICE_IDS = (1001 + 10 * SLOT, 2001 + 10 * SLOT)
-"""The UID from which on a free one is taken, and the GID."""
-CAROL = f"mlc-carol{_END}"
-CAROL_IDS = (1003 + 10 * SLOT, 2003 + 10 * SLOT)
-FAR = f"mlc-far{_END}"
-FAR_ID = 3_000_001 + 10 * SLOT
-LDAP_LOGIN = f"h.baker{_END}@hertie-school.lan"
-LDAP_ACCOUNT = f"h-baker{_END}-at-hertie-school-lan"
-LDAP_ID = 1722830498 + 10 * SLOT
-CAROL_LDAP_LOGIN = f"c.arol{_END}@hertie-school.lan"
-CAROL_LDAP_ID = 1722830503 + 10 * SLOT
+
+
+def is_product_run() -> bool:
+    """Return whether `make engines` runs the tests, on an engine of its choice."""
+    return COMMAND_ENGINE in os.environ
 
 
 def use_own_engine() -> None:
-    """Have this process and all it starts use the slot's engine; slot 0 keeps what it has."""
-    if not SLOT or AT in os.environ:
+    """Make this process and its children use the worker's engine, and start it if necessary.
+
+    Worker 0, and every worker of `make engines`, keeps the engine of the environment.
+    """
+    if not NUMBER or is_product_run():
         return
     engine = [str(ROOT / "tools/engine.sh")]
-    done = subprocess.run([*engine, "up", str(SLOT)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*engine, "up", str(NUMBER)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     os.environ["DOCKER_HOST"] = subprocess.run(
-        [*engine, "address", str(SLOT)], capture_output=True, text=True, check=True
+        [*engine, "address", str(NUMBER)], capture_output=True, text=True, check=True
     ).stdout.strip()
     subprocess.run([str(ROOT / "tools/base-images.sh")], capture_output=True, check=True)
 
 
 def engine_address() -> str:
-    """Return where the engine of this run is, as DOCKER_HOST has it."""
+    """Return the address of this worker's engine, in the form of DOCKER_HOST."""
     return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"

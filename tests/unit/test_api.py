@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.engine_state import BASE, CATALOG
+from support.accounts import AccountOfThisProcess
+from support.base_images import BASE, CATALOG
 from support.fakes.engine import FakeEngine
 from support.recording_reporter import RecordingReporter
 
@@ -264,7 +265,7 @@ def test_another_user_s_container_of_the_name_is_not_touched(
 ) -> None:
     own_image(fake)
     created = mlc_patched.create("n", image=OWN, context=context)
-    context.__dict__["account"] = Account("bob", 1002, 1002, context.account.home)
+    context.__dict__["account"] = AccountOfThisProcess("bob", 1002, 1002, context.account.home)
     for verb in ("stop", "remove", "start"):
         with pytest.raises(NotFoundError):
             getattr(mlc_patched, verb)("n", context=context)

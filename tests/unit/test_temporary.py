@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.engine_state import BASE
+from support.base_images import BASE
 from support.fakes.engine import FakeEngine, FakeImage
 from support.recording_reporter import RecordingReporter
 
@@ -17,6 +17,7 @@ from mlc_patched.engine.interface import Image
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import ConflictError
 from mlc_patched.host import locks
+from mlc_patched.host.account import Account
 from mlc_patched.images.build.steps import StepNames
 from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.images.project.lock import remove_build_directories, working_on
@@ -136,24 +137,25 @@ def test_files_of_a_killed_build_are_removed_and_others_stay(own: Context, tmp_p
     assert (elsewhere / "file").exists()
 
 
-def test_a_directory_of_another_user_s_is_not_looked_into(own: Context, tmp_path: Path) -> None:
-    environ = {"TMPDIR": str(tmp_path)}
-    mine = tmp_path / f"{build_directory_prefix('0123456789ab')}abc"
-    mine.mkdir()
-    other = replace(own.account, uid=own.account.uid + 1)
-    os.chown(mine, other.uid + 1, -1)
-    remove_build_directories("0123456789ab", other, environ)
-    assert mine.exists()
-    os.chown(mine, own.account.uid, -1)
-    remove_build_directories("0123456789ab", own.account, environ)
-    assert not mine.exists()
-
-
-def test_under_sudo_a_directory_of_root_s_goes_and_one_of_a_third_s_stays(
-    own: Context, tmp_path: Path
+def test_a_directory_of_another_user_is_kept(
+    own: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A build's directory is root's there: the docker client reads it as root."""
-    account = replace(own.account, uid=1001, gid=1001)
+    environ = {"TMPDIR": str(tmp_path)}
+    made = tmp_path / f"{build_directory_prefix('0123456789ab')}abc"
+    made.mkdir()
+    other = Account("other", os.getuid() + 1, os.getgid() + 1, own.account.home)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: other.uid)
+        remove_build_directories("0123456789ab", other, environ)
+        assert made.exists()
+    remove_build_directories("0123456789ab", own.account, environ)
+    assert not made.exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_under_sudo_directories_of_root_and_of_the_user_are_removed(tmp_path: Path) -> None:
+    """A build's directory belongs to root there: the docker client reads it as root."""
+    account = Account("alice", 1001, 1001, "/nonexistent")
     made = {uid: tmp_path / f"mlc-build-0123456789ab-{uid}" for uid in (0, 1001, 1002)}
     for uid, path in made.items():
         path.mkdir()

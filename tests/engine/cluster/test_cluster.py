@@ -16,19 +16,19 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from support.base_images import BASE
 from support.cluster_contract import cluster_holds, registry_holds
 from support.cluster_hosts import Host, hosts
 from support.documented_steps import Step, steps
-from support.engine_state import BASE
 from support.tiny_image import build
-from support.users import User, free_id, new_user
-from support.worker import SLOT
+from support.users import User, new_user
 
 from mlc_patched.engine.address import EngineAddress
 from mlc_patched.engine.docker import DockerEngine
+from mlc_patched.engine.interface import Engine
 from mlc_patched.host.account import Account
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 FULL = "MLC_TEST_CLUSTER"
 """Set by `make cluster`: the page's image is built as it says, of a real base."""
 TOOLS = ("dockerd", "docker-registry", "htpasswd", "curl", "openssl", "ip")
@@ -112,17 +112,16 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(tree: Path, catalog_file: Path) -> Iterator[Cluster]:
+def cluster(engine: Engine, tree: Path, catalog_file: Path) -> Iterator[Cluster]:
     """The cluster of the page, after its blocks for administrators."""
     if os.geteuid() != 0:
         pytest.skip("hosts and users take root")
     if missing := [each for each in TOOLS if shutil.which(each) is None]:
         pytest.skip(f"no {', '.join(missing)}: make test-tools")
-    login, uid = f"mlc-erin{SLOT or ''}", free_id(1005 + 10 * SLOT)
     environ = {"MLC_CATALOG": str(catalog_file), "MLC_ARCH": "CUDA_ADA"}
     with (
         hosts(["server-1", "server-2"]) as made,
-        new_user(login, uid, 2005 + 10 * SLOT, tree, environ) as user,
+        new_user("mlc-erin", 1005, 2005, tree, environ) as user,
     ):
         it = Cluster(made, user)
         before = ""

@@ -11,7 +11,7 @@ from support.engine_state import nothing_left
 from support.reliability import Counted
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 ANSWERS = {
     "no JSON": (200, b"<html>hello</html>"),

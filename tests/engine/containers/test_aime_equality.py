@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from support import aime
+from support.base_images import BASE
 from support.devices import devices
-from support.engine_state import BASE, inspect
+from support.engine_state import inspect
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 OURS = "aime.mlc.DS01_"
 EMPTY = (None, [], {}, "")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from support.base_images import BASE
 from support.container_fixtures import (
     as_before,
     carol,
@@ -17,12 +18,12 @@ from support.container_fixtures import (
     project,
     set_up_images,
 )
-from support.engine_state import BASE, docker, inspect
+from support.engine_state import docker, inspect
 from support.users import User
 
 __all__ = ["carol", "carol_accounts", "either", "project", "set_up_images"]
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 def test_deploy_list_retire(either: User, project) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from support.engine_state import BASE, container_names, docker, inspect, nothing_left
+from support.base_images import BASE
+from support.engine_state import container_names, docker, inspect, nothing_left
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 MLC = "bin/mlc"
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.engine_state import BARE, BASE, container_names, docker, image_ids, inspect
+from support.base_images import BARE, BASE
+from support.engine_state import container_names, docker, image_ids, inspect
 from support.recording import Recording
 from support.reliability import Counted
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 SETTINGS = "[images]\nlegacy_flow = build\n"
 

@@ -18,7 +18,7 @@ from support.recording import Recording
 from support.reliability import Counted
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 def claim(uid: int, gid: int, name: str, prefix: str = "aime.mlc.DS01_") -> list[str]:

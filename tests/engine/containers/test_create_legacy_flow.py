@@ -11,10 +11,11 @@ from support.account_in_container import (
     flow,
     run,
 )
-from support.engine_state import BASE, docker, image_ids, inspect, nothing_left
+from support.base_images import BASE
+from support.engine_state import docker, image_ids, inspect, nothing_left
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 REPOSITORY = BASE.partition(":")[0]
 LABELS = "aime.mlc.DS01_"

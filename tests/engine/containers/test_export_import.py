@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 from support.account_in_container import account, assert_account_works, run
-from support.engine_state import BASE, docker, image_ids, inspect, nothing_left
+from support.base_images import BASE
+from support.engine_state import docker, image_ids, inspect, nothing_left
 from support.recording import Recording
 from support.users import User
 
 from mlc_patched.engine.interface import Engine
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 # Most of what an export would have to read and write, and nothing that an account needs.

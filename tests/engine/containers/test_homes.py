@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.engine_state import BASE
+from support.base_images import BASE
 from support.reliability import Counted, is_full
 from support.users import User
 
-pytestmark = [pytest.mark.engine, pytest.mark.promise("homes")]
+pytestmark = [pytest.mark.real_engine, pytest.mark.promise("homes")]
 PLACES = ("workspace", ".ds01-config", "dockerfiles", "it.tar")
 MODES = {
     "workspace": 0o755,

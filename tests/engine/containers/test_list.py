@@ -7,11 +7,12 @@ import re
 
 import pytest
 from support import aime
-from support.engine_state import BASE, docker
+from support.base_images import BASE
+from support.engine_state import docker
 from support.recording import Recording
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 PLAIN = ["CONTAINER", "FRAMEWORK", "STATUS"]
 

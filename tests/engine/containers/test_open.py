@@ -14,7 +14,7 @@ from support.account_in_container import account, close_terminal, state
 from support.engine_state import docker
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 PROMPT = r"\[it\] [\w-]+@[\w.-]+:[^$\r\n]*\$ "
 

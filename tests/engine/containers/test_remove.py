@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from support import aime
 from support.account_in_container import run, state
-from support.engine_state import BASE, container_names, docker, image_ids, inspect, nothing_left
+from support.base_images import BASE
+from support.engine_state import container_names, docker, image_ids, inspect, nothing_left
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 def legacy_flow(user: User, name: str = "it") -> str:

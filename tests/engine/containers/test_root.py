@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from support.account_in_container import OPTIMIZED_FLOW, flow
-from support.engine_state import BASE, container_names, docker, inspect, nothing_left, sweep
+from support.base_images import BASE
+from support.engine_state import container_names, docker, inspect, nothing_left, sweep
 from support.recording import Recording
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 @pytest.fixture

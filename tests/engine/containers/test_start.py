@@ -12,7 +12,7 @@ from support.engine_state import docker, inspect
 from support.reliability import Counted
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 @pytest.fixture

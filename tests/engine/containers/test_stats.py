@@ -9,7 +9,7 @@ import pytest
 from support.engine_state import docker
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 def running(user: User, image: str, name: str) -> None:

@@ -7,7 +7,7 @@ from support.account_in_container import state
 from support.engine_state import docker
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 @pytest.fixture

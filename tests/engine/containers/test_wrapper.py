@@ -11,10 +11,11 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-from support.engine_state import BASE, container_names, docker, image_ids, inspect, nothing_left
+from support.base_images import BASE
+from support.engine_state import container_names, docker, image_ids, inspect, nothing_left
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else "python3"
 GPU_A = "GPU-11111111-2222-3333-4444-555555555555"

@@ -14,13 +14,14 @@ import pytest
 from support.account_in_container import run
 from support.bad_input.files import archives, prepare
 from support.bad_input.table import IMPORTS
+from support.base_images import BASE
 from support.engine_requests import ask
-from support.engine_state import BASE, docker, inspect, nothing_left, sweep
+from support.engine_state import docker, inspect, nothing_left, sweep
 from support.reliability import Counted, is_full, sized
-from support.users import User, accounts_locked, free_id, new_user
+from support.users import User, accounts_locked, free_uid, new_user
 from username_utils import sanitize_username_for_container
 
-pytestmark = [pytest.mark.engine, pytest.mark.promise("input-refused")]
+pytestmark = [pytest.mark.real_engine, pytest.mark.promise("input-refused")]
 
 PASSWD = Path("/etc/passwd")
 LOGINS = {"a'b;id": "a-b-id", "DOM\\u": "dom-u", "root@x": "root-at-x", "$(id)": "id"}
@@ -31,8 +32,7 @@ OWN_LOGINS = dict([*LOGINS.items()] if is_full() else [*LOGINS.items()][:2])
 def test_user_names_that_a_shell_would_read(
     login: str, account: str, tree: Path, user_environ: Mapping[str, str], counted: Counted
 ) -> None:
-    gid = free_id(64_001)
-    with new_user(login, gid, gid, tree, user_environ) as user:
+    with new_user(login, 64_001, 64_001, tree, user_environ) as user:
         try:
             done = user.mlc("create", "it", "--image", BASE, "-s")
             assert done.returncode == 0, done.stderr
@@ -56,7 +56,7 @@ def test_a_user_name_of_256_characters(
     """No useradd makes one, but a directory may have it: it comes from NSS as from a file."""
     login = LONG
     assert len(login) == 256
-    uid = free_id(64_101)
+    uid = free_uid(64_101)
     home = Path(f"/var/tmp/mlc-test-long-{uid}")
     row = f"{login}:x:{uid}:{uid}::{home}:/bin/bash\n"
 

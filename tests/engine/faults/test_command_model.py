@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from support.base_images import BASE
 from support.command_model import World, machine
 from support.engine_requests import ask
-from support.engine_state import BASE
 from support.reliability import Counted, is_full, sized
 from support.users import User, context_of
 
 from mlc_patched.engine.interface import Engine
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 @pytest.mark.promise("model", "own-only")

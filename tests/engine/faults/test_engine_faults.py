@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.engine_state import BASE
+from support.base_images import BASE
 from support.image_fixtures import Builds, builds, wait_for  # noqa: F401 - fixture
 from support.recording import recording
 from support.reliability import Counted, is_full
@@ -26,7 +26,7 @@ from mlc_patched.engine.interface import Engine
 sys.path.append(str(ROOT / "tools/bench"))
 from engines import OwnEngine
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 DISK = 1200 * 1024**2
 """Bytes of the engine's disk: the base image takes 300 MB of it, one that is imported as many."""

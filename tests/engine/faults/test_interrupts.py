@@ -13,7 +13,7 @@ from support.recording import Recording
 from support.reliability import Counted
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 CREATORS = 20
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
+from support.base_images import BASE
 from support.engine_requests import ask
-from support.engine_state import BASE, container_names, docker, image_ids
+from support.engine_state import container_names, docker, image_ids
 from support.image_fixtures import HOST_CERTIFICATES, QUICK, clean_home, nameless
 from support.recording import Recording
 from support.reliability import Counted, is_full
@@ -20,7 +21,7 @@ from support.users import User
 
 from mlc_patched.temporary import KINDS
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 BUILDS = {
     "PATH": QUICK,

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.base_images import BASE
 from support.engine_requests import ask
-from support.engine_state import BASE, docker, inspect, sweep
+from support.engine_state import docker, inspect, sweep
 from support.reliability import Counted
 from support.run_command import call, files_of
 from support.users import User, context_of
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 def left(user: User) -> str:

@@ -8,11 +8,12 @@ import subprocess
 import sys
 
 import pytest
-from support.engine_state import BASE, container_names, docker, image_ids, inspect
+from support.base_images import BASE
+from support.engine_state import container_names, docker, image_ids, inspect
 from support.reliability import Counted, sized
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 MAKER = """
 import json, sys
 sys.path[:0] = sys.argv[3:]

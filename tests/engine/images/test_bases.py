@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.engine_state import BARE, BASE, docker
+from support.base_images import BARE, BASE
+from support.engine_state import docker
 from support.image_fixtures import Builds, ImageFrom, builds, labels_of, ldap_builds  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 UBUNTU = (
     "groupadd -g {gid} ubuntu && useradd -m -u {uid} -g {gid} -G sudo -s /bin/bash ubuntu"

@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from support.engine_state import BARE, BASE, docker, inspect
+from support.base_images import BARE, BASE
+from support.engine_state import docker, inspect
 from support.image_fixtures import (  # noqa: F401 - fixtures
     BUILDERS,
     Builds,
@@ -22,7 +23,7 @@ from support.image_fixtures import (  # noqa: F401 - fixtures
 
 from mlc_patched.images.build.environment import Builder
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 FOUR = ("HAS_USER_SETUP", "USER_ID", "GROUP_ID", "USERNAME")
 

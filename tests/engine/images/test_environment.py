@@ -16,12 +16,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from support.engine_state import BASE, docker
+from support.base_images import BASE
+from support.engine_state import docker
 from support.image_fixtures import BUILDERS, Builds, builds, each_builder  # noqa: F401 - fixtures
 
 from mlc_patched.images.build.environment import Builder
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 PASSWORD = "hush-hush-4711"
 WHEEL = "mlc_private_thing-1.0-py3-none-any.whl"

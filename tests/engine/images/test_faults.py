@@ -9,7 +9,8 @@ import time
 
 import pytest
 from support.account_in_container import close_terminal
-from support.engine_state import BASE, docker, image_ids, inspect
+from support.base_images import BASE
+from support.engine_state import docker, image_ids, inspect
 from support.image_fixtures import (  # noqa: F401 - fixtures
     Builds,
     builds,
@@ -20,7 +21,7 @@ from support.image_fixtures import (  # noqa: F401 - fixtures
 )
 from support.reliability import Counted
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 def started(it: Builds, name: str, *arguments: str) -> subprocess.Popen[str]:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from support.engine_state import BASE, docker, inspect, sweep
+from support.base_images import BASE
+from support.engine_state import docker, inspect, sweep
 from support.image_fixtures import Builds, clean_home
 from support.users import User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from support.engine_state import BASE, docker, inspect
+from support.base_images import BASE
+from support.engine_state import docker, inspect
 from support.image_fixtures import Builds, builds, nameless  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pexpect
 import pytest
-from support.engine_state import BASE
+from support.base_images import BASE
 from support.image_fixtures import Builds, builds, labels_of  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 
 def ask(it: Builds, *arguments: str) -> pexpect.spawn:

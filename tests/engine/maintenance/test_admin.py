@@ -14,10 +14,11 @@ import pytest
 from support import aime
 from support.account_in_container import OPTIMIZED_FLOW, flow
 from support.aime_checkout import checkout, v2_files
-from support.engine_state import BASE, container_names, docker, inspect
+from support.base_images import BASE
+from support.engine_state import container_names, docker, inspect
 from support.users import SYSTEM_PATH, User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 SETUP = "--label=aime.mlc.DS01_SETUP_FOR=it._.{uid}"
 LAYERS = "{{json .RootFS.Layers}}"

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from support.aime_checkout import AimeCheckout, checkout, fingerprint, v1_files, v2_files
-from support.engine_state import BASE, docker, inspect
+from support.base_images import BASE
+from support.engine_state import docker, inspect
 from support.kill import NEVER, killed
 from support.users import User
 
@@ -22,7 +23,7 @@ from mlc_patched.patch import store as patch_store
 from mlc_patched.patch.apply import apply
 from mlc_patched.report import SilentReporter
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 OURS, AIME = "mlc-patched", "AIME"
 ROW = f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.users import ROOT, User
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.real_engine
 
 AUTHOR = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
 

@@ -3,7 +3,7 @@ table in tests/support/bad_input/table.py."""
 
 from __future__ import annotations
 
-from support.engine_state import BASE
+from support.base_images import BASE
 
 HOME = "HOME"
 NO_NAME = "is not a container name. A name holds letters, digits, '_' and '-'"

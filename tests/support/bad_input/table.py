@@ -40,7 +40,7 @@ from support.bad_input.names import (
     TAKES_NO_WORD,
     WORDS_TOO_MANY,
 )
-from support.engine_state import BASE
+from support.base_images import BASE
 
 NO_DOCKERFILE = "image-update PROJECT --edit"
 GPUS = "Say 'all', a number, 'device=0,1'"

@@ -10,20 +10,24 @@ import pytest
 from support.bad_input.environment import environ_rows
 from support.bad_input.files import prepare
 from support.bad_input.table import HOME, Row, rows
-from support.engine_state import BASE
+from support.base_images import BASE
 from support.fakes.engine import FakeEngine
 from support.reliability import Counted
 from support.run_command import call, files_of, replace_report
 
 from mlc_patched.context import Context
+from mlc_patched.images.build.client import Client
+from mlc_patched.images.build.environment import Builder
 from mlc_patched.images.dockerfile.syntax import instructions
 
 DOCKERFILE = "FROM {base}\nRUN pip install numpy\n"
 
 
 @pytest.fixture
-def prepared(fake: FakeEngine, context: Context) -> Context:
+def prepared(fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch) -> Context:
     """Alice with a container and a project of her own, and all that the rows name."""
+    client = Client("/nowhere/docker", Builder.CLASSIC)
+    monkeypatch.setattr("mlc_patched.images.create.find_client", lambda environ: client)
     fake.add_image(BASE)
     fake.add_image("ds01-1001/p:latest")
     assert call(["mlc", "create", "mine", "--image", BASE, "-s"], context).code == 0

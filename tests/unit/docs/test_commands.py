@@ -39,7 +39,6 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_completion_and_manual_pages_are_made_for_every_program(tmp_path: Path) -> None:
-    pytest.importorskip("shtab")
     for tool in ("completions", "manpages"):
         argv = [sys.executable, ROOT / "tools" / f"{tool}.py", tmp_path / tool]
         subprocess.run(argv, check=True, env={"PYTHONPATH": f"{ROOT}:{ROOT / 'lib'}"})

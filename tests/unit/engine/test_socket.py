@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched.engine.address import resolve
 from mlc_patched.engine.docker import DockerEngine
 from mlc_patched.engine.socket import BrokenAnswerError, ask
 from mlc_patched.errors import EngineError, EngineUnreachableError
@@ -171,47 +169,3 @@ def test_names_are_quoted(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
     assert DockerEngine().image("host:5000/a b?c#\r\n") is None
     assert b"/images/host:5000/a%20b%3Fc%23%0D%0A/json HTTP" in requests[1]
-
-
-@pytest.fixture
-def by_tcp() -> Iterator[str]:
-    """Make the engine available on a TCP port; return its address."""
-    target = resolve(os.environ).socket_path
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def pass_on(source: socket.socket, sink: socket.socket) -> None:
-        while chunk := source.recv(65536):
-            sink.sendall(chunk)
-        sink.shutdown(socket.SHUT_WR)
-
-    def run() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            engine = socket.socket(socket.AF_UNIX)
-            engine.connect(target)
-            for ends in ((client, engine), (engine, client)):
-                threading.Thread(target=pass_on, args=ends, daemon=True).start()
-
-    threading.Thread(target=run, daemon=True).start()
-    yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-
-
-@pytest.mark.engine
-def test_an_engine_on_a_tcp_port_gives_the_same_answers(
-    engine: DockerEngine, by_tcp: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", by_tcp)
-    far = DockerEngine()
-    image = engine.image("mlc-test/base:bookworm")
-    assert image is not None
-    assert far.image("mlc-test/base:bookworm") == image
-    assert far.image("mlc-test/none:x") is None
-    assert far.find_images(names=(image.references[0],)) == engine.find_images(
-        names=(image.references[0],)
-    )
-    assert far.containers(names=("mlc-test-none",)) == []

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+from support.accounts import AccountOfThisProcess
+from support.base_images import BASE
 from support.command_model import World, machine
-from support.engine_state import BASE
 from support.fakes.engine import ROOT_PASSWD, FakeEngine
 from support.reliability import Counted, sized
 
 from mlc_patched.context import Context
-from mlc_patched.host import files as named_files
-from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host
 from mlc_patched.images import save as saving
 from mlc_patched.names.labels import Claim, claim_labels
@@ -28,7 +27,6 @@ def test_any_sequence_of_commands_does_what_the_model_says(
     monkeypatch: pytest.MonkeyPatch, counted: Counted
 ) -> None:
     monkeypatch.setattr(saving, "faults", lambda *_: [])  # nothing runs in the fake
-    monkeypatch.setattr(named_files, "is_root_for", lambda account: False)
     with tempfile.TemporaryDirectory() as place:
         world = fake_world(Path(place), counted)
         run_state_machine_as_test(
@@ -51,8 +49,8 @@ def fake_world(place: Path, counted: Counted) -> World:
     for login, uid, gid in (("alice", 1001, 2001), ("bob", 1002, 2002)):
         home = place / login
         (home / "workspace").mkdir(parents=True)
-        context = Context(environ={}, make_engine=lambda: engine)
-        context.__dict__["account"] = Account(login, uid, gid, str(home))
+        context = Context(environ={"HOME": str(home)}, make_engine=lambda: engine)
+        context.__dict__["account"] = AccountOfThisProcess(login, uid, gid, str(home))
         context.__dict__["host"] = Host("CUDA_ADA", True, frozenset())
         passwd = f"{ROOT_PASSWD}{login}:x:{uid}:{gid}::/home/{login}:/bin/bash\n"
         name = f"ds01-{uid}/project:latest"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.bad_input.files import archives, extended, member
-from support.engine_state import BASE
+from support.base_images import BASE
 from support.fakes.engine import FakeEngine
 from support.run_command import call
 

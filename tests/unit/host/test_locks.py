@@ -30,11 +30,11 @@ def account(tmp_path: Path) -> Account:
 @pytest.mark.promise("locks")
 def test_a_command_waits_for_an_exclusive_lock(account: Account) -> None:
     script = (
-        "import sys; sys.path[:0] = sys.argv[3:]\n"
+        "import os, sys; sys.path[:0] = sys.argv[3:]\n"
         "from mlc_patched.host.account import Account\n"
         "from mlc_patched.host.locks import exclusive\n"
         "from mlc_patched.report import SilentReporter\n"
-        "account = Account('alice', 0, 0, sys.argv[1])\n"
+        "account = Account('alice', os.getuid(), os.getgid(), sys.argv[1])\n"
         "with exclusive(account, sys.argv[2], SilentReporter()):\n"
         "    print('held', flush=True); sys.stdin.readline()\n"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from mlc_patched.context import Context
 from mlc_patched.engine.interface import Container, Image
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import UsageError
+from mlc_patched.host.account import Account
 from mlc_patched.maintenance import doctor, prune
 from mlc_patched.maintenance.leftover_files import left_files
 from mlc_patched.maintenance.leftovers import Kind, is_labelled, left_containers, left_images
@@ -209,10 +209,10 @@ def test_half_written_files_are_known_by_name_owner_and_age(
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text("x")
     monkeypatch.chdir(home)
-    owner = replace(context.account, uid=os.getuid())
-    context.__dict__["account"] = owner
+    owner = context.account
     context.environ = {**context.environ, "TMPDIR": str(home / "tmp")}
-    assert left_files(replace(owner, uid=owner.uid + 1), context.environ, time.time()) == []
+    other = Account("bob", os.getuid() + 1, os.getgid() + 1, str(home))
+    assert left_files(other, context.environ, time.time()) == []
     assert left_files(owner, context.environ, time.time() - 60) == []
     found = prune.find(context, older_than=0)
     assert {each.kind for each in found.items} == {Kind.FILE}
@@ -231,6 +231,7 @@ def test_all_users_are_roots_to_ask(
     with pytest.raises(UsageError, match="root"):
         prune.find(context, all_users=True)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr("mlc_patched.host.files.is_root_for", lambda account: False)
     assert prune.find(context).items == ()
     assert [each.uid for each in prune.find(context, all_users=True).items] == [1002]
 

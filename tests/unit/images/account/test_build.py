@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.engine_state import BASE
+from support.base_images import BASE
 from support.fakes.engine import FakeEngine
 from support.recording_reporter import RecordingReporter
 
