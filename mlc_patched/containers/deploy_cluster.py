@@ -18,7 +18,7 @@ from ..host.gpus import CPU, NONE, GpuChoice, parse_gpus
 from ..images.fetch import fetch, not_own, pushed_reference, site_registry
 from ..interrupts import defer_signals
 from ..names import labels
-from ..names.containers import check_container_name, container_tag
+from ..names.containers import check_container_name, container_tag, first_free
 from ..names.images import parse_reference
 from ..names.projects import LATEST, Project, check_project, is_own_project, project_of_repository
 from ..plan.container import ANY_GPU_ARCHITECTURE, Plan
@@ -181,9 +181,9 @@ def _named(request: DeployRequest, own: str, taken: set[str], context: Context) 
                 f"another name: container-deploy {name}-2 --project {wish} --cluster"
             )
         return replace(request, name=name)
-    number, name = 2, wish
-    while service_name(name, uid) in taken or context.find(name) is not None:
-        name, number = f"{wish}-{number}", number + 1
+    name = first_free(
+        wish, lambda name: service_name(name, uid) in taken or context.find(name) is not None
+    )
     context.report.note(f"The container is called {name}, after what it is made from.")
     return replace(request, name=name)
 

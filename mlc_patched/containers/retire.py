@@ -12,7 +12,7 @@ from ..errors import MlcError, NotFoundError, SetupError, UsageError
 from ..host.account import refuse_root
 from ..images.save import Saved, clean, save, target
 from ..interrupts import defer_signals
-from ..names.containers import short_name
+from ..names.containers import first_free, short_name
 from ..names.images import parse_reference
 from ..undo import Undo, retry_once
 from .remove import remove
@@ -229,7 +229,4 @@ def _save_and_push(plan: ServiceRetirement, place: Place, reference: str) -> Sav
 def _free(image: str, planned: list[Retirement | ServiceRetirement], context: Context) -> str:
     """Return a name for a saved image that is not taken, with a number appended if needed."""
     taken = {other.image for other in planned}
-    number, name = 2, image
-    while name in taken or context.engine.image(name) is not None:
-        name, number = f"{image}-{number}", number + 1
-    return name
+    return first_free(image, lambda name: name in taken or context.engine.image(name) is not None)

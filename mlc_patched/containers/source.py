@@ -8,7 +8,7 @@ from ..context import Context
 from ..errors import NotFoundError, UsageError
 from ..host.account import refuse_root
 from ..names import labels
-from ..names.containers import check_container_name, is_own_name, short_name
+from ..names.containers import check_container_name, first_free, is_own_name, short_name
 from ..names.images import check_reference, parse_reference
 from ..names.projects import (
     BUILDING,
@@ -89,10 +89,7 @@ def _free_name(wish: str, context: Context) -> str:
         for each in context.engine.containers(labels=(labels.OWNER,))
         if is_own_name(each.name, context.account.uid)
     }
-    number, name = 2, wish
-    while name in taken:
-        name, number = f"{wish}-{number}", number + 1
-    return name
+    return first_free(wish, taken.__contains__)
 
 
 def _newest(request: DeployRequest, context: Context) -> str:

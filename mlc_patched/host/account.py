@@ -114,12 +114,14 @@ def known_elsewhere(
         UsageError: it is no pair of ids, or root's.
         NotAllowedError: the engine is this host's, and the caller is not root.
     """
-    parts = said.split(":")
-    if len(parts) != 2 or not all(_is_id(part) for part in parts):
-        raise UsageError(f"{shown(said)} is no account. Say UID:GID in numbers: --as 1001:1001")
-    uid, gid = map(int, parts)
+    first, _, second = said.partition(":")
+    uid, gid = read_id(first), read_id(second)
+    if uid is None or gid is None:
+        raise UsageError(
+            f"{shown(said)} is not an account. Give UID:GID in numbers: --as 1001:1001"
+        )
     if uid == 0:
-        raise UsageError("root is no account to have containers as. Say your own UID there.")
+        raise UsageError("Containers cannot belong to root. Give your own UID on that host.")
     if (uid, gid) == (account.uid, account.gid):
         return account
     if not is_local:
@@ -136,9 +138,11 @@ def known_elsewhere(
     return Account(entry.pw_name, uid, gid, entry.pw_dir)
 
 
-def _is_id(text: str) -> bool:
-    # Python refuses to read a number of some thousand digits.
-    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= HIGHEST_ID
+def read_id(text: str) -> int | None:
+    """Return a UID or GID that is written in digits, or None for any other text."""
+    # The length first: Python refuses to read a number of some thousand digits.
+    is_number = text.isascii() and text.isdigit() and len(text) <= 10
+    return int(text) if is_number and int(text) <= HIGHEST_ID else None
 
 
 def refuse_root(account: Account) -> None:
@@ -156,6 +160,6 @@ def refuse_root(account: Account) -> None:
 
 def _id_from(environ: Mapping[str, str], variable: str) -> int:
     value = environ.get(variable, "")
-    if not _is_id(value):
-        raise MlcError(f"The environment variable {variable} is {shown(value)}, which is no id.")
-    return int(value)
+    if (number := read_id(value)) is None:
+        raise MlcError(f"The environment variable {variable} is {shown(value)}, not an ID.")
+    return number

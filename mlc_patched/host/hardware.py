@@ -46,7 +46,8 @@ def elsewhere(runtimes: Iterable[str]) -> Host:
     return Host(None, "nvidia" in runtimes, frozenset(), is_here=False)
 
 
-OPTIONAL_DEVICES = ("/dev/snd", "/dev/video0", "/dev/kfd", "/dev/dri")
+CUDA_DEVICES = ("/dev/snd", "/dev/video0")
+ROCM_GPUS = ("/dev/kfd", "/dev/dri")
 """Devices passed to containers if they exist (docs/contracts.md, "Container")."""
 
 
@@ -60,7 +61,9 @@ def probe(root: Path = Path("/"), more: Iterable[str] = ()) -> Host:
     nvidia = any((root / node).exists() for node in ("dev/nvidiactl", "dev/nvidia0", "dev/dxg"))
     amd = (root / "dev/kfd").exists()
     architecture = _from_packages(root) or _from_driver(root)
-    devices = frozenset(path for path in (*OPTIONAL_DEVICES, *more) if (root / path[1:]).exists())
+    devices = frozenset(
+        path for path in (*CUDA_DEVICES, *ROCM_GPUS, *more) if (root / path[1:]).exists()
+    )
     return Host(architecture, nvidia or amd, devices)
 
 

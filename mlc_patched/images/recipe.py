@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from ..errors import NotFoundError, UsageError
 from ..names.images import check_reference
+from ..names.projects import LATEST
 from ..plan.catalog import Catalog, Row, version_order
+from ..plan.request import CUSTOM
 from .dockerfile.render import ImageRecipe
 from .packages import apt_packages, check_pip, merged, pip_packages, preset
 
@@ -16,8 +18,6 @@ ALWAYS_OFFERED = ("PyTorch", "TensorFlow", "JAX")
 """Design document, "What's in a DS01 Image"."""
 JAX = "jax"
 JAX_PACKAGE = "jax[cuda12]"
-CUSTOM = "custom"
-LATEST = "latest"
 _CUDA = re.compile(r"cuda-?(\d+(?:\.\d+)*)", re.I)
 
 

@@ -8,7 +8,6 @@ image must not have are set to nothing, as the engine cannot leave one out.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,13 +15,13 @@ from pathlib import Path
 
 from ..context import Context
 from ..engine.interface import Container, Image
-from ..errors import EngineError, MlcError, SetupError, UsageError, shown
+from ..errors import EngineError, MlcError, SetupError, UsageError
 from ..host.account import Account
 from ..interrupts import defer_signals, wait_out_interrupts
 from ..json_text import parsed
 from ..names import labels
 from ..names.containers import SEPARATOR, short_name
-from ..names.images import parse_reference
+from ..names.images import check_tag, parse_reference
 from ..names.labels import Claim, claim_labels, later_labels
 from ..names.projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
 from ..plan.flow import Flow
@@ -40,7 +39,6 @@ DEVCONTAINER = "devcontainer.metadata"
 """Label by which VS Code knows the user (containers.dev, "Image Metadata")."""
 _TITLE = "org.opencontainers.image.title"
 _IMAGE_CREATED = "org.opencontainers.image.created"
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -69,11 +67,7 @@ def target(container: Container, tag: str, account: Account, now: float | None =
     project = container.labels.get(labels.PROJECT) or proposed_name(short_name(container.name))
     repository = Project(account.uid, check_project(project or "saved")).repository
     tag = tag or time.strftime("%Y-%m-%d-%H%M%S", time.localtime(now))
-    if not _TAG.fullmatch(tag):
-        raise UsageError(
-            f"{shown(tag)} cannot be a tag: letters, digits, '_', '.' and '-', "
-            "at most 128 characters."
-        )
+    check_tag(tag)
     if SEPARATOR in tag or tag.startswith(BUILDING) or tag == PREVIOUS:
         raise UsageError(f"The tag {tag!r} has a meaning of its own. Choose another one.")
     return f"{repository}:{tag}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from itertools import chain, count
 
 from ..errors import UsageError, shown
 
@@ -55,3 +57,9 @@ def is_own_name(tag: str, uid: int) -> bool:
 def short_name(tag: str) -> str:
     """Return the user's name of a container from its name in Docker (`NAME._.UID` or `NAME`)."""
     return tag.rsplit(SEPARATOR, 1)[0]
+
+
+def first_free(name: str, is_taken: Callable[[str], bool]) -> str:
+    """Return the first of `NAME`, `NAME-2`, `NAME-3` … that is not taken."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(each for each in chain((name,), numbered) if not is_taken(each))

@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 
 from ..errors import UsageError, shown
+from ..host.account import read_id
 from .containers import SEPARATOR
 
-_TAG = re.compile(r":([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})\Z")
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_TAG_AT_END = re.compile(rf":({_TAG})\Z")
 _DIGEST = re.compile(r"@[A-Za-z0-9+._-]+:[0-9A-Fa-f]{32,}\Z")
 _ACCOUNT_IMAGE = re.compile(r"mlc-account-([0-9]{1,10}):([0-9a-f]{64})")
 _IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}|sha256:[0-9a-f]{12,64}")
@@ -17,7 +19,7 @@ _IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}|sha256:[0-9a-f]{12,64}")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
 _REFERENCE = re.compile(
-    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
+    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::{_TAG})?"
     r"(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9A-Fa-f]{32,})?"
 )
 _SHORT_ID = re.compile(r"[0-9a-f]{12,64}")
@@ -52,7 +54,7 @@ def parse_reference(reference: str) -> Reference:
     if match := _DIGEST.search(reference):
         digest = match.group()[1:]
         reference = reference[: match.start()]
-    if match := _TAG.search(reference):
+    if match := _TAG_AT_END.search(reference):
         return Reference(reference[: match.start()], match.group(1), digest)
     return Reference(reference, None, digest)
 
@@ -71,6 +73,20 @@ def check_reference(reference: str) -> Reference:
     raise UsageError(
         f"{shown(reference)} is not the name of an image. One looks like this: "
         "aimehub/pytorch-2.8.0-cuda12.6.3 or ds01-1001/my-project:latest"
+    )
+
+
+def check_tag(text: str, advice: str = "") -> str:
+    """Return a tag if Docker would accept it.
+
+    Raises:
+        UsageError: Docker would not; `advice` ends the message.
+    """
+    if re.fullmatch(_TAG, text):
+        return text
+    raise UsageError(
+        f"{shown(text)} is not a valid tag: use letters, digits, '_', '.' and '-', at most 128 "
+        f"characters. {advice}".rstrip()
     )
 
 
@@ -111,7 +127,7 @@ def account_image_of(reference: str) -> tuple[int, str] | None:
 def committed_uid(reference: str) -> int | None:
     """Return the UID in the tag of a committed image, `NAME._.UID`, or None."""
     uid = (parse_reference(reference).tag or "").rpartition(SEPARATOR)[2]
-    return int(uid) if uid.isascii() and uid.isdigit() and len(uid) <= 10 else None
+    return read_id(uid)
 
 
 def check_registry(text: str) -> str:

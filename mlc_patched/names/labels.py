@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import shown
-from ..host.account import HIGHEST_ID, Account
+from ..host.account import Account, read_id
 
 # On a container, as AIME's mlc writes them (docs/contracts.md, "Labels").
 OWNER = "aime.mlc"
@@ -97,7 +97,7 @@ def read_claim(labels: Mapping[str, str]) -> Claim | None:
     if not username:
         raise MalformedLabelsError(f"{USERNAME} is missing")
     if len(username) > 32 or not username.isascii() or not username.isprintable():
-        raise MalformedLabelsError(f"{USERNAME} is {shown(username)}, no account name")
+        raise MalformedLabelsError(f"{USERNAME} is {shown(username)}, not an account name")
     return Claim(_read_id(labels, USER_ID), _read_id(labels, GROUP_ID), username)
 
 
@@ -129,9 +129,7 @@ def _read_id(labels: Mapping[str, str], label: str) -> int:
     value = _read(labels, label)
     if value is None:
         raise MalformedLabelsError(f"{label} is missing")
-    canonical = (
-        value.isascii() and value.isdigit() and len(value) <= 10 and str(int(value)) == value
-    )
-    if not canonical or int(value) > HIGHEST_ID:
-        raise MalformedLabelsError(f"{label} is {shown(value)}, no id")
-    return int(value)
+    number = read_id(value)
+    if number is None or str(number) != value:
+        raise MalformedLabelsError(f"{label} is {shown(value)}, not an ID")
+    return number

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 from ..errors import MlcError, UsageError, shown
 from ..host.account import Account
-from .images import Reference
+from .images import Reference, check_tag
 
 LATEST = "latest"
 PREVIOUS = "previous"
 BUILDING = "build-"
 """Beginning of the tag of an image that is being built and has not been verified yet."""
 _LONGEST = 128
-_PROJECT = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_REPOSITORY = re.compile(r"ds01-(0|[1-9][0-9]{0,9})/([a-z0-9]+(?:[._-][a-z0-9]+)*)")
+_NAME = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"ds01-(0|[1-9][0-9]{{0,9}})/({_NAME})")
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def check_project(name: str) -> str:
     Raises:
         UsageError: it is not; the message proposes one that is near.
     """
-    if _PROJECT.fullmatch(name) and len(name) <= _LONGEST:
+    if re.fullmatch(_NAME, name) and len(name) <= _LONGEST:
         return name
     proposed = proposed_name(name)
     proposal = f" How about {proposed!r}?" if proposed else ""
@@ -110,9 +109,6 @@ def image_of(word: str, account: Account) -> tuple[Project, str | None]:
     project = project_of(name, account)
     if not colon:
         return project, None
-    if not _TAG.fullmatch(tag):
-        raise UsageError(
-            f"{shown(tag)} cannot be a tag: letters, digits, '_', '.' and '-', at most 128 "
-            f"characters. Say {project.name}:{LATEST}, or {project.name} alone."
-        )
-    return project, tag
+    return project, check_tag(
+        tag, f"For instance: {project.name}:{LATEST}, or {project.name} alone."
+    )

@@ -9,7 +9,7 @@ from ..engine.specification import UNLIMITED, Resources
 from ..errors import UsageError
 from ..host.account import Account
 from ..host.gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, choose
-from ..host.hardware import Host
+from ..host.hardware import CUDA_DEVICES, ROCM_GPUS, Host
 from ..names import labels
 from ..names.containers import container_tag
 from ..names.images import Reference, check_reference
@@ -22,8 +22,6 @@ from .request import ARCHITECTURE_VARIABLE, GPUS_VARIABLE, CreateRequest
 
 ANY_GPU_ARCHITECTURE = "CUDA"
 """Label of a container that was given GPUs where nothing tells which kind they are."""
-CUDA_DEVICES = ("/dev/snd", "/dev/video0")
-ROCM_GPUS = ("/dev/kfd", "/dev/dri")
 
 
 @dataclass(frozen=True)

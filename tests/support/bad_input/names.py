@@ -98,7 +98,7 @@ TAKES_A_PROJECT = {
     "container-deploy --cluster": ("container-deploy", "it", "--project=NAME", "-y", "--cluster"),
     "adopt": ("adopt", "mine", "--project=NAME", "-y"),
 }
-NO_TAG = "cannot be a tag: letters, digits, '_', '.' and '-', at most 128 characters"
+NO_TAG = "is not a valid tag: use letters, digits, '_', '.' and '-', at most 128 characters"
 TAGS = {
     "a way out": ("../x", NO_TAG),
     "a way out inside": ("x/../../../containers/y", NO_TAG),
