@@ -66,12 +66,12 @@ PREAMBLE = {"bash": _BASH, "zsh": _ZSH}
 
 
 def mark(parser: argparse.ArgumentParser) -> None:
-    """Tell shtab what completes each argument, as declared with `completed` beside the argument."""
+    """Tell shtab what completes each argument, as declared beside it."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for each in action.choices.values():
                 mark(each)
-        elif kind := getattr(action, "completed_with", None):
+        elif kind := getattr(action, "completes", None):
             function = f"_mlc_{kind}"
             action.complete = {"bash": function, "zsh": function}  # type: ignore[attr-defined]
 

@@ -70,8 +70,8 @@ def top_parser() -> Parser:
         "commands (each has -h)",
         "\n".join(f"{command.name:<{width}}  {command.summary}" for command in listed),
     )
-    commands.add_argument("command", nargs="?", help=argparse.SUPPRESS)
-    commands.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    add_positional(commands, "command", argparse.SUPPRESS)
+    add_positional(commands, "arguments", argparse.SUPPRESS, nargs=argparse.REMAINDER)
     top.add_argument("-v", "--version", action="version", version=VERSION_TEXT)
     add_engine_flags(top)
     return top
@@ -110,44 +110,61 @@ def _examples(lines: Sequence[str]) -> str:
     return "examples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def completed(argument: argparse.Action, kind: str) -> argparse.Action:
-    """Declare what the shells complete an argument with.
+def add_switch(command: Arguments, flags: str, help: str) -> None:
+    """Add a flag without a value, such as `-y --yes`."""
+    command.add_argument(*flags.split(), action="store_true", help=help)
+
+
+def add_option(
+    command: Arguments, flags: str, metavar: str, help: str, completes: str = "", **more: Any
+) -> None:
+    """Add a flag with a value.
 
     Args:
-        argument: what `add_argument` returned.
-        kind: one of KINDS in commands/complete.py, or `files`, `directories` or `gpus`.
+        command: where to add it.
+        flags: its spellings, such as `-g --gpus`.
+        metavar: what stands for the value in the help.
+        help: what it does.
+        completes: what the shells complete it with: one of KINDS in commands/complete.py, or
+            `files`, `directories` or `gpus`.
+        more: as for add_argument.
     """
-    argument.completed_with = kind  # type: ignore[attr-defined]
-    return argument
+    added = command.add_argument(*flags.split(), metavar=metavar, help=help, **more)
+    added.completes = completes  # type: ignore[attr-defined]
+
+
+def add_positional(
+    command: Arguments, name: str, help: str, completes: str = "", **more: Any
+) -> None:
+    """Add a positional argument, which may be left out; see add_option."""
+    added = command.add_argument(name, help=help, **{"nargs": "?", **more})
+    added.completes = completes  # type: ignore[attr-defined]
 
 
 def add_engine_flags(command: Parser) -> None:
     """Add the flags that choose an engine."""
     flags = command.add_argument_group("engine")
-    completed(
-        flags.add_argument(
-            "--context",
-            dest=CONTEXT,
-            metavar="NAME",
-            default=argparse.SUPPRESS,
-            help="use the engine of this Docker context (see: docker context ls)",
-        ),
+    add_option(
+        flags,
+        "--context",
+        "NAME",
+        "use the engine of this Docker context (see: docker context ls)",
         "contexts",
-    )
-    flags.add_argument(
-        "--as",
-        dest=AS,
-        metavar="UID:GID",
+        dest=CONTEXT,
         default=argparse.SUPPRESS,
-        help="your IDs on that engine's host, if they differ from here (default: MLC_AS)",
+    )
+    add_option(
+        flags,
+        "--as",
+        "UID:GID",
+        "your IDs on that engine's host, if they differ from here (default: MLC_AS)",
+        dest=AS,
+        default=argparse.SUPPRESS,
     )
 
 
 def add_container_name(command: Arguments) -> None:
-    completed(
-        command.add_argument("container_name", nargs="?", help="name of the container"),
-        "containers",
-    )
+    add_positional(command, "container_name", "name of the container", "containers")
 
 
 def add_machine_flags(command: Arguments, *, aime: bool = False) -> None:
@@ -157,24 +174,20 @@ def add_machine_flags(command: Arguments, *, aime: bool = False) -> None:
         aime: spell them as AIME's `mlc create` does, such as --workspace_dir.
     """
     suffix = "_dir" if aime else ""
-    completed(
-        command.add_argument(
-            "-arch",
-            "--architecture",
-            metavar="ARCH",
-            help="GPU architecture (default: MLC_ARCH, else this host's)",
-        ),
+    add_option(
+        command,
+        "-arch --architecture",
+        "ARCH",
+        "GPU architecture (default: MLC_ARCH, else this host's)",
         "architectures",
     )
-    completed(
-        command.add_argument(
-            "-g",
-            "--num_gpus" if aime else "--gpus",
-            dest="gpus",
-            metavar="GPUS",
-            help="all (the default), a number, device=ID[,ID], or none",
-        ),
+    add_option(
+        command,
+        "-g --num_gpus" if aime else "-g --gpus",
+        "GPUS",
+        "all (the default), a number, device=ID[,ID], or none",
         "gpus",
+        dest="gpus",
     )
     command.add_argument(
         "--cpu-only", action="store_const", const="none", dest="gpus", help="the same as -g none"
@@ -184,12 +197,7 @@ def add_machine_flags(command: Arguments, *, aime: bool = False) -> None:
         ("data", "mounted as /data"),
         ("models", "mounted as /models"),
     ):
-        completed(
-            command.add_argument(
-                f"-{name[0]}", f"--{name}{suffix}", dest=name, metavar="DIR", help=text
-            ),
-            "directories",
-        )
+        add_option(command, f"-{name[0]} --{name}{suffix}", "DIR", text, "directories", dest=name)
 
 
 def add_limits(command: Arguments) -> None:
@@ -218,8 +226,8 @@ def limits(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def add_build_flags(command: Arguments) -> None:
     """Add the flags that image-create and image-update share."""
-    command.add_argument("--pull", action="store_true", help="pull the base image first")
-    command.add_argument("--no-cache", action="store_true", help="build without the cache")
+    add_switch(command, "--pull", "pull the base image first")
+    add_switch(command, "--no-cache", "build without the cache")
     add_yes(command)
     add_json(command)
 
@@ -230,28 +238,24 @@ def add_words(command: Arguments, *flags: str, metavar: str, help: str) -> None:
 
 
 def add_force(command: Arguments, text: str = "do not ask") -> None:
-    command.add_argument("-f", "--force", action="store_true", help=text)
+    add_switch(command, "-f --force", text)
 
 
 def add_yes(command: Arguments) -> None:
-    command.add_argument("-y", "--yes", action="store_true", help="never ask")
+    add_switch(command, "-y --yes", "never ask")
 
 
 def add_no_questions(command: Arguments) -> None:
     """Add the flags by which administrators avoid questions, in all spellings in use."""
-    command.add_argument("-y", "-Y", "--yes", action="store_true", help="do not ask")
-    command.add_argument("-s", "--script", action="store_true", help="never ask anything")
+    add_switch(command, "-y -Y --yes", "do not ask")
+    add_switch(command, "-s --script", "never ask anything")
 
 
 def add_script(command: Arguments) -> None:
     """Add the flags by which AIME's callers avoid questions."""
-    command.add_argument(
-        "-s", "--script", action="store_true", help="script mode: never ask anything"
-    )
-    command.add_argument(
-        "-Y", "--yes", action="store_true", help="answer yes to every yes-or-no question"
-    )
+    add_switch(command, "-s --script", "script mode: never ask anything")
+    add_switch(command, "-Y --yes", "answer yes to every yes-or-no question")
 
 
 def add_json(command: Arguments) -> None:
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add_switch(command, "--json", "print JSON")

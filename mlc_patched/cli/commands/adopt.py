@@ -6,7 +6,7 @@ import argparse
 
 from ...errors import MlcError, UsageError
 from ..output import print_json, say
-from ..parser import Parser, add_json, add_no_questions, completed
+from ..parser import Parser, add_json, add_no_questions, add_option, add_positional, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -22,18 +22,14 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    completed(
-        command.add_argument(
-            "container_names", nargs="*", metavar="NAME", help="containers of yours"
-        ),
-        "containers",
+    add_positional(
+        command, "container_names", "containers of yours", "containers", nargs="*", metavar="NAME"
     )
-    command.add_argument("--all", action="store_true", help="all containers of yours")
-    completed(
-        command.add_argument("--project", help="name of the image (default: the container's)"),
-        "projects",
+    add_switch(command, "--all", "all containers of yours")
+    add_option(
+        command, "--project", "PROJECT", "name of the image (default: the container's)", "projects"
     )
-    command.add_argument("-n", "--dry-run", action="store_true", help="only say what would be done")
+    add_switch(command, "-n --dry-run", "only say what would be done")
     add_json(command)
     add_no_questions(command)
 

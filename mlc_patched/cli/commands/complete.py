@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import say
-from ..parser import Parser
+from ..parser import Parser, add_positional
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ EXAMPLES = ("mlc complete containers", "mlc complete versions Pytorch")
 
 
 def add_arguments(command: Parser) -> None:
-    command.add_argument("kind", choices=sorted(KINDS), help="what to print names of")
-    command.add_argument("framework", nargs="?", help="framework whose versions to print")
+    add_positional(command, "kind", "what to print names of", choices=sorted(KINDS), nargs=None)
+    add_positional(command, "framework", "framework whose versions to print")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:

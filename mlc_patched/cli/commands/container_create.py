@@ -10,8 +10,10 @@ from ..parser import (
     add_json,
     add_limits,
     add_machine_flags,
+    add_option,
+    add_positional,
+    add_switch,
     add_yes,
-    completed,
     limits,
     machine,
 )
@@ -30,40 +32,30 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    completed(
-        command.add_argument(
-            "name",
-            nargs="?",
-            metavar="NAME",
-            help="name of the container, and of the project unless one is given",
-        ),
+    add_positional(
+        command,
+        "name",
+        "name of the container, and of the project unless one is given",
         "projects",
+        metavar="NAME",
     )
     source = command.add_mutually_exclusive_group()
-    completed(
-        source.add_argument("--project", metavar="PROJECT", help="project whose image to use"),
-        "projects",
+    add_option(source, "--project", "PROJECT", "project whose image to use", "projects")
+    add_option(source, "--image", "IMAGE", "image to use", "images")
+    add_option(
+        source, "-f --framework", "NAME", "use the catalog's image of this framework", "frameworks"
     )
-    completed(source.add_argument("--image", metavar="IMAGE", help="image to use"), "images")
-    completed(
-        source.add_argument(
-            "-f", "--framework", metavar="NAME", help="use the catalog's image of this framework"
-        ),
-        "frameworks",
-    )
-    completed(
-        command.add_argument(
-            "-v",
-            "--version",
-            metavar="VERSION",
-            help="version of the framework (default: the newest)",
-        ),
+    add_option(
+        command,
+        "-v --version",
+        "VERSION",
+        "version of the framework (default: the newest)",
         "versions",
     )
     add_machine_flags(command)
     add_limits(command)
     add_yes(command)
-    command.add_argument("--dry-run", action="store_true", help="show what would be done")
+    add_switch(command, "--dry-run", "show what would be done")
     add_json(command)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import print_json, say, show_fields
-from ..parser import Parser
+from ..parser import Parser, add_option, add_switch
 from . import container_create
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
@@ -28,22 +28,16 @@ EXAMPLES = (
 def add_arguments(command: Parser) -> None:
     container_create.add_arguments(command)
     how = command.add_mutually_exclusive_group()
-    how.add_argument(
-        "--open", action="store_true", help="open a shell in it (the default on a terminal)"
-    )
-    how.add_argument(
-        "--background", action="store_true", help="leave it running (the default elsewhere)"
-    )
+    add_switch(how, "--open", "open a shell in it (the default on a terminal)")
+    add_switch(how, "--background", "leave it running (the default elsewhere)")
     cluster = command.add_argument_group("on a cluster (Docker Swarm)")
-    cluster.add_argument(
+    add_switch(
+        cluster,
         "--cluster",
-        action="store_true",
-        help="let Swarm find a node with free GPUs, or wait for one; from the pushed image",
+        "let Swarm find a node with free GPUs, or wait for one; from the pushed image",
     )
-    cluster.add_argument("--node", metavar="NODE", help="only on the node of this name")
-    cluster.add_argument(
-        "--gpu-kind", metavar="KIND", help="only on nodes with this kind, e.g. a100 (label gpu)"
-    )
+    add_option(cluster, "--node", "NODE", "only on the node of this name")
+    add_option(cluster, "--gpu-kind", "KIND", "only on nodes with this kind, e.g. a100 (label gpu)")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:

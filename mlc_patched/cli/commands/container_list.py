@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import below_home, print_json, show
-from ..parser import Parser, add_json
+from ..parser import Parser, add_json, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -22,13 +22,8 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    command.add_argument("-a", "--all", action="store_true", help="containers of all users")
-    command.add_argument(
-        "-d",
-        "--detailed",
-        action="store_true",
-        help="with architecture, size, data and models directory, IDs",
-    )
+    add_switch(command, "-a --all", "containers of all users")
+    add_switch(command, "-d --detailed", "with architecture, size, data and models directory, IDs")
     add_json(command)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import print_json, say
-from ..parser import Parser, add_force, add_json, add_yes, completed
+from ..parser import Parser, add_force, add_json, add_option, add_positional, add_yes
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -21,16 +21,14 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    completed(
-        command.add_argument("names", nargs="*", metavar="NAME", help="name of a container"),
-        "containers",
-    )
-    command.add_argument(
+    add_positional(command, "names", "name of a container", "containers", nargs="*", metavar="NAME")
+    add_option(
+        command,
         "--save",
+        "TAG",
+        "save it as ds01-UID/PROJECT:TAG first (default: a tag of the date)",
         nargs="?",
         const="",
-        metavar="TAG",
-        help="save it as ds01-UID/PROJECT:TAG first (default: a tag of the date)",
     )
     add_force(command, "do not ask, not even before replacing an image")
     add_yes(command)

@@ -10,8 +10,10 @@ from ..parser import (
     Parser,
     add_limits,
     add_machine_flags,
+    add_option,
+    add_positional,
     add_script,
-    completed,
+    add_switch,
     limits,
     machine,
 )
@@ -30,24 +32,13 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    command.add_argument("container_name", nargs="?", help="name of the container")
-    completed(
-        command.add_argument("framework", nargs="?", help="framework of the catalog, e.g. Pytorch"),
-        "frameworks",
-    )
-    completed(
-        command.add_argument("version", nargs="?", help="version of the framework, e.g. 2.8.0"),
-        "versions",
-    )
-    command.add_argument(
-        "-i", "--info", action="store_true", help="show architectures, frameworks and versions"
-    )
+    add_positional(command, "container_name", "name of the container")
+    add_positional(command, "framework", "framework of the catalog, e.g. Pytorch", "frameworks")
+    add_positional(command, "version", "version of the framework, e.g. 2.8.0", "versions")
+    add_switch(command, "-i --info", "show architectures, frameworks and versions")
     add_machine_flags(command, aime=True)
-    completed(
-        command.add_argument(
-            "--image", metavar="IMAGE", help="create it from this image, not one of the catalog"
-        ),
-        "images",
+    add_option(
+        command, "--image", "IMAGE", "create it from this image, not one of the catalog", "images"
     )
     add_limits(command)
     command.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import print_json, say
-from ..parser import Parser, add_json, add_no_questions
+from ..parser import Parser, add_json, add_no_questions, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    command.add_argument("--repair", action="store_true", help="fix what is safe to fix")
+    add_switch(command, "--repair", "fix what is safe to fix")
     add_json(command)
     add_no_questions(command)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import say
-from ..parser import Parser, add_container_name, add_force, add_script, completed
+from ..parser import Parser, add_container_name, add_force, add_positional, add_script
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -19,10 +19,7 @@ EXAMPLES = (
 
 def add_arguments(command: Parser) -> None:
     add_container_name(command)
-    completed(
-        command.add_argument("file", nargs="?", help="the file to write (default: NAME.mlc.tar)"),
-        "files",
-    )
+    add_positional(command, "file", "the file to write (default: NAME.mlc.tar)", "files")
     add_force(command, "replace a file that exists")
     add_script(command)
 

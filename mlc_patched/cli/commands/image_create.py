@@ -7,7 +7,7 @@ import argparse
 from ...errors import DeclinedError, MlcError, UsageError
 from ...images.presets import PRESETS
 from ..output import print_json, say, show_fields
-from ..parser import Parser, add_build_flags, add_words, completed
+from ..parser import Parser, add_build_flags, add_option, add_positional, add_switch, add_words
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -25,61 +25,37 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    completed(
-        command.add_argument("project", nargs="?", metavar="PROJECT", help="name of the project"),
-        "projects",
+    add_positional(command, "project", "name of the project", "projects", metavar="PROJECT")
+    add_option(
+        command, "-f --framework", "NAME", "PyTorch, TensorFlow, JAX or another one", "frameworks"
     )
-    completed(
-        command.add_argument(
-            "-f", "--framework", metavar="NAME", help="PyTorch, TensorFlow, JAX or another one"
-        ),
-        "frameworks",
-    )
-    completed(
-        command.add_argument(
-            "-v",
-            "--version",
-            metavar="VERSION",
-            help="version of the framework (default: the newest)",
-        ),
+    add_option(
+        command,
+        "-v --version",
+        "VERSION",
+        "version of the framework (default: the newest)",
         "versions",
     )
     base = command.add_mutually_exclusive_group()
-    completed(
-        base.add_argument("--base", metavar="IMAGE", help="the image to build on, of your choice"),
-        "images",
-    )
-    completed(
-        base.add_argument(
-            "--dockerfile", metavar="FILE", help="your own Dockerfile; the account block is added"
-        ),
-        "files",
+    add_option(base, "--base", "IMAGE", "the image to build on, of your choice", "images")
+    add_option(
+        base, "--dockerfile", "FILE", "your own Dockerfile; the account block is added", "files"
     )
     add_words(command, "--preset", metavar="PRESET", help=f"of {', '.join(PRESETS)}")
     add_words(
         command, "-p", "--packages", metavar="PACKAGE", help="Python packages, e.g. 'numpy<2'"
     )
     add_words(command, "--apt", metavar="PACKAGE", help="Debian packages, e.g. ffmpeg")
-    completed(
-        command.add_argument(
-            "-r",
-            "--requirements",
-            metavar="FILE",
-            help="a requirements file; its packages are listed",
-        ),
+    add_option(
+        command,
+        "-r --requirements",
+        "FILE",
+        "a requirements file; its packages are listed",
         "files",
     )
-    command.add_argument(
-        "--no-build", action="store_true", help="only write the Dockerfile, do not build it"
-    )
-    command.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="print the Dockerfile and the build command, change nothing",
-    )
-    command.add_argument(
-        "--force", action="store_true", help="replace a project; its Dockerfile is kept as a backup"
-    )
+    add_switch(command, "--no-build", "only write the Dockerfile, do not build it")
+    add_switch(command, "--dry-run", "print the Dockerfile and the build command, change nothing")
+    add_switch(command, "--force", "replace a project; its Dockerfile is kept as a backup")
     add_build_flags(command)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import print_json, say, table
-from ..parser import Parser, add_json
+from ..parser import Parser, add_json, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -24,14 +24,12 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    command.add_argument("-a", "--all", action="store_true", help="images of all users")
-    command.add_argument(
-        "-d", "--detailed", action="store_true", help="with packages, labels, Dockerfile, layers"
-    )
-    command.add_argument(
+    add_switch(command, "-a --all", "images of all users")
+    add_switch(command, "-d --detailed", "with packages, labels, Dockerfile, layers")
+    add_switch(
+        command,
         "--orphans",
-        action="store_true",
-        help="images committed or built for an account that no container uses any more",
+        "images committed or built for an account that no container uses any more",
     )
     add_json(command)
 

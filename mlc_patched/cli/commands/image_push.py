@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import print_json, say
-from ..parser import Parser, add_json, add_yes, completed
+from ..parser import Parser, add_json, add_positional, add_yes
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -19,20 +19,18 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    completed(
-        command.add_argument(
-            "project",
-            nargs="?",
-            metavar="PROJECT",
-            help="project, or PROJECT:TAG for one image of it",
-        ),
+    add_positional(
+        command,
+        "project",
+        "project, or PROJECT:TAG for one image of it",
         "projects",
+        metavar="PROJECT",
     )
-    command.add_argument(
+    add_positional(
+        command,
         "registry",
-        nargs="?",
+        "HOST:PORT of the registry (default: DS01_REGISTRY, else the site's)",
         metavar="REGISTRY",
-        help="HOST:PORT of the registry (default: DS01_REGISTRY, else the site's)",
     )
     add_yes(command)
     add_json(command)

@@ -6,7 +6,7 @@ import argparse
 
 from ...errors import DeclinedError, UsageError
 from ..output import print_json, say
-from ..parser import Parser, add_build_flags, add_words, completed
+from ..parser import Parser, add_build_flags, add_positional, add_switch, add_words
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -23,22 +23,15 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    completed(
-        command.add_argument("project", nargs="?", metavar="PROJECT", help="name of the project"),
-        "projects",
-    )
+    add_positional(command, "project", "name of the project", "projects", metavar="PROJECT")
     add_words(command, "--add", "-p", metavar="PACKAGE", help="Python packages to add")
     add_words(
         command, "--remove", metavar="PACKAGE", help="packages to remove, Python's or Debian's"
     )
     add_words(command, "--apt", metavar="PACKAGE", help="Debian packages to add")
-    command.add_argument("--edit", action="store_true", help="open the Dockerfile in $EDITOR first")
-    command.add_argument(
-        "--rollback", action="store_true", help="go back to the image before the last update"
-    )
-    command.add_argument(
-        "--dry-run", action="store_true", help="show what would change in the Dockerfile"
-    )
+    add_switch(command, "--edit", "open the Dockerfile in $EDITOR first")
+    add_switch(command, "--rollback", "go back to the image before the last update")
+    add_switch(command, "--dry-run", "show what would change in the Dockerfile")
     add_build_flags(command)
 
 

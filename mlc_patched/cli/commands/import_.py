@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import say
-from ..parser import Parser, add_machine_flags, add_script, completed, machine
+from ..parser import Parser, add_machine_flags, add_positional, add_script, machine
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -18,10 +18,8 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    completed(command.add_argument("file", help="a file that mlc export wrote"), "files")
-    command.add_argument(
-        "container_name", nargs="?", help="name of the container (default: the exported one's)"
-    )
+    add_positional(command, "file", "a file that mlc export wrote", "files", nargs=None)
+    add_positional(command, "container_name", "name of the container (default: the exported one's)")
     add_machine_flags(command, aime=True)
     add_script(command)
 

@@ -7,7 +7,7 @@ import argparse
 from ...errors import MlcError, UsageError
 from ...version import __version__
 from ..output import print_json, say
-from ..parser import Parser, add_force, add_json, completed
+from ..parser import Parser, add_force, add_json, add_positional, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -33,20 +33,15 @@ _CHANGING = ("apply", "revert")
 
 def add_arguments(command: Parser) -> None:
     help = "; ".join(f"{name}: {text}" for name, text in ACTIONS.items())
-    command.add_argument("action", choices=tuple(ACTIONS), metavar="ACTION", help=help)
-    completed(
-        command.add_argument(
-            "checkout", nargs="?", help="AIME's checkout (default: the one found through PATH)"
-        ),
-        "directories",
+    add_positional(command, "action", help, choices=tuple(ACTIONS), metavar="ACTION", nargs=None)
+    add_positional(
+        command, "checkout", "AIME's checkout (default: the one found through PATH)", "directories"
     )
     add_json(command)
     changing = command.add_argument_group(f"flags of {' and '.join(_CHANGING)}")
     add_force(changing, "also an untested version or edited files")
-    changing.add_argument(
-        "-n", "--dry-run", action="store_true", help="only show what would be done"
-    )
-    changing.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    add_switch(changing, "-n --dry-run", "only show what would be done")
+    add_switch(changing, "-y --yes", "do not ask")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:

@@ -6,7 +6,7 @@ import argparse
 
 from ...errors import shown
 from ..output import print_json, say, table
-from ..parser import Parser, add_json, add_no_questions
+from ..parser import Parser, add_json, add_no_questions, add_option, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -22,25 +22,22 @@ _HOURS_DIGITS = 9  # more would be beyond what the system's clock can count in s
 
 
 def add_arguments(command: Parser) -> None:
-    command.add_argument("-n", "--dry-run", action="store_true", help="only say what would go")
-    command.add_argument("--all-users", action="store_true", help="of every user (only as root)")
-    command.add_argument(
-        "--previous", action="store_true", help="also the images from before the last update"
-    )
-    command.add_argument(
+    add_switch(command, "-n --dry-run", "only say what would go")
+    add_switch(command, "--all-users", "of every user (only as root)")
+    add_switch(command, "--previous", "also the images from before the last update")
+    add_switch(
+        command,
         "--unused",
-        action="store_true",
-        help="also images of legacy_flow = build that no container uses; create rebuilds them",
+        "also images of legacy_flow = build that no container uses; create rebuilds them",
     )
-    command.add_argument(
-        "--aime", action="store_true", help="also committed images without our labels: AIME's"
-    )
-    command.add_argument(
+    add_switch(command, "--aime", "also committed images without our labels: AIME's")
+    add_option(
+        command,
         "--older-than",
+        "HOURS",
+        "age from which what a killed command made is a leftover (default: 24)",
         type=_hours,
         default=24,
-        metavar="HOURS",
-        help="age from which what a killed command made is a leftover (default: 24)",
     )
     add_json(command)
     add_no_questions(command)

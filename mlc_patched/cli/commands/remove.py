@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import say
-from ..parser import Parser, add_container_name, add_force, add_script
+from ..parser import Parser, add_container_name, add_force, add_script, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -21,13 +21,11 @@ def add_arguments(command: Parser) -> None:
     add_container_name(command)
     add_force(command)
     images = command.add_mutually_exclusive_group()
-    images.add_argument(
-        "--keep-image", action="store_true", help="keep the image that was committed for it"
-    )
-    images.add_argument(
+    add_switch(images, "--keep-image", "keep the image that was committed for it")
+    add_switch(
+        images,
         "--remove-image",
-        action="store_true",
-        help="remove that image too (the default; an image you built is never removed)",
+        "remove that image too (the default; an image you built is never removed)",
     )
     add_script(command)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import say
-from ..parser import Parser, add_container_name, add_script
+from ..parser import Parser, add_container_name, add_positional, add_script, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -20,12 +20,8 @@ EXAMPLES = (
 
 def add_arguments(command: Parser) -> None:
     add_container_name(command)
-    command.add_argument(
-        "execute_command", nargs="?", help="a line for the container's bash, quoted"
-    )
-    command.add_argument(
-        "-d", "--detach", action="store_true", help="do not wait for the command to end"
-    )
+    add_positional(command, "execute_command", "a line for the container's bash, quoted")
+    add_switch(command, "-d --detach", "do not wait for the command to end")
     add_script(command)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import print_json, table
-from ..parser import Parser, add_json
+from ..parser import Parser, add_json, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ EXAMPLES = ("mlc stats", "mlc stats --json")
 
 
 def add_arguments(command: Parser) -> None:
-    command.add_argument("-au", "--all_users", action="store_true", help="containers of all users")
+    add_switch(command, "-au --all_users", "containers of all users")
     add_json(command)
 
 

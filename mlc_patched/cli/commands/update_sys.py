@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import say
-from ..parser import Parser, add_force
+from ..parser import Parser, add_force, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ EXAMPLES = ("sudo mlc update-sys",)
 
 def add_arguments(command: Parser) -> None:
     add_force(command)
-    command.add_argument("-Y", "--yes", action="store_true", help=argparse.SUPPRESS)
+    add_switch(command, "-Y --yes", argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
