@@ -1,4 +1,4 @@
-"""All expected failures, with their exit codes."""
+"""All expected failures, with their exit codes and the code words of `--json`."""
 
 from __future__ import annotations
 
@@ -18,42 +18,69 @@ def last_lines(lines: list[str]) -> str:
 
 
 class MlcError(Exception):
-    """An expected failure. The message says what failed, for what, and what to do next."""
+    """An expected failure.
+
+    Args:
+        message: what could not be done, to what, and why; one or more sentences.
+        hint: what to do next, such as the command that helps; a sentence.
+
+    `code` is what scripts tell failures apart by: a promise, see docs/commands.md.
+    """
 
     exit_code = 1
+    code = "failed"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
 
 
 class UsageError(MlcError):
     """The request is invalid: an argument is missing, misspelt or contradictory."""
 
     exit_code = 2
+    code = "usage"
 
 
 class NotFoundError(MlcError):
     """A requested container, image, catalog row or directory does not exist."""
 
+    code = "not_found"
+
 
 class NotAllowedError(MlcError):
     """The administrator's settings do not allow the request."""
+
+    code = "not_allowed"
 
 
 class AlreadyExistsError(MlcError):
     """A container or file of that name already exists; nothing was changed."""
 
+    code = "exists"
+
 
 class EngineError(MlcError):
     """The Docker Engine refused a request or could not be reached."""
+
+    code = "engine"
 
 
 class EngineUnreachableError(EngineError):
     """No Docker Engine answers at the address."""
 
+    code = "engine_unreachable"
 
-class ImageNotFoundError(EngineError, NotFoundError):
+
+class ImageNotFoundError(NotFoundError, EngineError):
     """The engine has no such image and could not pull it."""
 
 
-class MountMissingError(EngineError, NotFoundError):
+class MountMissingError(NotFoundError, EngineError):
     """The source of a bind mount, `path`, does not exist on the engine's host."""
 
     def __init__(self, path: str) -> None:
@@ -61,16 +88,26 @@ class MountMissingError(EngineError, NotFoundError):
         self.path = path
 
 
-class ConflictError(EngineError):
+class InUseError(MlcError):
+    """A container that is running, or an image that containers use, cannot be removed."""
+
+    code = "in_use"
+
+
+class ConflictError(InUseError, EngineError):
     """Something in the engine is in the way: a name or an image is in use."""
 
 
 class SetupError(MlcError):
     """The user's account could not be set up in an image; the attempt was rolled back."""
 
+    code = "setup_failed"
+
 
 class DeclinedError(MlcError):
     """The user answered no; nothing was done."""
+
+    code = "declined"
 
 
 class Terminated(KeyboardInterrupt):

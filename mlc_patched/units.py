@@ -1,8 +1,9 @@
-"""Sizes as people and Docker write them."""
+"""Sizes and times as people and Docker write them."""
 
 from __future__ import annotations
 
 import re
+import time
 
 from .errors import UsageError, shown
 
@@ -33,3 +34,23 @@ def size_in_words(size: int | None) -> str:
             return f"{amount:.3g}{unit}"
         amount /= 1000
     return f"{amount:.4g}TB"
+
+
+def age_in_words(moment: str, now: float | None = None) -> str:
+    """Return how long ago a time was, such as `3 h ago`; what is not RFC 3339 stays as it is.
+
+    Args:
+        now: seconds since the epoch; by the clock when None.
+    """
+    from datetime import datetime
+
+    offset = moment[-6:] if moment[-6:-5] in ("+", "-") else "+00:00"
+    try:
+        then = datetime.fromisoformat(f"{moment[:19]}{offset}")
+    except ValueError:
+        return moment
+    seconds = max(int((time.time() if now is None else now) - then.timestamp()), 0)
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"

@@ -11,18 +11,31 @@ from collections.abc import Callable, Sequence
 
 from ..errors import MlcError, Terminated
 from .dispatch import COMMANDS
-from .output import ConsoleReporter, say
-from .parser import AS, CONTEXT, command_parser, parse_arguments, top_parser
+from .output import ConsoleReporter, print_json, readable, say
+from .parser import AS, CONTEXT, CommandLineError, command_parser, parse_arguments, top_parser
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
+    from ..context import Context
     from .dispatch import Command
 
 DEBUG_VARIABLE = "MLC_DEBUG"
 INTERRUPTED = 130
+_DISK_FULL = (
+    "The disk is full; nothing of this was kept. See what uses it with: docker system df - and "
+    "make room with: mlc prune, mlc remove NAME, image-retire PROJECT"
+)
+
+
+class _InterruptedError(MlcError):
+    code = "interrupted"
+
+
+class _UnexpectedError(MlcError):
+    code = "unexpected"
 
 
 def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoReturn:
@@ -36,28 +49,50 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoRet
     sys.exit(run(list(sys.argv[1:] if argv is None else argv), program or sys.argv[0]))
 
 
-def run(argv: Sequence[str], program: str) -> int:
-    """Run mlc and return its exit code."""
-    command, arguments = parse(argv)
+def run(argv: Sequence[str], program: str, context: Context | None = None) -> int:
+    """Run mlc and return its exit code.
+
+    Args:
+        argv: as for main.
+        program: as for main.
+        context: another one than the command line and the environment describe.
+    """
+    report = ConsoleReporter()
+    try:
+        command, arguments = parse(argv)
+    except CommandLineError as error:
+        report.line(readable(f"{error.usage}{error.program}: error: {error.message}"))
+        if "--json" in argv:
+            print_json("error", _as_json(error))
+        return error.exit_code
     if command is None:
         say("Nothing to do. See the commands with: mlc -h")
         return 0
-    report = ConsoleReporter()
 
     def carry_out() -> int:
-        from pathlib import Path
-
-        from ..context import Context
-
-        context = Context(
-            report=report,
-            program=Path(program),
-            docker_context=getattr(arguments, CONTEXT, None),
-            as_ids=getattr(arguments, AS, None),
-        )
+        nonlocal context
+        context = context or _context(arguments, program)
+        context.report = report
         return command.load().run(arguments, context)
 
-    return guarded(carry_out, report)
+    def log(error: Exception) -> str | None:
+        from .bug_report import write
+
+        return write(error, command.program, arguments, context)
+
+    return guarded(carry_out, report, as_json=getattr(arguments, "json", False), log=log)
+
+
+def _context(arguments: argparse.Namespace, program: str) -> Context:
+    from pathlib import Path
+
+    from ..context import Context
+
+    return Context(
+        program=Path(program),
+        docker_context=getattr(arguments, CONTEXT, None),
+        as_ids=getattr(arguments, AS, None),
+    )
 
 
 def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
@@ -65,6 +100,9 @@ def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
 
     Only the parser of that command is made: making those of all takes as long as starting
     Python.
+
+    Raises:
+        CommandLineError: it cannot be parsed.
     """
     name, rest = (argv[0], argv[1:]) if argv else (None, [])
     arguments = argparse.Namespace()
@@ -82,54 +120,71 @@ def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
     return command, parse_arguments(command_parser(command), rest, arguments)
 
 
-def guarded(command: Callable[[], int], report: ConsoleReporter) -> int:
-    """Run a command and turn whatever it raises into words and an exit code."""
+def guarded(
+    command: Callable[[], int],
+    report: ConsoleReporter,
+    *,
+    as_json: bool = False,
+    log: Callable[[Exception], str | None] = lambda error: None,
+) -> int:
+    """Run a command and turn whatever it raises into words and an exit code.
+
+    Args:
+        as_json: print the failure as JSON, too.
+        log: writes a log file of an unexpected error and returns its path.
+    """
     # A umask that keeps even the owner out would keep us out of our own temporary directories.
     os.umask(os.umask(0o077) & 0o077)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _terminate)
     try:
-        status = command()
-        report.finish()
+        try:
+            status = command()
+            report.finish()
+        except BrokenPipeError:
+            raise
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - puts it into words
+            status, failure = _failure(error, log)
+            report.error(str(failure))
+            if as_json:
+                print_json("error", _as_json(failure))
         sys.stdout.flush()
-    except MlcError as error:
-        report.error(f"{error}{_if_full(str(error))}")
-        return error.exit_code
-    except Terminated as ended:
-        report.error(ended.message)
-        return 128 + ended.signal_number
-    except KeyboardInterrupt:
-        report.error("Interrupted; all changes were rolled back.")
-        return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away; Python must not complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:  # noqa: BLE001 - the last place that can put it into words
-        if os.environ.get(DEBUG_VARIABLE):
-            import traceback
-
-            traceback.print_exc()
-        report.error(
-            f"Unexpected: {type(error).__name__}: {error}. "
-            f"This is a defect of mlc; {DEBUG_VARIABLE}=1 shows where."
-        )
-        return 1
     return status
 
 
-def _if_full(text: str) -> str:
-    """Return what to do about a full disk, where that is why something failed.
+def _failure(
+    error: Exception | KeyboardInterrupt, log: Callable[[Exception], str | None]
+) -> tuple[int, MlcError]:
+    """Return the exit code for what a command raised, and the error that describes it."""
+    if isinstance(error, MlcError):
+        # The engine, its builder and commands in build steps all pass on the system's own words.
+        if "no space left on device" in error.message.lower():
+            error.hint = f"{error.hint} {_DISK_FULL}".lstrip()
+        return error.exit_code, error
+    if isinstance(error, Terminated):
+        return 128 + error.signal_number, _InterruptedError(error.message)
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, _InterruptedError("Interrupted; all changes were rolled back.")
+    file = log(error)
+    if os.environ.get(DEBUG_VARIABLE):
+        import traceback
 
-    The engine, its builder and commands in set-up steps all pass on the system's own words.
-    """
-    if "no space left on device" not in text.lower():
-        return ""
-    return (
-        "\nThe disk is full; nothing of this was kept. See of what with: docker system df - and "
-        "make room with: mlc prune, mlc remove NAME, image-retire PROJECT"
+        traceback.print_exception(error)
+    return 1, _UnexpectedError(
+        f"Unexpected {type(error).__name__}: {error}. This is a bug in mlc.",
+        f"Please report it with the log file {file}"
+        if file
+        else f"{DEBUG_VARIABLE}=1 shows where it happened.",
     )
+
+
+def _as_json(error: MlcError) -> dict[str, str | None]:
+    return {"code": error.code, "message": error.message, "hint": error.hint or None}
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

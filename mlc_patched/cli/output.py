@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ JSON_VERSION = 1
 
 _PLAIN_INTERVAL = 10.0  # seconds between lines of progress where there is no terminal
 _GAP = "  "
+NOTHING = "-"
+"""A cell without content."""
 _LONGEST = 2000  # characters of a line of a message; what is longer was put in by somebody's input
 
 
@@ -69,7 +71,7 @@ class ConsoleReporter:
 
     def step(self, text: str) -> None:
         """See Reporter."""
-        self._line(f"{readable(text)} …")
+        self.line(f"{readable(text)} …")
         self._last = time.monotonic()
 
     def progress(self, text: str) -> None:
@@ -86,22 +88,22 @@ class ConsoleReporter:
             self._write(f"\r\033[K  {shown[:width]}")
             self._transient = True
         elif now - self._last >= _PLAIN_INTERVAL:
-            self._line(f"  {readable(text)}")
+            self.line(f"  {readable(text)}")
         else:
             return
         self._last = now
 
     def note(self, text: str) -> None:
         """See Reporter."""
-        self._line(readable(text))
+        self.line(readable(text))
 
     def warn(self, text: str) -> None:
         """See Reporter."""
-        self._line(self._coloured("33", "Warning: ") + readable(text))
+        self.line(self._coloured("33", "Warning: ") + readable(text))
 
     def error(self, text: str) -> None:
         """Tell why the command failed; the last line of it says what failed."""
-        self._line(self._coloured("31", "Error: ") + readable(text))
+        self.line(self._coloured("31", "Error: ") + readable(text))
 
     def finish(self) -> None:
         """Take away a line of progress that still stands on the terminal."""
@@ -112,7 +114,8 @@ class ConsoleReporter:
     def _coloured(self, code: str, text: str) -> str:
         return f"\033[1;{code}m{text}\033[0m" if self._colour else text
 
-    def _line(self, text: str) -> None:
+    def line(self, text: str) -> None:
+        """Print a line as it is."""
         self.finish()
         self._write(f"{text}\n")
 
@@ -140,17 +143,30 @@ def say(text: str) -> None:
 
 
 def print_json(kind: str, content: object, **more: object) -> int:
-    """Print a result in its envelope, and return the exit code of success."""
+    """Print a result in its envelope, and return the exit code of success.
+
+    A dataclass in it is written by its `as_json` if it has one, else as its fields.
+    """
     import json
 
-    say(json.dumps({"version": JSON_VERSION, kind: content, **more}, indent=2))
+    envelope = {"version": JSON_VERSION, kind: content, **more}
+    say(json.dumps(envelope, indent=2, default=_fields))
     return 0
 
 
-def show(columns: Sequence[Column], found: Sequence[object]) -> None:
-    """Print a table of what was found, in the columns that are shown."""
+def _fields(value: Any) -> object:
+    return value.as_json() if hasattr(value, "as_json") else vars(value)
+
+
+def show(columns: Sequence[Column], found: Sequence[object], repeats: Collection[str] = ()) -> None:
+    """Print what was found as a table, in the columns that are shown.
+
+    Args:
+        repeats: headings of columns that say nothing if they say the same as the first.
+    """
     shown = [column for column in columns if column[1]]
-    table([name for name, _, _ in shown], [[cell(each) for _, _, cell in shown] for each in found])
+    rows = [[cell(each) for _, _, cell in shown] for each in found]
+    table([name for name, _, _ in shown], rows, repeats)
 
 
 def show_fields(fields: Sequence[tuple[str, str]]) -> None:
@@ -167,23 +183,78 @@ def below_home(path: str, home: str) -> str:
     return f"~{path[len(home) :]}" if below and home != "/" else path
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: drawn by rich on a terminal, aligned plain lines anywhere else."""
-    rows = [[_one_line(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], repeats: Collection[str] = ()
+) -> None:
+    """Print aligned columns.
 
-        drawn = Table(*headings, box=None, pad_edge=False, header_style="bold")
-        for row in rows:
-            drawn.add_row(*(Text(cell) for cell in row))
-        Console().print(drawn)
-        return
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    for row in (headings, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        say(_GAP.join(cells).rstrip())
+    A pipe gets every column and a line a row, as scripts may count on. On a terminal columns
+    without content are left out, and what is wider than it continues below, broken at blanks.
+
+    Args:
+        repeats: headings of columns that a terminal does without if they say the same as the
+            first column.
+    """
+    columns = [
+        [heading, *(_one_line(cell) for cell in cells)]
+        for heading, *cells in zip(headings, *rows, strict=True)
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    if sys.stdout.isatty():
+        columns = [each for each in columns if _has_content(each, columns[0], repeats)]
+        widths = _fitting([max(map(len, column)) for column in columns], columns)
+    for row in zip(*columns, strict=True):
+        _print_row([_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)], widths)
+
+
+def _has_content(column: Sequence[str], first: Sequence[str], repeats: Collection[str]) -> bool:
+    heading, *cells = column
+    if not cells or column is first:
+        return True
+    if heading in repeats and cells == [cell.strip("[]") for cell in first[1:]]:
+        return False
+    return any(cell not in ("", NOTHING) for cell in cells)
+
+
+def _fitting(widths: Sequence[int], columns: Sequence[Sequence[str]]) -> list[int]:
+    """Return widths that fit the terminal: the widest shrink first, none below its words."""
+    widths = list(widths)
+    least = [max(map(len, " ".join(column).split())) for column in columns]
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - _terminal_width()
+    while excess > 0:
+        spare = [width - word for width, word in zip(widths, least, strict=True)]
+        at = max(range(len(widths)), key=lambda index: (spare[index] > 0, widths[index]))
+        if spare[at] <= 0:
+            break
+        widths[at] -= 1
+        excess -= 1
+    return widths
+
+
+def _terminal_width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
+def _wrapped(cell: str, width: int) -> list[str]:
+    lines = [""]
+    for word in cell.split(" "):
+        line = f"{lines[-1]} {word}" if lines[-1] else word
+        if len(line) <= width or not lines[-1]:
+            lines[-1] = line
+        else:
+            lines.append(word)
+    return lines
+
+
+def _print_row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
+    for number in range(max(map(len, cells))):
+        line = (
+            (cell[number] if number < len(cell) else "").ljust(width)
+            for cell, width in zip(cells, widths, strict=True)
+        )
+        say(_GAP.join(line).rstrip())
 
 
 def _one_line(cell: str) -> str:

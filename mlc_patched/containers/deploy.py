@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ..context import Context
 from ..engine.interface import Container
@@ -36,10 +35,6 @@ class Deployed:
     gpus: str
     project: str = labels.NOT_GIVEN
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the container for `--json`."""
-        return dict(vars(self))
-
 
 @dataclass(frozen=True)
 class Rehearsed:
@@ -65,10 +60,6 @@ class Rehearsed:
     cgroup_parent: str | None
     notes: tuple[str, ...]
     wrapper: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the plan for `--json`."""
-        return dict(vars(self))
 
 
 def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed:

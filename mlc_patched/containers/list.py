@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..context import Context
 from ..engine.interface import Container
@@ -35,10 +34,6 @@ class Listed:
     models: str
     gpus: str
     size: int | None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the container for `--json`."""
-        return dict(vars(self))
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,10 @@ class EngineConnection:
         self.is_podman = "libpod-api-version" in headers
         offered = headers.get("api-version")
         self._version = min(NEWEST_API, offered or NEWEST_API, key=_numbers)
+        self._server = headers.get("server", "unknown engine")
+
+    def __str__(self) -> str:
+        return f"{self._server}, API {self._version}"
 
     @property
     def is_local(self) -> bool:

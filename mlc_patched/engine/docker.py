@@ -61,6 +61,9 @@ class DockerEngine(Engine):
         self._ask = self._connection.ask
         self._sdk = self._connection.sdk
 
+    def __str__(self) -> str:
+        return str(self._connection)
+
     def image(self, reference: str) -> Image | None:
         try:
             return image_of(_json(self._ask("GET", f"/images/{_quoted(reference)}/json")))

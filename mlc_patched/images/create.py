@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ..context import Context
 from ..errors import AlreadyExistsError
@@ -73,10 +72,6 @@ class ImageCreated:
     size: int | None = None
     seconds: float = 0.0
     backup: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the result for `--json`."""
-        return dict(vars(self))
 
 
 def prepare(request: ImageCreateRequest, context: Context) -> Prepared:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..context import Context
 from ..engine.interface import Container, Image, Layer
@@ -29,10 +28,6 @@ class Details:
     apt: tuple[str, ...]
     labels: Mapping[str, str]
     layers: tuple[Layer, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the details for `--json`."""
-        return {**vars(self), "layers": [dict(vars(layer)) for layer in self.layers]}
 
 
 @dataclass(frozen=True)
@@ -61,10 +56,6 @@ class ListedImage:
     def name(self) -> str:
         """The project, with the tag where it is not the one containers are made from."""
         return self.project if self.tag == LATEST else f"{self.project}:{self.tag}"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the image for `--json`."""
-        return {**vars(self), "details": self.details.as_json() if self.details else None}
 
 
 @dataclass

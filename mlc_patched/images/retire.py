@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from ..context import Context
 from ..engine.interface import Image
@@ -40,10 +39,6 @@ class Retired:
     dockerfile: str | None
     backup: str | None = None
     kept: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the result for `--json`."""
-        return dict(vars(self))
 
 
 def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = False) -> Retirement:

@@ -6,7 +6,6 @@ import difflib
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from ..context import Context
 from ..engine.interface import Container, Engine, Image
@@ -91,10 +90,6 @@ class ImageUpdated:
     dockerfile: str
     previous: str | None
     containers: tuple[StaleContainer, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the result for `--json`."""
-        return {**vars(self), "containers": [dict(vars(each)) for each in self.containers]}
 
 
 def plan_change(request: ImageUpdateRequest, context: Context) -> Change:

@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ..context import Context
 from ..engine.interface import Container, Image
@@ -54,10 +53,6 @@ class Adopted:
     username: str
     saved: int
     added: int
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it for `--json`."""
-        return dict(vars(self))
 
 
 def candidates(

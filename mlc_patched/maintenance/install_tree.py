@@ -23,7 +23,7 @@ NEEDED = (
     "mlc_patched/data/account.sh",
     "mlc_patched/data/ml_images.repo",
 )
-MODULES = ("docker", "packaging", "rich", "username_utils")
+MODULES = ("docker", "packaging", "username_utils")
 COMPLETIONS = (
     "/usr/share/bash-completion/completions/mlc",
     "/usr/local/share/bash-completion/completions/mlc",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ..context import Context
 from ..engine.interface import Image
@@ -30,10 +29,6 @@ class Orphan:
     reclaimed: int
     created: str
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the image for `--json`."""
-        return dict(vars(self))
-
 
 @dataclass(frozen=True)
 class OrphansRetired:
@@ -42,10 +37,6 @@ class OrphansRetired:
     removed: tuple[str, ...]
     kept: tuple[str, ...]
     reclaimed: int
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the result for `--json`."""
-        return dict(vars(self))
 
 
 def list_orphans(context: Context) -> list[Orphan]:

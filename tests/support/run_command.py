@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlc_patched.cli.main import guarded, parse
-from mlc_patched.cli.output import ConsoleReporter
+from mlc_patched.cli.main import run
 from mlc_patched.context import Context
 
 
@@ -34,22 +33,15 @@ def call(argv: list[str], context: Context) -> Outcome:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _signals_kept():
         try:
-            code = _run(argv, context, ConsoleReporter(err))
-        except SystemExit as ended:  # argparse's own
+            code = run(argv[1:] if argv[0] == "mlc" else argv, "mlc", copy_of(context))
+        except SystemExit as ended:  # argparse's own, after -h
             code = int(ended.code or 0)
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
-def _run(argv: list[str], context: Context, report: ConsoleReporter) -> int:
-    command, arguments = parse(argv[1:] if argv[0] == "mlc" else argv)
-    assert command is not None
-    context = replace_report(context, report)
-    return guarded(lambda: command.load().run(arguments, context), report)
-
-
-def replace_report(context: Context, report: ConsoleReporter) -> Context:
-    """Return a context that tells another reporter, with all that the first one knows."""
-    made = replace(context, report=report)
+def copy_of(context: Context) -> Context:
+    """Return another context that knows all that this one knows."""
+    made = replace(context)
     made.__dict__.update({key: context.__dict__[key] for key in context.__dict__ if key in KNOWN})
     return made
 

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     found = config(context)
     if arguments.json:
-        return print_json("settings", [each.as_json() for each in found])
+        return print_json("settings", found)
     table(
         ("SETTING", "VALUE", "FROM"),
         [(each.setting, each.value or "-", each.origin) for each in found],

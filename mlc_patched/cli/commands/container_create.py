@@ -79,13 +79,13 @@ def create(arguments: argparse.Namespace, context: Context, *, start: bool) -> D
     if arguments.dry_run:
         rehearsed = rehearse(request, context)
         if arguments.json:
-            print_json("planned", rehearsed.as_json())
+            print_json("planned", rehearsed)
         else:
             _say_planned(rehearsed, start)
         return None
     deployed = deploy(request, context, start=start)
     if arguments.json:
-        print_json("container", deployed.as_json())
+        print_json("container", deployed)
     else:
         _say_created(deployed)
     return deployed

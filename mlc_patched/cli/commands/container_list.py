@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import below_home, print_json, show
+from ..output import NOTHING, below_home, print_json, show
 from ..parser import Parser, add_json, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
@@ -29,12 +29,11 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.list import list_with_images
-    from ...names.labels import NOT_GIVEN
-    from ...units import size_in_words
+    from ...units import age_in_words, size_in_words
 
     found = list_with_images(context, all_users=arguments.all, sizes=arguments.detailed)
     if arguments.json:
-        return print_json("containers", [each.as_json() for each in found])
+        return print_json("containers", found)
 
     def short(path: str) -> str:
         return below_home(path, context.account.home)
@@ -47,10 +46,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         ("USER", arguments.all, lambda each: each.user),
         ("PROJECT", True, lambda each: each.project),
         ("IMAGE", True, image),
-        ("NODE", any(each.node != NOT_GIVEN for each in found), lambda each: each.node),
+        ("NODE", any(each.node != NOTHING for each in found), lambda each: each.node),
         ("STATUS", True, lambda each: each.status),
         ("GPU", True, lambda each: each.gpus),
-        ("CREATED", True, lambda each: each.created[:16].replace("T", " ")),
+        ("CREATED", True, lambda each: age_in_words(each.created)),
         ("WORKSPACE", True, lambda each: short(each.workspace)),
         ("DATA", arguments.detailed, lambda each: short(each.data)),
         ("MODELS", arguments.detailed, lambda each: short(each.models)),
@@ -58,7 +57,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         ("SIZE", arguments.detailed, lambda each: size_in_words(each.size)),
         ("ID", arguments.detailed, lambda each: each.id[:12]),
     ]
-    show(columns, found)
+    show(columns, found, repeats=("PROJECT",))
     if not found:
         context.report.note("No containers. Make one with: container-deploy PROJECT")
     for each in found:

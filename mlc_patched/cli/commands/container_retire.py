@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             _say_retired(done)
         if done.image_kept:
             context.report.note(done.image_kept)
-    return print_json("retired", [each.as_json() for each in retired]) if arguments.json else 0
+    return print_json("retired", retired) if arguments.json else 0
 
 
 def _say_retired(retired: Retired) -> None:

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     findings = doctor(context)
     repairs = [each for each in findings if each.repair is not None]
     if arguments.json and not arguments.repair:
-        print_json("findings", [each.as_json() for each in findings])
+        print_json("findings", findings)
     elif not arguments.json:
         _page(findings)
     if arguments.repair:
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             repair(repairs, context)
             findings = doctor(context)
         if arguments.json:
-            print_json("findings", [each.as_json() for each in findings])
+            print_json("findings", findings)
         elif repairs:
             say("After mending:")
             _page(findings)

@@ -188,7 +188,7 @@ def _say_created(created: ImageCreated, arguments: argparse.Namespace) -> int:
     from ...units import size_in_words
 
     if arguments.json:
-        return print_json("created", created.as_json())
+        return print_json("created", created)
     if created.backup:
         say(f"The former Dockerfile is {created.backup}")
     if created.image_id is None:

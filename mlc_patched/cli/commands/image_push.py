@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     name = arguments.project or choose_project(arguments, context, "push")
     pushed = push_image(name, arguments.registry, context)
     if arguments.json:
-        return print_json("pushed", pushed.as_json())
+        return print_json("pushed", pushed)
     say(
         f"[{pushed.project}] {pushed.pushed} is in the registry "
         f"({size_in_words(pushed.size)} before compression).\n"

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     confirm(arguments, f"Remove {'it' if len(plans) == 1 else 'them'}?", flag="-y")
     done = [retire(plan, context, with_dockerfile=keep) for plan in plans]
     if arguments.json:
-        return print_json("retired", [each.as_json() for each in done])
+        return print_json("retired", done)
     for each in done:
         say(f"[{each.project}] removed {', '.join(each.images) or 'no image: there was none'}.")
         if each.backup:
@@ -93,7 +93,7 @@ def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:
         confirm(arguments, "Remove them?", flag="-y")
     done = retire_orphans(orphans, context)
     if arguments.json:
-        return print_json("orphans", done.as_json())
+        return print_json("orphans", done)
     if not orphans:
         say("You have no left-over images.")
         return 0

@@ -94,7 +94,7 @@ def _say_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: str
     from ...units import size_in_words
 
     if arguments.json:
-        return print_json("updated", updated.as_json())
+        return print_json("updated", updated)
     took = f", built and checked in {updated.seconds:.0f} s" if updated.seconds else ""
     say(f"[{updated.project}] {updated.image} {what}: {size_in_words(updated.size)}{took}.")
     if updated.previous:

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     sizes = arguments.size or arguments.all
     found = list_containers(all_users=arguments.all_users, sizes=sizes, context=context)
     if arguments.json:
-        return print_json("containers", [each.as_json() for each in found])
+        return print_json("containers", found)
 
     def short(path: str) -> str:
         return below_home(path, context.account.home)

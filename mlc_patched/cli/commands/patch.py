@@ -72,7 +72,7 @@ def _status(path: Path, arguments: argparse.Namespace, context: Context) -> int:
     state = examine(path)
     edited = edited_in(state.checkout)
     if arguments.json:
-        return _json(state, edited=None if edited is None else list(edited))
+        return _json(state, edited=edited)
     for line in _about(state, edited):
         say(line)
     return 0
@@ -129,7 +129,7 @@ def _apply(path: Path, arguments: argparse.Namespace, context: Context) -> int:
         confirm(arguments, f"Make {path} run mlc-patched {__version__}?", default=True)
     done = apply(path, program, python, context.report, force=arguments.force)
     if arguments.json:
-        return _json(done.state, replaced=list(done.replaced))
+        return _json(done.state, replaced=done.replaced)
     if not done.replaced and state.condition is Condition.PATCHED:
         say(f"{path} is already patched; nothing was done.")
     else:
@@ -145,7 +145,7 @@ def _verify(path: Path, arguments: argparse.Namespace, context: Context) -> int:
 
     state, wrong = verify(path)
     if arguments.json:
-        _json(state, wrong=list(wrong))
+        _json(state, wrong=wrong)
     elif wrong:
         raise MlcError(
             f"{path} is not patched correctly: {'; '.join(wrong)}. "
@@ -170,7 +170,7 @@ def _revert(path: Path, arguments: argparse.Namespace, context: Context) -> int:
         confirm(arguments, f"Restore AIME's mlc in {path}?", default=True)
     done = revert(path, context.report, force=arguments.force)
     if arguments.json:
-        return _json(examine(path), replaced=list(done.replaced))
+        return _json(examine(path), replaced=done.replaced)
     if done.state.condition is Condition.AIME:
         say(f"{path} is not patched; nothing was done.")
     else:

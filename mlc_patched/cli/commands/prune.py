@@ -78,9 +78,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         say(f"All together: {size_in_words(found.frees)} of disk, shared layers counted once.")
     if arguments.dry_run or not found.items:
         if arguments.json:
-            return print_json(
-                "left_over", [each.as_json() for each in found.items], frees=found.frees
-            )
+            return print_json("left_over", found.items, frees=found.frees)
         if not found.items:
             say("Nothing is left over.")
         return 0
@@ -89,8 +87,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     for kept in pruned.kept:
         context.report.note(f"Kept: {kept}")
     if arguments.json:
-        return print_json(
-            "removed", list(pruned.removed), kept=list(pruned.kept), frees=found.frees
-        )
+        return print_json("removed", pruned.removed, kept=pruned.kept, frees=found.frees)
     say(f"{len(pruned.removed)} removed.")
     return 0

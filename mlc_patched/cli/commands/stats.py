@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     measured = stats(all_users=arguments.all_users, context=context)
     if arguments.json:
-        return print_json("containers", [each.as_json() for each in measured])
+        return print_json("containers", measured)
     table(
         ("CONTAINER", "CPU %", "MEMORY / LIMIT", "MEMORY %", "PIDS"),
         [

@@ -13,7 +13,7 @@ from support.bad_input.table import HOME, Row, rows
 from support.base_images import BASE
 from support.fakes.engine import FakeEngine
 from support.reliability import Counted
-from support.run_command import call, files_of, replace_report
+from support.run_command import call, copy_of, files_of
 
 from mlc_patched.context import Context
 from mlc_patched.images.build.client import Client
@@ -71,7 +71,7 @@ def test_each_row_is_refused_with_its_message(
     for row in (*rows(), *environ_rows()):
         counted("inputs")
         said = {name: value.replace(HOME, home) for name, value in row.environ}
-        context = replace_report(prepared, prepared.report)
+        context = copy_of(prepared)
         context.environ = {**prepared.environ, **said}
         outcome = call([word.replace(HOME, home) for word in row.argv], context)
         faults = [

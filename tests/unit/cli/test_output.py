@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
 
 import pytest
 from support.reliability import Counted
 
-from mlc_patched.cli import main, prompts
 from mlc_patched.cli import output as console
-from mlc_patched.cli.dispatch import COMMANDS
 from mlc_patched.cli.output import ConsoleReporter, table
-from mlc_patched.errors import MlcError, NotFoundError, Terminated, UsageError
-from mlc_patched.units import size_in_words
 
 
 class Terminal(io.StringIO):
@@ -111,118 +106,60 @@ def test_a_result_is_exact_in_a_pipe_and_harmless_on_a_terminal(
     assert terminal.getvalue() == "a\\x1b[2J\n" + "b" * 3000 + "\n"
 
 
-def test_a_table_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    table(("A", "LONGER"), [("[x]", "y"), ("z\x1b[2J\n", "")])
-    assert capsys.readouterr().out == "A       LONGER\n[x]     y\nz?[2J?\n"
+def test_a_pipe_gets_every_column_and_a_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("A", "LONGER", "EMPTY"), [("[x]", "y " * 60 + "y", "-"), ("z\x1b[2J\n", "", "")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["A", "LONGER", "EMPTY"]
+    assert lines[1].split() == ["[x]", *"y" * 61, "-"]
+    assert lines[2:] == ["z?[2J?"]
 
 
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [(None, "-"), (0, "0B"), (999, "999B"), (1500, "1.5kB"), (161e6, "161MB"), (3e12, "3TB")],
-)
-def test_sizes(size: int | None, words: str) -> None:
-    assert size_in_words(size) == words
+def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Terminal:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    return terminal
 
 
-def answer(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
-
-
-def test_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer(monkeypatch, "", "maybe", "YES", "n")
-    assert prompts.ask_yes_no("Sure?", False) is False
-    assert prompts.ask_yes_no("Sure?", False) is True
-    assert prompts.ask_yes_no("Sure?", True) is False
-    answer(monkeypatch, "0", "4", "x", "2", "", "b")
-    assert prompts.ask_choice("Which?", ["a", "b", "c"]) == 1
-    assert prompts.ask_choice("Which?", ["a", "b"], default=0) == 0
-    assert prompts.ask_choice("Which?", ["a", "b"]) == 1
-
-    def check(text: str) -> None:
-        if text == "bad":
-            raise UsageError("not that")
-
-    answer(monkeypatch, "", "bad", "good", "")
-    assert prompts.ask_text("Name", check=check) == "good"
-    assert prompts.ask_text("Name", "default") == "default"
-
-
-def test_an_input_that_ends_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer(monkeypatch)
-    with pytest.raises(MlcError, match="input ended"):
-        prompts.ask_yes_no("Sure?", True)
-
-
-@pytest.mark.parametrize(
-    ("raised", "code"),
-    [
-        (NotFoundError("x"), 1),
-        (UsageError("x"), 2),
-        (KeyboardInterrupt(), 130),
-        (Terminated(signal.SIGTERM), 143),
-        (Terminated(signal.SIGHUP), 129),
-        (ValueError("x"), 1),
-    ],
-)
-def test_exit_codes(raised: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:
-    def command() -> int:
-        raise raised
-
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
-    try:
-        assert main.guarded(command, ConsoleReporter()) == code
-    finally:
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGHUP, before[1])
-    assert capsys.readouterr().err.startswith("Error: ")
-
-
-def test_no_command_is_a_hint_and_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run([], "mlc") == 0
-    assert "mlc -h" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("argv", "expected"),
-    [
-        (["-g=device=0,1"], {"gpus": "device=0,1"}),
-        (["-g", "2"], {"gpus": "2"}),
-        (["--num_gpus=all"], {"gpus": "all"}),
-        (["-g=none"], {"gpus": "none"}),
-        (["--cpu-only"], {"gpus": "none"}),
-        ([], {"gpus": None, "script": False, "yes": False}),
-        (["-w=/a b", "-d=/d", "-Y"], {"workspace": "/a b", "data": "/d", "yes": True}),
-        (["-arch", "ROCM6", "-m", "/m"], {"architecture": "ROCM6", "models": "/m"}),
-        (["--ds01-label", "a=b,c=d", "--ds01-label", "e="], {"ds01_label": ["a=b,c=d", "e="]}),
-        (["--shm-size=16g", "--cgroup-parent=x.slice"], {"shm_size": "16g"}),
-    ],
-)
-def test_the_spellings_of_both_aime_versions_and_of_ds01(
-    argv: list[str], expected: dict[str, object]
+def test_a_terminal_gets_no_empty_column_and_none_that_repeats_the_first(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = vars(main.parse(["create", "n", "Pytorch", "2.8.0", *argv])[1])
-    assert expected.items() <= found.items()
-    assert (found["container_name"], found["framework"], found["version"]) == (
-        "n",
-        "Pytorch",
-        "2.8.0",
+    terminal = on_terminal(monkeypatch, 80)
+    headings = ("CONTAINER", "PROJECT", "GPU", "DATA")
+    table(headings, [("[x]", "x", "1", "-"), ("[y]", "y", "", "-")], repeats=("PROJECT",))
+    assert terminal.getvalue() == "CONTAINER  GPU\n[x]        1\n[y]\n"
+    table(headings, [("[x]", "other", "-", "-")], repeats=("PROJECT",))
+    assert terminal.getvalue().endswith("CONTAINER  PROJECT\n[x]        other\n")
+
+
+def test_a_terminal_gets_the_headings_of_an_empty_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch, 80)
+    table(("A", "B"), [])
+    assert terminal.getvalue() == "A  B\n"
+
+
+def test_what_does_not_fit_the_terminal_continues_below_and_no_word_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = on_terminal(monkeypatch, 30)
+    table(
+        ("CONTAINER", "STATUS", "IMAGE"),
+        [("[thesis]", "Exited (0) 3 hours ago", "x/y"), ("[b]", "Up", "x/y (image updated since)")],
     )
+    assert terminal.getvalue().splitlines() == [
+        "CONTAINER  STATUS    IMAGE",
+        "[thesis]   Exited    x/y",
+        "           (0) 3",
+        "           hours",
+        "           ago",
+        "[b]        Up        x/y",
+        "                     (image",
+        "                     updated",
+        "                     since)",
+    ]
 
 
-@pytest.mark.parametrize(
-    "argv", [["create", "--no-such"], ["nonsense"], ["create", "a", "b", "c", "d"]]
-)
-def test_usage_errors_are_2(argv: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main.run(argv, "mlc")
-    assert ended.value.code == 2
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_with_examples(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main.run([name, "-h"], "mlc")
-    assert ended.value.code == 0
-    assert "examples:" in capsys.readouterr().out
+def test_a_name_longer_than_the_terminal_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch, 10)
+    table(("A", "B"), [("x" * 30, "y" * 30)])
+    assert terminal.getvalue().splitlines()[1] == "x" * 30 + "  " + "y" * 30

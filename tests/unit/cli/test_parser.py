@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from mlc_patched.cli.main import parse
+from mlc_patched.cli.dispatch import COMMANDS
+from mlc_patched.cli.main import parse, run
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,53 @@ def test_a_flag_after_the_command_wins_over_one_before_it() -> None:
     ],
 )
 def test_usage_errors(line: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(line.split(), "mlc") == 2
+    usage, *_, last = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: ")
+    assert last == says
+
+
+def test_a_usage_error_is_json_if_the_command_line_asks_for_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["list", "--json", "--wrong"], "mlc") == 2
+    printed = json.loads(capsys.readouterr().out)
+    error = {"code": "usage", "message": "unrecognized arguments: --wrong", "hint": None}
+    assert printed == {"version": 1, "error": error}
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["-g=device=0,1"], {"gpus": "device=0,1"}),
+        (["-g", "2"], {"gpus": "2"}),
+        (["--num_gpus=all"], {"gpus": "all"}),
+        (["-g=none"], {"gpus": "none"}),
+        (["--cpu-only"], {"gpus": "none"}),
+        ([], {"gpus": None, "script": False, "yes": False}),
+        (["-w=/a b", "-d=/d", "-Y"], {"workspace": "/a b", "data": "/d", "yes": True}),
+        (["-arch", "ROCM6", "-m", "/m"], {"architecture": "ROCM6", "models": "/m"}),
+        (["--ds01-label", "a=b,c=d", "--ds01-label", "e="], {"ds01_label": ["a=b,c=d", "e="]}),
+        (["--shm-size=16g", "--cgroup-parent=x.slice"], {"shm_size": "16g"}),
+    ],
+)
+def test_the_spellings_of_both_aime_versions_and_of_ds01(
+    argv: list[str], expected: dict[str, object]
+) -> None:
+    found = vars(parse(["create", "n", "Pytorch", "2.8.0", *argv])[1])
+    assert expected.items() <= found.items()
+    assert (found["container_name"], found["framework"], found["version"]) == (
+        "n",
+        "Pytorch",
+        "2.8.0",
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_examples(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
-        parse(line.split())
-    assert ended.value.code == 2
-    assert capsys.readouterr().err.splitlines()[-1] == says
+        run([name, "-h"], "mlc")
+    assert ended.value.code == 0
+    assert "examples:" in capsys.readouterr().out

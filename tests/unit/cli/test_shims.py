@@ -120,5 +120,5 @@ def test_values(flag: str, code: int, says: str, tmp_path: Path, counted: Counte
 
 def test_a_word_too_many_is_quoted(tmp_path: Path) -> None:
     done = refused([WRAPPER, "a", "b", "c", "d\x1b[2J"], tmp_path)
-    assert (done.returncode, r"$'d\E[2J' is one word too many" in done.stderr) == (2, True)
+    assert (done.returncode, r"$'d\E[2J' is one argument too many" in done.stderr) == (2, True)
     assert refused([WRAPPER], tmp_path).returncode == 2

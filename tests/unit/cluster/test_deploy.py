@@ -288,5 +288,5 @@ def test_without_a_cluster_all_is_as_before(context: Context) -> None:
 def test_the_flags_of_a_cluster_are_deploys_alone() -> None:
     _, arguments = parse(["container-deploy", "x", "--cluster", "--node", "n"])
     assert (arguments.cluster, arguments.node, arguments.gpu_kind) == (True, "n", None)
-    with pytest.raises(SystemExit):
+    with pytest.raises(UsageError):
         parse(["container-create", "x", "--cluster"])

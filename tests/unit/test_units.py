@@ -1,0 +1,36 @@
+"""Sizes and times in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlc_patched.units import age_in_words, size_in_words
+
+NOON = 1795780800.0  # 2026-11-27T12:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("moment", "words"),
+    [
+        ("2026-11-27T12:00:01Z", "0 s ago"),  # clocks differ
+        ("2026-11-27T11:59:57.123456789Z", "3 s ago"),
+        ("2026-11-27T11:58:01Z", "119 s ago"),
+        ("2026-11-27T11:57:30Z", "2 min ago"),
+        ("2026-11-27T09:00:00Z", "3 h ago"),
+        ("2026-11-27T04:00:00-05:00", "3 h ago"),
+        ("2026-11-25T13:00:00+00:00", "47 h ago"),
+        ("2026-11-24T12:00:00Z", "3 days ago"),
+        ("", ""),
+        ("not built", "not built"),
+    ],
+)
+def test_how_long_ago_a_time_was(moment: str, words: str) -> None:
+    assert age_in_words(moment, NOON) == words
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(None, "-"), (0, "0B"), (999, "999B"), (1500, "1.5kB"), (161e6, "161MB"), (3e12, "3TB")],
+)
+def test_sizes(size: int | None, words: str) -> None:
+    assert size_in_words(size) == words
