@@ -93,6 +93,8 @@ def summarise(changes: Iterable[Change], dpkg_status: str = "") -> Summary:
         changes: the engine's, ordered by path.
         dpkg_status: the container's /var/lib/dpkg/status, for the versions of its packages.
     """
+    from packaging.utils import canonicalize_name
+
     changes = list(changes)
     versions = dict(_STATUS.findall(dpkg_status))
     conda = _packages(changes, _CONDA, lambda match: (match[1], match[2]))
@@ -102,10 +104,14 @@ def summarise(changes: Iterable[Change], dpkg_status: str = "") -> Summary:
         _PYTHON,
         lambda match: (match[2], match[3]),
     )
-    by_conda = {_normal(name) for name in (*conda.added, *conda.removed)}
+    by_conda = {canonicalize_name(name) for name in (*conda.added, *conda.removed)}
+
+    def is_pip(name: str) -> bool:
+        return canonicalize_name(name) not in by_conda
+
     pip = Packages(
-        {name: version for name, version in python.added.items() if _normal(name) not in by_conda},
-        tuple(name for name in python.removed if _normal(name) not in by_conda),
+        {name: version for name, version in python.added.items() if is_pip(name)},
+        tuple(filter(is_pip, python.removed)),
     )
     files = _files(changes, has_apt=bool(apt.words()))
     counts = {kind: sum(each.kind == kind for each in files) for kind in (ADDED, CHANGED, DELETED)}
@@ -141,7 +147,3 @@ def _files(changes: list[Change], *, has_apt: bool) -> list[Change]:
 def _parents(path: str) -> Iterator[str]:
     while path := path.rpartition("/")[0]:
         yield path
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,45 +1,45 @@
 """Which package names may go into a Dockerfile.
 
-Everything here is an allow-list: what is not recognised as the plain name of a package is
-refused, so that no option, address or line break gets into a build step.
+Everything here is an allow-list: anything but a plain package name is refused, so that no option,
+URL or line break gets into a build step.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError, shown
 from .presets import PRESETS, Preset
 
-# A requirement by the "Dependency specifiers" specification, without address and marker.
-_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
-_EXTRAS = rf"(?:\[{_NAME}(?:,{_NAME})*\])?"
-_CLAUSE = r"(?:===|==|~=|!=|<=|>=|<|>)[A-Za-z0-9](?:[A-Za-z0-9._+!-]*)(?:\.\*)?"
-_PIP = re.compile(rf"({_NAME})({_EXTRAS})((?:{_CLAUSE}(?:,{_CLAUSE})*)?)")
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+# Of the characters of a requirement, those that are safe in double quotes in a shell.
+_PIP = re.compile(r"[A-Za-z0-9._+=~!<>,*\[\]-]+")
 _LONGEST = 200
 # Debian Policy 5.6.1 and 5.6.12; a name may name an architecture, or ask for a version.
 _APT = re.compile(r"([a-z0-9][a-z0-9+.-]*[a-z0-9+])(:[a-z0-9]+)?(=[A-Za-z0-9][A-Za-z0-9.+:~-]*)?")
 # Between packages: blanks, and commas except in `[extra,extra]` and before `<2` of `>=1,<2`.
 _BETWEEN = re.compile(r"[ \t]+|,(?![^\[\]]*\])(?!\s*[<>=!~])")
 _PLAIN = re.compile(r"[A-Za-z0-9._+=:~-]+")
-_RUNS = re.compile(r"[-_.]+")
 
 
 def pip_packages(words: Iterable[str]) -> tuple[str, ...]:
-    """Return the requirements named by words such as `pandas`, `numpy<2 scipy` or `a,b[c,d]>=1`.
+    """Return the requirements in arguments such as `pandas`, `numpy<2 scipy` or `a,b[c,d]>=1`.
 
     Raises:
-        UsageError: one is no plain requirement; the message says which, and what to do.
+        UsageError: one is not a plain requirement; the message says which, and what to do.
     """
     return _each(words, check_pip)
 
 
 def apt_packages(words: Iterable[str]) -> tuple[str, ...]:
-    """Return the Debian packages named by words such as `ffmpeg` or `curl,git`.
+    """Return the Debian packages in arguments such as `ffmpeg` or `curl,git`.
 
     Raises:
-        UsageError: one is no name of a package.
+        UsageError: one is not the name of a package.
     """
     return _each(words, check_apt)
 
@@ -48,23 +48,23 @@ def check_pip(requirement: str) -> str:
     """Return a requirement `name[extra]>=1,<2` if it is one that is allowed.
 
     Raises:
-        UsageError: it is an address, an option, or anything else.
+        UsageError: it is a URL, an option, or anything else.
     """
-    if len(requirement) <= _LONGEST and _PIP.fullmatch(requirement):
+    if _parsed(requirement) is not None:
         return requirement
     said = shown(requirement)
     if requirement.startswith("-"):
         raise UsageError(
-            f"{said} is an option of pip, not a package. Put options into the Dockerfile yourself "
-            "(image-update PROJECT --edit); an index is taken from PIP_INDEX_URL."
+            f"{said} is an option of pip, not a package. Add options to the Dockerfile yourself "
+            "(image-update PROJECT --edit); the package index is read from PIP_INDEX_URL."
         )
     if "://" in requirement or "@" in requirement or "/" in requirement:
         raise UsageError(
-            f"{said} is an address or a path, and only packages of the index are taken here. "
-            "Put it into the Dockerfile yourself: image-update PROJECT --edit"
+            f"{said} is a URL or a path, and only packages of the index are accepted here. "
+            "Add it to the Dockerfile yourself: image-update PROJECT --edit"
         )
     raise UsageError(
-        f"{said} is not the name of a Python package. Say for instance: "
+        f"{said} is not the name of a Python package. Examples: "
         "pandas  'numpy<2'  'jax[cuda12]==0.4.30'"
     )
 
@@ -73,12 +73,12 @@ def check_apt(package: str) -> str:
     """Return the name of a Debian package (`name`, `name:arch`, `name=version`) if it is one.
 
     Raises:
-        UsageError: it is not.
+        UsageError: it is not one.
     """
     if len(package) <= _LONGEST and _APT.fullmatch(package):
         return package
     raise UsageError(
-        f"{shown(package)} is not the name of a Debian package. Say for instance: ffmpeg libgl1"
+        f"{shown(package)} is not the name of a Debian package. Examples: ffmpeg libgl1"
     )
 
 
@@ -86,7 +86,7 @@ def preset(name: str) -> Preset:
     """Return the preset of this name.
 
     Raises:
-        UsageError: there is none; the message lists what there is.
+        UsageError: there is no such preset; the message lists those there are.
     """
     try:
         return PRESETS[name.casefold()]
@@ -97,12 +97,11 @@ def preset(name: str) -> Preset:
 
 
 def pip_name(requirement: str) -> str:
-    """Return the normalised name in a requirement (PEP 503), by which two are the same package.
+    """Return the normalised name of a requirement's package (PEP 503); empty for anything else."""
+    from packaging.utils import canonicalize_name
 
-    For anything that is no requirement, as a hand edit may hold, an empty text.
-    """
-    match = _PIP.fullmatch(requirement)
-    return _RUNS.sub("-", match[1]).lower() if match else ""
+    found = _parsed(requirement)
+    return canonicalize_name(found.name) if found else ""
 
 
 def apt_name(package: str) -> str:
@@ -112,35 +111,30 @@ def apt_name(package: str) -> str:
 
 
 def merged(packages: Iterable[str]) -> tuple[str, ...]:
-    """Return requirements sorted, each package once: as it was said most exactly."""
+    """Return requirements sorted, each package once: the last one with a version or extras."""
     by_name: dict[str, str] = {}
     for package in packages:
         name = pip_name(package) or package
-        if name not in by_name or package != package_only(package):
+        found = _parsed(package)
+        if name not in by_name or (found is not None and found.name != package):
             by_name[name] = package
     return tuple(sorted(by_name.values(), key=str.casefold))
 
 
-def package_only(requirement: str) -> str:
-    """Return a requirement without its versions and extras."""
-    match = _PIP.fullmatch(requirement)
-    return match[1] if match else requirement
-
-
 def quoted(word: str) -> str:
-    """Return an allowed word as it stands in a RUN step: quoted where a shell would see more."""
+    """Return an allowed word for a RUN step, in quotes if a shell would interpret it."""
     return word if _PLAIN.fullmatch(word) else f'"{word}"'
 
 
 def requirements_of(text: str, name: str) -> tuple[str, ...]:
-    """Return the packages of a requirements file, to be listed in the Dockerfile themselves.
+    """Return the packages of a requirements file, to be listed in the Dockerfile.
 
     Args:
         text: the file's content.
         name: its name, for messages.
 
     Raises:
-        UsageError: a line is more than the name and versions of a package.
+        UsageError: a line is anything but the name and versions of a package.
     """
     found = []
     for number, line in enumerate(text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines(), 1):
@@ -152,10 +146,22 @@ def requirements_of(text: str, name: str) -> tuple[str, ...]:
         except UsageError as error:
             raise UsageError(
                 f"{name}, line {number}: {error}\nA requirements file with more than plain "
-                "packages needs a Dockerfile of your own that copies it: "
+                "packages needs your own Dockerfile, which copies it: "
                 "image-create PROJECT --dockerfile FILE"
             ) from None
     return tuple(found)
+
+
+def _parsed(text: str) -> Requirement | None:
+    """Return a requirement without URL and marker, or None for anything else."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    if len(text) > _LONGEST or not _PIP.fullmatch(text):
+        return None
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
 
 
 def _each(words: Iterable[str], check: Callable[[str], str]) -> tuple[str, ...]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import pwd
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MlcError
+from ..host.process import output_of
 from ..interrupts import defer_signals
 from ..report import Reporter
 from . import checkout as patch_checkout
@@ -281,16 +281,5 @@ def _is_open(file: Path) -> bool:
 
 def _fails(argv: list[str]) -> str:
     """Run a command; return its error message if it failed, else an empty string."""
-    try:
-        done = subprocess.run(
-            argv,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
+    done = output_of(argv, seconds=_SECONDS)
     return "" if done.returncode == 0 else done.stderr.strip()[-300:] or "no error message"

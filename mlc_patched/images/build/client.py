@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...engine.address import CONTEXT_VARIABLE, DEFAULT
 from ...errors import EngineError, UsageError, shown
+from ...host.process import output_of
 from .environment import Builder
 
 NETWORK_VARIABLE = "DS01_BUILD_NETWORK"
@@ -55,9 +55,11 @@ def find_client(environ: Mapping[str, str]) -> Client:
     docker_context = environ.get(CONTEXT_VARIABLE) or DEFAULT
     if environ.get("DOCKER_BUILDKIT") == "0":
         return Client(path, Builder.CLASSIC, docker_context)
-    if _says([path, "buildx", "version"], environ).startswith("github.com/docker/buildx"):
+    buildx = output_of([path, "buildx", "version"], seconds=_SECONDS, environ=environ).stdout
+    if buildx.startswith("github.com/docker/buildx"):
         return Client(path, Builder.BUILDX, docker_context)
-    version = re.search(r"(\d+)\.(\d+)", _says([path, "--version"], environ))
+    own = output_of([path, "--version"], seconds=_SECONDS, environ=environ).stdout
+    version = re.search(r"(\d+)\.(\d+)", own)
     if version and (18, 9) <= (int(version[1]), int(version[2])) < (_LAST_WITH_BUILDKIT + 1, 0):
         return Client(path, Builder.BUILDKIT, docker_context)
     return Client(path, Builder.CLASSIC, docker_context)
@@ -130,20 +132,3 @@ def build_command(
     for name, value in (labels or {}).items():
         argv += ["--label", f"{name}={value}"]
     return BuildCommand((*argv, build_context), environment)
-
-
-def _says(argv: list[str], environ: Mapping[str, str]) -> str:
-    try:
-        done = subprocess.run(
-            argv,
-            env=dict(environ),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()

@@ -186,7 +186,7 @@ WORDS_TOO_MANY = {
     "5000 characters": ("a" * 5000, "[...]"),
     "written from right to left": ("\u202eabc", r"\u202eabc"),
 }
-APT = "is not the name of a Debian package. Say for instance: ffmpeg libgl1"
+APT = "is not the name of a Debian package. Examples: ffmpeg libgl1"
 APT_PACKAGES = {
     "a command": ("x;rm", APT),
     "an option": ("-oAPT::Pre-Invoke=id", APT),
