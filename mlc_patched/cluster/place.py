@@ -1,4 +1,4 @@
-"""Where a service's container is: on which node, and through which Docker context."""
+"""Where a service's container is: its node, and the Docker context that leads there."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..names.containers import container_tag
 from .state import LOST, ServiceState, state_of
 
 CONTEXT_LABEL = "ds01.context"
-"""Label of a node: the Docker context by which it is reached, where that is not its name."""
+"""Label of a node: the Docker context that leads to it, if not named like the node."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A service of the caller's, and what has become of it."""
+    """A service of the caller's, and its state."""
 
     service: Service
     state: ServiceState
@@ -27,14 +27,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Place:
-    """A service's container, and a context whose engine is the node's."""
+    """A service's container, and a context with the engine of its node."""
 
     container: Container
     context: Context
 
 
 def find_service(name: str, context: Context) -> Found | None:
-    """Return the caller's service of this name, or None where there is none or no cluster."""
+    """Return the caller's service of this name, or None if there is no service or no cluster."""
     wanted = container_tag(name, context.account.uid)
     cluster = context.engine.cluster()
     try:
@@ -48,23 +48,23 @@ def find_service(name: str, context: Context) -> Found | None:
 
 
 def place_of(found: Found, context: Context) -> Place:
-    """Return where a service's container is, which may have ended.
+    """Return where a service's container is, running or not.
 
     Raises:
-        MlcError: it has none yet, its node does not answer, or there is no way to the node.
+        MlcError: it has no container yet, its node does not answer, or no context leads there.
     """
     state = found.state
     if not state.container:
         raise MlcError(f"{found.service.name} has no container yet: {state.status}.")
     if state.state == LOST:
-        raise MlcError(f"{state.node} does not answer, so {found.service.name} is not reached.")
+        raise MlcError(f"{state.node} does not answer, so {found.service.name} cannot be reached.")
     wanted = (f"{labels.SERVICE}={found.service.labels[labels.SERVICE]}",)
     for way in (context, None):
         there = way or context.at(_docker_context(state.node, context))
         for container in there.engine.containers(labels=wanted):
             if container.id == state.container:
                 return Place(container, there)
-    raise MlcError(f"The container of {found.service.name} is not on {state.node} any more.")
+    raise MlcError(f"The container of {found.service.name} is no longer on {state.node}.")
 
 
 def _docker_context(hostname: str, context: Context) -> str:
@@ -73,7 +73,7 @@ def _docker_context(hostname: str, context: Context) -> str:
     name = node.labels.get(CONTEXT_LABEL, hostname)
     if name not in context_names(context.environ):
         raise MlcError(
-            f"It is on {hostname}, which is reached through a Docker context called {name}, and "
-            f"you have none. Make it: docker context create {name} --docker host=ssh://{hostname}"
+            f"It is on {hostname}, which you reach through a Docker context named {name}. Create "
+            f"it with: docker context create {name} --docker host=ssh://{hostname}"
         )
     return name

@@ -16,10 +16,10 @@ LONGEST_NAME = 63
 def service_name(name: str, uid: int) -> str:
     """Return the name of the service for a user's container: `NAME-UID`.
 
-    It is the host name's alphabet that Swarm allows, so the `._.` of containers cannot be.
+    Swarm only allows the characters of host names, which excludes the `._.` of containers.
 
     Raises:
-        UsageError: Swarm does not take it.
+        UsageError: it is too long for Swarm.
     """
     made = f"{name}-{uid}"
     if len(made) > LONGEST_NAME:
@@ -39,15 +39,15 @@ def service_of(
     node: str | None = None,
     gpu_kind: str | None = None,
 ) -> ServiceSpecification:
-    """Return the service that comes nearest to a container.
+    """Return the service that comes closest to a container.
 
     Args:
-        container: the container, as a single engine would make it.
+        container: the container, as a single engine would create it.
         name: what `service_name` returned.
-        gpus: how many GPUs it is to have to itself.
-        capabilities: what it may do in place of being privileged.
-        node: the only node that will do, or None.
-        gpu_kind: the only kind of GPU that will do, or None.
+        gpus: how many GPUs to reserve.
+        capabilities: capabilities it gets in place of being privileged.
+        node: the only node that may run it, or None.
+        gpu_kind: the only kind of GPU it may get, or None.
     """
     fitted = replace(
         container,
@@ -57,7 +57,7 @@ def service_of(
         gpus=None,
         security_options=(),
         ipc="",
-        # Whoever looks for mlc's containers on the node must not stop or remove this one.
+        # Without the owner label, mlc on the node does not stop or remove this container.
         labels={
             **{key: value for key, value in container.labels.items() if key != labels.OWNER},
             labels.SERVICE: container.name,
@@ -68,17 +68,17 @@ def service_of(
 
 
 def differences(container: ContainerSpecification, service: ServiceSpecification) -> list[str]:
-    """Return what a service has otherwise than the container on one engine would."""
+    """Return how a service differs from the same container on one engine."""
     notes = []
     if container.privileged:
         added = " ".join(service.container.capabilities)
-        notes.append(f"not privileged: instead it has Docker's own capabilities and {added}")
+        notes.append(f"not privileged: it has Docker's default capabilities and {added} instead")
     if container.ipc == "host":
         size = service.container.shm_size
         much = f"of {size} bytes" if size else "of up to half the node's memory"
-        notes.append(f"not the host's shared memory: instead {SHARED_MEMORY} is its own, {much}")
+        notes.append(f"not the host's shared memory: {SHARED_MEMORY} is private, {much}")
     elif container.shm_size:
-        notes.append(f"no --shm-size: instead {SHARED_MEMORY} is a tmpfs of that size")
+        notes.append(f"no --shm-size: {SHARED_MEMORY} is a tmpfs of that size instead")
     if container.devices:
-        notes.append(f"none of the devices {', '.join(container.devices)}")
+        notes.append(f"without the devices {', '.join(container.devices)}")
     return notes

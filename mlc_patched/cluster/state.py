@@ -1,4 +1,4 @@
-"""What has become of a service: Swarm's words for its task and node, in ours. Pure."""
+"""The state of a service, from what Swarm says of its task and node. Pure."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ ENDED = "ended"
 LOST = "lost"
 _STARTING = ("allocated", "assigned", "accepted", "preparing", "ready", "starting")
 _DOWN = "assigned node no longer meets constraints"
-"""swarmkit's word to a task whose node went away (manager/constraintenforcer), and to every task
-with a GPU on a node that `docker node update` changes: seen with Engine 20.10.24."""
+"""swarmkit's message for a task whose node went away (manager/constraintenforcer), and for every
+task with a GPU on a node that `docker node update` changes: seen with Engine 20.10.24."""
 
 
 @dataclass(frozen=True)
 class ServiceState:
-    """Where a service is. `state` is one of the words above, `status` a phrase for people,
-    `node` a host name, empty as long as it has none. `ahead` is how many that wait for a GPU
-    were there first, None where it does not wait for one."""
+    """Where a service is. `state` is one of the constants above, `status` a phrase for people,
+    `node` a host name, empty without a node. `ahead` is how many services wait for a GPU before
+    this one, None if it does not wait for a GPU."""
 
     state: str
     status: str
@@ -36,11 +36,11 @@ class ServiceState:
 def state_of(
     service: Service, services: Iterable[Service], tasks: Iterable[Task], nodes: Iterable[Node]
 ) -> ServiceState:
-    """Return what has become of a service.
+    """Return the state of a service.
 
     Args:
         service: the service.
-        services: all services of the Swarm, whoever's: they wait for the same GPUs.
+        services: all services of the Swarm: every user's wait for the same GPUs.
         tasks: all tasks, the newest of a service first.
         nodes: all nodes.
     """
@@ -49,7 +49,7 @@ def state_of(
         newest.setdefault(each.service, each)
     task = newest.get(service.id)
     if task is None or task.state == "new" or (task.state == "pending" and not task.message):
-        return ServiceState(PLACING, "Swarm looks for a node")
+        return ServiceState(PLACING, "Swarm is looking for a node")
     node = next((each for each in nodes if each.id == task.node), None)
     name = node.hostname if node else ""
     if _waits(task):
@@ -66,7 +66,9 @@ def state_of(
         status = f"{name} does not answer; the workspace and the pushed image are kept"
         return ServiceState(LOST, status, name, None, task.container)
     if task.state in _STARTING and task.desired in ("running", "ready"):
-        status = f"getting the image to {name}" if task.state == "preparing" else f"goes to {name}"
+        status = (
+            f"pulling the image on {name}" if task.state == "preparing" else f"starting on {name}"
+        )
         return ServiceState(STARTING, status, name)
     if task.state == "running" and task.desired == "running":
         return ServiceState(RUNNING, f"running on {name}", name, None, task.container)
@@ -82,14 +84,14 @@ def state_of(
 
 
 def reason(message: str, node: str) -> str:
-    """Put the engine's reason why a task could not run into words for its user."""
+    """Return the engine's reason why a task could not run, in words for its user."""
     if path := missing_mount(message):
         return (
-            f"{node} has no {path}. Directories are the node's: make it there, or share it "
+            f"{node} has no {path}. Directories are the node's own: create it there, or share it "
             "between the nodes"
         )
     if _DOWN in message:
-        return f"{node} was gone for a while, or an administrator changed it"
+        return f"{node} was unavailable for a while, or an administrator changed it"
     return message.strip()
 
 
@@ -102,7 +104,7 @@ def _waiting(service: Service, task: Task, ahead: int | None) -> str:
     if "scheduling constraints not satisfied" in task.message and "insufficient" not in (
         task.message
     ):
-        return "waiting: no node is what --node or --gpu-kind asks for"
+        return "waiting: no node matches --node or --gpu-kind"
     if ahead is not None:
         what = "a GPU" if service.gpus == 1 else f"{service.gpus} GPUs"
         return f"waiting for {what}, {ahead} ahead"

@@ -18,21 +18,21 @@ _PLACING_SECONDS = 10
 
 
 def look(identity: str, context: Context) -> ServiceState:
-    """Return what has become of a service.
+    """Return the state of a service.
 
     Raises:
-        MlcError: it is not there any more.
+        MlcError: it no longer exists.
     """
     cluster = context.engine.cluster()
     services = cluster.services()
     service = next((each for each in services if each.id == identity), None)
     if service is None:
-        raise MlcError("The service was removed meanwhile.")
+        raise MlcError("The service was removed by another command.")
     return state_of(service, services, cluster.tasks(), cluster.nodes())
 
 
 def wait_until_placed(identity: str, context: Context) -> ServiceState:
-    """Return what Swarm's first look for a node has come to; it takes a moment."""
+    """Return the state once Swarm has looked for a node, which takes a moment."""
     deadline = time.monotonic() + _PLACING_SECONDS
     while (state := look(identity, context)).state == PLACING and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -40,12 +40,12 @@ def wait_until_placed(identity: str, context: Context) -> ServiceState:
 
 
 def wait_until_running(identity: str, name: str, context: Context) -> ServiceState:
-    """Wait until a service runs, telling how far it is.
+    """Wait until a service runs, and report its progress.
 
     Raises:
-        MlcError: it cannot run; the service is gone again.
+        MlcError: it cannot run; the service was removed.
     """
-    told, pause = "", _POLL_SECONDS
+    reported, pause = "", _POLL_SECONDS
     while True:
         state = look(identity, context)
         if state.state == RUNNING:
@@ -57,8 +57,8 @@ def wait_until_running(identity: str, name: str, context: Context) -> ServiceSta
             ):  # who interrupts that must not hear that it stays in the queue
                 retry_once(partial(cluster.remove_service, identity))
             raise MlcError(f"{name} could not run: {state.status}. The service was removed.")
-        if state.status != told:
+        if state.status != reported:
             context.report.step(f"[{name}] {state.status}")
-            told, pause = state.status, _POLL_SECONDS
+            reported, pause = state.status, _POLL_SECONDS
         time.sleep(pause)
         pause = min(pause * _SLOWER, _LONGEST_POLL_SECONDS)  # a queue may take days

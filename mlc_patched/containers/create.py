@@ -1,4 +1,4 @@
-"""create: a container from an image, in one engine call where the account is in the image."""
+"""create: a container from an image, in one engine call if the account is in the image."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EMPTY_PASSWORD_VARIABLE = "MLC_EMPTY_PASSWORD"  # noqa: S105 - the name of a var
 
 @dataclass(frozen=True)
 class Created:
-    """The container that was made: its short name, its name and id in Docker, and how."""
+    """A new container: its name, its name and id in Docker, its image, and the flow."""
 
     name: str
     tag: str
@@ -52,12 +52,12 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
     """Create a container.
 
     Raises:
-        UsageError: the request cannot be meant.
+        UsageError: the request is invalid.
         AlreadyExistsError: the user has a container of this name.
         NotFoundError: a directory, catalog row or image does not exist.
-        NotAllowedError: the administrator's settings do not allow it.
+        NotAllowedError: the administrator's settings forbid it.
         SetupError: the account could not be set up in the image.
-        EngineError: the engine refused. Whatever is raised, nothing of the attempt is left.
+        EngineError: the engine refused. On any error, everything is rolled back.
     """
     context = context or Context()
     plan = context.plan(request)
@@ -89,25 +89,25 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
 
 
 def _warn_of_podman(plan: Plan, context: Context) -> None:
-    """Say what its API leaves out without a word (docs/engines.md)."""
+    """Warn of what Podman's API silently ignores (docs/engines.md)."""
     if not plan.is_local:
         context.report.warn(
-            "The engine is Podman, which makes directories that are missing there: see that "
-            f"{plan.directories.workspace} and the others are there, and yours."
+            "The engine is Podman, which creates missing directories on its host: check that "
+            f"{plan.directories.workspace} and the others exist there and belong to you."
         )
     if plan.choice.request is not None and not plan.is_rocm:
         context.report.warn(
-            "The engine is Podman, which takes Docker's GPU request without a word and may give "
-            "none: look inside with nvidia-smi."
+            "The engine is Podman, which may silently ignore Docker's GPU request: check inside "
+            "with nvidia-smi."
         )
 
 
 def _refuse_legacy_flow(plan: Plan, context: Context) -> None:
-    """Refuse what takes a commit per container where the settings have that switched off."""
+    """Refuse to set up the account for each container if the settings have switched that off."""
     if context.settings.legacy_flow == LEGACY_FLOW_NO and not context.account.is_root:
         raise NotAllowedError(
-            f"Your account is not in {plan.image}, and adding it for each container is "
-            "switched off here. Build an image of yours once, and make containers of it: "
+            f"Your account is not in {plan.image}, and adding it to each container is "
+            "switched off here. Build your own image once, and create containers from it: "
             f"image-create PROJECT --base {plan.image}"
         )
 
@@ -117,7 +117,7 @@ def _from_image(
 ) -> Created | None:
     """Create directly from an image; None if the account it claims is not in it.
 
-    The image is named by its id: it cannot be exchanged between the look and the create.
+    The image is named by its id, so it cannot be replaced between the check and the create.
     """
     engine = context.engine
     specification = specify(plan, image.id, image.id, Flow.IMAGE, context.account)
@@ -128,24 +128,24 @@ def _from_image(
             with defer_signals():
                 engine.remove_container(container, force=True)
             context.report.warn(
-                f"The labels of {plan.image} are not true: {wrong}. Setting the account up anew."
+                f"The labels of {plan.image} are wrong: {wrong}. Setting up the account again."
             )
             return None
     return Created(short_name(plan.tag), plan.tag, container, plan.image, image.id, Flow.IMAGE)
 
 
 def _account_missing(engine: Engine, container: str, claim: labels.Claim) -> str | None:
-    """Check a claim against /etc/passwd of a created container, which need not be started."""
+    """Check a claim against /etc/passwd of a container that need not run."""
     passwd = engine.read_file(container, "/etc/passwd")
     if passwd is None:
-        return "there is no readable /etc/passwd in it"
+        return "it has no readable /etc/passwd"
     return account_in_passwd(passwd.decode(errors="replace"), claim)
 
 
 def _by_build(plan: Plan, base: Image, context: Context) -> Created:
-    """Create from the image with the account that was built on a base, or is now.
+    """Create from the account image of a base, which is built if it does not exist yet.
 
-    The base is not pulled: one that is here is what the image was built on.
+    The base is not pulled: the account image was built on the one that is here.
     """
     from ..images.account.build import find_with_account
 
@@ -163,7 +163,7 @@ def _by_build(plan: Plan, base: Image, context: Context) -> Created:
 
 
 def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) -> Image:
-    """Build the image with the account, unless another command of the user's just has."""
+    """Build the account image, unless another command of the user has just done so."""
     from ..host.locks import account_lock
     from ..images.account.build import build_with_account, find_with_account, temporary_images
 
@@ -205,10 +205,10 @@ def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Cont
 
     Args:
         plan: the container.
-        committed: the image. The container is made by its name, not its id: AIME's mlc
-            finds the image to remove by it.
-        undo: is given the removal of the container.
-        context: who calls, and the engine.
+        committed: the image. The container is created from its name, not its id, because AIME's
+            mlc finds the image to remove by that name.
+        undo: rolls the container back if a later step fails.
+        context: the caller and the engine.
 
     Raises:
         AlreadyExistsError: the name is in use.
@@ -225,7 +225,7 @@ def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Cont
 
 
 def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -> str:
-    """Create a container; taken back, it removes this very one and none of the same name."""
+    """Create a container. Undo removes exactly this one, not another of the same name."""
     word = os.urandom(8).hex()
     marked = replace(specification, labels={**specification.labels, labels.REQUEST: word})
 
@@ -235,7 +235,7 @@ def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -
 
     undo.add(f"The container {specification.name}", remove)
     try:
-        # Interrupted before the answer, it would take back what the engine has yet to make.
+        # If interrupted before the engine answers, undo would find no container to remove.
         with defer_signals():
             return engine.create_container(marked)
     except ConflictError as error:
@@ -245,13 +245,13 @@ def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -
             (each.target for each in specification.binds if each.source == error.path), "mounted"
         )
         raise NotFoundError(
-            f"The engine's host has no directory {error.path}, which was to become {target}. "
-            f"Make it there with: mkdir -p {quote(error.path)} - or name another one"
+            f"The engine's host has no directory {error.path} to mount as {target}. "
+            f"Create it there with: mkdir -p {quote(error.path)} - or choose another one"
         ) from error
 
 
 def refuse_existing(plan: Plan, context: Context) -> None:
-    """Refuse a name in use before anything slow begins."""
+    """Refuse a name in use before anything slow starts."""
     if context.find(short_name(plan.tag)) is not None:
         raise _exists(plan.tag)
 
@@ -265,7 +265,7 @@ def _exists(tag: str) -> AlreadyExistsError:
 
 
 def _pulled(reference: str, local: Image | None, context: Context) -> Image:
-    """Pull an image; where its registry is not to be had, an image that is there will do."""
+    """Pull an image; if its registry cannot be reached, use the local one."""
     report, engine = context.report, context.engine
     report.step(f"Pulling {reference}")
     try:
@@ -274,12 +274,12 @@ def _pulled(reference: str, local: Image | None, context: Context) -> Image:
         if local is None:
             raise NotFoundError(
                 f"{error}\nThe image {reference} is not on this host and could not be pulled. "
-                "See what there is with: docker images"
+                "List local images with: docker images"
             ) from error
-        why = str(error).rpartition(": ")[2]  # the last of what a resolver wraps around a reason
-        report.note(f"Using the {reference} that is here; it could not be pulled: {why}")
+        why = str(error).rpartition(": ")[2]  # the innermost reason of a wrapped error
+        report.note(f"Using the local {reference}, as it could not be pulled: {why}")
         return local
     image = engine.image(reference)
     if image is None:
-        raise NotFoundError(f"The image {reference} was pulled, but is not there.")
+        raise NotFoundError(f"The image {reference} was pulled, but is missing.")
     return image

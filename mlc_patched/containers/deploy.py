@@ -22,7 +22,7 @@ from .start import ensure_running
 
 @dataclass(frozen=True)
 class Deployed:
-    """A container that was made: where it is from, what it sees, whether it runs."""
+    """A new container: its image, its mounts, and whether it runs."""
 
     name: str
     tag: str
@@ -37,9 +37,9 @@ class Deployed:
 
 
 @dataclass(frozen=True)
-class Rehearsed:
-    """What a request would do. `flow` is `image`, `commit`, or `pull and commit`; `wrapper`
-    the command line of the site's wrapper, empty where there is none."""
+class Preview:
+    """What a request would do. `flow` is `image` or `commit`, with `pull and` before it if the
+    image is not here; `wrapper` is the command line of the site's wrapper, if one is set."""
 
     name: str
     tag: str
@@ -63,17 +63,17 @@ class Rehearsed:
 
 
 def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed:
-    """Create a container and start it, if wanted.
+    """Create a container, and start it if `start` is set.
 
-    Where DS01_MLC_WRAPPER names the site's own wrapper, that creates it.
+    If DS01_MLC_WRAPPER names the site's own wrapper, that creates it.
 
     Args:
         request: what `resolve` returned.
-        context: who calls, and the engine.
-        start: start it, too.
+        context: the caller and the engine.
+        start: whether to start it.
 
     Raises:
-        MlcError: as `create`; or it could not be started. Nothing is left in any case.
+        MlcError: as `create`, or it could not be started. On any error, it is removed again.
     """
     wrapper = site_wrapper.path(context.environ)
     image = request.image
@@ -81,32 +81,32 @@ def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed
         if wrapper is None:
             made = create(request, context)
             image = image or made.image
-            undo.add(f"The container {made.tag}", lambda: _take_back(made.id, request, context))
+            undo.add(f"The container {made.tag}", lambda: _roll_back(made.id, request, context))
         else:
             if context.find(request.name) is not None:
                 raise _exists(request.name)
-            undo.add(f"The container {request.name}", lambda: _take_back(None, request, context))
+            undo.add(f"The container {request.name}", lambda: _roll_back(None, request, context))
             site_wrapper.create(wrapper, request, context.client_environ, context.report)
         container = context.find(request.name)
         if container is None:
             by = f" by {wrapper}" if wrapper else ""
-            raise MlcError(f"The container {request.name} was made{by}, but is not there.")
+            raise MlcError(f"The container {request.name} was created{by}, but is missing.")
         if start:
             ensure_running(container, context)
     return _deployed(container, image or container.image, is_running=start)
 
 
-def rehearse(request: CreateRequest, context: Context) -> Rehearsed:
-    """Return what `deploy` would do, and do none of it.
+def preview(request: CreateRequest, context: Context) -> Preview:
+    """Return what `deploy` would do, without doing it.
 
     Raises:
-        MlcError: as `deploy`, as far as it can be known.
+        MlcError: as `deploy`, as far as it can be known in advance.
     """
     plan = context.plan(request, is_dry_run=True)
     if context.find(request.name) is not None:
         raise _exists(request.name)
     image = context.engine.image(plan.image)
-    # One of the caller's own that is not here comes from the registry, with the account in it.
+    # An own image that is not here comes from the registry, and has the account in it.
     own = is_own_project(plan.reference, context.account)
     flow = f"pull and {(Flow.IMAGE if own else Flow.COMMIT).value}"
     notes = plan.notes()
@@ -116,7 +116,7 @@ def rehearse(request: CreateRequest, context: Context) -> Rehearsed:
         flow = decision.flow.value
         notes += [decision.warning] if decision.warning else []
     wrapper = site_wrapper.path(context.environ)
-    return Rehearsed(
+    return Preview(
         name=request.name,
         tag=plan.tag,
         image=plan.image,
@@ -141,13 +141,13 @@ def rehearse(request: CreateRequest, context: Context) -> Rehearsed:
 
 def _exists(name: str) -> AlreadyExistsError:
     return AlreadyExistsError(
-        f"You have a container {name!r} already. Open it with: mlc open {name} - or make another "
+        f"You have a container {name!r} already. Open it with: mlc open {name} - or create another "
         f"from the same image: container-deploy {name}-2 --project {name}"
     )
 
 
-def _take_back(identity: str | None, request: CreateRequest, context: Context) -> None:
-    """Remove the container that was just made, and no other that has got its name meanwhile."""
+def _roll_back(identity: str | None, request: CreateRequest, context: Context) -> None:
+    """Remove the container that was just created, unless another has its name by now."""
     container = context.find(request.name)
     if container is None or identity not in (None, container.id):
         return

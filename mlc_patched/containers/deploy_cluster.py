@@ -41,7 +41,7 @@ _ONE = "1"
 
 @dataclass(frozen=True)
 class Placement:
-    """Which nodes will do: one by its host name, or those with a kind of GPU; None is any."""
+    """The nodes that may run a service: one by host name, or those with a kind of GPU."""
 
     node: str | None = None
     gpu_kind: str | None = None
@@ -49,8 +49,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class OnCluster:
-    """A service that was made, from which image. `notes` are what it has otherwise than a
-    container on one server."""
+    """A new service and its image. `notes` says how it differs from a container on one server."""
 
     name: str
     service: str
@@ -61,20 +60,20 @@ class OnCluster:
     notes: tuple[str, ...]
 
     def as_json(self, state: ServiceState) -> dict[str, Any]:
-        """Return it for `--json`, with what has become of it."""
+        """Return it for `--json`, with its state."""
         return {**vars(self), **vars(state)}
 
 
 def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Context) -> OnCluster:
-    """Make a service; Swarm looks for a node from then on.
+    """Create a service; Swarm then looks for a node.
 
     Raises:
-        UsageError: the request cannot be meant for a cluster.
-        NotManagerError: the engine is no manager of a Swarm.
+        UsageError: the request is invalid on a cluster.
+        NotManagerError: the engine does not manage a Swarm.
         AlreadyExistsError: the user has a container of this name on the cluster.
-        NotAllowedError: the administrator's settings do not allow it.
-        MlcError: the image is not in the registry, or is not the caller's.
-        EngineError: Swarm refused. Nothing is left in any case.
+        NotAllowedError: the administrator's settings forbid it.
+        MlcError: the image is not in the registry, or not the caller's.
+        EngineError: Swarm refused. On any error, no service is left behind.
     """
     refuse_root(context.account)
     own = _image(request, context)
@@ -111,7 +110,7 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
 
 
 def _create(service: ServiceSpecification, context: Context) -> str:
-    """Make a service; taken back, it removes this very one and none of the same name."""
+    """Create a service. Undo removes exactly this one, not another of the same name."""
     cluster, word = context.engine.cluster(), os.urandom(8).hex()
     marked = replace(service, labels={**service.labels, labels.REQUEST: word})
 
@@ -121,34 +120,34 @@ def _create(service: ServiceSpecification, context: Context) -> str:
 
     with Undo(context.report) as undo:
         undo.add(f"The service {service.name}", remove)
-        # Interrupted before the answer, it would take back what Swarm has yet to make.
+        # If interrupted before Swarm answers, undo would find no service to remove.
         with defer_signals():
             return cluster.create_service(marked)
 
 
 def _check_node(placement: Placement, nodes: list[Node]) -> None:
-    """Refuse the name of a node that there is not: it would be waited for in vain."""
+    """Refuse an unknown node: the service would wait for it forever."""
     there = [node.hostname for node in nodes]
     if placement.node is not None and placement.node not in there:
         raise UsageError(f"There is no node {placement.node!r}. There are: {', '.join(there)}")
 
 
 def _notes(gpus: int, nodes: list[Node], context: Context) -> list[str]:
-    """Return what the user should know besides what a service has otherwise."""
+    """Return extra notes: too few GPUs, an unused site wrapper."""
     notes = []
     most = max((node.gpus for node in nodes), default=0)
     if gpus > most:
-        notes.append(f"no node has {gpus} GPUs, the most is {most}: it waits until one joins")
+        notes.append(f"no node has {gpus} GPUs (the most is {most}): it waits until one joins")
     if site_wrapper.path(context.environ) is not None:
-        notes.append(f"{site_wrapper.VARIABLE} is not asked: it makes containers of one engine")
+        notes.append(f"{site_wrapper.VARIABLE} is not used: it creates containers on one engine")
     return notes
 
 
 def _image(request: DeployRequest, context: Context) -> str:
-    """Return the name of the image that is meant, `ds01-UID/PROJECT:TAG`."""
+    """Return the name of the requested image, `ds01-UID/PROJECT:TAG`."""
     if request.framework is not None:
         raise UsageError(
-            "On the cluster a container is made from a project's image. Make one first: "
+            "On the cluster, containers are created from a project's image. Build one first: "
             f"image-create PROJECT -f {request.framework}, then image-push PROJECT"
         )
     if request.image is None:
@@ -159,8 +158,8 @@ def _image(request: DeployRequest, context: Context) -> str:
     name = parse_reference(request.image)
     if not is_own_project(name, context.account):
         raise UsageError(
-            f"{request.image} is none of your projects' images. On the cluster a container is made "
-            f"from one that was pushed: --image ds01-{context.account.uid}/PROJECT:TAG"
+            f"{request.image} is not an image of your projects. On the cluster, containers are "
+            f"created from pushed images: --image ds01-{context.account.uid}/PROJECT:TAG"
         )
     return f"{name.repository}:{name.tag or LATEST}"
 
@@ -170,37 +169,37 @@ def _named(request: DeployRequest, own: str, taken: set[str], context: Context) 
     wish = allowed_name(project.name if project else own)
     name, uid = request.name, context.account.uid
     if request.project is None and request.image is None and wish != name:
-        name = None  # my.project: no name for a container
+        name = None  # such as my.project, an invalid container name
     if name is not None:
         check_container_name(name, uid)
         if service_name(name, uid) in taken:
             raise _exists(name)
-        if context.find(name) is not None:  # open and retire would mean that one
+        if context.find(name) is not None:  # open and retire would take that one
             raise AlreadyExistsError(
-                f"You have a container {name!r} on the manager's own engine already. Choose "
+                f"You already have a container {name!r} on the manager's own engine. Choose "
                 f"another name: container-deploy {name}-2 --project {wish} --cluster"
             )
         return replace(request, name=name)
     name = first_free(
         wish, lambda name: service_name(name, uid) in taken or context.find(name) is not None
     )
-    context.report.note(f"The container is called {name}, after what it is made from.")
+    context.report.note(f"The container is named {name}, after its image.")
     return replace(request, name=name)
 
 
 def _plan(request: DeployRequest, own: str, context: Context) -> Plan:
-    """Decide about a request what needs no look at this host, which is none of the nodes."""
+    """Plan a request without looking at this host, which need not be a node."""
     options, account, settings = request.options, context.account, context.settings
     if (options.architecture or settings.architecture or "").upper().startswith("ROCM"):
         raise UsageError(
-            "A ROCm GPU is a device node, which a service of Swarm cannot have. Use its server's "
-            "own engine: container-deploy with --context"
+            "A ROCm GPU is a device node, which Swarm services cannot have. Use the engine of its "
+            "server instead: container-deploy with --context"
         )
     if cgroup(options.cgroup_parent, account, settings):
         raise NotAllowedError(
-            "Containers here belong under a cgroup (container.cgroup_parent, slice_group, or "
-            "--cgroup-parent), and Swarm puts a service under its node's: set cgroup-parent in "
-            "each node's /etc/docker/daemon.json instead, and leave it out here."
+            "Containers here get a parent cgroup (container.cgroup_parent, slice_group, or "
+            "--cgroup-parent), but Swarm uses the node's: set cgroup-parent in each node's "
+            "/etc/docker/daemon.json instead, and remove it here."
         )
     gpus = _gpus(options.gpus, context)
     check_gpus(gpus, False, settings)
@@ -226,7 +225,7 @@ def _plan(request: DeployRequest, own: str, context: Context) -> Plan:
 
 
 def _gpus(said: str | None, context: Context) -> GpuChoice:
-    """Return how many GPUs: what was said, else MLC_GPUS or the setting if a number, else one."""
+    """Return how many GPUs: as requested, else MLC_GPUS or the setting if a number, else one."""
     default = context.environ.get(GPUS_VARIABLE) or context.settings.default_gpus
     words = said if said is not None else default
     if said is None and words != NONE and not words.isdigit():
@@ -236,8 +235,8 @@ def _gpus(said: str | None, context: Context) -> GpuChoice:
         return GpuChoice(CPU, NONE, None)
     if request.count < 1:
         raise UsageError(
-            f"-g {words}: on the cluster say how many GPUs, for instance -g 1. Which ones is "
-            "Swarm's to choose; --gpu-kind names a kind."
+            f"-g {words}: on the cluster give the number of GPUs, for instance -g 1. Swarm chooses "
+            "which ones; --gpu-kind restricts the kind."
         )
     return GpuChoice(ANY_GPU_ARCHITECTURE, str(request.count), request)
 
@@ -247,16 +246,16 @@ def _count(choice: GpuChoice) -> int:
 
 
 def _pushed(own: str, context: Context) -> str:
-    """Return the image's name by digest in the registry, after all that is known was checked."""
+    """Return the image's name by digest in the registry, after checking the image."""
     pushed = pushed_reference(own, context)
     project = own.partition("/")[2].removesuffix(f":{LATEST}")
     image = context.engine.image(own)
     if pushed is None:
         registry = require_registry(site_registry(context))
         there = f"image-push {project}" if image else f"image-create {project}"
-        raise MlcError(f"The registry {registry} has no {own}. Bring it there: {there}")
+        raise MlcError(f"The registry {registry} has no {own}. Push it with: {there}")
     if image is None and context.settings.bases != ("*",):
-        image = fetch(own, pushed, context)  # what it was built on is in its labels
+        image = fetch(own, pushed, context)  # its labels name its base
     if image is not None:
         check_image(parse_reference(own), image.labels, context.account, context.settings)
         if wrong := not_own(image, context.account):
@@ -266,6 +265,6 @@ def _pushed(own: str, context: Context) -> str:
 
 def _exists(name: str) -> AlreadyExistsError:
     return AlreadyExistsError(
-        f"You have {name!r} on the cluster already. See it with container-list, or make another: "
+        f"You already have {name!r} on the cluster. See it with container-list, or create another: "
         f"container-deploy {name}-2 --project {name} --cluster"
     )

@@ -19,7 +19,7 @@ from . import archive
 
 @dataclass(frozen=True)
 class Exported:
-    """A container's archive: where it is, and its size in bytes."""
+    """A container's archive: its file, and its size in bytes."""
 
     name: str
     file: str
@@ -29,18 +29,18 @@ class Exported:
 def export(
     name: str, file: str | None = None, *, force: bool = False, context: Context | None = None
 ) -> Exported:
-    """Write a container into an archive that `import_` makes a container of again.
+    """Write a container to an archive that `import_` can read.
 
-    What is mounted (workspace, data, models) is not in it; the manifest says where it was.
+    It does not contain the mounted directories; its manifest says which they were.
 
     Args:
-        file: where to; `NAME.mlc.tar` in the present directory when not given.
-        force: replace a file that is there.
+        file: by default `NAME.mlc.tar` in the current directory.
+        force: replace an existing file.
 
     Raises:
         NotFoundError: there is no such container.
-        AlreadyExistsError: the file is there already.
-        MlcError: the file cannot be written. No half file is ever left under its name.
+        AlreadyExistsError: the file exists.
+        MlcError: the file cannot be written. A partial file never has its name.
     """
     context = context or Context()
     container = context.get(name)
@@ -48,10 +48,12 @@ def export(
     with rights_of(context.account):
         _check_target(target, force)
     if container.is_running:
-        context.report.note(f"{name} is running: files that change meanwhile may be cut.")
+        context.report.note(
+            f"{name} is running: files that change during the export may be incomplete."
+        )
     context.report.step(f"Exporting {name} to {target}")
     try:
-        # Two exports to one file go one after the other, and know what a killed one has left.
+        # Exports to the same file take turns, and remove what a killed one left.
         with context.lock(f"export {target.absolute()}"):
             size = _write(target, _stream(container, context), context, force)
     except OSError as error:
@@ -77,20 +79,20 @@ def _stream(container: Container, context: Context) -> Iterator[bytes]:
 
 
 def _check_target(target: Path, force: bool) -> None:
-    """Refuse to replace what is there, and whatever is neither a file nor a link: a link's own
-    place is taken, not that of the file it leads to."""
+    """Refuse to replace a file without `force`, and anything that is neither a file nor a link. A
+    link itself is replaced, not the file it points to."""
     try:
         mode = target.lstat().st_mode
     except OSError:
-        return  # it is not there, or making it will say why it cannot be
+        return  # it does not exist, or creating it will say what is wrong
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        raise MlcError(f"{target} is there and is no file. Name another one.")
+        raise MlcError(f"{target} exists and is not a file. Choose another name.")
     if not force:
-        raise AlreadyExistsError(f"{target} is there already. Replace it with: -f")
+        raise AlreadyExistsError(f"{target} exists. Replace it with: -f")
 
 
 def _write(target: Path, chunks: Iterator[bytes], context: Context, force: bool) -> int:
-    """Write beside the target under another name, which becomes the target's at the end."""
+    """Write next to the target under a temporary name, and rename at the end."""
     partial = target.with_name(f".{target.name}.{context.job.token}.part")
     size = 0
     with Undo(context.report) as undo:
@@ -112,7 +114,7 @@ def _write(target: Path, chunks: Iterator[bytes], context: Context, force: bool)
             if force:
                 partial.replace(target)
             else:
-                _name_it(partial, target)
+                _rename(partial, target)
     return size
 
 
@@ -121,12 +123,14 @@ def _remove(partial: Path, context: Context) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _name_it(partial: Path, target: Path) -> None:
-    """Give the file its name unless another has taken it meanwhile."""
+def _rename(partial: Path, target: Path) -> None:
+    """Rename the file unless the target exists by now."""
     try:
         os.link(partial, target)
     except FileExistsError:
-        raise AlreadyExistsError(f"{target} came to be there meanwhile; nothing was kept") from None
+        raise AlreadyExistsError(
+            f"{target} was created by another command; nothing was written"
+        ) from None
     except OSError:
         partial.rename(target)  # a file system without links, such as FAT
     partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""import: a container from an exported file, with the importing user's account in it."""
+"""import: a container from an exported file, with the importing user's account."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if [ "$former" != "$DS01_USERNAME" ] && [ "$(id -u "$former" 2>/dev/null || echo
     userdel -f "$former"
 fi
 """
-"""The exporting user's home becomes the importing user's; root's account stays."""
+"""The exporting user's home becomes the importing user's; root's account is kept."""
 
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What was asked for. What is None is taken from the archive; a directory of the archive
-    that this host does not have is left out, and the workspace is then the default one."""
+    """What was asked for; None takes the archive's value. A directory of the archive that this
+    host does not have is left out, and the workspace is then the default one."""
 
     file: str
     name: str | None = None
@@ -49,18 +49,18 @@ class ImportRequest:
 
 
 def import_(request: ImportRequest, context: Context | None = None) -> Created:
-    """Make a container of an archive that `export` wrote.
+    """Create a container from an archive that `export` wrote.
 
     Raises:
         NotFoundError, UsageError: as `create`.
         AlreadyExistsError: the user has a container of this name.
-        MlcError: the file cannot be read, is no archive of ours, or holds what none of ours does.
-        SetupError: the account could not be set up. Whatever is raised, nothing is left.
+        MlcError: the file cannot be read, or contains something that `export` never writes.
+        SetupError: the account could not be set up. On any error, everything is rolled back.
     """
     context = context or Context()
     try:
         with rights_of(context.account):
-            # As in named_files: a pipe that nobody writes to ends at once.
+            # As in host/files.py: a pipe that nobody writes to ends at once.
             flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
             opened = os.open(check_file_name(request.file), flags)
         with os.fdopen(opened, "rb") as file:
@@ -78,7 +78,7 @@ def _import(
     for text in plan.notes():
         context.report.note(text)
     with context.lock(plan.tag) as job, Undo(context.report) as undo:
-        # A name for as long as it takes: what a killed import has left is found by it.
+        # A temporary name, by which the next run finds what a killed import left.
         passing = f"{BUILDING}{context.account.uid}-{job.token}"
         context.remove_leftovers(f"{REPOSITORY}:{passing}")
         refuse_existing(plan, context)
@@ -108,12 +108,16 @@ def _import(
 
 
 def _imported(file: BinaryIO, name: str, tag: str, undo: Undo, context: Context) -> str:
-    """Give the archive to the engine; without its name, the image goes with what is made of it."""
+    """Send the archive to the engine, under a temporary name.
+
+    Without that name, the image is removed with the images made from it.
+    """
     unwanted = threading.Event()
+    chunks = _chunks(file, name, unwanted, context)
     undo.add("The imported image", lambda: context.engine.remove_image(f"{REPOSITORY}:{tag}"))
     return wait_out_interrupts(
         "importing the image",
-        lambda: context.engine.import_image(_told(file, name, unwanted, context), REPOSITORY, tag),
+        lambda: context.engine.import_image(chunks, REPOSITORY, tag),
         context.report,
         shorten=unwanted.set,
     )
@@ -135,7 +139,7 @@ def _create_request(
         models=_directory(request.models, labels.MODELS, manifest, context),
     )
     if request.gpus is None and context.host.has_gpu:
-        # The host decides whether there are GPUs, the archive how many.
+        # The host decides whether to use GPUs, the archive how many.
         wanted = replace(wanted, gpus=manifest.labels.get(labels.GPUS))
     return wanted
 
@@ -149,18 +153,18 @@ def _directory(
     if path == labels.NOT_GIVEN:
         return None
     if not os.path.isdir(path):  # noqa: PTH112 - no exception for what cannot be a path
-        context.report.note(f"Not mounted, as this host does not have it: {path}")
+        context.report.note(f"Not mounted, because this host does not have it: {path}")
         return None
     return path
 
 
-def _told(
+def _chunks(
     file: BinaryIO, name: str, unwanted: threading.Event, context: Context
 ) -> Iterator[bytes]:
     size = 0
     for chunk in archive.checked(archive.rest(file), name):
         if unwanted.is_set():
-            return  # the engine refuses what is cut off, or makes an image that is taken back
+            return  # the engine refuses the truncated archive, or its image is rolled back
         size += len(chunk)
         context.report.progress(f"{size / 1e6:.0f} MB read")
         yield chunk

@@ -1,4 +1,4 @@
-"""open: a shell in a container, which is started for it and stopped after the last one."""
+"""open: a shell in a container, which is started first and stopped after its last shell."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ..cluster.place import Place
 
 _HANG_UP_SECONDS = 2
-"""How long a shell may take to end after its terminal; what goes on longer is meant to."""
+"""How long a shell may take to end after its terminal; processes that run longer mean to."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A shell that was opened and closed again, its exit status, and what became of the
-    container: `left_running` says why it was not stopped, and is empty where it was."""
+    """A shell that has been closed, and its exit status. `left_running` says why the container
+    was not stopped; it is empty if it was."""
 
     name: str
     exit_status: int
@@ -44,16 +44,16 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
     """
     context = context or Context()
     tag = context.container_tag(name)
-    # On another engine it is another container.
+    # The same name on another engine is another container.
     key = tag if context.address.is_local else f"{context.address.url} {tag}"
-    # The lock comes first: who stops the container after their shell holds it alone.
+    # Lock first: only the last holder stops the container.
     with shared(context.account, key) as lock, contextlib.ExitStack() as until_the_end:
         container = context.find(name)
         if container is None:
             place = _place_on_cluster(name, context)
             status = _shell(place.container, place.context, until_the_end)
-            # Swarm takes a container that has ended for a service that has.
-            return Opened(name, status, f"it keeps its place until container-retire {name}")
+            # Stopping the container would end the service.
+            return Opened(name, status, f"it keeps its node until container-retire {name}")
         ensure_running(container, context)
         status = _shell(container, context, until_the_end)
         return Opened(name, status, _stop_if_idle(container, lock, context))
@@ -61,29 +61,29 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
 
 def _shell(container: Container, context: Context, until_the_end: contextlib.ExitStack) -> int:
     """Run a shell on the caller's terminal and return its exit status."""
-    word = secrets.token_hex(8)
+    token = secrets.token_hex(8)
 
     def hang_up() -> None:
-        # A closed terminal is told several times; the container must be stopped all the same.
+        # A closed terminal sends several signals; the container must be stopped all the same.
         until_the_end.enter_context(defer_signals())
-        _hang_up(container, word, context)
+        _hang_up(container, token, context)
 
     return run_inside(
         container.name,
         ("bash",),
         user_of(context),
         context.client_environ,
-        word=word,
+        token=token,
         when_cut_off=hang_up,
     )
 
 
 def _place_on_cluster(name: str, context: Context) -> Place:
-    """Return where the caller's container of this name runs on the cluster.
+    """Return where the cluster runs the caller's container of this name.
 
     Raises:
-        NotFoundError: there is none, there neither.
-        MlcError: it does not run, or its node is not reached.
+        NotFoundError: the cluster has no such container either.
+        MlcError: it is not running, or its node cannot be reached.
     """
     from ..cluster.place import find_service, place_of
     from ..cluster.state import RUNNING
@@ -92,30 +92,31 @@ def _place_on_cluster(name: str, context: Context) -> Place:
     if found is None:
         raise not_found(name)
     if found.state.state != RUNNING:
-        raise MlcError(f"{name} is on the cluster, but does not run: {found.state.status}.")
+        raise MlcError(f"{name} is on the cluster, but not running: {found.state.status}.")
     return place_of(found, context)
 
 
-def _hang_up(container: Container, word: str, context: Context) -> None:
-    """End a shell that lost its terminal, as any terminal that closes would."""
-    with contextlib.suppress(NotFoundError, ConflictError):  # it has ended, and all in it
+def _hang_up(container: Container, token: str, context: Context) -> None:
+    """End a shell whose terminal has been closed, as the terminal would."""
+    with contextlib.suppress(NotFoundError, ConflictError):  # it has ended already
         user = user_of(context)
-        context.engine.exec_detached(container.id, ("sh", "-c", HANG_UP, "sh", word), user)
+        context.engine.exec_detached(container.id, ("sh", "-c", HANG_UP, "sh", token), user)
         deadline = time.monotonic() + _HANG_UP_SECONDS
         while context.engine.processes(container.id) > 1 and time.monotonic() < deadline:
             time.sleep(0.1)
 
 
 def _stop_if_idle(container: Container, lock: SharedLock, context: Context) -> str:
-    """Stop a container in which nothing but its first process runs; else say why not."""
+    """Stop a container if only its first process is running; else return why not."""
     if not lock.alone():
         return "another shell is open in it"
     try:
         others = context.engine.processes(container.id) - 1
         if others > 0:
-            return f"{others} process{'es' if others > 1 else ''} still run in it"
-        context.report.step(f"Stopping {container.name}: nothing runs in it any more")
+            what = "1 process is" if others == 1 else f"{others} processes are"
+            return f"{what} still running in it"
+        context.report.step(f"Stopping {container.name}: nothing is running in it any more")
         context.engine.stop(container.id)
     except (NotFoundError, ConflictError):
-        return ""  # somebody stopped or removed it while the shell was closing
+        return ""  # stopped or removed while the shell was closing
     return ""

@@ -1,4 +1,4 @@
-"""remove: a container goes, and only an image that was committed for it goes with it."""
+"""remove: remove a container, and with it only the image that was committed for it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from ..undo import retry_once
 
 @dataclass(frozen=True)
 class Removed:
-    """A container that is gone. `image_removed` names its committed image if that is gone
-    too; `image_kept` says which image stays and why, and is empty where that goes without
-    saying."""
+    """A removed container. `image_removed` names its committed image if that was removed, too;
+    `image_kept` says why it was not."""
 
     name: str
     tag: str
@@ -28,7 +27,7 @@ class Removed:
 
 
 def remove(name: str, *, keep_image: bool = False, context: Context | None = None) -> Removed:
-    """Remove a stopped container and the image the legacy flow committed for it.
+    """Remove a stopped container and, unless `keep_image`, the image committed for it.
 
     Raises:
         NotFoundError: there is no such container.
@@ -40,7 +39,7 @@ def remove(name: str, *, keep_image: bool = False, context: Context | None = Non
     if container.is_running:
         raise MlcError(f"The container {name} is running. Stop it first with: mlc stop {name}")
     reference = committed_image(container, context)
-    with defer_signals():  # the image is found by the container alone: both go, or none
+    with defer_signals():  # only the container leads to the image: remove both, or none
         try:
             retry_once(lambda: context.engine.remove_container(container.id))
         except ConflictError as error:
@@ -48,21 +47,21 @@ def remove(name: str, *, keep_image: bool = False, context: Context | None = Non
         if reference is None:
             return Removed(name, container.name)
         if keep_image:
-            return Removed(name, container.name, image_kept=f"{reference} was kept, as asked")
+            return Removed(name, container.name, image_kept=f"{reference} was kept, as requested")
         return _remove_committed(name, container, reference, context)
 
 
 def committed_image(container: Container, context: Context) -> str | None:
     """Return the name of the image that was committed for this very container, if any.
 
-    That is an image whose tag is the container's own name in Docker. A container made
+    That is an image whose tag is the container's name in Docker. A container created
     directly from an image says so by a label and has none, whatever the image is called.
     """
     if container.labels.get(labels.USER_SETUP) == Flow.IMAGE.value:
         return None
     if SEPARATOR not in container.name:
-        return None  # AIME's first version: its names could be anybody's tag, such as `latest`
-    # The container's own record may be an id only; the image knows its names.
+        return None  # AIME's first version: its names can equal any tag, such as `latest`
+    # The container may only record an id; the image knows its names.
     image = retry_once(lambda: context.engine.image(container.image_id))
     names = image.references if image else ()
     return next((name for name in names if is_committed_for(name, container.name)), None)
@@ -72,7 +71,7 @@ def _remove_committed(name: str, container: Container, reference: str, context: 
     engine = context.engine
     try:
         found = retry_once(lambda: engine.containers(image=container.image_id))
-        # The engine also names containers of images built on it: those keep their layers.
+        # The engine also lists containers of images built on it, which keep their layers.
         users = [other.name for other in found if other.image_id == container.image_id]
         if users:
             why = f"{reference} was kept: it is used by {', '.join(users)}"

@@ -1,4 +1,4 @@
-"""Interactive work inside a container: Docker's own client does it, signals, size and all."""
+"""Interactive commands in a container, through Docker's client: it handles signals and sizes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORWARDED = ("DISPLAY", "NCCL_P2P_LEVEL")
 
 
 SHELL_VARIABLE = "MLC_SHELL"
-"""In the environment of an interactive shell: a word by which it is found again inside."""
+"""Variable in the environment of an interactive shell: a token by which it is found inside."""
 HANG_UP = f"""\
 for status in /proc/[0-9]*/status; do
     process="${{status%/status}}"
@@ -26,7 +26,7 @@ for status in /proc/[0-9]*/status; do
     kill -HUP "${{process##*/}}"
 done 2>/dev/null
 """
-"""Hangs up the shell whose word is $1; it passes the signal on to its jobs, as on any terminal."""
+"""Hangs up the shell whose token is $1, which passes the signal on to its jobs."""
 
 
 def run_inside(
@@ -35,7 +35,7 @@ def run_inside(
     user: str,
     environ: Mapping[str, str],
     *,
-    word: str = "",
+    token: str = "",
     when_cut_off: Callable[[], object] = lambda: None,
 ) -> int:
     """Run a command inside a running container on the caller's terminal, if there is one.
@@ -45,9 +45,9 @@ def run_inside(
         command: program and arguments.
         user: `UID:GID` to run as.
         environ: the caller's environment.
-        word: what SHELL_VARIABLE is to be inside.
-        when_cut_off: called when a signal or a closed terminal ended the client; the engine
-            leaves the command running then, without telling it.
+        token: the value of SHELL_VARIABLE inside.
+        when_cut_off: called if a signal or a closed terminal ended the client; the engine leaves
+            the command running in that case.
 
     Returns:
         The command's exit status, as Docker's client passes it on.
@@ -63,7 +63,7 @@ def run_inside(
         )
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     variables = [part for name in FORWARDED if environ.get(name) for part in ("--env", name)]
-    variables += ["--env", f"{SHELL_VARIABLE}={word}"] if word else []
+    variables += ["--env", f"{SHELL_VARIABLE}={token}"] if token else []
     flags = "-it" if terminal else "-i"
     argv = [client, "exec", flags, "--user", user, *variables, container, *command]
     sys.stdout.flush()
@@ -71,13 +71,13 @@ def run_inside(
         status = process.wait()
         if passed or status < 0:
             when_cut_off()
-    # Popen tells of a signal as a negative number, a shell as 128 and the number.
+    # Popen reports a signal as a negative number, a shell as 128 plus the number.
     return status if status >= 0 else 128 - status
 
 
 @contextlib.contextmanager
 def _passing_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Let the client deal with signals: those from the terminal reach it anyway.
+    """Let the client handle signals: those from the terminal reach it anyway.
 
     Yields:
         The signals that were passed on.

@@ -20,7 +20,7 @@ def path(environ: Mapping[str, str]) -> str | None:
     """Return the wrapper's path, or None where none is set.
 
     Raises:
-        MlcError: what is set is no program with an absolute path.
+        MlcError: it is not the absolute path of a program.
     """
     named = environ.get(VARIABLE)
     if not named:
@@ -28,7 +28,7 @@ def path(environ: Mapping[str, str]) -> str | None:
     if not named.startswith("/") or not os.access(named, os.X_OK):
         raise MlcError(
             f"{VARIABLE} is {shown(named)}, which is not the absolute path of a program. "
-            f"Set it right, or take it out of the environment: unset {VARIABLE}"
+            f"Correct it, or remove it from the environment: unset {VARIABLE}"
         )
     return named
 
@@ -55,16 +55,16 @@ def command(wrapper: str, request: CreateRequest) -> list[str]:
 def create(
     wrapper: str, request: CreateRequest, environ: Mapping[str, str], report: Reporter
 ) -> None:
-    """Have the wrapper create a container.
+    """Create a container through the wrapper.
 
     Args:
         wrapper: its path.
         request: the container.
-        environ: the environment it gets.
-        report: hears its lines.
+        environ: its environment.
+        report: receives its output.
 
     Raises:
-        MlcError: it failed; the message holds its last lines.
+        MlcError: it failed; the message contains its last lines.
     """
     report.step(f"Creating {request.name} by {wrapper}")
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""What a container is deployed from: a project's image, any image, or a framework."""
+"""The image that a container is deployed from: a project's, any other, or a framework's."""
 
 from __future__ import annotations
 
@@ -21,22 +21,19 @@ from ..names.projects import (
 from ..plan.request import CUSTOM, CreateRequest, DeployRequest, allowed_name, container_name_from
 
 
-def resolve(
-    request: DeployRequest, context: Context, *, is_rehearsal: bool = False
-) -> CreateRequest:
-    """Return the create request that a deploy request amounts to.
+def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = False) -> CreateRequest:
+    """Turn a deploy request into a create request.
 
-    A name that was not given is derived from the image, with a number where it is taken. An
-    image of the caller's own that is not here is taken from the registry, if it has it.
+    A name that was not given is derived from the image, with a number if it is taken. An own
+    image that is not here is fetched from the registry.
 
     Args:
-        request: what was asked for.
-        context: who calls, and the engine.
-        is_rehearsal: only see whether the registry has the image.
+        context: the caller and the engine.
+        is_dry_run: only check that the registry has the image.
 
     Raises:
-        UsageError: the request cannot be meant.
-        NotFoundError: the project has no image; the message lists those there are.
+        UsageError: the request is invalid.
+        NotFoundError: the project has no image; the message lists the caller's images.
         MlcError: root called without sudo.
     """
     refuse_root(context.account)
@@ -45,7 +42,7 @@ def resolve(
         options = replace(request.options, image=request.image, framework=CUSTOM, version=LATEST)
         wish = container_name_from(request.image)
         if is_own_project(reference, context.account):
-            _have_image(request.image, context, is_rehearsal=is_rehearsal)
+            _have_image(request.image, context, is_dry_run=is_dry_run)
     elif request.framework is not None:
         version = _newest(request, context) if request.version is None else request.version
         options = replace(request.options, framework=request.framework, version=version)
@@ -57,18 +54,20 @@ def resolve(
             )
         named = request.name if request.project is None else request.project
         project = Project(context.account.uid, check_project(named or ""))
-        _have_image(project.image, context, is_rehearsal=is_rehearsal)
+        _have_image(project.image, context, is_dry_run=is_dry_run)
         options = replace(request.options, image=project.image, framework=CUSTOM, version=LATEST)
         wish = allowed_name(project.name)
         if request.project is None and wish != request.name:
-            request = replace(request, name=None)  # my.project: no name for a container
+            request = replace(
+                request, name=None
+            )  # a project such as my.project cannot name a container
     if request.version is not None and request.framework is None:
-        raise UsageError("--version goes with --framework: --framework Pytorch --version 2.8.0")
+        raise UsageError("--version needs --framework: --framework Pytorch --version 2.8.0")
     if request.name is not None:
         check_container_name(request.name, context.account.uid)
         return replace(options, name=request.name)
     name = _free_name(wish, context)
-    context.report.note(f"The container is called {name}, after what it is made from.")
+    context.report.note(f"The container is named {name}, after its image.")
     return replace(options, name=name)
 
 
@@ -97,11 +96,11 @@ def _newest(request: DeployRequest, context: Context) -> str:
     options = request.options
     architecture = context.catalog_architecture(options.architecture, options.gpus)
     versions = catalog.versions(request.framework or "", architecture)
-    return versions[0] if versions else LATEST  # make_plan says what there is
+    return versions[0] if versions else LATEST  # make_plan reports the error
 
 
-def _have_image(reference: str, context: Context, *, is_rehearsal: bool) -> None:
-    """Have an image of the caller's own here, from the registry where it must be."""
+def _have_image(reference: str, context: Context, *, is_dry_run: bool) -> None:
+    """Make sure that an own image is here; fetch it from the registry if not."""
     if context.engine.image(reference) is not None:
         return
     from ..images.fetch import fetch, pushed_reference, site_registry
@@ -110,11 +109,11 @@ def _have_image(reference: str, context: Context, *, is_rehearsal: bool) -> None
     own = f"{name.repository}:{name.tag or LATEST}"
     pushed = pushed_reference(own, context)
     if pushed is not None:
-        if not is_rehearsal:
+        if not is_dry_run:
             fetch(own, pushed, context)
         return
     named = project_of_repository(name.repository)
-    make = f" Make it with: image-create {named.name}" if named else ""
+    make = f" Build it with: image-create {named.name}" if named else ""
     registry = site_registry(context)
     elsewhere = f", nor in the registry {registry}" if registry else ""
     raise NotFoundError(f"There is no image {reference}{elsewhere}. {_own_images(context)}{make}")

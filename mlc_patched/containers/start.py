@@ -1,4 +1,4 @@
-"""start: a stopped container runs again, and a command in it if one is given."""
+"""start: start a container, and run a command in it if one is given."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROCM_DEVICES_TO_VIDEO = ("chown", "-R", "root:video", "/dev/kfd", "/dev/dri")
 
 @dataclass(frozen=True)
 class Started:
-    """A container that runs now, and the exit status of the command if one was waited for."""
+    """A running container, and the exit status of the command if it was waited for."""
 
     name: str
     tag: str
@@ -35,12 +35,12 @@ def start(
     """Start a container, and run a command inside it as the user.
 
     Args:
-        command: one word is a line for the container's bash, several are a program and
-            its arguments.
-        detach: leave the command running and return at once.
+        command: one word is a line for the container's bash, several are a program and its
+            arguments.
+        detach: return at once and leave the command running.
 
     Raises:
-        UsageError: the command has what no program can be given.
+        UsageError: the command contains what cannot be passed to a program.
         NotFoundError: there is no such container.
         EngineError: it cannot be started, with the engine's reason.
     """
@@ -59,21 +59,21 @@ def start(
 
 
 def check_word(word: str) -> None:
-    """Refuse a word of a command that would not arrive as it is.
+    """Refuse a word of a command that would not arrive unchanged.
 
     Raises:
-        UsageError: it holds NUL, or bytes that are no UTF-8, for which Docker puts others.
+        UsageError: it contains NUL, or bytes that are not UTF-8, which Docker replaces.
     """
     try:
         word.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"{shown(word)} is no UTF-8, which Docker cannot be told.") from None
+        raise UsageError(f"{shown(word)} is not UTF-8, which Docker requires.") from None
     if "\0" in word:
-        raise UsageError(f"{shown(word)} holds NUL, which no program can be given.")
+        raise UsageError(f"{shown(word)} contains NUL, which cannot be passed to a program.")
 
 
 def ensure_running(container: Container, context: Context) -> bool:
-    """Start a container if it does not run; return whether it ran before.
+    """Start a container unless it is running; return whether it was.
 
     Raises:
         EngineError: the engine could not start it.
@@ -85,7 +85,7 @@ def ensure_running(container: Container, context: Context) -> bool:
     except EngineError as error:
         raise EngineError(
             f"The container {container.name} cannot be started: {error}\n"
-            "If a device or directory it was made with is gone, it must be made anew."
+            "If one of its devices or directories no longer exists, create it again."
         ) from error
     if container.labels.get(labels.ARCHITECTURE, "").startswith("ROCM"):
         context.engine.exec_detached(container.id, ROCM_DEVICES_TO_VIDEO, "0:0")

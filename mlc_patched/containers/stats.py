@@ -1,4 +1,4 @@
-"""stats: what the running containers use now."""
+"""stats: what the running containers are using."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Measured:
-    """A running container and what it uses."""
+    """A running container and what it is using."""
 
     name: str
     tag: str
@@ -38,7 +38,7 @@ class Measured:
 
 
 def stats(*, all_users: bool = False, context: Context | None = None) -> list[Measured]:
-    """Measure the running containers, all at the same time.
+    """Measure the caller's running containers, or with `all_users` everybody's, concurrently.
 
     Raises:
         EngineError: the engine did not answer.

@@ -1,4 +1,4 @@
-"""stop: a running container stops."""
+"""stop: stop a container."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..context import Context
 
 @dataclass(frozen=True)
 class Stopped:
-    """A container that does not run now, and whether it did before."""
+    """A stopped container, and whether it was running."""
 
     name: str
     tag: str

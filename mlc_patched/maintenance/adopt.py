@@ -62,7 +62,7 @@ def candidates(
 
     Args:
         names: of containers; all of the caller's if there is none.
-        context: who calls, and the engine.
+        context: the caller and the engine.
         project: name of the image, where a single container is named.
 
     Raises:

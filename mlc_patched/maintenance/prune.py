@@ -52,7 +52,7 @@ def find(
     """Find what is left over.
 
     Args:
-        context: who calls, and the engine.
+        context: the caller and the engine.
         all_users: of every user; root's alone to ask.
         previous: the images from before the last update, too.
         unused: account images of `legacy_flow = build` that would be of use again, too.

@@ -109,8 +109,8 @@ def _check_text(what: str, path: str) -> None:
     except UnicodeEncodeError:
         # The engine would take another path for it, and make that on the host.
         raise UsageError(
-            f"The {what} directory {shown(path)} has a name that is no UTF-8, which Docker cannot "
-            "be told. Rename it, or name a link to it."
+            f"The {what} directory {shown(path)} is not UTF-8, which Docker requires. "
+            "Rename it, or name a link to it."
         ) from None
 
 

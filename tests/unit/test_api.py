@@ -57,7 +57,7 @@ def test_a_label_that_lies_costs_the_fast_way(
     own_image(fake, passwd=passwd)
     created = mlc_patched.create("n", image=OWN, context=context)
     assert created.flow is Flow.COMMIT
-    assert any("not true" in text for text in words.said)
+    assert any("are wrong" in text for text in words.said)
     assert len(fake.made) == 1
 
 
@@ -235,7 +235,7 @@ def test_an_image_another_container_uses_is_kept(fake: FakeEngine, context: Cont
 def test_an_image_is_kept_when_asked(fake: FakeEngine, context: Context) -> None:
     fake.add_image(BASE)
     mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
-    assert "as asked" in mlc_patched.remove("n", keep_image=True, context=context).image_kept
+    assert "as requested" in mlc_patched.remove("n", keep_image=True, context=context).image_kept
     assert fake.image(COMMITTED) is not None
 
 

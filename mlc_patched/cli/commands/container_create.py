@@ -20,7 +20,7 @@ from ..parser import (
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
-    from ...containers.deploy import Deployed, Rehearsed
+    from ...containers.deploy import Deployed, Preview
     from ...context import Context
     from ...plan.request import DeployRequest
 
@@ -70,18 +70,18 @@ def create(arguments: argparse.Namespace, context: Context, *, start: bool) -> D
     Args:
         start: start it, too.
     """
-    from ...containers.deploy import deploy, rehearse
+    from ...containers.deploy import deploy, preview
     from ...containers.source import resolve
     from ...host.account import refuse_root
 
     refuse_root(context.account)
-    request = resolve(request_of(arguments, context), context, is_rehearsal=arguments.dry_run)
+    request = resolve(request_of(arguments, context), context, is_dry_run=arguments.dry_run)
     if arguments.dry_run:
-        rehearsed = rehearse(request, context)
+        planned = preview(request, context)
         if arguments.json:
-            print_json("planned", rehearsed)
+            print_json("planned", planned)
         else:
-            _say_planned(rehearsed, start)
+            _say_planned(planned, start)
         return None
     deployed = deploy(request, context, start=start)
     if arguments.json:
@@ -151,32 +151,32 @@ def _say_created(deployed: Deployed) -> None:
     )
 
 
-def _say_planned(rehearsed: Rehearsed, start: bool) -> None:
+def _say_planned(planned: Preview, start: bool) -> None:
     import shlex
 
     from ...names.labels import NOT_GIVEN
     from ...plan.limits import NANO
     from ...units import size_in_words
 
-    for text in rehearsed.notes:
+    for text in planned.notes:
         say(text)
     then = ", started" if start else ""
-    say(f"Would be made{then}: {rehearsed.name} ({rehearsed.tag}) from {rehearsed.image}")
-    cpus = rehearsed.nano_cpus / NANO if rehearsed.nano_cpus else None
+    say(f"Would be made{then}: {planned.name} ({planned.tag}) from {planned.image}")
+    cpus = planned.nano_cpus / NANO if planned.nano_cpus else None
     fields = [
-        ("Account", {"image": "in the image: one step"}.get(rehearsed.flow, rehearsed.flow)),
-        ("/workspace", rehearsed.workspace),
-        ("/data", rehearsed.data),
-        ("/models", rehearsed.models),
-        ("GPUs", f"{rehearsed.gpus} ({rehearsed.architecture})"),
-        ("Devices", " ".join(rehearsed.devices)),
-        ("Privileged", "yes" if rehearsed.privileged else "no"),
-        ("Network", rehearsed.network),
-        ("Memory", size_in_words(rehearsed.memory) if rehearsed.memory else ""),
-        ("Shared", size_in_words(rehearsed.shm_size) if rehearsed.shm_size else ""),
+        ("Account", {"image": "in the image: one step"}.get(planned.flow, planned.flow)),
+        ("/workspace", planned.workspace),
+        ("/data", planned.data),
+        ("/models", planned.models),
+        ("GPUs", f"{planned.gpus} ({planned.architecture})"),
+        ("Devices", " ".join(planned.devices)),
+        ("Privileged", "yes" if planned.privileged else "no"),
+        ("Network", planned.network),
+        ("Memory", size_in_words(planned.memory) if planned.memory else ""),
+        ("Shared", size_in_words(planned.shm_size) if planned.shm_size else ""),
         ("CPUs", f"{cpus:g}" if cpus else ""),
-        ("Processes", str(rehearsed.pids_limit or "")),
-        ("Cgroup", rehearsed.cgroup_parent or ""),
-        ("Wrapper", shlex.join(rehearsed.wrapper)),
+        ("Processes", str(planned.pids_limit or "")),
+        ("Cgroup", planned.cgroup_parent or ""),
+        ("Wrapper", shlex.join(planned.wrapper)),
     ]
     show_fields([(name, value) for name, value in fields if value != NOT_GIVEN])

@@ -110,7 +110,7 @@ def label(text: str) -> tuple[str, str]:
         text.encode()
     except UnicodeEncodeError:
         raise UsageError(
-            f"--ds01-label {shown(text)} is no UTF-8, which Docker cannot be told."
+            f"--ds01-label {shown(text)} is not UTF-8, which Docker requires."
         ) from None
     return key, value
 

@@ -292,7 +292,7 @@ def test_what_a_node_lacks_is_told_and_nothing_is_left(logged_in: Cluster) -> No
     nowhere = it.ok(
         *("container-deploy", "lacking", "--cluster", "--gpu-kind", "h100", "--background")
     )
-    assert "no node is what --node or --gpu-kind asks for" in nowhere
+    assert "no node matches --node or --gpu-kind" in nowhere
     again = it.run("container-deploy", "lacking", "--cluster")
     assert again.returncode == 1
     assert "already" in again.stderr

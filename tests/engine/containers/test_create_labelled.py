@@ -142,8 +142,8 @@ def test_labels_that_lie_are_not_believed(alice: User, image_from, lie, counted:
     image = image_from(script(alice), *claim(alice.uid, alice.gid, account(alice)))
     done = create(alice, image)
     assert done.returncode == 0, done.stderr
-    warning = next(line for line in done.stderr.splitlines() if "are not true" in line)
-    assert warning.startswith(f"Warning: The labels of {image} are not true")
+    warning = next(line for line in done.stderr.splitlines() if "are wrong" in line)
+    assert warning.startswith(f"Warning: The labels of {image} are wrong")
     assert why in warning
     assert flow(alice) == LEGACY_FLOW
     assert_account_works(alice)
@@ -156,7 +156,7 @@ def test_a_passwd_that_is_no_file_is_not_believed(alice: User, image_from) -> No
     script = f"{adding([passwd_row(alice)])} mv /etc/passwd /etc/real; ln -s real /etc/passwd"
     image = image_from(script, *labels)
     done = create(alice, image)
-    assert f"The labels of {image} are not true" in done.stderr
+    assert f"The labels of {image} are wrong" in done.stderr
     assert done.returncode == 1 or flow(alice) == LEGACY_FLOW
 
 

@@ -94,7 +94,7 @@ def test_another_user_gets_an_account_and_a_home_of_their_own(
     file.chmod(0o644)
     done = ldap_user.mlc("import", file, "-s")
     assert done.returncode == 0, done.stderr
-    assert f"Not mounted, as this host does not have it: {alice.workspace}" not in done.stderr
+    assert f"Not mounted, because this host does not have it: {alice.workspace}" not in done.stderr
     name = account(ldap_user)
     owner = run(ldap_user, "stat -c '%u:%g' ~/file ~/.local ~/.local/link; cat ~/file")
     assert owner.split() == [f"{ldap_user.uid}:{ldap_user.gid}"] * 3 + ["mine"]
@@ -126,7 +126,7 @@ def test_directories_come_back_where_they_exist(alice: User, slim: str) -> None:
     (alice.home / "data").rmdir()
     done = alice.mlc("import", alice.home / "mounts.tar", "copy", "-s")
     assert done.returncode == 0, done.stderr
-    assert f"Not mounted, as this host does not have it: {alice.home}/data" in done.stderr
+    assert f"Not mounted, because this host does not have it: {alice.home}/data" in done.stderr
     binds = inspect(alice.tag("copy"))["HostConfig"]["Binds"]
     assert f"{alice.home}/mine:/workspace" in binds
     assert not [bind for bind in binds if bind.endswith(":/data")]
@@ -137,7 +137,7 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(alice: User, slim: str
     file = alice.file("taken.tar", "precious")
     done = alice.mlc("export", "it", file)
     assert done.returncode == 1
-    assert "is there already. Replace it with: -f" in done.stderr
+    assert "exists. Replace it with: -f" in done.stderr
     assert file.read_text() == "precious"
     assert alice.mlc("export", "it", file, "-f").returncode == 0
     assert tarfile.is_tarfile(file)

@@ -126,7 +126,7 @@ def test_what_runs_on_keeps_the_container(it: User) -> None:
     child.expect(PROMPT)
     status, words = left(child)
     assert status == 0
-    assert "[it] left running: 1 process still run" in words
+    assert "[it] left running: 1 process is still running" in words
     assert state(it) == "running"
     docker("exec", it.tag("it"), "sh", "-c", "kill $(pidof sleep)")
     assert "[it] stopped" in left(shell(it))[1]

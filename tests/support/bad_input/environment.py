@@ -77,7 +77,7 @@ def environ_rows() -> list[Row]:
             said = says.replace("EDITOR", variable).replace('\\"', '"')
             add(what, variable, editor, 1, said, "image-update", "p", "--edit", "-y")
     for what, wrapper in WRAPPERS.items():
-        says = "which is not the absolute path of a program. Set it right"
+        says = "which is not the absolute path of a program. Correct it"
         argv = ("container-create", "it", "--project", "p", "-y")
         add(what, "DS01_MLC_WRAPPER", wrapper, 1, says, *argv)
     for what, registry in (("an address", "https://x.y"), ("a command", "$(id).example")):

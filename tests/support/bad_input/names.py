@@ -199,8 +199,8 @@ APT_PACKAGES = {
     "an escape sequence": ("\x1b[2J", APT),
 }
 COMMANDS_INSIDE = {
-    "NUL": ("a\0b", "holds NUL, which no program can be given"),
-    "no UTF-8": ("caf\udce9", "is no UTF-8, which Docker cannot be told"),
+    "NUL": ("a\0b", "contains NUL, which cannot be passed to a program"),
+    "no UTF-8": ("caf\udce9", "is not UTF-8, which Docker requires"),
 }
 CHECKOUTS = (
     ("nothing there", "HOME/no", "HOME/no is not a directory. Name the AIME checkout"),

@@ -11,7 +11,7 @@ from support.fakes.engine import FakeEngine
 from mlc_patched.cli.main import parse
 from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
 from mlc_patched.containers.create import create
-from mlc_patched.containers.deploy import rehearse
+from mlc_patched.containers.deploy import preview
 from mlc_patched.containers.deploy_cluster import Placement, deploy_on_cluster
 from mlc_patched.containers.list import list_with_images
 from mlc_patched.containers.open import open_shell
@@ -104,8 +104,8 @@ def test_push_and_take_it_by_its_digest(at_site: Context, fake: FakeEngine) -> N
     fake.remove_image(IMAGE)
     assert fake.image(IMAGE) is None
     request = DeployRequest(project="thesis", name="it")
-    rehearsed = rehearse(resolve(request, at_site, is_rehearsal=True), at_site)
-    assert (rehearsed.image, rehearsed.flow) == (IMAGE, "pull and image")
+    planned = preview(resolve(request, at_site, is_dry_run=True), at_site)
+    assert (planned.image, planned.flow) == (IMAGE, "pull and image")
     assert fake.image(IMAGE) is None
     assert resolve(request, at_site).image == IMAGE
     found = fake.image(IMAGE)
@@ -248,8 +248,8 @@ def test_what_will_wait_for_long_is_said(
 ) -> None:
     on_cluster.environ = {**on_cluster.environ, "DS01_MLC_WRAPPER": "/bin/true"}
     said = "\n".join(deployed(on_cluster, "big", gpus="5").notes)
-    assert "no node has 5 GPUs, the most is 1" in said
-    assert "DS01_MLC_WRAPPER is not asked" in said
+    assert "no node has 5 GPUs (the most is 1)" in said
+    assert "DS01_MLC_WRAPPER is not used" in said
 
 
 class Refusing:

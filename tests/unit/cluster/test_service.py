@@ -134,8 +134,8 @@ def test_the_queue_counts_those_that_wait_for_a_gpu_and_came_before() -> None:
 @pytest.mark.parametrize(
     ("now", "state", "words"),
     [
-        (task(1, "new"), PLACING, "Swarm looks for a node"),
-        (task(1, "pending"), PLACING, "Swarm looks for a node"),
+        (task(1, "new"), PLACING, "Swarm is looking for a node"),
+        (task(1, "pending"), PLACING, "Swarm is looking for a node"),
         (
             task(
                 1,
@@ -143,9 +143,9 @@ def test_the_queue_counts_those_that_wait_for_a_gpu_and_came_before() -> None:
                 message="no suitable node (scheduling constraints not satisfied on 2 nodes)",
             ),
             QUEUED,
-            "no node is what --node or --gpu-kind asks for",
+            "no node matches --node or --gpu-kind",
         ),
-        (task(1, "preparing", node="n1"), STARTING, "getting the image to server-1"),
+        (task(1, "preparing", node="n1"), STARTING, "pulling the image on server-1"),
         (task(1, "running", node="n1", container="c"), RUNNING, "running on server-1"),
         (task(1, "running", node="n2"), LOST, "server-2 does not answer"),
         (
@@ -157,7 +157,7 @@ def test_the_queue_counts_those_that_wait_for_a_gpu_and_came_before() -> None:
                 message='invalid mount config for type "bind": bind source path does not exist: /a',
             ),
             ENDED,
-            "server-1 has no /a. Directories are the node's",
+            "server-1 has no /a. Directories are the node's own",
         ),
         (
             task(
@@ -168,7 +168,7 @@ def test_the_queue_counts_those_that_wait_for_a_gpu_and_came_before() -> None:
                 message="assigned node no longer meets constraints",
             ),
             ENDED,
-            "server-1 was gone for a while",
+            "server-1 was unavailable for a while",
         ),
         (task(1, "complete", desired="shutdown", node="n1"), ENDED, "ended on server-1"),
         (task(1, "running", desired="shutdown", node="n1"), ENDED, "being stopped on server-1"),

@@ -9,7 +9,7 @@ import pytest
 
 from mlc_patched.cli.main import parse
 from mlc_patched.containers import site_wrapper
-from mlc_patched.containers.deploy import deploy, rehearse
+from mlc_patched.containers.deploy import deploy, preview
 from mlc_patched.containers.list import image_of, list_with_images
 from mlc_patched.containers.retire import plan_retirements, retire
 from mlc_patched.containers.source import resolve
@@ -93,7 +93,7 @@ def test_what_cannot_be_meant_is_refused(context: Context, fake) -> None:
         deployed(context, name="My Thesis")
     with pytest.raises(UsageError, match="not a container name"):
         deployed(context, name="a b", project="thesis")
-    with pytest.raises(NotFoundError, match=r"ds01-1001/thesis\. Make it with: image-create other"):
+    with pytest.raises(NotFoundError, match=r"thesis\. Build it with: image-create other"):
         deployed(context, name="other")
     with pytest.raises(NotFoundError, match="image-create other"):
         deployed(context, image="ds01-1001/other:v1")
@@ -136,18 +136,18 @@ def test_an_existing_name_is_refused_with_what_to_do(context: Context, fake) -> 
     with pytest.raises(MlcError, match="already"):
         deploy(request, context, start=True)
     with pytest.raises(MlcError, match="container-deploy thesis-2 --project thesis"):
-        rehearse(request, context)
+        preview(request, context)
     assert len(fake.made) == 1
 
 
-def test_a_rehearsal_tells_the_flow(context: Context, fake) -> None:
+def test_a_dry_run_reports_the_flow(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     fake.add_image("plain")
     calls = ["container", "container", "image"]
-    assert rehearse(CreateRequest("a", image="ds01-1001/thesis:latest"), context).flow == "image"
+    assert preview(CreateRequest("a", image="ds01-1001/thesis:latest"), context).flow == "image"
     assert fake.calls == calls
-    assert rehearse(CreateRequest("a", image="plain"), context).flow == "commit"
-    assert rehearse(CreateRequest("a", image="absent"), context).flow == "pull and commit"
+    assert preview(CreateRequest("a", image="plain"), context).flow == "commit"
+    assert preview(CreateRequest("a", image="absent"), context).flow == "pull and commit"
 
 
 # The site's wrapper.
