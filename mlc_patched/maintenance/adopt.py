@@ -1,4 +1,4 @@
-"""adopt: an old container's committed image becomes an image that `create` is fast with."""
+"""adopt: label an existing container's committed image, so that `create` is fast with it."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Adopted:
-    """The labelled image that was made. `saved` are the bytes that the legacy flow wrote for this
-    container and needs not write for the next; `added` those the new image added to the disk."""
+    """A newly labelled image. `saved` is the bytes that the legacy flow wrote for this container
+    and that the next one does without; `added` the bytes that the new image takes."""
 
     name: str
     source: str
@@ -58,20 +58,20 @@ class Adopted:
 def candidates(
     names: tuple[str, ...], context: Context, *, project: str | None = None
 ) -> list[Candidate]:
-    """Return what may be adopted.
+    """Return the containers whose images can be adopted, and those whose cannot.
 
     Args:
-        names: of containers; all of the caller's if there is none.
+        names: the containers; if empty, all of the caller's.
         context: the caller and the engine.
-        project: name of the image, where a single container is named.
+        project: the name of the image, if a single container is named.
 
     Raises:
-        NotFoundError: a container that was named is not there.
+        NotFoundError: a named container does not exist.
         MlcError: root has no images to adopt.
-        UsageError: the project's name cannot be one.
+        UsageError: the project's name is invalid.
     """
     if context.account.is_root:
-        raise MlcError("Root's account is in every image. Run adopt as the containers' user.")
+        raise MlcError("Root's account is in every image. Run adopt as the user of the containers.")
     found = [context.get(name) for name in names] if names else context.own_containers()
     return [_candidate(each, project, context) for each in found]
 
@@ -91,7 +91,7 @@ def _candidate(container: Container, wanted: str | None, context: Context) -> Ca
 
 
 def refusal(image: Image | None, reference: str, project: Project, context: Context) -> str:
-    """Return why an image is not adopted, or nothing if it may be."""
+    """Return why an image cannot be adopted; empty if it can."""
     if image is None:
         return "its image is gone"
     try:
@@ -101,12 +101,12 @@ def refusal(image: Image | None, reference: str, project: Project, context: Cont
     own = (context.account.uid, context.account.gid)
     if claim is not None and (claim.uid, claim.gid) == own:
         name = image.references[0] if image.references else image.id
-        return f"its image is labelled already: mlc create NAME --image {name}"
+        return f"its image is already labelled: mlc create NAME --image {name}"
     if not reference:
         return "it has no image that was committed for it"
     there = context.engine.image(project.image)
     if there is not None:
-        return f"there is {project.image} already; name another with --project"
+        return f"{project.image} already exists; choose another name with --project"
     return ""
 
 
@@ -116,8 +116,8 @@ def adopt(candidate: Candidate, context: Context) -> Adopted:
     No layer is copied or written: the new image is the old one with other labels.
 
     Raises:
-        MlcError: the account in it is not the caller's; nothing was made.
-        EngineError: the engine failed; nothing is left of the attempt.
+        MlcError: the account in it is not the caller's.
+        EngineError: the engine failed. On any error, everything is rolled back.
     """
     if candidate.image is None:
         raise NotFoundError(f"The image of {candidate.name} is gone.")
@@ -126,7 +126,7 @@ def adopt(candidate: Candidate, context: Context) -> Adopted:
 
 
 def clear(candidate: Candidate, context: Context) -> None:
-    """Take away what an adopt that was killed has left, of a container that is not adopted again.
+    """Remove what a killed adopt of this container left behind, without adopting it.
 
     Raises:
         EngineError: the engine failed.
@@ -162,9 +162,9 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         )
         with defer_signals():
             container = engine.create_container(specification)
-        _not_wrong(account_in_passwd(_passwd(container, context), claim), candidate)
-        passing = temporary_image(project.repository, context.job.token)
-        undo.add(f"The image {passing}", lambda: engine.remove_image(passing))
+        _refuse_if(account_in_passwd(_passwd(container, context), claim), candidate)
+        temporary = temporary_image(project.repository, context.job.token)
+        undo.add(f"The image {temporary}", lambda: engine.remove_image(temporary))
         labelled_as = {
             **labels.claim_labels(claim),
             labels.PROJECT: project.name,
@@ -175,7 +175,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
             lambda: engine.commit(
                 container,
                 project.repository,
-                passing.rpartition(":")[2],
+                temporary.rpartition(":")[2],
                 image,
                 labelled_as,
                 message=f"mlc adopt {candidate.reference}",
@@ -187,7 +187,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         undo.add(f"The image {project.image}", lambda: engine.remove_image(project.image))
         with defer_signals():
             engine.tag_image(made, project.repository, LATEST)
-            retry_once(lambda: engine.remove_image(passing))
+            retry_once(lambda: engine.remove_image(temporary))
     return Adopted(
         candidate.name,
         candidate.reference,
@@ -199,7 +199,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
 
 
 def _checked(image: Image, candidate: Candidate, context: Context) -> Claim:
-    """Run an image as the caller and return the account that is in it."""
+    """Run an image as the caller and return the account in it."""
     account = context.account
     result = run_in_image(image, _CHECKS, "verify", context, user=f"{account.uid}:{account.gid}")
     found = next((line.split() for line in result.values("id")), [])
@@ -208,7 +208,7 @@ def _checked(image: Image, candidate: Candidate, context: Context) -> Claim:
         wrong.append(f"it does not run: {result.ending()}")
     if not wrong and (len(found) != 2 or found[0] != f"{account.uid}:{account.gid}"):
         wrong.append(f"id says {' '.join(found)}, not {account.uid}:{account.gid}")
-    _not_wrong("; ".join(wrong) or None, candidate)
+    _refuse_if("; ".join(wrong) or None, candidate)
     return Claim(account.uid, account.gid, found[1])
 
 
@@ -217,9 +217,9 @@ def _passwd(container: str, context: Context) -> str:
     return (passwd or b"").decode(errors="replace")
 
 
-def _not_wrong(wrong: str | None, candidate: Candidate) -> None:
+def _refuse_if(wrong: str | None, candidate: Candidate) -> None:
     if wrong:
         raise MlcError(
-            f"{candidate.reference} was not adopted: {wrong}. Make an image of your own instead: "
+            f"{candidate.reference} was not adopted: {wrong}. Build your own image instead: "
             f"image-create {candidate.project.name} --base {candidate.reference}"
         )

@@ -1,4 +1,4 @@
-"""config: the settings in force, and where each comes from."""
+"""config: the settings in force, and the origin of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..settings.schema import LABELS, SETTINGS, Setting
 
 @dataclass(frozen=True)
 class InForce:
-    """A setting, its value as it would be written, and where that comes from."""
+    """A setting, its value as the file would have it, and its origin."""
 
     setting: str
     value: str
@@ -28,7 +28,7 @@ def config(context: Context) -> list[InForce]:
     """Return every setting in force, in the order of the shipped file.
 
     Raises:
-        MlcError: the settings cannot be read or are wrong.
+        MlcError: the settings cannot be read or are invalid.
     """
     settings = context.settings
     for note in settings.notes:

@@ -1,4 +1,4 @@
-"""What removing images gives back: bytes of layers that nothing else holds, each counted once."""
+"""What removing images frees: the bytes of layers that no other image has, each counted once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NO_LAYER = re.compile(
 
 @dataclass(frozen=True)
 class Stored:
-    """An image as the disk holds it: each layer with all below it named by one word, and the
+    """An image on disk: for each layer a key that stands for it and all layers below it, and the
     layer's own bytes."""
 
     image_id: str
@@ -26,13 +26,13 @@ class Stored:
 
 
 def stored(image: Image, history: Iterable[Layer]) -> Stored:
-    """Return an image as the disk holds it.
+    """Return an image's layers with their sizes.
 
-    The engine tells digests of layers and sizes of steps, but not which step made which
-    layer: a step without bytes may have made an empty one, or none.
+    The engine reports digests of layers and sizes of steps, but not which step made which layer:
+    a step without bytes may have made an empty layer or none.
 
     Args:
-        image: with its layers.
+        image: the image, with its layers.
         history: its steps, the newest first.
     """
     if not image.layers:
@@ -51,17 +51,17 @@ def stored(image: Image, history: Iterable[Layer]) -> Stored:
     sizes += [0] * (len(image.layers) - len(sizes))
     chain, below = [], ""
     for layer, size in zip(image.layers, sizes, strict=True):
-        below = f"{below}/{layer}"  # the same layer on another one below is stored again
+        below = f"{below}/{layer}"  # the same layer on top of others is stored again
         chain.append((below, size))
     return Stored(image.id, tuple(chain))
 
 
 def freed(going: Iterable[str], all_images: Mapping[str, Stored]) -> int:
-    """Return how many bytes are free once these images are gone.
+    """Return how many bytes removing these images frees.
 
     Args:
-        going: ids of the images to be removed.
-        all_images: every image of the engine, by id.
+        going: ids of the images to remove.
+        all_images: all images of the engine, by id.
     """
     gone = set(going)
     staying = {
@@ -81,7 +81,7 @@ def freed(going: Iterable[str], all_images: Mapping[str, Stored]) -> int:
 
 
 def all_stored(engine: Engine) -> dict[str, Stored]:
-    """Return every image of an engine, those without a name included.
+    """Return all images of an engine, including those without a name.
 
     Raises:
         EngineError: it did not answer.

@@ -1,6 +1,6 @@
-"""Files that a killed command has left behind: half-written ones, and directories of builds.
+"""Files that a killed command left behind: half-written ones, and directories of builds.
 
-Everything else in a home is written under such a name first, and gets its own in one step.
+Files in a home are written under such a temporary name first and then renamed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _HALF_EXPORTED = re.compile(r"\..+\.[0-9a-f]{8,12}\.part")
 
 
 def left_files(account: Account, environ: Mapping[str, str], before: float) -> list[Leftover]:
-    """Return the account's half-written files where commands write: below the home, in the
-    present directory, and private directories of builds and of editors.
+    """Return an account's half-written files where commands write them: in the home, in the
+    current directory, and in the temporary directories of builds and editors.
 
     Args:
-        account: whose.
+        account: the owner.
         environ: the environment, for TMPDIR.
         before: only those last changed before, in seconds since 1970.
     """
@@ -41,8 +41,8 @@ def left_files(account: Account, environ: Mapping[str, str], before: float) -> l
             found += _in(directory, _HALF_WRITTEN, account, before)
         for directory in dict.fromkeys((Path.cwd(), home)):
             found += _in(directory, _HALF_EXPORTED, account, before)
-        passing = re.compile(rf"({'|'.join(_DIRECTORIES)})[\w-]+")
-        found += _in(temporary, passing, account, before)
+        private = re.compile(rf"({'|'.join(_DIRECTORIES)})[\w-]+")
+        found += _in(temporary, private, account, before)
     return found
 
 
@@ -53,7 +53,7 @@ def _in(directory: Path, name: re.Pattern[str], account: Account, before: float)
     except OSError:
         return []
     for entry in entries:
-        with contextlib.suppress(OSError):  # it has gone meanwhile, or cannot be looked into
+        with contextlib.suppress(OSError):  # it was removed in the meantime, or cannot be read
             if name.fullmatch(entry.name) and (left := _left(entry, account, before)):
                 found.append(left)
     return found
@@ -67,7 +67,7 @@ def _left(entry: os.DirEntry[str], account: Account, before: float) -> Leftover 
     if not is_file:
         if not (stat.S_ISDIR(status.st_mode) and entry.name.startswith(_DIRECTORIES)):
             return None
-        # A file that is saved does not change its directory.
+        # Saving a file does not change the time of its directory.
         times = [each.stat(follow_symlinks=False).st_mtime for each in os.scandir(entry.path)]
         changed = max((changed, *times))
     if changed > before:
@@ -76,7 +76,7 @@ def _left(entry: os.DirEntry[str], account: Account, before: float) -> Leftover 
 
 
 def remove_file(left: Leftover, account: Account) -> None:
-    """Remove one of them; one that has gone meanwhile is no error.
+    """Remove one of them; it is no error if it no longer exists.
 
     Raises:
         MlcError: it cannot be removed.

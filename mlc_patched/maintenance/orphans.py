@@ -16,9 +16,9 @@ from .leftovers import Kind, left_images
 
 @dataclass(frozen=True)
 class Orphan:
-    """A committed image that no container uses, or one of `legacy_flow = build` whose base has
-    moved on. `container` is whom it was committed for, empty for the latter; `reclaimed` is
-    what its removal gives back."""
+    """A committed image that no container uses, or an account image of `legacy_flow = build` whose
+    base has changed. `container` is the one it was committed for, empty for the latter;
+    `reclaimed` is the bytes that removing it frees."""
 
     image: str
     id: str
@@ -32,7 +32,7 @@ class Orphan:
 
 @dataclass(frozen=True)
 class OrphansRetired:
-    """The committed images that are gone, those that stayed with why, and bytes given back."""
+    """The images that were removed, those that were kept and why, and the bytes freed."""
 
     removed: tuple[str, ...]
     kept: tuple[str, ...]
@@ -40,8 +40,8 @@ class OrphansRetired:
 
 
 def list_orphans(context: Context) -> list[Orphan]:
-    """Return the committed images `*:*._.*` that no container uses, and what `legacy_flow = build`
-    made of bases that have moved on, whoever made them.
+    """Return every user's committed images `*:*._.*` that no container uses, and the account
+    images of `legacy_flow = build` whose base has changed.
 
     Raises:
         EngineError: the engine did not answer.
@@ -74,15 +74,15 @@ def own_orphans(context: Context) -> list[Orphan]:
     """Return the caller's committed images that no container uses.
 
     Raises:
-        MlcError: the caller is root, who would not be told from other users.
+        MlcError: the caller is root, whose images cannot be told apart from others'.
     """
     if context.account.is_root:
-        raise MlcError("Left-over images are removed by the user they were made for.")
+        raise MlcError("Leftover images are removed by the user they were made for.")
     return [each for each in list_orphans(context) if each.uid == context.account.uid]
 
 
 def retire_orphans(orphans: list[Orphan], context: Context) -> OrphansRetired:
-    """Remove committed images by name; one that has come into use stays."""
+    """Remove committed images by name, except those that have come into use."""
     removed, kept, reclaimed = [], [], 0
     for orphan in orphans:
         if orphan.uid != context.account.uid:

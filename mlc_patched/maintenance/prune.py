@@ -1,4 +1,4 @@
-"""prune: what commands that were killed, and containers long gone, have left behind."""
+"""prune: remove what killed commands and removed containers have left behind."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _ORDER = tuple(Kind)
 
 @dataclass(frozen=True)
 class Found:
-    """What is left over, and the bytes all of it gives back."""
+    """Leftovers, and the bytes that removing all of them frees."""
 
     items: tuple[Leftover, ...]
     frees: int
     unlabelled: int = 0
-    """Committed images without our labels, which only `aime` takes as left over."""
+    """Number of committed images without our labels, which are leftovers only with `aime`."""
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What is gone, and what stayed and why."""
+    """What was removed, and what was kept and why."""
 
     removed: tuple[str, ...]
     kept: tuple[str, ...]
@@ -49,24 +49,23 @@ def find(
     aime: bool = False,
     older_than: int = DAY,
 ) -> Found:
-    """Find what is left over.
+    """Find leftovers.
 
     Args:
         context: the caller and the engine.
-        all_users: of every user; root's alone to ask.
-        previous: the images from before the last update, too.
-        unused: account images of `legacy_flow = build` that would be of use again, too.
-        aime: committed images without labels, too: AIME's mlc makes such.
-        older_than: age in seconds from which on something that is only there while a command
-            works is a left-over.
+        all_users: every user's; only for root.
+        previous: also the images from before the last update.
+        unused: also account images of `legacy_flow = build` that the next create would use.
+        aime: also committed images without labels, as AIME's mlc makes them.
+        older_than: age in seconds from which a temporary container, image or file is a leftover.
 
     Raises:
-        UsageError: all users' were asked for by someone else than root.
+        UsageError: someone other than root asked for all users'.
         EngineError: the engine did not answer.
     """
-    # Not the account: under sudo that is the user who called it, with root's rights.
+    # Not the account: under sudo that is the calling user, with root's rights.
     if all_users and os.geteuid() != 0:
-        raise UsageError("--all-users is root's to ask. Say: sudo mlc prune --all-users")
+        raise UsageError("--all-users needs root: sudo mlc prune --all-users")
     engine = context.engine
     uid = None if all_users else context.account.uid
     containers = engine.containers()
@@ -85,7 +84,7 @@ def find(
         elif previous or each.kind is not Kind.PREVIOUS:
             chosen.append(each)
     chosen.sort(key=lambda each: _ORDER.index(each.kind))
-    # Homes are their users' own: root's --all-users looks at the engine alone.
+    # Homes belong to their users: --all-users only looks at the engine.
     files = [] if all_users else left_files(context.account, context.environ, before)
     sizes = {}
     if setup:
@@ -109,7 +108,7 @@ def find(
 
 
 def prune(found: Found, context: Context) -> Pruned:
-    """Remove what was found; what has come into use meanwhile stays.
+    """Remove leftovers, except those that have come into use in the meantime.
 
     Raises:
         EngineError: the engine did not answer.
@@ -136,9 +135,9 @@ def prune(found: Found, context: Context) -> Pruned:
 
 
 def _lock(each: Leftover) -> str:
-    """Return what is to be locked: a build that makes this very thing may be in its midst.
+    """Return the lock to hold: a command that makes this very image may be running.
 
-    What commands at other work make is told from left-overs by its age alone.
+    What other commands make is told apart from leftovers only by its age.
     """
     name = parse_reference(each.name)
     tag = name.tag or ""
@@ -151,7 +150,7 @@ def _lock(each: Leftover) -> str:
 
 
 def _emptied(items: Iterable[Leftover], names: dict[str, set[str]]) -> list[str]:
-    """Return the ids of images whose last name goes with these."""
+    """Return the ids of images that lose their last name with these."""
     going: dict[str, set[str]] = {}
     for each in items:
         going.setdefault(each.id, set()).add(each.name)

@@ -121,7 +121,7 @@ def test_what_cleans_up_leaves_what_is_anothers(alice: User, theirs: User) -> No
     before, mine = state_of(theirs), context_of(alice)
     refused = alice.mlc("prune", "--all-users", "-y")
     assert refused.returncode == 2
-    assert "--all-users is root's to ask" in refused.stderr
+    assert "--all-users needs root" in refused.stderr
     for argv in (
         ("prune", "--previous", "--aime", "--older-than", "0", "-y"),
         ("image-retire", "--orphans", "-y"),

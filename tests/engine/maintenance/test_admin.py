@@ -45,11 +45,11 @@ def things(*users: User) -> set[str]:
 
 @pytest.fixture
 def aimes_base(image_from: Callable[..., str]) -> str:
-    """An image with sudo for everybody, as AIME's set-up leaves it."""
+    """An image with sudo for everybody, as AIME's set-up makes it."""
     return image_from("echo 'ALL ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/all")
 
 
-def test_an_old_containers_image_is_adopted_without_a_layer(
+def test_a_committed_image_is_adopted_without_a_new_layer(
     alice: User, image_from: Callable[..., str], aimes_base: str
 ) -> None:
     aime.container(alice, "old", aimes_base)
@@ -71,7 +71,7 @@ def test_an_old_containers_image_is_adopted_without_a_layer(
     assert flow(alice, "new") == OPTIMIZED_FLOW
     assert things(alice) - before == {alice.tag("new")}
     assert mlc(alice, "start", "new", "id -u; sudo -n id -u", "-s").split() == [str(alice.uid), "0"]
-    assert "there is ds01-" in mlc(alice, "adopt", "old", code=1)
+    assert "already exists" in mlc(alice, "adopt", "old", code=1)
     assert "Nothing to adopt" in mlc(alice, "adopt", "--all")
     assert not [name for name in container_names() if f"-{alice.uid}-" in name]
 
@@ -91,12 +91,12 @@ def test_an_image_without_the_account_is_not_adopted(
     assert things(alice) == before
 
 
-def test_one_of_ours_is_labelled_already(alice: User) -> None:
+def test_an_image_of_ours_is_already_labelled(alice: User) -> None:
     mlc(alice, "create", "it", "Pytorch", "2.8.0", "-s")
-    assert "its image is labelled already" in mlc(alice, "adopt", "it", code=1)
+    assert "its image is already labelled" in mlc(alice, "adopt", "it", code=1)
 
 
-def test_prune_removes_the_callers_left_overs_and_nothing_else(
+def test_prune_removes_the_caller_s_leftovers_and_nothing_else(
     alice: User, ldap_user: User, labelled: Callable[..., str]
 ) -> None:
     for user in (alice, ldap_user):
@@ -132,7 +132,7 @@ def test_prune_removes_the_callers_left_overs_and_nothing_else(
             orphan,
             own.replace("latest", "previous"),
         }
-        assert "root's to ask" in mlc(alice, "prune", "--all-users", code=2)
+        assert "needs root" in mlc(alice, "prune", "--all-users", code=2)
         theirs = json.loads(
             as_root(alice, "prune", "--all-users", "-n", "--older-than=0", "--json")
         )
@@ -147,7 +147,7 @@ def test_prune_removes_the_callers_left_overs_and_nothing_else(
 
 @pytest.fixture
 def own_tree(tree: Path) -> Iterator[Path]:
-    """A tree of the program to be broken: a copy."""
+    """A copy of the program's tree, to be damaged."""
     parent = Path(f"/var/tmp/mlc-test-broken-{os.getpid()}")
     parent.mkdir(mode=0o755)
     for part in ("bin", "lib", "mlc_patched"):
@@ -164,7 +164,7 @@ def findings(user: User, tree: Path, *arguments: str, code: int, **environ: str)
     return list(json.loads(done.stdout)["findings"])
 
 
-def test_doctor_names_what_is_wrong_of_ten_kinds(
+def test_doctor_finds_ten_kinds_of_problems(
     alice: User,
     own_tree: Path,
     sparse: str,
@@ -172,7 +172,7 @@ def test_doctor_names_what_is_wrong_of_ten_kinds(
     labelled: Callable[..., str],
     tmp_path: Path,
 ) -> None:
-    # 1, 2: a catalog that is none; a workspace that is a file.
+    # 1, 2: an invalid catalog; a workspace that is a file.
     catalog = alice.file("broken.repo", "Pytorch, 2.8.0\n")
     shutil.rmtree(alice.workspace)
     alice.workspace.write_text("")
@@ -185,7 +185,7 @@ def test_doctor_names_what_is_wrong_of_ten_kinds(
     )
     blown = image_from("truncate -s 2M /var/log/lastlog")
     docker("tag", blown, f"ds01-{alice.uid}/blown:latest")
-    # 5, 6, 7: containers whose device, mount or image is gone.
+    # 5, 6, 7: containers whose device, mount or image no longer exists.
     device = Path("/dev/mlc-test-gone")
     subprocess.run(["mknod", device, "c", "1", "3"], check=True)
     gone = alice.file("gone/")
@@ -198,9 +198,9 @@ def test_doctor_names_what_is_wrong_of_ten_kinds(
     device.unlink()
     gone.rmdir()
     docker("rmi", "-f", "mlc-test/doomed:1")
-    # 8: an image that was committed for a container that is no more.
+    # 8: an image that was committed for a container that no longer exists.
     docker("tag", image_from("touch /left"), f"mlc-test/orphan:{alice.tag('long-gone')}")
-    # 9, 10: a file of the tree is missing, another is not as it was; no completion either.
+    # 9, 10: a file of the tree is missing; completion is not installed.
     (own_tree / "lib/username-utils.sh").unlink()
     try:
         found = findings(alice, own_tree, code=1, MLC_CATALOG=str(catalog))
@@ -238,8 +238,8 @@ def test_doctor_on_a_machine_without_an_engine_and_group(alice: User, own_tree: 
     assert found["workspace"]["health"] == "ok"
 
 
-def test_doctor_finds_a_checkout_that_was_half_given_back(alice: User, own_tree: Path) -> None:
-    """As after `git checkout .` by somebody who did not know of the patch."""
+def test_doctor_finds_a_checkout_that_is_half_restored(alice: User, own_tree: Path) -> None:
+    """As after a `git checkout` by someone who did not know of the patch."""
     with checkout(v2_files(f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n")) as made:
         path = {"PATH": f"{made.path}:/root/none:{SYSTEM_PATH}"}
         found = findings(alice, own_tree, code=0, **path)
@@ -265,7 +265,7 @@ def assert_nothing_repairable(user: User) -> None:
     assert not [each for each in findings(user, user.tree, code=0) if each["repairable"]]
 
 
-def test_an_adopted_container_is_the_users(ldap_user: User, aimes_base: str) -> None:
+def test_an_adopted_image_works_for_its_user(ldap_user: User, aimes_base: str) -> None:
     aime.container(ldap_user, "old", aimes_base)
     mlc(ldap_user, "adopt", "old", "--project", "taken-over")
     image = f"ds01-{ldap_user.uid}/taken-over:latest"
