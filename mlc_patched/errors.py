@@ -24,7 +24,7 @@ class MlcError(Exception):
         message: what could not be done, to what, and why; one or more sentences.
         hint: what to do next, such as the command that helps; a sentence.
 
-    `code` is what scripts tell failures apart by: a promise, see docs/commands.md.
+    `code` is what scripts tell failures apart by: see docs/contracts.md.
     """
 
     exit_code = 1

@@ -11,14 +11,18 @@ from pathlib import Path
 import pytest
 from support.users import ROOT
 
+from mlc_patched import errors
 from mlc_patched.cli.dispatch import COMMANDS
 from mlc_patched.cli.parser import command_parser
 from mlc_patched.images.dockerfile.render import account_block
+from mlc_patched.names import labels
 from mlc_patched.settings.schema import SETTINGS
 
 PAGE = (ROOT / "docs" / "commands.md").read_text()
 ELSEWHERE = ("adopt", "complete", "doctor", "image-", "mlc-patch", "prune")
 """Commands that have pages of their own, or none."""
+INTERNAL = {labels.REQUEST, labels.SETUP_FOR, labels.SERVICE}
+"""Labels that nobody else relies on."""
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if not name.startswith(ELSEWHERE)])
@@ -36,6 +40,17 @@ def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "install.md").read_text()
     for setting in SETTINGS:
         assert f"`{setting.name}`" in text, setting.name
+
+
+def test_every_label_and_code_of_a_failure_is_in_the_contracts() -> None:
+    text = (ROOT / "docs" / "contracts.md").read_text()
+    for label in (*labels.OWNED - INTERNAL, labels.PROJECT, labels.IMAGE_FRAMEWORK, labels.CREATED):
+        assert f"`{label}`" in text, label
+    for spelling in labels.LATER_SPELLING.values():
+        assert f"`{spelling}`" in text, spelling
+    for failure in vars(errors).values():
+        if isinstance(failure, type) and issubclass(failure, errors.MlcError):
+            assert f"`{failure.code}`" in text, failure.code
 
 
 def test_completion_and_manual_pages_are_made_for_every_program(tmp_path: Path) -> None:
