@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def not_found(name: str) -> NotFoundError:
     """Return what says that the caller has no container of this name."""
-    return NotFoundError(f"You have no container {name!r}. See those you have with: mlc list -a")
+    return NotFoundError(f"You have no container {name!r}.", "See those you have with: mlc list -a")
 
 
 def connect(address: EngineAddress) -> Engine:

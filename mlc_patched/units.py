@@ -20,7 +20,9 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     size = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
     if not 0 < size < 2**63:
-        raise UsageError(f"The size {shown(text)} is not understood. Say for instance 16g or 512m.")
+        raise UsageError(
+            f"The size {shown(text)} is not understood.", "Say for instance 16g or 512m."
+        )
     return size
 
 

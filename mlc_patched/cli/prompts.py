@@ -113,7 +113,7 @@ def choose_container(
     if arguments.container_name is not None:
         return str(arguments.container_name)
     if not may_ask(arguments, "script"):
-        raise UsageError(f"Which container? Say: mlc {verb} NAME")
+        raise UsageError("Which container?", f"Say: mlc {verb} NAME")
     offered = [
         short_name(each.name)
         for each in context.own_containers()
@@ -121,7 +121,7 @@ def choose_container(
     ]
     if not offered:
         kind = {None: "", True: "running ", False: "stopped "}[running]
-        raise UsageError(f"You have no {kind}container. See what you have with: mlc list")
+        raise UsageError(f"You have no {kind}container.", "See what you have with: mlc list")
     print("Your containers:")
     return offered[ask_choice(f"Which one to {verb}?", offered)]
 
@@ -133,12 +133,12 @@ def choose_project(arguments: argparse.Namespace, context: Context, verb: str) -
         UsageError: it may not be asked for, or there is none.
     """
     if not may_ask(arguments, "yes"):
-        raise UsageError(f"Which project? Say: image-{verb} PROJECT")
+        raise UsageError("Which project?", f"Say: image-{verb} PROJECT")
     from ..images.list import list_images
 
     projects = list(dict.fromkeys(each.project for each in list_images(context)))
     if not projects:
-        raise UsageError("You have no projects. Make one with: image-create")
+        raise UsageError("You have no projects.", "Make one with: image-create")
     print("Your projects:")
     return projects[ask_choice(f"Which one to {verb}?", projects)]
 

@@ -73,7 +73,7 @@ def _docker_context(hostname: str, context: Context) -> str:
     name = node.labels.get(CONTEXT_LABEL, hostname)
     if name not in context_names(context.environ):
         raise MlcError(
-            f"It is on {hostname}, which you reach through a Docker context named {name}. Create "
-            f"it with: docker context create {name} --docker host=ssh://{hostname}"
+            f"It is on {hostname}, which you reach through a Docker context named {name}.",
+            f"Create it with: docker context create {name} --docker host=ssh://{hostname}",
         )
     return name

@@ -107,8 +107,9 @@ def _refuse_legacy_flow(plan: Plan, context: Context) -> None:
     if context.settings.legacy_flow == LEGACY_FLOW_NO and not context.account.is_root:
         raise NotAllowedError(
             f"Your account is not in {plan.image}, and adding it to each container is "
-            "switched off here. Build your own image once, and create containers from it: "
-            f"image-create PROJECT --base {plan.image}"
+            "switched off here.",
+            "Build your own image once, and create containers from it: "
+            f"image-create PROJECT --base {plan.image}",
         )
 
 
@@ -245,8 +246,8 @@ def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -
             (each.target for each in specification.binds if each.source == error.path), "mounted"
         )
         raise NotFoundError(
-            f"The engine's host has no directory {error.path} to mount as {target}. "
-            f"Create it there with: mkdir -p {quote(error.path)} - or choose another one"
+            f"The engine's host has no directory {error.path} to mount as {target}.",
+            f"Create it there with: mkdir -p {quote(error.path)} - or choose another one",
         ) from error
 
 
@@ -259,8 +260,8 @@ def refuse_existing(plan: Plan, context: Context) -> None:
 def _exists(tag: str) -> AlreadyExistsError:
     name = short_name(tag)
     return AlreadyExistsError(
-        f"You have a container {name!r} already. Open it with: mlc open {name} "
-        f"- or remove it first with: mlc remove {name}"
+        f"You have a container {name!r} already.",
+        f"Open it with: mlc open {name} - or remove it first with: mlc remove {name}",
     )
 
 

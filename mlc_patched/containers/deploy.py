@@ -141,8 +141,9 @@ def preview(request: CreateRequest, context: Context) -> Preview:
 
 def _exists(name: str) -> AlreadyExistsError:
     return AlreadyExistsError(
-        f"You have a container {name!r} already. Open it with: mlc open {name} - or create another "
-        f"from the same image: container-deploy {name}-2 --project {name}"
+        f"You have a container {name!r} already.",
+        f"Open it with: mlc open {name} - or create another "
+        f"from the same image: container-deploy {name}-2 --project {name}",
     )
 
 

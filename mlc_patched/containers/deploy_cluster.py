@@ -147,13 +147,14 @@ def _image(request: DeployRequest, context: Context) -> str:
     """Return the name of the requested image, `ds01-UID/PROJECT:TAG`."""
     if request.framework is not None:
         raise UsageError(
-            "On the cluster, containers are created from a project's image. Build one first: "
-            f"image-create PROJECT -f {request.framework}, then image-push PROJECT"
+            "On the cluster, containers are created from a project's image.",
+            "Build one first: "
+            f"image-create PROJECT -f {request.framework}, then image-push PROJECT",
         )
     if request.image is None:
         word = request.name if request.project is None else request.project
         if word is None:
-            raise UsageError("Which project? Say: container-deploy PROJECT --cluster")
+            raise UsageError("Which project?", "Say: container-deploy PROJECT --cluster")
         return Project(context.account.uid, check_project(word)).image
     name = parse_reference(request.image)
     if not is_own_project(name, context.account):
@@ -176,8 +177,8 @@ def _named(request: DeployRequest, own: str, taken: set[str], context: Context) 
             raise _exists(name)
         if context.find(name) is not None:  # open and retire would take that one
             raise AlreadyExistsError(
-                f"You already have a container {name!r} on the manager's own engine. Choose "
-                f"another name: container-deploy {name}-2 --project {wish} --cluster"
+                f"You already have a container {name!r} on the manager's own engine.",
+                f"Choose another name: container-deploy {name}-2 --project {wish} --cluster",
             )
         return replace(request, name=name)
     name = first_free(
@@ -192,8 +193,8 @@ def _plan(request: DeployRequest, own: str, context: Context) -> Plan:
     options, account, settings = request.options, context.account, context.settings
     if (options.architecture or settings.architecture or "").upper().startswith("ROCM"):
         raise UsageError(
-            "A ROCm GPU is a device node, which Swarm services cannot have. Use the engine of its "
-            "server instead: container-deploy with --context"
+            "A ROCm GPU is a device node, which Swarm services cannot have.",
+            "Use the engine of its server instead: container-deploy with --context",
         )
     if cgroup(options.cgroup_parent, account, settings):
         raise NotAllowedError(
@@ -253,7 +254,7 @@ def _pushed(own: str, context: Context) -> str:
     if pushed is None:
         registry = require_registry(site_registry(context))
         there = f"image-push {project}" if image else f"image-create {project}"
-        raise MlcError(f"The registry {registry} has no {own}. Push it with: {there}")
+        raise MlcError(f"The registry {registry} has no {own}.", f"Push it with: {there}")
     if image is None and context.settings.bases != ("*",):
         image = fetch(own, pushed, context)  # its labels name its base
     if image is not None:
@@ -265,6 +266,7 @@ def _pushed(own: str, context: Context) -> str:
 
 def _exists(name: str) -> AlreadyExistsError:
     return AlreadyExistsError(
-        f"You already have {name!r} on the cluster. See it with container-list, or create another: "
-        f"container-deploy {name}-2 --project {name} --cluster"
+        f"You already have {name!r} on the cluster.",
+        "See it with container-list, or create another: "
+        f"container-deploy {name}-2 --project {name} --cluster",
     )

@@ -86,9 +86,9 @@ def _check_target(target: Path, force: bool) -> None:
     except OSError:
         return  # it does not exist, or creating it will say what is wrong
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        raise MlcError(f"{target} exists and is not a file. Choose another name.")
+        raise MlcError(f"{target} exists and is not a file.", "Choose another name.")
     if not force:
-        raise AlreadyExistsError(f"{target} exists. Replace it with: -f")
+        raise AlreadyExistsError(f"{target} exists.", "Replace it with: -f")
 
 
 def _write(target: Path, chunks: Iterator[bytes], context: Context, force: bool) -> int:

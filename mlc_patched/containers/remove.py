@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import ConflictError, EngineError, MlcError
+from ..errors import ConflictError, EngineError, InUseError, MlcError
 from ..interrupts import defer_signals
 from ..names import labels
 from ..names.containers import SEPARATOR
@@ -37,7 +37,9 @@ def remove(name: str, *, keep_image: bool = False, context: Context | None = Non
     context = context or Context()
     container = retry_once(lambda: context.get(name))
     if container.is_running:
-        raise MlcError(f"The container {name} is running. Stop it first with: mlc stop {name}")
+        raise InUseError(
+            f"The container {name} is running.", f"Stop it first with: mlc stop {name}"
+        )
     reference = committed_image(container, context)
     with defer_signals():  # only the container leads to the image: remove both, or none
         try:

@@ -155,7 +155,7 @@ def _plan_service(name: str, save_as: str | None, context: Context) -> ServiceRe
     service = find_service(name, context)
     if service is None:
         raise NotFoundError(
-            f"You have no container {name!r}. See those you have with: container-list"
+            f"You have no container {name!r}.", "See those you have with: container-list"
         )
     if save_as is None:
         return ServiceRetirement(name, service)

@@ -58,8 +58,8 @@ def run_inside(
     client = shutil.which("docker", path=environ.get("PATH"))
     if client is None:
         raise EngineError(
-            "The docker command is not on PATH; a shell in a container needs it. "
-            "Install it with: apt-get install docker.io"
+            "The docker command is not on PATH; a shell in a container needs it.",
+            "Install it with: apt-get install docker.io",
         )
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     variables = [part for name in FORWARDED if environ.get(name) for part in ("--env", name)]

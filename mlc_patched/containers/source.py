@@ -50,7 +50,7 @@ def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = Fals
     else:
         if request.project is None and request.name is None:
             raise UsageError(
-                f"Which project? Say: container-deploy PROJECT. {_own_images(context)}"
+                "Which project?", f"Say: container-deploy PROJECT. {_own_images(context)}"
             )
         named = request.name if request.project is None else request.project
         project = Project(context.account.uid, check_project(named or ""))

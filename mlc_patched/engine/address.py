@@ -140,8 +140,8 @@ def _of_context(name: str, environ: Mapping[str, str]) -> EngineAddress:
     if not found:
         existing = ", ".join(context_names(environ))
         raise UsageError(
-            f"There is no Docker context {shown(name)}. Existing contexts: {existing}. To create "
-            "it: docker context create NAME --docker host=ssh://USER@HOST"
+            f"There is no Docker context {shown(name)}. Existing contexts: {existing}.",
+            "To create it: docker context create NAME --docker host=ssh://USER@HOST",
         )
     endpoints = found.get("Endpoints", {})
     endpoint = endpoints.get("docker", {}) if isinstance(endpoints, dict) else None
@@ -176,8 +176,8 @@ def _normal(host: str, source: str) -> str:
             has_port = ":" in place.rpartition("]")[2]
             return _TCP + (place if has_port else f"{place}:{_PORT}")
     raise UsageError(
-        f"{source} is {shown(host)}, which is not a valid engine address. Use unix:///PATH, "
-        "tcp://HOST:PORT or ssh://USER@HOST."
+        f"{source} is {shown(host)}, which is not a valid engine address.",
+        "Use unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST.",
     )
 
 

@@ -214,8 +214,8 @@ def _unreachable(text: str, address: EngineAddress) -> EngineUnreachableError:
     if not address.is_local:
         source = f" of the context {address.context}" if address.context != DEFAULT else ""
         return EngineUnreachableError(
-            f"No Docker Engine answers at {address.url}{source}: {text.rstrip('.')}. "
-            f"Check whether the docker client can reach it: {_client_command(address)}"
+            f"No Docker Engine answers at {address.url}{source}: {text.rstrip('.')}.",
+            f"Check whether the docker client can reach it: {_client_command(address)}",
         )
     if "Permission denied" in text or "PermissionError" in text:
         return EngineUnreachableError(

@@ -73,8 +73,9 @@ def require_registry(registry: str | None) -> str:
     """Return the registry, or raise MlcError if none is set."""
     if registry is None:
         raise MlcError(
-            f"No registry is set. Use image-push PROJECT REGISTRY, set {VARIABLE}, or ask your "
-            "administrator to set 'registry' under [images] in /etc/ds01/mlc.ini (docs/cluster.md)."
+            "No registry is set.",
+            f"Use image-push PROJECT REGISTRY, set {VARIABLE}, or ask your administrator to "
+            "set 'registry' under [images] in /etc/ds01/mlc.ini (docs/cluster.md).",
         )
     return registry
 

@@ -85,8 +85,8 @@ def _with_tls(plain: socket.socket, host: str, address: EngineAddress) -> socket
     except (OSError, ssl.SSLError) as error:
         plain.close()
         raise EngineUnreachableError(
-            f"The certificates in {address.tls.directory} cannot be used: {error}. "
-            "Put ca.pem, cert.pem and key.pem there, readable by you."
+            f"The certificates in {address.tls.directory} cannot be used: {error}.",
+            "Put ca.pem, cert.pem and key.pem there, readable by you.",
         ) from error
     try:
         return context.wrap_socket(plain, server_hostname=host)
@@ -101,8 +101,8 @@ def _by_ssh(address: EngineAddress) -> _SshSocket:
     program = shutil.which("ssh")
     if program is None:
         raise EngineUnreachableError(
-            f"{address.url} needs ssh, which is not on PATH. "
-            "Install it with: apt-get install openssh-client"
+            f"{address.url} needs ssh, which is not on PATH.",
+            "Install it with: apt-get install openssh-client",
         )
     ours, theirs = socket.socketpair()
     with theirs:
@@ -136,7 +136,9 @@ def ssh_command(program: str, url: str) -> list[str]:
     except ValueError:
         host, port = None, None
     if not host or parts.password or parts.query or parts.fragment:
-        raise EngineUnreachableError(f"{url} is not a valid address. Use ssh://USER@HOST[:PORT].")
+        raise EngineUnreachableError(
+            f"{url} is not a valid address.", "Use ssh://USER@HOST[:PORT]."
+        )
     argv = [program, "-o", f"ConnectTimeout={CONNECT_SECONDS}", "-T"]
     if parts.username:
         argv += ["-l", parts.username]

@@ -118,10 +118,10 @@ def known_elsewhere(
     uid, gid = read_id(first), read_id(second)
     if uid is None or gid is None:
         raise UsageError(
-            f"{shown(said)} is not an account. Give UID:GID in numbers: --as 1001:1001"
+            f"{shown(said)} is not an account.", "Give UID:GID in numbers: --as 1001:1001"
         )
     if uid == 0:
-        raise UsageError("Containers cannot belong to root. Give your own UID on that host.")
+        raise UsageError("Containers cannot belong to root.", "Give your own UID on that host.")
     if (uid, gid) == (account.uid, account.gid):
         return account
     if not is_local:
@@ -153,8 +153,8 @@ def refuse_root(account: Account) -> None:
     """
     if account.is_root:
         raise MlcError(
-            "You are root, and containers belong to users. Run it as the user it is for: "
-            "sudo -u USER …, or by sudo from the user's own account."
+            "You are root, and containers belong to users.",
+            "Run it as the user it is for: sudo -u USER …, or by sudo from the user's own account.",
         )
 
 

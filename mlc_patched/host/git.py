@@ -37,7 +37,7 @@ def git(
             env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(environ or {})},
         )
     except FileNotFoundError:
-        raise MlcError("git is not installed. Install it with: apt-get install git") from None
+        raise MlcError("git is not installed.", "Install it with: apt-get install git") from None
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip() or f"exit status {error.returncode}"
         raise MlcError(f"git {arguments[0]} failed in {directory}: {said}") from error

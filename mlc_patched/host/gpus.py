@@ -55,8 +55,8 @@ def parse_gpus(text: str) -> GpuRequest | None:
         if all(_DEVICE_ID.fullmatch(part) for part in ids):
             return GpuRequest(device_ids=ids)
     raise UsageError(
-        f"The GPU request {shown(text)} is not understood. "
-        "Say 'all', a number, 'device=0,1' (indices, GPU-… or MIG-… ids) or 'none'."
+        f"The GPU request {shown(text)} is not understood.",
+        "Say 'all', a number, 'device=0,1' (indices, GPU-… or MIG-… ids) or 'none'.",
     )
 
 

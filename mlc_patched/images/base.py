@@ -66,8 +66,8 @@ def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
         except ImageNotFoundError as error:
             raise NotFoundError(
                 f"{error}\nThe base {reference} could not be pulled"
-                f"{'' if image is None else ' anew; without --pull the one that is here is used'}. "
-                "See what is here with: docker images"
+                f"{'' if image is None else ' anew; without --pull the one that is here is used'}.",
+                "See what is here with: docker images",
             ) from error
         image = engine.image(reference)
         if image is None:

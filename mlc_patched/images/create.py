@@ -174,9 +174,9 @@ def refuse_existing(
         there.append(f"the image {project.image}")
     if there:
         raise AlreadyExistsError(
-            f"You already have a project {project.name!r}: {' and '.join(there)}. "
+            f"You already have a project {project.name!r}: {' and '.join(there)}.",
             f"Change it with: image-update {project.name} - or replace it with --force, "
-            "which keeps a backup of the Dockerfile."
+            "which keeps a backup of the Dockerfile.",
         )
 
 

@@ -67,7 +67,7 @@ def _editor(environ: Mapping[str, str]) -> list[str]:
     for name in _USUAL:
         if path := shutil.which(name, path=environ.get("PATH")):
             return [path]
-    raise MlcError("There is no editor. Name one in the environment variable EDITOR.")
+    raise MlcError("There is no editor.", "Name one in the environment variable EDITOR.")
 
 
 def _words(variable: str, value: str) -> list[str]:
@@ -78,6 +78,6 @@ def _words(variable: str, value: str) -> list[str]:
     except ValueError as error:
         why = f"is not understood: {error}"
     raise MlcError(
-        f"The environment variable {variable} is {shown(value)}, which {why}. "
-        f"Say for instance: {variable}=nano"
+        f"The environment variable {variable} is {shown(value)}, which {why}.",
+        f"Say for instance: {variable}=nano",
     )

@@ -65,8 +65,9 @@ def fetch(own: str, pushed: str, context: Context) -> Image:
             raise MlcError(f"{pushed} was pulled, but is not there.")
         if wrong := not_own(image, context.account):
             raise MlcError(
-                f"{pushed} is not taken: {wrong}. Push the one you mean from where you built it: "
-                f"image-push {own.partition('/')[2]}"
+                f"{pushed} is not taken: {wrong}.",
+                "Push the one you mean from where you built it: "
+                f"image-push {own.partition('/')[2]}",
             )
         name = parse_reference(own)
         engine.tag_image(image.id, name.repository, name.tag or "latest")

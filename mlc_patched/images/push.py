@@ -57,8 +57,8 @@ def push_image(name: str, registry: str | None, context: Context) -> Pushed:
     image = context.engine.image(f"{project.repository}:{tag or LATEST}")
     if image is None:
         raise NotFoundError(
-            f"You have no image {project.repository}:{tag or LATEST}. See those you have with: "
-            f"image-list - or make it with: image-create {project.name}"
+            f"You have no image {project.repository}:{tag or LATEST}.",
+            f"See those you have with: image-list - or make it with: image-create {project.name}",
         )
     return push(project, tag or LATEST, image, place, context)
 
@@ -73,8 +73,8 @@ def push(project: Project, tag: str, image: Image, registry: str, context: Conte
     own = f"{project.repository}:{tag}"
     if wrong := not_own(image, context.account):
         raise MlcError(
-            f"{own} is not pushed: {wrong}. On another engine it would not be taken for yours. "
-            f"Build it anew with: image-create {project.name} --force"
+            f"{own} is not pushed: {wrong}. On another engine it would not be taken for yours.",
+            f"Build it anew with: image-create {project.name} --force",
         )
     engine, report = context.engine, context.report
     there = f"{registry}/{own}"

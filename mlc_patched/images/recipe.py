@@ -100,8 +100,8 @@ def choose_base(request: ImageRequest, catalog: Catalog, architecture: str | Non
         return ChosenBase(str(check_reference(request.base)), request.label)
     if request.framework is None:
         raise UsageError(
-            "Which framework? Give -f PyTorch, -f TensorFlow or -f JAX, or your own base "
-            "with --base IMAGE."
+            "Which framework?",
+            "Give -f PyTorch, -f TensorFlow or -f JAX, or your own base with --base IMAGE.",
         )
     rows = rows_for(request.framework, catalog, architecture)
     if not rows and request.framework.casefold() == JAX:
@@ -161,8 +161,8 @@ def _jax(request: ImageRequest, catalog: Catalog, architecture: str | None) -> C
     row = newest_cuda_row(catalog, architecture)
     if row is None:
         raise NotFoundError(
-            f"The catalog {catalog.source} has neither JAX nor a base with CUDA to install it on. "
-            "Give your own base: --base IMAGE -p 'jax[cuda12]'"
+            f"The catalog {catalog.source} has neither JAX nor a base with CUDA to install it on.",
+            "Give your own base: --base IMAGE -p 'jax[cuda12]'",
         )
     note = f"JAX will be installed on {row.image}, the catalog's newest base with CUDA."
     if request.version in (None, LATEST):

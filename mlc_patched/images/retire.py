@@ -8,7 +8,7 @@ from functools import partial
 
 from ..context import Context
 from ..engine.interface import Image
-from ..errors import ConflictError, MlcError, NotFoundError
+from ..errors import ConflictError, InUseError, MlcError, NotFoundError
 from ..interrupts import defer_signals
 from ..names.images import parse_reference
 from ..names.projects import LATEST, PREVIOUS, Project, image_of
@@ -69,7 +69,7 @@ def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = Fals
         if not (with_dockerfile and not tag and text is not None):
             there = f" (its Dockerfile is {files.dockerfile_path})" if text is not None else ""
             raise NotFoundError(
-                f"You have no image {wanted[0]}{there}. See those you have with: image-list"
+                f"You have no image {wanted[0]}{there}.", "See those you have with: image-list"
             )
     _refuse_used(project, images, context)
     others = tuple(sorted(set(found) - set(wanted))) if not tag else ()
@@ -115,7 +115,8 @@ def _refuse_used(project: Project, images: tuple[tuple[str, Image], ...], contex
     ids = {image.id for _, image in images}
     users = sorted(each.name for each in context.engine.containers() if each.image_id in ids)
     if users:
-        raise MlcError(
+        raise InUseError(
             f"The image of {project.name} is in use and was not removed. Containers on it: "
-            f"{', '.join(users)}. Remove them first with: mlc remove NAME"
+            f"{', '.join(users)}.",
+            "Remove them first with: mlc remove NAME",
         )

@@ -69,7 +69,7 @@ def target(container: Container, tag: str, account: Account, now: float | None =
     tag = tag or time.strftime("%Y-%m-%d-%H%M%S", time.localtime(now))
     check_tag(tag)
     if SEPARATOR in tag or tag.startswith(BUILDING) or tag == PREVIOUS:
-        raise UsageError(f"The tag {tag!r} has a meaning of its own. Choose another one.")
+        raise UsageError(f"The tag {tag!r} has a meaning of its own.", "Choose another one.")
     return f"{repository}:{tag}"
 
 
@@ -142,8 +142,8 @@ def save(container: Container, reference: str, context: Context) -> Saved:
         if made is None or wrong:
             raise SetupError(
                 f"The image saved from {container.name} would not be right for you: "
-                f"{'; '.join(wrong)}. It was not kept; the container is there as before, stopped. "
-                f"Start it with: mlc start {short_name(container.name)}"
+                f"{'; '.join(wrong)}. It was not kept; the container is there as before, stopped.",
+                f"Start it with: mlc start {short_name(container.name)}",
             )
         former, tag = engine.image(reference), name.tag or "latest"
 

@@ -105,8 +105,8 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     before = files.read_dockerfile()
     if before is None:
         raise NotFoundError(
-            f"There is no Dockerfile {files.dockerfile_path} to build {project.image} from. "
-            f"Make the project with: image-create {project.name}"
+            f"There is no Dockerfile {files.dockerfile_path} to build {project.image} from.",
+            f"Make the project with: image-create {project.name}",
         )
     changes = Changes()
     text = before

@@ -71,7 +71,9 @@ def candidates(
         UsageError: the project's name is invalid.
     """
     if context.account.is_root:
-        raise MlcError("Root's account is in every image. Run adopt as the user of the containers.")
+        raise MlcError(
+            "Root's account is in every image.", "Run adopt as the user of the containers."
+        )
     found = [context.get(name) for name in names] if names else context.own_containers()
     return [_candidate(each, project, context) for each in found]
 
@@ -220,6 +222,7 @@ def _passwd(container: str, context: Context) -> str:
 def _refuse_if(wrong: str | None, candidate: Candidate) -> None:
     if wrong:
         raise MlcError(
-            f"{candidate.reference} was not adopted: {wrong}. Build your own image instead: "
-            f"image-create {candidate.project.name} --base {candidate.reference}"
+            f"{candidate.reference} was not adopted: {wrong}.",
+            "Build your own image instead: "
+            f"image-create {candidate.project.name} --base {candidate.reference}",
         )

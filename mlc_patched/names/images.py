@@ -139,7 +139,7 @@ def check_registry(text: str) -> str:
     name = text.strip().rstrip("/")
     if not _REGISTRY.fullmatch(name):
         raise UsageError(
-            f"{shown(text)} is not the name of a registry. Say HOST:PORT, for instance "
-            "registry.example.org:5000, without https:// in front."
+            f"{shown(text)} is not the name of a registry.",
+            "Say HOST:PORT, for instance registry.example.org:5000, without https:// in front.",
         )
     return name

@@ -90,8 +90,8 @@ def project_of(name: str, account: Account) -> Project:
     """
     if account.is_root:
         raise MlcError(
-            "Images are made for the user who works in them, and root is none. "
-            "Run this as that user, or with sudo from that user's own account."
+            "Images are made for the user who works in them, and root is none.",
+            "Run this as that user, or with sudo from that user's own account.",
         )
     return Project(account.uid, check_project(name))
 

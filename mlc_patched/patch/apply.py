@@ -208,13 +208,14 @@ def check_writable(state: State) -> None:
         if owner != me:
             name = _login(owner)
             raise MlcError(
-                f"{place} belongs to {name}, not to you, so nothing was changed. "
-                f"Run the same command as {name}: sudo -u {name} …"
+                f"{place} belongs to {name}, not to you, so nothing was changed.",
+                f"Run the same command as {name}: sudo -u {name} …",
             )
         if place.is_dir() and not os.access(place, os.W_OK):
             raise MlcError(
-                f"{place} is not writable, so nothing was changed. Check whether it is mounted "
-                f"read-only or its mode is wrong: findmnt -T {place}; ls -ld {place}"
+                f"{place} is not writable, so nothing was changed.",
+                "Check whether it is mounted "
+                f"read-only or its mode is wrong: findmnt -T {place}; ls -ld {place}",
             )
 
 
@@ -225,8 +226,8 @@ def _check_originals(state: State) -> None:
         path, names = state.checkout.path, sorted(broken)
         raise MlcError(
             f"The stored originals of {', '.join(names)} in {path / STORE} are damaged, "
-            "so nothing was changed. Restore the files with git: "
-            f"git -C {path} checkout -- {' '.join(names)}"
+            "so nothing was changed.",
+            f"Restore the files with git: git -C {path} checkout -- {' '.join(names)}",
         )
 
 
@@ -265,8 +266,8 @@ def _check_program(program: Path, python: str, state: State) -> None:
     command = state.checkout.path / state.checkout.commands[0]
     if _is_open(command) and not _is_open(program):
         raise MlcError(
-            f"Not every user who can read {command} can read {program}, so nothing was changed. "
-            "Install mlc-patched where all users can read it: make install"
+            f"Not every user who can read {command} can read {program}, so nothing was changed.",
+            "Install mlc-patched where all users can read it: make install",
         )
     if said := _fails([python, str(program), "--version"]):
         raise MlcError(f"{program} does not run, so nothing was changed: {said}")

@@ -73,8 +73,8 @@ def find(environ: Mapping[str, str]) -> Path:
             if (place / FILE_NAME).is_file() and _has_commands(place):
                 return place
     raise NotFoundError(
-        f"No AIME checkout was found, neither through PATH nor at {AIME_DIRECTORY}. "
-        "Name it: mlc-patch status DIRECTORY"
+        f"No AIME checkout was found, neither through PATH nor at {AIME_DIRECTORY}.",
+        "Name it: mlc-patch status DIRECTORY",
     )
 
 
@@ -99,7 +99,7 @@ def recognise(path: Path) -> Checkout:
     """
     if not os.path.isdir(path):  # noqa: PTH112 - no exception for a name that is too long
         raise NotFoundError(
-            f"{path} is not a directory. Name the AIME checkout: mlc-patch … DIRECTORY"
+            f"{path} is not a directory.", "Name the AIME checkout: mlc-patch … DIRECTORY"
         )
     missing = [
         text
@@ -111,14 +111,14 @@ def recognise(path: Path) -> Checkout:
     ]
     if missing:
         raise NotFoundError(
-            f"{path} is not an AIME checkout: it has no {' and no '.join(missing)}. "
-            "Name the right one: mlc-patch status DIRECTORY"
+            f"{path} is not an AIME checkout: it has no {' and no '.join(missing)}.",
+            "Name the right one: mlc-patch status DIRECTORY",
         )
     commands = tuple(name for name in COMMANDS if (path / name).exists())
     if links := [name for name in commands if (path / name).is_symlink()]:
         raise MlcError(
-            f"{path} is not an AIME checkout: {', '.join(links)} should be files but are links. "
-            "Restore the files (git checkout -- NAME), or name another checkout."
+            f"{path} is not an AIME checkout: {', '.join(links)} should be files but are links.",
+            "Restore the files (git checkout -- NAME), or name another checkout.",
         )
     form = Form.V2 if "mlc.py" in commands else Form.V1
     version = version_of(form, original_text(path, "mlc.py" if form is Form.V2 else "mlc-create"))

@@ -95,8 +95,9 @@ def read_manifest(checkout: Path) -> Manifest | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MlcError(
-            f"{path} cannot be read: {error}. Restore AIME's files with git "
-            f"(git -C {checkout} checkout -- .) and remove {checkout / STORE}."
+            f"{path} cannot be read: {error}.",
+            "Restore AIME's files with git "
+            f"(git -C {checkout} checkout -- .) and remove {checkout / STORE}.",
         ) from error
 
 

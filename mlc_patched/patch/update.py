@@ -87,7 +87,7 @@ def _update_patched(
     state = examine(checkout)
     if state.condition is not Condition.PATCHED:
         raise MlcError(
-            f"{checkout} is {state.condition.value}. Fix it first: mlc-patch apply {checkout}"
+            f"{checkout} is {state.condition.value}.", f"Fix it first: mlc-patch apply {checkout}"
         )
     check_writable(state)
     if git(checkout, "rev-parse", "--show-prefix"):
@@ -98,8 +98,8 @@ def _update_patched(
     old, new = git(checkout, "rev-parse", "HEAD"), git(checkout, "rev-parse", "@{upstream}")
     if git(checkout, "merge-base", old, new) != old:
         raise MlcError(
-            f"{checkout} has local commits, so nothing was changed. Remove the patch "
-            "(mlc-patch revert), merge with git, and apply it again."
+            f"{checkout} has local commits, so nothing was changed.",
+            "Remove the patch (mlc-patch revert), merge with git, and apply it again.",
         )
     patch_store.tidy(checkout)
     try:

@@ -84,8 +84,8 @@ def make_in_home(account: Account, name: str) -> None:
             pass
     except OSError as error:
         raise MlcError(
-            f"{account.home}/{name} cannot be made: {error.strerror}. "
-            "Name a workspace of your own with -w DIR."
+            f"{account.home}/{name} cannot be made: {error.strerror}.",
+            "Name a workspace of your own with -w DIR.",
         ) from error
 
 
@@ -96,7 +96,8 @@ def _elsewhere(what: str, path: str | None, account: Account) -> str | None:
     if not path.startswith("/") and path != "~" and not path.startswith("~/"):
         raise UsageError(
             f"The {what} directory {path!r} would be on the engine's host, where there is no "
-            "directory to begin from. Give the whole path there."
+            "directory to begin from.",
+            "Give the whole path there.",
         )
     return expand(path, account)
 
@@ -128,8 +129,8 @@ def _checked(what: str, path: str | None, account: Account) -> str | None:
         if os.path.islink(absolute):  # noqa: PTH114 - no exception for a name that is too long
             raise NotFoundError(f"The {what} directory {absolute} is a link that leads nowhere.")
         raise NotFoundError(
-            f"The {what} directory {absolute} does not exist. "
-            f"Make it with: mkdir -p {quote(absolute)}"
+            f"The {what} directory {absolute} does not exist.",
+            f"Make it with: mkdir -p {quote(absolute)}",
         )
     if not is_directory:
         raise MlcError(f"The {what} directory {absolute} is not a directory.")

@@ -77,8 +77,8 @@ def check_gpus(choice: GpuChoice, is_rocm: bool, settings: Settings) -> None:
         )
     if _count(choice.gpus) > largest:
         raise NotAllowedError(
-            f"At most {largest} GPUs are allowed here, and {choice.gpus!r} asks for more. "
-            f"Say for instance: -g {largest or NONE}"
+            f"At most {largest} GPUs are allowed here, and {choice.gpus!r} asks for more.",
+            f"Say for instance: -g {largest or NONE}",
         )
 
 
@@ -116,8 +116,8 @@ def _cgroup(wanted: str | None) -> str | None:
     is_long = any(len(part) > _LONGEST_NAME for part in parts) or len(parts) > _LONGEST_NAME
     if wanted and (is_long or ".." in parts or not CGROUP.fullmatch(wanted)):
         raise UsageError(
-            f"--cgroup-parent {shown(wanted)} is no slice and no cgroup's path. "
-            "Say for instance: --cgroup-parent ds01-students.slice"
+            f"--cgroup-parent {shown(wanted)} is no slice and no cgroup's path.",
+            "Say for instance: --cgroup-parent ds01-students.slice",
         )
     return wanted
 
@@ -180,11 +180,11 @@ def _cores(text: str) -> int:
     except ValueError:
         cores = 0
     if not 0.01 <= cores < 10**6:
-        raise UsageError(f"--cpus {shown(text)} is not understood. Say for instance: --cpus 4")
+        raise UsageError(f"--cpus {shown(text)} is not understood.", "Say for instance: --cpus 4")
     return round(cores * NANO)
 
 
 def _processes(text: str) -> int:
     if not (_COUNT.fullmatch(text) and int(text)):
-        raise UsageError(f"--pids-limit {shown(text)} is not understood. Say for instance: 4096")
+        raise UsageError(f"--pids-limit {shown(text)} is not understood.", "Say for instance: 4096")
     return int(text)

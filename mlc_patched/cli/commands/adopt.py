@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     names = tuple(arguments.container_names)
     if bool(names) == arguments.all:
         raise UsageError(
-            "Which containers? Say: mlc adopt NAME… - or all of yours: mlc adopt --all"
+            "Which containers?", "Say: mlc adopt NAME… - or all of yours: mlc adopt --all"
         )
     if arguments.project is not None and len(names) != 1:
         raise UsageError("--project names the image of a single container.")

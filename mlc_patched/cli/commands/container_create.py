@@ -118,7 +118,7 @@ def _choose_project(arguments: argparse.Namespace, context: Context) -> str | No
         return None
     projects = own_projects(context)
     if not projects:
-        raise UsageError("You have no image yet. Make one with: image-create")
+        raise UsageError("You have no image yet.", "Make one with: image-create")
     say("Your projects:")
     return projects[ask_choice("Which one?", projects, default=0)]
 

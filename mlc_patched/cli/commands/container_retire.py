@@ -91,12 +91,12 @@ def _choose(arguments: argparse.Namespace, context: Context) -> str:
     from ..prompts import ask_choice, may_ask
 
     if not may_ask(arguments, "yes", "json"):
-        raise UsageError("Which container? Say: container-retire NAME")
+        raise UsageError("Which container?", "Say: container-retire NAME")
     from ...containers.list import list_services
 
     offered = [short_name(each.name) for each in context.own_containers()]
     offered += [each.name for each in list_services(context)]
     if not offered:
-        raise UsageError("You have no container. Make one with: container-deploy PROJECT")
+        raise UsageError("You have no container.", "Make one with: container-deploy PROJECT")
     say("Your containers:")
     return offered[ask_choice("Which one?", offered)]

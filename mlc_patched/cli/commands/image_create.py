@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         if asks and not arguments.dry_run:
             _refuse_existing(request, context)
     elif not asks:
-        raise UsageError("Which project? Say: image-create PROJECT -f PyTorch -y")
+        raise UsageError("Which project?", "Say: image-create PROJECT -f PyTorch -y")
     if asks:
         from ..image_wizard import complete
 

@@ -148,8 +148,8 @@ def _verify(path: Path, arguments: argparse.Namespace, context: Context) -> int:
         _json(state, wrong=wrong)
     elif wrong:
         raise MlcError(
-            f"{path} is not patched correctly: {'; '.join(wrong)}. "
-            f"Fix it with: mlc-patch apply {path}"
+            f"{path} is not patched correctly: {'; '.join(wrong)}.",
+            f"Fix it with: mlc-patch apply {path}",
         )
     else:
         say(f"{path} is patched, and all {len(state.checkout.commands)} commands work.")

@@ -49,8 +49,8 @@ def find_client(environ: Mapping[str, str]) -> Client:
     path = shutil.which("docker", path=environ.get("PATH"))
     if path is None:
         raise EngineError(
-            "The docker command is not on PATH; building an image needs it. "
-            "Install it with: apt-get install docker.io"
+            "The docker command is not on PATH; building an image needs it.",
+            "Install it with: apt-get install docker.io",
         )
     docker_context = environ.get(CONTEXT_VARIABLE) or DEFAULT
     if environ.get("DOCKER_BUILDKIT") == "0":
@@ -74,8 +74,8 @@ def build_network(environ: Mapping[str, str]) -> str:
     named = environ.get(NETWORK_VARIABLE) or NETWORK
     if not _NETWORK_NAME.fullmatch(named):
         raise UsageError(
-            f"{NETWORK_VARIABLE} is {shown(named)}, which is no network. "
-            "Say host, none, default, or a network's name."
+            f"{NETWORK_VARIABLE} is {shown(named)}, which is no network.",
+            "Say host, none, default, or a network's name.",
         )
     return named
 

@@ -145,8 +145,9 @@ def refuse_credentials(settings: BuildSettings) -> None:
             if _has_login(url):
                 raise MlcError(
                     f"{name} holds credentials, and the classic builder would leave them in a "
-                    "layer of the image. Install BuildKit, which keeps secrets "
-                    f"(apt-get install docker-buildx), or give {name} without a password."
+                    "layer of the image.",
+                    "Install BuildKit, which keeps secrets "
+                    f"(apt-get install docker-buildx), or give {name} without a password.",
                 )
 
 

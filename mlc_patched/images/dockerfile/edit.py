@@ -120,8 +120,8 @@ def has_account_block(text: str) -> bool:
         raise DockerfileError(
             "The Dockerfile has only part of the account block: "
             f"ARG {USER_ID_ARGUMENT} {_there(argument)}, the step with useradd {_there(step)}, "
-            f"LABEL {labels.HAS_USER_SETUP} {_there(label)}. "
-            "Remove the rest, and the whole block is added again."
+            f"LABEL {labels.HAS_USER_SETUP} {_there(label)}.",
+            "Remove the rest, and the whole block is added again.",
         )
     return False
 
