@@ -27,8 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from support import podman as podman_service  # noqa: E402
-from support import remote_engine, worker  # noqa: E402
+from support import podman_service, remote_engine, worker  # noqa: E402
 from support.markdown import wrapped  # noqa: E402
 from support.users import new_user  # noqa: E402
 
@@ -74,7 +73,7 @@ class Cell:
 def docker() -> Iterator[Row]:
     """The engine of the tests, through its socket."""
     address = worker.engine_address()
-    yield Row(address, {worker.AT: address})
+    yield Row(address, {worker.COMMAND_ENGINE: address})
 
 
 @contextlib.contextmanager
@@ -82,7 +81,7 @@ def tls() -> Iterator[Row]:
     """A dockerd that listens with TLS."""
     with remote_engine.open_place() as place, remote_engine.by_tls(place) as far:
         remote_engine.copy_images(worker.engine_address(), far.socket, *BASES)
-        yield Row(far.socket, {worker.AT: far.url, **far.environ})
+        yield Row(far.socket, {worker.COMMAND_ENGINE: far.url, **far.environ})
 
 
 @contextlib.contextmanager
@@ -90,7 +89,7 @@ def ssh() -> Iterator[Row]:
     """The engine of the tests, through an sshd."""
     address = worker.engine_address()
     with remote_engine.open_place() as place, remote_engine.by_ssh(place, address) as far:
-        yield Row(address, {worker.AT: far.url, "MLC_TEST_PATH": far.environ["PATH"]})
+        yield Row(address, {worker.COMMAND_ENGINE: far.url, "MLC_TEST_PATH": far.environ["PATH"]})
 
 
 @contextlib.contextmanager
@@ -98,16 +97,20 @@ def podman() -> Iterator[Row]:
     """Podman as root's service."""
     with podman_service.service(None) as address:
         remote_engine.copy_images(worker.engine_address(), address, *BASES)
-        yield Row(address, {worker.AT: address})
+        yield Row(address, {worker.COMMAND_ENGINE: address})
 
 
 @contextlib.contextmanager
 def rootless() -> Iterator[Row]:
     """Podman as a user's own service; the tests run as that user."""
-    login, ids = f"mlc-owner{worker.SLOT or ''}", (1007 + 10 * worker.SLOT, 2007 + 10 * worker.SLOT)
-    with new_user(login, *ids, ROOT, {}) as user, podman_service.service(user) as address:
+    with (
+        new_user("mlc-owner", 1007, 2007, ROOT, {}) as user,
+        podman_service.service(user) as address,
+    ):
         remote_engine.copy_images(worker.engine_address(), address, *BASES)
-        yield Row(address, {worker.AT: address, "MLC_TEST_OWNER": login}, OWN_ALONE)
+        yield Row(
+            address, {worker.COMMAND_ENGINE: address, "MLC_TEST_OWNER": user.login}, OWN_ALONE
+        )
 
 
 ROWS: dict[str, tuple[str, Callable[[], contextlib.AbstractContextManager[Row]]]] = {

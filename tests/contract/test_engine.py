@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.base_images import BASE
-from support.contract_fixtures import LABEL, PODMAN_S_OWN, EngineFixtures, fixtures
+from support.contract_fixtures import LABEL, PODMAN_S_OWN, EngineFixtures
 from support.remote_engine import open_place
 
 from mlc_patched.engine.interface import PODMAN

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 from support.base_images import BASE
-from support.contract_fixtures import LABEL, EngineFixtures, fixtures
+from support.contract_fixtures import LABEL, EngineFixtures
 from support.fakes.engine import FakeEngine
 
 from mlc_patched.engine.interface import Change
 from mlc_patched.errors import ConflictError
-
-__all__ = ["fixtures"]
 
 
 def test_images_are_found_by_pattern_in_one_call(fixtures: EngineFixtures) -> None:

@@ -19,7 +19,7 @@ import pytest
 from support import worker
 from support.base_images import BASE
 from support.engine_state import container_names, docker, inspect
-from support.remote_engine import Far, by_ssh, by_tls, open_place
+from support.remote_engine import RemoteEngine, by_ssh, by_tls, open_place
 from support.users import User
 
 from mlc_patched.engine.address import EngineAddress, Tls, resolve
@@ -31,26 +31,26 @@ pytestmark = pytest.mark.real_engine
 
 
 @pytest.fixture(scope="module")
-def ssh(engine: Engine) -> Iterator[Far]:
+def ssh(engine: Engine) -> Iterator[RemoteEngine]:
     """The engine of the tests, by ssh."""
     with open_place() as place, by_ssh(place, worker.engine_address()) as far:
         yield far
 
 
 @pytest.fixture(scope="module")
-def tls(engine: Engine) -> Iterator[Far]:
+def tls(engine: Engine) -> Iterator[RemoteEngine]:
     """An engine of its own, by TLS; it has no images."""
     with open_place() as place, by_tls(place) as far:
         yield far
 
 
-def at(user: User, far: Far) -> User:
+def at(user: User, far: RemoteEngine) -> User:
     """Return a user whose commands use an engine elsewhere."""
     return replace(user, environ={**user.environ, **far.variables})
 
 
 def test_a_container_lives_its_life_by_ssh(
-    alice: User, labelled: Callable[..., str], ssh: Far
+    alice: User, labelled: Callable[..., str], ssh: RemoteEngine
 ) -> None:
     far, image = at(alice, ssh), labelled(alice)
     alice.file("workspace/")
@@ -76,7 +76,7 @@ def test_a_container_lives_its_life_by_ssh(
 
 
 def test_a_directory_that_is_missing_there_is_made_nowhere(
-    alice: User, labelled: Callable[..., str], ssh: Far, tmp_path: Path
+    alice: User, labelled: Callable[..., str], ssh: RemoteEngine, tmp_path: Path
 ) -> None:
     far, image, missing = at(alice, ssh), labelled(alice), tmp_path / "missing"
     for flag, path, target in (("-d", missing, "/data"), ("-w", alice.home / "no", "/workspace")):
@@ -90,7 +90,7 @@ def test_a_directory_that_is_missing_there_is_made_nowhere(
 
 
 def test_another_uid_there_and_streams_and_commits_by_ssh(
-    alice: User, labelled: Callable[..., str], ssh: Far
+    alice: User, labelled: Callable[..., str], ssh: RemoteEngine
 ) -> None:
     """The legacy flow: a set-up container, its output, a commit; then an export."""
     far, uid = at(alice, ssh), alice.uid + 500_000
@@ -122,7 +122,7 @@ def test_another_uid_there_and_streams_and_commits_by_ssh(
     assert f"old._.{uid}" not in container_names()
 
 
-def test_an_image_is_built_on_the_engine_of_the_context(alice: User, ssh: Far) -> None:
+def test_an_image_is_built_on_the_engine_of_the_context(alice: User, ssh: RemoteEngine) -> None:
     """The docker client builds, and is given the same engine, whatever DOCKER_HOST says."""
     environ = {**ssh.environ, "DOCKER_HOST": "unix:///var/run/there-is-none.sock"}
     made = alice.run("docker", "context", "create", "far", "--docker", f"host={ssh.url}")
@@ -140,7 +140,7 @@ def test_an_image_is_built_on_the_engine_of_the_context(alice: User, ssh: Far) -
     docker("rmi", f"ds01-{alice.uid}/built:latest")
 
 
-def test_ssh_s_own_words_say_why_it_is_not_reached(alice: User, ssh: Far) -> None:
+def test_ssh_s_own_words_say_why_it_is_not_reached(alice: User, ssh: RemoteEngine) -> None:
     wrong = replace(ssh, url=ssh.url.replace("mlc-gate", "mlc-nobody"))
     done = at(alice, wrong).mlc("list")
     assert done.returncode == 1
@@ -148,7 +148,7 @@ def test_ssh_s_own_words_say_why_it_is_not_reached(alice: User, ssh: Far) -> Non
     assert wrong.url in done.stderr.splitlines()[-1]
 
 
-def test_by_tls_an_engine_is_asked_and_streams(alice: User, tls: Far) -> None:
+def test_by_tls_an_engine_is_asked_and_streams(alice: User, tls: RemoteEngine) -> None:
     far = at(alice, tls)
     done = far.mlc("list", "--json")
     assert done.returncode == 0, done.stderr
@@ -162,7 +162,7 @@ def test_by_tls_an_engine_is_asked_and_streams(alice: User, tls: Far) -> None:
     engine.remove_image("mlc-test/tls:x")
 
 
-def test_by_tls_only_who_has_certificates_gets_in(tls: Far, tmp_path: Path) -> None:
+def test_by_tls_only_who_has_certificates_gets_in(tls: RemoteEngine, tmp_path: Path) -> None:
     place = EngineAddress(tls.url, tls=Tls(str(tmp_path)))
     with pytest.raises(EngineUnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
         DockerEngine(place)  # the system's authorities do not know it

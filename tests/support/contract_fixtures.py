@@ -1,17 +1,11 @@
-"""Fixtures of the contract suites: a fake or real engine, and unique names."""
+"""What a test of the contract suites works with: a fake or real engine, and unique names."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
-
-import pytest
 
 from mlc_patched.engine.interface import Container, Engine, Image
 from mlc_patched.engine.specification import ContainerSpecification
-from support.base_images import BASE
-from support.fakes.engine import FakeEngine
 
 LABEL = "mlc-test.contract"
 PODMAN_S_OWN = ("TERM=xterm", "container=podman")
@@ -44,20 +38,3 @@ class EngineFixtures:
 
     def commit(self, container: str, tag: str, **labels: str) -> str:
         return self.engine.commit(container, self.name("image"), tag, self.image, labels)
-
-
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.real_engine)])
-def fixtures(request: pytest.FixtureRequest) -> Iterator[EngineFixtures]:
-    token = secrets.token_hex(4)
-    if request.param == "fake":
-        fake = FakeEngine()
-        yield EngineFixtures(fake, fake.add_image(BASE), token)
-        return
-    engine = request.getfixturevalue("engine")
-    image = engine.image(BASE)
-    made = EngineFixtures(engine, image, token)
-    yield made
-    for container in made.own():
-        engine.remove_container(container.id, force=True)
-    for tag in ("one", "two"):
-        engine.remove_image(f"{made.name('image')}:{tag}")

@@ -24,8 +24,8 @@ from mlc_patched.undo import Undo
 from support import worker
 from support.base_images import BASE, CATALOG
 from support.devices import unchanged_devices
+from support.engine_proxy import Recording, recording
 from support.engine_state import docker, sweep
-from support.recording import Recording, recording
 from support.users import ROOT, User, new_user, readable_tree
 
 REQUIRED = "MLC_REQUIRE_ENGINE"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.names import labels
 from support.fakes.faults import Mode
-from support.sandbox import BASE, CLAIM, NODE, OWN, PASSWD, REGISTRY, Desk
+from support.sandbox import BASE, CLAIM, NODE, OWN, PASSWD, REGISTRY, Sandbox
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Command:
     pushed: bool = False
     cluster: bool = False
     aime: bool = False
-    more: Callable[[Desk], None] | None = None
+    more: Callable[[Sandbox], None] | None = None
     never_late: bool = False
     goes_on: bool = False
     tells: tuple[str, ...] = ()
@@ -44,45 +44,45 @@ class Command:
     rest: str = ""
     fails: bool = False
 
-    def prepare(self, desk: Desk) -> None:
+    def prepare(self, sandbox: Sandbox) -> None:
         """Have what the command works on."""
-        desk.set(f"[images]\n{self.settings}\n")
+        sandbox.set(f"[images]\n{self.settings}\n")
         if self.registry:
-            desk.fake.remove_image(BASE)
-            desk.fake.pullable[BASE] = "root:x:0:0::/root:/bin/sh\n"
+            sandbox.fake.remove_image(BASE)
+            sandbox.fake.pullable[BASE] = "root:x:0:0::/root:/bin/sh\n"
         if self.aime:
-            image = desk.fake.add_image("mlc-test/base:n._.1001", None, PASSWD)
+            image = sandbox.fake.add_image("mlc-test/base:n._.1001", None, PASSWD)
             own = {"aime.mlc": "alice"}
-            desk.fake.create_container(
+            sandbox.fake.create_container(
                 ContainerSpecification(name="n._.1001", image=image.id, labels=own)
             )
         if self.cluster:
-            desk.have_cluster()
+            sandbox.have_cluster()
         for image in (*self.images, *((OWN,) if self.pushed else ())):
-            desk.fake.add_image(image, CLAIM, PASSWD)
+            sandbox.fake.add_image(image, CLAIM, PASSWD)
         if self.pushed:
-            done = desk.run("image-push", "p")
-            assert done.status == 0, done.said
-            desk.fake.remove_image(OWN)
+            done = sandbox.run("image-push", "p")
+            assert done.status == 0, done.output
+            sandbox.fake.remove_image(OWN)
         for line in self.before:
-            done = desk.run(*line.split())
-            assert done.status == 0, f"{line}: {done.said}"
+            done = sandbox.run(*line.split())
+            assert done.status == 0, f"{line}: {done.output}"
         if self.more is not None:
-            self.more(desk)
+            self.more(sandbox)
 
 
-def broken(desk: Desk) -> None:
+def broken(sandbox: Sandbox) -> None:
     """Have what doctor mends: a set-up container of long ago, and no directory of work."""
     specification = ContainerSpecification(
         name="mlc-setup-1001-0123abcd", image=BASE, labels={labels.SETUP_FOR: "x._.1001"}
     )
-    desk.fake.made[desk.fake.create_container(specification)].created = 0
-    shutil.rmtree(desk.home / "workspace")
+    sandbox.fake.made[sandbox.fake.create_container(specification)].created = 0
+    shutil.rmtree(sandbox.home / "workspace")
 
 
-def with_dockerfile(desk: Desk) -> None:
+def with_dockerfile(sandbox: Sandbox) -> None:
     """Have a Dockerfile of the user's own, which lacks the account block."""
-    (desk.home / "Dockerfile").write_text(f"FROM {BASE}\nCOPY data /data\n")
+    (sandbox.home / "Dockerfile").write_text(f"FROM {BASE}\nCOPY data /data\n")
 
 
 FAST = "create n --image ds01-1001/p:latest -s"

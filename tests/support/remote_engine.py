@@ -26,7 +26,7 @@ NOBODY = 65534
 
 
 @dataclass(frozen=True)
-class Far:
+class RemoteEngine:
     """An engine elsewhere: what the environment says of it, and its socket on its own host."""
 
     url: str
@@ -92,7 +92,7 @@ def open_place() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def by_tls(place: Path) -> Iterator[Far]:
+def by_tls(place: Path) -> Iterator[RemoteEngine]:
     """Have an engine that listens on a port, with TLS, and lets only its clients in."""
     make_certificates(place)
     server, port = place / "server", free_port()
@@ -107,7 +107,7 @@ def by_tls(place: Path) -> Iterator[Far]:
     try:
         address = call(*engine, "address", str(TLS_SLOT), env=environ)
         tls = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(place / "client")}
-        yield Far(f"tcp://127.0.0.1:{port}", address, tls)
+        yield RemoteEngine(f"tcp://127.0.0.1:{port}", address, tls)
     finally:
         call(*engine, "down", str(TLS_SLOT), env=environ)
 
@@ -125,7 +125,7 @@ def copy_images(source: str, target: str, *names: str) -> None:
 
 
 @contextlib.contextmanager
-def by_ssh(place: Path, engine: str) -> Iterator[Far]:
+def by_ssh(place: Path, engine: str) -> Iterator[RemoteEngine]:
     """Have an sshd that leads to an engine; `ssh` in `place` knows the host and has the key."""
     port = free_port()
     with accounts_locked():
@@ -160,7 +160,7 @@ def by_ssh(place: Path, engine: str) -> Iterator[Far]:
         try:
             wait_for(port, daemon, log)
             path = f"{place}/bin:{SYSTEM_PATH}"
-            yield Far(f"ssh://{login}@127.0.0.1:{port}", engine, {"PATH": path})
+            yield RemoteEngine(f"ssh://{login}@127.0.0.1:{port}", engine, {"PATH": path})
         finally:
             daemon.terminate()
             daemon.wait(timeout=30)

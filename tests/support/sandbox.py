@@ -35,7 +35,7 @@ from mlc_patched.names.labels import Claim, claim_labels
 from support.accounts import AccountOfThisProcess
 from support.fakes.engine import FakeContainer, FakeEngine, FakeImage
 from support.fakes.faults import Fault, Faults, Faulty
-from support.sandbox_state import State, state_of, wrongs_of_the_process
+from support.sandbox_state import State, process_problems, state_of
 
 BASE = "mlc-test/base:bookworm"
 CATALOG = f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n"
@@ -50,7 +50,7 @@ PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1001:2001::/home/alice:/bin/bash\n"
 CLAIM = claim_labels(Claim(*ALICE, "alice"))
 
 
-class LivelyEngine(FakeEngine):
+class RespondingEngine(FakeEngine):
     """A FakeEngine whose containers say what the checks of a base and of an image listen for."""
 
     def start(self, container: str) -> None:
@@ -69,19 +69,19 @@ def _said(each: FakeContainer) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Ended:
+class Result:
     """How a command ended: its exit code and all it said."""
 
     status: int
-    said: str
+    output: str
 
 
-class Desk:
+class Sandbox:
     """An engine in memory, a home, and the commands; beside it a node's engine, and a registry."""
 
     def __init__(self, place: Path, patch: pytest.MonkeyPatch) -> None:
         """Make them in an empty directory, in place of this process's own."""
-        self.fake, self.node = LivelyEngine(), LivelyEngine()
+        self.fake, self.node = RespondingEngine(), RespondingEngine()
         self.node._ids = itertools.count(10**6)  # an id is one image's alone, wherever it is
         self.node.registries.images = self.fake.registries.images
         self.faults = Faults()
@@ -140,28 +140,28 @@ class Desk:
         endpoint = {"docker": {"Host": f"ssh://{NODE}"}}
         about.write_text(json.dumps({"Name": NODE, "Endpoints": endpoint}))
 
-    def run(self, *argv: str, fault: Fault | None = None) -> Ended:
+    def run(self, *argv: str, fault: Fault | None = None) -> Result:
         """Run a command as its program does."""
-        said = io.StringIO()
+        output = io.StringIO()
         self.faults.begin(fault)
         handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
         try:
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
                 status = main.run(list(argv), "mlc")
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             self.faults.end()
-        return Ended(status, said.getvalue())
+        return Result(status, output.getvalue())
 
     def state(self) -> State:
         """Return what there is."""
         engines = {"": self.fake, f"{NODE}: ": self.node}
         return state_of(engines, (self.home, self.temporary))
 
-    def wrongs(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         """Yield what a command must not have left in its own process, nor in the file of locks."""
-        return wrongs_of_the_process(self.home, self._place)
+        return process_problems(self.home, self._place)
 
     # Stand-ins for the docker client.
 
@@ -214,9 +214,9 @@ class Desk:
             return SimpleNamespace(returncode=1)
 
 
-def new_desk(place: Path, patch: pytest.MonkeyPatch) -> Desk:
-    """Have a desk with the catalog's image in the engine."""
-    desk = Desk(place, patch)
-    desk.fake.add_image(BASE)
-    assert os.getcwd() == str(desk.home)  # noqa: PTH109
-    return desk
+def new_sandbox(place: Path, patch: pytest.MonkeyPatch) -> Sandbox:
+    """Have a sandbox with the catalog's image in the engine."""
+    sandbox = Sandbox(place, patch)
+    sandbox.fake.add_image(BASE)
+    assert os.getcwd() == str(sandbox.home)  # noqa: PTH109
+    return sandbox

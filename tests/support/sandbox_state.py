@@ -102,7 +102,7 @@ def state_of(engines: Mapping[str, FakeEngine], directories: tuple[Path, Path]) 
     return State(*(tuple(sorted(each)) for each in (containers, images, services, pushed, files)))
 
 
-def wrongs_of_the_process(home: Path, place: Path) -> Iterator[str]:
+def process_problems(home: Path, place: Path) -> Iterator[str]:
     """Yield what a command must not leave in its own process, nor in the file of locks.
 
     Args:

@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import aime
+from support import aime_containers as aime
 from support.account_in_container import account, assert_account_works, run
 from support.base_images import BARE, BASE, CATALOG
+from support.engine_proxy import Recording
 from support.engine_state import container_names, docker, inspect, nothing_left
-from support.recording import Recording
 from support.users import User, new_user
 
 pytestmark = pytest.mark.real_engine

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from support import aime
+from support import aime_containers as aime
 from support.base_images import BASE
 from support.devices import devices
 from support.engine_state import inspect

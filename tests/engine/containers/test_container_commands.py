@@ -9,46 +9,36 @@ from pathlib import Path
 import pexpect
 import pytest
 from support.base_images import BASE
-from support.container_fixtures import (
-    as_before,
-    carol,
-    carol_accounts,
-    command,
-    either,
-    project,
-    set_up_images,
-)
+from support.container_commands import command, unchanged
 from support.engine_state import docker, inspect
 from support.users import User
-
-__all__ = ["carol", "carol_accounts", "either", "project", "set_up_images"]
 
 pytestmark = pytest.mark.real_engine
 
 
-def test_deploy_list_retire(either: User, project) -> None:
-    image = project(either, "my.project")
-    spaced = either.file("a 'b' \"c/")
-    with as_before(either):
-        done = command(either, "container-deploy", "my.project", "-w", spaced, "--cpus", "0.5")
+def test_deploy_list_retire(each_user: User, project) -> None:
+    image = project(each_user, "my.project")
+    spaced = each_user.file("a 'b' \"c/")
+    with unchanged(each_user):
+        done = command(each_user, "container-deploy", "my.project", "-w", spaced, "--cpus", "0.5")
         assert done.returncode == 0, done.stderr
         for words in ("[my-project] running, directly from", "mlc open my-project", "VS Code"):
             assert words in done.stdout
         assert f"/workspace is {spaced}" in done.stdout
-        found = inspect(either.tag("my-project"))
+        found = inspect(each_user.tag("my-project"))
         assert found["State"]["Running"]
         assert found["HostConfig"]["NanoCpus"] == 500_000_000
-        second = command(either, "container-create", "--project", "my.project", "--memory", "1g")
+        second = command(each_user, "container-create", "--project", "my.project", "--memory", "1g")
         assert second.returncode == 0, second.stderr
-        assert inspect(either.tag("my-project-2"))["HostConfig"]["Memory"] == 2**30
-        third = command(either, "container-create", "other", "--project", "my.project", "--json")
+        assert inspect(each_user.tag("my-project-2"))["HostConfig"]["Memory"] == 2**30
+        third = command(each_user, "container-create", "other", "--project", "my.project", "--json")
         assert json.loads(third.stdout)["container"]["state"] == "created"
-        listed = command(either, "container-list", "--json")
+        listed = command(each_user, "container-list", "--json")
         shown = json.loads(listed.stdout)["containers"]
         assert [each["name"] for each in shown] == ["my-project", "my-project-2", "other"]
         assert {each["image"] for each in shown} == {image}
         assert not any(each["is_outdated"] for each in shown)
-        gone = command(either, "container-retire", "my-project", "my-project-2", "other", "-y")
+        gone = command(each_user, "container-retire", "my-project", "my-project-2", "other", "-y")
         assert gone.returncode == 0, gone.stderr
     assert inspect(image)
 
@@ -64,7 +54,7 @@ def test_an_image_that_moved_on_is_told(carol: User, project) -> None:
 
 def test_what_is_missing_is_told_with_what_there_is(carol: User, project) -> None:
     project(carol)
-    with as_before(carol):
+    with unchanged(carol):
         done = command(carol, "container-deploy", "absent")
         assert done.returncode == 1
         assert f"ds01-{carol.uid}/project." in done.stderr
@@ -76,7 +66,7 @@ def test_what_is_missing_is_told_with_what_there_is(carol: User, project) -> Non
 
 def test_a_container_that_cannot_start_is_not_left(carol: User, project) -> None:
     image = project(carol)
-    with as_before(carol):
+    with unchanged(carol):
         done = command(
             carol, "container-deploy", "x", "--image", image, "-arch", "CUDA_ADA", "--memory", "5m"
         )
@@ -88,7 +78,7 @@ def test_a_container_that_cannot_start_is_not_left(carol: User, project) -> None
 def test_a_dry_run_does_nothing(carol: User, project) -> None:
     project(carol)
     carol.workspace.rmdir()
-    with as_before(carol):
+    with unchanged(carol):
         done = command(carol, "container-deploy", "project", "--dry-run")
         assert done.returncode == 0, done.stderr
         assert f"{carol.home}/workspace" in done.stdout
@@ -98,28 +88,30 @@ def test_a_dry_run_does_nothing(carol: User, project) -> None:
     carol.file("workspace/")
 
 
-def test_save_keeps_what_was_done_and_its_labels_are_true(either: User, project) -> None:
-    project(either)
-    done = command(either, "container-deploy", "work", "--project", "project", "--background", "-y")
+def test_save_keeps_what_was_done_and_its_labels_are_true(each_user: User, project) -> None:
+    project(each_user)
+    done = command(
+        each_user, "container-deploy", "work", "--project", "project", "--background", "-y"
+    )
     assert done.returncode == 0, done.stderr
-    tag = either.tag("work")
+    tag = each_user.tag("work")
     account = docker("exec", tag, "id", "-un")
     docker(
         "exec", "-u", "0", tag, "sh", "-c", "echo log > /var/log/x.log; touch /var/cache/apt/a.bin"
     )
     docker("exec", tag, "sh", "-c", "echo kept > ~/notes")
-    before = command(either, "container-retire", "work", "--save", "v1")
+    before = command(each_user, "container-retire", "work", "--save", "v1")
     assert before.returncode == 2
     assert "-y" in before.stderr
-    done = command(either, "container-retire", "work", "--save", "v1", "-y")
+    done = command(each_user, "container-retire", "work", "--save", "v1", "-y")
     assert done.returncode == 0, done.stderr
-    saved = f"ds01-{either.uid}/project:v1"
+    saved = f"ds01-{each_user.uid}/project:v1"
     assert saved in done.stdout
     assert f"/home/{account}/notes" in done.stdout
     labels = inspect(saved)["Config"]["Labels"]
     assert labels["aime.mlc.DS01_HAS_USER_SETUP"] == "true"
-    assert labels["aime.mlc.DS01_USER_ID"] == str(either.uid)
-    assert labels["aime.mlc.DS01_GROUP_ID"] == str(either.gid)
+    assert labels["aime.mlc.DS01_USER_ID"] == str(each_user.uid)
+    assert labels["aime.mlc.DS01_GROUP_ID"] == str(each_user.gid)
     assert labels["aime.mlc.DS01_USERNAME"] == account
     [metadata] = json.loads(labels["devcontainer.metadata"])
     assert metadata == {"remoteUser": account, "workspaceFolder": "/workspace"}
@@ -137,10 +129,10 @@ def test_save_keeps_what_was_done_and_its_labels_are_true(either: User, project)
     )
     assert inside == "kept", inside
     assert "work._." in docker("history", "--format", "{{.Comment}}", saved)
-    again = command(either, "container-deploy", "again", "--image", saved)
+    again = command(each_user, "container-deploy", "again", "--image", saved)
     assert again.returncode == 0, again.stderr
-    assert inspect(either.tag("again"))["Image"] == inspect(saved)["Id"]
-    assert docker("exec", either.tag("again"), "sudo", "-n", "id", "-u") == "0"
+    assert inspect(each_user.tag("again"))["Image"] == inspect(saved)["Id"]
+    assert docker("exec", each_user.tag("again"), "sudo", "-n", "id", "-u") == "0"
 
 
 def test_a_container_of_the_legacy_flow_is_saved_for_its_user(carol: User) -> None:
@@ -180,7 +172,7 @@ def test_an_image_that_does_not_run_as_the_user_is_not_kept(carol: User, project
     project(carol)
     assert command(carol, "container-deploy", "project", "--background").returncode == 0
     docker("exec", "-u", "0", carol.tag("project"), "rm", "/etc/sudoers.d/ds01-user")
-    with as_before(carol):
+    with unchanged(carol):
         done = command(carol, "container-retire", "project", "--save", "broken", "-y")
         assert done.returncode == 1
         assert "sudo" in done.stderr
@@ -213,7 +205,7 @@ docker update --cpus 1 "$1._.{carol.uid}" && docker stop "$1._.{carol.uid}"
         *(f"-w={spaced}", f"--image={image}", "--cpu-only"),
     ]
     assert inspect(carol.tag("project"))["HostConfig"]["NanoCpus"] == 10**9
-    with as_before(carol):
+    with unchanged(carol):
         bad = command(carol, "container-create", "bad", "--project", "project", **site)
         assert bad.returncode == 1
         assert "no room" in bad.stderr
@@ -237,27 +229,29 @@ def wrapper(user: User, *arguments: str | Path):
     return user.run(user.tree / "bin/docker/mlc-create-wrapper.sh", *arguments)
 
 
-def test_our_wrapper_creates_with_limits(either: User, project) -> None:
-    image = project(either)
-    spaced = either.file("w 'x' y/")
+def test_our_wrapper_creates_with_limits(each_user: User, project) -> None:
+    image = project(each_user)
+    spaced = each_user.file("w 'x' y/")
     limits = ("--cpus=1.5", "--memory=1g", "--pids-limit", "100", "--shm-size=64m")
-    done = wrapper(either, "w1", f"--image={image}", f"-w={spaced}", "--num-gpus=2", *limits)
+    done = wrapper(each_user, "w1", f"--image={image}", f"-w={spaced}", "--num-gpus=2", *limits)
     assert done.returncode == 0, done.stderr
-    found = inspect(either.tag("w1"))
+    found = inspect(each_user.tag("w1"))
     host = found["HostConfig"]
     assert (host["NanoCpus"], host["Memory"], host["PidsLimit"]) == (15 * 10**8, 2**30, 100)
     assert (host["ShmSize"], host["IpcMode"]) == (64 * 2**20, "private")
     assert host["DeviceRequests"][0]["Count"] == 2
     assert f"{spaced}:/workspace" in host["Binds"]
     assert found["State"]["Status"] == "created"
-    catalog = wrapper(either, "w2", "Pytorch", "2.8.0", "--cpu-only", "--cgroup-parent=/mlc-test")
+    catalog = wrapper(
+        each_user, "w2", "Pytorch", "2.8.0", "--cpu-only", "--cgroup-parent=/mlc-test"
+    )
     assert catalog.returncode == 0, catalog.stderr
-    assert inspect(either.tag("w2"))["HostConfig"]["CgroupParent"] == "/mlc-test"
+    assert inspect(each_user.tag("w2"))["HostConfig"]["CgroupParent"] == "/mlc-test"
 
 
 def test_a_failing_wrapper_leaves_nothing(carol: User, project) -> None:
     image = project(carol)
-    with as_before(carol):
+    with unchanged(carol):
         for arguments in (
             ("w", f"--image={image}", "--memory=1k"),
             ("w", "Pytorch", "2.8.0", "--memory=1k"),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from support.base_images import BARE, BASE
+from support.engine_proxy import Recording
 from support.engine_state import container_names, docker, image_ids, inspect
-from support.recording import Recording
 from support.reliability import Counted
 from support.users import User
 

@@ -13,8 +13,8 @@ from support.account_in_container import (
     assert_account_works,
     flow,
 )
+from support.engine_proxy import Recording
 from support.engine_state import docker, inspect, nothing_left
-from support.recording import Recording
 from support.reliability import Counted
 from support.users import User
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from support.account_in_container import account, assert_account_works, run
 from support.base_images import BASE
+from support.engine_proxy import Recording
 from support.engine_state import docker, image_ids, inspect, nothing_left
-from support.recording import Recording
 from support.users import User
 
 from mlc_patched.engine.interface import Engine

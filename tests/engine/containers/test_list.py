@@ -6,10 +6,10 @@ import json
 import re
 
 import pytest
-from support import aime
+from support import aime_containers as aime
 from support.base_images import BASE
+from support.engine_proxy import Recording
 from support.engine_state import docker
-from support.recording import Recording
 from support.users import User
 
 pytestmark = pytest.mark.real_engine

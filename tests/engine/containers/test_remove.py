@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support import aime
+from support import aime_containers as aime
 from support.account_in_container import run, state
 from support.base_images import BASE
 from support.engine_state import container_names, docker, image_ids, inspect, nothing_left

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.account_in_container import OPTIMIZED_FLOW, flow
 from support.base_images import BASE
+from support.engine_proxy import Recording
 from support.engine_state import container_names, docker, inspect, nothing_left, sweep
-from support.recording import Recording
 from support.users import User
 
 pytestmark = pytest.mark.real_engine

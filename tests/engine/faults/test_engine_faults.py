@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 from support.base_images import BASE
-from support.image_fixtures import Builds, builds, wait_for  # noqa: F401 - fixture
-from support.recording import recording
+from support.engine_proxy import recording
+from support.image_commands import ImageUser, wait_for
 from support.reliability import Counted, is_full
 from support.users import ROOT, User
 
@@ -142,33 +142,33 @@ def test_a_full_disk(alice: User, own: OwnEngine, counted: Counted) -> None:
     "command", ["image-create", "image-update"] if is_full() else ["image-create"]
 )
 def test_a_full_disk_in_a_build(
-    builds: Builds, own: OwnEngine, command: str, builder: str, counted: Counted
+    commands: ImageUser, own: OwnEngine, command: str, builder: str, counted: Counted
 ) -> None:
     environ = {"DOCKER_HOST": own.address, "DOCKER_BUILDKIT": BUILDERS[builder]}
     # Not what another case has left in the builder's cache.
     step = f"RUN head -c {BIG} /dev/urandom >/{command}-{builder}"
-    source = builds.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo one\n")
+    source = commands.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo one\n")
     argv = {
         "image-create": ("demo", "--dockerfile", source, "-y", "--force"),
         "image-update": ("demo", "-y"),
     }
     others = there(own)
-    builds.run("image-create", *argv["image-create"], **environ)
-    text, before = builds.dockerfile("demo").read_text(), there(own)
-    image = own.connect().image(builds.image("demo"))
-    edited = source if command == "image-create" else builds.dockerfile("demo")
+    commands.run("image-create", *argv["image-create"], **environ)
+    text, before = commands.dockerfile("demo").read_text(), there(own)
+    image = own.connect().image(commands.image("demo"))
+    edited = source if command == "image-create" else commands.dockerfile("demo")
     edited.write_text(edited.read_text().replace("RUN echo one", step))
     with full_disk(own, ROOM):
-        done = builds.run(command, *argv[command], ok=False, **environ)
+        done = commands.run(command, *argv[command], ok=False, **environ)
     counted("disks filled")
     assert_says_full(done.stderr)
     assert f"failed at line 2 of the Dockerfile: {step}" in done.stderr
     assert there(own) == before
-    assert own.connect().image(builds.image("demo")) == image
+    assert own.connect().image(commands.image("demo")) == image
     if command == "image-create":
-        assert builds.dockerfile("demo").read_text() == text
-    builds.run(command, *argv[command], **environ)
-    builds.run("image-retire", "demo", "-y", **environ)
+        assert commands.dockerfile("demo").read_text() == text
+    commands.run(command, *argv[command], **environ)
+    commands.run("image-retire", "demo", "-y", **environ)
     assert there(own) == others
 
 
@@ -321,19 +321,19 @@ def test_an_engine_that_is_killed_in_a_build_of_an_account(
     ("builder", "then"), [("classic", "again"), ("classic", "prune"), ("default", "again")]
 )
 def test_an_engine_that_is_killed_in_a_build(
-    builds: Builds, own: OwnEngine, builder: str, then: str, counted: Counted
+    commands: ImageUser, own: OwnEngine, builder: str, then: str, counted: Counted
 ) -> None:
     """The classic builder's steps stay, by name; the same command takes them away, or prune."""
     environ = {"DOCKER_HOST": own.address, "DOCKER_BUILDKIT": BUILDERS[builder]}
-    source = builds.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo one\n")
+    source = commands.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo one\n")
     argv = ("image-create", "demo", "--dockerfile", source, "-y", "--force")
     others = there(own)
-    builds.run(*argv, **environ)
-    text, before = builds.dockerfile("demo").read_text(), there(own)
-    image = own.connect().image(builds.image("demo"))
+    commands.run(*argv, **environ)
+    text, before = commands.dockerfile("demo").read_text(), there(own)
+    image = own.connect().image(commands.image("demo"))
     source.write_text(f"FROM {BASE}\nRUN echo two\nRUN echo begun; sleep 30\n")
-    program = builds.command(argv[0])
-    command = builds.user.start(program, *argv[1:], **{**builds.environ, **environ})
+    program = commands.command(argv[0])
+    command = commands.user.start(program, *argv[1:], **{**commands.environ, **environ})
     wait_for(command, "begun\n")
     kill(own)
     said, _ = command.communicate(timeout=60)
@@ -344,18 +344,18 @@ def test_an_engine_that_is_killed_in_a_build(
     containers, images = (now - then for now, then in zip(there(own), before, strict=True))
     named = {name for name in containers | images if "sha256:" not in name}
     names = {re.sub(r"-[0-9a-f]{12}(-ca|-s1)?$", "", name) for name in named}
-    uid = builds.user.uid
+    uid = commands.user.uid
     left = {f"mlc-step-{uid}", f"ds01-{uid}/demo:build"} if builder == "classic" else set()
     assert names == left
-    assert own.connect().image(builds.image("demo")) == image
-    assert builds.dockerfile("demo").read_text() == text
+    assert own.connect().image(commands.image("demo")) == image
+    assert commands.dockerfile("demo").read_text() == text
     if then == "prune":
-        mlc(builds.user, own, "prune", "-y", "--older-than", "0")
+        mlc(commands.user, own, "prune", "-y", "--older-than", "0")
         assert there(own) == before
     source.write_text(f"FROM {BASE}\nRUN echo two\nRUN echo begun\n")
-    done = builds.run(*argv, **environ)
+    done = commands.run(*argv, **environ)
     assert ("left behind by a killed command" in done.stderr) == (
         builder == "classic" and then == "again"
     )
-    builds.run("image-retire", "demo", "-y", **environ)
+    commands.run("image-retire", "demo", "-y", **environ)
     assert there(own) == others

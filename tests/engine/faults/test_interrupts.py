@@ -8,8 +8,8 @@ import time
 
 import pytest
 from support.account_in_container import close_terminal
+from support.engine_proxy import Recording
 from support.engine_state import container_names, docker, inspect, nothing_left
-from support.recording import Recording
 from support.reliability import Counted
 from support.users import User
 

@@ -12,10 +12,10 @@ from tempfile import gettempdir
 
 import pytest
 from support.base_images import BASE
+from support.engine_proxy import Recording
 from support.engine_requests import ask
 from support.engine_state import container_names, docker, image_ids
-from support.image_fixtures import HOST_CERTIFICATES, QUICK, clean_home, nameless
-from support.recording import Recording
+from support.image_commands import HOST_CERTIFICATES, QUICK, clean_home, nameless
 from support.reliability import Counted, is_full
 from support.users import User
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from support.base_images import BARE, BASE
 from support.engine_state import docker
-from support.image_fixtures import Builds, ImageFrom, builds, labels_of, ldap_builds  # noqa: F401 - fixtures
+from support.image_commands import ImageFrom, ImageUser, labels_of
 
 pytestmark = pytest.mark.real_engine
 
@@ -46,17 +46,17 @@ UBUNTU = (
     ],
 )
 def test_the_account_comes_out_right(
-    builds: Builds,
+    commands: ImageUser,
     image_from: ImageFrom,
     script: str,
     change: str,
 ) -> None:
-    user = builds.user
+    user = commands.user
     values = {"uid": user.uid, "gid": user.gid, "name": user.login}
     base = image_from(script.format(**values), *change.splitlines())
-    builds.run("image-create", "demo", "--base", base, "-p", "six", "-y")
-    image = builds.image("demo")
-    said = builds.inside(
+    commands.run("image-create", "demo", "--base", base, "-p", "six", "-y")
+    image = commands.image("demo")
+    said = commands.run_in(
         image,
         'id -u; id -g; id -un; sudo -n id -u; echo "$HOME"; echo ${PATH%%:*};'
         " python3 -c 'import six'; command -v python3; cat /home/ubuntu/file 2>/dev/null; true",
@@ -71,24 +71,24 @@ def test_the_account_comes_out_right(
         assert said[-1] == "kept"
 
 
-def test_a_group_that_every_base_has(builds: Builds) -> None:
-    it = replace(builds, user=replace(builds.user, gid=100))
+def test_a_group_that_every_base_has(commands: ImageUser) -> None:
+    it = replace(commands, user=replace(commands.user, gid=100))
     it.run("image-create", "demo", "--base", BASE, "-y")
     assert labels_of(it.image("demo"))["aime.mlc.DS01_GROUP_ID"] == "100"
-    said = it.inside(
+    said = it.run_in(
         it.image("demo"), "id -u; id -g; id -gn; sudo -n id -u; getent group users || true"
     )
     assert said.splitlines()[:4] == [str(it.user.uid), "100", it.user.login, "0"]
 
 
-def test_pip_installs_where_python_belongs_to_the_system(builds: Builds) -> None:
+def test_pip_installs_where_python_belongs_to_the_system(commands: ImageUser) -> None:
     marker = "test -e /usr/lib/python3*/EXTERNALLY-MANAGED"
     assert (
         docker("run", "--rm", "--network=host", BASE, "sh", "-c", f"{marker} && echo yes") == "yes"
     )
-    builds.run("image-create", "demo", "--base", BASE, "-p", "six", "-y")
-    said = builds.inside(
-        builds.image("demo"),
+    commands.run("image-create", "demo", "--base", BASE, "-p", "six", "-y")
+    said = commands.run_in(
+        commands.image("demo"),
         "python3 -m pip install --user -q colorama && python3 -c 'import six, colorama'"
         " && ls ~/.local/lib",
         *("-v", "/etc/ssl/certs/ca-certificates.crt:/ca.crt:ro", "-e", "PIP_CERT=/ca.crt"),
@@ -111,31 +111,31 @@ def test_pip_installs_where_python_belongs_to_the_system(builds: Builds) -> None
     ids=["no-useradd", "no-apt", "alpine-like", "no-shell"],
 )
 def test_a_base_that_will_not_do_is_refused_before_the_build(
-    builds: Builds,
+    commands: ImageUser,
     image_from: ImageFrom,
     script: str,
     lacking: str,
 ) -> None:
     base = image_from(script, base=BARE)
-    done = builds.run("image-create", "demo", "--base", base, "-y", ok=False)
+    done = commands.run("image-create", "demo", "--base", base, "-y", ok=False)
     assert lacking in done.stderr
     assert "Debian or Ubuntu" in done.stderr
     assert "Building" not in done.stderr
-    assert builds.names() == set()
-    assert not builds.dockerfile("demo").exists()
+    assert commands.names() == set()
+    assert not commands.dockerfile("demo").exists()
 
 
 # The logs that shadow's tools fill at a UID's offset.
 
 
 def test_the_account_layer_is_small_on_a_base_that_fills_lastlog(
-    ldap_builds: Builds,
+    ldap_commands: ImageUser,
     sparse: str,
 ) -> None:
-    it = ldap_builds
+    it = ldap_commands
     it.run("image-create", "demo", "--base", sparse, "-y")
     history = docker("history", "--human=false", "--no-trunc", it.image("demo")).splitlines()
     added = docker("history", "--human=false", "--format", "{{.Size}}", it.image("demo")).split()
     base = docker("history", "--human=false", "--format", "{{.Size}}", sparse).split()
     assert sum(map(int, added)) - sum(map(int, base)) < 1_000_000, history
-    assert it.inside(it.image("demo"), "stat -c %s /var/log/lastlog /var/log/faillog") == "0\n0"
+    assert it.run_in(it.image("demo"), "stat -c %s /var/log/lastlog /var/log/faillog") == "0\n0"

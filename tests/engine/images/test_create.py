@@ -10,16 +10,7 @@ from pathlib import Path
 import pytest
 from support.base_images import BARE, BASE
 from support.engine_state import docker, inspect
-from support.image_fixtures import (  # noqa: F401 - fixtures
-    BUILDERS,
-    Builds,
-    ImageFrom,
-    builds,
-    each_builder,
-    labels_of,
-    ldap_builds,
-    nameless,
-)
+from support.image_commands import BUILDERS, ImageUser, labels_of, nameless
 
 from mlc_patched.images.build.environment import Builder
 
@@ -33,7 +24,7 @@ def tree_of(home: Path) -> set[str]:
 
 
 def test_by_flags_alone_and_then_a_container_on_the_fast_path(
-    each_builder: Builds, sparse: str
+    each_builder: ImageUser, sparse: str
 ) -> None:
     it = each_builder
     uid, name = it.user.uid, it.user.login.replace("@", "-at-").replace(".", "-")
@@ -61,7 +52,7 @@ def test_by_flags_alone_and_then_a_container_on_the_fast_path(
     assert size.endswith("kB") or size.endswith("0B")
     # Made with a certificate of the site's: it is trusted in the build, and not in the image.
     assert not any("CERT" in name for name in inspect(image)["Config"]["Env"])
-    assert it.inside(image, "ls /etc/ssl/certs/ds01* /run/secrets/* 2>/dev/null || true") == ""
+    assert it.run_in(image, "ls /etc/ssl/certs/ds01* /run/secrets/* 2>/dev/null || true") == ""
     assert it.names() == {image}
     metadata = it.user.home / ".ds01-config/images/demo.json"
     assert stat.S_IMODE(metadata.stat().st_mode) == 0o600
@@ -83,68 +74,72 @@ def test_by_flags_alone_and_then_a_container_on_the_fast_path(
     docker("exec", it.user.tag("c"), "python3", "-c", "import six")
 
 
-def test_a_dry_run_touches_nothing(builds: Builds) -> None:
-    before, images = tree_of(builds.user.home), builds.names()
-    done = builds.run("image-create", "demo", "-f", "PyTorch", "--preset", "jupyter", "--dry-run")
+def test_a_dry_run_touches_nothing(commands: ImageUser) -> None:
+    before, images = tree_of(commands.user.home), commands.names()
+    done = commands.run("image-create", "demo", "-f", "PyTorch", "--preset", "jupyter", "--dry-run")
     assert done.stdout.startswith("# The image of the project demo")
     assert f"FROM {BASE}" in done.stdout
     assert "jupyterlab" in done.stdout
     assert "docker build" in done.stdout.replace("/bin/docker", "docker").replace("buildx ", "")
-    assert (tree_of(builds.user.home), builds.names()) == (before, images)
+    assert (tree_of(commands.user.home), commands.names()) == (before, images)
 
 
-def test_no_build_writes_the_dockerfile_and_a_project_is_not_replaced(builds: Builds) -> None:
-    builds.run("image-create", "demo", "--base", BASE, "--no-build", "-y")
-    assert builds.names() == set()
-    first = builds.dockerfile("demo").read_text()
-    assert stat.S_IMODE(builds.dockerfile("demo").stat().st_mode) == 0o644
-    assert builds.dockerfile("demo").stat().st_uid == builds.user.uid
-    refused = builds.run("image-create", "demo", "--base", BASE, "--no-build", "-y", ok=False)
+def test_no_build_writes_the_dockerfile_and_a_project_is_not_replaced(
+    commands: ImageUser,
+) -> None:
+    commands.run("image-create", "demo", "--base", BASE, "--no-build", "-y")
+    assert commands.names() == set()
+    first = commands.dockerfile("demo").read_text()
+    assert stat.S_IMODE(commands.dockerfile("demo").stat().st_mode) == 0o644
+    assert commands.dockerfile("demo").stat().st_uid == commands.user.uid
+    refused = commands.run("image-create", "demo", "--base", BASE, "--no-build", "-y", ok=False)
     assert "image-update demo" in refused.stderr
     assert "--force" in refused.stderr
     for number in (1, 2):
-        builds.run(
+        commands.run(
             *("image-create", "demo", "--base", BASE, "--no-build", "-y", "--force"),
             *("-p", f"six=={number}"),
         )
-    backups = sorted(builds.dockerfile("demo").parent.glob("demo.Dockerfile.*"))
+    backups = sorted(commands.dockerfile("demo").parent.glob("demo.Dockerfile.*"))
     assert [path.name for path in backups] == ["demo.Dockerfile.1", "demo.Dockerfile.2"]
     assert backups[0].read_text() == first
-    listed = builds.run("image-list").stdout
+    listed = commands.run("image-list").stdout
     assert "not built" in listed
     assert "image-update demo" in listed
 
 
-def test_an_own_dockerfile_gets_the_block_and_finds_its_files(builds: Builds) -> None:
-    source = builds.user.file("source/Dockerfile", f"FROM {BASE}\nCOPY note /note\nUSER nobody\n")
-    builds.user.file("source/note", "hello\n")
-    done = builds.run("image-create", "own", "--dockerfile", source, "-y")
+def test_an_own_dockerfile_gets_the_block_and_finds_its_files(commands: ImageUser) -> None:
+    source = commands.user.file("source/Dockerfile", f"FROM {BASE}\nCOPY note /note\nUSER nobody\n")
+    commands.user.file("source/note", "hello\n")
+    done = commands.run("image-create", "own", "--dockerfile", source, "-y")
     assert "account block" in done.stdout
     assert "ARG DS01_USER_ID" in done.stdout
-    text = builds.dockerfile("own").read_text()
+    text = commands.dockerfile("own").read_text()
     assert text.startswith(f"# Build context: {source.parent}\nFROM {BASE}\nCOPY note /note\n")
-    assert builds.inside(builds.image("own"), "cat /note; id -un; id -u").splitlines() == [
+    assert commands.run_in(commands.image("own"), "cat /note; id -un; id -u").splitlines() == [
         "hello",
-        builds.user.login,
-        str(builds.user.uid),
+        commands.user.login,
+        str(commands.user.uid),
     ]
     assert source.read_text() == f"FROM {BASE}\nCOPY note /note\nUSER nobody\n"
     # An update finds the same files.
-    builds.user.file("source/note", "changed\n")
-    builds.run("image-update", "own", "-y")
-    assert builds.inside(builds.image("own"), "cat /note") == "changed"
+    commands.user.file("source/note", "changed\n")
+    commands.run("image-update", "own", "-y")
+    assert commands.run_in(commands.image("own"), "cat /note") == "changed"
 
 
-def test_requirements_and_debian_packages_are_listed(builds: Builds) -> None:
-    file = builds.user.file("source/r.txt", "# mine\nsix >= 1.16\ncolorama\n")
-    builds.run("image-create", "demo", "--base", BASE, "-r", file, "--apt", "tree", "-y")
-    text = builds.dockerfile("demo").read_text()
+def test_requirements_and_debian_packages_are_listed(commands: ImageUser) -> None:
+    file = commands.user.file("source/r.txt", "# mine\nsix >= 1.16\ncolorama\n")
+    commands.run("image-create", "demo", "--base", BASE, "-r", file, "--apt", "tree", "-y")
+    text = commands.dockerfile("demo").read_text()
     assert "        colorama \\\n" in text
     assert '        "six>=1.16"\n' in text
-    said = builds.inside(builds.image("demo"), "tree --version; python3 -c 'import six, colorama'")
+    said = commands.run_in(
+        commands.image("demo"), "tree --version; python3 -c 'import six, colorama'"
+    )
     assert said.startswith("tree")
-    assert builds.inside(builds.image("demo"), "ls -A /var/lib/apt/lists; pip cache dir") != ""
-    assert builds.inside(builds.image("demo"), "ls -A /var/lib/apt/lists") == ""
+    assert commands.run_in(commands.image("demo"), "ls -A /var/lib/apt/lists; pip cache dir") != ""
+    assert commands.run_in(commands.image("demo"), "ls -A /var/lib/apt/lists") == ""
 
 
 @pytest.mark.parametrize(
@@ -165,65 +160,65 @@ def test_requirements_and_debian_packages_are_listed(builds: Builds) -> None:
     ],
 )
 def test_what_cannot_be_is_refused_and_leaves_nothing(
-    builds: Builds, arguments: tuple[str, ...], words: str
+    commands: ImageUser, arguments: tuple[str, ...], words: str
 ) -> None:
-    done = builds.run("image-create", *arguments, "-y", ok=False)
+    done = commands.run("image-create", *arguments, "-y", ok=False)
     assert words in done.stderr
-    assert builds.names() == set()
-    assert not builds.dockerfile("demo").exists()
+    assert commands.names() == set()
+    assert not commands.dockerfile("demo").exists()
 
 
-def test_root_has_no_images_but_sudo_makes_the_users(builds: Builds) -> None:
-    user = builds.user
-    argv = (builds.command("image-create"), "demo", "--base", BASE, "-y")
+def test_root_has_no_images_but_sudo_makes_the_users(commands: ImageUser) -> None:
+    user = commands.user
+    argv = (commands.command("image-create"), "demo", "--base", BASE, "-y")
     before = set(user.home.rglob("*"))
-    refused = user.sudo(*argv, PATH=builds.path, SUDO_UID="", SUDO_GID="", SUDO_USER="")
+    refused = user.sudo(*argv, PATH=commands.path, SUDO_UID="", SUDO_GID="", SUDO_USER="")
     assert refused.returncode == 1
     assert "root" in refused.stderr
-    done = user.sudo(*argv, PATH=builds.path)
+    done = user.sudo(*argv, PATH=commands.path)
     assert done.returncode == 0, done.stderr
-    assert builds.names() == {builds.image("demo")}
-    assert labels_of(builds.image("demo"))["aime.mlc.DS01_USER_ID"] == str(user.uid)
+    assert commands.names() == {commands.image("demo")}
+    assert labels_of(commands.image("demo"))["aime.mlc.DS01_USER_ID"] == str(user.uid)
     made = set(user.home.rglob("*")) - before
-    assert builds.dockerfile("demo") in made
+    assert commands.dockerfile("demo") in made
     for path in made:
         assert path.lstat().st_uid == user.uid, path
 
 
-def test_metadata_never_breaks_a_command(builds: Builds) -> None:
-    (builds.user.home / ".ds01-config").mkdir()
-    images = builds.user.home / ".ds01-config/images"
+def test_metadata_never_breaks_a_command(commands: ImageUser) -> None:
+    (commands.user.home / ".ds01-config").mkdir()
+    images = commands.user.home / ".ds01-config/images"
     images.write_text("in the way")
-    done = builds.run("image-create", "demo", "--base", BASE, "-y")
+    done = commands.run("image-create", "demo", "--base", BASE, "-y")
     assert "metadata" in done.stderr
-    assert builds.names() == {builds.image("demo")}
-    assert builds.json("image-list")[0]["project"] == "demo"
-    assert builds.json("image-retire", "demo", "-y")[0]["images"] == [builds.image("demo")]
+    assert commands.names() == {commands.image("demo")}
+    assert commands.json("image-list")[0]["project"] == "demo"
+    assert commands.json("image-retire", "demo", "-y")[0]["images"] == [commands.image("demo")]
 
 
-def test_a_base_without_python_or_sudo_gets_them(ldap_builds: Builds) -> None:
-    it = ldap_builds
+def test_a_base_without_python_or_sudo_gets_them(ldap_commands: ImageUser) -> None:
+    it = ldap_commands
     it.run("image-create", "demo", "--base", BARE, "-p", "six", "-y")
     assert "python3-pip" in it.dockerfile("demo").read_text()
-    said = it.inside(it.image("demo"), "sudo -n id -u; git --version; python3 -c 'import six'")
+    said = it.run_in(it.image("demo"), "sudo -n id -u; git --version; python3 -c 'import six'")
     assert said.startswith("0\ngit version")
     assert nameless() >= set()
 
 
-def test_buildx_builds_with_its_own_command(builds: Builds) -> None:
+def test_buildx_builds_with_its_own_command(commands: ImageUser) -> None:
     """Where the plugin cannot be had, a stand-in hands its command to BuildKit."""
-    path = BUILDERS.get(Builder.BUILDX) or path_with_buildx(builds)
-    done = builds.run("image-create", "demo", "--base", BASE, "-p", "six", "-y", PATH=path)
+    path = BUILDERS.get(Builder.BUILDX) or path_with_buildx(commands)
+    done = commands.run("image-create", "demo", "--base", BASE, "-p", "six", "-y", PATH=path)
     assert "with buildx" in done.stderr
-    assert builds.names() == {builds.image("demo")}
+    assert commands.names() == {commands.image("demo")}
 
 
-def path_with_buildx(builds: Builds) -> str:
+def path_with_buildx(commands: ImageUser) -> str:
     """Make a client that says it has buildx, and return a PATH that has it first."""
     if Builder.BUILDKIT not in BUILDERS:
         pytest.skip("no client with BuildKit here")
     real = shutil.which("docker", path=BUILDERS[Builder.BUILDKIT])
-    client = builds.user.file(
+    client = commands.user.file(
         "source/docker",
         f"""#!/bin/sh
         [ "$*" != "buildx version" ] || exec echo github.com/docker/buildx v0.12.1 30feaa1
@@ -233,4 +228,4 @@ def path_with_buildx(builds: Builds) -> str:
         """,
     )
     client.chmod(0o755)
-    return f"{client.parent}:{builds.path}"
+    return f"{client.parent}:{commands.path}"

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from support.base_images import BASE
 from support.engine_state import docker
-from support.image_fixtures import BUILDERS, Builds, builds, each_builder  # noqa: F401 - fixtures
+from support.image_commands import BUILDERS, ImageUser
 
 from mlc_patched.images.build.environment import Builder
 
@@ -89,19 +89,19 @@ def everything_about(image: str) -> str:
     return docker("inspect", image) + docker("history", "--no-trunc", image)
 
 
-def test_an_index_with_a_password_stays_a_secret(builds: Builds) -> None:
+def test_an_index_with_a_password_stays_a_secret(commands: ImageUser) -> None:
     if not {Builder.BUILDX, Builder.BUILDKIT} & set(BUILDERS):
         pytest.skip("no client with BuildKit here")
     with serving(PASSWORD) as port:
-        builds.run(
+        commands.run(
             *("image-create", "demo", "--base", BASE, "-p", "mlc-private-thing", "-y"),
             PIP_INDEX_URL=f"http://me:{PASSWORD}@127.0.0.1:{port}/simple",
         )
-    image = builds.image("demo")
-    builds.inside(image, "python3 -c 'import mlc_private_thing'")
+    image = commands.image("demo")
+    commands.run_in(image, "python3 -c 'import mlc_private_thing'")
     assert PASSWORD not in everything_about(image)
     assert f"127.0.0.1:{port}" not in everything_about(image)
-    assert PASSWORD not in builds.dockerfile("demo").read_text()
+    assert PASSWORD not in commands.dockerfile("demo").read_text()
     container = docker("create", image)
     try:
         files = subprocess.run(["docker", "export", container], capture_output=True, check=True)
@@ -110,22 +110,27 @@ def test_an_index_with_a_password_stays_a_secret(builds: Builds) -> None:
     assert PASSWORD.encode() not in files.stdout
 
 
-def test_the_classic_builder_takes_an_index_but_no_password(builds: Builds) -> None:
+def test_the_classic_builder_takes_an_index_but_no_password(commands: ImageUser) -> None:
     if Builder.CLASSIC not in BUILDERS:
         pytest.skip("no client with the classic builder here")
     with serving() as port:
         flags = ("image-create", "demo", "--base", BASE, "-p", "mlc-private-thing", "-y")
         url = f"127.0.0.1:{port}/simple"
         classic = {"DOCKER_BUILDKIT": "0"}
-        done = builds.run(*flags, ok=False, PIP_INDEX_URL=f"http://me:{PASSWORD}@{url}", **classic)
+        done = commands.run(
+            *flags, ok=False, PIP_INDEX_URL=f"http://me:{PASSWORD}@{url}", **classic
+        )
         assert "credentials" in done.stderr
         assert PASSWORD not in done.stderr
-        builds.run(*flags, PIP_INDEX_URL=f"http://{url}", **classic)
-    assert f"127.0.0.1:{port}" not in everything_about(builds.image("demo"))
-    assert builds.inside(builds.image("demo"), "ls /etc/ds01-build-pip.conf || echo gone") == "gone"
+        commands.run(*flags, PIP_INDEX_URL=f"http://{url}", **classic)
+    assert f"127.0.0.1:{port}" not in everything_about(commands.image("demo"))
+    assert (
+        commands.run_in(commands.image("demo"), "ls /etc/ds01-build-pip.conf || echo gone")
+        == "gone"
+    )
 
 
-def test_proxies_reach_every_step_and_are_not_in_the_image(each_builder: Builds) -> None:
+def test_proxies_reach_every_step_and_are_not_in_the_image(each_builder: ImageUser) -> None:
     it = each_builder
     proxy = f"http://me:{PASSWORD}@127.0.0.1:9"
     source = it.user.file(
@@ -208,7 +213,7 @@ def _authority(place: Path) -> tuple[Path, ssl.SSLContext]:
 
 @pytest.mark.parametrize("stays", [False, True], ids=["in-build", "in-image"])
 def test_a_sites_certificate_is_trusted_in_the_build_and_if_wanted_in_the_image(
-    each_builder: Builds, authority: tuple[Path, ssl.SSLContext], stays: bool
+    each_builder: ImageUser, authority: tuple[Path, ssl.SSLContext], stays: bool
 ) -> None:
     it, (ca, context) = each_builder, authority
     ask = "import urllib.request as u; u.urlopen('https://127.0.0.1:{}/').read()"
@@ -229,5 +234,5 @@ def test_a_sites_certificate_is_trusted_in_the_build_and_if_wanted_in_the_image(
             [*inside, ask.format(port)], capture_output=True, text=True, check=False
         )
     assert (done.returncode == 0) == stays, done.stderr
-    files = it.inside(it.image("demo"), "ls /usr/local/share/ca-certificates /run/secrets; true")
+    files = it.run_in(it.image("demo"), "ls /usr/local/share/ca-certificates /run/secrets; true")
     assert ("ds01-site-ca.crt" in files) == stays

@@ -1,4 +1,4 @@
-"""Builds that fail, are interrupted, or meet: what was there stays, and nothing is left behind."""
+"""Builds that fail, are interrupted or run at once: nothing is lost and nothing is left."""
 
 from __future__ import annotations
 
@@ -11,31 +11,24 @@ import pytest
 from support.account_in_container import close_terminal
 from support.base_images import BASE
 from support.engine_state import docker, image_ids, inspect
-from support.image_fixtures import (  # noqa: F401 - fixtures
-    Builds,
-    builds,
-    each_builder,
-    ldap_builds,
-    nameless,
-    wait_for,
-)
+from support.image_commands import ImageUser, nameless, wait_for
 from support.reliability import Counted
 
 pytestmark = pytest.mark.real_engine
 
 
-def started(it: Builds, name: str, *arguments: str) -> subprocess.Popen[str]:
+def started(it: ImageUser, name: str, *arguments: str) -> subprocess.Popen[str]:
     return it.user.start(it.command(name), *arguments, **it.environ)
 
 
-def slow(it: Builds) -> str:
+def slow(it: ImageUser) -> str:
     """Write a Dockerfile of the user's own whose build takes a minute; return its path."""
     # A word of its own: what an aborted run of the tests let finish may be in a builder's cache.
     step = f"RUN echo begun; sleep 60; echo {secrets.token_hex(4)}"
     return str(it.user.file("source/Dockerfile", f"FROM {BASE}\n{step}\n"))
 
 
-def test_a_package_that_there_is_not_fails_with_its_line(each_builder: Builds) -> None:
+def test_a_package_that_there_is_not_fails_with_its_line(each_builder: ImageUser) -> None:
     it = each_builder
     before = nameless()
     done = it.run(
@@ -55,7 +48,7 @@ def test_a_package_that_there_is_not_fails_with_its_line(each_builder: Builds) -
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
-def test_an_interrupted_build_leaves_the_old_image(each_builder: Builds, number: int) -> None:
+def test_an_interrupted_build_leaves_the_old_image(each_builder: ImageUser, number: int) -> None:
     it = each_builder
     it.run("image-create", "demo", "--base", BASE, "-y")
     image, text = inspect(it.image("demo"))["Id"], it.dockerfile("demo").read_text()
@@ -75,7 +68,7 @@ def test_an_interrupted_build_leaves_the_old_image(each_builder: Builds, number:
 
 @pytest.mark.promise("sigkill", "again", "build-atomic")
 def test_a_killed_build_ends_and_the_next_leaves_nothing_of_it(
-    each_builder: Builds, counted: Counted
+    each_builder: ImageUser, counted: Counted
 ) -> None:
     """The step it was at says nothing for a minute; the client that waits for it ends at once."""
     it = each_builder
@@ -97,7 +90,7 @@ def test_a_killed_build_ends_and_the_next_leaves_nothing_of_it(
     assert nameless() <= before
 
 
-def _running(it: Builds) -> str:
+def _running(it: ImageUser) -> str:
     """Return the command lines of the user's docker clients that build."""
     listed = subprocess.run(
         ["ps", "-u", str(it.user.uid), "-o", "args="], capture_output=True, text=True, check=False
@@ -106,10 +99,10 @@ def _running(it: Builds) -> str:
     return "\n".join(builds)
 
 
-def test_ctrl_c_on_a_terminal(builds: Builds) -> None:
-    path = slow(builds)
-    child = builds.user.spawn(
-        builds.command("image-create"), "demo", "--dockerfile", path, "-y", **builds.environ
+def test_ctrl_c_on_a_terminal(commands: ImageUser) -> None:
+    path = slow(commands)
+    child = commands.user.spawn(
+        commands.command("image-create"), "demo", "--dockerfile", path, "-y", **commands.environ
     )
     child.expect("begun")
     child.sendintr()
@@ -117,15 +110,15 @@ def test_ctrl_c_on_a_terminal(builds: Builds) -> None:
     child.expect_exact("\n")
     child.wait()
     assert child.exitstatus == 130
-    assert builds.names() == set()
-    assert not builds.dockerfile("demo").exists()
+    assert commands.names() == set()
+    assert not commands.dockerfile("demo").exists()
 
 
 @pytest.mark.promise("terminal")
-def test_a_terminal_that_closes(builds: Builds, counted: Counted) -> None:
-    path, before = slow(builds), nameless()
-    child = builds.user.spawn(
-        builds.command("image-create"), "demo", "--dockerfile", path, "-y", **builds.environ
+def test_a_terminal_that_closes(commands: ImageUser, counted: Counted) -> None:
+    path, before = slow(commands), nameless()
+    child = commands.user.spawn(
+        commands.command("image-create"), "demo", "--dockerfile", path, "-y", **commands.environ
     )
     child.expect(r"\bbegun\b[^;]")
     close_terminal(child)
@@ -134,49 +127,49 @@ def test_a_terminal_that_closes(builds: Builds, counted: Counted) -> None:
     while child.isalive():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert builds.names() == set()
-    assert not builds.dockerfile("demo").exists()
+    assert commands.names() == set()
+    assert not commands.dockerfile("demo").exists()
     assert nameless() <= before
 
 
 @pytest.mark.promise("none-lost")
-def test_two_builds_of_one_project_wait_for_each_other(builds: Builds) -> None:
+def test_two_builds_of_one_project_wait_for_each_other(commands: ImageUser) -> None:
     both = [
-        started(builds, "image-create", "demo", "--base", BASE, "-p", package, "-y", "--json")
+        started(commands, "image-create", "demo", "--base", BASE, "-p", package, "-y", "--json")
         for package in ("six", "colorama")
     ]
     said = [process.communicate(timeout=60)[0] for process in both]
     assert sorted(process.returncode for process in both) == [0, 1]
     assert any("Waiting for another command" in each for each in said)
     assert any("image-update demo" in each for each in said)
-    assert builds.names() == {builds.image("demo")}
+    assert commands.names() == {commands.image("demo")}
     package = "six" if both[0].returncode == 0 else "colorama"
-    assert package in builds.dockerfile("demo").read_text()
-    builds.inside(builds.image("demo"), f"python3 -c 'import {package}'")
+    assert package in commands.dockerfile("demo").read_text()
+    commands.run_in(commands.image("demo"), f"python3 -c 'import {package}'")
 
 
 @pytest.mark.promise("none-lost")
-def test_two_updates_at_once_are_both_in_the_image_or_one_says_so(builds: Builds) -> None:
-    builds.run("image-create", "demo", "--base", BASE, "-y")
+def test_two_updates_at_once_are_both_in_the_image_or_one_says_so(commands: ImageUser) -> None:
+    commands.run("image-create", "demo", "--base", BASE, "-y")
     both = [
-        started(builds, "image-update", "demo", "--add", package, "-y")
+        started(commands, "image-update", "demo", "--add", package, "-y")
         for package in ("six", "colorama")
     ]
     said = [process.communicate(timeout=60)[0] for process in both]
-    text = builds.dockerfile("demo").read_text()
+    text = commands.dockerfile("demo").read_text()
     for process, package, words in zip(both, ("six", "colorama"), said, strict=True):
         if process.returncode == 0:
             assert package in text
-            builds.inside(builds.image("demo"), f"python3 -c 'import {package}'")
+            commands.run_in(commands.image("demo"), f"python3 -c 'import {package}'")
         else:
             assert "changed in the meantime" in words
     assert 0 in [process.returncode for process in both]
 
 
-def test_an_image_that_is_not_right_does_not_take_the_name(builds: Builds) -> None:
-    builds.run("image-create", "demo", "--base", BASE, "-y")
-    image = inspect(builds.image("demo"))["Id"]
-    text = builds.dockerfile("demo").read_text()
+def test_an_image_that_is_not_right_does_not_take_the_name(commands: ImageUser) -> None:
+    commands.run("image-create", "demo", "--base", BASE, "-y")
+    image = inspect(commands.image("demo"))["Id"]
+    text = commands.dockerfile("demo").read_text()
     for breaking, words in (
         ("RUN rm /etc/sudoers.d/ds01-user", "sudo does not work"),
         ("RUN usermod -u 4242 $DS01_USERNAME", "id says"),
@@ -186,21 +179,23 @@ def test_an_image_that_is_not_right_does_not_take_the_name(builds: Builds) -> No
         broken = text.replace(
             "# What mlc and", f"USER root\n{breaking}\nUSER $DS01_USER_ID\n# What"
         )
-        builds.dockerfile("demo").write_text(broken)
-        done = builds.run("image-update", "demo", "-y", ok=False)
+        commands.dockerfile("demo").write_text(broken)
+        done = commands.run("image-update", "demo", "-y", ok=False)
         assert words in done.stderr
-        assert inspect(builds.image("demo"))["Id"] == image
-        assert builds.names() == {builds.image("demo")}
+        assert inspect(commands.image("demo"))["Id"] == image
+        assert commands.names() == {commands.image("demo")}
     # Labels without the step that makes them true: refused before anything is built.
     lines = text.split("\n")
     start = next(n for n, line in enumerate(lines) if line.startswith("RUN set -eu"))
     end = next(n for n, line in enumerate(lines) if line.startswith("ENV HOME="))
-    builds.dockerfile("demo").write_text("\n".join(lines[:start] + lines[end:]))
-    done = builds.run("image-update", "demo", "-y", ok=False)
+    commands.dockerfile("demo").write_text("\n".join(lines[:start] + lines[end:]))
+    done = commands.run("image-update", "demo", "-y", ok=False)
     assert "the step with useradd is missing" in done.stderr
 
 
-def test_what_a_step_prints_is_not_taken_for_the_builder_s_word(each_builder: Builds) -> None:
+def test_what_a_step_prints_is_not_taken_for_the_builder_s_word(
+    each_builder: ImageUser,
+) -> None:
     """Not even in the classic builder's own words: a nameless image that a step names stays, and
     so does the name of a container."""
     it = each_builder
@@ -224,15 +219,15 @@ def test_what_a_step_prints_is_not_taken_for_the_builder_s_word(each_builder: Bu
         docker("rmi", image, check=False)
 
 
-def test_a_failing_start_of_the_builder_is_told(builds: Builds) -> None:
-    fake = builds.user.file("source/docker", "#!/bin/sh\nexit 7\n")
+def test_a_failing_start_of_the_builder_is_told(commands: ImageUser) -> None:
+    fake = commands.user.file("source/docker", "#!/bin/sh\nexit 7\n")
     fake.chmod(0o755)
     began = time.monotonic()
-    done = builds.run(
+    done = commands.run(
         *("image-create", "demo", "--base", BASE, "-y"),
         ok=False,
-        PATH=f"{fake.parent}:{builds.path}",
+        PATH=f"{fake.parent}:{commands.path}",
     )
     assert "exit status 7" in done.stderr
-    assert builds.names() == set()
+    assert commands.names() == set()
     assert time.monotonic() - began < 20

@@ -8,28 +8,28 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.base_images import BASE
 from support.engine_state import docker, inspect, sweep
-from support.image_fixtures import Builds, clean_home
+from support.image_commands import ImageUser, clean_home
 from support.users import User
 
 pytestmark = pytest.mark.real_engine
 
 
 @pytest.fixture
-def it(alice_account: User, labelled: Callable[..., str]) -> Iterator[Builds]:
+def it(alice_account: User, labelled: Callable[..., str]) -> Iterator[ImageUser]:
     """The everyday user, with a labelled image `one` and a Dockerfile for it."""
     clean_home(alice_account)
     labelled(alice_account, "one")
-    builds = Builds(alice_account)
+    commands = ImageUser(alice_account)
     alice_account.file(
         "dockerfiles/one.Dockerfile",
         f"FROM {BASE}\nRUN pip install pandas six\nRUN apt-get install -y tree\n",
     )
-    yield builds
+    yield commands
     sweep(alice_account)
     clean_home(alice_account)
 
 
-def own_image(it: Builds, project: str, *changes: str) -> str:
+def own_image(it: ImageUser, project: str, *changes: str) -> str:
     """Make a small image of a project, with labels of a test's choice."""
     name = it.image(project)
     container = docker("create", BASE, "true")
@@ -38,7 +38,7 @@ def own_image(it: Builds, project: str, *changes: str) -> str:
     return name
 
 
-def test_projects_with_size_share_containers_and_account(it: Builds) -> None:
+def test_projects_with_size_share_containers_and_account(it: ImageUser) -> None:
     it.user.mlc("create", "c", "--image", it.image("one"), "-s")
     (found,) = it.json("image-list")
     account = f"{it.user.login} {it.user.uid}:{it.user.gid}"
@@ -58,7 +58,7 @@ def test_projects_with_size_share_containers_and_account(it: Builds) -> None:
     assert "\033" not in done.stdout
 
 
-def test_details_are_packages_labels_path_and_layers(it: Builds) -> None:
+def test_details_are_packages_labels_path_and_layers(it: ImageUser) -> None:
     (found,) = it.json("image-list", "--detailed")
     details = found["details"]
     assert details["pip"] == ["pandas", "six"]
@@ -71,7 +71,7 @@ def test_details_are_packages_labels_path_and_layers(it: Builds) -> None:
     assert "aime.mlc.DS01_HAS_USER_SETUP=true" in said
 
 
-def test_an_account_that_is_not_the_callers_is_marked(it: Builds) -> None:
+def test_an_account_that_is_not_the_callers_is_marked(it: ImageUser) -> None:
     stale = '"aime.mlc.DS01_HAS_USER_SETUP"="true"'
     own_image(
         *(it, "stale", stale, "aime.mlc.DS01_USER_ID=7", "aime.mlc.DS01_GROUP_ID=7"),
@@ -91,7 +91,7 @@ def test_an_account_that_is_not_the_callers_is_marked(it: Builds) -> None:
     assert "! stale: its UID is 7" in said
 
 
-def _later(it: Builds) -> dict[str, str]:
+def _later(it: ImageUser) -> dict[str, str]:
     return {
         "has_user_setup": "true",
         "user_id": str(it.user.uid),
@@ -100,14 +100,16 @@ def _later(it: Builds) -> dict[str, str]:
     }
 
 
-def test_those_of_all_users(it: Builds, ldap_account: User, labelled: Callable[..., str]) -> None:
+def test_those_of_all_users(
+    it: ImageUser, ldap_account: User, labelled: Callable[..., str]
+) -> None:
     labelled(ldap_account, "theirs")
     assert {each["project"] for each in it.json("image-list")} == {"one"}
     every = {(each["uid"], each["project"]) for each in it.json("image-list", "--all")}
     assert {(it.user.uid, "one"), (ldap_account.uid, "theirs")} <= every
 
 
-def test_a_table_on_a_terminal_and_no_colour_when_asked(it: Builds) -> None:
+def test_a_table_on_a_terminal_and_no_colour_when_asked(it: ImageUser) -> None:
     for environ in ({}, {"NO_COLOR": "1"}):
         child = it.user.spawn(it.command("image-list"), **it.environ, **environ)
         child.setwinsize(40, 200)
@@ -119,7 +121,7 @@ def test_a_table_on_a_terminal_and_no_colour_when_asked(it: Builds) -> None:
         assert not environ or not re.search(r"\033\[[0-9;]*[34][0-7]", said)
 
 
-def test_broken_metadata_breaks_nothing(it: Builds) -> None:
+def test_broken_metadata_breaks_nothing(it: ImageUser) -> None:
     it.user.file(".ds01-config/images/one.json", "{broken")
     assert it.json("image-list")[0]["project"] == "one"
 
@@ -133,7 +135,7 @@ def committed(tag: str) -> str:
 
 
 @pytest.fixture
-def orphans(it: Builds) -> Iterator[dict[str, str]]:
+def orphans(it: ImageUser) -> Iterator[dict[str, str]]:
     """Committed images: one of the caller's, one in use, one of somebody else's, one plain."""
     made = {
         "mine": committed(f"left._.{it.user.uid}"),
@@ -148,7 +150,9 @@ def orphans(it: Builds) -> Iterator[dict[str, str]]:
         docker("rmi", name, check=False)
 
 
-def test_committed_images_left_over_are_listed_for_all(it: Builds, orphans: dict[str, str]) -> None:
+def test_committed_images_left_over_are_listed_for_all(
+    it: ImageUser, orphans: dict[str, str]
+) -> None:
     found = {each["image"]: each for each in it.json("image-list", "--orphans")}
     assert {orphans["mine"], orphans["other"]} <= set(found)
     assert not {orphans["used"], orphans["plain"]} & set(found)
@@ -159,7 +163,9 @@ def test_committed_images_left_over_are_listed_for_all(it: Builds, orphans: dict
     assert "image-retire --orphans" in said
 
 
-def test_only_the_callers_are_removed_and_none_in_use(it: Builds, orphans: dict[str, str]) -> None:
+def test_only_the_callers_are_removed_and_none_in_use(
+    it: ImageUser, orphans: dict[str, str]
+) -> None:
     refused = it.run("image-retire", "--orphans", ok=False)
     assert "of disk come back" in refused.stderr
     assert "-y" in refused.stderr
@@ -169,7 +175,7 @@ def test_only_the_callers_are_removed_and_none_in_use(it: Builds, orphans: dict[
     assert set(left) == {orphans["used"], orphans["other"], orphans["plain"]}
 
 
-def test_an_image_in_use_is_not_removed(it: Builds) -> None:
+def test_an_image_in_use_is_not_removed(it: ImageUser) -> None:
     it.user.mlc("create", "c", "--image", it.image("one"), "-s")
     for flags in (("-y",), ("--force",)):
         done = it.run("image-retire", "one", *flags, ok=False)
@@ -178,14 +184,14 @@ def test_an_image_in_use_is_not_removed(it: Builds) -> None:
         assert it.names() == {it.image("one")}
 
 
-def test_one_image_in_use_keeps_them_all(it: Builds) -> None:
+def test_one_image_in_use_keeps_them_all(it: ImageUser) -> None:
     own_image(it, "two")
     docker("create", "--name", it.user.tag("c"), it.image("one"), "true")
     it.run("image-retire", "two", "one", "-y", ok=False)
     assert it.names() == {it.image("one"), it.image("two")}
 
 
-def test_the_dockerfile_stays_unless_told(it: Builds) -> None:
+def test_the_dockerfile_stays_unless_told(it: ImageUser) -> None:
     own_image(it, "two")
     text = it.dockerfile("one").read_text()
     it.user.file("dockerfiles/two.Dockerfile", "FROM x\n")
@@ -202,7 +208,7 @@ def test_the_dockerfile_stays_unless_told(it: Builds) -> None:
     assert "image-list" in it.run("image-retire", "one", "-y", ok=False).stderr
 
 
-def test_further_tags_of_a_project_are_kept_and_named(it: Builds) -> None:
+def test_further_tags_of_a_project_are_kept_and_named(it: ImageUser) -> None:
     docker("tag", it.image("one"), it.image("one", "paper"))
     done = it.run("image-retire", "one", "-y")
     assert it.names() == {it.image("one", "paper")}
@@ -211,7 +217,7 @@ def test_further_tags_of_a_project_are_kept_and_named(it: Builds) -> None:
     assert it.names() == set()
 
 
-def test_questions_on_a_terminal(it: Builds) -> None:
+def test_questions_on_a_terminal(it: ImageUser) -> None:
     child = it.user.spawn(it.command("image-retire"), "one", **it.environ)
     child.expect_exact("Remove it? [y/N]")
     child.sendline("")

@@ -5,24 +5,24 @@ from __future__ import annotations
 import pytest
 from support.base_images import BASE
 from support.engine_state import docker, inspect
-from support.image_fixtures import Builds, builds, nameless  # noqa: F401 - fixtures
+from support.image_commands import ImageUser, nameless
 
 pytestmark = pytest.mark.real_engine
 
 
 @pytest.fixture
-def demo(builds: Builds) -> Builds:
+def demo(commands: ImageUser) -> ImageUser:
     """The user, with a project that has hand edits in its Dockerfile."""
-    builds.run("image-create", "demo", "--base", BASE, "-p", "six", "-y")
-    file = builds.dockerfile("demo")
+    commands.run("image-create", "demo", "--base", BASE, "-p", "six", "-y")
+    file = commands.dockerfile("demo")
     text = file.read_text().replace(
         "# Python packages", "# my own words\nENV MY=1\nRUN echo hand > /hand\n\n# Python packages"
     )
     file.write_text(text)
-    return builds
+    return commands
 
 
-def test_packages_come_and_go_and_hand_edits_stay(demo: Builds) -> None:
+def test_packages_come_and_go_and_hand_edits_stay(demo: ImageUser) -> None:
     text, former = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
     demo.user.mlc("create", "c", "--image", demo.image("demo"), "-s")
     done = demo.run("image-update", "demo", "--add", "colorama", "--remove", "six", "-y")
@@ -31,7 +31,7 @@ def test_packages_come_and_go_and_hand_edits_stay(demo: Builds) -> None:
     assert demo.dockerfile("demo").read_text() == text.replace(
         "        six\n", "        colorama\n"
     )
-    said = demo.inside(
+    said = demo.run_in(
         demo.image("demo"),
         "cat /hand; echo $MY; python3 -c 'import colorama'; pip list | grep six || echo none",
     )
@@ -42,7 +42,7 @@ def test_packages_come_and_go_and_hand_edits_stay(demo: Builds) -> None:
     assert f"mlc create c --image {demo.image('demo')}" in done.stdout
 
 
-def test_one_image_before_is_kept_and_rollback_exchanges_them(demo: Builds) -> None:
+def test_one_image_before_is_kept_and_rollback_exchanges_them(demo: ImageUser) -> None:
     before = nameless()
     ids, texts = [inspect(demo.image("demo"))["Id"]], []
     for package in ("colorama", "idna"):
@@ -62,7 +62,7 @@ def test_one_image_before_is_kept_and_rollback_exchanges_them(demo: Builds) -> N
     assert "previous" in done.stderr
 
 
-def test_a_project_made_anew_can_be_rolled_back(demo: Builds) -> None:
+def test_a_project_made_anew_can_be_rolled_back(demo: ImageUser) -> None:
     demo.run("image-update", "demo", "--add", "colorama", "-y")
     text, image = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
     demo.run("image-create", "demo", "--base", BASE, "-p", "idna", "-y", "--force")
@@ -72,7 +72,7 @@ def test_a_project_made_anew_can_be_rolled_back(demo: Builds) -> None:
     assert demo.dockerfile("demo").read_text() == text
 
 
-def test_an_image_before_that_a_container_uses_stays_for_it(demo: Builds) -> None:
+def test_an_image_before_that_a_container_uses_stays_for_it(demo: ImageUser) -> None:
     first = inspect(demo.image("demo"))["Id"]
     demo.user.mlc("create", "c", "--image", demo.image("demo"), "-s")
     for package in ("colorama", "idna"):
@@ -83,7 +83,7 @@ def test_an_image_before_that_a_container_uses_stays_for_it(demo: Builds) -> Non
     docker("rmi", first)
 
 
-def test_a_failed_update_leaves_image_and_dockerfile(demo: Builds) -> None:
+def test_a_failed_update_leaves_image_and_dockerfile(demo: ImageUser) -> None:
     text, image = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
     done = demo.run("image-update", "demo", "--add", "no-such-package-mlc", "-y", ok=False)
     assert "failed at line" in done.stderr
@@ -92,7 +92,7 @@ def test_a_failed_update_leaves_image_and_dockerfile(demo: Builds) -> None:
     assert demo.names() == {demo.image("demo")}
 
 
-def test_editing_and_an_edit_that_fails_is_kept(demo: Builds) -> None:
+def test_editing_and_an_edit_that_fails_is_kept(demo: ImageUser) -> None:
     editor = demo.user.file("source/editor", '#!/bin/sh\nsed -i "$SCRIPT" "$1"\n')
     editor.chmod(0o755)
     text = demo.dockerfile("demo").read_text()
@@ -107,7 +107,7 @@ def test_editing_and_an_edit_that_fails_is_kept(demo: Builds) -> None:
     done = demo.run("image-update", "demo", "--edit", "-y", **edit, SCRIPT="s/false/echo foot/")
     assert "+RUN echo foot > /hand" in done.stdout
     assert not rejected.exists()
-    assert demo.inside(demo.image("demo"), "cat /hand") == "foot"
+    assert demo.run_in(demo.image("demo"), "cat /hand") == "foot"
     assert demo.run("image-update", "demo", "--edit", "-y", ok=False, EDITOR="false").returncode
 
 
@@ -122,32 +122,32 @@ def test_editing_and_an_edit_that_fails_is_kept(demo: Builds) -> None:
     ],
 )
 def test_what_cannot_be_is_refused(
-    builds: Builds,
+    commands: ImageUser,
     arguments: tuple[str, ...],
     words: str,
 ) -> None:
-    builds.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
-    text = builds.dockerfile("demo").read_text()
-    assert words in builds.run("image-update", *arguments, "-y", ok=False).stderr
-    assert builds.dockerfile("demo").read_text() == text
+    commands.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
+    text = commands.dockerfile("demo").read_text()
+    assert words in commands.run("image-update", *arguments, "-y", ok=False).stderr
+    assert commands.dockerfile("demo").read_text() == text
 
 
-def test_without_a_place_nothing_is_changed(builds: Builds) -> None:
-    file = builds.user.file("dockerfiles/demo.Dockerfile", "# escape=`\nFROM x\n")
-    done = builds.run("image-update", "demo", "--add", "six", "-y", ok=False)
+def test_without_a_place_nothing_is_changed(commands: ImageUser) -> None:
+    file = commands.user.file("dockerfiles/demo.Dockerfile", "# escape=`\nFROM x\n")
+    done = commands.run("image-update", "demo", "--add", "six", "-y", ok=False)
     assert "escape character" in done.stderr
     assert file.read_text() == "# escape=`\nFROM x\n"
 
 
-def test_on_a_terminal_it_shows_and_asks(builds: Builds) -> None:
-    builds.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
-    text = builds.dockerfile("demo").read_text()
-    editor = builds.user.file("source/editor", '#!/bin/sh\nsed -i s/six/idna/ "$1"\n')
+def test_on_a_terminal_it_shows_and_asks(commands: ImageUser) -> None:
+    commands.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
+    text = commands.dockerfile("demo").read_text()
+    editor = commands.user.file("source/editor", '#!/bin/sh\nsed -i s/six/idna/ "$1"\n')
     editor.chmod(0o755)
     for flags in (("--add", "idna"), ("--edit",)):
-        child = builds.user.spawn(
-            *(builds.command("image-update"), "demo", *flags),
-            **{**builds.environ, "EDITOR": str(editor)},
+        child = commands.user.spawn(
+            *(commands.command("image-update"), "demo", *flags),
+            **{**commands.environ, "EDITOR": str(editor)},
         )
         child.expect_exact("+        idna")
         child.expect_exact("now? [Y/n]")
@@ -155,15 +155,15 @@ def test_on_a_terminal_it_shows_and_asks(builds: Builds) -> None:
         child.read()
         child.wait()
         assert child.exitstatus != 0
-        assert builds.dockerfile("demo").read_text() == text
-    assert builds.names() == set()
+        assert commands.dockerfile("demo").read_text() == text
+    assert commands.names() == set()
 
 
-def test_a_dry_run_shows_the_difference(builds: Builds) -> None:
-    builds.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
-    text = builds.dockerfile("demo").read_text()
-    done = builds.run("image-update", "demo", "--add", "idna", "--apt", "tree", "--dry-run")
+def test_a_dry_run_shows_the_difference(commands: ImageUser) -> None:
+    commands.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
+    text = commands.dockerfile("demo").read_text()
+    done = commands.run("image-update", "demo", "--add", "idna", "--apt", "tree", "--dry-run")
     assert "+        idna \\" in done.stdout
     assert "+        tree \\" in done.stdout
-    assert builds.dockerfile("demo").read_text() == text
-    assert builds.names() == set()
+    assert commands.dockerfile("demo").read_text() == text
+    assert commands.names() == set()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pexpect
 import pytest
 from support.base_images import BASE
-from support.image_fixtures import Builds, builds, labels_of  # noqa: F401 - fixtures
+from support.image_commands import ImageUser, labels_of
 
 pytestmark = pytest.mark.real_engine
 
 
-def ask(it: Builds, *arguments: str) -> pexpect.spawn:
+def ask(it: ImageUser, *arguments: str) -> pexpect.spawn:
     child = it.user.spawn(it.command("image-create"), *arguments, timeout=60, **it.environ)
     child.setwinsize(60, 200)
     return child
@@ -22,8 +22,8 @@ def ended(child: pexpect.spawn) -> tuple[str, int]:
     return said, child.exitstatus
 
 
-def test_the_whole_of_it(builds: Builds) -> None:
-    child = ask(builds)
+def test_the_whole_of_it(commands: ImageUser) -> None:
+    child = ask(commands)
     child.expect_exact("Name of the project: ")
     child.sendline("My Project")
     child.expect_exact("How about 'my-project'?")
@@ -54,12 +54,12 @@ def test_the_whole_of_it(builds: Builds) -> None:
     child.sendline("")
     child.expect(r"is ready: \d+")
     assert ended(child)[1] == 0
-    assert labels_of(builds.image("my-project"))["aime.mlc.DS01_FRAMEWORK"] == "Pytorch-2.7.1"
-    builds.inside(builds.image("my-project"), "python3 -c 'import six, colorama'")
+    assert labels_of(commands.image("my-project"))["aime.mlc.DS01_FRAMEWORK"] == "Pytorch-2.7.1"
+    commands.run_in(commands.image("my-project"), "python3 -c 'import six, colorama'")
 
 
-def test_what_is_given_is_not_asked_for(builds: Builds) -> None:
-    child = ask(builds, "demo", "--base", BASE, "-p", "six", "--no-build")
+def test_what_is_given_is_not_asked_for(commands: ImageUser) -> None:
+    child = ask(commands, "demo", "--base", BASE, "-p", "six", "--no-build")
     child.expect_exact("Which of them?")
     child.sendline("jupyter 3")
     child.expect_exact("ipykernel")
@@ -67,32 +67,32 @@ def test_what_is_given_is_not_asked_for(builds: Builds) -> None:
     child.sendline("y")
     said, status = ended(child)
     assert status == 0, said
-    text = builds.dockerfile("demo").read_text()
+    text = commands.dockerfile("demo").read_text()
     for package in ("six", "jupyterlab", "timm"):
         assert f"        {package}" in text
 
 
-def test_jax_is_installed_on_the_newest_cuda_base(builds: Builds) -> None:
-    child = ask(builds, "demo", "-p", "six", "--preset", "jupyter", "--no-build")
+def test_jax_is_installed_on_the_newest_cuda_base(commands: ImageUser) -> None:
+    child = ask(commands, "demo", "-p", "six", "--preset", "jupyter", "--no-build")
     child.expect_exact("Which one? (1-")
     child.sendline("JAX")
     child.expect_exact("its newest version")
     child.expect_exact("Write the Dockerfile? [Y/n]")
     child.sendline("y")
     assert ended(child)[1] == 0
-    assert '"jax[cuda12]"' in builds.dockerfile("demo").read_text()
+    assert '"jax[cuda12]"' in commands.dockerfile("demo").read_text()
 
 
-def test_with_yes_nothing_is_asked_even_on_a_terminal(builds: Builds) -> None:
-    child = ask(builds, "demo", "--base", BASE, "--no-build", "-y")
+def test_with_yes_nothing_is_asked_even_on_a_terminal(commands: ImageUser) -> None:
+    child = ask(commands, "demo", "--base", BASE, "--no-build", "-y")
     said, status = ended(child)
     assert (status, "?" in said) == (0, False)
 
 
-def test_no_end_of_input_and_ctrl_c(builds: Builds) -> None:
+def test_no_end_of_input_and_ctrl_c(commands: ImageUser) -> None:
     flags = ("demo", "--base", BASE, "--preset", "jupyter", "-p", "six")
     for answer, code in (("n", None), (None, 1), ("\x03", 130)):
-        child = ask(builds, *flags)
+        child = ask(commands, *flags)
         child.expect_exact("Build it now? [Y/n]")
         if answer is None:
             child.sendeof()
@@ -106,18 +106,18 @@ def test_no_end_of_input_and_ctrl_c(builds: Builds) -> None:
         said, status = ended(child)
         assert status != 0, said
         assert code is None or status == code, said
-        assert not builds.dockerfile("demo").exists()
-    assert builds.names() == set()
+        assert not commands.dockerfile("demo").exists()
+    assert commands.names() == set()
 
 
-def test_a_project_that_is_there_is_refused_before_any_question(builds: Builds) -> None:
-    builds.run("image-create", "demo", "--base", BASE, "--no-build", "-y")
-    said, status = ended(ask(builds, "demo"))
+def test_a_project_that_is_there_is_refused_before_any_question(commands: ImageUser) -> None:
+    commands.run("image-create", "demo", "--base", BASE, "--no-build", "-y")
+    said, status = ended(ask(commands, "demo"))
     assert status == 1
     assert "image-update demo" in said
 
 
-def test_help_has_examples(builds: Builds) -> None:
+def test_help_has_examples(commands: ImageUser) -> None:
     for name in ("create", "update", "list", "retire"):
-        said = builds.run(f"image-{name}", "-h").stdout
+        said = commands.run(f"image-{name}", "-h").stdout
         assert "examples:" in said

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import aime
+from support import aime_containers as aime
 from support.account_in_container import OPTIMIZED_FLOW, flow
 from support.aime_checkout import checkout, v2_files
 from support.base_images import BASE

@@ -11,7 +11,7 @@ import pytest
 from support.fakes.faults import Fault, Mode
 from support.fault_cases import COMMANDS, SMALL, Command
 from support.reliability import Counted, is_full
-from support.sandbox import BASE, NODE, OWN, Desk, new_desk
+from support.sandbox import BASE, NODE, OWN, Sandbox, new_sandbox
 from support.sandbox_state import State, differences, names, without_those_of
 
 CASES = [
@@ -39,24 +39,24 @@ class Trial:
 
     command: Command
     fault: Fault
-    desk: Desk
+    sandbox: Sandbox
 
-    def wrongs(self, known: Faultless) -> Iterator[str]:
+    def problems(self, known: Faultless) -> Iterator[str]:
         """Run the command with the fault and again without; yield what should not be."""
         argv = self.command.argv.split()
-        before = self.desk.state()
-        first = self.desk.run(*argv, fault=self.fault)
-        between = self.desk.state()
-        yield from self.desk.wrongs()
-        yield from self._first(first.status, first.said, before, between, known)
-        second = self.desk.run(*argv)
-        if "Unexpected" in second.said or second.status not in (0, 1):
-            yield f"again: exit {second.status}: {second.said}"
-        if second.status == 1 and len(second.said.strip().splitlines()[-1]) < 20:
-            yield f"again: refused without a reason: {second.said}"
+        before = self.sandbox.state()
+        first = self.sandbox.run(*argv, fault=self.fault)
+        between = self.sandbox.state()
+        yield from self.sandbox.problems()
+        yield from self._first(first.status, first.output, before, between, known)
+        second = self.sandbox.run(*argv)
+        if "Unexpected" in second.output or second.status not in (0, 1):
+            yield f"again: exit {second.status}: {second.output}"
+        if second.status == 1 and len(second.output.strip().splitlines()[-1]) < 20:
+            yield f"again: refused without a reason: {second.output}"
         if second.status == 1 and self.command.rest:
-            self.desk.run(*self.command.rest.split())
-        after = self.desk.state()
+            self.sandbox.run(*self.command.rest.split())
+        after = self.sandbox.state()
         targets = (known.after, known.again)
         if self.fault.mode.can_be_rolled_back:
             is_right = after.plain() in targets
@@ -68,11 +68,12 @@ class Trial:
                 for each in targets
             )
         if not is_right:
-            yield f"after the second run: {differences(known.after, after.plain())}: {second.said}"
+            wrong = differences(known.after, after.plain())
+            yield f"after the second run: {wrong}: {second.output}"
         if not self.fault.mode.can_be_rolled_back:
             for line in (PRUNE, *([f"{PRUNE} --context {NODE}"] if self.command.cluster else [])):
-                self.desk.run(*line.split())
-            after = self.desk.state().plain()
+                self.sandbox.run(*line.split())
+            after = self.sandbox.state().plain()
             if self._names(after) not in map(self._names, targets):
                 yield f"after prune: {differences(known.after, after)}"
 
@@ -150,10 +151,10 @@ def test_a_fault_at_every_call(
     wrong = []
     for at in range(len(known.calls)):
         with pytest.MonkeyPatch.context() as patch:
-            desk = new_desk(place(tmp_path, f"{at}"), patch)
-            command.prepare(desk)
-            trial = Trial(command, Fault(at, mode), desk)
-            wrong += [f"{at} {known.calls[at]}: {each}" for each in trial.wrongs(known)]
+            sandbox = new_sandbox(place(tmp_path, f"{at}"), patch)
+            command.prepare(sandbox)
+            trial = Trial(command, Fault(at, mode), sandbox)
+            wrong += [f"{at} {known.calls[at]}: {each}" for each in trial.problems(known)]
     counted("signals sent" if mode.signal else "faults injected", len(known.calls))
     assert not wrong, "\n".join(wrong)
 
@@ -170,14 +171,14 @@ def faultless(command: Command, tmp_path: Path) -> Faultless:
 
 def _faultless(command: Command, tmp_path: Path) -> Faultless:
     with pytest.MonkeyPatch.context() as patch:
-        desk = new_desk(place(tmp_path, "faultless"), patch)
-        command.prepare(desk)
-        done = desk.run(*command.argv.split())
-        assert done.status == 0 or command.fails, done.said
-        calls, after = desk.faults.calls, desk.state().plain()
-        desk.run(*command.argv.split())
+        sandbox = new_sandbox(place(tmp_path, "faultless"), patch)
+        command.prepare(sandbox)
+        done = sandbox.run(*command.argv.split())
+        assert done.status == 0 or command.fails, done.output
+        calls, after = sandbox.faults.calls, sandbox.state().plain()
+        sandbox.run(*command.argv.split())
         assert calls
-        return Faultless(done.status, calls, after, desk.state().plain())
+        return Faultless(done.status, calls, after, sandbox.state().plain())
 
 
 def place(tmp_path: Path, name: str) -> Path:

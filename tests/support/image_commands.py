@@ -1,23 +1,18 @@
-"""What the tests of the image commands share: running them as a user, and looking at the engine.
-
-A test module takes the fixtures from here by importing them.
-"""
+"""Run the image commands as a user, and examine what they leave in the engine."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from mlc_patched.images.build.client import find_client
 from mlc_patched.images.build.environment import Builder
-from support.engine_state import docker, inspect, sweep
+from support.engine_state import docker, inspect
 from support.users import SYSTEM_PATH, User
 
 HOST_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -41,7 +36,7 @@ QUICK = BUILDERS.get(Builder.BUILDX) or BUILDERS.get(Builder.BUILDKIT) or CLIENT
 
 
 @dataclass(frozen=True)
-class Builds:
+class ImageUser:
     """A user who builds images, with a client of a certain kind."""
 
     user: User
@@ -96,7 +91,7 @@ class Builds:
         found = docker("images", "--format", "{{.Repository}}:{{.Tag}}").split()
         return {name for name in found if name.startswith(f"ds01-{self.user.uid}/")}
 
-    def left_over(self) -> set[str]:
+    def leftovers(self) -> set[str]:
         """Return what no command may leave: containers of its own, half-made images."""
         containers = docker("ps", "-a", "--format", "{{.Names}}").split()
         ours = (f"mlc-look-{self.user.uid}-", f"mlc-verify-{self.user.uid}-")
@@ -104,7 +99,7 @@ class Builds:
             name for name in self.names() if ":build-" in name
         }
 
-    def inside(self, image: str, script: str, *options: str) -> str:
+    def run_in(self, image: str, script: str, *options: str) -> str:
         """Run a script in a container of an image, as the image's own user."""
         return docker(
             "run", "--rm", "--network=host", *options, "--entrypoint", "bash", image, "-c", script
@@ -136,34 +131,6 @@ def clean_home(user: User) -> None:
     """Take away the files of a user's projects."""
     for name in ("dockerfiles", ".ds01-config", "source"):
         shutil.rmtree(user.home / name, ignore_errors=True)
-
-
-def _builds(user: User, path: str = QUICK, buildkit: str = "") -> Iterator[Builds]:
-    clean_home(user)
-    made = Builds(user, path, buildkit)
-    yield made
-    assert made.left_over() == set()
-    sweep(user)
-    clean_home(user)
-
-
-@pytest.fixture
-def builds(alice_account: User) -> Iterator[Builds]:
-    """The everyday user, building with the quickest client there is."""
-    yield from _builds(alice_account)
-
-
-@pytest.fixture
-def ldap_builds(ldap_account: User) -> Iterator[Builds]:
-    """The LDAP user, likewise."""
-    yield from _builds(ldap_account)
-
-
-@pytest.fixture(params=list(BUILDERS), ids=lambda builder: builder.name.lower())
-def each_builder(request: pytest.FixtureRequest, ldap_account: User) -> Iterator[Builds]:
-    """The LDAP user with each builder that this machine has."""
-    buildkit = "0" if request.param is Builder.CLASSIC else ""
-    yield from _builds(ldap_account, BUILDERS[request.param], buildkit)
 
 
 ImageFrom = Callable[..., str]
