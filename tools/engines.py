@@ -108,9 +108,8 @@ def rootless() -> Iterator[Row]:
         podman_service.service(user) as address,
     ):
         remote_engine.copy_images(worker.engine_address(), address, *BASES)
-        yield Row(
-            address, {worker.COMMAND_ENGINE: address, "MLC_TEST_OWNER": user.login}, OWN_ALONE
-        )
+        variables = {worker.COMMAND_ENGINE: address, "MLC_TEST_OWNER": user.login}
+        yield Row(address, variables, OWN_ALONE)
 
 
 ROWS: dict[str, tuple[str, Callable[[], contextlib.AbstractContextManager[Row]]]] = {
