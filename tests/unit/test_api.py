@@ -1,4 +1,4 @@
-"""The verbs on the engine in memory: what they ask of it, and what a failure leaves."""
+"""The Python API on a fake engine: the calls it makes, and what a failure leaves."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_labelled_image_takes_three_calls(fake: FakeEngine, context: Context) 
 
 
 @pytest.mark.parametrize("passwd", ["", "alice:x:1001:0::/:/bin/sh\n", PASSWD + PASSWD])
-def test_a_label_that_lies_costs_the_fast_way(
+def test_a_wrong_label_leads_to_the_legacy_flow(
     fake: FakeEngine, context: Context, words: RecordingReporter, passwd: str
 ) -> None:
     own_image(fake, passwd=passwd)
@@ -123,7 +123,7 @@ def test_a_catalog_image_is_pulled(fake: FakeEngine, context: Context) -> None:
     assert fake.calls.count("pull") == 1
 
 
-def test_an_image_that_nobody_has(fake: FakeEngine, context: Context) -> None:
+def test_an_image_that_does_not_exist(fake: FakeEngine, context: Context) -> None:
     with pytest.raises(NotFoundError, match="docker images"):
         mlc_patched.create("n", image="no/such", context=context)
     assert not fake.made
@@ -198,7 +198,7 @@ def test_the_legacy_flow_fails_at_each_call_and_leaves_nothing(
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", ["create_container", "read_file"])
-def test_the_fast_way_fails_at_each_call_and_leaves_nothing(
+def test_the_optimized_flow_fails_at_each_call_and_leaves_nothing(
     fake: FakeEngine, context: Context, call: str, after: bool
 ) -> None:
     own_image(fake)
@@ -209,7 +209,7 @@ def test_the_fast_way_fails_at_each_call_and_leaves_nothing(
     assert mlc_patched.create("n", image=OWN, context=context).flow is Flow.IMAGE
 
 
-def test_a_former_committed_image_of_the_name_is_given_back_on_failure(
+def test_an_earlier_committed_image_is_restored_on_failure(
     fake: FakeEngine, context: Context
 ) -> None:
     fake.add_image(BASE)
@@ -232,7 +232,7 @@ def test_an_image_another_container_uses_is_kept(fake: FakeEngine, context: Cont
     assert fake.image(COMMITTED) is not None
 
 
-def test_an_image_is_kept_when_asked(fake: FakeEngine, context: Context) -> None:
+def test_an_image_is_kept_on_request(fake: FakeEngine, context: Context) -> None:
     fake.add_image(BASE)
     mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
     assert "as requested" in mlc_patched.remove("n", keep_image=True, context=context).image_kept

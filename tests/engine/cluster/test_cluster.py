@@ -163,7 +163,7 @@ def logged_in(cluster: Cluster) -> Iterator[Cluster]:
     (cluster.user.home / ".docker" / "config.json").unlink(missing_ok=True)
 
 
-def test_the_page_as_it_stands(logged_in: Cluster) -> None:
+def test_the_commands_of_the_page(logged_in: Cluster) -> None:
     it = logged_in
     (it.user.home / ".docker" / "config.json").unlink()
     said = ""
@@ -261,7 +261,7 @@ def test_a_shell_on_either_node_and_a_saved_container(logged_in: Cluster) -> Non
     assert it.docker(it.one, "exec", container, "cat", f"/home/{it.account}/notes") == "hello"
 
 
-def test_the_real_ones_hold_the_contract(
+def test_the_real_cluster_and_registry_meet_the_contract(
     logged_in: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     it = logged_in
@@ -277,7 +277,7 @@ def test_the_real_ones_hold_the_contract(
     cluster_holds(engine.cluster(), f"{REGISTRY}/{name.removesuffix(':latest')}@{pushed}")
 
 
-def test_what_a_node_lacks_is_told_and_nothing_is_left(logged_in: Cluster) -> None:
+def test_what_a_node_lacks_is_reported_and_nothing_is_left(logged_in: Cluster) -> None:
     it = logged_in
     image = it.image("lacking")
     unpushed = it.run("container-deploy", "lacking", "--cluster")
@@ -311,7 +311,7 @@ def test_what_a_node_lacks_is_told_and_nothing_is_left(logged_in: Cluster) -> No
     it.ok("container-retire", "here", "-y")
 
 
-def test_a_registry_that_does_not_take_part(logged_in: Cluster) -> None:
+def test_a_registry_that_refuses(logged_in: Cluster) -> None:
     it = logged_in
     it.image("kept")
     before = it.names(it.one)

@@ -73,7 +73,7 @@ def test_a_pull_that_fails_is_a_failure(alice: User) -> None:
         assert "could not be pulled" in done.stderr.splitlines()[-1]
 
 
-def test_removed_is_said_only_of_what_was_removed(
+def test_only_removed_containers_are_reported_as_removed(
     alice: User, labelled, engine_calls: Recording
 ) -> None:
     create(alice, labelled(alice))
@@ -120,7 +120,7 @@ def test_no_terminal_is_needed(user: User, labelled) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_the_end_of_the_input_is_an_answer(alice: User, labelled) -> None:
+def test_the_end_of_the_input_answers_a_question(alice: User, labelled) -> None:
     create(alice, labelled(alice))
     child = alice.spawn(alice.tree / "bin/mlc", "remove", "it")
     child.expect(r"\[y/N\]: ")
@@ -216,7 +216,7 @@ def test_a_bare_image_gets_its_tools_and_keeps_nothing_of_apt(alice: User) -> No
 def test_logs_that_grow_with_the_uid_are_not_committed(
     tree, user_environ, engine, sparse: str
 ) -> None:
-    """A UID of some millions: were the files not emptied, the layer had a gigabyte, not 500."""
+    """With a UID of some millions: the layer would have a gigabyte if they were not emptied."""
     with new_user("mlc-far", 3_000_001, 3_000_001, tree, user_environ) as far:
         try:
             done = far.mlc("create", "it", "--image", sparse, "-s")

@@ -125,7 +125,7 @@ def test_from_a_labelled_image(ldap_user: User, labelled, case: Case) -> None:
     assert ours == aimes
 
 
-def test_the_values_are_those_the_contract_names(user: User) -> None:
+def test_the_values_are_those_of_the_documentation(user: User) -> None:
     """The comparison above would miss a common error: here the values of docs/contracts.md."""
     done = user.mlc("create", "said", "Pytorch", "2.8.0", "-s")
     assert done.returncode == 0, done.stderr
@@ -147,7 +147,7 @@ def test_the_values_are_those_the_contract_names(user: User) -> None:
     assert config["Image"] == f"{BASE.partition(':')[0]}:{user.tag('said')}"
 
 
-def test_what_was_left_out_of_the_aime_labels_is_ours_alone(user: User, labelled) -> None:
+def test_labels_that_aime_lacks_are_ours(user: User, labelled) -> None:
     image = labelled(user)
     assert user.mlc("create", "said", "--image", image, "-s").returncode == 0
     labels = inspect(user.tag("said"))["Config"]["Labels"]

@@ -43,7 +43,7 @@ def test_deploy_list_retire(each_user: User, project) -> None:
     assert inspect(image)
 
 
-def test_an_image_that_moved_on_is_told(carol: User, project) -> None:
+def test_an_outdated_image_is_reported(carol: User, project) -> None:
     image = project(carol)
     assert command(carol, "container-create", "project").returncode == 0
     docker("commit", "-c", "LABEL x=y", carol.tag("project"), image)
@@ -52,7 +52,7 @@ def test_an_image_that_moved_on_is_told(carol: User, project) -> None:
     assert "container-retire project" in listed.stderr
 
 
-def test_what_is_missing_is_told_with_what_there_is(carol: User, project) -> None:
+def test_a_missing_image_is_reported_with_those_that_exist(carol: User, project) -> None:
     project(carol)
     with unchanged(carol):
         done = command(carol, "container-deploy", "absent")
@@ -88,7 +88,7 @@ def test_a_dry_run_does_nothing(carol: User, project) -> None:
     carol.file("workspace/")
 
 
-def test_save_keeps_what_was_done_and_its_labels_are_true(each_user: User, project) -> None:
+def test_save_keeps_changes_and_sets_true_labels(each_user: User, project) -> None:
     project(each_user)
     done = command(
         each_user, "container-deploy", "work", "--project", "project", "--background", "-y"
@@ -148,7 +148,7 @@ def test_a_container_of_the_legacy_flow_is_saved_for_its_user(carol: User) -> No
     assert json.loads(again.stdout)["container"]["flow"] == "image"
 
 
-def test_a_saved_image_is_replaced_only_when_asked(carol: User, project) -> None:
+def test_a_saved_image_is_replaced_only_on_request(carol: User, project) -> None:
     image = project(carol)
     assert command(carol, "container-create", "project").returncode == 0
     done = command(carol, "container-retire", "project", "--save", "latest")
@@ -180,7 +180,7 @@ def test_an_image_that_does_not_run_as_the_user_is_not_kept(carol: User, project
     assert not inspect(carol.tag("project"))["State"]["Running"]
 
 
-def test_the_sites_own_wrapper_creates(carol: User, project) -> None:
+def test_the_site_s_own_wrapper_creates(carol: User, project) -> None:
     image = project(carol)
     log = carol.home / "called"
     wrapper = carol.file(
@@ -212,7 +212,7 @@ docker update --cpus 1 "$1._.{carol.uid}" && docker stop "$1._.{carol.uid}"
         assert "exit status 3" in bad.stderr
 
 
-def test_root_is_sent_to_the_user(engine, tree: Path) -> None:
+def test_root_is_refused(engine, tree: Path) -> None:
     for name in ("container-deploy", "container-create", "container-list", "container-retire"):
         done = subprocess.run(
             [tree / "bin/user" / name, *(["x"] if name != "container-list" else [])],

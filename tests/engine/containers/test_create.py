@@ -1,4 +1,4 @@
-"""create, whatever the flow: what it asks, what it refuses, and what it then leaves."""
+"""create in either flow: what it asks, what it refuses, and what it leaves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.real_engine
 MLC = "bin/mlc"
 
 
-def test_nothing_said_is_asked_for_by_menus(user: User) -> None:
+def test_menus_ask_for_missing_values(user: User) -> None:
     """With no arguments at all it asks for the directories, too."""
     for directory in ("mine/", "data/"):
         user.file(directory)
@@ -150,9 +150,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("line", "status", "words"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_meant_leaves_nothing(
-    alice: User, line: str, status: int, words: str
-) -> None:
+def test_invalid_requests_leave_nothing(alice: User, line: str, status: int, words: str) -> None:
     with nothing_left():
         done = alice.mlc(*shlex.split(line), "-s")
         assert (done.returncode, done.stdout) == (status, "")
@@ -204,7 +202,7 @@ def test_a_missing_default_workspace_is_made(user: User, labelled) -> None:
         (user.home / "moved").rename(user.workspace)
 
 
-def test_no_engine_is_said_in_the_last_line(alice: User) -> None:
+def test_the_last_line_says_that_no_engine_answers(alice: User) -> None:
     done = alice.mlc("create", "it", "--image", BASE, "-s", DOCKER_HOST="unix:///no/socket")
     assert done.returncode == 1
     assert "No Docker Engine answers" in done.stderr.splitlines()[-1]

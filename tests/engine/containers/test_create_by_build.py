@@ -125,7 +125,7 @@ def test_a_build_that_is_interrupted_leaves_nothing(
     number: signal.Signals,
     counted: Counted,
 ) -> None:
-    """The engine ends a build, and clears up after it, once nobody listens."""
+    """The engine ends a build and cleans up once its client has gone."""
     base = image_from(
         "printf '#!/bin/sh\\nsleep 60\\n' > /usr/sbin/useradd; chmod 755 /usr/sbin/useradd"
     )

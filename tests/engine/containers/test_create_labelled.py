@@ -1,4 +1,4 @@
-"""create from an image that says it holds the user's account: one engine call, if it is true."""
+"""create from an image whose labels name the user's account: one engine call, if they are right."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_the_later_spelling_is_read(user: User, image_from) -> None:
     }.items(),
     ids=lambda item: item[0],
 )
-def test_labels_that_lie_are_not_believed(alice: User, image_from, lie, counted: Counted) -> None:
+def test_wrong_labels_are_not_believed(alice: User, image_from, lie, counted: Counted) -> None:
     _, (why, script) = lie
     image = image_from(script(alice), *claim(alice.uid, alice.gid, account(alice)))
     done = create(alice, image)
@@ -150,8 +150,8 @@ def test_labels_that_lie_are_not_believed(alice: User, image_from, lie, counted:
     counted("inputs")
 
 
-def test_a_passwd_that_is_no_file_is_not_believed(alice: User, image_from) -> None:
-    """A link could lead the reader anywhere; what is no regular file proves nothing."""
+def test_a_passwd_that_is_not_a_file_is_not_believed(alice: User, image_from) -> None:
+    """A link could lead the reader anywhere, so only a regular file counts."""
     labels = claim(alice.uid, alice.gid, account(alice))
     script = f"{adding([passwd_row(alice)])} mv /etc/passwd /etc/real; ln -s real /etc/passwd"
     image = image_from(script, *labels)
@@ -160,7 +160,7 @@ def test_a_passwd_that_is_no_file_is_not_believed(alice: User, image_from) -> No
     assert done.returncode == 1 or flow(alice) == LEGACY_FLOW
 
 
-def test_the_image_of_another_user_is_set_up_anew(user: User, labelled, image_from) -> None:
+def test_another_user_s_image_is_set_up_again(user: User, labelled, image_from) -> None:
     image = image_from("", *claim(4711, 4712, "mallory"))
     done = create(user, image)
     assert done.returncode == 0, done.stderr
@@ -211,10 +211,10 @@ def test_an_image_that_claims_nothing_gives_no_warning(alice: User, image_from) 
     assert flow(alice) == LEGACY_FLOW
 
 
-def test_an_image_exchanged_meanwhile_is_not_used(
+def test_an_image_replaced_during_create_is_not_used(
     alice: User, labelled, image_from, engine_calls: Recording
 ) -> None:
-    """Between the look and the create the name comes to mean another image."""
+    """Between the check and the create, the name moves to another image."""
     image = labelled(alice)
     looked_at = inspect(image)["Id"]
     other = image_from("rm /etc/passwd")
@@ -250,7 +250,7 @@ def test_a_failing_engine_leaves_nothing(
         assert done.stdout == ""
 
 
-def test_on_a_terminal_it_is_asked_first(alice: User, labelled) -> None:
+def test_create_asks_first_on_a_terminal(alice: User, labelled) -> None:
     image = labelled(alice)
     with nothing_left():
         child = alice.spawn(alice.tree / "bin/mlc", "create", "it", "--image", image)

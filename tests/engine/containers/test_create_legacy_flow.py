@@ -1,4 +1,4 @@
-"""create from an image that knows nothing of the user: set-up container, commit, create."""
+"""create from an image without the user's account: set-up container, commit, create."""
 
 from __future__ import annotations
 
@@ -89,9 +89,7 @@ def test_the_configuration_of_the_base_is_kept(alice: User, image_from) -> None:
     assert_account_works(alice)
 
 
-def test_an_entrypoint_that_runs_nothing_does_not_hinder_the_set_up(
-    alice: User, image_from
-) -> None:
+def test_the_set_up_works_with_an_entrypoint_that_runs_nothing(alice: User, image_from) -> None:
     create(alice, image_from("", 'ENTRYPOINT ["/bin/false"]'))
     assert inspect(committed(alice))["Config"]["Labels"]["aime.mlc.DS01_USERNAME"]
 
@@ -207,7 +205,7 @@ def test_an_image_that_is_nowhere_leaves_nothing(ldap_user: User) -> None:
         assert "could not be pulled" in done.stderr.splitlines()[-1]
 
 
-def test_a_left_over_image_of_the_name_is_superseded(alice: User) -> None:
+def test_a_leftover_image_of_the_name_is_superseded(alice: User) -> None:
     create(alice)
     former = inspect(committed(alice))["Id"]
     assert alice.mlc("remove", "it", "-s", "--keep-image").returncode == 0

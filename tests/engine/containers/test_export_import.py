@@ -1,4 +1,4 @@
-"""export and import: a container in a file, and a container of a file, for whoever imports."""
+"""export and import: a container in a file, and a container from it for the importing user."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def container(user: User, image: str, *flags: str) -> None:
 
 
 def bare_container(user: User, image: str, *flags: str) -> None:
-    """Make a container that was never started."""
+    """Create a container that is never started."""
     done = user.mlc("create", "it", "--image", image, "-s", *flags)
     assert done.returncode == 0, done.stderr
 
@@ -61,7 +61,7 @@ def shared(user: User, name: str) -> Path:
     return user.home / name
 
 
-def test_a_round_trip_of_ones_own(user: User, slim: str) -> None:
+def test_a_round_trip_for_the_same_user(user: User, slim: str) -> None:
     container(user, slim)
     file = user.home / "it.tar"
     file.unlink(missing_ok=True)
@@ -132,7 +132,7 @@ def test_directories_come_back_where_they_exist(alice: User, slim: str) -> None:
     assert not [bind for bind in binds if bind.endswith(":/data")]
 
 
-def test_a_file_that_is_there_is_replaced_only_when_asked(alice: User, slim: str) -> None:
+def test_an_existing_file_is_replaced_only_on_request(alice: User, slim: str) -> None:
     bare_container(alice, slim)
     file = alice.file("taken.tar", "precious")
     done = alice.mlc("export", "it", file)
@@ -187,7 +187,7 @@ def test_an_export_the_engine_refuses_leaves_no_file(
     assert list(there.iterdir()) == []
 
 
-def test_a_place_that_may_not_be_written_to(alice: User, slim: str) -> None:
+def test_a_directory_that_is_not_writable(alice: User, slim: str) -> None:
     bare_container(alice, slim)
     for place in ("/etc/it.tar", f"{alice.home}/no/where.tar"):
         done = alice.mlc("export", "it", place)
@@ -196,7 +196,7 @@ def test_a_place_that_may_not_be_written_to(alice: User, slim: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive" * 100, b"\0" * 10240])
-def test_what_is_no_archive_leaves_nothing(alice: User, content: bytes) -> None:
+def test_a_file_that_is_not_an_archive_leaves_nothing(alice: User, content: bytes) -> None:
     file = alice.file("broken.tar")
     file.write_bytes(content)
     with nothing_left():
@@ -205,7 +205,7 @@ def test_what_is_no_archive_leaves_nothing(alice: User, content: bytes) -> None:
         assert f"{file} is not an archive made by mlc export" in done.stderr.splitlines()[-1]
 
 
-def test_anothers_archive_is_said_to_be_one(alice: User) -> None:
+def test_another_program_s_archive_is_refused(alice: User) -> None:
     file = alice.file("other.tar")
     with tarfile.open(file, "w") as archive:
         archive.add("/etc/hostname")
@@ -214,7 +214,7 @@ def test_anothers_archive_is_said_to_be_one(alice: User) -> None:
     assert "does not begin with a manifest" in done.stderr.splitlines()[-1]
 
 
-def test_an_archive_that_was_cut_leaves_nothing(alice: User, slim: str) -> None:
+def test_a_truncated_archive_leaves_nothing(alice: User, slim: str) -> None:
     bare_container(alice, slim)
     file = alice.home / "cut.tar"
     assert alice.mlc("export", "it", file, "-f").returncode == 0

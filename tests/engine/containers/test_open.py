@@ -120,7 +120,7 @@ def test_ctrl_c_ends_the_inner_program_only(alices: User) -> None:
     assert left(child, "true; exit")[0] == 0
 
 
-def test_what_runs_on_keeps_the_container(it: User) -> None:
+def test_a_running_process_keeps_the_container_running(it: User) -> None:
     child = shell(it)
     child.sendline("nohup sleep 1000 >/dev/null 2>&1 &")
     child.expect(PROMPT)
@@ -180,7 +180,7 @@ def test_a_hang_up_ends_the_shell_and_stops_the_container(alices: User) -> None:
     child.close(force=True)
 
 
-def test_a_container_that_is_stopped_meanwhile_is_no_defect(alices: User) -> None:
+def test_a_container_stopped_in_the_meantime_is_no_error(alices: User) -> None:
     child = shell(alices)
     assert alices.mlc("stop", "it", "-s").returncode == 0
     child.expect(pexpect.EOF)

@@ -1,4 +1,4 @@
-"""remove: the container goes, and only the image that was committed for it goes with it."""
+"""remove: the container is removed, and with it only the image that was committed for it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_labelled_image_is_never_removed(user: User, labelled, flags: tuple[st
     assert inspect(image)["Id"] == identity
 
 
-def test_a_labelled_image_that_is_called_like_a_committed_one_stays(alice: User, labelled) -> None:
+def test_a_labelled_image_named_like_a_committed_one_is_kept(alice: User, labelled) -> None:
     name = f"mlc-test/base:{alice.tag('it')}"
     docker("tag", labelled(alice), name)
     fast_flow(alice, name)
@@ -74,8 +74,8 @@ def test_an_image_another_container_uses_is_kept(alice: User) -> None:
     assert run(alice, "id -u", "other") == str(alice.uid)
 
 
-def test_a_committed_image_goes_though_others_were_built_on_it(alice: User) -> None:
-    """Its layers stay as long as they are used; only its name is taken away."""
+def test_a_committed_image_is_removed_even_if_others_are_built_on_it(alice: User) -> None:
+    """Its layers stay as long as they are used; only its name is removed."""
     image = legacy_flow(alice)
     child = docker("create", "--name", f"child._.{alice.uid}", image)
     docker("commit", child, f"mlc-test/child:{alice.tag('child')}")
@@ -121,7 +121,7 @@ def test_another_users_container_of_the_name_is_untouched(
 
 
 @pytest.mark.parametrize(("answer", "gone"), [("", False), ("n", False), ("y", True)])
-def test_it_is_asked_first_on_a_terminal(alice: User, labelled, answer: str, gone: bool) -> None:
+def test_remove_asks_first_on_a_terminal(alice: User, labelled, answer: str, gone: bool) -> None:
     fast_flow(alice, labelled(alice))
     child = alice.spawn(alice.tree / "bin/mlc", "remove", "it")
     child.expect(r"Remove the container it\?.*\[y/N\]: ")
@@ -172,7 +172,7 @@ def test_a_container_of_aimes_mlc_from_its_list_to_its_removal(user: User) -> No
 
 
 def test_a_container_of_aimes_first_version(user: User) -> None:
-    """It is called plain NAME, whoever's it is, and its image could be anybody's."""
+    """It is named plain NAME, whoever owns it, and its image can be anyone's."""
     name = f"mlc-test-v1-{user.uid}"
     labels = aime.labels(user, name)
     try:
@@ -200,7 +200,7 @@ def test_anothers_container_of_aimes_first_version_is_not_ours(
         docker("rm", "-f", name, check=False)
 
 
-def test_a_container_that_is_no_mlcs_is_left_alone(alice: User) -> None:
+def test_other_containers_are_left_alone(alice: User) -> None:
     docker("create", "--name", alice.tag("it"), BASE, "true")
     assert alice.mlc("remove", "it", "-s").returncode == 1
     assert alice.tag("it") in container_names()

@@ -76,7 +76,7 @@ def test_the_labels_of_a_users_image_mean_nothing_to_root(
     docker("rm", "-f", root.tag("it"))
 
 
-def test_roots_containers_are_not_the_users(root: User, alice: User, labelled) -> None:
+def test_root_s_containers_are_not_the_user_s(root: User, alice: User, labelled) -> None:
     create(root, alice, BASE)
     assert "[it]" not in alice.mlc("list").stdout
     assert alice.mlc("remove", "it", "-s").returncode == 1

@@ -96,7 +96,7 @@ def test_ctrl_c_ends_the_command_and_not_the_container(alices: User) -> None:
 
 @pytest.mark.promise("terminal")
 def test_a_command_goes_on_when_its_terminal_closes(alices: User, counted: Counted) -> None:
-    """A training of days is not lost by a laptop that closes, whatever it writes from then on."""
+    """Closing a laptop does not end a training of days, whatever it writes afterwards."""
     go, done = alices.workspace / "go", alices.workspace / "done"
     line = "echo begun; until [ -e go ]; do sleep 0.1; done; seq 100000 && echo $? >done"
     child = alices.spawn(alices.tree / "bin/mlc", "start", "it", line)

@@ -1,4 +1,4 @@
-"""stop: a running container stops, after a question where there is somebody to ask."""
+"""stop: a running container stops, after confirmation on a terminal."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_after_exit_0_it_can_be_inspected_updated_and_stopped(user: User, labell
     assert (host["NanoCpus"], host["Memory"], host["PidsLimit"]) == (500_000_000, 314572800, 99)
 
 
-def test_under_sudo_it_is_the_users_who_called(user: User, labelled) -> None:
+def test_under_sudo_the_container_is_the_calling_user_s(user: User, labelled) -> None:
     config = inspect_created(user, labelled(user))["Config"]
     assert config["User"] == f"{user.uid}:{user.gid}"
     assert config["Labels"]["aime.mlc"] == user.login
@@ -117,7 +117,7 @@ def test_framework_and_version_are_words_beside_an_image(alice: User, labelled) 
     assert inspect(alice.tag("it"))["Config"]["Labels"]["aime.mlc.FRAMEWORK"] == "Jax-0.9"
 
 
-def test_an_image_that_cannot_be_had_is_exit_1(user: User) -> None:
+def test_an_unavailable_image_is_exit_1(user: User) -> None:
     with nothing_left():
         assert_failed(create(user, "mlc-test/nowhere:1"), 1, "mlc-test/nowhere:1")
 
@@ -156,7 +156,7 @@ def test_without_gpus_there_is_no_request(alice: User, labelled, flag: str) -> N
 
 
 @pytest.mark.parametrize("flag", ["-g=device=", "-g=some", "-g=-1", "-g=device=0,,1", "-g="])
-def test_gpus_that_are_none_are_a_usage_error(alice: User, labelled, flag: str) -> None:
+def test_invalid_gpus_are_a_usage_error(alice: User, labelled, flag: str) -> None:
     image = labelled(alice)
     with nothing_left():
         assert_failed(create(alice, image, flag), 2, "is not understood")
@@ -171,7 +171,7 @@ def test_shm_size_replaces_the_hosts_ipc(alice: User, labelled) -> None:
     assert shown.split()[-1] == str(16 * 1024**2)
 
 
-def test_a_size_that_is_none_is_a_usage_error(alice: User, labelled) -> None:
+def test_an_invalid_size_is_a_usage_error(alice: User, labelled) -> None:
     assert_failed(create(alice, labelled(alice), "--shm-size=lots"), 2, "'lots'")
 
 
@@ -192,7 +192,7 @@ def test_labels_may_repeat_and_hold_commas_and_equals_signs(alice: User, labelle
 
 
 @pytest.mark.parametrize("label", ["novalue", "=value", "aime.mlc=mallory"])
-def test_labels_that_are_none_or_mlcs_own_are_refused(alice: User, labelled, label: str) -> None:
+def test_invalid_labels_and_mlc_s_own_are_refused(alice: User, labelled, label: str) -> None:
     image = labelled(alice)
     with nothing_left():
         assert_failed(
@@ -249,7 +249,7 @@ def test_remove_with_its_flags(user: User, flags: tuple[str, ...], kept: bool) -
     assert call(user, "remove", "it", "-f", "-s", *flags).returncode == 1
 
 
-def test_start_and_then_docker_ps_is_the_truth(user: User, labelled) -> None:
+def test_docker_ps_agrees_after_a_start(user: User, labelled) -> None:
     assert create(user, labelled(user)).returncode == 0
     done = user.sudo(user.tree / "bin/mlc-start", "it", "-s")
     assert done.returncode == 0, done.stderr
@@ -257,7 +257,7 @@ def test_start_and_then_docker_ps_is_the_truth(user: User, labelled) -> None:
     docker("stop", "-t", "0", user.tag("it"))
 
 
-def test_a_sudo_that_says_nonsense_is_refused(alice: User, labelled) -> None:
+def test_invalid_sudo_variables_are_refused(alice: User, labelled) -> None:
     image = labelled(alice)
     with nothing_left():
         done = call(alice, "create", "it", "-s", "--image", image, SUDO_UID="1001x")

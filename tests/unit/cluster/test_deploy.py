@@ -1,4 +1,4 @@
-"""Images by a registry, and deploying on a cluster: logic and faults, on engines in memory."""
+"""Images in a registry, and deploying on a cluster: logic and faults, on fake engines."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def at_site(context: Context) -> Context:
     return context
 
 
-def test_the_registry_in_memory_holds_the_contract(fake: FakeEngine) -> None:
+def test_the_fake_registry_meets_the_contract(fake: FakeEngine) -> None:
     image = fake.add_image("here:1")
     registry_holds(fake, image.id, "registry:5000/contract/it")
 
 
-def test_the_cluster_in_memory_holds_the_contract(fake: FakeEngine) -> None:
+def test_the_fake_cluster_meets_the_contract(fake: FakeEngine) -> None:
     fake.swarm.join("server-1", gpus=1)
     fake.swarm.join("server-2", gpus=1)
     cluster_holds(fake.swarm, "image:1")
@@ -62,14 +62,14 @@ def test_the_cluster_in_memory_holds_the_contract(fake: FakeEngine) -> None:
 @pytest.mark.parametrize(
     "name", ["registry:5000", "registry.lab.org", "localhost", "10.0.0.1:5000/a/b-c", "a.b/"]
 )
-def test_a_name_of_a_registry(name: str) -> None:
+def test_valid_registry_names(name: str) -> None:
     assert check_registry(name) == name.rstrip("/")
 
 
 @pytest.mark.parametrize(
     "name", ["", "registry", "https://registry:5000", "-f:1", "a.b/UP", "a.b:x", "a.b c", "a.b//c"]
 )
-def test_no_name_of_a_registry(name: str) -> None:
+def test_invalid_registry_names(name: str) -> None:
     with pytest.raises(UsageError, match="HOST:PORT"):
         check_registry(name)
 
@@ -89,11 +89,11 @@ def test_no_name_of_a_registry(name: str) -> None:
         ("something else", "something else"),
     ],
 )
-def test_why_a_registry_did_not_take_part(why: str, advice: str) -> None:
+def test_errors_of_a_registry_come_with_advice(why: str, advice: str) -> None:
     assert advice in str(failure(f"{PUSHED}:latest", why))
 
 
-def test_push_and_take_it_by_its_digest(at_site: Context, fake: FakeEngine) -> None:
+def test_push_and_fetch_by_digest(at_site: Context, fake: FakeEngine) -> None:
     image = fake.add_image(IMAGE, OWN, PASSWD)
     pushed = push_image("thesis", None, at_site)
     assert (pushed.image, pushed.pushed) == (IMAGE, f"{PUSHED}:latest")
@@ -114,7 +114,7 @@ def test_push_and_take_it_by_its_digest(at_site: Context, fake: FakeEngine) -> N
     assert found.references == (IMAGE,)
 
 
-def test_an_image_of_somebody_else_is_neither_pushed_nor_taken(
+def test_another_user_s_image_is_neither_pushed_nor_fetched(
     at_site: Context, fake: FakeEngine
 ) -> None:
     fake.add_image(IMAGE, claim_labels(Claim(1001, 9, "alice")), PASSWD)
@@ -209,7 +209,7 @@ def test_a_node_that_does_not_answer(on_cluster: Context, fake: FakeEngine) -> N
     assert list_with_images(on_cluster) == []
 
 
-def test_what_cannot_be_on_a_cluster(on_cluster: Context, fake: FakeEngine) -> None:
+def test_requests_that_a_cluster_cannot_run(on_cluster: Context, fake: FakeEngine) -> None:
     for options, error in (
         ({"gpus": "all"}, UsageError),
         ({"gpus": "device=0"}, UsageError),
@@ -243,7 +243,7 @@ def test_what_cannot_be_on_a_cluster(on_cluster: Context, fake: FakeEngine) -> N
     assert fake.swarm.services() == []
 
 
-def test_what_will_wait_for_long_is_said(
+def test_a_service_that_will_wait_long_is_noted(
     on_cluster: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_cluster.environ = {**on_cluster.environ, "DS01_MLC_WRAPPER": "/bin/true"}
@@ -253,7 +253,7 @@ def test_what_will_wait_for_long_is_said(
 
 
 class Refusing:
-    """An engine's connection that answers everything with one refusal."""
+    """An engine's connection that answers every request with the same error."""
 
     def __init__(self, refusal: MlcError) -> None:
         self._refusal = refusal
@@ -270,14 +270,14 @@ class Refusing:
         (EngineError("The Docker Engine refused: rpc error: something else"), False),
     ],
 )
-def test_an_engine_that_is_no_manager(refusal: MlcError, error: bool) -> None:
+def test_an_engine_that_manages_no_swarm(refusal: MlcError, error: bool) -> None:
     cluster = SwarmCluster(Refusing(refusal))  # type: ignore[arg-type]
     with pytest.raises(MlcError) as caught:
         cluster.services()
     assert isinstance(caught.value, NotManagerError) == error
 
 
-def test_without_a_cluster_all_is_as_before(context: Context) -> None:
+def test_commands_work_without_a_cluster(context: Context) -> None:
     assert list_with_images(context) == []
     with pytest.raises(NotFoundError, match="container-list"):
         plan_retirements(["absent"], None, context)
@@ -285,7 +285,7 @@ def test_without_a_cluster_all_is_as_before(context: Context) -> None:
         open_shell("absent", context=context)
 
 
-def test_the_flags_of_a_cluster_are_deploys_alone() -> None:
+def test_only_deploy_has_the_flags_of_a_cluster() -> None:
     _, arguments = parse(["container-deploy", "x", "--cluster", "--node", "n"])
     assert (arguments.cluster, arguments.node, arguments.gpu_kind) == (True, "n", None)
     with pytest.raises(UsageError):

@@ -1,4 +1,4 @@
-"""A container as a service of a Swarm, and what has become of one: pure."""
+"""A container as a Swarm service, and the state of a service."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CONTAINER = ContainerSpecification(
 SERVICE = service_of(CONTAINER, "thesis-1001", gpus=2, capabilities=("SYS_PTRACE",))
 
 
-def test_a_service_body_is_the_engines_words() -> None:
+def test_the_body_of_a_service() -> None:
     body = service_body(replace(SERVICE, node="server-2", gpu_kind="a100"))
     assert body["Name"] == "thesis-1001"
     assert body["Mode"] == {"Replicated": {"Replicas": 1}}
@@ -65,12 +65,12 @@ def test_a_service_body_is_the_engines_words() -> None:
     assert container["Ulimits"] == [{"Name": "stack", "Soft": 64, "Hard": 64}]
 
 
-def test_its_container_is_nobodys_to_stop() -> None:
+def test_a_service_s_container_has_no_owner_label() -> None:
     labels = service_body(SERVICE)["TaskTemplate"]["ContainerSpec"]["Labels"]
     assert labels == {"aime.mlc.NAME": "thesis", "aime.mlc.DS01_SERVICE": "thesis._.1001"}
 
 
-def test_what_is_otherwise_is_said_with_what_is_instead() -> None:
+def test_differences_say_what_is_there_instead() -> None:
     said = "\n".join(differences(CONTAINER, SERVICE))
     for words in ("not privileged", "SYS_PTRACE", "half the node's memory", "/dev/snd"):
         assert words in said
@@ -93,7 +93,7 @@ def test_an_unprivileged_container_keeps_its_capabilities() -> None:
     assert (container["CapabilityAdd"], container["CapabilityDrop"]) == (["CHOWN"], ["ALL"])
 
 
-def test_a_name_that_swarm_does_not_take() -> None:
+def test_a_name_too_long_for_swarm() -> None:
     assert service_name("thesis", 1722830498) == "thesis-1722830498"
     with pytest.raises(UsageError, match="at most 58 characters"):
         service_name("n" * 59, 1001)
@@ -114,7 +114,7 @@ def task(number: int, state: str, **more: str) -> Task:
     return Task(f"t{number}", f"s{number}", state, **more)
 
 
-def test_the_queue_counts_those_that_wait_for_a_gpu_and_came_before() -> None:
+def test_the_queue_counts_earlier_services_that_wait_for_a_gpu() -> None:
     services = [service(1), service(2), service(3, gpus=0), service(4, gpus=2), service(5)]
     tasks = [
         task(1, "running", node="n1"),
@@ -174,7 +174,7 @@ def test_the_queue_counts_those_that_wait_for_a_gpu_and_came_before() -> None:
         (task(1, "running", desired="shutdown", node="n1"), ENDED, "being stopped on server-1"),
     ],
 )
-def test_what_has_become_of_a_service(now: Task, state: str, words: str) -> None:
+def test_the_state_of_a_service(now: Task, state: str, words: str) -> None:
     found = state_of(service(1), [service(1)], [now], [ONE, DOWN])
     assert found.state == state
     assert words in found.status

@@ -1,4 +1,4 @@
-"""The file of export and import: what goes in comes out, and nothing else gets in."""
+"""The archives of export and import: round trips, and what import refuses."""
 
 from __future__ import annotations
 

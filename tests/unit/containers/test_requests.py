@@ -1,4 +1,4 @@
-"""What the container commands decide without an engine, and on one in memory."""
+"""The container commands, without an engine and on a fake one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from mlc_patched.containers.list import image_of, list_with_images
 from mlc_patched.containers.retire import plan_retirements, retire
 from mlc_patched.containers.source import resolve
 from mlc_patched.context import Context
-from mlc_patched.engine.interface import Change, Container, Image
+from mlc_patched.engine.interface import Container
 from mlc_patched.errors import EngineError, MlcError, NotFoundError, SetupError, UsageError
 from mlc_patched.host.account import Account
-from mlc_patched.images.changes import summarise
-from mlc_patched.images.save import devcontainer, environment, image_labels, target
 from mlc_patched.plan.request import CreateRequest, DeployRequest, container_name_from
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
@@ -58,7 +56,7 @@ def deployed(context: Context, **fields: object) -> CreateRequest:
     return resolve(DeployRequest(**fields), context)
 
 
-def test_what_a_request_stands_for(context: Context, fake) -> None:
+def test_requests_are_resolved(context: Context, fake) -> None:
     fake.add_image("ds01-1001/my.thesis", CLAIM, PASSWD)
     image = "ds01-1001/my.thesis:latest"
     for fields, name in (
@@ -83,7 +81,7 @@ def test_names_that_are_taken_get_a_number(context: Context, fake) -> None:
         deploy(request, context, start=False)
 
 
-def test_what_cannot_be_meant_is_refused(context: Context, fake) -> None:
+def test_invalid_requests_are_refused(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     with pytest.raises(UsageError, match="Which project"):
         deployed(context)
@@ -105,7 +103,7 @@ def test_what_cannot_be_meant_is_refused(context: Context, fake) -> None:
 # deploy.
 
 
-def test_a_container_that_does_not_start_goes_again(context: Context, fake) -> None:
+def test_a_container_that_does_not_start_is_removed(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     fake.add_image("mlc-test/base:bookworm")
     fake.pullable["mlc-test/base:bookworm"] = "root:x:0:0::/root:/bin/bash\n"
@@ -129,7 +127,7 @@ def test_a_container_that_does_not_start_goes_again(context: Context, fake) -> N
     assert images & set(fake.images)
 
 
-def test_an_existing_name_is_refused_with_what_to_do(context: Context, fake) -> None:
+def test_an_existing_name_is_refused_with_advice(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     request = deployed(context, name="thesis")
     deploy(request, context, start=True)
@@ -153,7 +151,7 @@ def test_a_dry_run_reports_the_flow(context: Context, fake) -> None:
 # The site's wrapper.
 
 
-def test_the_wrapper_is_called_as_the_contract_has_it() -> None:
+def test_the_wrapper_is_called_as_documented() -> None:
     request = CreateRequest(
         "n",
         image="i",
@@ -212,165 +210,19 @@ def test_the_image_of_a_container(image_id, project, shown, is_outdated) -> None
     assert image_of(listed, NAMES, IDS) == (shown, is_outdated)
 
 
-def test_a_container_with_an_image_of_its_own_is_never_behind_a_project() -> None:
+def test_a_container_with_its_own_image_is_never_outdated() -> None:
     labels = {"aime.mlc.DS01_PROJECT": "thesis", "aime.mlc.DS01_USER_SETUP": "commit"}
     listed = replace(container(image="sha256:4"), labels=labels, image="hub/base:n._.1001")
     assert image_of(listed, NAMES, IDS) == ("hub/base:n._.1001", False)
 
 
-def test_listing_asks_twice_however_many_there_are(context: Context, fake) -> None:
+def test_listing_takes_two_calls_for_any_number_of_containers(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     for _ in range(5):
         deploy(deployed(context, project="thesis"), context, start=False)
     fake.calls.clear()
     assert len(list_with_images(context)) == 5
     assert fake.calls == ["containers", "find_images"]
-
-
-# What changed.
-
-STATUS = "Package: hello\nStatus: install ok installed\nVersion: 2.10-3\n\nPackage: x\nVersion: 1\n"
-
-
-def changes(*words: str) -> list[Change]:
-    kinds = {"A": "added", "C": "changed", "D": "deleted"}
-    made = (word.split(" ", 1) for word in words)
-    return sorted((Change(path, kinds[kind]) for kind, path in made), key=lambda each: each.path)
-
-
-def test_packages_are_known_by_their_records() -> None:
-    site = "/home/alice/.local/lib/python3.11/site-packages"
-    old = "/usr/local/lib/python3.10/dist-packages"
-    found = summarise(
-        changes(
-            f"A {site}/six-1.16.0.dist-info",
-            f"A {site}/six-1.16.0.dist-info/METADATA",
-            f"A {site}/six.py",
-            f"C {old}/numpy-1.0.dist-info",
-            f"D {old}/numpy-1.0.dist-info",
-            f"A {old}/numpy-2.0.dist-info",
-            f"D {old}/gone_pkg-3.1.egg-info",
-            "A /usr/lib/python3/dist-packages/yaml-6.0.egg-info",
-            "A /var/lib/dpkg/info/hello.list",
-            "C /var/lib/dpkg/info/x:amd64.list",
-            "D /var/lib/dpkg/info/y.list",
-            "C /var/lib/dpkg/status",
-            "A /usr/bin/hello",
-            "A /opt/conda/conda-meta/scipy-1.11.4-py311_0.json",
-            "A /opt/conda/lib/python3.11/site-packages/scipy-1.11.4.dist-info",
-        ),
-        STATUS,
-    )
-    assert found.pip.words() == ["numpy 2.0", "six 1.16.0", "-gone_pkg"]
-    assert found.apt.words() == ["hello 2.10-3", "x 1", "-y"]
-    assert found.conda.words() == ["scipy 1.11.4"]
-    assert found.examples == ()
-
-
-def test_files_of_ones_own_are_named_and_noise_is_not() -> None:
-    found = summarise(
-        changes(
-            "C /etc",
-            "C /etc/motd",
-            "C /etc/resolv.conf",
-            "A /home/alice/a",
-            "A /home/alice/a-b",
-            "A /home/alice/a/x",
-            "A /home/alice/.cache/pip/y",
-            "D /opt/z",
-            "C /var/log/dpkg.log",
-            "A /usr/bin/own",
-            "A /home/alice/p/__pycache__/m.pyc",
-        )
-    )
-    assert found.examples == (
-        "/etc/motd",
-        "/home/alice/a-b",
-        "/home/alice/a/x",
-        "/opt/z",
-        "/usr/bin/own",
-    )
-    assert dict(found.files) == {"added": 3, "changed": 1, "deleted": 1}
-    assert found.lines()[0].startswith("files: 3 added, 1 changed, 1 deleted (/etc/motd, ")
-    many = summarise([Change(f"/x{number:02}", "added") for number in range(30)])
-    assert many.lines() == [f"files: 30 added ({', '.join(many.examples)} and 20 more)"]
-    assert summarise([]).lines() == ["nothing but caches and logs"]
-    assert json.loads(json.dumps(found.as_json()))["files"]["added"] == 3
-
-
-# Saving.
-
-
-def test_the_name_of_a_saved_image() -> None:
-    assert target(container(), "v1", ALICE) == "ds01-1001/thesis:v1"
-    of_project = container("x._.1001", **{"aime.mlc.DS01_PROJECT": "my.p"})
-    assert target(of_project, "v1", ALICE) == "ds01-1001/my.p:v1"
-    assert target(container("My_X._.1001"), "v", ALICE) == "ds01-1001/my_x:v"
-    dated = target(container(), "", ALICE, now=0)
-    assert dated.startswith("ds01-1001/thesis:19")
-    for tag in ("a b", "-x", "x" * 129, "previous", "build-1", "n._.1001", "a/b"):
-        with pytest.raises(UsageError):
-            target(container(), tag, ALICE)
-
-
-def test_labels_of_a_saved_image_are_true_and_none_are_the_containers() -> None:
-    image = Image(
-        "sha256:1",
-        labels={
-            **CLAIM,
-            "aime.mlc.DS01_USER_ID": "1002",
-            "ds01.user_id": "1002",
-            "org.opencontainers.image.base.name": "hub/base",
-            "aime.mlc.DS01_SETUP_FOR": "old._.1002",
-            "own": "kept",
-        },
-    )
-    labels = {
-        **image.labels,
-        "aime.mlc": "alice",
-        "aime.mlc.NAME": "thesis",
-        "aime.mlc.FRAMEWORK": "Pytorch-2.8.0",
-        "aime.mlc.DS01_USER_SETUP": "image",
-        "aime.mlc.DS01_IMAGE": "sha256:1",
-        "aime.mlc.DS01_REQUEST": "word",
-        "mine": "x",
-    }
-    made = image_labels(container(**labels), image, "ds01-1001/thesis:v1", ALICE, now=0)
-    assert set(made) >= set(labels)
-    assert {label: made[label] for label in CLAIM} == CLAIM
-    assert made["ds01.user_id"] == "1001"
-    assert made["own"] == "kept"
-    assert made["org.opencontainers.image.base.name"] == "hub/base"
-    assert made["aime.mlc.DS01_CREATED"] == "1970-01-01T00:00:00Z"
-    for label in ("aime.mlc", "aime.mlc.NAME", "mine", "aime.mlc.DS01_REQUEST"):
-        assert made[label] == ""
-    assert made["aime.mlc.DS01_SETUP_FOR"] == made["aime.mlc.DS01_IMAGE"] == ""
-    old = container(**{"aime.mlc.DS01_USER_SETUP": "commit"})
-    old = replace(old, image="host:5000/hub/base:n._.1001")
-    made = image_labels(old, Image("sha256:2"), "ds01-1001/n:v", ALICE)
-    assert made["org.opencontainers.image.base.name"] == "host:5000/hub/base"
-
-
-def test_vs_code_attaches_as_the_user_whatever_the_image_said() -> None:
-    own = {"remoteUser": "alice", "workspaceFolder": "/workspace"}
-    assert json.loads(devcontainer("", ALICE)) == [own]
-    assert json.loads(devcontainer("broken", ALICE)) == [own]
-    assert json.loads(devcontainer(json.dumps([own]), ALICE)) == [own]
-    other = {"customizations": {"vscode": {}}}
-    assert json.loads(devcontainer(json.dumps(other), ALICE)) == [other, own]
-    root = {"remoteUser": "root"}
-    assert json.loads(devcontainer(json.dumps([own, root]), ALICE)) == [root, own]
-
-
-def test_variables_of_a_saved_image() -> None:
-    made = environment(("PATH=/bin", "A=b=c", "HOME=/root"), "/home/alice")
-    assert set(made) == {
-        "PATH=/home/alice/.local/bin:/bin",
-        "A=b=c",
-        "HOME=/home/alice",
-        "MLC_CONTAINER_NAME=",
-    }
-    assert environment(made, "/home/alice") == made
 
 
 @pytest.fixture
@@ -385,7 +237,7 @@ def good(monkeypatch: pytest.MonkeyPatch, *wrong: str) -> None:
     monkeypatch.setattr("mlc_patched.images.save.faults", lambda *arguments: list(wrong))
 
 
-def test_the_container_goes_only_when_the_saved_image_is_there(thesis, fake, monkeypatch) -> None:
+def test_the_container_is_removed_only_if_the_saved_image_exists(thesis, fake, monkeypatch) -> None:
     good(monkeypatch)
     [plan] = plan_retirements(["thesis"], "v1", thesis)
     retired = retire(plan, thesis)
@@ -411,7 +263,7 @@ def test_a_saved_image_that_does_not_run_is_not_kept(thesis, fake, monkeypatch) 
 
 
 @pytest.mark.parametrize("method", ["changes", "commit", "tag_image"])
-def test_an_engine_that_fails_costs_no_container(thesis, fake, monkeypatch, method) -> None:
+def test_no_container_is_lost_if_the_engine_fails(thesis, fake, monkeypatch, method) -> None:
     good(monkeypatch)
     before = set(fake.images)
 
@@ -473,21 +325,19 @@ def test_an_interrupt_while_starting_leaves_nothing(context: Context, fake, monk
     assert fake.image("ds01-1001/thesis:latest")
 
 
-def test_a_container_that_cannot_be_cleaned_is_saved_all_the_same(
-    thesis, fake, monkeypatch
-) -> None:
+def test_a_container_that_cannot_be_cleaned_is_saved_anyway(thesis, fake, monkeypatch) -> None:
     good(monkeypatch)
     monkeypatch.setattr(fake, "exec_run", lambda *arguments: (1, "no shell"))
     assert retire(plan_retirements(["thesis"], "v1", thesis)[0], thesis).saved
 
 
-def test_nothing_is_touched_when_one_of_several_is_missing(thesis, fake) -> None:
+def test_nothing_is_changed_if_one_of_several_is_missing(thesis, fake) -> None:
     with pytest.raises(NotFoundError, match="container-list"):
         plan_retirements(["thesis", "absent"], None, thesis)
     assert fake.made
 
 
-def test_two_are_never_saved_under_one_name(thesis, fake) -> None:
+def test_two_containers_are_never_saved_under_one_name(thesis, fake) -> None:
     deploy(deployed(thesis, name="second", project="thesis"), thesis, start=False)
     with pytest.raises(UsageError, match="one by one"):
         plan_retirements(["thesis", "second"], "v1", thesis)
@@ -503,7 +353,7 @@ def said(context: Context, name: str, *arguments: str) -> int:
     return command.load().run(parsed, context)
 
 
-def test_the_words_of_the_commands(context: Context, fake, capsys, monkeypatch) -> None:
+def test_the_output_of_the_commands(context: Context, fake, capsys, monkeypatch) -> None:
     good(monkeypatch)
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     assert said(context, "container-deploy", "thesis", "--background") == 0

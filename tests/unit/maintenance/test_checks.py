@@ -240,7 +240,7 @@ def test_modules_and_completion(machine: Machine, monkeypatch: pytest.MonkeyPatc
         assert_finding(host.completion(machine), health, words)
 
 
-def test_an_engine_that_goes_away_is_found_and_asked_nothing_more(
+def test_an_engine_that_stops_answering_is_reported_once(
     context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(**options: object) -> Iterator[Image]:
@@ -348,11 +348,11 @@ IMAGES = {
         (["gone"], 0),
     ],
 )
-def test_what_is_freed_is_what_nothing_else_holds(going: list[str], bytes_freed: int) -> None:
+def test_only_layers_that_nothing_else_uses_are_freed(going: list[str], bytes_freed: int) -> None:
     assert disk_usage.freed(going, IMAGES) == bytes_freed
 
 
-def test_steps_that_made_no_layer_are_told_from_those_that_made_an_empty_one() -> None:
+def test_steps_without_a_layer_differ_from_steps_with_an_empty_one() -> None:
     image = Image("i", layers=("l1", "l2", "l3"))
     newest_first = [
         Layer("/bin/sh -c #(nop)  CMD [bash]", 0),
@@ -364,7 +364,7 @@ def test_steps_that_made_no_layer_are_told_from_those_that_made_an_empty_one() -
     assert [size for _, size in disk_usage.stored(image, newest_first).chain] == [50, 0, 7]
 
 
-def test_an_installed_tree_is_held_against_its_manifest(tmp_path: Path) -> None:
+def test_an_installed_tree_is_compared_with_its_manifest(tmp_path: Path) -> None:
     for name in ("same", "changed", "missing"):
         (tmp_path / name).write_text(name)
     listed = subprocess.run(
@@ -382,7 +382,7 @@ def test_an_installed_tree_is_held_against_its_manifest(tmp_path: Path) -> None:
     assert (found.missing, found.changed) == (("missing",), ("changed",))
 
 
-def test_a_tree_without_a_manifest_is_held_against_git_or_a_list(tmp_path: Path) -> None:
+def test_a_tree_without_a_manifest_is_compared_with_git_or_a_list(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     assert "bin/mlc" in install_tree.look(tmp_path).missing
     place(tmp_path, {"bin/mlc": "#!/bin/sh\n", "lib/a": "", "docs/b": ""})

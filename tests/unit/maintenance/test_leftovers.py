@@ -1,4 +1,4 @@
-"""What prune takes for left over, and what it never touches."""
+"""Leftovers: what prune removes, and what it never touches."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def container_of(image: str) -> Container:
         (container("mlc-setup-1001-0123abcd", SETUP, created=1000), False),  # too young
     ],
 )
-def test_a_set_up_container_is_left_over_by_label_name_and_age(
+def test_set_up_containers_are_leftovers_by_label_name_and_age(
     each: Container, is_left: bool
 ) -> None:
     assert [found.id for found in left_containers([each], 1001, 500)] == [each.id] * is_left
 
 
-def test_committed_images_are_the_callers_by_tag_and_not_against_their_labels() -> None:
+def test_committed_images_are_the_caller_s_by_tag_and_labels() -> None:
     images = [
         Image("sha256:1", ("base:gone._.1001",), OURS),
         Image("sha256:2", ("base:aime._.1001",)),
@@ -97,7 +97,7 @@ def account_image(uid: int = 1001, base: str = BASE_ID, **more: object) -> Image
         ([Image("sha256:of-1001", (f"x/mlc-account-1001:{'a' * 64}",), OURS)], False, False),
     ],
 )
-def test_an_account_image_is_left_over_once_its_base_has_moved_on(
+def test_an_account_image_is_a_leftover_once_its_base_has_changed(
     images: list[Image], is_left: bool, is_unused: bool
 ) -> None:
     for unused, expected in ((False, is_left), (True, is_unused)):
@@ -110,7 +110,7 @@ def test_an_account_image_is_left_over_once_its_base_has_moved_on(
 def test_account_images_are_shown_and_removed_by_their_user(
     context: Context, fake: FakeEngine
 ) -> None:
-    """As image-list and image-retire have it, too; the bases are nameless by now."""
+    """By image-list and image-retire, too. Their bases no longer have a name."""
     own, other = account_image(), account_image(1002)
     fake.add_image(own.references[0], own.labels, size=10)
     fake.add_image(other.references[0], other.labels)
@@ -125,7 +125,7 @@ def test_account_images_are_shown_and_removed_by_their_user(
     assert fake.image(other.references[0]) is not None
 
 
-def test_previous_images_are_projects_own() -> None:
+def test_previous_images_belong_to_projects() -> None:
     images = [
         Image("sha256:1", ("ds01-1001/a:previous",), OURS),
         Image("sha256:2", ("ds01-1001/a:latest",), OURS),
@@ -137,7 +137,7 @@ def test_previous_images_are_projects_own() -> None:
     assert [(each.kind, each.name) for each in found] == [(Kind.PREVIOUS, "ds01-1001/a:previous")]
 
 
-def test_an_image_in_the_making_is_known_by_its_temporary_name_and_its_age() -> None:
+def test_unfinished_images_are_found_by_name_and_age() -> None:
     young = "2100-01-01T00:00:00Z"
     images = [
         Image("sha256:1", ("ds01-1001/a:build-0123abcd",)),
@@ -159,7 +159,7 @@ def test_an_image_in_the_making_is_known_by_its_temporary_name_and_its_age() -> 
     assert [each.uid for each in everybodys if each.id[-1] in "78"] == [1002, 1002]
 
 
-def test_a_nameless_image_is_the_users_by_its_labels() -> None:
+def test_nameless_images_are_found_by_labels() -> None:
     images = [
         Image("sha256:1", (), OURS),
         Image("sha256:2", (), {}),
@@ -174,7 +174,7 @@ def test_a_nameless_image_is_the_users_by_its_labels() -> None:
 def test_an_image_that_only_its_digest_names_is_nameless(
     context: Context, fake: FakeEngine
 ) -> None:
-    """So does a fetch leave one whose engine went away, once the image was retired."""
+    """As a fetch leaves one if the engine goes away, once the image has been retired."""
     image = fake.add_image("ds01-1001/p:latest", OURS)
     fake.tag_image(image.id, "registry:5000/ds01-1001/p", "latest")
     digest = fake.registry().push("registry:5000/ds01-1001/p:latest", lambda line: None)
@@ -187,7 +187,7 @@ def test_an_image_that_only_its_digest_names_is_nameless(
     assert fake.image(image.id) is None
 
 
-def test_half_written_files_are_known_by_name_owner_and_age(
+def test_half_written_files_are_found_by_name_owner_and_age(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Path(context.account.home)
@@ -222,10 +222,10 @@ def test_half_written_files_are_known_by_name_owner_and_age(
     }
 
 
-def test_all_users_are_roots_to_ask(
+def test_only_root_may_prune_for_all_users(
     context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By sudo, too, where the account is the user's who called it."""
+    """Under sudo, too, where the account is the calling user's."""
     fake.add_image("base:gone._.1002", claim_labels(Claim(1002, 1002, "bob")))
     monkeypatch.setattr(os, "geteuid", lambda: 1001)
     with pytest.raises(UsageError, match="root"):
@@ -236,7 +236,7 @@ def test_all_users_are_roots_to_ask(
     assert [each.uid for each in prune.find(context, all_users=True).items] == [1002]
 
 
-def test_what_has_come_into_use_stays(context: Context, fake: FakeEngine) -> None:
+def test_images_that_have_come_into_use_are_kept(context: Context, fake: FakeEngine) -> None:
     image = fake.add_image("base:gone._.1001", OURS, size=10)
     fake.add_image("base:free._.1001", OURS, size=5)
     found = prune.find(context)
@@ -265,10 +265,10 @@ def test_young_set_ups_are_left_alone(context: Context, fake: FakeEngine) -> Non
     assert [each.name for each in prune.find(context, older_than=-5).items] == [name]
 
 
-def test_doctor_mends_only_the_set_up_containers(
+def test_doctor_repairs_only_set_up_containers(
     context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two days later: the set-up container goes, the committed image is its user's to decide."""
+    """Two days later: the set-up container is removed, the committed image is left to its user."""
     image = fake.add_image("base:gone._.1001", OURS)
     setup = ContainerSpecification(
         name="mlc-setup-1001-0123abcd", image=fake.add_image("base").id, labels=SETUP
