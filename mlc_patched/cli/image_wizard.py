@@ -1,4 +1,4 @@
-"""image-create's questions: what the command line left open is asked for on the terminal."""
+"""The questions of image-create, for what the command line does not say."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NONE = "none"
 
 
 def complete(request: ImageCreateRequest, context: Context) -> ImageCreateRequest:
-    """Return a request with nothing missing; whatever it holds already is not asked for.
+    """Return the request, completed by asking for what is missing.
 
     Raises:
         MlcError: the input ended without an answer.
@@ -60,12 +60,12 @@ def _with_framework(image: ImageRequest, context: Context) -> ImageRequest:
 def _ask_presets() -> tuple[str, ...]:
     names = list(PRESETS)
     width = max(map(len, names))
-    print("Packages that go together:")
+    print("Sets of packages:")
     for number, name in enumerate(names, 1):
         packages = " ".join(PRESETS[name].pip)
         print(f"  {number:>2}) {name:<{width}}  {PRESETS[name].summary}: {packages}")
     answer = ask_text(
-        "Which of them? Numbers or names, with blanks between",
+        "Which of them? Numbers or names, separated by spaces",
         _NONE,
         check=lambda text: _chosen(text, names),
     )
@@ -80,7 +80,7 @@ def _chosen(answer: str, names: list[str]) -> tuple[str, ...]:
     for word in re.split(r"[\s,]+", answer.strip(" ,")):
         if word.isascii() and word.isdigit():
             if not 1 <= int(word) <= len(names):
-                raise UsageError(f"There is no number {word}: say 1 to {len(names)}.")
+                raise UsageError(f"There is no number {word}; enter 1 to {len(names)}.")
             chosen.append(names[int(word) - 1])
         else:
             preset(word)
@@ -90,7 +90,7 @@ def _chosen(answer: str, names: list[str]) -> tuple[str, ...]:
 
 def _ask_packages() -> tuple[str, ...]:
     answer = ask_text(
-        "Further Python packages, with blanks between",
+        "More Python packages, separated by spaces",
         _NONE,
         check=lambda text: text == _NONE or pip_packages([text]),
     )
@@ -107,5 +107,5 @@ def _check_new(name: str, request: ImageCreateRequest, context: Context) -> None
         there = False
     if there or context.engine.image(project.image) is not None:
         raise UsageError(
-            f"You have a project {name!r} already; change it with: image-update {name}"
+            f"You already have a project {name!r}; change it with: image-update {name}"
         )

@@ -1,5 +1,4 @@
-"""Where `mlc` begins and ends: parse, dispatch, and one place that turns failure into an exit
-code."""
+"""The entry point: parse, dispatch, and turn failures into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -55,7 +54,7 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
     Args:
         argv: as for main.
         program: as for main.
-        context: another one than the command line and the environment describe.
+        context: used in place of one made from the command line and the environment.
     """
     report = ConsoleReporter()
     try:
@@ -98,8 +97,7 @@ def _context(arguments: argparse.Namespace, program: str) -> Context:
 def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
     """Return the command that a command line calls, None if it calls none, and its arguments.
 
-    Only the parser of that command is made: making those of all takes as long as starting
-    Python.
+    Only that command's parser is built; building all of them takes as long as starting Python.
 
     Raises:
         CommandLineError: it cannot be parsed.
@@ -127,13 +125,13 @@ def guarded(
     as_json: bool = False,
     log: Callable[[Exception], str | None] = lambda error: None,
 ) -> int:
-    """Run a command and turn whatever it raises into words and an exit code.
+    """Run a command and turn whatever it raises into a message and an exit code.
 
     Args:
         as_json: print the failure as JSON, too.
         log: writes a log file of an unexpected error and returns its path.
     """
-    # A umask that keeps even the owner out would keep us out of our own temporary directories.
+    # With a umask such as 777 we could not use our own temporary directories.
     os.umask(os.umask(0o077) & 0o077)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
@@ -144,14 +142,14 @@ def guarded(
             report.finish()
         except BrokenPipeError:
             raise
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - puts it into words
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reports it
             status, failure = _failure(error, log)
             report.error(str(failure))
             if as_json:
                 print_json("error", _as_json(failure))
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output went away; Python must not complain again at exit.
+        # The reader of our output is gone; Python must not complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status
@@ -160,9 +158,9 @@ def guarded(
 def _failure(
     error: Exception | KeyboardInterrupt, log: Callable[[Exception], str | None]
 ) -> tuple[int, MlcError]:
-    """Return the exit code for what a command raised, and the error that describes it."""
+    """Return the exit code for what a command raised, and an error that describes it."""
     if isinstance(error, MlcError):
-        # The engine, its builder and commands in build steps all pass on the system's own words.
+        # The engine, its builder and commands in build steps all pass the system's message on.
         if "no space left on device" in error.message.lower():
             error.hint = f"{error.hint} {_DISK_FULL}".lstrip()
         return error.exit_code, error

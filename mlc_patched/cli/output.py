@@ -1,4 +1,4 @@
-"""Words for people: progress and warnings to standard error, results to standard output."""
+"""Progress and messages on standard error; results, tables and JSON on standard output."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ _PLAIN_INTERVAL = 10.0  # seconds between lines of progress where there is no te
 _GAP = "  "
 NOTHING = "-"
 """A cell without content."""
-_LONGEST = 2000  # characters of a line of a message; what is longer was put in by somebody's input
+_LONGEST = 2000  # characters of a line of a message; only input makes a line longer
 
 
 def readable(text: str) -> str:
-    """Return a message as it may be shown: nothing in it steers a terminal or floods a log.
+    """Return a message that is safe to print: it cannot control a terminal or flood a log.
 
-    Names, paths and what others wrote stand in messages. Control characters of theirs are
-    written as Python writes them, but for line ends and tabs, and a line that is too long
-    loses its middle.
+    Messages contain names, paths and output of other programs. Control characters other than
+    line ends and tabs are escaped as in Python, and the middle of a very long line is cut out.
     """
     return _without_control("\n".join(map(_cut, text.split("\n"))))
 
@@ -53,10 +52,10 @@ def _escaped(char: str) -> str:
 
 
 class ConsoleReporter:
-    """Tells a command's words on standard error.
+    """Prints a command's messages on standard error.
 
-    On a terminal progress rewrites one line; elsewhere it is a line now and then, so that
-    a log shows that something moves.
+    On a terminal, progress is shown in one line that is overwritten; elsewhere a line is printed
+    now and then, so that a log shows progress.
     """
 
     def __init__(
@@ -102,11 +101,11 @@ class ConsoleReporter:
         self.line(self._coloured("33", "Warning: ") + readable(text))
 
     def error(self, text: str) -> None:
-        """Tell why the command failed; the last line of it says what failed."""
+        """Report why the command failed; the last line says what failed."""
         self.line(self._coloured("31", "Error: ") + readable(text))
 
     def finish(self) -> None:
-        """Take away a line of progress that still stands on the terminal."""
+        """Remove a line of progress from the terminal."""
         if self._transient:
             self._write("\r\033[K")
             self._transient = False
@@ -124,7 +123,7 @@ class ConsoleReporter:
             self._stream.write(text)
             self._stream.flush()
         except OSError:
-            pass  # the terminal is gone; what is being done must still be finished
+            pass  # the terminal is gone, but the command must still finish
         except UnicodeEncodeError:
             encoding = self._stream.encoding or "ascii"
             self._stream.write(text.encode(encoding, "replace").decode(encoding))
@@ -132,7 +131,7 @@ class ConsoleReporter:
 
 
 def say(text: str) -> None:
-    """Print a line of the result; on a terminal nothing in it steers that."""
+    """Print a line of the result; on a terminal, control characters are escaped."""
     if sys.stdout.isatty():
         text = _without_control(text)
     try:
@@ -162,7 +161,7 @@ def show(columns: Sequence[Column], found: Sequence[object], repeats: Collection
     """Print what was found as a table, in the columns that are shown.
 
     Args:
-        repeats: headings of columns that say nothing if they say the same as the first.
+        repeats: as for table.
     """
     shown = [column for column in columns if column[1]]
     rows = [[cell(each) for _, _, cell in shown] for each in found]
@@ -178,7 +177,7 @@ def show_fields(fields: Sequence[tuple[str, str]]) -> None:
 
 
 def below_home(path: str, home: str) -> str:
-    """Return a path as people write it: with `~` where it is the home or in it."""
+    """Return a path with `~` in place of the home directory."""
     below = path == home or path.startswith(f"{home}/")
     return f"~{path[len(home) :]}" if below and home != "/" else path
 
@@ -188,12 +187,11 @@ def table(
 ) -> None:
     """Print aligned columns.
 
-    A pipe gets every column and a line a row, as scripts may count on. On a terminal columns
-    without content are left out, and what is wider than it continues below, broken at blanks.
+    In a pipe, every column is printed and a row is one line, so that scripts can rely on it. On a
+    terminal, empty columns are left out, and cells wrap at spaces where the table is too wide.
 
     Args:
-        repeats: headings of columns that a terminal does without if they say the same as the
-            first column.
+        repeats: headings of columns to leave out on a terminal if they equal the first one.
     """
     columns = [
         [heading, *(_one_line(cell) for cell in cells)]
@@ -217,7 +215,7 @@ def _has_content(column: Sequence[str], first: Sequence[str], repeats: Collectio
 
 
 def _fitting(widths: Sequence[int], columns: Sequence[Sequence[str]]) -> list[int]:
-    """Return widths that fit the terminal: the widest shrink first, none below its words."""
+    """Return widths that fit the terminal: shrink the widest first, never below its longest word."""
     widths = list(widths)
     least = [max(map(len, " ".join(column).split())) for column in columns]
     excess = sum(widths) + len(_GAP) * (len(widths) - 1) - _terminal_width()
@@ -258,5 +256,5 @@ def _print_row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
 
 
 def _one_line(cell: str) -> str:
-    """Keep a cell from breaking the table or steering the terminal."""
+    """Keep a cell from breaking the table or controlling the terminal."""
     return "".join(char if char.isprintable() else "?" for char in cell)

@@ -29,9 +29,9 @@ def ask_text(question: str, default: str = "", check: Callable[[str], object] | 
     """Ask for a line of text until it is acceptable.
 
     Args:
-        question: what to ask, without a colon.
+        question: without a colon.
         default: what an empty answer means; without one an empty answer asks again.
-        check: raises UsageError for an answer that will not do.
+        check: raises UsageError for an invalid answer.
 
     Raises:
         MlcError: the input ended without an answer.
@@ -51,15 +51,13 @@ def ask_text(question: str, default: str = "", check: Callable[[str], object] | 
 
 
 def ask_choice(question: str, choices: Sequence[str], default: int | None = None) -> int:
-    """Ask for one of several things by a numbered menu.
+    """Ask for one of several choices with a numbered menu.
 
     Args:
-        question: what to ask.
-        choices: what there is; not empty.
         default: index of the choice that an empty answer means.
 
     Returns:
-        The index of the choice. The name itself is taken as an answer, too.
+        The index of the choice; its text is accepted as an answer, too.
 
     Raises:
         MlcError: the input ended without an answer.
@@ -108,12 +106,12 @@ def choose_container(
         running: offer only containers that run (True), that do not (False), or all (None).
 
     Raises:
-        UsageError: it is missing and may not be asked for, or there is nothing to choose from.
+        UsageError: nobody can be asked for it, or there is nothing to choose from.
     """
     if arguments.container_name is not None:
         return str(arguments.container_name)
     if not may_ask(arguments, "script"):
-        raise UsageError("Which container?", f"Say: mlc {verb} NAME")
+        raise UsageError("Which container?", f"Use: mlc {verb} NAME")
     offered = [
         short_name(each.name)
         for each in context.own_containers()
@@ -121,7 +119,7 @@ def choose_container(
     ]
     if not offered:
         kind = {None: "", True: "running ", False: "stopped "}[running]
-        raise UsageError(f"You have no {kind}container.", "See what you have with: mlc list")
+        raise UsageError(f"You have no {kind}container.", "See your containers with: mlc list")
     print("Your containers:")
     return offered[ask_choice(f"Which one to {verb}?", offered)]
 
@@ -130,15 +128,15 @@ def choose_project(arguments: argparse.Namespace, context: Context, verb: str) -
     """Return one of the user's projects, chosen from a menu, for the command image-VERB.
 
     Raises:
-        UsageError: it may not be asked for, or there is none.
+        UsageError: nobody can be asked for it, or there is none.
     """
     if not may_ask(arguments, "yes"):
-        raise UsageError("Which project?", f"Say: image-{verb} PROJECT")
+        raise UsageError("Which project?", f"Use: image-{verb} PROJECT")
     from ..images.list import list_images
 
     projects = list(dict.fromkeys(each.project for each in list_images(context)))
     if not projects:
-        raise UsageError("You have no projects.", "Make one with: image-create")
+        raise UsageError("You have no projects.", "Create one with: image-create")
     print("Your projects:")
     return projects[ask_choice(f"Which one to {verb}?", projects)]
 
@@ -150,7 +148,6 @@ def confirm(
 
     Args:
         arguments: any of `force`, `yes` and `script` in it is a yes.
-        question: what to ask.
         default: what an empty answer means, and the answer where nobody can be asked.
         flag: the command's flag that answers the question, for the message.
 
@@ -163,13 +160,13 @@ def confirm(
     if getattr(arguments, "json", False) or not on_terminal():
         if default:
             return
-        raise UsageError(f"{question} There is no terminal to ask on: say {flag} for yes.")
+        raise UsageError(f"{question} Cannot prompt without a terminal; pass {flag} to confirm.")
     if not ask_yes_no(question, default):
         raise DeclinedError("Nothing was done.")
 
 
 def _answer(prompt: str) -> str:
-    # Line editing of the answers; left out where Python was built without it.
+    # Line editing of the answers, if Python was built with it.
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401
     try:

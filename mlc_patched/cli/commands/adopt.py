@@ -41,10 +41,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     names = tuple(arguments.container_names)
     if bool(names) == arguments.all:
         raise UsageError(
-            "Which containers?", "Say: mlc adopt NAME… - or all of yours: mlc adopt --all"
+            "Which containers?", "Use: mlc adopt NAME… - or all of yours: mlc adopt --all"
         )
     if arguments.project is not None and len(names) != 1:
-        raise UsageError("--project names the image of a single container.")
+        raise UsageError("--project can be used with a single container only.")
     found = candidates(names, context, project=arguments.project)
     chosen = [each for each in found if not each.refusal]
     refused = [each for each in found if each.refusal]
@@ -65,15 +65,19 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         return print_json("adopted", done) or bool(failed)
     for adopted in done:
         say(
-            f"[{adopted.name}] {adopted.source} is {adopted.image} now, with the account "
+            f"[{adopted.name}] {adopted.source} is now {adopted.image}, with the account "
             f"{adopted.username}; it takes {size_in_words(adopted.added)} more of the disk. "
-            f"The next container of it is one engine call, and saves the set-up and a commit of "
-            f"{size_in_words(adopted.saved)}: mlc create NAME --image {adopted.image}"
+            "A container created from it takes one engine call, and saves the account set-up and "
+            f"a commit of {size_in_words(adopted.saved)}: mlc create NAME --image {adopted.image}"
         )
     if failed:
-        raise MlcError(f"{failed} of {len(chosen)} were not adopted; why is told above.")
+        raise MlcError(
+            f"{failed} of {len(chosen)} containers were not adopted; see the messages above."
+        )
     if names and refused:
-        raise MlcError(f"{len(refused)} of {len(found)} were not adopted; why is told above.")
+        raise MlcError(
+            f"{len(refused)} of {len(found)} containers were not adopted; see the messages above."
+        )
     if not done:
         say("Nothing to adopt.")
     return 0

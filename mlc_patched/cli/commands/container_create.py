@@ -118,7 +118,7 @@ def _choose_project(arguments: argparse.Namespace, context: Context) -> str | No
         return None
     projects = own_projects(context)
     if not projects:
-        raise UsageError("You have no image yet.", "Make one with: image-create")
+        raise UsageError("You have no images yet.", "Create one with: image-create")
     say("Your projects:")
     return projects[ask_choice("Which one?", projects, default=0)]
 
@@ -160,8 +160,8 @@ def _say_planned(planned: Preview, start: bool) -> None:
 
     for text in planned.notes:
         say(text)
-    then = ", started" if start else ""
-    say(f"Would be made{then}: {planned.name} ({planned.tag}) from {planned.image}")
+    then = " and start" if start else ""
+    say(f"Would create{then}: {planned.name} ({planned.tag}) from {planned.image}")
     cpus = planned.nano_cpus / NANO if planned.nano_cpus else None
     fields = [
         ("Account", {"image": "in the image: one step"}.get(planned.flow, planned.flow)),

@@ -102,7 +102,7 @@ def _on_cluster(arguments: argparse.Namespace, context: Context) -> int:
 
 def _say_it_stays(made: OnCluster, context: Context) -> None:
     context.report.note(
-        f"[{made.name}] stays in the queue. See it with: container-list - take it out "
+        f"[{made.name}] stays in the queue. See it with: container-list - remove it "
         f"with: container-retire {made.name}"
     )
 

@@ -59,12 +59,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     ]
     show(columns, found, repeats=("PROJECT",))
     if not found:
-        context.report.note("No containers. Make one with: container-deploy PROJECT")
+        context.report.note("No containers. Create one with: container-deploy PROJECT")
     for each in found:
         if each.is_outdated and each.user == context.account.login:
             context.report.note(
-                f"[{each.name}] has the {each.image} of before its update. For the new one: "
-                f"container-retire {each.name}, then container-deploy {each.name} "
-                f"--project {each.project}"
+                f"[{each.name}] was created before the last update of {each.image}. "
+                f"For the new image: container-retire {each.name}, then "
+                f"container-deploy {each.name} --project {each.project}"
             )
     return 0

@@ -49,11 +49,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     plans = plan_retirements(names, tag, context)
     for plan in plans:
         if plan.replaces:
-            question = f"There is an image {plan.image} already. Replace it?"
+            question = f"The image {plan.image} already exists. Replace it?"
             confirm(arguments, question, flag="-y")
     for plan in plans:
         if plan.image is None:
-            question = f"Remove {plan.name}? What was installed in it is lost."
+            question = f"Remove {plan.name}? Everything installed in it will be lost."
         else:
             question = f"Save {plan.name} as {plan.image} and remove it?"
         confirm(arguments, question, flag="-y")
@@ -79,10 +79,10 @@ def _say_retired(retired: Retired) -> None:
     say(
         f"[{retired.name}] saved as {saved.image} ({size_in_words(saved.size)}) and removed{image}."
     )
-    say("Changed against the image it was made from:")
+    say("Changes compared with the image it was created from:")
     for line in saved.summary.lines():
         say(f"  {line}")
-    say(f"Containers from it: container-deploy {retired.name} --image {saved.image}")
+    say(f"Create containers from it: container-deploy {retired.name} --image {saved.image}")
 
 
 def _choose(arguments: argparse.Namespace, context: Context) -> str:
@@ -91,12 +91,12 @@ def _choose(arguments: argparse.Namespace, context: Context) -> str:
     from ..prompts import ask_choice, may_ask
 
     if not may_ask(arguments, "yes", "json"):
-        raise UsageError("Which container?", "Say: container-retire NAME")
+        raise UsageError("Which container?", "Use: container-retire NAME")
     from ...containers.list import list_services
 
     offered = [short_name(each.name) for each in context.own_containers()]
     offered += [each.name for each in list_services(context)]
     if not offered:
-        raise UsageError("You have no container.", "Make one with: container-deploy PROJECT")
+        raise UsageError("You have no container.", "Create one with: container-deploy PROJECT")
     say("Your containers:")
     return offered[ask_choice("Which one?", offered)]

@@ -91,7 +91,7 @@ def _request(arguments: argparse.Namespace) -> CreateRequest:
 def _text(value: str | None) -> str:
     # An empty text is a mistake, such as an unset variable; it must not be asked for instead.
     if value == "":
-        raise UsageError("A name is empty.", "Say: mlc create NAME FRAMEWORK VERSION")
+        raise UsageError("The name is empty.", "Use: mlc create NAME FRAMEWORK VERSION")
     return value or ""
 
 
@@ -104,7 +104,7 @@ def label(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UsageError(
-            f"--ds01-label {shown(text)} is not understood.", "Say: --ds01-label KEY=VALUE"
+            f"--ds01-label {shown(text)} is not understood.", "Use: --ds01-label KEY=VALUE"
         )
     try:
         text.encode()
@@ -157,7 +157,7 @@ def complete(
     if missing and not may_ask(arguments, "script"):
         raise UsageError(
             f"Missing: {' and '.join(missing)}.",
-            "Say: mlc create NAME FRAMEWORK VERSION - see what there is with: mlc create --info",
+            "Use: mlc create NAME FRAMEWORK VERSION - see what there is with: mlc create --info",
         )
     nothing_said = len(missing) == 3  # docs/contracts.md: then ask for the directories, too
     if not request.framework or not request.version:
@@ -200,7 +200,7 @@ def _check(name: str, context: Context) -> None:
 
     check_container_name(name, context.account.uid)
     if context.find(name) is not None:
-        raise UsageError(f"You have a container {name!r} already.")
+        raise UsageError(f"You already have a container {name!r}.")
 
 
 def _optional(question: str) -> str | None:

@@ -40,17 +40,17 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.repair:
         if repairs:
             for each in repairs:
-                context.report.note(f"Would mend {each.name}: {each.repair_words}")
-            confirm(arguments, f"Mend these {len(repairs)}?", default=True, flag="-y")
+                context.report.note(f"Would fix {each.name}: {each.repair_words}")
+            confirm(arguments, f"Fix these {len(repairs)} problems?", default=True, flag="-y")
             repair(repairs, context)
             findings = doctor(context)
         if arguments.json:
             print_json("findings", findings)
         elif repairs:
-            say("After mending:")
+            say("After the repair:")
             _page(findings)
         else:
-            context.report.note("There is nothing that can be mended without you.")
+            context.report.note("There is nothing that can be fixed automatically.")
     return int(any(each.health is Health.BROKEN for each in findings))
 
 
@@ -58,4 +58,4 @@ def _page(findings: Sequence[Finding]) -> None:
     for each in findings:
         say(f"{each.health.value:8} {each.name}: {each.text}")
         if each.remedy:
-            say(f"{'':8}   mend it with: {each.remedy}")
+            say(f"{'':8}   fix: {each.remedy}")

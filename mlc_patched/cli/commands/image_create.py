@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         if asks and not arguments.dry_run:
             _refuse_existing(request, context)
     elif not asks:
-        raise UsageError("Which project?", "Say: image-create PROJECT -f PyTorch -y")
+        raise UsageError("Which project?", "Use: image-create PROJECT -f PyTorch -y")
     if asks:
         from ..image_wizard import complete
 
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         created = create_image(request, prepared, context)
     except MlcError:
         if asks:
-            context.report.note(f"The same once more: {_as_command(request)}")
+            context.report.note(f"To try again: {_as_command(request)}")
         raise
     return _say_created(created, arguments)
 
@@ -190,7 +190,7 @@ def _say_created(created: ImageCreated, arguments: argparse.Namespace) -> int:
     if arguments.json:
         return print_json("created", created)
     if created.backup:
-        say(f"The former Dockerfile is {created.backup}")
+        say(f"The previous Dockerfile is now {created.backup}")
     if created.image_id is None:
         say(f"Wrote {created.dockerfile}. Build it with: image-update {created.project}")
         return 0
@@ -198,6 +198,6 @@ def _say_created(created: ImageCreated, arguments: argparse.Namespace) -> int:
         f"[{created.project}] {created.image} is ready: {size_in_words(created.size)}, "
         f"built and checked in {created.seconds:.0f} s.\n"
         f"Its Dockerfile: {created.dockerfile}\n"
-        f"A container from it: mlc create {created.project} --image {created.image}"
+        f"Create a container from it: mlc create {created.project} --image {created.image}"
     )
     return 0

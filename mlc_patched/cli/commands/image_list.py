@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.json:
         return print_json("images", found)
     if not found:
-        say("There are no images. Make one with: image-create")
+        say("There are no images. Create one with: image-create")
         return 0
     columns: list[Column] = [
         ("USER", arguments.all, lambda each: str(each.uid)),
@@ -94,7 +94,7 @@ def _list_orphans(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.json:
         return print_json("orphans", orphans)
     if not orphans:
-        say("There are no left-over images.")
+        say("There are no leftover images.")
         return 0
     table(
         ("IMAGE", "USER", "SIZE", "RECLAIMABLE", "CREATED"),
@@ -110,5 +110,5 @@ def _list_orphans(arguments: argparse.Namespace, context: Context) -> int:
         ],
     )
     total = size_in_words(sum(each.reclaimed for each in orphans))
-    say(f"Removing them gives back at least {total}. Yours go with: image-retire --orphans")
+    say(f"Removing them frees at least {total}. Remove yours with: image-retire --orphans")
     return 0

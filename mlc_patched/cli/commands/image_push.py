@@ -49,6 +49,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         f"[{pushed.project}] {pushed.pushed} is in the registry "
         f"({size_in_words(pushed.size)} before compression).\n"
         f"Its digest: {pushed.digest}\n"
-        f"A container from it on another engine: container-deploy {pushed.project}"
+        f"Create a container from it on another engine: container-deploy {pushed.project}"
     )
     return 0

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     if arguments.orphans:
         if arguments.projects:
-            raise UsageError("Either name projects or say --orphans, not both.")
+            raise UsageError("Name projects or pass --orphans, not both.")
         return _retire_orphans(arguments, context)
     names = list(dict.fromkeys(arguments.projects))
     if not names:
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.json:
         return print_json("retired", done)
     for each in done:
-        say(f"[{each.project}] removed {', '.join(each.images) or 'no image: there was none'}.")
+        say(f"[{each.project}] removed {', '.join(each.images) or 'no image, as there was none'}.")
         if each.backup:
             say(f"Its Dockerfile is now {each.backup}")
         elif each.dockerfile:
@@ -89,17 +89,17 @@ def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:
             context.report.note(
                 f"To be removed: {each.image} ({size_in_words(each.reclaimed)} of its own)"
             )
-        context.report.note(f"At least {total} of disk come back.")
+        context.report.note(f"At least {total} of disk will be freed.")
         confirm(arguments, "Remove them?", flag="-y")
     done = retire_orphans(orphans, context)
     if arguments.json:
         return print_json("orphans", done)
     if not orphans:
-        say("You have no left-over images.")
+        say("You have no leftover images.")
         return 0
     for reference in done.removed:
         say(f"Removed {reference}")
     for text in done.kept:
         say(f"Kept {text}")
-    say(f"At least {size_in_words(done.reclaimed)} of disk came back.")
+    say(f"At least {size_in_words(done.reclaimed)} of disk was freed.")
     return 0

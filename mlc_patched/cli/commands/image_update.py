@@ -44,8 +44,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     name = arguments.project or choose_project(arguments, context, "update")
     if arguments.rollback:
         if arguments.add or arguments.apt or arguments.remove or arguments.edit:
-            raise UsageError("--rollback goes back to an image that is there; it takes no changes.")
-        return _say_updated(roll_back(name, context), arguments, "is back")
+            raise UsageError(
+                "--rollback cannot be combined with changes: it goes back to an existing image."
+            )
+        return _say_updated(roll_back(name, context), arguments, "is restored")
     request = ImageUpdateRequest(
         project=name,
         add=tuple(arguments.add),
@@ -56,7 +58,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     )
     change = plan_change(request, context)
     for package in change.changes.present:
-        context.report.note(f"{package} is in the Dockerfile already.")
+        context.report.note(f"{package} is already in the Dockerfile.")
     if arguments.edit:
         change = _by_hand(change, context)
     if diff := change.diff():
@@ -79,7 +81,7 @@ def _by_hand(change: Change, context: Context) -> Change:
     from ...images.update import with_block
 
     if change.rejected is not None:
-        context.report.note("Going on from your edit whose build failed.")
+        context.report.note("Continuing from your edit whose build failed.")
     text = edited(
         change.after if change.rejected is None else change.rejected,
         change.project.dockerfile,
@@ -99,11 +101,11 @@ def _say_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: str
     say(f"[{updated.project}] {updated.image} {what}: {size_in_words(updated.size)}{took}.")
     if updated.previous:
         say(
-            f"The image before is {updated.previous}; back to it with: "
+            f"The previous image is {updated.previous}; go back to it with: "
             f"image-update {updated.project} --rollback"
         )
     if updated.containers:
-        say("Containers that are still on the image before:")
+        say("Containers that still use the previous image:")
         for container in updated.containers:
             short = short_name(container.tag)
             say(

@@ -60,5 +60,5 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     ]
     show(columns, found)
     if not found:
-        context.report.note("No containers. Make one with: mlc create")
+        context.report.note("No containers. Create one with: mlc create")
     return 0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ...context import Context
 
 EXAMPLES = (
-    "mlc prune --dry-run                  what is left over, and what it would free",
+    "mlc prune --dry-run                  leftovers, and how much it would free",
     "sudo mlc prune --all-users -y        of every user",
     "mlc prune --previous --aime          with more kinds of leftovers",
 )
@@ -45,9 +45,7 @@ def add_arguments(command: Parser) -> None:
 
 def _hours(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _HOURS_DIGITS):
-        raise argparse.ArgumentTypeError(
-            f"{shown(text)} is no number of hours. Say for instance: 24"
-        )
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a number of hours. For example: 24")
     return int(text)
 
 
@@ -74,15 +72,15 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             (each.kind.value, each.name, str(each.uid), size_in_words(each.frees))
             for each in found.items
         ]
-        table(("LEFT OVER", "NAME", "UID", "FREES ALONE"), rows)
-        say(f"All together: {size_in_words(found.frees)} of disk, shared layers counted once.")
+        table(("LEFTOVER", "NAME", "UID", "FREES ALONE"), rows)
+        say(f"Total: {size_in_words(found.frees)} of disk, shared layers counted once.")
     if arguments.dry_run or not found.items:
         if arguments.json:
             return print_json("left_over", found.items, frees=found.frees)
         if not found.items:
-            say("Nothing is left over.")
+            say("There are no leftovers.")
         return 0
-    confirm(arguments, f"Remove these {len(found.items)}?", flag="-y")
+    confirm(arguments, f"Remove these {len(found.items)} items?", flag="-y")
     pruned = prune(found, context)
     for kept in pruned.kept:
         context.report.note(f"Kept: {kept}")

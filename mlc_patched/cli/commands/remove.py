@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     name = choose_container(arguments, context, "remove", running=False)
     context.get(name)  # no question about a container that does not exist
-    confirm(arguments, f"Remove the container {name}? What was installed in it is lost.")
+    confirm(arguments, f"Remove the container {name}? Everything installed in it will be lost.")
     removed = remove(name, keep_image=arguments.keep_image, context=context)
     image = f", and with it the image {removed.image_removed}" if removed.image_removed else ""
     say(f"[{name}] removed{image}.")

@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     detach = arguments.detach and bool(line)
     started = start(name, line, detach=detach, context=context)
     if not line:
-        state = "is running already" if started.was_running else "started"
+        state = "is already running" if started.was_running else "started"
         say(f"[{name}] {state}. Open a shell with: mlc open {name}")
     elif detach:
-        say(f"[{name}] the command runs in the background. Look with: mlc stats")
+        say(f"[{name}] the command runs in the background. See: mlc stats")
     return started.exit_status

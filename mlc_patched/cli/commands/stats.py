@@ -40,5 +40,5 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         ],
     )
     if not measured:
-        context.report.note("No container is running.")
+        context.report.note("No containers are running.")
     return 0

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     name = choose_container(arguments, context, "stop", running=True)
     context.get(name)  # no question about a container that does not exist
-    confirm(arguments, f"Stop the container {name}? What runs in it ends.")
+    confirm(arguments, f"Stop the container {name}? Everything running in it will be ended.")
     stopped = stop(name, context=context)
     say(f"[{name}] {'stopped' if stopped.was_running else 'was not running'}.")
     return 0

@@ -144,7 +144,7 @@ REFUSED = {
     "no such models": ("create it Pytorch 2.8.0 -m /no/where", 1, "models directory /no/where"),
     "a file as workspace": ("create it Pytorch 2.8.0 -w /etc/passwd", 1, "not a directory"),
     "an unknown flag": ("create it Pytorch 2.8.0 --bogus", 2, "--bogus"),
-    "an empty name": ("create '' Pytorch 2.8.0", 2, "A name is empty. Say: mlc create NAME"),
+    "an empty name": ("create '' Pytorch 2.8.0", 2, "The name is empty. Use: mlc create NAME"),
     "two words alone": ("create Pytorch 2.8.0", 2, "Missing: a version"),
 }
 

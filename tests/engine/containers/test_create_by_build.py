@@ -102,7 +102,7 @@ def test_prune_removes_what_a_newer_base_left(
     (image,) = _images(alice)
     old_base = inspect(base)["Id"]
     assert alice.mlc("remove", "old", "-s").returncode == 0
-    assert "Nothing is left over" in alice.mlc("prune", "-n").stdout
+    assert "There are no leftovers" in alice.mlc("prune", "-n").stdout
     docker("tag", newer, base)  # as a pull of a newer one does
     assert image in alice.mlc("prune", "-n").stdout
     assert alice.mlc("create", "new", *create, DS01_SETTINGS=settings).returncode == 0

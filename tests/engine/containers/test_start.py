@@ -38,7 +38,7 @@ def test_it_runs_and_goes_on_running(it: User) -> None:
     assert state(it) == "running"
     again = it.mlc("start", "it")
     assert again.returncode == 0
-    assert "is running already" in again.stdout
+    assert "is already running" in again.stdout
 
 
 def test_a_command_runs_as_the_user_in_the_workspace(it: User) -> None:

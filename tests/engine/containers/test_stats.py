@@ -76,5 +76,5 @@ def test_nothing_runs(user: User) -> None:
     shown = user.mlc("stats")
     assert shown.returncode == 0
     assert len(shown.stdout.splitlines()) == 1
-    assert "No container is running" in shown.stderr
+    assert "No containers are running" in shown.stderr
     assert json.loads(user.mlc("stats", "--json").stdout) == {"version": 1, "containers": []}

@@ -43,7 +43,7 @@ def test_a_container_that_does_not_run_is_no_failure(alices: User) -> None:
 def test_without_a_terminal_it_is_refused(running: User) -> None:
     done = running.mlc("stop", "it", stdin="y\n")
     assert done.returncode == 2
-    assert "say -f for yes" in done.stderr.splitlines()[-1]
+    assert "pass -f to confirm" in done.stderr.splitlines()[-1]
     assert state(running) == "running"
 
 

@@ -167,7 +167,7 @@ def test_a_command_that_is_stopped_at_a_request(
     assert passing(user) == set()
     assert nameless() <= dangling
     done = user.run(program(user, "mlc"), *TIDYING, "--dry-run", cwd=user.home)
-    assert "Nothing is left over" in done.stdout, done.stdout
+    assert "There are no leftovers" in done.stdout, done.stdout
 
 
 @pytest.mark.promise("sigkill")

@@ -167,7 +167,7 @@ def test_only_the_callers_are_removed_and_none_in_use(
     it: ImageUser, orphans: dict[str, str]
 ) -> None:
     refused = it.run("image-retire", "--orphans", ok=False)
-    assert "of disk come back" in refused.stderr
+    assert "of disk will be freed" in refused.stderr
     assert "-y" in refused.stderr
     done = it.run("image-retire", "--orphans", "-y")
     assert f"Removed {orphans['mine']}" in done.stdout

@@ -125,7 +125,7 @@ def test_prune_removes_the_caller_s_leftovers_and_nothing_else(
         assert size[own.replace("latest", "previous")] == 0  # it has another name
         assert found["frees"] == added
         assert things(alice, ldap_user) == before
-        assert "say -y for yes" in mlc(alice, "prune", code=2)
+        assert "pass -y to confirm" in mlc(alice, "prune", code=2)
         mlc(alice, "prune", "-y", "--older-than", "0", "--previous")
         assert before - things(alice, ldap_user) == {
             f"mlc-setup-{alice.uid}-0123abcd",
@@ -223,7 +223,7 @@ def test_doctor_finds_ten_kinds_of_problems(
         page = alice.run(own_tree / "bin/mlc", "doctor", MLC_CATALOG=str(catalog))
         assert page.returncode == 1
         assert f"broken   workspace: {alice.workspace} is not a directory" in page.stdout
-        assert "mend it with: mlc prune --aime --dry-run" in page.stdout
+        assert "fix: mlc prune --aime --dry-run" in page.stdout
     finally:
         alice.workspace.unlink()
         alice.file("workspace/")
@@ -255,7 +255,7 @@ def test_doctor_repairs_what_is_safe(alice: User) -> None:
     shutil.rmtree(alice.workspace)
     before = findings(alice, alice.tree, code=0)
     assert [each["check"] for each in before if each["repairable"]] == ["workspace"]
-    assert "Would mend workspace: make the directory" in mlc(alice, "doctor", "--repair", "-y")
+    assert "Would fix workspace: make the directory" in mlc(alice, "doctor", "--repair", "-y")
     assert alice.workspace.is_dir()
     assert alice.workspace.stat().st_uid == alice.uid
     assert_nothing_repairable(alice)

@@ -76,7 +76,7 @@ def test_it_shows_the_changes_and_asks(
 def test_without_a_terminal_it_needs_force(alice: User, checkout: Path) -> None:
     done = alice.run(checkout / "bin/mlc", "update-sys", stdin="y\n")
     assert done.returncode == 2
-    assert "say -f for yes" in done.stderr.splitlines()[-1]
+    assert "pass -f to confirm" in done.stderr.splitlines()[-1]
     assert subject(alice, checkout) == "Before"
 
 

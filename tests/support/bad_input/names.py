@@ -77,7 +77,7 @@ PROJECTS = {
     "a command": ("$(id)", "How about 'id'?"),
     "dots": ("..", NO_PROJECT),
 }
-WHICH = "Which project? Say: "
+WHICH = "Which project? Use: "
 NOTHING_AS_PROJECT = {
     "image-create": WHICH,
     "image-update": WHICH,
@@ -215,7 +215,7 @@ CHECKOUTS = (
         "is not an AIME checkout: it has no",
     ),
 )
-NO_HOURS = "is no number of hours. Say for instance: 24"
+NO_HOURS = "is not a number of hours. For example: 24"
 HOURS = {
     "nothing": "",
     "below 0": "-1",

@@ -172,10 +172,10 @@ NUMBERS = tuple(
     )
 )
 LABELS = (
-    ("nothing", "", "Say: --ds01-label KEY=VALUE"),
-    ("no value", "a", "Say: --ds01-label KEY=VALUE"),
-    ("no key", "=x", "Say: --ds01-label KEY=VALUE"),
-    ("5000 characters without a value", "a" * 5000, "Say: --ds01-label KEY=VALUE"),
+    ("nothing", "", "Use: --ds01-label KEY=VALUE"),
+    ("no value", "a", "Use: --ds01-label KEY=VALUE"),
+    ("no key", "=x", "Use: --ds01-label KEY=VALUE"),
+    ("5000 characters without a value", "a" * 5000, "Use: --ds01-label KEY=VALUE"),
     ("an escape sequence", "\x1b[2J", r"--ds01-label '\x1b[2J' is not understood"),
     ("a key that is no UTF-8", "caf\udce9=x", "is not UTF-8, which Docker requires"),
     ("a value that is no UTF-8", "a=caf\udce9", "is not UTF-8, which Docker requires"),

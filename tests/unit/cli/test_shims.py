@@ -18,7 +18,7 @@ NAMES = {
     "a way out": ("../x", NO_NAME),
     "a pattern": ("a.*", NO_NAME),
     "129 characters": ("a" * 129, "has 129 characters; at most"),
-    "nothing": ("", "A name is empty"),
+    "nothing": ("", "The name is empty"),
     "a space": ("a b", NO_NAME),
     "a line break": ("a\nb", NO_NAME),
     "an escape sequence": ("\x1b[2J", r"'\x1b[2J' is not a container name"),

@@ -370,7 +370,7 @@ def test_the_output_of_the_commands(context: Context, fake, capsys, monkeypatch)
     assert "[thesis-2]" in capsys.readouterr().out
     assert said(context, "container-list", "--json") == 0
     assert json.loads(capsys.readouterr().out)["version"] == 1
-    with pytest.raises(UsageError, match="say -y"):
+    with pytest.raises(UsageError, match="pass -y"):
         said(context, "container-retire", "thesis")
     with pytest.raises(UsageError, match="Which container"):
         said(context, "container-retire")
