@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 
-# As most catalog images, this one has neither sudo nor git.
+# Like most catalog images, this one has neither sudo nor git.
 base=mlc-test/bare:bookworm
 login=mlc-demo-$$
 parent=$(mktemp -d /var/tmp/mlc-demo.XXXXXX)
@@ -26,7 +26,7 @@ cleanup() {
     ((status == 0)) || echo "The demo failed (exit status $status)." >&2
 }
 
-# Run a command as the user, who has a clean environment and no terminal, and show it.
+# Print a command, and run it as the user, with a clean environment and no terminal.
 as_user() {
     printf '$ %s\n' "$*"
     (cd "$home" && setpriv --reuid="$uid" --regid="$gid" --init-groups env -i \
@@ -34,7 +34,7 @@ as_user() {
         MLC_CATALOG="$parent/ml_images.repo" MLC_ARCH=CUDA_ADA "$@")
 }
 
-# The same, and leave in `seconds` how long it took.
+# The same, and set `seconds` to the time it took.
 timed() {
     local begin=$EPOCHREALTIME
     as_user "$@"
@@ -43,7 +43,7 @@ timed() {
 }
 
 if ((EUID != 0)); then
-    echo "make demo makes a user and may install an engine: run it as root." >&2
+    echo "make demo creates a user and may install an engine: run it as root." >&2
     exit 1
 fi
 uid=4200
@@ -61,11 +61,11 @@ if ! setpriv --reuid="$uid" --regid="$gid" --clear-groups "$tree/bin/mlc" --vers
     tree=$parent
 fi
 
-say "$login (UID $uid) makes a container of a catalog image: the legacy flow, set-up and commit"
+say "$login (UID $uid) creates a container from a catalog image: the legacy flow, with set-up and commit"
 timed mlc create old Pytorch 2.8.0 -g none -s
 old=$seconds
 
-say "The same user builds an image, once: the account is in it, and its labels say so"
+say "The same user builds an image, once: it contains the account, and its labels say so"
 as_user image-create demo --base "$base" -y 2>"$parent/build.log" || {
     cat "$parent/build.log" >&2
     exit 1
@@ -73,16 +73,16 @@ as_user image-create demo --base "$base" -y 2>"$parent/build.log" || {
 docker image inspect --format '{{range $k, $v := .Config.Labels}}{{$k}}={{$v}}{{println}}{{end}}' \
     "ds01-$uid/demo:latest" | grep -E 'HAS_USER_SETUP|USER_ID|GROUP_ID|USERNAME'
 
-say "A container of the labelled image: one engine call, no set-up, no commit, no new image"
+say "A container from the labelled image: one engine call, no set-up, no commit, no new image"
 before=$(docker images -aq | sort)
 timed mlc create fast --image "ds01-$uid/demo:latest" -g none -s
 fast=$seconds
 if [[ $(docker images -aq | sort) != "$before" ]]; then
-    echo "There are images now that were not there before." >&2
+    echo "The create made new images." >&2
     exit 1
 fi
 
-say "Inside, the user is the user, and what is written belongs to the user outside"
+say "Inside, the account is the user's, and files written there belong to the user outside"
 as_user mlc start fast 'id; echo hello >/workspace/written-inside; sudo -n id -un'
 as_user stat -c '%n: owner %U (%u), group %g' "$home/workspace/written-inside"
 [[ $(stat -c %u "$home/workspace/written-inside") == "$uid" ]]
@@ -92,6 +92,6 @@ as_user mlc remove fast -s
 as_user mlc remove old -s
 docker image inspect "ds01-$uid/demo:latest" >/dev/null && echo "The labelled image is still there."
 
-say "How long the same command took, on this machine, just now"
+say "How long each create took, on this machine, just now"
 printf 'legacy flow, catalog image: %s s\nlabelled image:          %s s\n' "$old" "$fast"
-echo "(The legacy flow is gone through for every container, and grows with the image: minutes for 18 GB.)"
+echo "(The legacy flow runs for every container, and takes longer for larger images: minutes for 18 GB.)"

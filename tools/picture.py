@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = 100
 MINUTES = 10
 LAST = "Cleaning up"
-USING = " that is here"
+USING = ", as it could not be pulled"
 # rich.console.CONSOLE_SVG_FORMAT without fonts from another host.
 SVG = """\
 <svg class="terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">

@@ -63,5 +63,5 @@ def test_the_readme_shows_a_real_run() -> None:
     assert any("docs/demo.svg" in line for line in first_screen)
     picture = (ROOT / "docs/demo.svg").read_text()
     assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")
-    for words in ("mlc", "ready", "straight", "DS01_HAS_USER_SETUP=true"):
+    for words in ("mlc", "ready", "directly", "DS01_HAS_USER_SETUP=true"):
         assert words in picture
