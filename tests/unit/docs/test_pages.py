@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -56,6 +57,28 @@ def test_no_file_has_conflict_markers() -> None:
 def test_the_table_of_contents_lists_every_page() -> None:
     contents = {(ROOT / "docs" / link).resolve() for link in links(ROOT / "docs/README.md")}
     assert set(PAGES) - contents == {ROOT / "docs/README.md"}
+
+
+def strings(module: Path) -> Iterator[str]:
+    """Return the strings in a module, with … for the values in them."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_messages_in_troubleshooting_exist() -> None:
+    modules = (ROOT / "mlc_patched").rglob("*.py")
+    said = "\n".join(text.replace("\n", " ") for each in modules for text in strings(each))
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    quoted = re.findall(r"(?:^## |^\| (?:[\w-]+: )?|' or )'([^'\n]+)'", page, re.M)
+    assert len(quoted) > 15
+    for message in quoted:
+        pattern = ".*".join(map(re.escape, re.split("…|NODE|DIRECTORY", message)))
+        assert re.search(pattern, said), message
 
 
 def test_the_readme_shows_a_real_run() -> None:
