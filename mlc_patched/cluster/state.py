@@ -39,10 +39,8 @@ def state_of(
     """Return the state of a service.
 
     Args:
-        service: the service.
         services: all services of the Swarm: every user's wait for the same GPUs.
         tasks: all tasks, the newest of a service first.
-        nodes: all nodes.
     """
     newest: dict[str, Task] = {}
     for each in tasks:

@@ -40,7 +40,7 @@ _DIGITS = 19  # of a size that 64 bits hold
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an archive holds besides files.
+    """What an archive contains in addition to files.
 
     `labels` are the container's own; `account` is the name of its user's account inside;
     the rest is the configuration of the image it was made from.

@@ -204,12 +204,8 @@ def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
 def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Context) -> Created:
     """Create a container from the image that was committed for it.
 
-    Args:
-        plan: the container.
-        committed: the image. The container is created from its name, not its id, because AIME's
-            mlc finds the image to remove by that name.
-        undo: rolls the container back if a later step fails.
-        context: the caller and the engine.
+    It is created from the image's name, not its id, because AIME's mlc finds the image to remove
+    by that name. `undo` removes the container if a later step fails.
 
     Raises:
         AlreadyExistsError: the name is in use.

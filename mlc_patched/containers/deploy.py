@@ -67,11 +67,6 @@ def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed
 
     If DS01_MLC_WRAPPER names the site's own wrapper, that creates it.
 
-    Args:
-        request: what `resolve` returned.
-        context: the caller and the engine.
-        start: whether to start it.
-
     Raises:
         MlcError: as `create`, or it could not be started. On any error, it is removed again.
     """

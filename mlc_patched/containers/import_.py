@@ -79,11 +79,11 @@ def _import(
         context.report.note(text)
     with context.lock(plan.tag) as job, Undo(context.report) as undo:
         # A temporary name, by which the next run finds what a killed import left.
-        passing = f"{BUILDING}{context.account.uid}-{job.token}"
-        context.remove_leftovers(f"{REPOSITORY}:{passing}")
+        tag = f"{BUILDING}{context.account.uid}-{job.token}"
+        context.remove_leftovers(f"{REPOSITORY}:{tag}")
         refuse_existing(plan, context)
         context.report.step(f"Importing {request.file}")
-        image_id = _imported(file, request.file, passing, undo, context)
+        image_id = _imported(file, request.file, tag, undo, context)
         image = Image(
             id=image_id,
             environment=manifest.environment,
@@ -103,7 +103,7 @@ def _import(
             environment={"DS01_FORMER_USERNAME": manifest.account},
             token=job.token,
         )
-        context.engine.remove_image(f"{REPOSITORY}:{passing}")
+        context.engine.remove_image(f"{REPOSITORY}:{tag}")
         return create_committed(plan, committed, undo, context)
 
 

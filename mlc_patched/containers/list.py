@@ -89,7 +89,6 @@ def list_with_images(
     Three engine calls however many containers there are, and two more if there are services.
 
     Args:
-        context: the caller and the engine.
         all_users: list every user's containers, not only the caller's.
         sizes: measure how much each container has written, which is slow.
 

@@ -74,9 +74,7 @@ def plan_retirements(
     """Check every container before the first one is changed; what is not here is a service.
 
     Args:
-        names: the containers' names.
         save_as: tag to save each as; empty for a tag of the date, None not to save.
-        context: the caller and the engine.
 
     Raises:
         UsageError: two would be saved under one name, or the tag is invalid.

@@ -13,7 +13,7 @@ from types import FrameType
 from ..errors import EngineError
 
 FORWARDED = ("DISPLAY", "NCCL_P2P_LEVEL")
-"""Variables passed on from the caller's environment (docs/contracts.md, "AIME's commands")."""
+"""Variables forwarded on from the caller's environment (docs/contracts.md, "AIME's commands")."""
 
 
 SHELL_VARIABLE = "MLC_SHELL"
@@ -67,25 +67,28 @@ def run_inside(
     flags = "-it" if terminal else "-i"
     argv = [client, "exec", flags, "--user", user, *variables, container, *command]
     sys.stdout.flush()
-    with subprocess.Popen(argv, env=dict(environ)) as process, _passing_signals(process) as passed:
+    with (
+        subprocess.Popen(argv, env=dict(environ)) as process,
+        _forward_signals(process) as forwarded,
+    ):
         status = process.wait()
-        if passed or status < 0:
+        if forwarded or status < 0:
             when_cut_off()
     # Popen reports a signal as a negative number, a shell as 128 plus the number.
     return status if status >= 0 else 128 - status
 
 
 @contextlib.contextmanager
-def _passing_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+def _forward_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
     """Let the client handle signals: those from the terminal reach it anyway.
 
     Yields:
-        The signals that were passed on.
+        The signals that were forwarded.
     """
-    passed: list[int] = []
+    forwarded: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
-        passed.append(number)
+        forwarded.append(number)
         process.send_signal(number)
 
     before = {
@@ -95,7 +98,7 @@ def _passing_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
         signal.SIGHUP: signal.signal(signal.SIGHUP, forward),
     }
     try:
-        yield passed
+        yield forwarded
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -57,12 +57,6 @@ def create(
 ) -> None:
     """Create a container through the wrapper.
 
-    Args:
-        wrapper: its path.
-        request: the container.
-        environ: its environment.
-        report: receives its output.
-
     Raises:
         MlcError: it failed; the message contains its last lines.
     """

@@ -28,7 +28,6 @@ def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = Fals
     image that is not here is fetched from the registry.
 
     Args:
-        context: the caller and the engine.
         is_dry_run: only check that the registry has the image.
 
     Raises:
@@ -115,8 +114,8 @@ def _have_image(reference: str, context: Context, *, is_dry_run: bool) -> None:
     named = project_of_repository(name.repository)
     make = f" Build it with: image-create {named.name}" if named else ""
     registry = site_registry(context)
-    elsewhere = f", nor in the registry {registry}" if registry else ""
-    raise NotFoundError(f"There is no image {reference}{elsewhere}. {_own_images(context)}{make}")
+    nor = f", nor in the registry {registry}" if registry else ""
+    raise NotFoundError(f"There is no image {reference}{nor}. {_own_images(context)}{make}")
 
 
 def _own_images(context: Context) -> str:

@@ -62,7 +62,6 @@ def candidates(
 
     Args:
         names: the containers; if empty, all of the caller's.
-        context: the caller and the engine.
         project: the name of the image, if a single container is named.
 
     Raises:

@@ -30,10 +30,7 @@ def stored(image: Image, history: Iterable[Layer]) -> Stored:
 
     The engine reports digests of layers and sizes of steps, but not which step made which layer:
     a step without bytes may have made an empty layer or none.
-
-    Args:
-        image: the image, with its layers.
-        history: its steps, the newest first.
+    `history` has the newest step first.
     """
     if not image.layers:
         return Stored(image.id, ((image.id, image.size),))
@@ -59,9 +56,7 @@ def stored(image: Image, history: Iterable[Layer]) -> Stored:
 def freed(going: Iterable[str], all_images: Mapping[str, Stored]) -> int:
     """Return how many bytes removing these images frees.
 
-    Args:
-        going: ids of the images to remove.
-        all_images: all images of the engine, by id.
+    `going` are their ids, `all_images` all images of the engine by id.
     """
     gone = set(going)
     staying = {

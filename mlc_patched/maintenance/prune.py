@@ -52,7 +52,6 @@ def find(
     """Find leftovers.
 
     Args:
-        context: the caller and the engine.
         all_users: every user's; only for root.
         previous: also the images from before the last update.
         unused: also account images of `legacy_flow = build` that the next create would use.

@@ -17,12 +17,12 @@ _LONGEST_DERIVED = 60
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """What was asked for. Directories may hold `~`; None stands for what was not given.
+    """A request for a container. None means not given; directories may begin with `~`.
 
-    With `image` the catalog is not consulted, and `framework` and `version` are only words
-    for the label. `gpus` is `all`, a number, `device=ID[,ID]` or `none`; `shm_size` and
-    `memory` are sizes such as `16g`, `cpus` a number of cores, `pids_limit` one of processes;
-    `labels` are the caller's own.
+    With `image` the catalog is not used, and `framework` and `version` are only words for the
+    label. `gpus` is `all`, a number, `device=ID[,ID]` or `none`; `shm_size` and `memory` are sizes
+    such as `16g`, `cpus` is a number of cores, `pids_limit` a number of processes; `labels` are
+    additional labels.
     """
 
     name: str
@@ -47,9 +47,8 @@ _NO_OPTIONS = CreateRequest("")
 
 @dataclass(frozen=True)
 class DeployRequest:
-    """What was asked for. `options` is everything besides the name and the image; of
-    `project`, `image` and `framework` at most one is given, and none means the project
-    called `name`."""
+    """A request to deploy. `options` is everything but the name and the image. At most one of
+    `project`, `image` and `framework` is given; without one, the project is named `name`."""
 
     name: str | None = None
     project: str | None = None
@@ -67,6 +66,6 @@ def container_name_from(image: str) -> str:
 
 
 def allowed_name(text: str) -> str:
-    """Return the nearest to a text that can be a container's name."""
+    """Return the valid container name that is most like a text."""
     plain = re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-_")[:_LONGEST_DERIVED].rstrip("-_")
     return plain or "container"
