@@ -1,4 +1,4 @@
-"""What a command works with: who calls, on what host, through which engine."""
+"""The context of a command: the user, the host and the engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def not_found(name: str) -> NotFoundError:
-    """Return what says that the caller has no container of this name."""
+    """Return the error for a container that the user does not have."""
     return NotFoundError(f"You have no container {name!r}.", "See those you have with: mlc list -a")
 
 
@@ -38,7 +38,7 @@ def connect(address: EngineAddress) -> Engine:
     """Connect to a Docker Engine.
 
     Raises:
-        EngineUnreachableError: none answers there.
+        EngineUnreachableError: there is no response.
     """
     from .engine.connect import connect as connect_to
 
@@ -47,11 +47,11 @@ def connect(address: EngineAddress) -> Engine:
 
 @dataclass
 class Context:
-    """Who calls, where, and how to reach the engine; all of it asked for only when used.
+    """The user, the host, the settings and the engine; each determined on first use.
 
-    `program` is the path by which the program was called, which decides the catalog;
-    `docker_context` the one that --context named, `as_ids` the account that --as named;
-    `make_engine` another way to an engine than by its address.
+    `program` is the path under which the program was started, which may decide the catalog;
+    `docker_context` and `as_ids` are the flags --context and --as; `make_engine` replaces the
+    connection to the engine's address.
     """
 
     report: Reporter = field(default_factory=SilentReporter)
@@ -90,27 +90,27 @@ class Context:
 
     @cached_property
     def client_environ(self) -> Mapping[str, str]:
-        """The environment for the docker client, which is to talk to the same engine."""
+        """The environment for the docker client, so that it uses the same engine."""
         own = {AS_VARIABLE: self.as_ids} if self.as_ids else {}
         found = {**self.address.client_environment(self.environ), **own}
         is_plain = self.address.is_local and self.address.context == DEFAULT
         if is_plain and CONFIGURATION_VARIABLE not in found and is_root_for(self.account):
-            # The client keeps files beside its settings, and a sudo that keeps HOME would have
-            # it leave root's in there. Where it needs no settings, root's own do.
+            # The client writes files next to its configuration. With a sudo that keeps HOME they
+            # would be root's files in the user's home. It needs no configuration here.
             found["HOME"] = getpwuid(0).pw_dir
         return found
 
     def at(self, docker_context: str) -> Context:
-        """Return the same with another engine: that of a Docker context."""
+        """Return the same context, but with the engine of a Docker context."""
         other = replace(self, docker_context=docker_context, make_engine=None)
         for name in ("account", "settings", "catalog"):
-            if name in self.__dict__:  # what was found out once is still so
+            if name in self.__dict__:  # they do not depend on the engine
                 other.__dict__[name] = self.__dict__[name]
         return other
 
     @cached_property
     def account(self) -> Account:
-        """The user who calls, with the ids of the engine's host where others were named."""
+        """The user who runs the command, with the IDs for the engine's host if --as gave others."""
         found = caller(self.environ)
         said = self.environ.get(AS_VARIABLE) if self.as_ids is None else self.as_ids
         if self.as_ids is None and not said:
@@ -124,7 +124,7 @@ class Context:
 
     @cached_property
     def host(self) -> Host:
-        """What the host has that containers run on."""
+        """The host that containers run on."""
         from .host.hardware import elsewhere, probe
 
         if not self.address.is_local:
@@ -140,14 +140,14 @@ class Context:
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The catalog in force."""
+        """The catalog of images."""
         from .plan import catalog
 
         return catalog.load(self.catalog_file, self.account)
 
     @property
     def catalog_file(self) -> Path:
-        """The file of the catalog in force."""
+        """The path of the catalog."""
         from .plan import catalog
 
         return catalog.locate(self.program, self.environ, self.settings.catalog)
@@ -188,19 +188,18 @@ class Context:
         )
 
     def container_tag(self, name: str) -> str:
-        """Return the name in Docker of the caller's container of this name."""
+        """Return the name in Docker of the user's container of this name."""
         return container_tag(name, self.account.uid)
 
     def find(self, name: str) -> Container | None:
-        """Return the caller's container of exactly this name, or None.
+        """Return the user's container of exactly this name, or None.
 
-        One engine call, and a second where there is none, neither of which takes the longer
-        the more containers there are. Containers of AIME's first version are called plain NAME
-        and are known by their owner label alone; the caller's of both kinds are found, the
-        newer kind first.
+        It takes one engine call, or two, whose duration does not depend on the number of
+        containers. If there is no container `NAME._.UID`, one called NAME with the user's label is
+        returned, as AIME's first version created it.
 
         Raises:
-            UsageError: the name cannot be one.
+            UsageError: the name is not valid.
         """
         check_container_name(name, self.account.uid)
         found = self.engine.container(self.container_tag(name))
@@ -212,11 +211,11 @@ class Context:
         return None
 
     def get(self, name: str) -> Container:
-        """Return the caller's container of exactly this name.
+        """Return the user's container of exactly this name.
 
         Raises:
-            NotFoundError: there is none; the message says how to see what there is.
-            UsageError: the name cannot be one.
+            NotFoundError: there is none.
+            UsageError: the name is not valid.
         """
         container = self.find(name)
         if container is None:
@@ -224,18 +223,18 @@ class Context:
         return container
 
     def own_containers(self) -> list[Container]:
-        """Return the caller's containers, ordered by name."""
+        """Return the user's containers, ordered by name."""
         return sorted(self.containers(), key=lambda container: container.name)
 
     def containers(self, *, all_users: bool = False, sizes: bool = False) -> list[Container]:
-        """Return the caller's containers, or everybody's; one engine call.
+        """Return the user's containers, or those of all users, by one engine call.
 
-        The caller's have the caller's login in their label, and no other's UID in their name: a
-        label can be put on anything.
+        The user's containers have the user's login in their label and no other user's UID in their
+        name, as anybody can set a label.
 
         Args:
-            all_users: those of every user.
-            sizes: measure how much each has written, which takes time.
+            all_users: return those of all users.
+            sizes: measure how much each has written, which is slow.
         """
         owner = "aime.mlc" if all_users else f"aime.mlc={self.account.login}"
         found = self.engine.containers(labels=(owner,), sizes=sizes)

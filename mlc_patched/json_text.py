@@ -1,4 +1,4 @@
-"""JSON that somebody else wrote."""
+"""JSON from an untrusted source."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def parsed(text: str | bytes) -> Any:
-    """Return what a JSON text says.
+    """Parse a JSON text.
 
     Raises:
-        ValueError: it is none, or is nested deeper than Python can go.
+        ValueError: it is not valid, or is nested deeper than Python can handle.
     """
     try:
         return json.loads(text)

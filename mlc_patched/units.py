@@ -1,4 +1,4 @@
-"""Sizes and times as people and Docker write them."""
+"""Sizes and times, as people and Docker write them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ def parse_size(text: str) -> int:
     """Return a size such as `8g`, `512m` or `1.5GiB` in bytes, as Docker reads it (base 1024).
 
     Raises:
-        UsageError: it is no size, or zero.
+        UsageError: it is not a size, or zero.
     """
     match = _SIZE.fullmatch(text.strip())
     size = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
     if not 0 < size < 2**63:
-        raise UsageError(
-            f"The size {shown(text)} is not understood.", "Say for instance 16g or 512m."
-        )
+        raise UsageError(f"The size {shown(text)} is not understood.", "For example: 16g or 512m.")
     return size
 
 

@@ -1,4 +1,4 @@
-"""Whose containers these are: the real user who calls, and the account they get inside."""
+"""The user who runs a command, and the account they get inside their containers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from username_utils import sanitize_username_for_container
 from ..errors import MlcError, NotAllowedError, UsageError, shown
 
 AS_VARIABLE = "MLC_AS"
-"""The user's UID:GID on engines elsewhere, where --as says none."""
+"""The user's UID:GID on remote engines, unless --as is given."""
 HIGHEST_ID = 2**32 - 2
 """Largest UID or GID of Linux; 2**32 - 1 means "no change" to chown(2)."""
 
@@ -21,9 +21,9 @@ HIGHEST_ID = 2**32 - 2
 class Account:
     """A user of the host.
 
-    `login` is the name as the host's user database spells it, `uid` and `gid` are the
-    numbers files are owned by, `home` is the absolute path of the home directory on the host.
-    `ids_here` are the numbers on this host, where --as named others for the engine's.
+    `login` is the name in the host's user database, `uid` and `gid` own the user's files, `home` is
+    the absolute path of the home directory on the host. `ids_here` are the IDs on this host if
+    --as gave others for the engine's host.
     """
 
     login: str
@@ -39,7 +39,7 @@ class Account:
 
     @property
     def is_root(self) -> bool:
-        """Whether this is root itself, whose account every image has."""
+        """Whether this is root, whose account is in every image."""
         return self.uid == 0
 
     @property
@@ -47,7 +47,7 @@ class Account:
         """The account's name inside a container (docs/contracts.md, "Accounts").
 
         Raises:
-            MlcError: nothing of the login name is usable as an account name.
+            MlcError: the login name cannot be turned into an account name.
         """
         if self.is_root:
             return "root"
@@ -55,7 +55,7 @@ class Account:
             return sanitize_username_for_container(self.login)
         except ValueError as error:
             raise MlcError(
-                f"The login name {shown(self.login)} gives no account name: {error}"
+                f"The login name {shown(self.login)} cannot be turned into an account name: {error}"
             ) from None
 
 
@@ -69,13 +69,13 @@ def caller(
     """Return the real user: under sudo, the user who called it (docs/contracts.md).
 
     Args:
-        environ: the environment; the process's own when not given.
-        uid: real user id of the process; asked of the system when not given.
-        gid: real group id of the process; asked of the system when not given.
-        user_database: looks a UID up, raising KeyError for an unknown one.
+        environ: the environment; by default that of the process.
+        uid: by default the real user ID of the process.
+        gid: by default the real group ID of the process.
+        user_database: looks up a UID; raises KeyError for an unknown one.
 
     Raises:
-        MlcError: SUDO_UID or SUDO_GID holds something other than an id.
+        MlcError: SUDO_UID or SUDO_GID is not an ID.
     """
     environ = os.environ if environ is None else environ
     uid = os.getuid() if uid is None else uid
@@ -86,7 +86,7 @@ def caller(
     try:
         entry = user_database(uid)
     except KeyError:
-        # LDAP may be down, or the UID exists only in a container: go on with what is certain.
+        # LDAP may be down, or the UID exists only in a container: continue with what is known.
         return Account(login=str(uid), uid=uid, gid=gid, home=environ.get("HOME", "/"))
     return Account(login=entry.pw_name, uid=uid, gid=gid, home=entry.pw_dir)
 
@@ -99,20 +99,20 @@ def known_elsewhere(
     is_process_root: bool,
     user_database: Callable[[int], pwd.struct_passwd] = pwd.getpwuid,
 ) -> Account:
-    """Return the account with the ids that --as says it has on the engine's host.
+    """Return the account with the IDs that --as gives for the engine's host.
 
-    On this host's own engine, another UID is another user: only root may be one there.
+    On the engine of this host, another UID means another user, which only root may choose.
 
     Args:
-        account: the user who calls.
+        account: the user who runs the command.
         said: `UID:GID`.
-        is_local: whether the engine is this host's.
-        is_process_root: whether the process is root's.
-        user_database: looks a UID up, raising KeyError for an unknown one.
+        is_local: whether the engine runs on this host.
+        is_process_root: whether the process runs as root.
+        user_database: looks up a UID; raises KeyError for an unknown one.
 
     Raises:
-        UsageError: it is no pair of ids, or root's.
-        NotAllowedError: the engine is this host's, and the caller is not root.
+        UsageError: it is not a pair of IDs, or it is root.
+        NotAllowedError: the engine runs on this host, and the process is not root.
     """
     first, _, second = said.partition(":")
     uid, gid = read_id(first), read_id(second)
@@ -128,8 +128,8 @@ def known_elsewhere(
         return replace(account, uid=uid, gid=gid, ids_here=account.file_ids)
     if not is_process_root:
         raise NotAllowedError(
-            f"On this host you are {account.uid}:{account.gid}, and {said} is somebody else. "
-            "--as is for engines elsewhere, where your ids are others."
+            f"On this host you are {account.uid}:{account.gid}, and {said} is another user. "
+            "--as is for remote engines, where your IDs may be different."
         )
     try:
         entry = user_database(uid)
@@ -146,15 +146,15 @@ def read_id(text: str) -> int | None:
 
 
 def refuse_root(account: Account) -> None:
-    """Refuse root itself, for whom no image is built (docs/contracts.md, "Accounts").
+    """Refuse root, who cannot own images and containers (docs/contracts.md, "Accounts").
 
     Raises:
-        MlcError: the caller is root, and no sudo tells for whom.
+        MlcError: root ran the command, without sudo.
     """
     if account.is_root:
         raise MlcError(
-            "You are root, and containers belong to users.",
-            "Run it as the user it is for: sudo -u USER …, or by sudo from the user's own account.",
+            "You are root, but containers belong to users.",
+            "Run this as that user: sudo -u USER …, or with sudo from that user's own account.",
         )
 
 

@@ -1,7 +1,7 @@
-"""Files that a user names on the command line: opened with that user's own rights.
+"""Files named on the command line, opened with the rights of the user who named them.
 
-Under sudo the program is root, and a name the user gave, or a link below it, could lead to any
-file of the host. So what the user may not open is not opened for them.
+Under sudo the program is root, and a path given by the user, or a link on it, could lead to any
+file of the host. So files that the user may not open are not opened.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from ..errors import MlcError, NotFoundError, UsageError, shown
 from .account import Account
 
 LARGEST_TEXT = 1024**2
-"""Bytes of the largest file that is read as a whole, such as a Dockerfile."""
+"""Bytes of the largest file that is read into memory, such as a Dockerfile."""
 
 
 @contextlib.contextmanager
 def rights_of(account: Account) -> Iterator[None]:
-    """Use files as the user may, where root works for one; the engine is still root's to ask.
+    """Access files with the user's rights while root runs a command for them.
 
-    Args:
-        account: the user. Where that is root itself, or the process is not root, nothing changes.
+    Nothing changes if the process is not root, or if the account is root itself.
     """
     if not is_root_for(account):
         yield
@@ -42,15 +41,15 @@ def rights_of(account: Account) -> Iterator[None]:
 
 
 def is_root_for(account: Account) -> bool:
-    """Whether root works for somebody else, as under sudo."""
+    """Whether the process is root but runs for another user, as under sudo."""
     return os.geteuid() == 0 and account.file_ids[0] != 0
 
 
 def check_file_name(name: str) -> str:
-    """Return what a user named if it can be the name of a file.
+    """Return a file name that the user gave.
 
     Raises:
-        UsageError: it is empty, or the system knows no such names.
+        UsageError: it is empty or contains a NUL byte.
     """
     if not name or "\0" in name:
         raise UsageError(f"{shown(name)} is not the name of a file.")
@@ -58,21 +57,21 @@ def check_file_name(name: str) -> str:
 
 
 def read_text(path: str, what: str, account: Account | None, *, largest: int = LARGEST_TEXT) -> str:
-    """Return the whole of a text file in UTF-8, its line breaks as they are.
+    """Return the content of a UTF-8 text file, with its line breaks as they are.
 
-    Pipes are read, too: a shell gives one for `<(command)`. One that nobody writes to ends at
-    once instead of being waited for.
+    Pipes can be read, too, as the shell passes one for `<(command)`. A pipe without a writer counts
+    as empty, so that reading it does not block.
 
     Args:
         path: the file.
-        what: what to call it in a message, such as `Dockerfile`.
-        account: whose rights count; None for those of the process.
-        largest: how many bytes it may have.
+        what: its name in messages, such as `Dockerfile`.
+        account: whose rights apply; None for those of the process.
+        largest: the maximum size in bytes.
 
     Raises:
-        UsageError: the name cannot be one.
+        UsageError: the name is not valid.
         NotFoundError: there is no such file.
-        MlcError: it cannot be read, is no text, or is too large.
+        MlcError: it cannot be read, is not UTF-8 text, or is too large.
     """
     check_file_name(path)
     try:
@@ -87,10 +86,12 @@ def read_text(path: str, what: str, account: Account | None, *, largest: int = L
     except OSError as error:
         raise MlcError(f"The {what} {path} cannot be read: {error.strerror}") from error
     if len(content) > largest:
-        raise MlcError(f"The {what} {path} has more than {largest >> 20} MiB: it is none.")
+        raise MlcError(
+            f"The {what} {path} is larger than {largest >> 20} MiB, so it is not a valid {what}."
+        )
     if not content and not is_file:
-        raise MlcError(f"The {what} {path} is no file, and nothing comes out of it.")
+        raise MlcError(f"The {what} {path} is not a file, and reading it returned nothing.")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MlcError(f"The {what} {path} is no text in UTF-8: {error}") from error
+        raise MlcError(f"The {what} {path} is not valid UTF-8 text: {error}") from error

@@ -1,4 +1,4 @@
-"""git, as update-sys and mlc-patch ask it: one function, and its failure in words."""
+"""Run git, for update-sys and mlc-patch."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def git(
     environ: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
 ) -> str:
-    """Run git in a directory and return what it printed, without the last line end.
+    """Run git in a directory and return its output without the final line break.
 
     Args:
-        directory: where.
-        arguments: git's own.
-        environ: variables to set besides the process's own.
-        stdin: what it is given to read; nothing if not given.
+        directory: the working directory.
+        arguments: of git.
+        environ: additional environment variables.
+        stdin: the standard input; empty by default.
 
     Raises:
-        MlcError: git is missing or failed; the message has git's own words.
+        MlcError: git is missing or failed; the message contains its error output.
     """
     try:
         done = subprocess.run(
@@ -33,7 +33,7 @@ def git(
             check=True,
             capture_output=True,
             input=stdin if stdin is not None else b"",
-            # A question about a password would be asked where nobody sees it.
+            # A password prompt would be invisible to the user.
             env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(environ or {})},
         )
     except FileNotFoundError:

@@ -34,14 +34,14 @@ class GpuRequest:
 def parse_gpus(text: str) -> GpuRequest | None:
     """Read a GPU request: `all`, a number, `device=ID[,ID]` or `none`.
 
-    Ids are indices, UUIDs (`GPU-…`) or MIG ids (`MIG-…`, `0:1`). AIME's users sometimes
-    carry over the quotes that Docker's own `--gpus` wants; they are taken off.
+    IDs are indices, UUIDs (`GPU-…`) or MIG IDs (`MIG-…`, `0:1`). Quotes, which `docker run --gpus`
+    needs in places, are removed.
 
     Returns:
         The request, or None for `none`.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: it is not one of these.
     """
     value = text.strip().strip("\"'")
     if value == NONE:
@@ -56,16 +56,16 @@ def parse_gpus(text: str) -> GpuRequest | None:
             return GpuRequest(device_ids=ids)
     raise UsageError(
         f"The GPU request {shown(text)} is not understood.",
-        "Say 'all', a number, 'device=0,1' (indices, GPU-… or MIG-… ids) or 'none'.",
+        "Use 'all', a number, 'device=0,1' (indices, GPU-… or MIG-… IDs) or 'none'.",
     )
 
 
 @dataclass(frozen=True)
 class GpuChoice:
-    """What a container is made for.
+    """The architecture and GPUs chosen for a container.
 
-    `architecture` is None where it was left open: then the catalog row decides. `gpus` is
-    the request as words, for the label. `note` is what the user should be told, if anything.
+    `architecture` is None if it was left open; then the catalog row decides. `gpus` is the request
+    as text, for the label. `note` is a message for the user, if there is one.
     """
 
     architecture: str | None
@@ -83,15 +83,15 @@ def choose(
 ) -> GpuChoice:
     """Choose architecture and GPU request.
 
-    What is said outright is taken at its word, even on a host that shows no GPU. Only when
-    nothing is said and no GPU is there: the CPU, and a line that says so.
+    An explicit request is taken as given, even on a host without a visible GPU. Only without one,
+    and without a GPU, the choice is the CPU, with a note.
 
     Args:
-        architecture: what `-arch` or MLC_ARCH said, or None.
-        gpus: what `-g` said (`none` for --cpu-only), or None.
-        host: what the host has.
-        catalog_architectures: names the catalog in force uses.
-        default: the GPU request where none was said.
+        architecture: from `-arch`, MLC_ARCH or the settings, or None.
+        gpus: from `-g` or MLC_GPUS (`none` for --cpu-only), or None.
+        host: the host of the container.
+        catalog_architectures: names that the catalog uses.
+        default: the GPU request if `gpus` is None.
 
     Raises:
         UsageError: the architecture is unknown or the request is not understood.
@@ -109,8 +109,10 @@ def choose(
     if request is None:
         return GpuChoice(architecture or host.architecture or CPU, NONE, None)
     if architecture is None and gpus is None and not host.has_gpu:
-        found = "was found on this host" if host.is_here else "is told of by the engine there"
-        note = f"No GPU {found}: the container will use the CPU (-g all to insist)."
+        found = (
+            "No GPU was found on this host" if host.is_here else "The remote engine reports no GPU"
+        )
+        note = f"{found}, so the container will use the CPU (-g all to request GPUs anyway)."
         return GpuChoice(CPU, NONE, None, note)
     words = (default if gpus is None else gpus).strip().strip("\"'")
     return GpuChoice(architecture or host.architecture, words, request)

@@ -1,7 +1,6 @@
-"""What the host has: its GPU architecture by AIME's names, and its devices.
+"""The GPU architecture of the host, by AIME's names, and its devices.
 
-Everything is read from files, none of it by running a program, so that asking costs
-about a millisecond.
+Everything is read from files, without running a program, so it takes about a millisecond.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ _DRIVER = re.compile(r"Kernel Module.*?\s(\d{3,})\.")
 
 @dataclass(frozen=True)
 class Host:
-    """What was found on the host.
+    """A host that runs containers.
 
-    `architecture` is AIME's name for it, or None where nothing tells; `has_gpu` says whether
-    a GPU's device node is there; `devices` holds the paths under /dev that containers may
-    be given and that exist; `is_here` that it is the one we are on.
+    `architecture` is AIME's name for it, or None if unknown; `has_gpu` says whether a GPU's device
+    node exists; `devices` has the existing paths under /dev that containers may get; `is_here`
+    says whether it is this host.
     """
 
     architecture: str | None
@@ -38,10 +37,10 @@ class Host:
 
 
 def elsewhere(runtimes: Iterable[str]) -> Host:
-    """Return what is known of an engine's host that nobody can look at from here.
+    """Return what is known about the host of a remote engine.
 
     Args:
-        runtimes: those the engine knows; NVIDIA's stands for GPUs (nvidia-ctk adds it).
+        runtimes: the engine's; NVIDIA's is taken as a sign of GPUs (nvidia-ctk adds it).
     """
     return Host(None, "nvidia" in runtimes, frozenset(), is_here=False)
 
@@ -52,10 +51,10 @@ ROCM_GPUS = ("/dev/kfd", "/dev/dri")
 
 
 def probe(root: Path = Path("/"), more: Iterable[str] = ()) -> Host:
-    """Look at the host.
+    """Examine this host.
 
     Args:
-        root: where the host's file system begins; another directory in tests.
+        root: root of the host's file system; another directory in tests.
         more: further devices to look for.
     """
     nvidia = any((root / node).exists() for node in ("dev/nvidiactl", "dev/nvidia0", "dev/dxg"))
@@ -75,7 +74,7 @@ def cuda_architecture(major: int, minor: int) -> str:
 
 
 def _from_packages(root: Path) -> str | None:
-    """Read the package database; the newest CUDA toolkit counts, else ROCm."""
+    """Read the package database: the newest CUDA toolkit, else ROCm."""
     try:
         status = (root / "var/lib/dpkg/status").read_bytes()
     except OSError:
@@ -92,10 +91,10 @@ def _from_packages(root: Path) -> str | None:
 
 
 def _from_driver(root: Path) -> str | None:
-    """Tell from the NVIDIA driver which CUDA it can run, where no toolkit is installed.
+    """Derive the supported CUDA version from the NVIDIA driver, if no toolkit is installed.
 
-    The least drivers are NVIDIA's (CUDA Toolkit release notes, table "CUDA Toolkit and
-    Minimum Required Driver Version"): 570 for 12.8, 525 for 12.0.
+    The minimum drivers are NVIDIA's (CUDA Toolkit release notes, table "CUDA Toolkit and Minimum
+    Required Driver Version"): 570 for 12.8, 525 for 12.0.
     """
     match = _search(root / "proc/driver/nvidia/version", _DRIVER.pattern)
     if match is None:

@@ -1,8 +1,8 @@
-"""Directories and files in a user's home, made without following links.
+"""Directories and files in a user's home, created without following links.
 
-Under sudo, root works in a directory that somebody else may change at any moment. So every
-step goes relative to the directory opened before, none follows a link, and what is made
-belongs to the user at once.
+Under sudo, root works in a directory that its owner may change at any moment. So every step is
+relative to the directory opened before, no link is followed, and new files get the user as owner
+at once.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from collections.abc import Iterator
 from .account import Account
 
 CONFIGURATION = ".ds01-config"
-"""Directory in the home for what belongs to this product (design document, "User Files")."""
+"""Directory in the home for the files of DS01 (design document, "User Files")."""
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
 def directory(account: Account, *parts: str, mode: int = 0o700) -> Iterator[int]:
-    """Open a directory below the account's home, making what is missing of it.
+    """Open a directory below the account's home; missing parts of the path are created.
 
     Args:
-        account: whose home, and whom new directories belong to.
-        parts: names of the directories from the home on down.
-        mode: permissions of new directories, whatever the umask.
+        account: whose home; new directories belong to this account.
+        parts: the path below the home, one name for each directory.
+        mode: permissions of new directories, regardless of the umask.
 
     Yields:
         A file descriptor of the directory.
 
     Raises:
-        OSError: it cannot be made, or a part of it is a link or no directory.
+        OSError: it cannot be created, or a part of it is a link or not a directory.
     """
-    # The home itself may be reached by a link: the administrator set that up.
+    # The path of the home itself may contain links, which the administrator has set up.
     here = os.open(account.home, _DIRECTORY)
     try:
         for part in parts:
@@ -58,14 +58,14 @@ def directory(account: Account, *parts: str, mode: int = 0o700) -> Iterator[int]
 
 
 def open_file(account: Account, parent: int, name: str, flags: int, mode: int = 0o600) -> int:
-    """Open a file in an opened directory; a file that is new belongs to the account.
+    """Open a file in an opened directory; a new file belongs to the account.
 
     Args:
-        account: whom a new file belongs to.
+        account: the owner of a new file.
         parent: file descriptor of the directory.
         name: the file's name.
         flags: as for os.open; a link is never followed.
-        mode: permissions of a new file, whatever the umask.
+        mode: permissions of a new file, regardless of the umask.
 
     Raises:
         OSError: it cannot be opened, or is a link.
@@ -76,14 +76,14 @@ def open_file(account: Account, parent: int, name: str, flags: int, mode: int = 
     except FileExistsError:
         if flags & os.O_EXCL:
             raise
-        # O_NONBLOCK: a FIFO put there must not hold us up.
+        # O_NONBLOCK: opening a FIFO must not block.
         return os.open(name, flags | os.O_NONBLOCK, dir_fd=parent)
     _give(file, account, mode)
     return file
 
 
 def _open_up(parent: int, name: str, mode: int) -> None:
-    """Give a new directory its mode, which a umask such as 777 keeps even its owner out of."""
+    """Set the mode of a new directory that, with a umask such as 777, its owner cannot open."""
     place = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
         os.chmod(f"/proc/self/fd/{place}", mode)  # noqa: PTH101 - the opened one, not its name

@@ -1,8 +1,8 @@
-"""Locks per user and container, kept by the kernel: they end with the process that holds them.
+"""Locks per user and container, held by the kernel: they end with the process that holds them.
 
-All of a user's locks are byte ranges of one file in the user's own home, so nothing
-accumulates, and another user can neither take a lock nor keep it from being taken. Where
-the home cannot be written to there is no lock: the engine still makes each name only once.
+All of a user's locks are byte ranges of one file in the user's home, so nothing accumulates, and
+no other user can take a lock or block it. If the home is not writable there are no locks; the
+engine still uses each name only once.
 
 The holder of a lock also removes what a killed holder before it left (temporary.py). So a home on
 NFS must not be mounted with `nolock` or `local_lock`: each host would then have its own locks in
@@ -26,24 +26,24 @@ from .home import CONFIGURATION, directory, open_file
 FILE = "locks"
 _RANDOM_BYTES = 16
 _FLOCK = struct.Struct("hhqqi")
-"""struct flock: type, whence, start, length, and a process, which is none here (fcntl(2))."""
+"""struct flock: type, whence, start, length, and a process ID, which stays 0 (fcntl(2))."""
 
 
 @contextlib.contextmanager
 def exclusive(
     account: Account, tag: str, report: Reporter, *, waits: bool = True
 ) -> Iterator[bytes]:
-    """Hold a user's lock on a container alone; wait, and say so, while another has it.
+    """Hold a user's lock on a container exclusively; wait, and report it, while it is held.
 
     Args:
         account: whose container it is.
         tag: the container's name in Docker.
-        report: hears that there is something to wait for.
-        waits: whether to wait; else it goes on without the lock.
+        report: where to say that the command is waiting.
+        waits: whether to wait; otherwise continue without the lock.
 
     Yields:
-        Bytes that no other file of locks has, so that what is named by them and by the lock is
-        of no other home's; empty where the lock is not held.
+        Bytes that are unique to this file of locks, so that names derived from them and from the
+        lock do not collide with those of another home; empty if the lock is not held.
     """
     with _file(account) as file:
         held = None if file is None else _locked(file, tag, fcntl.F_WRLCK)
@@ -54,21 +54,21 @@ def exclusive(
 
 
 def account_lock(base_id: str) -> str:
-    """Return the name of the lock on building a user's account into a base."""
+    """Return the name of the lock for building a user's account into a base."""
     return f"account {base_id}"
 
 
 class SharedLock:
-    """A lock that several processes hold at once, such as one for each open shell."""
+    """A lock that several processes can hold at once, such as one for each open shell."""
 
     def __init__(self, file: int | None, tag: str) -> None:
-        """Take the lock; `file` is None where there is none to lock."""
+        """Take the lock; `file` is None if there is no file of locks."""
         self._file, self._tag = file, tag
         if file is not None:
             _locked(file, tag, fcntl.F_RDLCK, wait=True)
 
     def alone(self) -> bool:
-        """Try to hold the lock alone; True if no other process holds it."""
+        """Try to hold the lock exclusively; return whether no other process holds it."""
         if self._file is None:
             return True
         return _locked(self._file, self._tag, fcntl.F_WRLCK) is not False
@@ -76,12 +76,7 @@ class SharedLock:
 
 @contextlib.contextmanager
 def shared(account: Account, tag: str) -> Iterator[SharedLock]:
-    """Hold a user's lock on a container together with others; wait while one has it alone.
-
-    Args:
-        account: whose container it is.
-        tag: the container's name in Docker.
-    """
+    """Share a user's lock on a container; wait while a process holds it exclusively."""
     with _file(account) as file:
         yield SharedLock(file, f"shell {tag}")
 
@@ -101,17 +96,17 @@ def _file(account: Account) -> Iterator[int | None]:
 
 
 def _is_private(file: int, account: Account) -> bool:
-    """Whether no other user can have opened the file, and so hold a lock on it: a home that
-    everybody may write to could have anything in its place."""
+    """Whether no other user can have opened the file and hold a lock on it: in a home that is
+    writable for everybody, another user may have put a file there."""
     status = os.fstat(file)
     is_own = stat.S_ISREG(status.st_mode) and status.st_uid == account.file_ids[0]
     return is_own and status.st_nlink == 1 and not status.st_mode & 0o077
 
 
 def _identity(file: int) -> bytes:
-    """Return what tells this file of locks from every other, made when it is first asked for.
+    """Return bytes that identify this file of locks, written to it on first use.
 
-    The engine that the locks are about may be another host's, and another home's, too.
+    Users from other hosts and homes may share the engine.
     """
     try:
         if len(found := os.pread(file, _RANDOM_BYTES, 0)) < _RANDOM_BYTES:
@@ -122,17 +117,17 @@ def _identity(file: int) -> bytes:
                     found = os.pread(file, _RANDOM_BYTES, 0)
             finally:
                 _locked(file, "identity", fcntl.F_UNLCK)
-        # A copy of the home has another number, and so are the two told apart.
+        # The inode number distinguishes a copy of the home.
         return found + os.fstat(file).st_ino.to_bytes(8, "big")
     except OSError:
-        return b""  # a full disk: as if there were no locks
+        return b""  # such as a full disk: continue without locks
 
 
 def _locked(file: int, tag: str, kind: int, *, wait: bool = False) -> bool | None:
-    """Take a lock; False if somebody else has it, None on a file system without locks.
+    """Take a lock; False if another process holds it, None on a file system without locks.
 
-    It is the open file's, not the process's (fcntl(2), "Open file description locks"): threads
-    exclude each other, and closing one file leaves the locks of another.
+    The lock belongs to the open file, not to the process (fcntl(2), "Open file description
+    locks"): threads exclude each other, and closing one file keeps the locks of another.
     """
     start = int.from_bytes(hashlib.sha256(tag.encode()).digest()[:7], "big")
     command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK

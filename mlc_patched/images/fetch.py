@@ -85,7 +85,7 @@ def not_own(image: Image, account: Account) -> str | None:
     try:
         claim = read_claim(image.labels)
     except MalformedLabelsError as error:
-        return f"its labels are not believed: {error}"
+        return f"its labels cannot be trusted: {error}"
     if claim is None:
         return "its labels tell of no account in it"
     if (claim.uid, claim.gid) != (account.uid, account.gid):

@@ -9,7 +9,7 @@ from itertools import chain, count
 from ..errors import UsageError, shown
 
 SEPARATOR = "._."
-"""Stands between the name and the UID in a container's name in Docker (docs/contracts.md)."""
+"""Between the name and the UID in a container's name in Docker (docs/contracts.md)."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _AIME_NAME = re.compile(r"[A-Za-z0-9_#-]+")
@@ -17,30 +17,30 @@ _TAG_LIMIT = 128  # a tag's length in the distribution specification
 
 
 def container_tag(name: str, uid: int) -> str:
-    """Return the name a user's container has in Docker: `NAME._.UID`.
+    """Return the name of a user's container in Docker: `NAME._.UID`.
 
     Raises:
-        UsageError: the name cannot be one, with the reason.
+        UsageError: the name is not valid.
     """
     check_container_name(name, uid)
     return f"{name}{SEPARATOR}{uid}"
 
 
 def check_container_name(name: str, uid: int) -> None:
-    """Refuse what is no container name for AIME's mlc, or none for Docker.
+    """Refuse a name that AIME's mlc or Docker does not accept.
 
     Raises:
-        UsageError: with what is wrong and what a name may hold.
+        UsageError: the message says what a name may consist of.
     """
-    allowed = "A name holds letters, digits, '_' and '-', and starts with a letter or a digit."
+    allowed = "Use letters, digits, '_' and '-', and begin with a letter or a digit."
     if not name:
         raise UsageError(f"The container name is empty. {allowed}")
     if "#" in name and _AIME_NAME.fullmatch(name):
         raise UsageError(
-            f"The container name {name!r} holds a '#', which Docker does not allow. {allowed}"
+            f"The container name {name!r} contains a '#', which Docker does not allow. {allowed}"
         )
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{shown(name)} is not a container name. {allowed}")
+        raise UsageError(f"{shown(name)} is not a valid container name. {allowed}")
     longest = _TAG_LIMIT - len(f"{SEPARATOR}{uid}")
     if len(name) > longest:
         raise UsageError(
@@ -49,8 +49,8 @@ def check_container_name(name: str, uid: int) -> None:
 
 
 def is_own_name(tag: str, uid: int) -> bool:
-    """Whether a container's name in Docker is a user's: `NAME._.UID`, or AIME's first version's
-    plain NAME, which is anybody's."""
+    """Whether a container's name in Docker may be a user's: `NAME._.UID`, or the plain NAME of
+    AIME's first version, which does not say whose it is."""
     return SEPARATOR not in tag or tag.endswith(f"{SEPARATOR}{uid}")
 
 

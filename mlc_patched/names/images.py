@@ -1,4 +1,4 @@
-"""Image references: which are valid, what they consist of, and those that mlc itself gives."""
+"""Image references: which are valid, how they are parsed, and the names that mlc gives."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _TAG_AT_END = re.compile(rf":({_TAG})\Z")
 _DIGEST = re.compile(r"@[A-Za-z0-9+._-]+:[0-9A-Fa-f]{32,}\Z")
 _ACCOUNT_IMAGE = re.compile(r"mlc-account-([0-9]{1,10}):([0-9a-f]{64})")
 _IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}|sha256:[0-9a-f]{12,64}")
-# The distribution specification's reference. A host may have capitals, a path may not: so no
-# part of one is `.` or `..`, and a name can lead nowhere else in the engine's API.
+# A reference as in the distribution specification. No part of a path can be `.` or `..`, so a
+# name cannot point to another place in the engine's API.
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
 _REFERENCE = re.compile(
@@ -28,15 +28,15 @@ _REGISTRY = re.compile(
     r"(?=[^/]*[.:]|localhost(/|$))[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
     r"(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 )
-"""HOST[:PORT][/PATH]. Docker takes what has no dot, no port and is not localhost for a name on
-its own registry (distribution's reference grammar, "familiar names")."""
+"""HOST[:PORT][/PATH]. A host without a dot or port, other than localhost, is a name on Docker's
+own registry (distribution's reference grammar, "familiar names")."""
 NAMELESS_REPOSITORY = "mlc-image"
-"""Repository of a committed image whose base has an id but no name."""
+"""Repository of a committed image whose base has an ID but no name."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """An image reference taken apart: `repository[:tag][@digest]`."""
+    """A parsed image reference: `repository[:tag][@digest]`."""
 
     repository: str
     tag: str | None = None
@@ -49,7 +49,7 @@ class Reference:
 
 
 def parse_reference(reference: str) -> Reference:
-    """Take an image reference apart; a registry's port is never taken for a tag."""
+    """Parse an image reference; the port of a registry is not mistaken for a tag."""
     digest = None
     if match := _DIGEST.search(reference):
         digest = match.group()[1:]
@@ -60,7 +60,7 @@ def parse_reference(reference: str) -> Reference:
 
 
 def check_reference(reference: str) -> Reference:
-    """Take an image reference apart if Docker would accept it as a name or an id.
+    """Parse an image reference that Docker would accept, a name or an ID.
 
     Raises:
         UsageError: Docker would not; the message has examples.
@@ -71,7 +71,7 @@ def check_reference(reference: str) -> Reference:
     ):
         return found
     raise UsageError(
-        f"{shown(reference)} is not the name of an image. One looks like this: "
+        f"{shown(reference)} is not a valid image name. For example: "
         "aimehub/pytorch-2.8.0-cuda12.6.3 or ds01-1001/my-project:latest"
     )
 
@@ -91,7 +91,7 @@ def check_tag(text: str, advice: str = "") -> str:
 
 
 def is_image_id(reference: str) -> bool:
-    """Whether the reference is an image's id rather than a name."""
+    """Whether the reference is an image ID rather than a name."""
     return _IMAGE_ID.fullmatch(reference) is not None
 
 
@@ -99,8 +99,8 @@ def committed_reference(image: str, known_names: tuple[str, ...], tag: str) -> t
     """Return repository and tag of the image that the legacy flow commits, `IMAGE:NAME._.UID`.
 
     Args:
-        image: the reference the container is made from, which may be an id.
-        known_names: names the image has, used when `image` is an id.
+        image: the reference that the container is created from, which may be an ID.
+        known_names: names of the image, for when `image` is an ID.
         tag: the container's name in Docker.
     """
     if is_image_id(image):
@@ -109,17 +109,17 @@ def committed_reference(image: str, known_names: tuple[str, ...], tag: str) -> t
 
 
 def is_committed_for(reference: str, tag: str) -> bool:
-    """Whether an image reference is the one the legacy flow commits for this container."""
+    """Whether an image is the one that the legacy flow committed for this container."""
     return parse_reference(reference).tag == tag
 
 
 def account_image(base_id: str, uid: int) -> tuple[str, str]:
-    """Return repository and tag of a base with a user's account in it (`legacy_flow = build`)."""
+    """Return repository and tag of a base with a user's account (`legacy_flow = build`)."""
     return f"mlc-account-{uid}", base_id.partition(":")[2]
 
 
 def account_image_of(reference: str) -> tuple[int, str] | None:
-    """Return the user's UID and the base's id of a name made by `account_image`, or None."""
+    """Return UID and base ID from a name given by `account_image`, or None."""
     match = _ACCOUNT_IMAGE.fullmatch(reference)
     return (int(match[1]), f"sha256:{match[2]}") if match else None
 
@@ -131,15 +131,15 @@ def committed_uid(reference: str) -> int | None:
 
 
 def check_registry(text: str) -> str:
-    """Return the name of a registry without a slash at its end.
+    """Return the name of a registry without a trailing slash.
 
     Raises:
-        UsageError: it cannot be one.
+        UsageError: it is not valid.
     """
     name = text.strip().rstrip("/")
     if not _REGISTRY.fullmatch(name):
         raise UsageError(
-            f"{shown(text)} is not the name of a registry.",
-            "Say HOST:PORT, for instance registry.example.org:5000, without https:// in front.",
+            f"{shown(text)} is not a valid registry name.",
+            "Give HOST:PORT, for example registry.example.org:5000, without https://.",
         )
     return name

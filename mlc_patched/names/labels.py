@@ -1,4 +1,4 @@
-"""The labels on images and containers: their names, and what an image claims by them."""
+"""Labels of images and containers, and the account that an image claims by its labels."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ MODELS = "aime.mlc.MODELS_MOUNT"
 FRAMEWORK = "aime.mlc.FRAMEWORK"
 GPUS = "aime.mlc.GPUS"
 NOT_GIVEN = "-"
-"""What AIME writes for a directory that was not given."""
+"""AIME's value for a directory that was not given."""
 
 # On a container, ours.
 USER_SETUP = "aime.mlc.DS01_USER_SETUP"
 IMAGE_ID = "aime.mlc.DS01_IMAGE"
 REQUEST = "aime.mlc.DS01_REQUEST"
-"""A random word of the process that made the container, or service: who lost a reply can find its
-own."""
+"""A random token of the process that created the container or service, by which the process finds
+it when the engine's response was lost."""
 
 SERVICE = "aime.mlc.DS01_SERVICE"
 """On a service of a Swarm and on its container: `NAME._.UID`. The container has no OWNER."""
 
 # On a set-up container and on the image committed from it.
 SETUP_FOR = "aime.mlc.DS01_SETUP_FOR"
-"""Name in Docker of the container that the set-up was made for."""
+"""Name in Docker of the container for which the account was set up."""
 
 TEMPORARY = "aime.mlc.DS01_TEMPORARY"
-"""On a container that lives for a moment, to look into an image; the value says what for."""
+"""On a short-lived container that examines an image; the value is its purpose."""
 
 # On an image.
 HAS_USER_SETUP = "aime.mlc.DS01_HAS_USER_SETUP"
@@ -47,26 +47,26 @@ USERNAME = "aime.mlc.DS01_USERNAME"
 PROJECT = "aime.mlc.DS01_PROJECT"
 IMAGE_FRAMEWORK = "aime.mlc.DS01_FRAMEWORK"
 CREATED = "aime.mlc.DS01_CREATED"
-"""When the image was built, as RFC 3339 writes it."""
+"""Time of the build, in the format of RFC 3339."""
 LATER_SPELLING = {
     HAS_USER_SETUP: "ds01.has_user_setup",
     USER_ID: "ds01.user_id",
     GROUP_ID: "ds01.group_id",
     USERNAME: "ds01.username",
 }
-"""How deployed DS01 systems came to write the same labels; read, never written."""
+"""The same labels as deployed DS01 systems spell them; they are read, never written."""
 
 OWNED = frozenset(
     {OWNER, NAME, USER, ARCHITECTURE, MLC_VERSION, WORKSPACE, DATA, MODELS, FRAMEWORK, GPUS}
     | {USER_SETUP, IMAGE_ID, REQUEST, SETUP_FOR, SERVICE}
     | {HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME}
 )
-"""Labels that say whose a container is and how it was made: no caller may set them."""
+"""Labels that say whose a container is and how it was created; users cannot set them."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The account that an image's labels say it holds. A claim, until /etc/passwd agrees."""
+    """The account in an image according to its labels, until /etc/passwd confirms it."""
 
     uid: int
     gid: int
@@ -79,14 +79,14 @@ class Claim:
 
 
 class MalformedLabelsError(ValueError):
-    """The labels claim an account but do not name one properly; the text says which."""
+    """The labels claim an account, but are incomplete, unreadable or contradictory."""
 
 
 def read_claim(labels: Mapping[str, str]) -> Claim | None:
-    """Return the account an image's labels claim, or None when they claim none.
+    """Return the account that an image's labels claim, or None.
 
     Raises:
-        MalformedLabelsError: a claim is there but incomplete, unreadable or contradictory.
+        MalformedLabelsError: the claim is incomplete, unreadable or contradictory.
     """
     has_setup = _read(labels, HAS_USER_SETUP)
     if has_setup in (None, "false", ""):
@@ -102,7 +102,7 @@ def read_claim(labels: Mapping[str, str]) -> Claim | None:
 
 
 def claim_labels(claim: Claim) -> dict[str, str]:
-    """Return the four labels of an image that holds this account (design document)."""
+    """Return the four labels of an image with this account (design document)."""
     return {
         HAS_USER_SETUP: "true",
         USER_ID: str(claim.uid),

@@ -12,7 +12,7 @@ from .images import Reference, check_tag
 LATEST = "latest"
 PREVIOUS = "previous"
 BUILDING = "build-"
-"""Beginning of the tag of an image that is being built and has not been verified yet."""
+"""Prefix of the tag of an image that is being built and has not been verified yet."""
 _LONGEST = 128
 _NAME = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"ds01-(0|[1-9][0-9]{{0,9}})/({_NAME})")
@@ -27,12 +27,12 @@ class Project:
 
     @property
     def repository(self) -> str:
-        """The repository of its images (design document, "Image Naming Convention")."""
+        """The repository of the project's images (design document, "Image Naming Convention")."""
         return f"ds01-{self.uid}/{self.name}"
 
     @property
     def image(self) -> str:
-        """The image that containers are made from."""
+        """The image that containers are created from."""
         return f"{self.repository}:{LATEST}"
 
     @property
@@ -47,30 +47,30 @@ class Project:
 
 
 def check_project(name: str) -> str:
-    """Return the name of a project if it is one.
+    """Return a valid name of a project.
 
     Raises:
-        UsageError: it is not; the message proposes one that is near.
+        UsageError: it is not valid; the message proposes a similar one.
     """
     if re.fullmatch(_NAME, name) and len(name) <= _LONGEST:
         return name
     proposed = proposed_name(name)
     proposal = f" How about {proposed!r}?" if proposed else ""
     raise UsageError(
-        f"{shown(name)} cannot be the name of a project: lower-case letters and digits, with "
-        f"single '.', '_' or '-' between them, at most {_LONGEST} characters.{proposal}"
+        f"{shown(name)} is not a valid project name: use lower-case letters and digits, "
+        f"separated by single '.', '_' or '-', at most {_LONGEST} characters.{proposal}"
     )
 
 
 def proposed_name(name: str) -> str:
-    """Return a name for a project near to what was asked for; empty if nothing of it is usable."""
+    """Return a valid project name similar to a given one; empty if no character is usable."""
     plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower())
     single = re.sub(r"[._-]*([._-])[._-]*", r"\1", plain)
     return single.strip("._-")[:_LONGEST].rstrip("._-")
 
 
 def project_of_repository(repository: str) -> Project | None:
-    """Return the project whose images a repository holds, or None for any other repository."""
+    """Return the project that a repository belongs to, or None."""
     match = _REPOSITORY.fullmatch(repository)
     return Project(int(match[1]), match[2]) if match else None
 
@@ -82,28 +82,28 @@ def is_own_project(reference: Reference, account: Account) -> bool:
 
 
 def project_of(name: str, account: Account) -> Project:
-    """Return the caller's project of this name.
+    """Return the user's project of this name.
 
     Raises:
-        UsageError: the name cannot be one.
-        MlcError: the caller is root, who has no projects.
+        UsageError: the name is not valid.
+        MlcError: the user is root, who has no projects.
     """
     if account.is_root:
         raise MlcError(
-            "Images are made for the user who works in them, and root is none.",
-            "Run this as that user, or with sudo from that user's own account.",
+            "Images belong to the user who works in them, and root cannot own one.",
+            "Run this as that user, or with sudo from that user's account.",
         )
     return Project(account.uid, check_project(name))
 
 
 def image_of(word: str, account: Account) -> tuple[Project, str | None]:
-    """Return the caller's project and the tag in `PROJECT` or `PROJECT:TAG`; None for no tag.
+    """Parse `PROJECT` or `PROJECT:TAG`; the tag is None if there is none.
 
-    An empty tag is none of them: it is a variable that was not set, and would mean the whole.
+    An empty tag is an error: probably a variable was not set, and the whole project is not meant.
 
     Raises:
-        UsageError: the project or the tag cannot be one.
-        MlcError: the caller is root, who has no projects.
+        UsageError: the project or the tag is not valid.
+        MlcError: the user is root, who has no projects.
     """
     name, colon, tag = word.partition(":")
     project = project_of(name, account)

@@ -26,7 +26,7 @@ _LARGEST = 64 * 1024**2  # a hundred thousand rows are a tenth of it
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the catalog: an image, and the architectures it runs on."""
+    """One row of the catalog: an image, and the architectures it runs on."""
 
     framework: str
     version: str
@@ -46,11 +46,11 @@ class Catalog:
         return _unique(name for row in self.rows for name in row.architectures)
 
     def frameworks(self, architecture: str | None) -> tuple[str, ...]:
-        """Return the frameworks there are for an architecture (None: for any)."""
+        """Return the frameworks for an architecture (None: for any)."""
         return _unique(row.framework for row in self._fitting(architecture))
 
     def versions(self, framework: str, architecture: str | None) -> tuple[str, ...]:
-        """Return a framework's versions for an architecture, the newest first."""
+        """Return the versions of a framework for an architecture, newest first."""
         names = _unique(
             row.version
             for row in self._fitting(architecture)
@@ -62,7 +62,7 @@ class Catalog:
         """Return the row for a framework and version on an architecture (None: any).
 
         Raises:
-            NotFoundError: there is none; the message lists what there is instead.
+            NotFoundError: there is none; the message lists the alternatives.
         """
         for row in self._fitting(architecture):
             if row.framework.casefold() == framework.casefold() and row.version == version:
@@ -92,7 +92,7 @@ class Catalog:
         if frameworks := self.frameworks(architecture):
             return f"There is no framework {framework}{on}. Available: {', '.join(frameworks)}"
         known = ", ".join(self.architectures()) or "none"
-        return f"The catalog {self.source} has nothing{on}. Its architectures: {known}"
+        return f"The catalog {self.source} has no images{on}. Its architectures: {known}"
 
 
 def load(path: Path, account: Account | None = None) -> Catalog:
@@ -100,29 +100,28 @@ def load(path: Path, account: Account | None = None) -> Catalog:
 
     Args:
         path: the file.
-        account: whose rights count, as MLC_CATALOG may name any file; None for the process's.
+        account: whose rights apply, as MLC_CATALOG may name any file; None for the process's.
 
     Raises:
-        MlcError: it cannot be read, or a line is no row; the message names file and line.
+        MlcError: it cannot be read, or a line is not a row; the message names file and line.
     """
     text = read_text(str(path), "catalog", account, largest=_LARGEST).removeprefix("\ufeff")
     try:
         return Catalog(tuple(_rows(io.StringIO(text, newline=""), path)), path)
     except csv.Error as error:
-        raise MlcError(f"The catalog {path} is no text in CSV form: {error}") from error
+        raise MlcError(f"The catalog {path} is not valid CSV: {error}") from error
 
 
 def locate(program: Path | None, environ: Mapping[str, str], setting: str | None = None) -> Path:
-    """Return the catalog in force.
+    """Return the path of the catalog to use.
 
-    In this order: the file named by MLC_CATALOG, the one of the administrator's settings,
-    the one beside the program that was called (an AIME checkout's own), the one in AIME's
-    usual place, the one shipped with us.
+    In this order: the file named by MLC_CATALOG, by the administrator's settings, next to the
+    program (in an AIME checkout), in AIME's usual place, and the one shipped with mlc-patched.
 
     Args:
-        program: path of the program that was called, if it is known.
+        program: path under which the program was started, if known.
         environ: the environment.
-        setting: the settings' `images.catalog`.
+        setting: the setting `images.catalog`.
     """
     if named := environ.get(VARIABLE) or setting:
         return Path(named)
@@ -138,7 +137,7 @@ def locate(program: Path | None, environ: Mapping[str, str], setting: str | None
 
 def version_order(version: str) -> tuple[Version, str]:
     """Return a sort key for the catalog's versions, such as `2.0.1-aime` or `1.13.0a-nvidia`."""
-    # Only menus and listings sort versions; the way to a container does without the import.
+    # Imported here, as only menus and listings sort versions.
     from packaging.version import InvalidVersion, Version
 
     number, _, suffix = version.partition("-")

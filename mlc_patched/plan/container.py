@@ -1,4 +1,4 @@
-"""The plan of a container: everything about a request that is decided without an engine."""
+"""The plan of a container: everything about a request that can be decided without an engine."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .catalog import Catalog
 from .request import ARCHITECTURE_VARIABLE, GPUS_VARIABLE, CreateRequest
 
 ANY_GPU_ARCHITECTURE = "CUDA"
-"""Label of a container that was given GPUs where nothing tells which kind they are."""
+"""Architecture label of a container with GPUs of an unknown kind."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A request with everything decided that needs no engine.
+    """A request for which everything is decided that needs no engine.
 
-    `is_current` tells that the image, if it is here, is to be used as it is: it was named by
-    --image, or has just been pulled. A catalog image is brought up to date first. `is_local`
-    tells that the directories are this host's.
+    `is_current` says that a local image is used as it is, because it was named by --image or has
+    just been pulled; a catalog image is updated first. `is_local` says that the directories are on
+    this host.
     """
 
     tag: str
@@ -56,15 +56,15 @@ class Plan:
 
     @property
     def is_rocm(self) -> bool:
-        """Whether the container is for AMD's GPUs, which come as devices, not by request."""
+        """Whether the container is for AMD GPUs, which are devices, not device requests."""
         return self.architecture.startswith("ROCM")
 
     def notes(self) -> list[str]:
-        """Return what the user should know: what was left out, and why."""
+        """Return notes for the user on what was left out, and why."""
         notes = [self.choice.note] if self.choice.note else []
         if self.missing_devices:
             missing = ", ".join(self.missing_devices)
-            notes.append(f"Left out, as this host does not have them: {missing}")
+            notes.append(f"Not passed to the container, as this host does not have them: {missing}")
         return notes
 
 
@@ -82,17 +82,17 @@ def make_plan(
     """Decide everything about a request that needs no engine.
 
     Args:
-        request: what was asked for.
-        account: the user who asks.
-        host: what the host has.
+        request: the request.
+        account: the user who makes it.
+        host: the host of the engine.
         environ: the environment, for MLC_ARCH and MLC_GPUS.
         catalog: reads the catalog; called only if the request needs it.
         settings: the administrator's.
-        is_dry_run: do not make the default workspace.
-        is_local: whether the engine's paths are this host's.
+        is_dry_run: do not create the default workspace.
+        is_local: whether the engine's paths are on this host.
 
     Raises:
-        UsageError: the request cannot be meant.
+        UsageError: the request is invalid.
         NotFoundError: a directory or catalog row does not exist.
         NotAllowedError: the settings do not allow it.
         MlcError: the catalog or a directory cannot be read.
@@ -114,9 +114,9 @@ def make_plan(
         limits.check_base(reference, settings)
     for label in request.labels:
         if label in labels.OWNED:
-            raise UsageError(f"The label {label} is mlc's own and cannot be set.")
+            raise UsageError(f"The label {label} is reserved for mlc and cannot be set.")
     wanted = wanted_devices(architecture, choice.gpus, settings.devices)
-    # Of another host's devices nothing is known: the GPUs that were asked for have to be there.
+    # The devices of another host are unknown; the requested GPUs are assumed to exist.
     there = host.devices if is_local else ROCM_GPUS
     return Plan(
         tag=tag,
@@ -157,7 +157,7 @@ def choose_gpus(
     Args:
         architecture: the flag `-arch`, or None.
         gpus: the flag `-g`, or None.
-        host: what the host has.
+        host: the host of the engine.
         environ: the environment, for MLC_ARCH and MLC_GPUS.
         catalog: reads the catalog; called only for an architecture that is not built in.
         settings: the administrator's.
@@ -178,12 +178,12 @@ def choose_gpus(
 def wanted_devices(
     architecture: str, gpus: str, setting: tuple[str, ...] | None = None
 ) -> tuple[str, ...]:
-    """Return the device nodes a container of this architecture is given where they exist.
+    """Return the device nodes that a container of this architecture gets if they exist.
 
     Args:
         architecture: AIME's name.
-        gpus: the GPU request as words.
-        setting: the administrator's devices, given instead of those that are no GPUs.
+        gpus: the GPU request as text.
+        setting: the setting `container.devices`, which replaces all devices other than GPUs.
     """
     if architecture.startswith("ROCM"):
         others = ("/dev/snd",) if setting is None else setting

@@ -1,4 +1,4 @@
-"""The host's directories that a container sees: workspace, data, models."""
+"""The directories of the host that are mounted in a container: workspace, data, models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_WORKSPACE = "~/workspace"
 
 @dataclass(frozen=True)
 class Directories:
-    """Absolute paths on the host; None where a directory was not given."""
+    """Absolute paths on the host; None if a directory was not given."""
 
     workspace: str
     data: str | None = None
@@ -32,17 +32,16 @@ def resolve(
     make: bool = True,
     is_local: bool = True,
 ) -> Directories:
-    """Make the paths absolute, with `~` as the account's home, and check that they are there.
+    """Make the paths absolute, with `~` as the account's home, and check that they exist.
 
-    The default workspace, `~/workspace`, is made where it is missing; anything that was
-    named must exist. With `make` false nothing is made. With `is_local` false the paths are
-    another host's: nothing is looked at or made, and the home there is taken to be where it
-    is here.
+    The default workspace, `~/workspace`, is created if it is missing, unless `make` is false; any
+    other directory must exist. With `is_local` false the paths are on another host: nothing is
+    checked or created, and the home is assumed to have the same path there.
 
     Raises:
-        NotFoundError: a directory is missing, with the command that makes it.
-        MlcError: a path is no directory or cannot be looked at.
-        UsageError: a path cannot be one.
+        NotFoundError: a directory is missing; the message has the command that creates it.
+        MlcError: a path is not a directory or cannot be accessed.
+        UsageError: a path is invalid.
     """
     default = expand(DEFAULT_WORKSPACE, account)
     workspace = default if workspace is None else workspace
@@ -56,7 +55,7 @@ def resolve(
     if is_default and make:
         make_in_home(account, Path(default).name)
     return Directories(
-        # Where nothing is made, a default workspace that is missing is no mistake.
+        # If nothing is created, the default workspace may be missing.
         default if is_default and not make else _checked("workspace", workspace, account) or "",
         _checked("data", data, account),
         _checked("models", models, account),
@@ -64,18 +63,18 @@ def resolve(
 
 
 def expand(path: str, account: Account) -> str:
-    """Return an absolute path; `~` is the account's home, whoever runs the program."""
+    """Return an absolute path; `~` is the account's home, regardless of who runs the program."""
     if path == "~" or path.startswith("~/"):
         path = account.home + path[1:]
-    # Not resolved: the label shows the path as the user knows it, and Docker follows links.
+    # Links are kept: the label shows the path the user knows, and Docker follows links.
     return os.path.abspath(path)  # noqa: PTH100
 
 
 def make_in_home(account: Account, name: str) -> None:
-    """Make a directory directly in the account's home if it is missing, owned by the account.
+    """Create a directory in the account's home if it is missing, owned by the account.
 
     Raises:
-        MlcError: the home directory is missing or may not be written to.
+        MlcError: the home directory is missing or not writable.
     """
     if Path(account.home, name).is_dir():
         return
@@ -84,8 +83,8 @@ def make_in_home(account: Account, name: str) -> None:
             pass
     except OSError as error:
         raise MlcError(
-            f"{account.home}/{name} cannot be made: {error.strerror}.",
-            "Name a workspace of your own with -w DIR.",
+            f"{account.home}/{name} cannot be created: {error.strerror}.",
+            "Choose another workspace with -w DIR.",
         ) from error
 
 
@@ -95,9 +94,8 @@ def _elsewhere(what: str, path: str | None, account: Account) -> str | None:
     _check_text(what, path)
     if not path.startswith("/") and path != "~" and not path.startswith("~/"):
         raise UsageError(
-            f"The {what} directory {path!r} would be on the engine's host, where there is no "
-            "directory to begin from.",
-            "Give the whole path there.",
+            f"The {what} directory {path!r} is relative, but the engine runs on another host.",
+            "Give an absolute path on that host.",
         )
     return expand(path, account)
 
@@ -108,7 +106,7 @@ def _check_text(what: str, path: str) -> None:
     try:
         path.encode()
     except UnicodeEncodeError:
-        # The engine would take another path for it, and make that on the host.
+        # The engine would read a different path, and create that on the host.
         raise UsageError(
             f"The {what} directory {shown(path)} is not UTF-8, which Docker requires. "
             "Rename it, or name a link to it."
@@ -127,10 +125,10 @@ def _checked(what: str, path: str | None, account: Account) -> str | None:
         raise MlcError(f"The {what} directory {absolute}: {error.strerror}") from error
     if not exists:
         if os.path.islink(absolute):  # noqa: PTH114 - no exception for a name that is too long
-            raise NotFoundError(f"The {what} directory {absolute} is a link that leads nowhere.")
+            raise NotFoundError(f"The {what} directory {absolute} is a broken link.")
         raise NotFoundError(
             f"The {what} directory {absolute} does not exist.",
-            f"Make it with: mkdir -p {quote(absolute)}",
+            f"Create it with: mkdir -p {quote(absolute)}",
         )
     if not is_directory:
         raise MlcError(f"The {what} directory {absolute} is not a directory.")

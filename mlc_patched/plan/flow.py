@@ -18,21 +18,21 @@ from ..names.projects import project_of_repository
 
 _ID = "(?:0|[1-9][0-9]{0,9})"
 _ROW = re.compile(rf"[^\s:+-][^\s:]*:[^:]*:{_ID}:{_ID}:[^:]*:[^:]*:[^:]*")
-"""A row of passwd(5) that nobody reads in another way."""
+"""A row of passwd(5) that every program reads in the same way."""
 
 
 class Flow(enum.Enum):
-    """How the user's account comes into the container; the value is the container's label."""
+    """How the user's account gets into the container; the value is a label of the container."""
 
     IMAGE = "image"
-    """It is in the image already: one container create, nothing else."""
+    """The optimized flow: the account is in the image, so one create is enough."""
     COMMIT = "commit"
-    """A set-up container adds it, and a commit of that is the container's image."""
+    """The legacy flow: a set-up container adds the account, and is committed as the image."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The flow to take, the account to check for, and a warning to give."""
+    """The flow, the account to look for in the image, and a warning for the user."""
 
     flow: Flow
     claim: Claim | None = None
@@ -45,30 +45,30 @@ def decide(image: Reference, labels: Mapping[str, str], account: Account) -> Dec
     Args:
         image: the image's name, for messages.
         labels: the image's labels.
-        account: the user who calls.
+        account: the user.
 
     Raises:
-        UsageError: the image is of another account than the one that --as named.
+        UsageError: the image was built for another account than the one given by --as.
     """
     if account.is_root:
-        # Root's account is in every image; a label that claims UID 0 proves nothing.
+        # Root is in every image; a label that claims UID 0 proves nothing.
         return Decision(Flow.IMAGE)
     try:
         claim = read_claim(labels)
     except MalformedLabelsError as error:
         return Decision(
             Flow.COMMIT,
-            warning=f"The labels of {image} are not believed: {error}. "
-            "Setting the account up anew.",
+            warning=f"The labels of {image} cannot be trusted: {error}. "
+            "The account has to be set up again.",
         )
     if claim is None:
         return Decision(Flow.COMMIT)
     if (claim.uid, claim.gid) != (account.uid, account.gid):
         if account.ids_here is not None:
             raise UsageError(
-                f"{image} was built for {claim.uid}:{claim.gid}, and you say that on the engine's "
-                f"host you are {account.uid}:{account.gid}. One of the two is wrong: see by "
-                "`id` there, or take an image of that account."
+                f"{image} was built for {claim.uid}:{claim.gid}, but by --as you are "
+                f"{account.uid}:{account.gid} on the engine's host. Run `id` there to check, or "
+                "use an image that was built for that account."
             )
         return Decision(Flow.COMMIT, warning=_mismatch(image, claim, account))
     return Decision(Flow.IMAGE, claim)
@@ -79,28 +79,28 @@ def _mismatch(image: Reference, claim: Claim, account: Account) -> str:
     name = project.name if project else "PROJECT"
     return (
         f"UID/GID mismatch: {image} was built for {claim.uid}:{claim.gid}, "
-        f"you are {account.uid}:{account.gid}. The account is set up anew, which takes a while. "
-        f"To make it fast, rebuild with: image-create {name} --force"
+        f"you are {account.uid}:{account.gid}. The account has to be set up again, "
+        f"which is slow. To avoid this, rebuild the image: image-create {name} --force"
     )
 
 
 def account_in_passwd(passwd: str, claim: Claim) -> str | None:
-    """Check an image's /etc/passwd against its labels; return what is wrong, or None.
+    """Compare an image's /etc/passwd with its labels; return what is wrong, or None.
 
-    Exactly one row may bear the name, exactly one the UID, and it must be the same row,
-    with the GID: two rows for one name or id would let the image choose whom the user becomes.
+    Exactly one row may have the name, exactly one the UID, and it must be the same row, with the
+    GID: two rows for one name or ID would let the image choose which account the user gets.
     """
     rows = [line.split(":") for line in passwd.split("\n") if line.count(":") == 6]
     of_name = [row for row in rows if row[0] == claim.username]
     of_uid = [row for row in rows if row[2] == str(claim.uid)]
     if not of_name and not of_uid:
-        return f"there is no account {claim.username} with UID {claim.uid} in it"
+        return f"it has no account {claim.username} with UID {claim.uid}"
     if len(of_name) != 1 or len(of_uid) != 1 or of_name != of_uid:
-        return f"the accounts in it with the name {claim.username} or UID {claim.uid} disagree"
+        return f"its accounts named {claim.username} or with UID {claim.uid} disagree"
     if of_name[0][3] != str(claim.gid):
         return f"its account {claim.username} has GID {of_name[0][3]}, not {claim.gid}"
     for number, line in enumerate(passwd.split("\n"), 1):
         if line and not line.startswith("#") and not _ROW.fullmatch(line):
-            # The C library is less strict, and might read another account of that UID there.
-            return f"line {number} of its /etc/passwd is no row of a user database"
+            # The C library is less strict and might read another account with that UID there.
+            return f"line {number} of its /etc/passwd is not a valid entry"
     return None

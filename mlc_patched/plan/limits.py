@@ -1,4 +1,4 @@
-"""What a request may have under the administrator's settings. Pure; each refusal says the limit."""
+"""The limits that the administrator's settings put on a request. Every error names the limit."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..settings.model import CGROUP, Settings
 from ..units import parse_size
 
 BASE_NAME = "org.opencontainers.image.base.name"
-"""Label of an image: what it was built on (OCI image specification, "Annotations")."""
+"""Label of an image: its base (OCI image specification, "Annotations")."""
 NANO = 10**9
-_COUNT = re.compile(r"[0-9]{1,18}")  # the engine's numbers have 64 bits
+_COUNT = re.compile(r"[0-9]{1,18}")  # the engine uses 64-bit numbers
 _LONGEST_NAME = 255
-"""Of a directory in a file system, which a cgroup is (`NAME_MAX` in limits.h)."""
+"""Of a directory, as every cgroup is one (`NAME_MAX` in limits.h)."""
 _DEFAULT_REGISTRY = ("docker.io/library/", "docker.io/", "index.docker.io/")
 _ASK = "Ask your administrator."
 
@@ -30,17 +30,17 @@ _ASK = "Ask your administrator."
 def resources(
     cpus: str | None, memory: str | None, pids: str | None, settings: Settings
 ) -> Resources:
-    """Return the limits of a container: the settings', or less where a flag asks for it.
+    """Return the limits of a container: those of the settings, or lower ones set by flags.
 
     Args:
-        cpus: cores asked for, such as `1.5`, or None.
-        memory: memory asked for, such as `16g`, or None.
-        pids: largest number of processes asked for, or None.
+        cpus: the flag `--cpus`, a number of cores such as `1.5`.
+        memory: the flag `--memory`, a size such as `16g`.
+        pids: the flag `--pids-limit`, a number of processes.
         settings: the administrator's.
 
     Raises:
         UsageError: a value is not understood.
-        NotAllowedError: it is more than the settings allow.
+        NotAllowedError: a value exceeds the settings.
     """
     cores = _cores(cpus) if cpus is not None else None
     limit = None if settings.cpus is None else round(settings.cpus * NANO)
@@ -54,7 +54,7 @@ def resources(
 
 
 def default_gpus(settings: Settings) -> str:
-    """Return the GPU request of a container for which none was said: never above the largest."""
+    """Return the GPU request for a container without one, within the allowed maximum."""
     largest, default = settings.largest_gpus, settings.default_gpus
     if largest is None or default == NONE or _count(default) <= largest:
         return default
@@ -65,36 +65,36 @@ def check_gpus(choice: GpuChoice, is_rocm: bool, settings: Settings) -> None:
     """Refuse more GPUs than the settings allow.
 
     Raises:
-        NotAllowedError: with what is allowed.
+        NotAllowedError: more GPUs are requested.
     """
     largest = settings.largest_gpus
     if largest is None or choice.request is None:
         return
     if is_rocm:
         raise NotAllowedError(
-            f"At most {largest} GPUs are allowed here, and a ROCm container is given all of them: "
-            f"only -g none is left. {_ASK}"
+            f"At most {largest} GPUs are allowed here, but a ROCm container gets all of them, so "
+            f"only -g none is possible. {_ASK}"
         )
     if _count(choice.gpus) > largest:
         raise NotAllowedError(
             f"At most {largest} GPUs are allowed here, and {choice.gpus!r} asks for more.",
-            f"Say for instance: -g {largest or NONE}",
+            f"For example: -g {largest or NONE}",
         )
 
 
 def cgroup(wanted: str | None, account: Account, settings: Settings) -> str | None:
-    """Return the cgroup a container is put under: the settings', or one below it.
+    """Return the parent cgroup of a container: that of the settings, or one below it.
 
     Raises:
-        UsageError: what was asked for is no cgroup.
-        NotAllowedError: another one was asked for.
+        UsageError: the requested one is not a valid cgroup.
+        NotAllowedError: the requested one is elsewhere.
     """
     own = settings.cgroup_parent
     if settings.slice_group:
         own = get_user_slice_name(settings.slice_group, account.login)
     if own is None or wanted is None or wanted.strip("/") == own.strip("/"):
         return own if own is not None else _cgroup(wanted)
-    # systemd.slice(5): a-b.slice is below a.slice; elsewhere a cgroup is below by its path.
+    # systemd.slice(5): a-b.slice is below a.slice. Other cgroups form a tree of paths.
     below = (
         wanted.endswith(".slice")
         and own.endswith(".slice")
@@ -107,7 +107,7 @@ def cgroup(wanted: str | None, account: Account, settings: Settings) -> str | No
     ):
         return _cgroup(wanted)
     raise NotAllowedError(
-        f"Containers of yours belong under the cgroup {own}, not {wanted}. {_ASK}"
+        f"Your containers have to be under the cgroup {own}, not under {wanted}. {_ASK}"
     )
 
 
@@ -116,17 +116,17 @@ def _cgroup(wanted: str | None) -> str | None:
     is_long = any(len(part) > _LONGEST_NAME for part in parts) or len(parts) > _LONGEST_NAME
     if wanted and (is_long or ".." in parts or not CGROUP.fullmatch(wanted)):
         raise UsageError(
-            f"--cgroup-parent {shown(wanted)} is no slice and no cgroup's path.",
-            "Say for instance: --cgroup-parent ds01-students.slice",
+            f"--cgroup-parent {shown(wanted)} is neither a slice nor a cgroup path.",
+            "For example: --cgroup-parent ds01-students.slice",
         )
     return wanted
 
 
 def check_base(reference: Reference, settings: Settings) -> None:
-    """Refuse an image that the settings do not allow containers and images to be made from.
+    """Refuse an image that the setting `images.bases` does not allow.
 
     Raises:
-        NotAllowedError: with the patterns that are allowed.
+        NotAllowedError: the message lists the allowed patterns.
     """
     names = {str(reference), reference.repository}
     for prefix in _DEFAULT_REGISTRY:
@@ -140,13 +140,7 @@ def check_base(reference: Reference, settings: Settings) -> None:
 def check_image(
     reference: Reference, image_labels: Mapping[str, str], account: Account, settings: Settings
 ) -> None:
-    """As `check_base`, but an image of the user's own project counts by what it was built on.
-
-    Args:
-        reference: the image's name.
-        image_labels: its labels.
-        account: the user.
-        settings: the administrator's.
+    """As `check_base`, but for an image of the user's own project its base is checked.
 
     Raises:
         NotAllowedError: the image, or its base, is not allowed.
@@ -180,11 +174,11 @@ def _cores(text: str) -> int:
     except ValueError:
         cores = 0
     if not 0.01 <= cores < 10**6:
-        raise UsageError(f"--cpus {shown(text)} is not understood.", "Say for instance: --cpus 4")
+        raise UsageError(f"--cpus {shown(text)} is not understood.", "For example: --cpus 4")
     return round(cores * NANO)
 
 
 def _processes(text: str) -> int:
     if not (_COUNT.fullmatch(text) and int(text)):
-        raise UsageError(f"--pids-limit {shown(text)} is not understood.", "Say for instance: 4096")
+        raise UsageError(f"--pids-limit {shown(text)} is not understood.", "For example: 4096")
     return int(text)

@@ -1,4 +1,4 @@
-"""What a user asks for: the requests for a container, before anything is decided."""
+"""Requests for a container, as the user made them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ ROCM_PATH = "/opt/rocm"
 ROCM_SHM_SIZE = 8 * 1024**3
 STACK_LIMIT = 64 * 1024**2
 NAME_VARIABLE = "MLC_CONTAINER_NAME"
-"""In the container's environment: the name the shell prompt shows."""
+"""Variable in the container: the name that the shell prompt shows."""
 
 
 def specify(
@@ -31,25 +31,25 @@ def specify(
     """Return the specification of a user's container.
 
     Args:
-        plan: what was decided about it.
-        image: what the engine is to create from.
-        image_id: id of the image the account was found in or added to.
-        flow: how the account came into the image.
-        account: whose container it is.
+        plan: the decisions.
+        image: the image to create the container from.
+        image_id: ID of the image that has the account.
+        flow: how the account got into the image.
+        account: the owner.
     """
     rocm = plan.is_rocm
-    # Of this host's own it is known by now that they are there.
+    # On this host the directories have been checked already.
     must_exist = not plan.is_local
     binds = [Bind(plan.directories.workspace, WORKING_DIRECTORY, must_exist)]
     if plan.directories.data:
         binds.append(Bind(plan.directories.data, "/data", must_exist))
     if plan.directories.models:
         binds.append(Bind(plan.directories.models, "/models", must_exist))
-    if plan.is_local:  # another host's X server is not the caller's
+    if plan.is_local:  # the X server of another host is not the user's
         binds.append(Bind(X11_SOCKETS, X11_SOCKETS))
     environment = {NAME_VARIABLE: short_name(plan.tag)}
     if account.is_root:
-        environment["HOME"] = "/root"  # an image that was built for a user has the user's
+        environment["HOME"] = "/root"  # an image built for a user sets that user's HOME
     if rocm:
         environment["ROCM_PATH"] = ROCM_PATH
     return ContainerSpecification(
@@ -112,7 +112,7 @@ def _labels(plan: Plan, account: Account) -> dict[str, str]:
 
 
 def _project(plan: Plan, account: Account) -> dict[str, str]:
-    """Return the label of the user's project, which images of earlier DS01 systems lack."""
+    """Return the label of the user's project, which images of earlier DS01 systems do not have."""
     if not is_own_project(plan.reference, account):
         return {}
     return {labels.PROJECT: plan.reference.repository.partition("/")[2]}

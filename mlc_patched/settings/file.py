@@ -11,15 +11,15 @@ from .model import BUILT_IN_SETTINGS, Settings
 
 FILE = Path("/etc/ds01/mlc.ini")
 FILE_VARIABLE = "DS01_SETTINGS"
-"""Names another file where `FILE` does not exist; where it does, nobody may go around it."""
+"""Names another file if `FILE` does not exist; if it exists, it cannot be bypassed."""
 
 
 def locate(environ: Mapping[str, str], file: Path = FILE) -> Path | None:
-    """Return the settings file in force, or None where there is none.
+    """Return the path of the settings file, or None.
 
     Args:
-        environ: the environment; its DS01_SETTINGS counts only where `file` is missing, so
-            that no user can put a file of their own in place of the administrator's.
+        environ: the environment; DS01_SETTINGS is used only if `file` is missing, so that no user
+            can replace the administrator's file.
         file: the administrator's file.
     """
     try:
@@ -27,7 +27,7 @@ def locate(environ: Mapping[str, str], file: Path = FILE) -> Path | None:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError:
-        return file  # it may not be looked at: reading it will say so
+        return file  # it cannot be accessed: reading it will fail with a message
     else:
         return file
     named = environ.get(FILE_VARIABLE)
@@ -35,23 +35,21 @@ def locate(environ: Mapping[str, str], file: Path = FILE) -> Path | None:
 
 
 def load(environ: Mapping[str, str], file: Path = FILE, account: Account | None = None) -> Settings:
-    """Return the built-in settings with those of the file over them.
-
-    The environment (`Setting.variable`) and flags go over these where they are used.
+    """Return the settings: those of the file, and built-in values for the others.
 
     Args:
         environ: the environment, for DS01_SETTINGS.
         file: the administrator's file.
-        account: the user, whose rights count for a file that DS01_SETTINGS names.
+        account: the user, whose rights apply to a file that DS01_SETTINGS names.
 
     Raises:
         MlcError: the file cannot be read, or a key or value is wrong; the message names the
-            file, the line and what is allowed.
+            file, the line and the allowed values.
     """
     path = locate(environ, file)
     if path is None:
         return BUILT_IN_SETTINGS
-    from .parse import parse  # most hosts have no file, and the tables take time to import
+    from .parse import parse  # most hosts have no file, and the import takes time
 
     text = read_text(str(path), "settings file", account if path != file else None)
     return parse(text.removeprefix("\ufeff"), str(path))

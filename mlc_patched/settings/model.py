@@ -1,8 +1,8 @@
-"""The administrator's settings: built-in defaults, under one file, under the environment.
+"""The administrator's settings and their built-in values.
 
-`/etc/ds01/mlc.ini` is the file; `etc/mlc.ini` in the source tree shows and explains every
-setting. What is a limit there (`gpus.largest`, `[limits]`, `container.privileged`,
-`images.bases` …) is kept to by `limits` and `plan`: no flag and no variable goes beyond it.
+The file `/etc/ds01/mlc.ini` overrides the built-in values, the environment and flags override the
+file; `etc/mlc.ini` in the source tree explains every setting. Limits (`gpus.largest`, `[limits]`,
+`container.privileged`, `images.bases` …) cannot be exceeded by a flag or a variable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 CGROUP = re.compile(r"/|/?[A-Za-z0-9_.@:\\-]+(?:/[A-Za-z0-9_.@:\\-]+)*/?")
-"""A slice or a cgroup's path; one that leads upwards by `..` is refused besides."""
+"""A slice or the path of a cgroup; a path with `..` is refused separately."""
 BUILT_IN = "built-in"
 LEGACY_FLOW_BUILD = "build"
 LEGACY_FLOW_NO = "no"
@@ -31,17 +31,17 @@ CAPABILITIES = (
     "SYS_CHROOT",
     "SYS_PTRACE",
 )
-"""What a container that is not privileged may do: Docker's own defaults without raw sockets
-and device nodes, and what debuggers, profilers and ROCm (docs/contracts.md, "Container") need."""
+"""Capabilities of a container that is not privileged: Docker's defaults without raw sockets and
+device nodes, and what debuggers, profilers and ROCm (docs/contracts.md, "Container") need."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is in force. None and empty tuples stand for what was not set.
+    """The settings in force. None and empty tuples mean that a setting is not set.
 
-    Sizes are in bytes, `cpus` in cores. `origins` tells of each setting, by its name
-    `section.key`, where its value comes from; `texts` holds the value as it was
-    written, `notes` what the administrator should change.
+    Sizes are in bytes, `cpus` in cores. By the name `section.key`, `origins` has the file and line
+    of a setting and `texts` its value as written there. `notes` are messages for the
+    administrator.
     """
 
     catalog: str | None = None

@@ -1,7 +1,7 @@
-"""The text of a settings file: how it is read, and the messages about a wrong line.
+"""Parse the text of a settings file.
 
-INI with a section, `key = value` lines, and comment lines that begin with `#` or `;`. It is
-read line by line, as the standard library's reader does not tell on which line a value was.
+It is an INI file with sections, `key = value` lines, and comment lines that begin with `#` or `;`.
+The standard library's parser is not used, as it does not report the line of a value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .schema import BY_NAME, LABELS, RENAMED, SECTIONS, SETTINGS
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the file that sets something."""
+    """A line of the file with a setting. `former_key` is the key as written, if it was renamed."""
 
     line: int
     section: str
@@ -33,7 +33,7 @@ class Entry:
 
 
 def parse(text: str, name: str) -> Settings:
-    """Return the built-in settings with those of a file's text over them.
+    """Return the settings in the text of a file, and built-in values for the others.
 
     Args:
         text: the file's content.
@@ -66,14 +66,10 @@ def parse(text: str, name: str) -> Settings:
 
 
 def entries(text: str, name: str) -> Iterator[Entry]:
-    """Yield what a settings file sets.
-
-    Args:
-        text: the file's content.
-        name: its name, for messages.
+    """Yield the settings in the text of a file.
 
     Raises:
-        MlcError: a line is not understood, names no setting, or says one a second time.
+        MlcError: a line is not understood, names an unknown setting, or repeats one.
     """
     section = ""
     first: dict[str, int] = {}
@@ -86,7 +82,7 @@ def entries(text: str, name: str) -> Iterator[Entry]:
             section = stripped[1:-1].strip().lower()
             if section not in SECTIONS:
                 raise MlcError(
-                    f"{where}: there is no section [{section}]. Allowed: "
+                    f"{where}: unknown section [{section}]. Allowed: "
                     f"{', '.join(f'[{known}]' for known in SECTIONS)}"
                 )
             continue
@@ -99,16 +95,16 @@ def entries(text: str, name: str) -> Iterator[Entry]:
             entry = replace(entry, key=RENAMED[entry.name], former_key=key)
         _check_key(entry, where)
         if entry.name in first:
-            raise MlcError(f"{where}: {key} is set already on line {first[entry.name]}.")
+            raise MlcError(f"{where}: {key} is already set on line {first[entry.name]}.")
         first[entry.name] = line
         yield entry
 
 
 def value_of(entry: Entry, name: str) -> object:
-    """Return the value of an entry as its field of Settings takes it.
+    """Return the value of an entry as the field of Settings stores it.
 
     Raises:
-        MlcError: the value is not allowed; the message says where it is and what is.
+        MlcError: the value is not allowed; the message names the line and the allowed values.
     """
     setting = BY_NAME[entry.name]
     try:
@@ -123,15 +119,15 @@ def value_of(entry: Entry, name: str) -> object:
 def _check_key(entry: Entry, where: str) -> None:
     if not entry.section:
         raise MlcError(
-            f"{where}: {entry.key} stands before any section. Sections: "
+            f"{where}: {entry.key} comes before any section. Sections: "
             f"{', '.join(f'[{known}]' for known in SECTIONS)}"
         )
     if entry.section == LABELS:
         if entry.key in OWNED:
-            raise MlcError(f"{where}: the label {entry.key} is mlc's own and cannot be set.")
+            raise MlcError(f"{where}: the label {entry.key} is reserved for mlc and cannot be set.")
     elif entry.name not in BY_NAME:
         keys = [setting.key for setting in SETTINGS if setting.section == entry.section]
         raise MlcError(
-            f"{where}: there is no setting {entry.key!r} in [{entry.section}]. "
+            f"{where}: unknown setting {entry.key!r} in [{entry.section}]. "
             f"Allowed: {', '.join(keys)}"
         )

@@ -12,12 +12,12 @@ from ..units import parse_size
 from .model import CAPABILITIES, CGROUP, LEGACY_FLOW_BUILD, LEGACY_FLOW_NO
 
 LABELS = "labels"
-"""The section whose keys are the administrator's own: labels for every container."""
+"""The section with additional labels for every container; its keys are labels."""
 RENAMED = {"images.old_flow": "legacy_flow"}
 """Settings under a former name, which is still read, and the key that replaces it."""
 IPC_MODES = ("host", "private", "shareable", "none")
 
-# capabilities(7), as far as a container can be given them.
+# The remaining capabilities(7).
 _OTHERS = (
     "AUDIT_CONTROL AUDIT_READ BLOCK_SUSPEND BPF CHECKPOINT_RESTORE DAC_READ_SEARCH IPC_LOCK "
     "IPC_OWNER LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN NET_BROADCAST NET_RAW "

@@ -54,7 +54,7 @@ setup() {
     says 'a b"'
     run -2 as_user "$BIN/mlc-create" "" Pytorch 2.8.0 -s
     run -2 as_user "$BIN/container-create" "it's \"a b\"" --image "$BASE"
-    says "is not a container name"
+    says "is not a valid container name"
 }
 
 @test "commands run through a link, in a directory with a blank, with a broken environment" {

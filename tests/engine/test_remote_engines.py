@@ -102,7 +102,7 @@ def test_another_uid_there_and_streams_and_commits_by_ssh(
     assert f"built for {alice.uid}:{alice.gid}" in done.stderr
     done = alice.mlc("create", "old", "--image", BASE, "-s", "--as", ids)
     assert done.returncode == 1
-    assert "somebody else" in done.stderr
+    assert "is another user" in done.stderr
     try:
         done = far.mlc("--as", ids, "create", "old", "--image", BASE, "-s", timeout=300)
         assert done.returncode == 0, done.stderr

@@ -34,7 +34,7 @@ def test_a_shim_passes_its_arguments_on_as_they_are(alice: User, links: Path, ve
     with nothing_left():
         done = alice.run(links / f"mlc-{verb}", ODD, *more, "-s")
         assert done.returncode == 2
-        assert f"{ODD!r} is not a container name" in done.stderr.splitlines()[-1]
+        assert f"{ODD!r} is not a valid container name" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("verb", ["list", "stats", "update-sys"])

@@ -28,7 +28,7 @@ def test_menus_ask_for_missing_values(user: User) -> None:
     child.sendline("")
     child.expect("Name of the container: ")
     child.sendline("a name")
-    child.expect("not a container name")
+    child.expect("not a valid container name")
     child.expect("Name of the container: ")
     child.sendline("asked")
     child.expect(r"Workspace directory \[~/workspace\]: ")
@@ -132,7 +132,7 @@ def test_info_shows_the_catalog_for_the_architecture(alice: User) -> None:
 
 REFUSED = {
     "a name with #": ("create a#b Pytorch 2.8.0", 2, "'#', which Docker does not allow"),
-    "a name with a slash": ("create a/b Pytorch 2.8.0", 2, "not a container name"),
+    "a name with a slash": ("create a/b Pytorch 2.8.0", 2, "not a valid container name"),
     "a long name": (f"create {'a' * 200} Pytorch 2.8.0", 2, "200 characters"),
     "no such framework": ("create it Caffe 1", 1, "There is no framework Caffe"),
     "no such version": ("create it Pytorch 9", 1, "Available: 2.8.0, 2.7.1"),

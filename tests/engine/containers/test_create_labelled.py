@@ -107,7 +107,7 @@ def test_the_later_spelling_is_read(user: User, image_from) -> None:
 @pytest.mark.parametrize(
     "lie",
     {
-        "no such account": ("there is no account", lambda user: ""),
+        "no such account": ("it has no account", lambda user: ""),
         "the account has UID 0": (
             "disagree",
             lambda user: adding([f"{account(user)}:x:0:0::/root:/bin/sh"]),
@@ -125,7 +125,7 @@ def test_the_later_spelling_is_read(user: User, image_from) -> None:
             lambda user: adding([passwd_row(user), passwd_row(user, "mallory")]),
         ),
         "two rows of one UID, of which one is spelt otherwise": (
-            "is no row of a user database",
+            "is not a valid entry",
             lambda user: adding(
                 [passwd_row(user), passwd_row(user, "mallory").replace(":x:", ":x:0", 1)]
             ),
@@ -200,7 +200,7 @@ def test_malformed_labels_count_as_none(alice: User, image_from, changes: list[s
     image = image_from("", *changes)
     done = create(alice, image)
     assert done.returncode == 0, done.stderr
-    assert f"Warning: The labels of {image} are not believed" in done.stderr
+    assert f"Warning: The labels of {image} cannot be trusted" in done.stderr
     assert flow(alice) == LEGACY_FLOW
 
 

@@ -248,7 +248,7 @@ def test_archives_that_nobody_exports_leave_nothing(alice: User, counted: Counte
 
 
 def test_an_image_with_megabytes_of_labels(alice: User, counted: Counted) -> None:
-    """Ten in the reliability run; among them is a claim of an account, which is not believed."""
+    """Ten in the reliability run; among them is a claim of an account, which is not trusted."""
     maker = docker("create", BASE)
     try:
         labels = {f"label-{number}": "x" * 10_000 for number in range(sized(10, 1000))}
@@ -260,7 +260,7 @@ def test_an_image_with_megabytes_of_labels(alice: User, counted: Counted) -> Non
     try:
         done = alice.mlc("create", "it", "--image", "mlc-test/labels:1", "-s")
         assert done.returncode == 0, done.stderr
-        assert "are not believed: aime.mlc.DS01_HAS_USER_SETUP is 'True'" in done.stderr
+        assert "cannot be trusted: aime.mlc.DS01_HAS_USER_SETUP is 'True'" in done.stderr
         assert len(done.stderr) < 2000
         assert "it" in alice.mlc("list", "-a").stdout
         assert alice.mlc("remove", "it", "-f").returncode == 0

@@ -27,15 +27,19 @@ ADDRESSES = {
 VALUES = (
     ("MLC_ARCH", "\x1b[2J", r"The architecture '\x1b[2J' is unknown. Known: CUDA, CUDA_AMPERE"),
     ("MLC_ARCH", "a" * 5000, "is unknown. Known: CUDA, CUDA_AMPERE"),
-    ("MLC_GPUS", "$(id)", "The GPU request '$(id)' is not understood. Say 'all', a number"),
+    ("MLC_GPUS", "$(id)", "The GPU request '$(id)' is not understood. Use 'all', a number"),
 )
 """Of a create; exit code 2."""
 FILES = (
     ("nothing there", f"{HOME}/no", f"There is no WHAT {HOME}/no."),
     ("a directory", f"{HOME}/workspace", "cannot be read: Is a directory"),
-    ("a FIFO that nobody writes to", f"{HOME}/fifo", "is no file, and nothing comes out of it"),
-    ("a device", "/dev/zero", "MiB: it is none"),
-    ("no UTF-8", f"{HOME}/latin", "is no text in UTF-8"),
+    (
+        "a FIFO that nobody writes to",
+        f"{HOME}/fifo",
+        "and reading it returned nothing",
+    ),
+    ("a device", "/dev/zero", "MiB, so it is not a valid"),
+    ("no UTF-8", f"{HOME}/latin", "is not valid UTF-8 text"),
     ("a link to itself", f"{HOME}/loop", "cannot be read: Too many levels of symbolic links"),
     ("an escape sequence", f"{HOME}/\x1b[2J", r"/\x1b[2J."),
 )
@@ -71,7 +75,7 @@ def environ_rows() -> list[Row]:
     add("a megabyte in a row", "MLC_CATALOG", f"{HOME}/wide", 1, "found 'x, x, x", *from_catalog)
     lines = "line 1: 'content' is not understood. Write: key = value"
     add("no settings", "DS01_SETTINGS", f"{HOME}/file", 1, lines, *from_catalog)
-    add("one line of 10 MB", "DS01_SETTINGS", f"{HOME}/big", 1, "more than 1 MiB", *from_catalog)
+    add("one line of 10 MB", "DS01_SETTINGS", f"{HOME}/big", 1, "larger than 1 MiB", *from_catalog)
     for what, editor, says in EDITORS:
         for variable in ("VISUAL", "EDITOR"):
             said = says.replace("EDITOR", variable).replace('\\"', '"')
@@ -81,6 +85,6 @@ def environ_rows() -> list[Row]:
         argv = ("container-create", "it", "--project", "p", "-y")
         add(what, "DS01_MLC_WRAPPER", wrapper, 1, says, *argv)
     for what, registry in (("an address", "https://x.y"), ("a command", "$(id).example")):
-        says = "is not the name of a registry. Say HOST:PORT"
+        says = "is not a valid registry name. Give HOST:PORT"
         add(what, "DS01_REGISTRY", registry, 2, says, "image-push", "p")
     return found

@@ -6,9 +6,9 @@ from __future__ import annotations
 from support.base_images import BASE
 
 HOME = "HOME"
-NO_NAME = "is not a container name. A name holds letters, digits, '_' and '-'"
-NO_PROJECT = "cannot be the name of a project: lower-case letters and digits"
-NO_IMAGE = "is not the name of an image. One looks like this: aimehub/"
+NO_NAME = "is not a valid container name. Use letters, digits, '_' and '-'"
+NO_PROJECT = "is not a valid project name: use lower-case letters and digits"
+NO_IMAGE = "is not a valid image name. For example: aimehub/"
 
 # Names, at every command that takes one. `--` keeps a command from reading `-rf` as flags.
 
@@ -30,7 +30,7 @@ CONTAINER_NAMES = {
     "another user's": ("x._.1002", NO_NAME),
     "a command": ("$(id)", NO_NAME),
     "two commands": ("x;id", NO_NAME),
-    "a #": ("a#b", "holds a '#', which Docker does not allow"),
+    "a #": ("a#b", "contains a '#', which Docker does not allow"),
 }
 TAKES_A_CONTAINER = {
     "create": ("mlc", "create", "NAME", "Pytorch", "2.8.0", "-s"),
@@ -121,7 +121,7 @@ TAKES_A_TAG = {
 }
 MEANT_OTHERWISE = "has a meaning of its own. Choose another one"
 SAVED_TAGS = {"of the image before": "previous", "of a build": "build-1", "of a commit": "x._.1"}
-NO_REGISTRY = "is not the name of a registry. Say HOST:PORT"
+NO_REGISTRY = "is not a valid registry name. Give HOST:PORT"
 REGISTRIES = {
     "nothing": "",
     "a space": " ",

@@ -43,8 +43,8 @@ from support.bad_input.names import (
 from support.base_images import BASE
 
 NO_DOCKERFILE = "image-update PROJECT --edit"
-GPUS = "Say 'all', a number, 'device=0,1'"
-SIZE = "Say for instance 16g or 512m"
+GPUS = "Use 'all', a number, 'device=0,1'"
+SIZE = "For example: 16g or 512m"
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ CREATE = ("mlc", "create", "it", "--image", BASE, "-s")
 PATHS = (
     ("a FIFO", "HOME/fifo", 1, "is not a directory"),
     ("a file", "HOME/file", 1, "is not a directory"),
-    ("a link to nowhere", "HOME/dead", 1, "is a link that leads nowhere"),
-    ("a link to itself", "HOME/loop", 1, "is a link that leads nowhere"),
-    ("nothing there", "HOME/no", 1, "does not exist. Make it with: mkdir -p"),
+    ("a link to nowhere", "HOME/dead", 1, "is a broken link"),
+    ("a link to itself", "HOME/loop", 1, "is a broken link"),
+    ("nothing there", "HOME/no", 1, "does not exist. Create it with: mkdir -p"),
     ("a quote", "HOME/it's; id", 1, """mkdir -p '"""),
     ("relative", "no/where", 1, f"{Path.cwd()}/no/where does not exist"),
-    ("an escape sequence", "HOME/\x1b[2J", 1, r"/\x1b[2J does not exist. Make it with: mkdir -p"),
+    ("an escape sequence", "HOME/\x1b[2J", 1, r"/\x1b[2J does not exist. Create it with: mkdir -p"),
     ("written from right to left", "HOME/\u202eabc", 1, r"/\u202eabc does not exist"),
-    ("flags", "-rf", 1, f"{Path.cwd()}/-rf does not exist. Make it with: mkdir -p"),
+    ("flags", "-rf", 1, f"{Path.cwd()}/-rf does not exist. Create it with: mkdir -p"),
     ("nothing", "", 2, "'' is not a path"),
     ("NUL", "HOME/\0", 2, "is not a path"),
     ("a line break", "HOME/a\nb", 2, "is not a path"),
@@ -82,10 +82,15 @@ TEXTS = (
     ("NUL", "\0", 2, "is not the name of a file"),
     ("nothing there", "HOME/no", 1, "There is no {what} HOME/no"),
     ("a directory", "HOME/workspace", 1, "cannot be read: Is a directory"),
-    ("a FIFO that nobody writes to", "HOME/fifo", 1, "is no file, and nothing comes out of it"),
-    ("a device", "/dev/zero", 1, "has more than 1 MiB"),
-    ("10 MB", "HOME/big", 1, "has more than 1 MiB"),
-    ("no UTF-8", "HOME/latin", 1, "is no text in UTF-8"),
+    (
+        "a FIFO that nobody writes to",
+        "HOME/fifo",
+        1,
+        "and reading it returned nothing",
+    ),
+    ("a device", "/dev/zero", 1, "is larger than 1 MiB"),
+    ("10 MB", "HOME/big", 1, "is larger than 1 MiB"),
+    ("no UTF-8", "HOME/latin", 1, "is not valid UTF-8 text"),
     ("a link to itself", "HOME/loop", 1, "cannot be read: Too many levels of symbolic links"),
 )
 EXPORTS = (
@@ -164,10 +169,10 @@ NUMBERS = tuple(
     )
     for flag, says in (
         ("-g", GPUS),
-        ("--cpus", "Say for instance: --cpus 4"),
+        ("--cpus", "For example: --cpus 4"),
         ("--memory", SIZE),
         ("--shm-size", SIZE),
-        ("--pids-limit", "Say for instance: 4096"),
+        ("--pids-limit", "For example: 4096"),
         ("-arch", "Known: CUDA, CUDA_AMPERE"),
     )
 )
@@ -179,9 +184,9 @@ LABELS = (
     ("an escape sequence", "\x1b[2J", r"--ds01-label '\x1b[2J' is not understood"),
     ("a key that is no UTF-8", "caf\udce9=x", "is not UTF-8, which Docker requires"),
     ("a value that is no UTF-8", "a=caf\udce9", "is not UTF-8, which Docker requires"),
-    ("the owner", "aime.mlc=root", "is mlc's own and cannot be set"),
-    ("the user", "aime.mlc.USER=root", "is mlc's own and cannot be set"),
-    ("the UID", "aime.mlc.DS01_USER_ID=0", "is mlc's own and cannot be set"),
+    ("the owner", "aime.mlc=root", "is reserved for mlc and cannot be set"),
+    ("the user", "aime.mlc.USER=root", "is reserved for mlc and cannot be set"),
+    ("the UID", "aime.mlc.DS01_USER_ID=0", "is reserved for mlc and cannot be set"),
 )
 CGROUPS = (
     ("a way out", "../x"),
@@ -290,7 +295,13 @@ def rows() -> list[Row]:
     for what, label, says in LABELS:
         add(f"label: {what}", 2, says, *CREATE, f"--ds01-label={label}")
     for what, group in CGROUPS:
-        add(f"cgroup: {what}", 2, "is no slice and no cgroup", *CREATE, f"--cgroup-parent={group}")
+        add(
+            f"cgroup: {what}",
+            2,
+            "is neither a slice",
+            *CREATE,
+            f"--cgroup-parent={group}",
+        )
     for number, (what, _, says) in enumerate(DOCKERFILES):
         own = f"--dockerfile={HOME}/Dockerfile.{number}"
         add(f"Dockerfile: {what}", 1, says, "image-create", "q", "-y", own)

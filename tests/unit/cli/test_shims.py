@@ -13,7 +13,7 @@ import pytest
 from support.reliability import Counted
 from support.users import ROOT
 
-NO_NAME = "is not a container name. A name holds letters"
+NO_NAME = "is not a valid container name. Use letters"
 NAMES = {
     "a way out": ("../x", NO_NAME),
     "a pattern": ("a.*", NO_NAME),
@@ -21,9 +21,12 @@ NAMES = {
     "nothing": ("", "The name is empty"),
     "a space": ("a b", NO_NAME),
     "a line break": ("a\nb", NO_NAME),
-    "an escape sequence": ("\x1b[2J", r"'\x1b[2J' is not a container name"),
-    "written from right to left": ("\u202eabc", r"'\u202eabc' is not a container name"),
-    "bytes that are no text": (os.fsdecode(b"caf\xe9"), r"'caf\udce9' is not a container name"),
+    "an escape sequence": ("\x1b[2J", r"'\x1b[2J' is not a valid container name"),
+    "written from right to left": ("\u202eabc", r"'\u202eabc' is not a valid container name"),
+    "bytes that are no text": (
+        os.fsdecode(b"caf\xe9"),
+        r"'caf\udce9' is not a valid",
+    ),
     "a command": ("$(touch MARK)", NO_NAME),
     "two commands": ("x;touch MARK", NO_NAME),
     "a back quote": ("`touch MARK`", NO_NAME),
@@ -41,15 +44,15 @@ VALUES = {
     "a workspace": ("-w=relative;touch MARK", 1, "/relative;touch MARK does not exist"),
     "an empty workspace": ("-w=", 2, "'' is not a path"),
     "a workspace with an escape sequence": ("-w=/\x1b[2J", 1, r"directory /\x1b[2J does not exist"),
-    "an image": ("--image=$(touch MARK)", 2, "'$(touch MARK)' is not the name of an image"),
-    "an empty image": ("--image=", 2, "'' is not the name of an image"),
+    "an image": ("--image=$(touch MARK)", 2, "'$(touch MARK)' is not a valid image name"),
+    "an empty image": ("--image=", 2, "'' is not a valid image name"),
     "GPUs": ("--gpus=$(touch MARK)", 2, "The GPU request '$(touch MARK)' is not understood"),
     "memory": ("--memory=-1", 2, "The size '-1' is not understood"),
     "empty memory": ("--memory=", 2, "The size '' is not understood"),
     "cores": ("--cpus=nan", 2, "--cpus 'nan' is not understood"),
     "processes": ("--pids-limit=0", 2, "--pids-limit '0' is not understood"),
     "shared memory": ("--shm-size=", 2, "The size '' is not understood"),
-    "a cgroup": ("--cgroup-parent=../x", 2, "is no slice and no cgroup's path"),
+    "a cgroup": ("--cgroup-parent=../x", 2, "is neither a slice nor a cgroup path"),
 }
 
 

@@ -89,7 +89,7 @@ def test_invalid_requests_are_refused(context: Context, fake) -> None:
         deployed(context, name="thesis", version="2.8.0")
     with pytest.raises(UsageError, match="How about 'my-thesis'"):
         deployed(context, name="My Thesis")
-    with pytest.raises(UsageError, match="not a container name"):
+    with pytest.raises(UsageError, match="not a valid container name"):
         deployed(context, name="a b", project="thesis")
     with pytest.raises(NotFoundError, match=r"thesis\. Build it with: image-create other"):
         deployed(context, name="other")

@@ -63,7 +63,7 @@ def test_a_user_the_database_does_not_know() -> None:
 
 
 def test_a_login_of_which_nothing_is_left() -> None:
-    with pytest.raises(MlcError, match="no account name"):
+    with pytest.raises(MlcError, match="turned into an account name"):
         _ = Account("...", 1, 1, "/").container_name
 
 
@@ -84,7 +84,7 @@ def test_what_is_no_account_elsewhere_is_refused(said: str) -> None:
 
 
 def test_here_another_uid_is_another_user_s() -> None:
-    with pytest.raises(NotAllowedError, match="somebody else"):
+    with pytest.raises(NotAllowedError, match="is another user"):
         known_elsewhere(MINE, "7001:7002", is_local=True, is_process_root=False)
     assert known_elsewhere(MINE, "1001:2001", is_local=True, is_process_root=False) is MINE
 

@@ -46,7 +46,7 @@ def test_a_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
     assert len(read_text(str(file), "Dockerfile", HERE)) == LARGEST_TEXT
     with file.open("a") as more:
         more.write("c")
-    with pytest.raises(MlcError, match="has more than 1 MiB"):
+    with pytest.raises(MlcError, match="is larger than 1 MiB"):
         read_text(str(file), "Dockerfile", HERE)
 
 
@@ -97,7 +97,7 @@ def test_what_a_variable_names_is_read_with_its_user_s_rights(read, tmp_path: Pa
     ("left", "says"),
     [
         ("ln -s /etc/shadow", "cannot be read: Permission denied"),
-        ("mkfifo", "is no file, and nothing comes out of it"),
+        ("mkfifo", "is not a file, and reading it returned nothing"),
         ("mkdir", "cannot be read: Is a directory"),
         (": ", "There is no text that the editor left"),
     ],

@@ -67,7 +67,7 @@ def test_the_three_are_always_on_offer() -> None:
         (ImageRequest("x"), UsageError, "-f PyTorch"),
         (ImageRequest("x", "Nope"), NotFoundError, "On offer: PyTorch, TensorFlow, JAX"),
         (ImageRequest("x", "PyTorch", "9.9"), NotFoundError, "newest first: 2.8.0"),
-        (ImageRequest("x", base="a b"), UsageError, "name of an image"),
+        (ImageRequest("x", base="a b"), UsageError, "image name"),
         (ImageRequest("x", base="a", presets=("nope",)), UsageError, "Presets:"),
     ],
 )

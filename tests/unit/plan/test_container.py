@@ -127,14 +127,16 @@ def test_an_image_without_a_name_is_refused(account: Account, image: str) -> Non
 
 @pytest.mark.parametrize("label", ["aime.mlc", "aime.mlc.USER", "aime.mlc.DS01_USER_SETUP"])
 def test_labels_of_ownership_cannot_be_forged(account: Account, label: str) -> None:
-    with pytest.raises(UsageError, match="mlc's own"):
+    with pytest.raises(UsageError, match="reserved for mlc"):
         plan(replace(REQUEST, labels={label: "x"}), account)
 
 
 def test_devices_the_host_lacks_are_told(account: Account) -> None:
     made = plan(REQUEST, account, Host("CUDA_ADA", True, frozenset({"/dev/snd"})))
     assert made.devices == ("/dev/snd",)
-    assert made.notes() == ["Left out, as this host does not have them: /dev/video0"]
+    assert made.notes() == [
+        "Not passed to the container, as this host does not have them: /dev/video0"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,7 @@ def test_only_the_default_workspace_is_made(tmp_path: Path, said: str | None) ->
 def test_a_link_in_the_workspace_s_place_is_not_made_into_one(tmp_path: Path) -> None:
     (tmp_path / "workspace").symlink_to(tmp_path / "elsewhere")
     account = Account("new", os.getuid(), os.getgid(), str(tmp_path))
-    with pytest.raises(MlcError, match="cannot be made"):
+    with pytest.raises(MlcError, match="cannot be created"):
         directories.resolve(None, None, None, account)
     assert not (tmp_path / "elsewhere").exists()
 
@@ -323,5 +325,5 @@ def test_of_another_host_only_gpus_that_were_asked_for_are_taken_to_be_there(
     rocm = far_plan(account, version="2.6.0", architecture="ROCM6")
     assert rocm.devices == ("/dev/kfd", "/dev/dri")
     assert choose(None, None, elsewhere(("runc",))).gpus == "none"
-    assert "told of by the engine" in (choose(None, None, elsewhere(())).note or "")
+    assert "The remote engine reports no GPU" in (choose(None, None, elsewhere(())).note or "")
     assert choose(None, None, elsewhere(("nvidia",))).gpus == "all"

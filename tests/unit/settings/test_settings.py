@@ -100,7 +100,7 @@ def test_the_example_shows_every_setting_with_its_built_in_value_and_no_other() 
         ("privileged = no", 1, ["before any section", "[container]"]),
         ("[gpus]\nlargest", 2, ["key = value"]),
         ("[gpus]\nlargest = 1\nLARGEST = 2", 3, ["on line 2"]),
-        ("[labels]\naime.mlc = me", 2, ["mlc's own"]),
+        ("[labels]\naime.mlc = me", 2, ["reserved for mlc"]),
         ("[container]\ncgroup_parent = a.slice\nslice_group = b", 3, ["not both"]),
     ],
 )
@@ -121,7 +121,7 @@ def test_the_former_name_of_a_setting_is_still_read_with_a_note() -> None:
         "The old name is still read; please rename it.",
     )
     assert parse("[images]\nlegacy_flow = build\n", "mlc.ini").notes == ()
-    with pytest.raises(MlcError, match="line 3: legacy_flow is set already on line 2"):
+    with pytest.raises(MlcError, match="line 3: legacy_flow is already set on line 2"):
         parse("[images]\nold_flow = no\nlegacy_flow = no\n", "mlc.ini")
 
 

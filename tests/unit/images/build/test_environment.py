@@ -106,8 +106,8 @@ def test_a_certificate_that_is_none_is_refused(tmp_path: Path, content: str | by
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("fifo", "is no file, and nothing comes out of it"),
-        ("/dev/zero", "has more than 1 MiB: it is none"),
+        ("fifo", "is not a file, and reading it returned nothing"),
+        ("/dev/zero", "is larger than 1 MiB, so it is not a valid"),
         (".", "cannot be read: Is a directory"),
         ("loop", "cannot be read: Too many levels of symbolic links"),
     ],
