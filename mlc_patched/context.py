@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from . import temporary
 from .engine.address import CONFIGURATION_VARIABLE, DEFAULT, EngineAddress, resolve
 from .engine.interface import Container, Engine
-from .errors import NotFoundError
+from .errors import AlreadyExistsError, NotFoundError
 from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
 from .host.files import is_root_for
 from .names.containers import check_container_name, container_tag, is_own_name
@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 def not_found(name: str) -> NotFoundError:
     """Return the error for a container that the user does not have."""
     return NotFoundError(f"You have no container {name!r}.", "See those you have with: mlc list -a")
+
+
+def already_exists(name: str) -> AlreadyExistsError:
+    """Return the error for a name that a container of the user has."""
+    return AlreadyExistsError(
+        f"You have a container {name!r} already.",
+        f"Open it with: mlc open {name} - or remove it first with: mlc remove {name}",
+    )
 
 
 def connect(address: EngineAddress) -> Engine:
@@ -221,6 +229,15 @@ class Context:
         if container is None:
             raise not_found(name)
         return container
+
+    def refuse_existing(self, name: str) -> None:
+        """Refuse a name in use, before anything slow starts.
+
+        Raises:
+            AlreadyExistsError: the user has a container of this name.
+        """
+        if self.find(name) is not None:
+            raise already_exists(name)
 
     def own_containers(self) -> list[Container]:
         """Return the user's containers, ordered by name."""

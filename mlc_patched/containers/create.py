@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from ..context import Context
+from ..context import Context, already_exists
 from ..engine.interface import PODMAN, Engine, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import (
-    AlreadyExistsError,
     ConflictError,
     ImageNotFoundError,
     MountMissingError,
@@ -67,7 +66,7 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
         _warn_of_podman(plan, context)
     image = context.engine.image(plan.image)
     if image is None:
-        refuse_existing(plan, context)
+        context.refuse_existing(short_name(plan.tag))
         _refuse_legacy_flow(plan, context)  # no registry has an image with the user's account
         image = _pulled(plan.image, None, context)
         plan = replace(plan, is_current=True)
@@ -155,7 +154,7 @@ def _by_build(plan: Plan, base: Image, context: Context) -> Created:
         created = _from_image(plan, image, labels.read_claim(image.labels), context)
         if created is not None:
             return created
-    refuse_existing(plan, context)
+    context.refuse_existing(short_name(plan.tag))
     image = _built(plan, base, context, instead_of=image)
     created = _from_image(plan, image, labels.read_claim(image.labels), context)
     if created is None:
@@ -183,7 +182,7 @@ def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
     from ..images.account.commit import commit_with_account
 
     engine, account = context.engine, context.account
-    refuse_existing(plan, context)
+    context.refuse_existing(short_name(plan.tag))
     if not plan.is_current:
         image = _pulled(plan.image, image, context)
     with Undo(context.report) as undo:
@@ -236,7 +235,7 @@ def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -
         with defer_signals():
             return engine.create_container(marked)
     except ConflictError as error:
-        raise _exists(specification.name) from error
+        raise already_exists(short_name(specification.name)) from error
     except MountMissingError as error:
         target = next(
             (each.target for each in specification.binds if each.source == error.path), "mounted"
@@ -245,20 +244,6 @@ def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -
             f"The engine's host has no directory {error.path} to mount as {target}.",
             f"Create it there with: mkdir -p {quote(error.path)} - or choose another one",
         ) from error
-
-
-def refuse_existing(plan: Plan, context: Context) -> None:
-    """Refuse a name in use before anything slow starts."""
-    if context.find(short_name(plan.tag)) is not None:
-        raise _exists(plan.tag)
-
-
-def _exists(tag: str) -> AlreadyExistsError:
-    name = short_name(tag)
-    return AlreadyExistsError(
-        f"You have a container {name!r} already.",
-        f"Open it with: mlc open {name} - or remove it first with: mlc remove {name}",
-    )
 
 
 def _pulled(reference: str, local: Image | None, context: Context) -> Image:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import AlreadyExistsError, MlcError
+from ..errors import MlcError
 from ..names import labels
 from ..names.containers import short_name
 from ..names.projects import is_own_project
@@ -78,8 +78,7 @@ def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed
             image = image or made.image
             undo.add(f"The container {made.tag}", lambda: _roll_back(made.id, request, context))
         else:
-            if context.find(request.name) is not None:
-                raise _exists(request.name)
+            context.refuse_existing(request.name)
             undo.add(f"The container {request.name}", lambda: _roll_back(None, request, context))
             site_wrapper.create(wrapper, request, context.client_environ, context.report)
         container = context.find(request.name)
@@ -98,8 +97,7 @@ def preview(request: CreateRequest, context: Context) -> Preview:
         MlcError: as `deploy`, as far as it can be known in advance.
     """
     plan = context.plan(request, is_dry_run=True)
-    if context.find(request.name) is not None:
-        raise _exists(request.name)
+    context.refuse_existing(request.name)
     image = context.engine.image(plan.image)
     # An own image that is not here comes from the registry, and has the account in it.
     own = is_own_project(plan.reference, context.account)
@@ -131,14 +129,6 @@ def preview(request: CreateRequest, context: Context) -> Preview:
         cgroup_parent=plan.cgroup_parent,
         notes=tuple(notes),
         wrapper=tuple(site_wrapper.command(wrapper, request)) if wrapper else (),
-    )
-
-
-def _exists(name: str) -> AlreadyExistsError:
-    return AlreadyExistsError(
-        f"You have a container {name!r} already.",
-        f"Open it with: mlc open {name} - or create another "
-        f"from the same image: container-deploy {name}-2 --project {name}",
     )
 
 

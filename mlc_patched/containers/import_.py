@@ -15,11 +15,12 @@ from ..host.files import check_file_name, rights_of
 from ..images.account.commit import commit_with_account
 from ..interrupts import wait_out_interrupts
 from ..names import labels
+from ..names.containers import short_name
 from ..names.projects import BUILDING
 from ..plan.request import CreateRequest
 from ..undo import Undo
 from . import archive
-from .create import Created, create_committed, refuse_existing
+from .create import Created, create_committed
 
 REPOSITORY = "mlc-import"
 _FORMER_ACCOUNT = """\
@@ -81,7 +82,7 @@ def _import(
         # A temporary name, by which the next run finds what a killed import left.
         tag = f"{BUILDING}{context.account.uid}-{job.token}"
         context.remove_leftovers(f"{REPOSITORY}:{tag}")
-        refuse_existing(plan, context)
+        context.refuse_existing(short_name(plan.tag))
         context.report.step(f"Importing {request.file}")
         image_id = _imported(file, request.file, tag, undo, context)
         image = Image(

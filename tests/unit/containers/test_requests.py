@@ -15,7 +15,14 @@ from mlc_patched.containers.retire import plan_retirements, retire
 from mlc_patched.containers.source import resolve
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Container
-from mlc_patched.errors import EngineError, MlcError, NotFoundError, SetupError, UsageError
+from mlc_patched.errors import (
+    AlreadyExistsError,
+    EngineError,
+    MlcError,
+    NotFoundError,
+    SetupError,
+    UsageError,
+)
 from mlc_patched.host.account import Account
 from mlc_patched.plan.request import CreateRequest, DeployRequest, container_name_from
 
@@ -131,10 +138,13 @@ def test_an_existing_name_is_refused_with_advice(context: Context, fake) -> None
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     request = deployed(context, name="thesis")
     deploy(request, context, start=True)
-    with pytest.raises(MlcError, match="already"):
-        deploy(request, context, start=True)
-    with pytest.raises(MlcError, match="container-deploy thesis-2 --project thesis"):
-        preview(request, context)
+    for refused in (
+        lambda: deploy(request, context, start=True),
+        lambda: preview(request, context),
+    ):
+        with pytest.raises(AlreadyExistsError, match="already") as error:
+            refused()
+        assert "mlc open thesis - or remove it first" in str(error.value)
     assert len(fake.made) == 1
 
 
