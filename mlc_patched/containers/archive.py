@@ -58,18 +58,7 @@ class Manifest:
 def head(manifest: Manifest) -> bytes:
     """Return the beginning of an archive; a file system follows it."""
     content = json.dumps(
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "name": manifest.name,
-            "account": manifest.account,
-            "labels": dict(manifest.labels),
-            "environment": manifest.environment,
-            "command": manifest.command,
-            "entrypoint": manifest.entrypoint,
-            "working_directory": manifest.working_directory,
-        },
-        indent=2,
+        {"format": FORMAT, "version": VERSION, **vars(manifest)}, indent=2
     ).encode()
     member = tarfile.TarInfo(MANIFEST)
     member.size, member.mtime, member.mode = len(content), int(time.time()), 0o644

@@ -59,7 +59,7 @@ def test_a_committed_image_is_adopted_without_a_new_layer(
     assert things(alice) == before
     said = mlc(alice, "adopt", "--all")
     adopted = f"ds01-{alice.uid}/old:latest"
-    assert f"{committed} is {adopted} now" in said
+    assert f"{committed} is now {adopted}" in said
     assert "takes 0B more of the disk" in said
     assert docker("inspect", "-f", LAYERS, adopted) == docker("inspect", "-f", LAYERS, committed)
     labels = inspect(adopted)["Config"]["Labels"]
