@@ -38,14 +38,14 @@ TEMPORARY = "ds01-1001/demo:build-0123456789ab"
 
 @pytest.fixture
 def own(context: Context) -> Context:
-    """A context whose account may write into its home."""
+    """A context whose account can write to its home."""
     context.report = RecordingReporter()
     context.__dict__["account"] = replace(context.account, uid=os.getuid())
     return context
 
 
 def leave(fake: FakeEngine, name: str) -> str:
-    """Have a container as a killed command leaves one."""
+    """Create a container like one left by a killed command."""
     image = fake.image(BASE) or fake.add_image(BASE)
     return fake.create_container(ContainerSpecification(name=name, image=image.id))
 
@@ -54,7 +54,7 @@ def names(fake: FakeEngine) -> set[str]:
     return {each.name for each in fake.containers()}
 
 
-def test_the_same_job_has_the_same_token_and_another_job_another(own: Context) -> None:
+def test_each_job_has_its_own_token(own: Context) -> None:
     tokens = []
     for name in ("n._.1001", "n._.1001", "image n"):
         with own.lock(name) as job:
@@ -97,7 +97,7 @@ def test_leftovers_of_a_killed_command_are_removed_before_the_next_starts(
 def test_without_a_lock_nothing_is_removed(
     own: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, held: bool | None
 ) -> None:
-    """Another command may be at it: on a file system without locks, or in a home without."""
+    """Without locks another command may be using it."""
     with own.lock("n._.1001") as job:
         left = leave(fake, temporary_name(STEP, own.account, job.token))
     monkeypatch.setattr(locks, "_locked", lambda *_, **__: held)
@@ -170,7 +170,7 @@ def test_under_sudo_directories_of_root_and_of_the_user_are_removed(tmp_path: Pa
     assert [uid for uid, path in made.items() if path.exists()] == [1002]
 
 
-def test_a_dockerfiles_directory_that_is_none_is_told_where_it_matters(own: Context) -> None:
+def test_a_file_in_place_of_the_dockerfiles_directory_does_no_harm(own: Context) -> None:
     Path(own.account.home, "dockerfiles").write_text("")
     with working_on(DEMO, own):
         pass
@@ -179,20 +179,20 @@ def test_a_dockerfiles_directory_that_is_none_is_told_where_it_matters(own: Cont
 
 @pytest.fixture
 def steps(fake: FakeEngine) -> StepNames:
-    """A build that is to begin on an engine with a base, a nameless image and a container."""
+    """A build about to start on an engine with a base, an untagged image and a container."""
     leave(fake, "somebody-s")
     nameless(fake, 0xAAA)
     return StepNames(fake, STEP_NAME, TEMPORARY)
 
 
 def nameless(fake: FakeEngine, number: int, parent: str = "") -> str:
-    """Have a nameless image; return what a builder prints of its id."""
+    """Add an untagged image; return its ID as a builder prints it."""
     identity = f"sha256:{number:012x}".ljust(71, "0")
     fake.images[identity] = FakeImage(Image(identity), parent=parent)
     return f"{number:012x}"
 
 
-def test_the_newest_step_has_the_name_and_its_container_another(
+def test_the_newest_step_and_its_container_get_temporary_names(
     fake: FakeEngine, steps: StepNames
 ) -> None:
     base, container = fake.image(BASE), leave(fake, "wizardly_hopper")
@@ -235,7 +235,7 @@ def test_the_newest_step_has_the_name_and_its_container_another(
         (f" ---> {0xB1:012x}",),
     ],
 )
-def test_what_the_build_has_not_made_gets_no_name(
+def test_images_of_others_get_no_name(
     fake: FakeEngine, steps: StepNames, lines: tuple[str, ...]
 ) -> None:
     nameless(fake, 0xB1)
@@ -244,7 +244,7 @@ def test_what_the_build_has_not_made_gets_no_name(
     assert all("build-" not in name for each in fake.find_images() for name in each.references)
 
 
-def test_a_container_that_a_step_only_names_keeps_its_name(
+def test_a_container_that_a_step_only_mentions_keeps_its_name(
     fake: FakeEngine, steps: StepNames
 ) -> None:
     (before,) = fake.containers()
@@ -253,7 +253,7 @@ def test_a_container_that_a_step_only_names_keeps_its_name(
     assert names(fake) == {"somebody-s"}
 
 
-def test_an_image_whose_container_is_still_going_is_waited_for(
+def test_an_image_in_use_is_removed_when_its_container_has_gone(
     fake: FakeEngine, steps: StepNames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = []
@@ -275,7 +275,7 @@ def test_an_image_whose_container_is_still_going_is_waited_for(
         steps.clear()
 
 
-def test_a_project_s_temporary_image_is_one_that_prune_knows() -> None:
+def test_prune_recognises_temporary_images() -> None:
     from mlc_patched.maintenance.leftovers import left_images
 
     name = temporary_image(DEMO.repository, "0123456789ab")
@@ -286,7 +286,7 @@ def test_a_project_s_temporary_image_is_one_that_prune_knows() -> None:
 
 
 def test_each_thread_has_its_own_job(own: Context) -> None:
-    """Though they share a context, as a program that uses the API may."""
+    """Even if they share a context, as a program that uses the API may do."""
     first, tokens = threading.Event(), []
 
     def run() -> None:

@@ -54,7 +54,7 @@ def test_a_catalog_image_needs_no_set_up_either(root: User, alice: User) -> None
     assert inspect(root.tag("it"))["Image"] == inspect(BASE)["Id"]
 
 
-def test_labels_are_never_believed_for_root(root: User, alice: User, image_from) -> None:
+def test_labels_are_ignored_for_root(root: User, alice: User, image_from) -> None:
     """An image that claims UID 0 for another account proves nothing, and changes nothing."""
     image = image_from(
         "echo 'mallory:x:0:0::/home/mallory:/bin/sh' >> /etc/passwd",

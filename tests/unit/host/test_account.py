@@ -1,4 +1,4 @@
-"""Who calls: the real user, also under sudo."""
+"""The user who runs a command, also under sudo."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def who(uid: int, gid: int, **environ: str) -> Account:
     return caller(environ, uid=uid, gid=gid, user_database=database)
 
 
-def test_the_process_s_own_user() -> None:
+def test_the_user_of_the_process() -> None:
     assert who(1001, 2001) == Account("alice", 1001, 2001, "/home/alice")
 
 
-def test_under_sudo_the_one_who_called_it() -> None:
+def test_the_user_who_ran_sudo() -> None:
     account = who(0, 0, SUDO_UID="1722830498", SUDO_GID="100", SUDO_USER="root", HOME="/root")
     assert account.login == "h.baker@hertie-school.lan"
     assert (account.uid, account.gid) == (1722830498, 100)
@@ -37,18 +37,18 @@ def test_under_sudo_the_one_who_called_it() -> None:
     assert account.container_name == "h-baker-at-hertie-school-lan"
 
 
-def test_only_root_can_speak_for_another() -> None:
+def test_only_root_can_act_for_another_user() -> None:
     assert who(1001, 2001, SUDO_UID="0", SUDO_GID="0").uid == 1001
 
 
 @pytest.mark.parametrize("environ", [{}, {"SUDO_UID": "0", "SUDO_GID": "0"}, {"SUDO_UID": ""}])
-def test_root_itself(environ: dict[str, str]) -> None:
+def test_root_without_sudo(environ: dict[str, str]) -> None:
     account = who(0, 0, **environ)
     assert (account.uid, account.is_root, account.container_name) == (0, True, "root")
 
 
 @pytest.mark.parametrize("value", ["x", "-1", "1 ", "4294967295", "²", "1e3"])
-def test_sudo_s_variables_are_not_believed_blindly(value: str) -> None:
+def test_invalid_sudo_variables_are_refused(value: str) -> None:
     with pytest.raises(MlcError, match="SUDO_UID"):
         who(0, 0, SUDO_UID=value, SUDO_GID="1")
     with pytest.raises(MlcError, match="SUDO_GID"):
@@ -57,12 +57,12 @@ def test_sudo_s_variables_are_not_believed_blindly(value: str) -> None:
         who(0, 0, SUDO_UID="1001")
 
 
-def test_a_user_the_database_does_not_know() -> None:
+def test_a_user_missing_from_the_database() -> None:
     assert who(4242, 1, HOME="/somewhere") == Account("4242", 4242, 1, "/somewhere")
     assert who(4242, 1).container_name == "u-4242"
 
 
-def test_a_login_of_which_nothing_is_left() -> None:
+def test_a_login_name_without_a_usable_character() -> None:
     with pytest.raises(MlcError, match="turned into an account name"):
         _ = Account("...", 1, 1, "/").container_name
 
@@ -70,7 +70,7 @@ def test_a_login_of_which_nothing_is_left() -> None:
 MINE = Account("alice", 1001, 2001, "/home/alice")
 
 
-def test_elsewhere_an_account_has_the_ids_that_are_said_and_its_own_files_here() -> None:
+def test_on_a_remote_engine_as_gives_the_ids_and_local_files_keep_theirs() -> None:
     found = known_elsewhere(MINE, "7001:7002", is_local=False, is_process_root=False)
     assert (found.login, found.uid, found.gid, found.home) == ("alice", 7001, 7002, MINE.home)
     assert found.file_ids == (1001, 2001)
@@ -78,12 +78,12 @@ def test_elsewhere_an_account_has_the_ids_that_are_said_and_its_own_files_here()
 
 
 @pytest.mark.parametrize("said", ["", "7001", "a:b", "1:2:3", "-1:5", "0:0", "0:5", f"{2**32}:1"])
-def test_what_is_no_account_elsewhere_is_refused(said: str) -> None:
+def test_an_invalid_as_is_refused(said: str) -> None:
     with pytest.raises(UsageError):
         known_elsewhere(MINE, said, is_local=False, is_process_root=True)
 
 
-def test_here_another_uid_is_another_user_s() -> None:
+def test_on_this_host_another_uid_is_another_user() -> None:
     with pytest.raises(NotAllowedError, match="is another user"):
         known_elsewhere(MINE, "7001:7002", is_local=True, is_process_root=False)
     assert known_elsewhere(MINE, "1001:2001", is_local=True, is_process_root=False) is MINE

@@ -1,4 +1,4 @@
-"""Files that users name: whose rights count, what is read, and what an archive may hold."""
+"""Files named by users: with whose rights they are read, and what an archive may contain."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ root_alone = pytest.mark.skipif(os.getuid() != 0, reason="only root can work for
 
 
 def test_a_pipe_is_read_to_its_end() -> None:
-    """What a shell gives for `<(command)`."""
+    """As a shell passes it for `<(command)`."""
     reader, writer = os.pipe()
     os.write(writer, b"numpy\n")
     os.close(writer)
@@ -52,7 +52,7 @@ def test_a_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
 
 @pytest.mark.promise("homes")
 @root_alone
-def test_root_may_read_no_more_than_the_user_it_works_for(tmp_path: Path) -> None:
+def test_root_reads_only_what_the_user_may_read(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("of root")
     secret.chmod(0o600)
@@ -77,8 +77,8 @@ READERS = {
 @pytest.mark.promise("homes")
 @root_alone
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-def test_what_a_variable_names_is_read_with_its_user_s_rights(read, tmp_path: Path) -> None:
-    """A message about a line that is wrong would show the line."""
+def test_a_file_named_by_a_variable_is_read_with_the_user_s_rights(read, tmp_path: Path) -> None:
+    """An error message about a line would reveal it."""
     secret = tmp_path / "secret"
     secret.write_text("root:hash:1\n")
     secret.chmod(0o600)
@@ -102,7 +102,7 @@ def test_what_a_variable_names_is_read_with_its_user_s_rights(read, tmp_path: Pa
         (": ", "There is no text that the editor left"),
     ],
 )
-def test_what_an_editor_leaves_is_read_with_its_user_s_rights(left: str, says: str) -> None:
+def test_an_edited_file_is_read_with_the_user_s_rights(left: str, says: str) -> None:
     user = Account("nobody", 65534, 65534, "/nonexistent")
     editor = f"""sh -c 'rm "$1"; {left} "$1"' sh"""
     with pytest.raises(MlcError) as refused:
@@ -111,7 +111,7 @@ def test_what_an_editor_leaves_is_read_with_its_user_s_rights(left: str, says: s
 
 
 @root_alone
-def test_rights_come_back_whatever_happens() -> None:
+def test_rights_are_restored_after_an_error() -> None:
     before = os.getresuid(), os.getresgid(), os.getgroups()
     user = Account("no such login", 54321, 54322, "/")
     with pytest.raises(MlcError), rights_of(user):
@@ -135,7 +135,7 @@ FORMATS = {"ustar": tarfile.USTAR_FORMAT, "GNU": tarfile.GNU_FORMAT, "pax": tarf
     ),
     step=st.integers(1, 3000),
 )
-def test_what_any_tar_writes_passes_as_it_is(form: int, files: dict[str, bytes], step: int) -> None:
+def test_archives_of_any_tar_pass_unchanged(form: int, files: dict[str, bytes], step: int) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=form) as tar:
         for name, content in files.items():
@@ -175,7 +175,7 @@ BAD = {
 @pytest.mark.promise("input-refused")
 @pytest.mark.parametrize("content", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("step", [1, 512, 700, 10**6])
-def test_what_nobody_exports_is_refused(content: bytes, step: int) -> None:
+def test_an_invalid_archive_is_refused(content: bytes, step: int) -> None:
     pieces = (content[at : at + step] for at in range(0, len(content), step))
     passed = []
     with pytest.raises(MlcError, match=r"never writes|cut off"):

@@ -14,7 +14,7 @@ HEX = "0123456789abcdef" * 4
 
 
 @pytest.mark.parametrize("name", ["a", "A1", "my-project", "my_project", "9", "a" * 115])
-def test_names_that_are_allowed(name: str) -> None:
+def test_valid_names(name: str) -> None:
     assert container_tag(name, 1722830498) == f"{name}._.1722830498"
 
 
@@ -36,13 +36,13 @@ def test_names_that_are_allowed(name: str) -> None:
         ("a" * 116, "at most 115"),
     ],
 )
-def test_names_that_are_refused(name: str, why: str) -> None:
+def test_invalid_names(name: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         check_container_name(name, 1722830498)
 
 
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,100}", fullmatch=True), st.integers(0, 2**32 - 2))
-def test_a_name_comes_back_out_of_its_tag(name: str, uid: int) -> None:
+def test_short_name_reverses_container_tag(name: str, uid: int) -> None:
     assert short_name(container_tag(name, uid)) == name
 
 
@@ -61,7 +61,7 @@ def test_a_plain_name_is_its_own_short_name() -> None:
         (f"x@sha256:{HEX}", ("x", None, f"sha256:{HEX}")),
     ],
 )
-def test_references_are_taken_apart(reference: str, parts: tuple[object, ...]) -> None:
+def test_parsed_references(reference: str, parts: tuple[object, ...]) -> None:
     found = parse_reference(reference)
     assert (found.repository, found.tag, found.digest) == parts
 

@@ -1,4 +1,4 @@
-"""Catalog files of both of AIME's versions, and the choice of a row."""
+"""Catalog files of both versions of AIME's mlc, and the choice of a row."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_row_is_found_by_its_architecture(loaded: catalog.Catalog) -> None:
         (("Pytorch", "2.8.0", "ROCM6"), "CUDA_BLACKWELL, CUDA_ADA, CUDA_AMPERE"),
     ],
 )
-def test_what_there_is_instead_is_told(
+def test_the_error_lists_the_alternatives(
     loaded: catalog.Catalog, arguments: tuple[str, str, str], message: str
 ) -> None:
     with pytest.raises(NotFoundError, match=message):
@@ -65,7 +65,7 @@ def test_a_v1_file_has_an_architecture_without_brackets(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise("input-refused")
-def test_a_byte_order_mark_and_comments_do_no_harm(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_comments_are_skipped(tmp_path: Path) -> None:
     rows = written(tmp_path, "\ufeff# ours\nPytorch, 1, [CUDA], hub/p").rows
     assert [row.framework for row in rows] == ["Pytorch"]
 
@@ -74,19 +74,19 @@ def test_a_byte_order_mark_and_comments_do_no_harm(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["Pytorch, 2.8.0, [CUDA]", "a, b, c, d, e", "Pytorch, , [CUDA], x", "Pytorch,2.8.0,[CU"]
 )
-def test_a_line_that_is_no_row_is_named(tmp_path: Path, text: str) -> None:
+def test_an_invalid_row_is_reported_with_its_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(MlcError, match=r"ml_images\.repo, line 2"):
         written(tmp_path, f"Pytorch, 1, [CUDA], hub/p\n{text}\n")
 
 
 @pytest.mark.promise("input-refused")
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b'"\x00'])
-def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(MlcError):
         written(tmp_path, content)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(MlcError, match="nowhere"):
         catalog.load(tmp_path / "nowhere")
 
@@ -111,7 +111,7 @@ def test_versions_are_ordered(older: str, newer: str) -> None:
     assert catalog.version_order(older) < catalog.version_order(newer)
 
 
-def test_the_catalog_in_force(tmp_path: Path) -> None:
+def test_which_catalog_is_used(tmp_path: Path) -> None:
     beside = tmp_path / "aime" / FILE_NAME
     beside.parent.mkdir()
     beside.touch()
@@ -126,7 +126,7 @@ def test_the_catalog_in_force(tmp_path: Path) -> None:
         assert catalog.locate(elsewhere, {}) == catalog.SHIPPED
 
 
-def test_the_shipped_catalog_is_sound() -> None:
+def test_the_shipped_catalog_is_valid() -> None:
     rows = catalog.load(catalog.SHIPPED).rows
     assert len(rows) >= 10
     keys = [(row.framework, row.version, name) for row in rows for name in row.architectures]

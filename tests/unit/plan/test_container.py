@@ -1,4 +1,4 @@
-"""What is decided about a request before an engine is asked, and what the engine is told."""
+"""The plan of a container, and its specification."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def test_gpu_requests(text: str, request_: GpuRequest | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-1", "two", "device=", "device=0,,1", "device=a b", "²"])
-def test_gpu_requests_that_are_not_understood(text: str) -> None:
+def test_invalid_gpu_requests(text: str) -> None:
     with pytest.raises(UsageError, match="device=0,1"):
         parse_gpus(text)
 
 
-def test_the_host_decides_when_nothing_is_said() -> None:
+def test_without_a_request_the_host_decides() -> None:
     assert choose(None, None, GPU_HOST).architecture == "CUDA_BLACKWELL"
     cpu = choose(None, None, BARE_HOST)
     assert (cpu.architecture, cpu.gpus, cpu.request) == ("CPU", "none", None)
@@ -87,7 +87,7 @@ def test_the_host_decides_when_nothing_is_said() -> None:
         ("OWN", None, BARE_HOST, ("OWN", "all", GpuRequest(-1))),
     ],
 )
-def test_what_is_said_is_taken_at_its_word(
+def test_an_explicit_request_is_taken_as_given(
     architecture: str | None, gpus: str | None, host: Host, expected: tuple[object, ...]
 ) -> None:
     choice = choose(architecture, gpus, host, ("OWN",))
@@ -111,7 +111,7 @@ def test_the_row_follows_the_architecture(account: Account) -> None:
     assert (open_.image, open_.architecture) == ("hub/ada", "CUDA_ADA")
 
 
-def test_an_image_of_one_s_own_needs_no_catalog(account: Account) -> None:
+def test_a_named_image_needs_no_catalog(account: Account) -> None:
     def no_catalog() -> Catalog:
         raise AssertionError("the catalog was read")
 
@@ -120,7 +120,7 @@ def test_an_image_of_one_s_own_needs_no_catalog(account: Account) -> None:
 
 
 @pytest.mark.parametrize("image", ["", " ", "-v"])
-def test_an_image_without_a_name_is_refused(account: Account, image: str) -> None:
+def test_an_invalid_image_name_is_refused(account: Account, image: str) -> None:
     with pytest.raises(UsageError):
         plan(CreateRequest("n", image=image), account)
 
@@ -131,7 +131,7 @@ def test_labels_of_ownership_cannot_be_forged(account: Account, label: str) -> N
         plan(replace(REQUEST, labels={label: "x"}), account)
 
 
-def test_devices_the_host_lacks_are_told(account: Account) -> None:
+def test_missing_devices_are_reported(account: Account) -> None:
     made = plan(REQUEST, account, Host("CUDA_ADA", True, frozenset({"/dev/snd"})))
     assert made.devices == ("/dev/snd",)
     assert made.notes() == [
@@ -148,12 +148,12 @@ def test_sizes(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "-1g", "1e9", "8 apples", "9" * 30])
-def test_sizes_that_are_not_understood(text: str) -> None:
+def test_invalid_sizes(text: str) -> None:
     with pytest.raises(UsageError):
         parse_size(text)
 
 
-def test_the_engine_is_told_what_contract_1_says(account: Account) -> None:
+def test_the_container_is_as_docs_contracts_promises(account: Account) -> None:
     made = plan(replace(REQUEST, gpus="device=GPU-a,GPU-b"), account)
     body = container_body(specify(made, "sha256:1", "sha256:1", Flow.IMAGE, account))
     host = body["HostConfig"]
@@ -177,13 +177,13 @@ def test_the_engine_is_told_what_contract_1_says(account: Account) -> None:
     assert body["Labels"]["aime.mlc.GPUS"] == "device=GPU-a,GPU-b"
 
 
-def test_shared_memory_of_its_own_replaces_the_host_s(account: Account) -> None:
+def test_private_shared_memory_replaces_the_host_s(account: Account) -> None:
     made = plan(replace(REQUEST, shm_size="16g"), account)
     host = container_body(specify(made, "i", "i", Flow.IMAGE, account))["HostConfig"]
     assert (host["IpcMode"], host["ShmSize"]) == ("", 16 << 30)
 
 
-def test_a_path_with_a_colon_is_mounted_all_the_same(account: Account, tmp_path: Path) -> None:
+def test_a_path_with_a_colon_can_be_mounted(account: Account, tmp_path: Path) -> None:
     odd = tmp_path / "a:b,c d"
     odd.mkdir()
     made = plan(replace(REQUEST, data=str(odd)), account)
@@ -192,7 +192,7 @@ def test_a_path_with_a_colon_is_mounted_all_the_same(account: Account, tmp_path:
     assert not any("/data" in bind for bind in host["Binds"])
 
 
-def test_directories_are_absolute_and_must_be_there(account: Account, tmp_path: Path) -> None:
+def test_directories_are_absolute_and_must_exist(account: Account, tmp_path: Path) -> None:
     found = directories.resolve("~/workspace", None, None, account)
     assert found.workspace == f"{account.home}/workspace"
     with pytest.raises(NotFoundError, match="mkdir -p"):
@@ -207,13 +207,13 @@ def test_directories_are_absolute_and_must_be_there(account: Account, tmp_path: 
 
 
 @pytest.mark.parametrize("said", [None, "~/workspace", "~/workspace/"])
-def test_only_the_default_workspace_is_made(tmp_path: Path, said: str | None) -> None:
+def test_only_the_default_workspace_is_created(tmp_path: Path, said: str | None) -> None:
     account = Account("new", os.getuid(), os.getgid(), str(tmp_path))
     assert directories.resolve(said, None, None, account).workspace == f"{tmp_path}/workspace"
     assert (tmp_path / "workspace").is_dir()
 
 
-def test_a_link_in_the_workspace_s_place_is_not_made_into_one(tmp_path: Path) -> None:
+def test_a_broken_link_in_place_of_the_workspace_is_kept(tmp_path: Path) -> None:
     (tmp_path / "workspace").symlink_to(tmp_path / "elsewhere")
     account = Account("new", os.getuid(), os.getgid(), str(tmp_path))
     with pytest.raises(MlcError, match="cannot be created"):
@@ -294,7 +294,7 @@ def far_plan(account: Account, **fields: object) -> Plan:
     return make_plan(request, account, host, {}, lambda: CATALOG, is_local=False)
 
 
-def test_another_host_s_directories_are_neither_looked_at_nor_made(tmp_path: Path) -> None:
+def test_directories_on_another_host_are_neither_checked_nor_created(tmp_path: Path) -> None:
     account = Account("alice", 1001, 2001, str(tmp_path / "home"))
     found = far_plan(account, architecture="CUDA_ADA", data="/there/only", models="~/models")
     assert found.directories == directories.Directories(
@@ -306,7 +306,7 @@ def test_another_host_s_directories_are_neither_looked_at_nor_made(tmp_path: Pat
             far_plan(account, architecture="CUDA_ADA", workspace=path)
 
 
-def test_on_another_host_a_missing_directory_is_the_engine_s_error(account: Account) -> None:
+def test_the_engine_reports_a_missing_directory_on_another_host(account: Account) -> None:
     plan = far_plan(account, architecture="CUDA_ADA", data="/there")
     body = container_body(specify(plan, "i", "sha256:1", Flow.IMAGE, account))
     host = body["HostConfig"]
@@ -317,7 +317,7 @@ def test_on_another_host_a_missing_directory_is_the_engine_s_error(account: Acco
     ]
 
 
-def test_of_another_host_only_gpus_that_were_asked_for_are_taken_to_be_there(
+def test_on_another_host_only_requested_gpus_are_assumed_to_exist(
     account: Account,
 ) -> None:
     assert far_plan(account, architecture="CUDA_ADA").devices == ()

@@ -1,4 +1,4 @@
-"""The decision, the labels it reads, and what /etc/passwd must say."""
+"""The choice of the flow, by the labels of an image and its /etc/passwd."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LATER = {
 }
 
 
-def test_the_labels_are_the_document_s_to_the_letter() -> None:
+def test_the_labels_are_those_of_the_design_document() -> None:
     assert claim_labels(Claim(1722830498, 1722830498, "h-baker-at-hertie-school-lan")) == {
         "aime.mlc.DS01_HAS_USER_SETUP": "true",
         "aime.mlc.DS01_USER_ID": "1722830498",
@@ -38,24 +38,26 @@ def test_the_labels_are_the_document_s_to_the_letter() -> None:
 
 
 @pytest.mark.parametrize("image_labels", [TRUE, LATER, {**TRUE, **LATER}])
-def test_the_caller_s_own_image_needs_no_set_up(image_labels: dict[str, str]) -> None:
+def test_the_user_s_own_image_needs_no_set_up(image_labels: dict[str, str]) -> None:
     decision = decide(parse_reference("ds01-1001/p:latest"), image_labels, ALICE)
     assert (decision.flow, decision.claim, decision.warning) == (Flow.IMAGE, CLAIM, None)
 
 
 @pytest.mark.parametrize("image_labels", [{}, {labels.USER_ID: "1001"}, {"other": "x"}])
-def test_no_labels_take_the_legacy_flow_without_a_word(image_labels: dict[str, str]) -> None:
+def test_without_labels_the_legacy_flow_needs_no_warning(
+    image_labels: dict[str, str],
+) -> None:
     decision = decide(parse_reference("aimehub/x"), image_labels, ALICE)
     assert (decision.flow, decision.warning) == (Flow.COMMIT, None)
 
 
 @pytest.mark.parametrize("value", ["false", ""])
-def test_labels_that_deny_a_set_up_are_no_claim(value: str) -> None:
+def test_labels_that_deny_a_set_up_claim_nothing(value: str) -> None:
     assert read_claim({**TRUE, labels.HAS_USER_SETUP: value}) is None
 
 
 @pytest.mark.parametrize(("uid", "gid"), [(1002, 2001), (1001, 2002), (1002, 2002)])
-def test_another_account_is_named_with_the_way_to_mend_it(uid: int, gid: int) -> None:
+def test_another_account_is_reported_with_the_fix(uid: int, gid: int) -> None:
     image_labels = claim_labels(Claim(uid, gid, "bob"))
     decision = decide(parse_reference("ds01-1002/my-project:latest"), image_labels, ALICE)
     assert decision.flow is Flow.COMMIT
@@ -83,7 +85,7 @@ def test_another_account_is_named_with_the_way_to_mend_it(uid: int, gid: int) ->
         {"ds01.user_id": "1002"},
     ],
 )
-def test_malformed_labels_count_as_none_and_are_told(change: dict[str, str]) -> None:
+def test_malformed_labels_are_ignored_with_a_warning(change: dict[str, str]) -> None:
     decision = decide(parse_reference("image"), {**TRUE, **change}, ALICE)
     assert decision.flow is Flow.COMMIT
     assert "cannot be trusted" in decision.warning
@@ -96,20 +98,20 @@ def test_an_incomplete_claim_is_malformed(missing: str) -> None:
         read_claim({name: value for name, value in TRUE.items() if name != missing})
 
 
-def test_an_account_that_was_named_must_be_the_image_s() -> None:
+def test_with_as_the_image_must_have_that_account() -> None:
     elsewhere = replace(ALICE, uid=ALICE.uid + 1, ids_here=(ALICE.uid, ALICE.gid))
     with pytest.raises(UsageError, match=f"built for {ALICE.uid}:{ALICE.gid}"):
         decide(parse_reference("ds01-1001/p:latest"), TRUE, elsewhere)
     assert decide(parse_reference("aimehub/x"), {}, elsewhere).flow is Flow.COMMIT
 
 
-def test_labels_are_never_believed_for_root() -> None:
+def test_labels_are_ignored_for_root() -> None:
     decision = decide(parse_reference("image"), claim_labels(Claim(0, 0, "root")), ROOT)
     assert (decision.flow, decision.claim) == (Flow.IMAGE, None)
 
 
 @given(st.dictionaries(st.sampled_from([*TRUE, *LATER, "x"]), st.text()))
-def test_whatever_the_labels_a_decision_is_made(image_labels: dict[str, str]) -> None:
+def test_any_labels_lead_to_a_decision(image_labels: dict[str, str]) -> None:
     decision = decide(parse_reference("image"), image_labels, ALICE)
     if decision.flow is Flow.IMAGE:
         assert (decision.claim.uid, decision.claim.gid) == (1001, 2001)
@@ -130,7 +132,7 @@ ROW = "alice:x:1001:2001::/home/alice:/bin/bash"
         (f"{ROW}\nbob:x:1001:0::/root:/bin/bash", "disagree"),
         ("alice:x:1001:0::/home/alice:/bin/bash", "GID 0"),
         ("alice:x:1001:2001", "no account"),
-        # What the C library takes for rows of UID 1001 as well: one more field, other spellings.
+        # Rows that the C library also reads as UID 1001: one more field, other spellings.
         (f"bob:x:1001:0::/root:/bin/sh:x\n{ROW}", "line 1 of its /etc/passwd is not a valid"),
         (f"bob:x:01001:0::/root:/bin/sh\n{ROW}", "line 1 of its /etc/passwd is not a valid"),
         (f"bob:x:+1001:0::/root:/bin/sh\n{ROW}", "line 1 of its /etc/passwd is not a valid"),
@@ -139,11 +141,11 @@ ROW = "alice:x:1001:2001::/home/alice:/bin/bash"
         (f"{ROW}\nbob:x:\u0661:0::/root:/bin/sh", "line 2 of its /etc/passwd is not a valid"),
     ],
 )
-def test_a_claim_that_passwd_does_not_bear_out(passwd: str, wrong: str) -> None:
+def test_a_claim_that_passwd_contradicts(passwd: str, wrong: str) -> None:
     assert wrong in account_in_passwd(passwd, CLAIM)
 
 
-def test_a_claim_that_passwd_bears_out() -> None:
+def test_a_claim_that_passwd_confirms() -> None:
     assert account_in_passwd(f"root:x:0:0::/root:/bin/sh\n# ours\n\n{ROW}\n", CLAIM) is None
 
 

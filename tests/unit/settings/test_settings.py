@@ -1,4 +1,4 @@
-"""The administrator's settings: read, refused, applied, and not to be gone beyond."""
+"""The administrator's settings: parsing, errors, effects and limits."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def host_config(settings: str, request: CreateRequest = REQUEST, **environ: str)
 # The file.
 
 
-def test_no_file_is_the_built_in_settings(tmp_path: Path) -> None:
+def test_without_a_file_the_built_in_values_apply(tmp_path: Path) -> None:
     assert load({}, tmp_path / "none.ini") == Settings()
     assert parse("", "file") == Settings()
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
-def test_the_table_writes_the_built_in_values(setting) -> None:
+def test_the_table_has_the_built_in_values(setting) -> None:
     assert setting.read(setting.default) == getattr(Settings(), setting.field)
 
 
@@ -104,7 +104,7 @@ def test_the_example_shows_every_setting_with_its_built_in_value_and_no_other() 
         ("[container]\ncgroup_parent = a.slice\nslice_group = b", 3, ["not both"]),
     ],
 )
-def test_what_is_wrong_is_told_with_line_and_what_is_allowed(text, line, words) -> None:
+def test_errors_name_the_line_and_the_allowed_values(text, line, words) -> None:
     with pytest.raises(MlcError) as error:
         parse(text, "/etc/ds01/mlc.ini")
     assert str(error.value).startswith(f"/etc/ds01/mlc.ini, line {line}: ")
@@ -136,7 +136,7 @@ def test_comments_blanks_case_and_a_byte_order_mark(tmp_path: Path) -> None:
     assert read.origins["gpus.largest"] == f"{file}, line 3"
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(MlcError, match="cannot be read"):
         load({}, tmp_path)
     (tmp_path / "x").write_bytes(b"\xff")
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         load({}, tmp_path / "x")
 
 
-def test_no_environment_puts_another_file_in_place_of_the_administrators(tmp_path: Path) -> None:
+def test_no_variable_replaces_the_administrators_file(tmp_path: Path) -> None:
     file = tmp_path / "mlc.ini"
     mine = {"DS01_SETTINGS": "/dev/null"}
     assert locate(mine, file) == Path("/dev/null")
@@ -152,7 +152,7 @@ def test_no_environment_puts_another_file_in_place_of_the_administrators(tmp_pat
     assert locate(mine, file) == file
 
 
-def test_a_file_that_may_not_be_looked_at_is_not_passed_by(tmp_path: Path, monkeypatch) -> None:
+def test_a_file_that_cannot_be_accessed_is_not_bypassed(tmp_path: Path, monkeypatch) -> None:
     def refused(path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -161,10 +161,10 @@ def test_a_file_that_may_not_be_looked_at_is_not_passed_by(tmp_path: Path, monke
     assert locate({"DS01_SETTINGS": "/dev/null"}, file) == file
 
 
-# What it does to containers.
+# Effects on containers.
 
 
-def test_without_settings_nothing_is_other_than_aimes() -> None:
+def test_without_settings_containers_are_as_aimes() -> None:
     body = host_config("")
     assert body["Privileged"] is True
     assert (body["NetworkMode"], body["IpcMode"], body["ShmSize"]) == ("host", "host", 0)
@@ -203,7 +203,7 @@ def test_devices_leave_rocm_its_gpus() -> None:
     assert [device["PathOnHost"] for device in body["Devices"]] == ["/dev/kfd"]
 
 
-def test_default_gpus_under_variable_under_flag() -> None:
+def test_flag_overrides_variable_overrides_default_gpus() -> None:
     def count(text: str, gpus: str | None = None, **environ: str) -> int:
         requests = host_config(text, replace(REQUEST, gpus=gpus), **environ)["DeviceRequests"]
         return requests[0]["Count"] if requests else 0
@@ -241,14 +241,14 @@ def test_image_create_takes_the_architecture_from_file_and_variable(
 
 
 @pytest.mark.parametrize("gpus", ["all", "3", "device=0,1,2", "device=GPU-a,GPU-b,GPU-c"])
-def test_nobody_gets_more_gpus_than_the_largest_count(gpus: str) -> None:
+def test_no_container_gets_more_gpus_than_allowed(gpus: str) -> None:
     with pytest.raises(NotAllowedError, match="At most 2 GPUs"):
         host_config("[gpus]\nlargest = 2", replace(REQUEST, gpus=gpus))
     with pytest.raises(NotAllowedError):
         host_config("[gpus]\nlargest = 2", MLC_GPUS=gpus)
 
 
-def test_two_of_two_gpus_are_given_and_rocm_has_none_under_a_limit() -> None:
+def test_the_maximum_is_allowed_and_rocm_has_none_under_a_limit() -> None:
     for gpus in ("2", "device=0,1", "none"):
         host_config("[gpus]\nlargest = 2", replace(REQUEST, gpus=gpus))
     rocm = replace(REQUEST, architecture="ROCM6")
@@ -257,7 +257,7 @@ def test_two_of_two_gpus_are_given_and_rocm_has_none_under_a_limit() -> None:
     host_config("[gpus]\nlargest = 2", replace(rocm, gpus="none"))
 
 
-def test_resources_are_given_and_flags_ask_for_less_only() -> None:
+def test_flags_can_only_lower_the_limits() -> None:
     text = "[limits]\ncpus = 4\nmemory = 2g\npids = 100"
     body = host_config(text)
     assert (body["NanoCpus"], body["Memory"], body["PidsLimit"]) == (4 * NANO, 2**31, 100)
@@ -324,12 +324,12 @@ def test_bases(image: str, is_allowed: bool) -> None:
         host_config(text, request)
 
 
-def test_a_catalog_of_ones_own_is_no_way_around_the_rules() -> None:
+def test_a_users_own_catalog_does_not_bypass_the_limits() -> None:
     with pytest.raises(NotAllowedError, match="hub/x:1"):
         host_config("[images]\nbases = aimehub/*")
 
 
-# Where it needs an engine, and `mlc config`.
+# Effects that need an engine, and `mlc config`.
 
 
 def with_settings(context: Context, text: str, tmp_path: Path) -> Context:
@@ -339,7 +339,7 @@ def with_settings(context: Context, text: str, tmp_path: Path) -> Context:
     return context
 
 
-def test_an_own_project_counts_by_its_base(context: Context, fake, tmp_path: Path) -> None:
+def test_of_an_own_project_the_base_is_checked(context: Context, fake, tmp_path: Path) -> None:
     with_settings(context, "[images]\nbases = aimehub/*", tmp_path)
     passwd = "alice:x:1001:2001::/home/alice:/bin/bash\n"
     claim = {
@@ -357,7 +357,7 @@ def test_an_own_project_counts_by_its_base(context: Context, fake, tmp_path: Pat
     assert len(fake.made) == 1
 
 
-def test_the_legacy_flow_can_be_switched_off(context: Context, fake, tmp_path: Path) -> None:
+def test_the_legacy_flow_can_be_disabled(context: Context, fake, tmp_path: Path) -> None:
     with_settings(context, "[images]\nlegacy_flow = no", tmp_path)
     fake.add_image("hub/plain")
     for image in ("hub/plain", "hub/absent"):
@@ -398,7 +398,7 @@ def test_config_and_doctor_show_the_new_name_of_a_renamed_setting(
     assert "now called legacy_flow" in finding.text
 
 
-def test_the_settings_name_a_catalog(context: Context, tmp_path: Path) -> None:
+def test_the_catalog_setting(context: Context, tmp_path: Path) -> None:
     with_settings(context, f"[images]\ncatalog = {tmp_path}/other.repo", tmp_path)
     assert str(context.catalog_file) == context.environ["MLC_CATALOG"]
     context.environ = {"DS01_SETTINGS": context.environ["DS01_SETTINGS"]}
