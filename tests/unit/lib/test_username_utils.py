@@ -12,7 +12,6 @@ import os
 import pwd
 import re
 import subprocess
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -189,9 +188,7 @@ def test_every_byte_and_long_names():
     names = [decode(b"a" + bytes([byte]) + b"B") for byte in range(1, 256)]
     names += [piece * 10_000 for piece in (*"a@- \né\udcff7\x01", "a.")]
     pairs = [("g", name) for name in names]
-    start = time.monotonic()
     assert bash_answers(pairs) == python_answers(pairs)
-    assert time.monotonic() - start < 10  # About one second for these 265 names.
 
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "\udcff\ud800"])
