@@ -1,10 +1,10 @@
-# Set up one user's account in an image: the script of the set-up container of the legacy flow,
-# and, joined into one RUN step, the account block of a Dockerfile. It reads, from the
-# environment or from build arguments:
+# Set up one user's account in an image. The set-up container of the legacy flow runs this script;
+# joined into one RUN step, it is the account block of a Dockerfile. Environment variables or build
+# arguments:
 #   DS01_USER_ID, DS01_GROUP_ID, DS01_USERNAME   the account
-#   DS01_TOOLS                                   programs to have; default: sudo
-# It may run again on its own result, and leaves an image as small as it can.
-# shellcheck shell=sh disable=SC2016 # what .bashrc is to expand stands in single quotes
+#   DS01_TOOLS                                   programs to install if missing; default: sudo
+# It is idempotent, and adds as little as possible to the image.
+# shellcheck shell=sh disable=SC2016 # variables in single quotes are for .bashrc to expand
 set -eu
 uid="$DS01_USER_ID"
 gid="$DS01_GROUP_ID"
@@ -13,30 +13,30 @@ fail() {
     echo "account set-up: $*" >&2
     exit 1
 }
-case "$uid" in '' | 0 | *[!0-9]*) fail "'$uid' is no UID for a user" ;; esac
-case "$gid" in '' | *[!0-9]*) fail "'$gid' is no GID" ;; esac
-case "$name" in '' | root | [!a-z_]* | *[!a-z0-9_-]*) fail "'$name' is no account name" ;; esac
+case "$uid" in '' | 0 | *[!0-9]*) fail "'$uid' is not the UID of a user" ;; esac
+case "$gid" in '' | *[!0-9]*) fail "'$gid' is not a GID" ;; esac
+case "$name" in '' | root | [!a-z_]* | *[!a-z0-9_-]*) fail "'$name' is not an account name" ;; esac
 [ "$(id -u)" = 0 ] || fail "this step must run as root"
 for tool in bash awk getent groupadd groupmod pwconv useradd; do
-    command -v "$tool" >/dev/null || fail "this image has no $tool; it takes a Debian or Ubuntu base"
+    command -v "$tool" >/dev/null || fail "this image has no $tool; use a Debian or Ubuntu base"
 done
-# Programs that are missing, and nothing that apt leaves behind.
+# Install missing programs, and clean up after apt.
 missing=''
 for tool in ${DS01_TOOLS:-sudo}; do
     command -v "$tool" >/dev/null || missing="$missing $tool"
 done
 if [ -n "$missing" ]; then
-    command -v apt-get >/dev/null || fail "this image lacks$missing, and has no apt-get to install it"
+    command -v apt-get >/dev/null || fail "this image lacks$missing and has no apt-get to install it"
     case "$missing" in *git*) missing="$missing ca-certificates" ;; esac
     echo "account set-up: installing$missing"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq || fail "apt-get update failed: has the image access to its package source?"
+    apt-get update -qq || fail "apt-get update failed: can the image reach its package source?"
     # shellcheck disable=SC2086
     apt-get install -qq -y --no-install-recommends $missing >/dev/null || fail "apt-get could not install$missing"
     apt-get clean
     rm -rf /var/lib/apt/lists/*
 fi
-# The group: whoever holds the GID gives it up but keeps its files; a namesake steps aside.
+# The group: a group with the GID gets the name; another group with the name is renamed.
 if [ "$gid" != 0 ]; then
     holder="$(getent group "$gid" || true)"
     holder="${holder%%:*}"
@@ -48,15 +48,15 @@ if [ "$gid" != 0 ]; then
         groupadd -g "$gid" "$name"
     elif [ "$holder" != "$name" ]; then groupmod -n "$name" "$holder"; fi
 fi
-# Containers are created with these two groups, so an image must know them.
+# Containers are created with these two groups, so they must exist in the image.
 for group in sudo video; do getent group "$group" >/dev/null || groupadd -r "$group"; done
-# The user: every account with the UID or the name is replaced; its files and groups stay. Not by
-# userdel, which gives up where /etc/passwd has two rows of one name; pwconv sees to /etc/shadow.
+# The user: accounts with the UID or the name are replaced; their files and groups stay. userdel
+# fails if /etc/passwd has two rows with one name; pwconv updates /etc/shadow.
 others="$(awk -F: -v name="$name" -v uid="$uid" '$1 != name && $3 != uid' /etc/passwd)"
 printf '%s\n' "$others" >/etc/passwd
 pwconv
 useradd --no-log-init -M -u "$uid" -g "$gid" -d "/home/$name" -s /bin/bash "$name"
-# The home, with a place for pip install --user, and everything in it the user's own.
+# The home, with a place for pip install --user; everything in it belongs to the user.
 home="/home/$name"
 if [ ! -e "$home" ]; then
     mkdir -p "$home"
@@ -71,7 +71,7 @@ if ! grep -q '^# mlc: prompt and PATH' "$home/.bashrc"; then printf '%s\n' \
     'PS1='\''[${MLC_CONTAINER_NAME:-'"$name"'}] \u@\h:\w\$ '\' \
     >>"$home/.bashrc"; fi
 find "$home" -xdev ! -uid "$uid" -exec chown -h "$uid:$gid" {} +
-# Sudo without a password, by a file that is checked before anything relies on it.
+# Sudo without a password; the file is checked.
 mkdir -p /etc/sudoers.d
 rm -f /etc/sudoers.d/ds01-user
 (
@@ -79,9 +79,10 @@ rm -f /etc/sudoers.d/ds01-user
     printf '%s ALL=(ALL:ALL) NOPASSWD: ALL\n' "$name" >/etc/sudoers.d/ds01-user
 )
 visudo -c -q -f /etc/sudoers.d/ds01-user || fail "the sudoers file is not valid"
-# A UID of LDAP's makes these sparse files of hundreds of gigabytes; a commit writes them out.
+# With a high UID, as of LDAP, these are sparse files of hundreds of gigabytes; a commit writes
+# them out in full.
 for log in /var/log/lastlog /var/log/faillog /var/log/tallylog; do
     if [ -s "$log" ]; then : >"$log"; fi
 done
-[ "$(id -u "$name"):$(id -g "$name")" = "$uid:$gid" ] || fail "the account came out as $(id "$name")"
+[ "$(id -u "$name"):$(id -g "$name")" = "$uid:$gid" ] || fail "the account is $(id "$name")"
 echo "account set-up: $(id "$name")"

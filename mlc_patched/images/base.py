@@ -1,4 +1,4 @@
-"""The image a project is built on: is it there, and can an account be set up in it?"""
+"""The base image of a project: pull it if needed, and check that an account can be set up in it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..plan.limits import check_base
 from .probe import run_in_image
 
 NEEDED = ("bash", "awk", "getent", "groupadd", "groupmod", "pwconv", "useradd")
-"""What the account script asks for (data/account.sh)."""
+"""Programs that the account script needs (data/account.sh)."""
 _ASKED = (*NEEDED, "apt-get", "python3", "pip")
-# Runs in the image's own shell, whatever that is; says one word a line.
+# Runs in the image's own shell, whatever that is; prints one answer a line.
 _PROBE = f"""
 for tool in {" ".join(_ASKED)}; do command -v "$tool" >/dev/null 2>&1 && echo "has $tool"; done
 python3 -m pip --version >/dev/null 2>&1 && echo "has python-pip"
@@ -26,31 +26,31 @@ true
 
 @dataclass(frozen=True)
 class Base:
-    """What was found in a base: programs, and the name its system gives itself."""
+    """What a base contains: programs, and the name of its distribution."""
 
     image: Image
     programs: frozenset[str]
     system: str
 
     def extra_apt(self, wants_pip: bool) -> tuple[str, ...]:
-        """Return the Debian packages that installing Python packages needs besides."""
+        """Return the Debian packages that pip still needs in this base."""
         if not wants_pip or "python-pip" in self.programs:
             return ()
         return ("python3-pip",) if "python3" in self.programs else ("python3", "python3-pip")
 
 
 def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
-    """Return what a base holds, pulled if it is missing.
+    """Return a base that an account can be set up in.
 
     Args:
         reference: name of the image.
-        context: the engine, and who hears of progress.
-        pull: get it anew even if it is here.
+        context: the engine, and where to report progress.
+        pull: pull the image even if the engine has it.
 
     Raises:
-        UsageError: it is no name of an image.
-        NotAllowedError: the administrator's settings do not allow it.
-        NotFoundError: it is neither here nor to be had.
+        UsageError: `reference` is not an image name.
+        NotAllowedError: the administrator's settings do not allow the base.
+        NotFoundError: the engine does not have the image and cannot pull it.
         MlcError: no account can be set up in it; the message says what is missing.
         EngineError: the engine failed.
     """
@@ -66,32 +66,32 @@ def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
         except ImageNotFoundError as error:
             raise NotFoundError(
                 f"{error}\nThe base {reference} could not be pulled"
-                f"{'' if image is None else ' anew; without --pull the one that is here is used'}.",
-                "See what is here with: docker images",
+                f"{'' if image is None else '; without --pull, the local image is used'}.",
+                "List local images with: docker images",
             ) from error
         image = engine.image(reference)
         if image is None:
-            raise NotFoundError(f"The base {reference} was pulled, but is not there.")
+            raise NotFoundError(f"{reference} was pulled, but the engine does not have it.")
     base = _probed(image, reference, context)
     missing = [tool for tool in NEEDED if tool not in base.programs]
     if missing or "apt-get" not in base.programs:
         lacking = ", ".join([*missing, *(["apt-get"] if "apt-get" not in base.programs else [])])
         raise MlcError(
             f"{reference} cannot be the base of an image: it lacks {lacking}"
-            f"{f' (it is {base.system})' if base.system else ''}. "
-            "Take a base that is Debian or Ubuntu, as the images of the catalog are."
+            f"{f' (it is {base.system})' if base.system else ''}.",
+            "Use a base derived from Debian or Ubuntu, as the images of the catalog are.",
         )
     return base
 
 
 def _probed(image: Image, reference: str, context: Context) -> Base:
-    """Look into a base by a container of it that lives for a moment."""
+    """Look into a base with a temporary container."""
     result = run_in_image(image, _PROBE, "look", context)
     if result.status != 0:
         raise MlcError(
-            f"{reference} cannot be the base of an image: it has no shell that works "
-            f"({result.ending(200)}). "
-            "Take a base that is Debian or Ubuntu, as the images of the catalog are."
+            f"{reference} cannot be the base of an image: it has no working shell "
+            f"({result.ending(200)}).",
+            "Use a base derived from Debian or Ubuntu, as the images of the catalog are.",
         )
     programs = result.values("has")
     system = next((name.strip('"') for name in result.values("is")), "")

@@ -1,7 +1,7 @@
-"""What a container changed against its image, in words: from the engine's list of paths.
+"""Summarise what changed in a container against its image, from the engine's list of paths.
 
-Packages are known by the records that pip, conda and dpkg leave, so nothing has to run in
-the container or the image.
+Packages are recognised by the records of pip, conda and dpkg, so nothing has to run in the
+container.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..engine.interface import Change
 
 ADDED, CHANGED, DELETED = "added", "changed", "deleted"
 SHOWN = 10
-"""How many files a note names; the rest it counts."""
+"""How many files a summary names; the rest are counted."""
 DPKG_STATUS = "/var/lib/dpkg/status"
 DPKG_STATUS_LIMIT = 32 * 1024**2
 
@@ -23,9 +23,9 @@ _PYTHON = re.compile(r"(.*)/(?:site|dist)-packages/([^/]+?)-([^/-]+)(?:-[^/]*)?\
 _CONDA = re.compile(r".*/conda-meta/(.+)-([^-/]+)-[^-/]+\.json")
 _DPKG = re.compile(r"/var/lib/dpkg/info/([a-z0-9.+-]+)(?::[a-z0-9]+)?\.list")
 _STATUS = re.compile(r"^Package: (\S+)\n(?:[^\n]+\n)*?Version: (\S+)$", re.M)
-# Debian's own Python packages are dpkg's; pip's are elsewhere (Debian Python Policy, 2.5).
+# Python packages here belong to dpkg, not to pip (Debian Python Policy, 2.5).
 _DEBIAN_PYTHON = "/usr/lib/python3"
-# Not files that somebody made: caches, records, what a mount leaves behind.
+# Not a user's work: caches, records, mount points.
 _NOISE = re.compile(
     r"/(?:var/(?:cache|log|lib/(?:apt|dpkg|systemd|ucf|pam))|tmp|run|proc|sys|dev|root/\.cache|"
     r"home/[^/]+/\.cache|workspace|data|models)(?:/|$)|/(?:site|dist)-packages/|/conda-meta/|"
@@ -36,15 +36,15 @@ _DPKG_AREA = re.compile(r"/(?:usr/(?!local/)|lib|bin|sbin|etc/alternatives)")
 
 @dataclass(frozen=True)
 class Packages:
-    """Packages of one kind: those added or replaced with their version, and those removed."""
+    """Packages of one kind: those added or replaced, with their versions, and those removed."""
 
     added: Mapping[str, str] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
 
     def words(self) -> list[str]:
-        """Return each as people write it: `six 1.16.0`, or `-six` for one that is gone."""
-        there = [f"{name} {version}".rstrip() for name, version in sorted(self.added.items())]
-        return [*there, *(f"-{name}" for name in self.removed)]
+        """Return them as text: `six 1.16.0`, or `-six` for a removed one."""
+        added = [f"{name} {version}".rstrip() for name, version in sorted(self.added.items())]
+        return [*added, *(f"-{name}" for name in self.removed)]
 
 
 NONE = Packages()
@@ -52,7 +52,7 @@ NONE = Packages()
 
 @dataclass(frozen=True)
 class Summary:
-    """What changed: packages by their kind, how many files, and the first of those."""
+    """What changed: packages by kind, the number of files, and the first of the files."""
 
     pip: Packages = NONE
     apt: Packages = NONE
@@ -61,7 +61,7 @@ class Summary:
     examples: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Return it as lines for people; one that says so where nothing changed."""
+        """Return the summary as lines of text; at least one."""
         kinds = (("pip", self.pip), ("apt", self.apt), ("conda", self.conda))
         lines = [
             f"{kind}: {', '.join(packages.words())}" for kind, packages in kinds if packages.words()
@@ -71,7 +71,7 @@ class Summary:
             more = sum(self.files.values()) - len(self.examples)
             rest = f" and {more} more" if more > 0 else ""
             lines.append(f"files: {', '.join(counts)} ({', '.join(self.examples)}{rest})")
-        return lines or ["nothing but caches and logs"]
+        return lines or ["only caches and logs"]
 
     def as_json(self) -> dict[str, Any]:
         """Return it for `--json`."""
@@ -87,11 +87,11 @@ class Summary:
 
 
 def summarise(changes: Iterable[Change], dpkg_status: str = "") -> Summary:
-    """Return what a list of changes amounts to.
+    """Summarise a list of changes.
 
     Args:
-        changes: the engine's, ordered by path.
-        dpkg_status: the container's /var/lib/dpkg/status, for the versions of its packages.
+        changes: the engine's list, ordered by path.
+        dpkg_status: the content of the container's /var/lib/dpkg/status, for package versions.
     """
     from packaging.utils import canonicalize_name
 
@@ -126,14 +126,14 @@ def _packages(changes: Iterable[Change], pattern: re.Pattern[str], read: Any) ->
             name, version = read(match)
             if change.kind == DELETED:
                 removed.append(name)
-            # A changed directory of pip's is a package as it was, only compiled anew.
+            # pip compiles modules later: a changed directory is not a changed package.
             elif change.kind == ADDED or pattern is _DPKG:
                 added[name] = version
     return Packages(added, tuple(sorted(set(removed) - set(added))))
 
 
 def _files(changes: list[Change], *, has_apt: bool) -> list[Change]:
-    """Return the changes that are files of somebody's own; directories show by what is in them."""
+    """Return the changes to the user's own files, without directories that contain others."""
     directories = {parent for change in changes for parent in _parents(change.path)}
     return [
         change

@@ -1,4 +1,4 @@
-"""image-create: a project's Dockerfile, and the permanent image built from it."""
+"""image-create: write a project's Dockerfile, and build its image."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class ImageCreated:
-    """The result: names, paths, and the image's id and size, None where it was not built."""
+    """The project that was created; `image_id` and `size` are None if the image was not built."""
 
     project: str
     image: str
@@ -196,7 +196,7 @@ def _without_build(
 def _on_its_base(
     request: ImageCreateRequest, prepared: Prepared, context: Context
 ) -> tuple[str, Mapping[str, str]]:
-    """Check the base before anything is built, and add what it lacks for Python packages.
+    """Check the base before anything is built, and add the Debian packages that pip needs.
 
     Returns:
         The Dockerfile to build, and the base's labels.

@@ -1,4 +1,4 @@
-"""The user's editor on a text: a private copy is edited, the result is returned."""
+"""Let the user edit a text in an editor: a private copy is edited, the result is returned."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..host.account import Account
 from ..host.files import read_text
 from ..temporary import EDIT_PREFIX
 
-_LARGEST = 4 * 1024**2  # as of a Dockerfile in the home
+_LARGEST = 4 * 1024**2  # as for a Dockerfile in the home
 _USUAL = ("sensible-editor", "nano", "vim", "vi")
 
 
 def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -> str:
-    """Return a text as it is after the user's editor.
+    """Return a text as the user edited it.
 
     Args:
-        text: what to edit.
-        name: name of the file the editor shows.
-        account: who edits; under sudo the editor runs as this user, not as root.
+        text: the text to edit.
+        name: name of the file that the editor shows.
+        account: whose text; under sudo the editor runs as this user, not as root.
         environ: the environment, for VISUAL and EDITOR.
 
     Raises:
@@ -50,14 +50,14 @@ def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -
                 extra_groups=[] if as_root else None,
             )
         except OSError as error:
-            raise MlcError(f"The editor {command[0]} cannot be run: {error.strerror}") from error
+            raise MlcError(f"The editor {command[0]} did not start: {error.strerror}") from error
         if done.returncode != 0:
             raise MlcError(
                 f"The editor {command[0]} ended with exit status {done.returncode}. "
                 "Nothing was changed."
             )
-        # An editor may put a new file in the place, and its user another directory, or a link.
-        return read_text(str(path), "text that the editor left,", account, largest=_LARGEST)
+        # An editor may replace the file, and its user the directory, by a link.
+        return read_text(str(path), "edited text", account, largest=_LARGEST)
 
 
 def _editor(environ: Mapping[str, str]) -> list[str]:
@@ -67,7 +67,7 @@ def _editor(environ: Mapping[str, str]) -> list[str]:
     for name in _USUAL:
         if path := shutil.which(name, path=environ.get("PATH")):
             return [path]
-    raise MlcError("There is no editor.", "Name one in the environment variable EDITOR.")
+    raise MlcError("No editor was found.", "Name one in the environment variable EDITOR.")
 
 
 def _words(variable: str, value: str) -> list[str]:
@@ -76,8 +76,8 @@ def _words(variable: str, value: str) -> list[str]:
             return words
         why = "names no program"
     except ValueError as error:
-        why = f"is not understood: {error}"
+        why = f"cannot be parsed: {error}"
     raise MlcError(
         f"The environment variable {variable} is {shown(value)}, which {why}.",
-        f"Say for instance: {variable}=nano",
+        f"Example: {variable}=nano",
     )

@@ -34,8 +34,8 @@ class Details:
 class ListedImage:
     """One image of a project, or a project whose Dockerfile has not been built yet.
 
-    `size` and `shared` are in bytes; `shared` is what other images hold as well, None where
-    the engine did not tell. `problem` says what is wrong with its account and how to mend it.
+    `size` and `shared` are in bytes; `shared` is the part that other images use as well, None if
+    the engine did not say. `problem` says what is wrong with its account and how to fix it.
     """
 
     project: str
@@ -54,7 +54,7 @@ class ListedImage:
 
     @property
     def name(self) -> str:
-        """The project, with the tag where it is not the one containers are made from."""
+        """The project, with the tag if it is not the one that containers are created from."""
         return self.project if self.tag == LATEST else f"{self.project}:{self.tag}"
 
 
@@ -72,9 +72,9 @@ def list_images(
     """Return the images of projects, ordered by project.
 
     Args:
-        context: who calls, and the engine.
-        all_users: those of every user, not the caller's alone.
-        detailed: with packages, labels, Dockerfile path and layers.
+        context: the caller and the engine.
+        all_users: list the images of every user, not only the caller's.
+        detailed: add packages, labels, Dockerfile path and layers.
 
     Raises:
         EngineError: the engine did not answer.
@@ -103,7 +103,7 @@ def image_use(context: Context) -> ImageUse:
     try:
         use.shared = context.engine.shared_sizes()
     except MlcError as error:
-        context.report.note(f"How much of the sizes is shared could not be found out: {error}")
+        context.report.note(f"The shared sizes are unknown: {error}")
     return use
 
 
@@ -138,14 +138,14 @@ def _listed(
 
 
 def _account_in(image: Image, project: Project, context: Context) -> tuple[str, str]:
-    """Return the account an image's labels claim, and what is wrong with it for its user."""
+    """Return the account that an image's labels claim, and why it would not work for its user."""
     rebuild = f"rebuild it with: image-create {project.name} --force"
     try:
         claim: Claim | None = read_claim(image.labels)
     except MalformedLabelsError as error:
-        return labels.NOT_GIVEN, f"its labels are not right ({error}); {rebuild}"
+        return labels.NOT_GIVEN, f"its labels are invalid ({error}); {rebuild}"
     if claim is None:
-        return labels.NOT_GIVEN, f"it holds no account; {rebuild}"
+        return labels.NOT_GIVEN, f"it contains no account; {rebuild}"
     words = f"{claim.username} {claim.uid}:{claim.gid}"
     own = project.uid == context.account.uid
     expected = context.account.uid if own else project.uid

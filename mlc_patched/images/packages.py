@@ -60,8 +60,8 @@ def check_pip(requirement: str) -> str:
         )
     if "://" in requirement or "@" in requirement or "/" in requirement:
         raise UsageError(
-            f"{said} is a URL or a path, and only packages of the index are accepted here. "
-            "Add it to the Dockerfile yourself: image-update PROJECT --edit"
+            f"{said} is a URL or a path, and only packages of the index are accepted here.",
+            "Add it to the Dockerfile yourself: image-update PROJECT --edit",
         )
     raise UsageError(
         f"{said} is not the name of a Python package. Examples: "

@@ -1,4 +1,4 @@
-"""The presets of packages for images; by itself, as the help of image-create lists them."""
+"""The presets of packages; in a module of their own, as the help of image-create lists them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 
 class Preset:
-    """A named set of packages: `pip` requirements and what they need of `apt`."""
+    """A set of packages: `pip` requirements, and the `apt` packages they need."""
 
-    # No dataclass: importing those takes longer than all else that `image-create -h` does.
+    # Not a dataclass: importing those takes longer than the rest of `image-create -h`.
     def __init__(self, summary: str, pip: tuple[str, ...], apt: tuple[str, ...] = ()) -> None:
-        """Hold what is given."""
         self.summary, self.pip, self.apt = summary, pip, apt
 
 

@@ -1,4 +1,4 @@
-"""A look into an image, by a container of it that lives for a moment."""
+"""Run a script in a temporary container of an image."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from ..temporary import temporary_name
 from ..undo import Undo
 
 NOT_STARTED = 127
-"""The exit status, as a shell's, of a command that could not be started."""
+"""The exit status of a command that could not be started, as in a shell."""
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a script printed in an image, line by line, and how it ended."""
+    """The lines that a script printed in an image, and its exit status."""
 
     status: int
     lines: tuple[str, ...]
 
     def values(self, key: str) -> list[str]:
-        """Return what stands after `KEY ` in the lines that begin so."""
+        """Return the rest of each line that begins with `KEY `."""
         return [line[len(key) + 1 :] for line in self.lines if line.startswith(f"{key} ")]
 
     def ending(self, most: int = 300) -> str:
-        """Return its last words, or how it ended where there are none."""
+        """Return the end of the output, or the exit status if there is none."""
         return " ".join(self.lines)[-most:] or f"exit status {self.status}"
 
 
 def run_in_image(
     image: Image, script: str, kind: str, context: Context, *, user: str | None = None
 ) -> ProbeResult:
-    """Run a script in an image's own shell, without network, and return what it said.
+    """Run a script in an image's own shell, without network, and return its output.
 
     Args:
         image: the image.
         script: for `/bin/sh -c`.
-        kind: what it is for, a word of the container's name and label: `look`, `verify`.
+        kind: `temporary.LOOK` or `VERIFY`, for the container's name and label.
         context: the engine, and whose container it is.
         user: `UID:GID` to run as, in the groups that mlc's containers have; root if None.
 
     Raises:
-        EngineError: the engine failed; a command that cannot be started is no such failure.
+        EngineError: the engine failed. A script that cannot be started has status NOT_STARTED.
     """
     specification = ContainerSpecification(
         name=temporary_name(kind, context.account, context.job.token),
@@ -68,7 +68,7 @@ def run_in_image(
 def _run(
     specification: ContainerSpecification, context: Context, hear: Callable[[str], object]
 ) -> int:
-    """Run a container to its end and remove it, whatever happens; return its exit status."""
+    """Run a container to its end and remove it in any case; return its exit status."""
     engine = context.engine
     with Undo(context.report) as undo:
         undo.add(

@@ -1,4 +1,4 @@
-"""image-push: a project's image goes to the site's registry, for other engines to take it."""
+"""image-push: push a project's image to the site's registry, for other engines to pull."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .fetch import not_own
 
 @dataclass(frozen=True)
 class Pushed:
-    """An image that a registry has now. `pushed` is its name there, and `digest` what it is
-    called there as long as it is this very image; `size` is in bytes, uncompressed."""
+    """An image that was pushed: `pushed` is its name in the registry, `digest` its digest there,
+    `size` its uncompressed size in bytes."""
 
     project: str
     image: str
@@ -29,7 +29,7 @@ class Pushed:
 
     @property
     def by_digest(self) -> str:
-        """The name that no other image can get: `REGISTRY/ds01-UID/PROJECT@sha256:…`."""
+        """The name by digest: `REGISTRY/ds01-UID/PROJECT@sha256:…`."""
         return f"{parse_reference(self.pushed).repository}@{self.digest}"
 
     def as_json(self) -> dict[str, Any]:
@@ -42,11 +42,11 @@ def push_image(name: str, registry: str | None, context: Context) -> Pushed:
 
     Args:
         name: PROJECT, or PROJECT:TAG.
-        registry: where to; DS01_REGISTRY or the administrator's when None.
-        context: who calls, and the engine.
+        registry: the registry; DS01_REGISTRY or the administrator's if None.
+        context: the caller and the engine.
 
     Raises:
-        UsageError: a name cannot be one.
+        UsageError: a name is invalid.
         NotFoundError: the project has no such image.
         MlcError: there is no registry, or the image is not the caller's.
         RegistryError: the registry refused; the message says what to do.
@@ -58,23 +58,23 @@ def push_image(name: str, registry: str | None, context: Context) -> Pushed:
     if image is None:
         raise NotFoundError(
             f"You have no image {project.repository}:{tag or LATEST}.",
-            f"See those you have with: image-list - or make it with: image-create {project.name}",
+            f"List your images with: image-list - or create it with: image-create {project.name}",
         )
     return push(project, tag or LATEST, image, place, context)
 
 
 def push(project: Project, tag: str, image: Image, registry: str, context: Context) -> Pushed:
-    """Push an image under its ds01 name; here it has none of the registry's afterwards.
+    """Push an image under its ds01 name; the engine keeps no name of the registry's.
 
     Raises:
-        MlcError: its labels do not say it is the caller's.
+        MlcError: the labels do not name the caller.
         RegistryError: the registry refused.
     """
     own = f"{project.repository}:{tag}"
     if wrong := not_own(image, context.account):
         raise MlcError(
-            f"{own} is not pushed: {wrong}. On another engine it would not be taken for yours.",
-            f"Build it anew with: image-create {project.name} --force",
+            f"{own} was not pushed: {wrong}. Other engines would not accept it as yours.",
+            f"Rebuild it with: image-create {project.name} --force",
         )
     engine, report = context.engine, context.report
     there = f"{registry}/{own}"
@@ -82,21 +82,21 @@ def push(project: Project, tag: str, image: Image, registry: str, context: Conte
     report.step(f"Pushing {own} to {registry}")
     was_there = engine.image(there)
 
-    def take_back() -> None:
-        """Take the name away, and those by digest that a push gives with it."""
+    def restore() -> None:
+        """Remove the name, and with it those by digest that a push adds."""
         now = engine.image(there)
         if now is not None and now.id == image.id:
             engine.remove_image(there)
         if was_there is not None and was_there.id != image.id:
             engine.tag_image(was_there.id, name.repository, tag)
 
-    # The name is for the push alone: an image with one more name would outlive its retiring.
-    # One that is there already is what a push left that was killed.
+    # The name is for the push alone: image-retire would not remove an image with another name.
+    # A name that exists already was left by a killed push.
     with Undo(report) as undo:
-        undo.add(f"The name {there}", take_back)
+        undo.add(f"The name {there}", restore)
         with defer_signals():
             engine.tag_image(image.id, name.repository, tag)
         digest = engine.registry().push(there, report.progress)
         with defer_signals():
-            retry_once(take_back)
+            retry_once(restore)
     return Pushed(project.name, own, there, digest, image.size)

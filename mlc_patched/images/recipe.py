@@ -109,8 +109,8 @@ def choose_base(request: ImageRequest, catalog: Catalog, architecture: str | Non
     if not rows:
         offered = ", ".join(frameworks_on_offer(catalog, architecture))
         raise NotFoundError(
-            f"The catalog {catalog.source} has no framework {request.framework}. "
-            f"On offer: {offered}"
+            f"The catalog {catalog.source} has no framework {request.framework}.",
+            f"On offer: {offered}",
         )
     version = request.version if request.version not in (None, LATEST) else rows[0].version
     row = next((row for row in rows if row.version == version), None)

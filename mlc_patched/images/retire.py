@@ -19,10 +19,7 @@ from .project.lock import working_on
 
 @dataclass(frozen=True)
 class Retirement:
-    """What is to be removed for one argument: the images with their names, and the project.
-
-    `others` are further images of the project that stay.
-    """
+    """What one argument asks to remove; `others` are images of the project that stay."""
 
     project: Project
     images: tuple[tuple[str, Image], ...]
@@ -32,7 +29,7 @@ class Retirement:
 
 @dataclass(frozen=True)
 class Retired:
-    """What was removed. `dockerfile` is where the Dockerfile is now, None if there is none."""
+    """What was removed. `dockerfile` is the path of the Dockerfile, if it stays."""
 
     project: str
     images: tuple[str, ...]
@@ -42,17 +39,17 @@ class Retired:
 
 
 def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = False) -> Retirement:
-    """Find what a name stands for, PROJECT or PROJECT:TAG, and refuse what is in use.
+    """Find the images of a name, and refuse if they are in use.
 
     Args:
-        name: the argument.
-        context: who calls, and the engine.
-        with_dockerfile: the Dockerfile is to go, too, so there need not be an image.
+        name: PROJECT or PROJECT:TAG.
+        context: the caller and the engine.
+        with_dockerfile: remove the Dockerfile, too; then there need not be an image.
 
     Raises:
-        UsageError: the name cannot be one.
+        UsageError: the name is invalid.
         NotFoundError: there is no such image.
-        MlcError: a container uses it; the message names them.
+        MlcError: containers use it; the message names them.
     """
     project, tag = image_of(name, context.account)
     found = {
@@ -69,7 +66,7 @@ def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = Fals
         if not (with_dockerfile and not tag and text is not None):
             there = f" (its Dockerfile is {files.dockerfile_path})" if text is not None else ""
             raise NotFoundError(
-                f"You have no image {wanted[0]}{there}.", "See those you have with: image-list"
+                f"You have no image {wanted[0]}{there}.", "List your images with: image-list"
             )
     _refuse_used(project, images, context)
     others = tuple(sorted(set(found) - set(wanted))) if not tag else ()
@@ -77,16 +74,16 @@ def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = Fals
 
 
 def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False) -> Retired:
-    """Remove a project's images; its Dockerfile stays, or moves to a dated backup.
+    """Remove a project's images; its Dockerfile stays, or becomes a dated backup.
 
     Raises:
-        MlcError: an image has come into use meanwhile.
+        MlcError: a container started to use an image in the meantime.
     """
     project = plan.project
     files = ProjectFiles(context.account, project)
     removed: list[str] = []
     engine = context.engine
-    # Either all of it goes, or none: an interrupt waits until it is done.
+    # All of it is removed, or nothing: an interrupt waits until it is done.
     with working_on(project, context), defer_signals():
         for reference, _ in plan.images:
             try:

@@ -1,8 +1,7 @@
-"""A container's file system as an image of its project: what container-retire --save makes.
+"""Save a container's file system as an image of its project (container-retire --save).
 
-The engine puts a container's own labels and variables on what is committed from it. They say
-whose the container was and how it was made, which would be lies on an image: those that the
-image must not have are set to nothing, as the engine cannot leave one out.
+A commit inherits the container's labels and variables. They describe the container and would be
+wrong on an image, so those are set to empty: the engine cannot leave one out.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from .verify import faults
 
 CLEAN_SCRIPT = Path(__file__).parents[1] / "data" / "clean.sh"
 DEVCONTAINER = "devcontainer.metadata"
-"""Label by which VS Code knows the user (containers.dev, "Image Metadata")."""
+"""Label that tells VS Code the user (containers.dev, "Image Metadata")."""
 _TITLE = "org.opencontainers.image.title"
 _IMAGE_CREATED = "org.opencontainers.image.created"
 _STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -53,30 +52,30 @@ class Saved:
 
 
 def target(container: Container, tag: str, account: Account, now: float | None = None) -> str:
-    """Return the name an image saved from a container gets: `ds01-UID/PROJECT:TAG`.
+    """Return the name for an image saved from a container: `ds01-UID/PROJECT:TAG`.
 
     Args:
-        container: the container; its image's label names the project, else its own name does.
-        tag: the tag; empty for one of the date.
+        container: the container; the project is that of its image's label, else its own name.
+        tag: the tag; if empty, the current date and time.
         account: the user.
-        now: seconds since 1970; the present when not given.
+        now: seconds since 1970; the current time if None.
 
     Raises:
-        UsageError: the tag cannot be one, or would be taken for something else.
+        UsageError: the tag is invalid or reserved.
     """
     project = container.labels.get(labels.PROJECT) or proposed_name(short_name(container.name))
     repository = Project(account.uid, check_project(project or "saved")).repository
     tag = tag or time.strftime("%Y-%m-%d-%H%M%S", time.localtime(now))
     check_tag(tag)
     if SEPARATOR in tag or tag.startswith(BUILDING) or tag == PREVIOUS:
-        raise UsageError(f"The tag {tag!r} has a meaning of its own.", "Choose another one.")
+        raise UsageError(f"The tag {tag!r} is reserved.", "Choose another one.")
     return f"{repository}:{tag}"
 
 
 def clean(container: Container, context: Context) -> None:
-    """Take caches and the content of logs out of a container; it runs meanwhile.
+    """Delete caches and empty the logs in a container, which is started for that if it is stopped.
 
-    What cannot be cleaned is told, and is no reason not to save.
+    A failure is only a warning.
     """
     engine, report = context.engine, context.report
     report.step("Cleaning caches and logs")
@@ -93,33 +92,33 @@ def clean(container: Container, context: Context) -> None:
         except EngineError as error:
             status, said = 1, str(error)
     if status != 0:
-        report.warn(f"Caches and logs were not cleaned, and are saved, too: {said.strip()[-300:]}")
+        report.warn(f"Caches and logs were not cleaned and are saved, too: {said.strip()[-300:]}")
 
 
 def save(container: Container, reference: str, context: Context) -> Saved:
-    """Make an image of a stopped container, check it, and only then give it its name.
+    """Save a stopped container as an image, check it, and only then give it its name.
 
     Args:
         container: the container.
-        reference: what `target` returned; an image of that name loses it, and goes if nothing
-            else holds it.
-        context: who calls, and the engine.
+        reference: the name that `target` returned; an image that has it loses it, and is removed
+            if nothing else needs it.
+        context: the caller and the engine.
 
     Raises:
-        SetupError: the image does not run as the user; it is gone again.
-        EngineError: the engine failed. Nothing is left in either case.
+        SetupError: the image does not run as the user. It was removed.
+        EngineError: the engine failed. Nothing is left behind.
     """
     engine, account = context.engine, context.account
     image = engine.image(container.image_id)
     if image is None:
-        raise MlcError(f"The image of {container.name} is gone; it cannot be saved.")
+        raise MlcError(f"{container.name} cannot be saved: its image no longer exists.")
     summary = _summary(container, context)
     name = parse_reference(reference)
-    passing = temporary_image(name.repository, context.job.token)
-    context.remove_leftovers(passing)
+    temporary = temporary_image(name.repository, context.job.token)
+    context.remove_leftovers(temporary)
     context.report.step(f"Saving {reference}")
     with Undo(context.report) as undo:
-        undo.add(f"The image {passing}", lambda: engine.remove_image(passing))
+        undo.add(f"The image {temporary}", lambda: engine.remove_image(temporary))
         like, labelled = (
             configuration(image, account),
             image_labels(container, image, reference, account),
@@ -129,7 +128,7 @@ def save(container: Container, reference: str, context: Context) -> Saved:
             lambda: engine.commit(
                 container.id,
                 name.repository,
-                passing.rpartition(":")[2],
+                temporary.rpartition(":")[2],
                 like,
                 labelled,
                 message=f"Saved from {container.name}: {'; '.join(summary.lines())}"[:4000],
@@ -141,8 +140,8 @@ def save(container: Container, reference: str, context: Context) -> Saved:
         wrong = ["it is not there"] if made is None else faults(made, account, context)
         if made is None or wrong:
             raise SetupError(
-                f"The image saved from {container.name} would not be right for you: "
-                f"{'; '.join(wrong)}. It was not kept; the container is there as before, stopped.",
+                f"The image saved from {container.name} would not work for you: "
+                f"{'; '.join(wrong)}. It was removed; the container still exists, stopped.",
                 f"Start it with: mlc start {short_name(container.name)}",
             )
         former, tag = engine.image(reference), name.tag or "latest"
@@ -153,16 +152,13 @@ def save(container: Container, reference: str, context: Context) -> Saved:
         )
         with defer_signals():
             engine.tag_image(image_id, name.repository, tag)
-            retry_once(lambda: engine.remove_image(passing))
+            retry_once(lambda: engine.remove_image(temporary))
     discard(engine, former, context.report)
     return Saved(reference, image_id, made.size, summary)
 
 
 def configuration(image: Image, account: Account) -> Image:
-    """Return an image's configuration with the user's account as the one that runs.
-
-    The same that a Dockerfile's account block sets (`dockerfile.account_block`).
-    """
+    """Return an image's configuration with the user's account, as an account block sets it."""
     home = f"/home/{account.container_name}"
     return replace(
         image,
@@ -174,28 +170,28 @@ def configuration(image: Image, account: Account) -> Image:
 
 
 def environment(variables: Iterable[str], home: str) -> tuple[str, ...]:
-    """Return an image's variables with the user's home, and its programs on PATH."""
+    """Return an image's variables with the user's home and its `.local/bin` on PATH."""
     values = dict(variable.partition("=")[::2] for variable in variables)
     path = values.get("PATH") or _STANDARD_PATH
     local = f"{home}/.local/bin"
     values["PATH"] = path if local in path.split(":") else f"{local}:{path}"
     values["HOME"] = home
-    values[NAME_VARIABLE] = ""  # the container's own, which the engine would put in
+    values[NAME_VARIABLE] = ""  # else the commit inherits the container's
     return tuple(f"{name}={value}" for name, value in values.items())
 
 
 def image_labels(
     container: Container, image: Image, reference: str, account: Account, now: float | None = None
 ) -> dict[str, str]:
-    """Return the labels of a saved image: its image's, true for this one, and nothing of the
-    container's.
+    """Return the labels of a saved image: those of the container's image, updated, and none of
+    the container's.
 
     Args:
-        container: what is saved.
-        image: what that was made from.
+        container: the container that is saved.
+        image: the image that it was created from.
         reference: the saved image's name.
         account: the user, whose account is in it.
-        now: seconds since 1970; the present when not given.
+        now: seconds since 1970; the current time if None.
     """
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
     project = parse_reference(reference).repository.partition("/")[2]
@@ -218,11 +214,11 @@ def image_labels(
 
 
 def devcontainer(metadata: str, account: Account) -> str:
-    """Return the label by which VS Code attaches as the user.
+    """Return the label that makes VS Code attach as the user.
 
     Args:
-        metadata: the label the image had, a JSON list or object of which the last entry that
-            names a user counts (containers.dev, "Merge Logic"); kept in front.
+        metadata: the image's label, a JSON list or object, to which an entry is appended: the last
+            entry that names a user counts (containers.dev, "Merge Logic").
         account: the user.
     """
     own = {"remoteUser": account.container_name, "workspaceFolder": WORKSPACE}

@@ -1,4 +1,4 @@
-"""image-update: a project's Dockerfile changed, its image built anew; or the one before back."""
+"""image-update: change a project's Dockerfile and rebuild its image, or roll it back."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from .publish import Published, publish
 
 _REJECTED = ".rejected"
 _EXCHANGING = f"{BUILDING}exchange"
-"""Tag of the image that was current, while a rollback exchanges it with the one before."""
+"""Tag of the former current image during a rollback."""
 
 
 @dataclass(frozen=True)
 class ImageUpdateRequest:
-    """What was asked for: Python packages to add, Debian ones, and those of either to remove."""
+    """A request to update a project: `add` are Python packages, `apt` Debian ones."""
 
     project: str
     add: tuple[str, ...] = ()
@@ -50,10 +50,7 @@ class ImageUpdateRequest:
 
 @dataclass(frozen=True)
 class Change:
-    """A Dockerfile before and after, and what is to be said about it.
-
-    `rejected` is what is left of an edit whose build failed, to go on from; None without one.
-    """
+    """A Dockerfile before and after a change. `rejected` is a former edit whose build failed."""
 
     project: Project
     before: str
@@ -62,7 +59,7 @@ class Change:
     rejected: str | None = None
 
     def diff(self) -> str:
-        """Return the difference as text; empty if there is none."""
+        """Return a unified diff; empty if nothing changed."""
         name = self.project.dockerfile
         lines = difflib.unified_diff(
             self.before.splitlines(), self.after.splitlines(), name, f"{name} (new)", lineterm=""
@@ -72,7 +69,7 @@ class Change:
 
 @dataclass(frozen=True)
 class StaleContainer:
-    """A container that still runs on an image from before: its name in Docker, and its state."""
+    """A container that still uses the former image: its name in Docker, and its state."""
 
     tag: str
     state: str
@@ -80,7 +77,7 @@ class StaleContainer:
 
 @dataclass(frozen=True)
 class ImageUpdated:
-    """The result: the image that now has the name, and containers on the one before."""
+    """The image that now has the project's name, and the containers that use the former one."""
 
     project: str
     image: str
@@ -93,12 +90,12 @@ class ImageUpdated:
 
 
 def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
-    """Return the Dockerfile with the packages added and removed; nothing is written.
+    """Add and remove packages in the Dockerfile, in memory only.
 
     Raises:
-        UsageError: a package is no plain name.
+        UsageError: a package name is invalid.
         NotFoundError: there is no such project, or no such package to remove.
-        DockerfileError: there is no place for a package; the message says where was looked.
+        DockerfileError: there is no place for a package.
     """
     project = project_of(request.project, context.account)
     files = ProjectFiles(context.account, project)
@@ -106,7 +103,7 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     if before is None:
         raise NotFoundError(
             f"There is no Dockerfile {files.dockerfile_path} to build {project.image} from.",
-            f"Make the project with: image-create {project.name}",
+            f"Create the project with: image-create {project.name}",
         )
     changes = Changes()
     text = before
@@ -132,16 +129,16 @@ def with_block(text: str, project: Project) -> str:
 def update_image(
     change: Change, request: ImageUpdateRequest, context: Context, *, by_hand: bool = False
 ) -> ImageUpdated:
-    """Build a project's image anew and give it the project's name.
+    """Rebuild a project's image and give it the project's name.
 
     Args:
         change: the Dockerfile, before and after.
-        request: what was asked for.
-        context: who calls, and the engine.
-        by_hand: the user has edited it; kept aside if the build fails.
+        request: the request.
+        context: the caller and the engine.
+        by_hand: the user edited the Dockerfile; the edit is kept if the build fails.
 
     Raises:
-        MlcError: the Dockerfile has changed meanwhile, the base will not do, or the build
+        MlcError: the Dockerfile was changed in the meantime, the base cannot be used, or the build
             failed. Whatever is raised, the images and the Dockerfile are as they were.
     """
     project = change.project
@@ -151,7 +148,8 @@ def update_image(
         if files.read_dockerfile() != change.before:
             raise MlcError(
                 f"The Dockerfile {files.dockerfile_path} was changed in the meantime. "
-                "Nothing was done; run the command again."
+                "Nothing was done.",
+                "Run the command again.",
             )
         try:
             published, stale = _rebuilt(change, request, files, context)
@@ -159,7 +157,7 @@ def update_image(
             if by_hand and change.after != change.before:
                 kept = files.write_dockerfile(change.after, _REJECTED)
                 context.report.note(
-                    f"Your edit is kept in {kept}; go on from it with: "
+                    f"Your edit is kept in {kept}. Continue with: "
                     f"image-update {project.name} --edit"
                 )
             raise
@@ -178,10 +176,10 @@ def update_image(
 
 
 def roll_back(name: str, context: Context) -> ImageUpdated:
-    """Exchange a project's image with the one before, and their Dockerfiles likewise.
+    """Exchange a project's image and the previous one, with their Dockerfiles.
 
     Raises:
-        NotFoundError: there is none before.
+        NotFoundError: there is no previous image.
     """
     project = project_of(name, context.account)
     files = ProjectFiles(context.account, project)
@@ -190,14 +188,17 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
         current, previous = _exchanged(project, engine)
         if previous is None:
             raise NotFoundError(
-                f"There is no {project.previous} to go back to: one is kept by each image-update."
+                f"There is no {project.previous} to go back to. Each image-update keeps one."
             )
         text, text_before = files.read_dockerfile(), files.read_dockerfile(BEFORE)
         with ignore_interrupts():
             with Undo(context.report) as undo:
                 if text is not None and text_before is not None:
-                    undo.add("The Dockerfile", lambda: files.write_dockerfile(text))
-                    undo.add("Its copy", lambda: files.write_dockerfile(text_before, BEFORE))
+                    undo.add("The new Dockerfile", lambda: files.write_dockerfile(text))
+                    undo.add(
+                        "The copy of the Dockerfile",
+                        lambda: files.write_dockerfile(text_before, BEFORE),
+                    )
                     files.write_dockerfile(text, BEFORE)
                 if text_before is not None:
                     files.write_dockerfile(text_before)
@@ -210,8 +211,8 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
             note_metadata(previous, files, context, text_before)
         else:
             context.report.note(
-                f"The Dockerfile {files.dockerfile_path} was left as it is: "
-                "the one before was not kept."
+                f"The Dockerfile {files.dockerfile_path} was not changed: "
+                "there is no copy of the previous one."
             )
     return ImageUpdated(
         project=project.name,
@@ -226,20 +227,20 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
 
 
 def _exchanged(project: Project, engine: Engine) -> tuple[Image | None, Image | None]:
-    """Return the image and the one before, also where an exchange of them was cut off."""
+    """Return the current and the previous image, also if an exchange of them was interrupted."""
     current, previous = engine.image(project.image), engine.image(project.previous)
-    cut_off = engine.image(f"{project.repository}:{_EXCHANGING}")
-    if cut_off is None:
+    interrupted = engine.image(f"{project.repository}:{_EXCHANGING}")
+    if interrupted is None:
         return current, previous
-    if previous is not None and previous.id == cut_off.id:
+    if previous is not None and previous.id == interrupted.id:
         previous = current
-    return cut_off, previous
+    return interrupted, previous
 
 
 def _exchange(
     project: Project, current: Image | None, previous: Image, engine: Engine, undo: Undo
 ) -> None:
-    """Let two images change their names; at each moment both have one, so that none is lost."""
+    """Exchange the names of two images, each of which always has a name."""
     if current is not None:
         temporary = f"{project.repository}:{_EXCHANGING}"
         undo.add(f"The name {temporary}", lambda: engine.remove_image(temporary))
@@ -254,14 +255,14 @@ def _exchange(
 
 
 def containers_on(image: Image | None, context: Context) -> tuple[StaleContainer, ...]:
-    """Return the containers made from an image, ordered by name.
+    """Return the containers created from an image, ordered by name.
 
-    It is asked when the image is there: that the engine did not answer is told, and no more.
+    A failure is only a warning, as the image is complete by then.
     """
     if image is None:
         return ()
     found: list[Container] = []
-    with warn_on_failure("Which containers are on the image before is not known", context.report):
+    with warn_on_failure("The containers on the previous image are unknown", context.report):
         found = context.engine.containers(image=image.id)
     return tuple(
         StaleContainer(each.name, each.state)
@@ -289,7 +290,7 @@ def _without(text: str, package: str, changes: Changes) -> str:
 def _rebuilt(
     change: Change, request: ImageUpdateRequest, files: ProjectFiles, context: Context
 ) -> tuple[Published, tuple[StaleContainer, ...]]:
-    """Build and publish the image; return it with the containers that are still on the former."""
+    """Build and publish the image; return it and the containers that use the former one."""
     reference = base_of(change.after)
     base = ready_base(reference, context, pull=request.pull) if reference else None
     labels = base.image.labels if base else {}

@@ -1,4 +1,4 @@
-"""Is the account in an image what its labels say? Found out by running it."""
+"""Check that an image contains the account that its labels name, by running it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,14 @@ if ! said="$(sudo -n true 2>&1)"; then echo "wrong: sudo does not work: $said"; 
 def verify(image: Image, account: Account, context: Context) -> None:
     """Run an image as its user and check the account in it.
 
-    Args:
-        image: the image.
-        account: whose account it is to hold.
-        context: the engine.
-
     Raises:
-        SetupError: it is not as it should be; the message says in what.
+        SetupError: the account is not right; the message says what is wrong.
         EngineError: the engine failed.
     """
     if wrong := faults(image, account, context):
         raise SetupError(
-            f"The image was built, but would not work for you: {'; '.join(wrong)}. It was removed. "
-            "Is the account block of the Dockerfile complete, and the last part of it?"
+            f"The image was built, but would not work for you: {'; '.join(wrong)}. It was removed.",
+            "Is the account block of the Dockerfile complete, and the last part of it?",
         )
 
 

@@ -1,8 +1,8 @@
-"""`legacy_flow = build`: the account is added by a build, once per user and image.
+"""`legacy_flow = build`: add the account by a build, once per user and image.
 
-The image it makes bears the four labels and is shared by all containers the user makes of the
-same base, so each of them but the first is created directly from an image. It is named after
-the base's id, which is a digest of its content: another base is another name.
+The image has the four labels, and all of the user's containers of the same base share it, so all
+but the first are created directly from it. Its name contains the base's id, a digest of its
+content: a changed base gets a new image.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..dockerfile.render import ACCOUNT_SCRIPT, run_step
 from .commit import EMPTY_PASSWORD, TOOLS, for_account
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,+-]*")
-"""What may stand in a Dockerfile as it is."""
+"""Values that need no quotes in a Dockerfile."""
 _ACCOUNT_NAME = re.compile(r"[a-z_][a-z0-9_-]*")
 _ROOT = ("", "root", "0", "0:0", "root:root")
 
@@ -31,10 +31,7 @@ _ROOT = ("", "root", "0", "0:0", "root:root")
 def find_with_account(engine: Engine, base: Image, account: Account) -> Image | None:
     """Return the image that was built for this user and base, or None.
 
-    Args:
-        engine: where.
-        base: the image the account is added to.
-        account: whose account. One that has another GID or name by now is not in it.
+    An image with a former GID or name of the account is not returned.
     """
     image = engine.image(":".join(account_image(base.id, account.uid)))
     try:
@@ -45,19 +42,19 @@ def find_with_account(engine: Engine, base: Image, account: Account) -> Image | 
 
 
 def temporary_images(account: Account, token: str) -> str:
-    """Return the beginning of names that steps of such a build have; `token` is its job's."""
+    """Return the prefix of the temporary names of a build's steps, for a job's token."""
     return temporary_image(account_image("", account.uid)[0], token)
 
 
 def build_with_account(
     base: Image, reference: str, context: Context, *, empty_password: bool = False
 ) -> Image:
-    """Build the image that is `base` with the user's account in it, and return it.
+    """Build an image that is `base` with the user's account in it.
 
     Args:
-        base: the image the account is added to.
-        reference: the name by which it was asked for.
-        context: whose account, the engine, and who hears the build's own lines.
+        base: the image that the account is added to.
+        reference: the name by which the base was requested.
+        context: the account, the engine, and where to report the build's output.
         empty_password: leave the account without a password, as AIME's mlc does.
 
     Raises:
@@ -76,7 +73,7 @@ def build_with_account(
         report.progress(line)
 
     with Undo(report) as undo:
-        undo.add("What the build had made", steps.clear)
+        undo.add("The images of the build's steps", steps.clear)
         try:
             built = engine.build(
                 dockerfile(base, account, empty_password=empty_password),
@@ -90,24 +87,24 @@ def build_with_account(
         steps.clear()
     image = engine.image(built)
     if image is None:
-        raise SetupError(f"{repository}:{tag} was built, but is not there.")
+        raise SetupError(f"{repository}:{tag} was built, but the engine does not have it.")
     return image
 
 
 def dockerfile(base: Image, account: Account, *, empty_password: bool = False) -> str:
-    """Return the Dockerfile: one layer, which holds the account and the tools that were missing.
+    """Return the Dockerfile: one layer with the account and the tools that were missing.
 
-    Each step before RUN would be a nameless image that stays, and keeps the base from going,
-    where the build is killed. So the account stands in RUN, not in ARG.
+    If the build is killed, each step before RUN leaves a nameless image that keeps the base from
+    being removed. So the account is named in RUN, not by ARG.
 
     Raises:
-        SetupError: the account's name may not stand in a Dockerfile.
+        SetupError: the account's name cannot be used in a Dockerfile.
     """
     script = ACCOUNT_SCRIPT.read_text(encoding="utf-8")
     after = for_account(base, account)
     claim = labels.Claim.of(account)
     if not _ACCOUNT_NAME.fullmatch(claim.username):
-        raise SetupError(f"{claim.username!r} is no account name.")
+        raise SetupError(f"{claim.username!r} is not an account name.")
     lines = [f"FROM {base.id}"]
     if base.user not in _ROOT:
         lines.append("USER 0:0")
@@ -117,7 +114,7 @@ def dockerfile(base: Image, account: Account, *, empty_password: bool = False) -
         f"    {run_step(script + (EMPTY_PASSWORD if empty_password else ''))}",
     ]
     if after.environment != base.environment:
-        # Another user's home; values that would need quoting are left as they are.
+        # Another user's home; values that would need quotes are not replaced.
         moved = [each for each in after.environment if each not in base.environment]
         lines += [f"ENV {each}" for each in moved if _PLAIN.fullmatch(each)]
     if after.user not in _ROOT and _PLAIN.fullmatch(after.user):

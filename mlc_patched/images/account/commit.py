@@ -1,7 +1,7 @@
-"""The legacy flow: an image without the user's account gets it by a set-up container and a commit.
+"""The legacy flow: set up the user's account in a container, and commit that as an image.
 
-What AIME's mlc does for every container (docs/contracts.md, "Choosing the flow"), done so that a
-failure at any point leaves nothing.
+AIME's mlc does this for every container (docs/contracts.md, "Choosing the flow"). Here a failure
+at any point leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TOOLS = "sudo git"
 
 @dataclass(frozen=True)
 class Committed:
-    """An image the legacy flow made: its name and id, and the image that had the name before."""
+    """An image that the legacy flow made, and the image that had its name before."""
 
     reference: str
     image_id: str
@@ -50,24 +50,24 @@ def commit_with_account(
     prelude: str = "",
     environment: Mapping[str, str] | None = None,
 ) -> Committed:
-    """Make an image that is `image` with the user's account in it.
+    """Add the user's account to an image and return the result.
 
     Args:
-        engine: where.
-        image: what the account is added to.
-        reference: the name by which the image was asked for.
-        tag: name in Docker of the container it is for.
-        account: whose account.
-        undo: is given the removal of the committed image.
-        report: hears the set-up's own lines.
+        engine: the engine.
+        image: the image that the account is added to.
+        reference: the name by which the image was requested.
+        tag: name in Docker of the container that the result is for.
+        account: the account.
+        undo: receives the removal of the committed image.
+        report: receives the output of the set-up.
         empty_password: leave the account without a password, as AIME's mlc does, instead
             of locking it.
         prelude: shell commands to run before the account script, as root.
         environment: variables for the prelude.
-        token: the job's, for the name of the set-up container (temporary.py).
+        token: the job's token, for the name of the set-up container (temporary.py).
 
     Raises:
-        SetupError: the set-up failed; its set-up container is gone.
+        SetupError: the set-up failed; its container was removed.
     """
     report.step(f"Setting up the account {account.container_name} in {reference}")
     script = ACCOUNT_SCRIPT.read_text(encoding="utf-8")
@@ -115,8 +115,8 @@ def commit_with_account(
 
 
 def for_account(image: Image, account: Account) -> Image:
-    """Return an image's configuration with another user's home and UID, if it has them, made
-    this user's: an image that was built for one account sets HOME to that account's."""
+    """Return an image's configuration with another user's home and UID, if it has them, replaced
+    by this user's: an image that was built for an account sets HOME to that account's home."""
     variables = dict(part.partition("=")[::2] for part in image.environment)
     former, home = variables.get("HOME", ""), f"/home/{account.container_name}"
     if not former.startswith("/home/") or former == home:
@@ -132,7 +132,7 @@ def for_account(image: Image, account: Account) -> Image:
 
 
 def _run(engine: Engine, container: str, reference: str, report: Reporter) -> None:
-    """Run the set-up; its exit status, which the script's own check of `id` decides, counts."""
+    """Run the set-up, whose exit status includes the script's own check of `id`."""
     engine.start(container)
     lines: list[str] = []
     for line in engine.logs(container, follow=True):

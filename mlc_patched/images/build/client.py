@@ -1,4 +1,4 @@
-"""Which builder the Docker client on PATH has, and the command that builds with it."""
+"""Find the builder of the Docker client on PATH, and compose the build command."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .environment import Builder
 
 NETWORK_VARIABLE = "DS01_BUILD_NETWORK"
 NETWORK = "host"
-"""The network of build steps: the one that mlc's own containers use."""
+"""The network of build steps, the same as of mlc's containers."""
 _NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _SECONDS = 30
-_LAST_WITH_BUILDKIT = 22  # from 23.0 on, BuildKit comes with the buildx plugin alone
+_LAST_WITH_BUILDKIT = 22  # since 23.0, BuildKit needs the buildx plugin
 
 
 @dataclass(frozen=True)
 class Client:
-    """A Docker client: its path, what it builds with, and the Docker context it is to use."""
+    """A Docker client: its path, its builder, and the Docker context to use."""
 
     path: str
     builder: Builder
@@ -31,7 +31,7 @@ class Client:
 
 @dataclass(frozen=True)
 class BuildCommand:
-    """A build to run: the client's argv, and variables to set for it."""
+    """The argv of a build, and the variables to set for it."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -40,16 +40,15 @@ class BuildCommand:
 def find_client(environ: Mapping[str, str]) -> Client:
     """Return the Docker client on PATH and the best builder it has.
 
-    DOCKER_BUILDKIT=0 in the environment asks for the classic builder; DOCKER_CONTEXT says which
-    engine is meant.
+    DOCKER_BUILDKIT=0 in the environment selects the classic builder, DOCKER_CONTEXT the engine.
 
     Raises:
-        EngineError: there is no client.
+        EngineError: there is no Docker client.
     """
     path = shutil.which("docker", path=environ.get("PATH"))
     if path is None:
         raise EngineError(
-            "The docker command is not on PATH; building an image needs it.",
+            "The docker command, which builds images, is not on PATH.",
             "Install it with: apt-get install docker.io",
         )
     docker_context = environ.get(CONTEXT_VARIABLE) or DEFAULT
@@ -69,13 +68,13 @@ def build_network(environ: Mapping[str, str]) -> str:
     """Return the network of build steps: DS01_BUILD_NETWORK, else the host's.
 
     Raises:
-        UsageError: what the variable says cannot be one.
+        UsageError: the variable does not name a network.
     """
     named = environ.get(NETWORK_VARIABLE) or NETWORK
     if not _NETWORK_NAME.fullmatch(named):
         raise UsageError(
-            f"{NETWORK_VARIABLE} is {shown(named)}, which is no network.",
-            "Say host, none, default, or a network's name.",
+            f"{NETWORK_VARIABLE} is {shown(named)}, which is not a network.",
+            "Use host, none, default, or the name of a network.",
         )
     return named
 
@@ -98,23 +97,23 @@ def build_command(
     Args:
         client: the Docker client.
         dockerfile: path of the Dockerfile.
-        build_context: its path.
-        tag: name the image gets.
+        build_context: path of the build context.
+        tag: name for the image.
         arguments: build arguments, each `NAME=VALUE`.
-        inherited: build arguments whose value the client takes from its environment, so that
-            no process list shows it.
+        inherited: build arguments whose value the client reads from its environment, so that
+            process lists do not show it.
         secrets: paths of files by id.
-        labels: labels the image gets besides those of its Dockerfile.
-        no_cache: build every step anew.
+        labels: labels for the image, in addition to those of its Dockerfile.
+        no_cache: do not use the build cache.
         network: network of the steps.
     """
     argv = [client.path]
     environment = {}
     if client.builder is Builder.BUILDX:
-        # The builder inside the engine: it alone sees the images that are there.
-        # It has the name of the context.
+        # Only the builder inside the engine sees the engine's images; it is named after the
+        # Docker context.
         argv += ["buildx", "build", "--load", "--builder", client.docker_context]
-        # One image and no list of images with attestations, which need not be found by its id.
+        # An index with attestations is not always found by the id of its image.
         environment["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
     elif client.builder is Builder.BUILDKIT:
         argv += ["build"]

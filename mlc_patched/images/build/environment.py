@@ -1,12 +1,12 @@
-"""What of the environment a build is given, and how it is kept out of the image.
+"""Proxy, pip and CA settings passed to a build without leaking into the image.
 
-The user's Dockerfile stays plain. A derived one, written for one build, brings in the
-proxies' and the package index's settings and the site's certificate authority:
+The user's Dockerfile stays plain. A derived one, written for one build, adds the settings of
+proxies and the package index and the site's certificate authority:
 
-- proxies as Docker's predefined build arguments, which no image and no history shows;
+- proxies as Docker's predefined build arguments, which images and their history do not contain;
 - with BuildKit, pip's settings and the certificates as secrets, mounted for each step;
-- with the classic builder, which has no secrets, both as files that the last step takes away. A
-  layer holds them still, so that an index with a password is refused.
+- with the classic builder, which has no secrets, both as files that the last step removes. A layer
+  still contains them, so an index with a password is refused.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PIP_VARIABLES = {
     "PIP_EXTRA_INDEX_URL": "extra-index-url",
     "PIP_TRUSTED_HOST": "trusted-host",
 }
-"""Variables that reach a build, and what they are called in pip's configuration file."""
+"""Variables that are passed to a build, and their names in pip's configuration file."""
 HOST_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora and its kin
@@ -46,7 +46,7 @@ _PIP_SECRET = "ds01-pip"  # noqa: S105 - a name
 _CA_SECRET = "ds01-ca"  # noqa: S105 - a name
 _APT_SECRET = "ds01-apt"  # noqa: S105 - a name
 _CA_USERS = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
-"""Variables by which pip, OpenSSL, requests, curl and git are told of certificates."""
+"""Variables that tell pip, OpenSSL, requests, curl and git where certificates are."""
 _PIP_FILE = "/etc/ds01-build-pip.conf"
 IMAGE_BUNDLE = "/etc/ssl/certs/ds01-ca-bundle.crt"
 IMAGE_CERTIFICATE = "/usr/local/share/ca-certificates/ds01-site-ca.crt"
@@ -55,7 +55,7 @@ _PEM = "-----BEGIN CERTIFICATE-----"
 
 
 class Builder(enum.Enum):
-    """What builds: the client's buildx plugin, its own BuildKit support, or the old builder."""
+    """The client's buildx plugin, its built-in BuildKit support, or the classic builder."""
 
     BUILDX = "buildx"
     BUILDKIT = "BuildKit"
@@ -64,7 +64,7 @@ class Builder(enum.Enum):
 
 @dataclass(frozen=True)
 class Certificates:
-    """A site's certificate authority: its own certificate, and all that are to be trusted."""
+    """A site's certificate authority: its own certificate, and a bundle of all trusted ones."""
 
     own: str
     bundle: str
@@ -73,7 +73,7 @@ class Certificates:
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """What a build takes from the environment: names of proxy variables, pip's settings, CA."""
+    """Settings from the environment: names of proxy variables, pip's settings, certificates."""
 
     proxies: tuple[str, ...] = ()
     pip: Mapping[str, str] = field(default_factory=dict)
@@ -84,9 +84,9 @@ class BuildSettings:
 class DerivedDockerfile:
     """A Dockerfile for one build.
 
-    `lines` gives for each of its lines the line of the original, 0 for one that was put in.
-    `secrets` are contents by id, `arguments` names of variables the client hands over,
-    `files` contents by path of an image that steps copy from, which is called `files_image`.
+    `lines` has the number of the original line for each of its lines, 0 for inserted ones.
+    `secrets` are contents by id, `arguments` names of variables that the client passes on,
+    `files` contents by path of an image that steps copy from, which is named `files_image`.
     """
 
     text: str
@@ -101,16 +101,16 @@ def settings_from(environ: Mapping[str, str], account: Account | None = None) ->
 
     Args:
         environ: the environment.
-        account: whose rights count for the certificate's file; None for the process's.
+        account: the account with whose rights the certificate is read; None for the process's.
 
     Raises:
-        UsageError: a value cannot be one.
+        UsageError: a value is invalid.
         MlcError: the certificate cannot be read.
     """
     pip = {name: environ[name] for name in PIP_VARIABLES if environ.get(name)}
     for name, value in pip.items():
         if not value.isprintable() and any(char not in " \t\n" for char in value if char < " "):
-            raise UsageError(f"The environment variable {name} holds control characters.")
+            raise UsageError(f"The environment variable {name} contains control characters.")
     return BuildSettings(
         proxies=tuple(name for name in PROXY_VARIABLES if environ.get(name)),
         pip=pip,
@@ -124,7 +124,7 @@ def _certificates(environ: Mapping[str, str], account: Account | None) -> Certif
         return None
     own = read_text(path, f"certificate of {CA_VARIABLE},", account)
     if _PEM not in own:
-        raise MlcError(f"{path} ({CA_VARIABLE}) holds no certificate in PEM form.")
+        raise MlcError(f"{path} ({CA_VARIABLE}) does not contain a certificate in PEM format.")
     own = own if own.endswith("\n") else f"{own}\n"
     host = next((Path(each) for each in HOST_BUNDLES if Path(each).is_file()), None)
     bundle = host.read_text(encoding="utf-8", errors="replace") if host else ""
@@ -135,18 +135,18 @@ def _certificates(environ: Mapping[str, str], account: Account | None) -> Certif
 
 
 def refuse_credentials(settings: BuildSettings) -> None:
-    """Refuse an index with a password where the builder would write it into the image.
+    """Refuse an index with a password, which the classic builder would write into the image.
 
     Raises:
-        MlcError: with what to do instead.
+        MlcError: an index has a password; the message says what to do instead.
     """
     for name, value in settings.pip.items():
         for url in value.split():
             if _has_login(url):
                 raise MlcError(
-                    f"{name} holds credentials, and the classic builder would leave them in a "
+                    f"{name} contains credentials, which the classic builder would leave in a "
                     "layer of the image.",
-                    "Install BuildKit, which keeps secrets "
+                    "Install BuildKit, which supports secrets "
                     f"(apt-get install docker-buildx), or give {name} without a password.",
                 )
 
@@ -155,7 +155,7 @@ def _has_login(url: str) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return "@" in url  # pip will say that it is no address
+        return "@" in url  # pip will report that it is not a URL
     return bool(parts.username or parts.password)
 
 
@@ -166,25 +166,25 @@ def derive(
 
     Args:
         text: the user's Dockerfile.
-        settings: what the build takes from the environment.
-        builder: what builds.
-        files_image: name that the image with the files will have, if one is needed.
+        settings: the settings from the environment.
+        builder: the builder.
+        files_image: name of the image with the files, if one is needed.
 
     Raises:
         DockerfileError: the Dockerfile cannot be read.
-        MlcError: an index with a password, and a builder without secrets.
+        MlcError: an index has a password, and the builder does not support secrets.
     """
     found = instructions(text)
     after_from: list[str] = []
     secrets: dict[str, tuple[str, str]] = {}
     staying: dict[str, str] = {}
-    passing: dict[str, str] = {}
+    temporary: dict[str, str] = {}
     classic = builder is Builder.CLASSIC
     if settings.pip:
         configuration = pip_configuration(settings.pip)
         if classic:
             refuse_credentials(settings)
-            passing[_PIP_FILE] = configuration
+            temporary[_PIP_FILE] = configuration
         else:
             secrets[_PIP_SECRET] = (f"{_SECRETS}/{_PIP_SECRET}", configuration)
         place = _PIP_FILE if classic else f"{_SECRETS}/{_PIP_SECRET}"
@@ -192,7 +192,7 @@ def derive(
     if (trust := settings.certificates) and (classic or trust.in_image):
         apt = f'Acquire::https::CaInfo "{IMAGE_BUNDLE}";\n'
         files = {IMAGE_BUNDLE: trust.bundle, IMAGE_APT: apt, IMAGE_CERTIFICATE: trust.own}
-        (staying if trust.in_image else passing).update(files)
+        (staying if trust.in_image else temporary).update(files)
         keyword = "ENV" if trust.in_image else "ARG"
         after_from += [f"{keyword} {name}={IMAGE_BUNDLE}" for name in _CA_USERS]
     elif trust:
@@ -202,9 +202,9 @@ def derive(
         secrets[_APT_SECRET] = (f"{_SECRETS}/{_APT_SECRET}", apt)
         after_from += [f"ARG {name}={at}" for name in _CA_USERS]
         after_from.append(f"ARG APT_CONFIG={_SECRETS}/{_APT_SECRET}")
-    files = {**staying, **passing}
+    files = {**staying, **temporary}
     after_from += [f"COPY --from={files_image} {path} {path}" for path in files]
-    at_end = _cleaning(text, found, list(passing)) if passing else []
+    at_end = _cleaning(text, found, list(temporary)) if temporary else []
     mounts = "".join(
         f" --mount=type=secret,id={name},target={target},mode=0444"
         for name, (target, _) in secrets.items()
@@ -220,13 +220,13 @@ def derive(
 
 
 def pip_configuration(settings: Mapping[str, str]) -> str:
-    """Return pip's configuration file for settings given by variables."""
+    """Return pip's configuration file for settings from variables."""
     lines = [f"{PIP_VARIABLES[name]} = {' '.join(each.split())}" for name, each in settings.items()]
     return "\n".join(("[global]", *lines, ""))
 
 
 def _cleaning(text: str, found: list[Instruction], paths: list[str]) -> list[str]:
-    """Return the steps that take files away at the end and leave the user as it was."""
+    """Return the steps that remove files at the end and restore the user."""
     users = [each for each in final_stage(found) if each.keyword == "USER"]
     user = users[-1].body(text).strip() if users else "root"
     return ["USER root", f"RUN rm -f {' '.join(paths)}", f"USER {user}"]
@@ -235,7 +235,7 @@ def _cleaning(text: str, found: list[Instruction], paths: list[str]) -> list[str
 def _assembled(
     text: str, found: list[Instruction], after_from: list[str], at_end: list[str], mounts: str
 ) -> tuple[list[str], list[int]]:
-    """Put lines in after each FROM and at the end, and mounts into each RUN."""
+    """Insert lines after each FROM and at the end, and mounts into each RUN."""
     stage_starts = {each.last_line for each in found if each.keyword == "FROM"}
     steps = {each.line for each in found if each.keyword == "RUN"}
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""Finding the line of a Dockerfile at which a build failed, from what the builder said. Pure."""
+"""Find the failed line of a Dockerfile, and why it failed, in a builder's output. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOISE = re.compile(
 def failing_line(log: Sequence[str], derived: DerivedDockerfile) -> int | None:
     """Return the line of the user's Dockerfile at which a build failed, counting from 1.
 
-    None where the builder did not say, or where the step was not the user's.
+    None if the builder did not say, or if the step was not in the user's Dockerfile.
     """
     line = _line_in_derived(log, instructions(derived.text))
     if line is None or not 0 < line <= len(derived.lines):
@@ -38,14 +38,14 @@ def failing_line(log: Sequence[str], derived: DerivedDockerfile) -> int | None:
 
 
 def last_words(log: Sequence[str]) -> list[str]:
-    """Return the lines of a log that tell why a build failed, without the builder's routine."""
+    """Return the lines of a log that say why a build failed, without routine output."""
     step = _of_failed_step(log)
-    telling = [_PASSWORD.sub("://****@", line) for line in step if not _NOISE.match(line)]
-    return [line if len(line) <= 300 else f"{line[:299]}…" for line in telling[-SHOWN_LINES:]]
+    kept = [_PASSWORD.sub("://****@", line) for line in step if not _NOISE.match(line)]
+    return [line if len(line) <= 300 else f"{line[:299]}…" for line in kept[-SHOWN_LINES:]]
 
 
 def _of_failed_step(log: Sequence[str]) -> Sequence[str]:
-    """Return what the failing step itself said, as far as that can be told."""
+    """Return the failed step's own output if it can be identified, else the whole log."""
     for number in range(len(log) - 1, -1, -1):
         if _CLASSIC_STEP.match(log[number]):
             return log[number + 1 :]
@@ -77,5 +77,5 @@ def _step_of_stage(found: list[Instruction], name: str | None, number: int) -> i
     if name and (match := _NUMBERED_STAGE.fullmatch(name)):
         stage = stages[int(match[1])] if int(match[1]) < len(stages) else stage
     elif name:
-        return None  # a named stage; its name is not kept here, and the log shows the step
+        return None  # names of stages are not known here; the log shows the step
     return stage[number - 1].line if number <= len(stage) else None

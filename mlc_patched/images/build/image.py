@@ -1,4 +1,4 @@
-"""Building a project's image: under a temporary name, verified, and only then under its own."""
+"""Build a project's image under a temporary name, and check it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FROM_FLAG = re.compile(r"\s--from=|,from=")
 
 
 class BuildError(EngineError):
-    """A build failed. The message ends with the builder's last words and the failing line."""
+    """A build failed. The message has the end of the builder's output and the failed line."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,18 @@ class BuildRequest:
 
 @contextlib.contextmanager
 def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image]:
-    """Build an image and verify it; in the block it exists under a temporary name.
+    """Build an image and check it; in the block it exists under a temporary name.
 
     Args:
-        request: what to build.
-        context: who builds, the environment, the engine.
-        undo: is given the removal of what is made.
+        request: the build.
+        context: the caller, the environment and the engine.
+        undo: receives the removal of what the build makes.
 
     Raises:
         BuildError: the build failed.
-        EngineUnreachableError: the engine went away meanwhile.
-        SetupError: the account in it is not as it should be.
-        MlcError: a setting of the environment cannot be used.
+        EngineUnreachableError: the engine went away.
+        SetupError: the account in the image is not right.
+        MlcError: a setting of the environment is invalid.
     """
     engine, account, report = context.engine, context.account, context.report
     token = context.job.token
@@ -71,7 +71,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     steps = None
     if client.builder is Builder.CLASSIC:
         steps = StepNames(engine, temporary_name(STEP, account, token), tag)
-        undo.add("What the steps had made", steps.clear)
+        undo.add("The images of the build's steps", steps.clear)
     undo.add(f"The image {tag}", lambda: engine.remove_image(tag))
     files_image = f"{tag}-ca"
     derived = derive(
@@ -103,8 +103,8 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
             steps.clear()
     image = engine.image(tag)
     if image is None:
-        raise BuildError(f"The build ended well, but there is no image {tag}.")
-    report.step("Checking the account in it")
+        raise BuildError(f"The build succeeded, but there is no image {tag}.")
+    report.step("Checking the account in the image")
     verify(image, account, context)
     yield image
     with defer_signals(), warn_on_failure(f"The name {tag} stays until the next build", report):
@@ -112,7 +112,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
 
 
 def account_arguments(account: Account, now: float | None = None) -> tuple[str, ...]:
-    """Return the build arguments that say whose account goes into the image, and when."""
+    """Return the build arguments that name the account, and the time of the build."""
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
     return (
         f"{dockerfile.USER_ID_ARGUMENT}={account.uid}",
@@ -157,12 +157,12 @@ def _run(
     try:
         status, log = run_build(command, context.client_environ, steps.hear if steps else None)
     except BaseException:
-        # The engine may have finished in the moment that the client gave up.
+        # The engine may have finished just when the client gave up.
         time.sleep(0.5)
         raise
     if status == 0:
         return
-    # Of an engine that went away the client says only that a connection ended.
+    # If the engine went away, the client reports only that a connection ended.
     context.engine.image(request.files.project.image)
     raise BuildError(_failure(log, request, derived, status))
 
@@ -178,7 +178,8 @@ def _failure(log: list[str], request: BuildRequest, derived: DerivedDockerfile, 
             f"{_step_at(request.dockerfile, line)}"
         )
     return (
-        f"The builder's last words:\n{said}\n{where}\nThe images of the project are as they were."
+        f"The end of the builder's output:\n{said}\n{where}\n"
+        "The images of the project were not changed."
     )
 
 
@@ -192,8 +193,8 @@ def _step_at(text: str, line: int) -> str:
 
 @contextlib.contextmanager
 def _private_directory(token: str) -> Iterator[Path]:
-    """Have a directory of the process's own, also where root works for a user: what the docker
-    client reads in there as root must be nobody else's to exchange for a link."""
+    """Have a directory that belongs to the process, even if root works for a user: what the docker
+    client reads there as root must not be replaceable by a link."""
     with tempfile.TemporaryDirectory(prefix=build_directory_prefix(token)) as path:
         yield Path(path)
 
@@ -207,7 +208,7 @@ def _written(path: Path, content: str) -> Path:
 def _image_of_files(
     engine: Engine, name: str, files: Mapping[str, str], report: Reporter
 ) -> Iterator[None]:
-    """Have an image of some files, which build steps copy from, for as long as the block."""
+    """Have a temporary image of some files, for build steps to copy from."""
     if not files:
         yield
         return
@@ -220,7 +221,7 @@ def _image_of_files(
             tar.addfile(entry, io.BytesIO(data))
     repository, _, tag = name.rpartition(":")
     try:
-        # Interrupted before the answer, it would remove what the engine has yet to make.
+        # Otherwise an interrupt could remove the image before the engine has made it.
         with defer_signals():
             engine.import_image([archive.getvalue()], repository, tag)
         yield

@@ -1,4 +1,4 @@
-"""Running a build as a child process: its progress live, its last words kept."""
+"""Run a build as a child process: show its progress, and keep the end of its output."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def run_build(
     environ: Mapping[str, str],
     hear: Callable[[str], object] | None = None,
 ) -> tuple[int, list[str]]:
-    """Run a build, passing on what it says to standard error as it comes.
+    """Run a build and pass its output on to standard error.
 
-    On a terminal the client gets a terminal of its own, so that it draws its usual progress;
-    elsewhere it writes plain lines. If this process is interrupted, the build is ended too,
-    and waited for; if it is killed, the kernel ends the build.
+    On a terminal the client gets a pseudo-terminal, so that it draws its usual progress; otherwise
+    it writes plain lines. If this process is interrupted, the build is stopped and waited for; if
+    this process is killed, the kernel kills the build.
 
     Args:
-        command: what to run.
-        environ: the environment for it.
-        hear: is told every line, without colours and cursor movements, before it is passed on.
+        command: the build.
+        environ: the environment.
+        hear: called with every line, without colours and cursor movements, before it is passed on.
 
     Returns:
         The exit status, and the last lines without colours and cursor movements.
@@ -81,14 +81,14 @@ def run_build(
 
 
 class _Log:
-    """The last lines of an output that may redraw itself."""
+    """The last lines of output that may redraw itself."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._rest = b""
 
     def write(self, chunk: bytes) -> list[str]:
-        """Take in a piece of output; return the lines it completes."""
+        """Add a piece of output; return the lines it completes."""
         *ended, self._rest = (self._rest + chunk).split(b"\n")
         lines = [_plain(line) for line in ended]
         self._lines.extend(lines)
@@ -104,12 +104,12 @@ def _plain(line: bytes) -> str:
 
 
 def _pass_on(source: int, log: _Log, hear: Callable[[str], object], *, as_it_is: bool) -> None:
-    """Pass an output on as it comes, to its end: as it is, or as lines without colours."""
+    """Pass output on until it ends: as it is, or as lines without colours."""
     while True:
         try:
             chunk = os.read(source, 65536)
         except OSError as error:
-            if error.errno == errno.EIO:  # how a terminal ends whose other side is closed
+            if error.errno == errno.EIO:  # the other side of the terminal was closed
                 return
             raise
         if not chunk:
@@ -129,14 +129,14 @@ def _write_all(file: int, chunk: bytes) -> None:
 
 
 def _ending_with(parent: int) -> Callable[[], None]:
-    """Return what a child calls before it becomes its program, to end when its parent is killed.
+    """Return a function for a child to call before exec, so that it dies with its parent.
 
-    Without it, a step that says nothing goes on to its end, and nobody is there for its image.
+    Otherwise a silent step would run to its end, and nothing would remove its image.
     """
     prctl = ctypes.CDLL(None).prctl
 
     def call() -> None:
-        # SIGTERM the client does not pass on to a plugin that has a terminal.
+        # The client does not pass SIGTERM on to a plugin that has a terminal.
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it was killed in between
             os._exit(1)
@@ -145,10 +145,10 @@ def _ending_with(parent: int) -> Callable[[], None]:
 
 
 def _end(process: subprocess.Popen[bytes], output: int) -> None:
-    """End a build that is not to go on: the client tells the engine, and ends itself."""
+    """Stop a build: the client cancels it in the engine and exits."""
     process.send_signal(signal.SIGINT)
     for _ in range(_GRACE_SECONDS * 10):
-        # It must not hang at writing its last words.
+        # It must not block on writing its last output.
         if select.select([output], [], [], 0.1)[0]:
             with contextlib.suppress(OSError):
                 os.read(output, 65536)
@@ -160,7 +160,7 @@ def _end(process: subprocess.Popen[bytes], output: int) -> None:
 
 @contextlib.contextmanager
 def _same_size(terminal: int) -> Iterator[None]:
-    """Keep a terminal the size of the one we are on."""
+    """Keep a pseudo-terminal at the size of our terminal."""
 
     def copy(number: int = 0, frame: FrameType | None = None) -> None:
         with contextlib.suppress(OSError):

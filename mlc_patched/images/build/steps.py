@@ -1,8 +1,8 @@
-"""Names for what the classic builder makes step by step: so that what a killed engine or command
-leaves of a build is known by its name, as everything else that is there only meanwhile.
+"""Give temporary names to the containers and images of the classic builder's steps, so that what a
+killed engine or command leaves of a build can be recognised.
 
-That builder says in its output which container a step runs in and which image it has made. What
-a step itself prints looks the same. So only what came to be during the build is believed.
+The builder prints the container that a step runs in and the image that it made. A step's own output
+can look the same, so only objects created during the build are named.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _SECONDS_TO_CLEAR = 5
 
 
 class StepNames:
-    """Hears what a build says, line by line, and names what its steps make.
+    """Names the containers and images of a build's steps, as its output mentions them.
 
-    The newest image of each stage has the name `reference-sNUMBER`, and with it all those below are
-    held; the container of the step that runs has the name `container`.
+    The newest image of each stage is named `reference-sNUMBER`, which keeps those below it; the
+    container of the current step is named `container`.
     """
 
     def __init__(self, engine: Engine, container: str, reference: str) -> None:
-        """Look at what is there before the build.
+        """Note what exists before the build.
 
         Args:
-            engine: where.
-            container: a name that no container has.
-            reference: beginning of names for images, `REPOSITORY:TAG`. It is not the name that
-                the build itself gives its image: what is heard may be said before, or after, that.
+            engine: the engine.
+            container: an unused name of a container.
+            reference: prefix of the images' names, `REPOSITORY:TAG`. It differs from the name that
+                the build gives its image, as the output may come before or after that.
 
         Raises:
             EngineError: the engine did not answer.
@@ -46,10 +46,10 @@ class StepNames:
         self._stage = 0
         self._given: list[str] = []
         self._is_made = False
-        """Whether the next image that is told is this build's: neither a base nor a cached one."""
+        """Whether the next image in the output is new, not a base or from the cache."""
 
     def hear(self, line: str) -> None:
-        """Take in a line. A name that cannot be given is no reason for the build to fail."""
+        """Read a line of the output. Failing to give a name does not fail the build."""
         if match := _STEP.fullmatch(line):
             self._is_made = match[1].upper() != "FROM"
             self._stage += not self._is_made
@@ -64,16 +64,16 @@ class StepNames:
 
     def _name_image(self, short: str) -> None:
         image = None if short in self._nameless else self._engine.image(short)
-        # What has a name is somebody's; the last step's image has got the build's own by now.
+        # A name belongs to somebody else, or is that of the build on the last step's image.
         if image is not None and not image.references and _short(image.id) == short:
             repository, _, tag = f"{self._reference}-s{self._stage}".rpartition(":")
             self._engine.tag_image(image.id, repository, tag)
             self._given.append(f"{repository}:{tag}")
 
     def clear(self) -> None:
-        """Take the names away, and with them the images that nothing is made of.
+        """Remove the names, and with them the images that no other image needs.
 
-        The container of a step that was cut off is the engine's to remove, and takes a moment.
+        The engine removes the container of an interrupted step itself, which takes a moment.
 
         Raises:
             EngineError: the engine failed.
@@ -88,7 +88,7 @@ class StepNames:
                 time.sleep(0.1)
 
     def _without(self, names: list[str]) -> ConflictError | None:
-        """Take names away that nothing stands in the way of; return what stands in another's."""
+        """Remove the names that can be removed; return why another one cannot."""
         failure = None
         for name in [*names]:
             try:

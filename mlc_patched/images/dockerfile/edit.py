@@ -1,4 +1,4 @@
-"""Changing a Dockerfile that is the user's: packages in and out, everything else untouched."""
+"""Edit a user's Dockerfile: add and remove packages, and change nothing else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LAST_CONTINUATION = re.compile(r" ?\\[ \t]*(?=\r?\n$)")
 
 @dataclass
 class Changes:
-    """What an edit did: packages added, replaced and removed, and those there already."""
+    """Packages that an edit added or replaced, removed, or found present."""
 
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -50,10 +50,10 @@ def add_package(text: str, package: str, kind: Kind, changes: Changes) -> str:
         text: the Dockerfile.
         package: a package that passed the allow-list.
         kind: PIP or APT.
-        changes: is told what was done.
+        changes: records what was done.
 
     Raises:
-        DockerfileError: there is no place for it; the message says where was looked.
+        DockerfileError: there is no place for it; the message lists the steps that were considered.
     """
     name = kind.name(package)
     found = find_installs(text, kind)
@@ -73,16 +73,16 @@ def add_package(text: str, package: str, kind: Kind, changes: Changes) -> str:
 
 
 def remove_package(text: str, package: str, kind: Kind, changes: Changes) -> str:
-    """Return a Dockerfile without a package, wherever its last stage installs it.
+    """Return a Dockerfile without a package anywhere in its last stage.
 
     Args:
         text: the Dockerfile.
-        package: name of the package; versions in it do not matter.
+        package: the package; a version is ignored.
         kind: PIP or APT.
-        changes: is told what was done; where the package is not found, nothing.
+        changes: records what was done; nothing if the package is not found.
 
     Raises:
-        DockerfileError: the step would be left without a package and cannot be taken out.
+        DockerfileError: it is the step's only package, and the step cannot be removed.
     """
     name = kind.name(package)
     while True:
@@ -102,10 +102,10 @@ def remove_package(text: str, package: str, kind: Kind, changes: Changes) -> str
 
 
 def has_account_block(text: str) -> bool:
-    """Whether the last stage sets the user's account up and labels the image so.
+    """Whether the last stage has the account block, which sets up the user's account.
 
     Raises:
-        DockerfileError: only a part of it is there, or the Dockerfile cannot be read.
+        DockerfileError: only a part of it is there, or the Dockerfile cannot be parsed.
     """
     stage = final_stage(instructions(text))
     bodies = [(each.keyword, each.body(text)) for each in stage]
@@ -151,11 +151,11 @@ def with_account_block(text: str, block: str) -> str:
 
 
 def _there(is_there: bool) -> str:
-    return "is there" if is_there else "is missing"
+    return "is present" if is_there else "is missing"
 
 
 def _place(text: str, found: list[Install], kind: Kind) -> Install | None:
-    """Choose the command a new package goes to: that of our section, else the last ordinary one."""
+    """Choose the command for a new package: that of our section, else the last ordinary one."""
     ordinary = [
         each
         for each in found
@@ -170,7 +170,7 @@ def _place(text: str, found: list[Install], kind: Kind) -> Install | None:
 
 
 def _with_word(text: str, install: Install, package: str) -> str:
-    """Put a package among those of a command, in the layout that they have."""
+    """Add a package to a command, in the layout of the others."""
     word = quoted(package)
     break_ = line_break(text)
     alone = [each for each in install.packages if _is_alone(text, each)]
@@ -194,7 +194,7 @@ def _with_word(text: str, install: Install, package: str) -> str:
 
 
 def _with_step(text: str, package: str, kind: Kind, found: list[Install]) -> str:
-    """Make a new step: after the section's setting, or before the account block."""
+    """Add a step: after the section's ENV, or before the account block."""
     stage = final_stage(instructions(text))
     break_ = line_break(text)
     block = _account_block_start(text, stage)
@@ -203,22 +203,22 @@ def _with_step(text: str, package: str, kind: Kind, found: list[Install]) -> str
         raise DockerfileError(
             f"There is no place for {package} in the Dockerfile, which was not changed: "
             f"{where_looked(text, kind)}, and the account block (ARG {USER_ID_ARGUMENT}), "
-            "before which a new step would go, is missing. "
-            "Add the package by hand: image-update PROJECT --edit"
+            "before which a new step would go, is missing.",
+            "Add the package by hand: image-update PROJECT --edit",
         )
     if kind is PIP:
         for each in stage:
             if each.keyword == "ENV" and "PIP_BREAK_SYSTEM_PACKAGES" in each.body(text):
                 return text[: each.end] + step + text[each.end :]
     else:
-        # apt's changes seldom and takes long: before the Python packages.
+        # The apt step changes seldom and takes long, so it goes before the Python packages.
         python = text.find(PYTHON_SECTION, stage[0].start, block)
         block = python if python >= 0 else block
     return f"{text[:block]}{kind.section}{break_}{step}{break_}{text[block:]}"
 
 
 def _account_block_start(text: str, stage: list[Instruction]) -> int | None:
-    """Return where the account block begins: its ARG, or the comments and USER right above."""
+    """Return the start of the account block: its ARG, with the comments and USER right above."""
     for number, each in enumerate(stage):
         if each.keyword == "ARG" and each.body(text).strip() == USER_ID_ARGUMENT:
             before = stage[number - 1]
@@ -243,7 +243,7 @@ def _without_word(text: str, install: Install, word: Word, kind: Kind) -> str:
     start, after = line_of(text, word.start)
     if is_continued(text[start:after]):
         return text[:start] + text[after:]
-    # The last line of the step goes: the one before must not go on any more.
+    # The last line of the step is removed, so the line before must no longer be continued.
     before = start
     while True:
         before, end = line_of(text, before - 1)
@@ -270,21 +270,22 @@ def _without_step(text: str, install: Install, kind: Kind) -> str:
     )
     if not routine or sum(kind.arguments(command) is not None for command in commands) > 1:
         raise DockerfileError(
-            f"{install.packages[0].value} is all that the step in line {instruction.line} of the "
-            "Dockerfile installs, and the step does more. Nothing was changed. "
-            "Take it out by hand: image-update PROJECT --edit"
+            f"{install.packages[0].value} is the only package of the step in line "
+            f"{instruction.line} of the Dockerfile, and the step does more than install it. "
+            "Nothing was changed.",
+            "Remove it by hand: image-update PROJECT --edit",
         )
     start, end = instruction.start, instruction.end
     above, _ = line_of(text, max(start - 1, 0))
     below = text[end : line_of(text, end)[1]]
     if text[above:start].strip() == kind.section and below and not below.strip():
-        # The section was made for this step: it goes with it.
+        # The section was added for this step.
         start, end = above, end + len(below)
     return text[:start] + text[end:]
 
 
 def _is_alone(text: str, word: Word) -> bool:
-    """Whether a word has its line for itself, but for the backslash."""
+    """Whether a word is alone on its line, except for a backslash."""
     start, after = line_of(text, word.start)
     rest = text[word.end : after].strip()
     return not text[start : word.start].strip() and rest in ("", "\\")

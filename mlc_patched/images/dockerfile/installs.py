@@ -1,4 +1,4 @@
-"""Finding the packages that a Dockerfile installs: which steps, which commands, which words."""
+"""Find the packages that a Dockerfile installs: steps, commands and words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .syntax import Instruction, Word, final_stage, instructions, step_words
 
 _PIP = re.compile(r"(?:.*/)?pip[0-9.]*")
 _PYTHON = re.compile(r"(?:.*/)?python[0-9.]*")
-# pip's options that take the next word as their value (pip install --help).
+# Options of pip that take a value (pip install --help).
 # fmt: off
 _PIP_VALUES = frozenset((
     "-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-f",
@@ -22,7 +22,7 @@ _PIP_VALUES = frozenset((
     "--progress-bar", "--no-binary", "--only-binary", "--config-settings", "-C", "--report",
     "--global-option", "--python", "--exists-action", "--root-user-action",
 ))
-# With one of these the step is a special one: its packages come from, or go to, somewhere else.
+# With one of these, packages come from or go to another place: no package is added there.
 _PIP_SPECIAL = frozenset((
     "-i", "--index-url", "--no-index", "-f", "--find-links", "-t", "--target", "--root",
     "--prefix", "--no-deps", "--platform", "--dry-run", "-e", "--editable", "--user",
@@ -35,12 +35,11 @@ _ENVIRONMENT = re.compile(r"[A-Za-z_]\w*=.*", re.S)
 _PIP_WORD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?=[\[<>=!~;@ ]|$)")
 _APT_WORD = re.compile(r"([a-z0-9][a-z0-9+.-]+)(?=[:=]|$)")
 _REDIRECTION = re.compile(r"\d*(?:>>?|<)|&>")
-_ENVIRONMENT = re.compile(r"[A-Za-z_]\w*=.*", re.S)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of package: how its install command is read, and what a new step looks like."""
+    """A kind of package: how its install commands are parsed, and how a new step is written."""
 
     title: str
     section: str
@@ -53,27 +52,27 @@ class Kind:
 
 @dataclass(frozen=True)
 class Install:
-    """An install command found in a step: its option words, and its packages in order."""
+    """An install command in a step: its options, and its packages in order."""
 
     instruction: Instruction
     head: Word
     packages: tuple[Word, ...]
     options: tuple[str, ...] = ()
     others: tuple[Word, ...] = ()
-    """Words that are neither: values of options, addresses, variables."""
+    """Words that are neither options nor packages: values of options, URLs, variables."""
 
 
 def packages_in(text: str, kind: Kind) -> tuple[str, ...]:
-    """Return the packages that the last stage of a Dockerfile installs, in its order.
+    """Return the packages that the last stage of a Dockerfile installs, in order.
 
     Raises:
-        DockerfileError: the Dockerfile cannot be read.
+        DockerfileError: the Dockerfile cannot be parsed.
     """
     return tuple(word.value for found in find_installs(text, kind) for word in found.packages)
 
 
 def where_looked(text: str, kind: Kind) -> str:
-    """Return in words which steps install packages of a kind, for a message."""
+    """Return a description of the steps that install packages of a kind."""
     found = [each for each in find_installs(text, kind) if each.packages]
     if not found:
         return f"no step of its last stage installs {kind.title} packages"
@@ -84,8 +83,8 @@ def where_looked(text: str, kind: Kind) -> str:
 
 
 def _name_of_pip(word: str) -> str:
-    """Return the package a word of an install command stands for; what people write is more
-    than what is taken from a command line: `torch==${VERSION}`, `x @ https://…`."""
+    """Return the name of the package in a word of an install command, which may be more than a
+    plain requirement: `torch==${VERSION}`, `x @ https://…`."""
     match = _PIP_WORD.match(word)
     return pip_name(match[1]) if match else ""
 
@@ -128,10 +127,10 @@ APT = Kind(
 
 
 def find_installs(text: str, kind: Kind) -> list[Install]:
-    """Return the install commands of a kind in the last stage of a Dockerfile, in its order.
+    """Return the install commands of a kind in the last stage of a Dockerfile, in order.
 
     Raises:
-        DockerfileError: the Dockerfile cannot be read.
+        DockerfileError: the Dockerfile cannot be parsed.
     """
     found = []
     for instruction in final_stage(instructions(text)):
@@ -144,7 +143,7 @@ def find_installs(text: str, kind: Kind) -> list[Install]:
 
 
 def commands_of(words: list[Word]) -> Iterator[list[Word]]:
-    """Split a step into its commands; settings before a command, `sudo` and RUN's own flags go."""
+    """Split a step into commands, without variables, `sudo` and RUN's own flags before them."""
     command: list[Word] = []
     for word in [*words, Word("", 0, 0, is_operator=True)]:
         if word.is_operator:

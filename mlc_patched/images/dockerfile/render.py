@@ -1,4 +1,4 @@
-"""The Dockerfile of a project, written from a recipe. Pure: text in, text out."""
+"""Render the Dockerfile of a project from a recipe. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ...errors import UsageError
 from ...names import labels
 from ...names.images import check_reference
 from ..packages import quoted
+from .syntax import line_break
 
 ACCOUNT_SCRIPT = Path(__file__).parents[2] / "data" / "account.sh"
 CREATED_ARGUMENT = "DS01_CREATED"
@@ -18,7 +19,7 @@ USER_ID_ARGUMENT = "DS01_USER_ID"
 GROUP_ID_ARGUMENT = "DS01_GROUP_ID"
 USERNAME_ARGUMENT = "DS01_USERNAME"
 ALWAYS_INSTALLED = ("git", "sudo")
-"""What AIME's set-up installs, and a container's shell is expected to have."""
+"""Packages that AIME's set-up installs, too."""
 WORKSPACE = "/workspace"
 BUILD_CONTEXT_COMMENT = "# Build context: "
 SYSTEM_SECTION = "# System packages (apt)"
@@ -28,16 +29,16 @@ _ACCOUNT_HEADING = "# Your account: the same user and group as on the host."
 _AS_ROOT = "# hadolint ignore=DL3066\nUSER root\n"
 _FRAMEWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 _DIRECTIVE = re.compile(r"#\s*[A-Za-z][A-Za-z0-9]*\s*=")
-# After these a shell command goes on in the next line without a semicolon.
+# After these, a shell command continues in the next line without a semicolon.
 _OPEN = re.compile(r"(?:^|[\s;])(?:then|do|else|in|\{|\()$|(?:;;|&&|\|\|)$")
 
 
 @dataclass(frozen=True)
 class ImageRecipe:
-    """What goes into a project's image.
+    """The content of a project's image.
 
-    `base` is the image it is built on, `framework` the words of its label (`Pytorch-2.8.0`),
-    `apt` and `pip` packages that passed the allow-list.
+    `base` is the base image, `framework` the framework label (`Pytorch-2.8.0`); `apt` and `pip`
+    are packages that passed the allow-list.
     """
 
     project: str
@@ -50,11 +51,11 @@ class ImageRecipe:
 def render(recipe: ImageRecipe) -> str:
     """Return the Dockerfile for a recipe.
 
-    The order keeps layers cached: what changes seldom comes first, the labels, which hold
-    the time of the build, last.
+    The order keeps layers cached: what changes seldom comes first, and the labels, which contain
+    the time of the build, come last.
 
     Raises:
-        UsageError: the base or the framework could not stand in a Dockerfile.
+        UsageError: the base or the framework cannot be used in a Dockerfile.
     """
     apt = sorted({*ALWAYS_INSTALLED, *recipe.apt})
     parts = [
@@ -72,7 +73,7 @@ def render(recipe: ImageRecipe) -> str:
 
 
 def apt_step(packages: Iterable[str]) -> str:
-    """Return the step that installs Debian packages and leaves nothing of apt behind."""
+    """Return the step that installs Debian packages and cleans up after apt."""
     lines = "".join(f"        {package} \\\n" for package in packages)
     return (
         "RUN apt-get update \\\n"
@@ -92,20 +93,20 @@ def pip_step(packages: Iterable[str]) -> str:
 def account_block(project: str, framework: str, base: str, *, is_root: bool = False) -> str:
     """Return the last part of a Dockerfile: the user's account, and the labels that name it.
 
-    The step checks its own result and fails if the account did not come out as wanted, so
-    no image is built that bears the labels without it.
+    The step checks its own result and fails if the account is not right, so no image has the labels
+    without the account.
 
     Args:
         project: the project's name.
-        framework: words for the label, such as `Pytorch-2.8.0`.
-        base: the image the Dockerfile starts from, empty where that is not known.
-        is_root: whether the steps before it run as root for certain.
+        framework: the framework label, such as `Pytorch-2.8.0`.
+        base: the base image; empty if it is unknown.
+        is_root: whether the steps before the block certainly run as root.
 
     Raises:
-        UsageError: a value could not stand in a label.
+        UsageError: a value cannot be used in a label.
     """
     if not _FRAMEWORK.fullmatch(framework):
-        raise UsageError(f"{framework!r} cannot be the name of a framework.")
+        raise UsageError(f"{framework!r} is not a valid framework name.")
     base_label = (
         f' \\\n      org.opencontainers.image.base.name="{check_reference(base)}"' if base else ""
     )
@@ -144,10 +145,10 @@ LABEL {labels.HAS_USER_SETUP}="true" \\
 
 
 def run_step(script: str) -> str:
-    """Join the lines of a shell script into the text of one RUN step, comments kept.
+    """Join the lines of a shell script into the text of one RUN step.
 
-    A Dockerfile knows comment lines inside a step and drops them; the comments that are for
-    the script's own maintainers, at its head and shellcheck's, are left out.
+    A Dockerfile may have comment lines inside a step. The comments for the script's maintainers, at
+    its head and for shellcheck, are left out.
     """
     lines = script.splitlines()
     head = next(number for number, line in enumerate(lines) if not line.startswith("#"))
@@ -167,13 +168,13 @@ def _joined(line: str, *, is_first: bool, is_last: bool) -> str:
 
 
 def with_build_context(text: str, directory: str) -> str:
-    """Return a Dockerfile that says where its build context is, in a comment that is read back.
+    """Return a Dockerfile with a comment that names its build context.
 
     Raises:
-        UsageError: the directory's name cannot stand in a comment.
+        UsageError: the directory's name cannot be used in a comment.
     """
     if not directory.isprintable():
-        raise UsageError(f"The directory {directory!r} cannot be a build context.")
+        raise UsageError(f"The directory {directory!r} cannot be used as a build context.")
     lines = [
         line
         for line in text.splitlines(keepends=True)
@@ -181,14 +182,14 @@ def with_build_context(text: str, directory: str) -> str:
     ]
     # Directives such as `# syntax=` count only at the very top.
     top = next((at for at, line in enumerate(lines) if not _DIRECTIVE.match(line)), len(lines))
-    break_ = "\r\n" if text[: text.find("\n") + 1].endswith("\r\n") else "\n"
+    break_ = line_break(text)
     if top and not lines[top - 1].endswith("\n"):
         lines[top - 1] += break_
     return "".join((*lines[:top], f"{BUILD_CONTEXT_COMMENT}{directory}{break_}", *lines[top:]))
 
 
 def build_context_in(text: str) -> str | None:
-    """Return the build context a Dockerfile says it has, or None."""
+    """Return the build context that a Dockerfile names, or None."""
     for line in text.splitlines():
         if line.startswith(BUILD_CONTEXT_COMMENT):
             return line.removeprefix(BUILD_CONTEXT_COMMENT).strip() or None

@@ -1,7 +1,7 @@
-"""Reading a Dockerfile: its instructions, and the words of a RUN step, each with its place.
+"""Parse a Dockerfile into instructions, and a RUN step into words, with their positions.
 
-No more is understood than editing needs, and places are offsets into the text, so that an
-edit leaves every other byte as it is. The rules are those of Docker's Dockerfile reference.
+This is only as much as editing needs. Positions are offsets into the text, so that an edit changes
+no other byte. The rules are those of Docker's Dockerfile reference.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _BLANK = re.compile(r"\\[ \t]*\r?\n|\s+")
 
 
 class DockerfileError(MlcError):
-    """A Dockerfile could not be read or changed as wanted; the message says where and why."""
+    """A Dockerfile could not be parsed or changed; the message says where and why."""
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """An instruction: its keyword in capitals, and where it is.
+    """An instruction: its keyword in capitals, and its position.
 
-    `start` and `end` are offsets of its first character and of what follows its last line;
-    `line` and `last_line` count from 1. `heredoc` tells that it brings a document along.
+    `start` and `end` are the offsets of its first character and after its last line; `line` and
+    `last_line` count from 1. `heredoc` says whether it contains a here-document.
     """
 
     keyword: str
@@ -42,13 +42,13 @@ class Instruction:
     heredoc: bool = False
 
     def body(self, text: str) -> str:
-        """Return what follows the keyword, line breaks and all."""
+        """Return the text after the keyword, with line breaks."""
         return text[self.start : self.end].lstrip()[len(self.keyword) :]
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a step as the shell would see it, quotes taken off, and where it stands."""
+    """A word of a step as the shell would see it, without quotes, and its position."""
 
     value: str
     start: int
@@ -60,8 +60,8 @@ def instructions(text: str) -> list[Instruction]:
     """Return the instructions of a Dockerfile.
 
     Raises:
-        DockerfileError: a line is no instruction, a step does not end, or the escape
-            character is not the usual one.
+        DockerfileError: a line is not an instruction, a step does not end, or the Dockerfile
+            changes the escape character.
     """
     _refuse_other_escape(text)
     found: list[Instruction] = []
@@ -75,7 +75,7 @@ def instructions(text: str) -> list[Instruction]:
         match = _KEYWORD.match(line)
         if match is None:
             raise DockerfileError(
-                f"Line {position + 1} of the Dockerfile is no instruction: {line.strip()[:60]}"
+                f"Line {position + 1} of the Dockerfile is not an instruction: {line.strip()[:60]}"
             )
         last = _last_line(lines, position)
         content = "".join(each for _, each in lines[position : last + 1])
@@ -90,7 +90,7 @@ def instructions(text: str) -> list[Instruction]:
 
 
 def final_stage(found: list[Instruction]) -> list[Instruction]:
-    """Return the instructions of the last stage, from its FROM on.
+    """Return the instructions of the last stage, including its FROM.
 
     Raises:
         DockerfileError: there is no FROM.
@@ -102,13 +102,12 @@ def final_stage(found: list[Instruction]) -> list[Instruction]:
 
 
 def base_of(text: str) -> str:
-    """Return the image that the last stage of a Dockerfile starts from.
+    """Return the base image of the last stage of a Dockerfile, also through earlier stages.
 
-    A stage that starts from an earlier one is followed back to an image. Empty if the name
-    depends on an argument without a default, or is `scratch`.
+    The result is empty if the name depends on an argument without a default, or is `scratch`.
 
     Raises:
-        DockerfileError: the Dockerfile cannot be read.
+        DockerfileError: the Dockerfile cannot be parsed.
     """
     arguments: dict[str, str] = {}
     stages: dict[str, str] = {}
@@ -129,7 +128,7 @@ def base_of(text: str) -> str:
 
 
 def step_words(text: str, instruction: Instruction) -> list[Word]:
-    """Return the words and operators of a RUN step; none for an exec form or a heredoc."""
+    """Return the words and operators of a RUN step; none for an exec form or a here-document."""
     begin = instruction.end - len(instruction.body(text))
     if instruction.heredoc or text[begin : instruction.end].lstrip().startswith("["):
         return []
@@ -146,7 +145,7 @@ def step_words(text: str, instruction: Instruction) -> list[Word]:
             position = operator.end()
             continue
         if text[position] == "#":
-            break  # the shell sees one line, and the rest of it as a comment
+            break  # the shell sees one line, of which the rest is a comment
         word = _word(text, position, instruction.end)
         words.append(word)
         position = word.end
@@ -154,19 +153,19 @@ def step_words(text: str, instruction: Instruction) -> list[Word]:
 
 
 def line_of(text: str, offset: int) -> tuple[int, int]:
-    """Return the offsets of the beginning of a line and of what follows its line break."""
+    """Return the offsets of the start of a line and after its line break."""
     start = text.rfind("\n", 0, offset) + 1
     end = text.find("\n", offset)
     return start, len(text) if end < 0 else end + 1
 
 
 def line_break(text: str) -> str:
-    """Return the line break a text uses: that of its first line."""
+    """Return the line break of a text, which is that of its first line."""
     return "\r\n" if text[: text.find("\n") + 1].endswith("\r\n") else "\n"
 
 
 def is_continued(line: str) -> bool:
-    """Whether an instruction goes on after this line."""
+    """Whether an instruction continues after this line."""
     return _CONTINUED.search(line) is not None
 
 
@@ -178,8 +177,8 @@ def _refuse_other_escape(text: str) -> None:
     for line in text.split("\n"):
         if (match := _ESCAPE_DIRECTIVE.match(line.strip())) and match[1] != "\\":
             raise DockerfileError(
-                f"The Dockerfile sets the escape character to {match[1]!r}; "
-                "it can only be changed by hand."
+                f"The Dockerfile sets the escape character to {match[1]!r}, "
+                "so it can only be edited by hand."
             )
         if not _DIRECTIVE.match(line.strip()):
             return
@@ -187,14 +186,14 @@ def _refuse_other_escape(text: str) -> None:
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     start = 0
-    # Only a line feed ends a line here, unlike with str.splitlines.
+    # Unlike for str.splitlines, only a line feed ends a line.
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
         yield start, line
         start += len(line)
 
 
 def _last_line(lines: list[tuple[int, str]], first: int) -> int:
-    """Return the number of the line that ends the instruction which begins at `first`."""
+    """Return the index of the last line of the instruction that begins at `first`."""
     last = position = first
     while is_continued(lines[last][1]):
         position += 1
@@ -203,7 +202,7 @@ def _last_line(lines: list[tuple[int, str]], first: int) -> int:
         if position >= len(lines):
             raise DockerfileError(
                 f"The step in line {first + 1} of the Dockerfile does not end: "
-                "its last line has a backslash at its end."
+                "its last line ends with a backslash."
             )
         last = position
     return last
@@ -218,12 +217,12 @@ def _heredoc_end(lines: list[tuple[int, str]], first: int, word: str, beginning:
         if lines[number][1].strip("\t\r\n") == word:
             return number
     raise DockerfileError(
-        f"The document {word} that begins in line {beginning} of the Dockerfile does not end."
+        f"The here-document {word} that begins in line {beginning} of the Dockerfile does not end."
     )
 
 
 def _after_comments(text: str, position: int, end: int) -> int:
-    """Go past comment lines inside a step."""
+    """Skip comment lines inside a step."""
     while position < end:
         start, after = line_of(text, position)
         line = text[start:after]
@@ -258,5 +257,5 @@ def _word(text: str, start: int, end: int) -> Word:
         else:
             value.append(char)
         position += 1
-    # A shell refuses a quote that does not end: such a word is none that is edited.
+    # A word with an unclosed quote is never edited.
     return Word("" if quote else "".join(value), start, min(position, end))

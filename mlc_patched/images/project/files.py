@@ -1,7 +1,6 @@
 """A project's files in the home: its Dockerfile, copies of older ones, and its metadata.
 
-Every file is replaced in one step, so that no reader and no crash finds half of one, and no
-link is followed (see home_files).
+Every file is replaced atomically, and links are not followed (see host/home.py).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ DOCKERFILES = "dockerfiles"
 METADATA = (CONFIGURATION, "images")
 METADATA_VERSION = 1
 HALF = ".mlc-part"
-"""End of the name of a file that is being written; no user's own file is called so."""
+"""Suffix of a file that is being written."""
 BEFORE = f".{PREVIOUS}"
 """Suffix of the copy of the Dockerfile that the previous image was built from."""
 _DOCKERFILE_MODE = 0o644
@@ -40,18 +39,17 @@ class ProjectFiles:
     """The files of one user's project (design document, "User Files")."""
 
     def __init__(self, account: Account, project: Project) -> None:
-        """Look at nothing yet."""
         self._account = account
         self.project = project
 
     @property
     def directory(self) -> str:
-        """The directory of Dockerfiles, where a build context is unless another is named."""
+        """The directory of Dockerfiles, and the build context of those that name no other."""
         return f"{self._account.home}/{DOCKERFILES}"
 
     @property
     def dockerfile_path(self) -> str:
-        """The Dockerfile's path, for messages and as the place of the build context."""
+        """The path of the Dockerfile."""
         return f"{self.directory}/{self.project.dockerfile}"
 
     def build_context(self, text: str) -> str:
@@ -60,7 +58,7 @@ class ProjectFiles:
         return build_context_in(text) or self.directory
 
     def read_dockerfile(self, suffix: str = "") -> str | None:
-        """Return the Dockerfile, or a copy of it by its suffix; None if there is none.
+        """Return the text of the Dockerfile, or of its copy with a suffix; None if there is none.
 
         Raises:
             MlcError: it is a link, or cannot be read.
@@ -71,7 +69,7 @@ class ProjectFiles:
         try:
             return content.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise MlcError(f"{self.dockerfile_path}{suffix} is no text: {error}") from error
+            raise MlcError(f"{self.dockerfile_path}{suffix} is not text: {error}") from error
 
     def write_dockerfile(self, text: str, suffix: str = "") -> str:
         """Write the Dockerfile, or a copy of it, and return its path.
@@ -84,19 +82,21 @@ class ProjectFiles:
         return f"{self.dockerfile_path}{suffix}"
 
     def remove_dockerfile(self, suffix: str = "") -> None:
-        """Remove the Dockerfile or a copy; one that is not there is no error."""
+        """Remove the Dockerfile or a copy, if it exists."""
         self._remove((DOCKERFILES,), f"{self.project.dockerfile}{suffix}")
 
     def back_up_dockerfile(self, suffix: str | None = None, *, move: bool = False) -> str | None:
-        """Give the Dockerfile a second name that no file has yet; return its path, None if
-        there is no Dockerfile.
+        """Make a backup of the Dockerfile under an unused name.
 
         Args:
-            suffix: of the backup; the next free number when not given.
-            move: take its first name away.
+            suffix: the suffix of the backup; the next free number if None.
+            move: remove the Dockerfile.
+
+        Returns:
+            The path of the backup, or None if there is no Dockerfile.
 
         Raises:
-            MlcError: it could not be done.
+            MlcError: the backup could not be made.
         """
         name = self.project.dockerfile
         with self._directory((DOCKERFILES,)) as parent:
@@ -120,7 +120,7 @@ class ProjectFiles:
                 return f"{self.directory}/{backup}"
 
     def read_metadata(self) -> dict[str, Any]:
-        """Return the project's metadata; empty if it is missing, broken or of another version."""
+        """Return the project's metadata; empty if missing, invalid or of another version."""
         with contextlib.suppress(MlcError, ValueError):
             content = self._read(METADATA, f"{self.project.name}.json", make=False)
             found = parsed(content) if content else None
@@ -138,16 +138,14 @@ class ProjectFiles:
         self._write(METADATA, f"{self.project.name}.json", f"{content}\n".encode(), _METADATA_MODE)
 
     def remove_metadata(self) -> None:
-        """Remove the project's metadata; if there is none, that is no error."""
+        """Remove the project's metadata, if there is any."""
         self._remove(METADATA, f"{self.project.name}.json")
 
     def remove_half_written(self) -> None:
-        """Remove what a command that was killed at writing these files has left.
-
-        To be called where no other command writes them: while the project is held alone.
+        """Remove what a killed command left of these files; the caller holds the project's lock.
 
         Raises:
-            MlcError: a directory is none, or a link.
+            MlcError: a directory is a link or something else.
         """
         for parts, name in (
             ((DOCKERFILES,), re.escape(self.project.dockerfile) + r"(\.[\w-]+)?"),
@@ -173,7 +171,7 @@ class ProjectFiles:
         except OSError as error:
             raise MlcError(
                 f"{path} cannot be used: {error.strerror}. It must be a directory of your own, "
-                "and no link to another place."
+                "not a link."
             ) from error
 
     def _read(self, parts: tuple[str, ...], name: str, *, make: bool) -> bytes | None:
@@ -190,16 +188,14 @@ class ProjectFiles:
             except OSError as error:
                 raise MlcError(
                     f"{path}/{name} cannot be read: {error.strerror}. "
-                    "It must be a file, and no link to one."
+                    "It must be a file, not a link."
                 ) from error
             with os.fdopen(file, "rb") as stream:
                 if not stat.S_ISREG(os.fstat(file).st_mode):
-                    raise MlcError(f"{path}/{name} is no file; put one in its place, or remove it.")
+                    raise MlcError(f"{path}/{name} is not a file; replace or remove it.")
                 content = stream.read(_LARGEST + 1)
-            if len(content) > _LARGEST:  # a part of it must never be written back as the whole
-                raise MlcError(
-                    f"{path}/{name} has more than {_LARGEST >> 20} MiB: it is too large."
-                )
+            if len(content) > _LARGEST:  # else a part of it could be written back as the whole
+                raise MlcError(f"{path}/{name} is larger than {_LARGEST >> 20} MiB.")
             return content
 
     def _write(self, parts: tuple[str, ...], name: str, content: bytes, mode: int) -> None:
@@ -237,5 +233,5 @@ def projects_with_files(account: Account) -> set[str]:
 
 
 def dated_suffix(now: float | None = None) -> str:
-    """Return the suffix of a backup made now: `retired-2026-11-23T150000Z`."""
+    """Return the suffix of a backup, such as `retired-2026-11-23T150000Z`."""
     return time.strftime("retired-%Y-%m-%dT%H%M%SZ", time.gmtime(now))

@@ -1,4 +1,4 @@
-"""Working on a project: alone, and without what a command that was killed at it has left."""
+"""Lock a project, and remove what a killed command left of it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .files import ProjectFiles
 
 @contextlib.contextmanager
 def working_on(project: Project, context: Context) -> Iterator[None]:
-    """Hold a project alone, without what a command that was killed at it has left.
+    """Hold a project's lock, and remove what a killed command left of the project.
 
     Raises:
         EngineError: the engine did not answer.
     """
     with context.lock(f"image {project.name}") as job:
         if job.is_alone:
-            with contextlib.suppress(MlcError):  # what is in the way is told where it matters
+            with contextlib.suppress(MlcError):  # reported when the file is used
                 ProjectFiles(context.account, project).remove_half_written()
             remove_build_directories(job.token, context.account, context.environ)
         context.remove_leftovers(temporary_image(project.repository, job.token))
@@ -35,11 +35,11 @@ def working_on(project: Project, context: Context) -> Iterator[None]:
 
 
 def remove_build_directories(token: str, account: Account, environ: Mapping[str, str]) -> None:
-    """Remove what killed builds of the same job have left; what cannot be removed stays.
+    """Remove the directories of killed builds of a job, as far as possible.
 
     Args:
-        token: the job's. Whoever holds its lock knows that nobody builds in them any more.
-        account: whose.
+        token: the job's token. The holder of its lock knows that no build uses them any more.
+        account: the owner.
         environ: the environment, for TMPDIR.
     """
     name = re.compile(rf"{build_directory_prefix(token)}\w+")
@@ -50,7 +50,7 @@ def remove_build_directories(token: str, account: Account, environ: Mapping[str,
 
 
 def _remove_directory(entry: os.DirEntry[str], account: Account) -> None:
-    """Remove a directory of the process's own, which under sudo is root's, or of the user's."""
+    """Remove a directory that belongs to the process, which under sudo is root, or to the user."""
     with contextlib.suppress(OSError):
         status = entry.stat(follow_symlinks=False)
         if not stat.S_ISDIR(status.st_mode):

@@ -303,9 +303,7 @@ def test_what_a_node_lacks_is_reported_and_nothing_is_left(logged_in: Cluster) -
     it.docker(it.one, "rmi", image)
     taken = it.run("container-create", "here", "--project", "lacking", "--json")
     assert taken.returncode == 0, taken.stderr
-    assert f"{image} is here now, from {REGISTRY}/ds01-{it.user.uid}/lacking@sha256:" in (
-        taken.stderr
-    )
+    assert f"Pulled {image} from {REGISTRY}/ds01-{it.user.uid}/lacking@sha256:" in (taken.stderr)
     assert json.loads(taken.stdout)["container"]["flow"] == "image"
     assert it.docker(it.one, "inspect", "-f", "{{.RepoTags}}", image) == f"[{image}]"
     it.ok("container-retire", "here", "-y")

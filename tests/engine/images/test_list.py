@@ -84,7 +84,7 @@ def test_an_account_that_is_not_the_callers_is_marked(it: ImageUser) -> None:
     assert f"UID is 7, yours is {it.user.uid}" in found["stale"]
     assert "image-create stale --force" in found["stale"]
     assert found["later"] == ""
-    assert "labels are not right" in found["odd"]
+    assert "labels are invalid" in found["odd"]
     assert "no account" in found["plain"]
     said = it.run("image-list").stdout
     assert "other 7:7 !" in said

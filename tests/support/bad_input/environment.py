@@ -45,9 +45,9 @@ FILES = (
 )
 CATALOG = "expected 'Framework, version, [ARCH;ARCH], image', found"
 EDITORS = (
-    ("a quote that does not end", "nano '", "which is not understood: No closing quotation"),
-    ("spaces", "  ", "which names no program. Say for instance: EDITOR=nano"),
-    ("an escape sequence", "\x1b[2J'", r"EDITOR is \"\x1b[2J'\", which is not understood"),
+    ("a quote that does not end", "nano '", "which cannot be parsed: No closing quotation"),
+    ("spaces", "  ", "which names no program. Example: EDITOR=nano"),
+    ("an escape sequence", "\x1b[2J'", r"EDITOR is \"\x1b[2J'\", which cannot be parsed"),
 )
 WRAPPERS = {"relative": "wrapper.sh", "no program": f"{HOME}/file", "a way out": "../x"}
 

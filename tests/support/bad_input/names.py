@@ -119,7 +119,7 @@ TAKES_A_TAG = {
     "image-retire": ("image-retire", "-y", "--", "p:TAG"),
     "container-retire --save": ("container-retire", "-y", "mine", "--save=TAG"),
 }
-MEANT_OTHERWISE = "has a meaning of its own. Choose another one"
+MEANT_OTHERWISE = "is reserved. Choose another one"
 SAVED_TAGS = {"of the image before": "previous", "of a build": "build-1", "of a commit": "x._.1"}
 NO_REGISTRY = "is not a valid registry name. Give HOST:PORT"
 REGISTRIES = {

@@ -200,7 +200,7 @@ CGROUPS = (
 DOCKERFILES = (
     ("no FROM", "RUN id\n", "has no FROM line"),
     ("an empty one", "", "has no FROM line"),
-    ("no instruction", "FROM debian\n!!!\n", "Line 2 of the Dockerfile is no instruction"),
+    ("no instruction", "FROM debian\n!!!\n", "Line 2 of the Dockerfile is not an instruction"),
     ("another escape", "# escape=`\nFROM debian\n", "sets the escape character to '`'"),
     ("a heredoc without its end", "FROM debian\nRUN <<EOF\nid\n", "EOF that begins in line 2"),
     ("a step without its end", "FROM debian\nRUN id \\\n", "The step in line 2"),

@@ -125,7 +125,7 @@ def test_another_user_s_image_is_neither_pushed_nor_fetched(
     fake.registry().push(f"{PUSHED}:latest", lambda line: None)
     fake.remove_image(f"{PUSHED}:latest")
     fake.remove_image(IMAGE)
-    with pytest.raises(MlcError, match="tell of no account"):
+    with pytest.raises(MlcError, match="labels name no account"):
         resolve(DeployRequest(project="thesis"), at_site)
     assert fake.image(IMAGE) is None
     assert all("@" not in name for each in fake.find_images() for name in each.references)

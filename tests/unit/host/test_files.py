@@ -87,7 +87,7 @@ def test_a_file_named_by_a_variable_is_read_with_the_user_s_rights(read, tmp_pat
         with pytest.raises(MlcError, match="Permission denied") as refused:
             read(tmp_path / name, Account("nobody", 65534, 65534, "/nonexistent"))
         assert "hash" not in str(refused.value)
-    with pytest.raises(MlcError, match=r"expected|not understood|no certificate"):
+    with pytest.raises(MlcError, match=r"expected|not understood|not contain a certificate"):
         read(secret, HERE)
 
 
@@ -99,7 +99,7 @@ def test_a_file_named_by_a_variable_is_read_with_the_user_s_rights(read, tmp_pat
         ("ln -s /etc/shadow", "cannot be read: Permission denied"),
         ("mkfifo", "is not a file, and reading it returned nothing"),
         ("mkdir", "cannot be read: Is a directory"),
-        (": ", "There is no text that the editor left"),
+        (": ", "There is no edited text"),
     ],
 )
 def test_an_edited_file_is_read_with_the_user_s_rights(left: str, says: str) -> None:

@@ -127,7 +127,7 @@ def test_an_index_that_is_no_address_is_no_password_s_hiding_place() -> None:
     """urllib refuses some texts in a way of its own."""
     index = settings_from({"PIP_INDEX_URL": "http://[x"})
     assert derived(index, Builder.CLASSIC).files["/etc/ds01-build-pip.conf"].endswith("http://[x\n")
-    with pytest.raises(MlcError, match="PIP_INDEX_URL holds credentials"):
+    with pytest.raises(MlcError, match="PIP_INDEX_URL contains credentials"):
         derived(settings_from({"PIP_INDEX_URL": "http://me:secret@[x"}), Builder.CLASSIC)
 
 
@@ -136,7 +136,7 @@ def test_an_index_that_is_no_address_is_no_password_s_hiding_place() -> None:
     "network", ["-x", "a b", "a\nb", "$(id)", "../x", " ", "\x1b[2J", "a" * 5000]
 )
 def test_a_network_of_steps_that_is_none_is_refused(network: str, counted: Counted) -> None:
-    with pytest.raises(UsageError, match="Say host, none, default, or a network's name") as refused:
+    with pytest.raises(UsageError, match="Use host, none, default, or the name") as refused:
         build_network({"DS01_BUILD_NETWORK": network})
     assert len(str(refused.value)) < 200
     counted("inputs")

@@ -60,7 +60,7 @@ def test_no_link_is_followed(files: ProjectFiles, home: Path, parts: tuple[str, 
     (home.joinpath(*parts[:-1])).mkdir(exist_ok=True)
     home.joinpath(*parts).symlink_to(elsewhere)
     write = files.write_metadata if len(parts) == 2 else files.write_dockerfile
-    with pytest.raises(MlcError, match="no link"):
+    with pytest.raises(MlcError, match="not a link"):
         write({} if len(parts) == 2 else "x")
     assert list(elsewhere.iterdir()) == []
 
@@ -73,7 +73,7 @@ def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(
     files.write_dockerfile("FROM x\n")
     (home / "dockerfiles/demo.Dockerfile").unlink()
     (home / "dockerfiles/demo.Dockerfile").symlink_to(target)
-    with pytest.raises(MlcError, match="no link"):
+    with pytest.raises(MlcError, match="not a link"):
         files.read_dockerfile()
     files.write_dockerfile("FROM y\n")
     assert target.read_text() == "mine"
@@ -104,5 +104,5 @@ def test_projects_are_known_by_their_dockerfiles(files: ProjectFiles, home: Path
 def test_a_text_that_is_none_is_told(files: ProjectFiles, home: Path) -> None:
     files.write_dockerfile("x")
     (home / "dockerfiles/demo.Dockerfile").write_bytes(b"\xff\xfe")
-    with pytest.raises(MlcError, match="no text"):
+    with pytest.raises(MlcError, match="not text"):
         files.read_dockerfile()
