@@ -215,7 +215,7 @@ def _has_content(column: Sequence[str], first: Sequence[str], repeats: Collectio
 
 
 def _fitting(widths: Sequence[int], columns: Sequence[Sequence[str]]) -> list[int]:
-    """Return widths that fit the terminal: shrink the widest first, never below its longest word."""
+    """Return widths that fit: the widest shrink first, never below their longest word."""
     widths = list(widths)
     least = [max(map(len, " ".join(column).split())) for column in columns]
     excess = sum(widths) + len(_GAP) * (len(widths) - 1) - _terminal_width()
