@@ -60,7 +60,7 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
     try:
         command, arguments = parse(argv)
     except CommandLineError as error:
-        report.line(readable(f"{error.usage}{error.program}: error: {error.message}"))
+        report.line(error.usage + readable(f"{error.program}: error: {error.message}"))
         if "--json" in argv:
             print_json("error", _as_json(error))
         return error.exit_code

@@ -165,7 +165,7 @@ print(mlc.remove("api").image_removed)
         "['api']",
         "False 5",
         "[('api', True)]",
-        "MlcError 1",
+        "InUseError 1",
         "NotFoundError 1",
         "NotFoundError 1",
         "True False",

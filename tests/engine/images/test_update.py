@@ -53,7 +53,7 @@ def test_one_image_before_is_kept_and_rollback_exchanges_them(demo: ImageUser) -
     assert inspect(demo.image("demo", "previous"))["Id"] == ids[1]
     assert nameless() <= before
     for latest, text in ((1, 0), (2, 1)):
-        assert "is back" in demo.run("image-update", "demo", "--rollback").stdout
+        assert "is restored" in demo.run("image-update", "demo", "--rollback").stdout
         assert inspect(demo.image("demo"))["Id"] == ids[latest]
         assert inspect(demo.image("demo", "previous"))["Id"] == ids[3 - latest]
         assert demo.dockerfile("demo").read_text() == texts[text]
