@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..context import Context
-from ..engine.interface import Image
+from ..engine.interface import Engine, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import EngineError
 from ..interrupts import defer_signals
@@ -41,7 +40,6 @@ def run_in_image(
     """Run a script in an image's own shell, without network, and return its output.
 
     Args:
-        image: the image.
         script: for `/bin/sh -c`.
         kind: `temporary.LOOK` or `VERIFY`, for the container's name and label.
         context: the engine, and whose container it is.
@@ -60,32 +58,27 @@ def run_in_image(
         groups=GROUPS if user else (),
         network="none",
     )
-    said: list[str] = []
-    status = _run(specification, context, said.append)
-    return ProbeResult(status, tuple(said))
-
-
-def _run(
-    specification: ContainerSpecification, context: Context, hear: Callable[[str], object]
-) -> int:
-    """Run a container to its end and remove it in any case; return its exit status."""
-    engine = context.engine
+    engine, lines = context.engine, []
     with Undo(context.report) as undo:
-        undo.add(
-            f"The container {specification.name}",
-            # By name: an interrupt may come before its id is known here.
-            lambda: engine.remove_container(specification.name, force=True),
-        )
-        with defer_signals():
-            container = engine.create_container(specification)
+        container = create_temporary(specification, engine, undo)
         try:
             engine.start(container)
         except EngineError as error:
-            hear(str(error))
+            lines.append(str(error))
             status = NOT_STARTED
         else:
-            for line in engine.logs(container, follow=True):
-                hear(line)
+            lines += engine.logs(container, follow=True)
             status = engine.wait(container)
         engine.remove_container(container, force=True)
-    return status
+    return ProbeResult(status, tuple(lines))
+
+
+def create_temporary(specification: ContainerSpecification, engine: Engine, undo: Undo) -> str:
+    """Create a container whose removal is added to `undo`, and return its id."""
+    undo.add(
+        f"The container {specification.name}",
+        # By name: an interrupt may come before the id is known.
+        lambda: engine.remove_container(specification.name, force=True),
+    )
+    with defer_signals():
+        return engine.create_container(specification)

@@ -11,7 +11,7 @@ from ..context import Context
 from ..engine.interface import Container, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import MlcError, NotFoundError
-from ..images.probe import run_in_image
+from ..images.probe import create_temporary, run_in_image
 from ..interrupts import defer_signals, wait_out_interrupts
 from ..names import labels
 from ..names.containers import short_name
@@ -157,12 +157,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         labels={labels.SETUP_FOR: candidate.container.name},
     )
     with Undo(report) as undo:
-        undo.add(
-            f"The container {specification.name}",
-            lambda: engine.remove_container(specification.name, force=True),
-        )
-        with defer_signals():
-            container = engine.create_container(specification)
+        container = create_temporary(specification, engine, undo)
         _refuse_if(account_in_passwd(_passwd(container, context), claim), candidate)
         temporary = temporary_image(project.repository, context.job.token)
         undo.add(f"The image {temporary}", lambda: engine.remove_image(temporary))

@@ -13,13 +13,14 @@ from ...engine.interface import Engine, Image
 from ...engine.specification import ContainerSpecification
 from ...errors import SetupError, last_lines
 from ...host.account import Account
-from ...interrupts import defer_signals, wait_out_interrupts
+from ...interrupts import wait_out_interrupts
 from ...names import labels
 from ...names.images import committed_reference
 from ...report import Reporter
 from ...temporary import SETUP, temporary_name
 from ...undo import Undo
 from ..dockerfile.render import ACCOUNT_SCRIPT
+from ..probe import create_temporary
 from ..project.tags import restore_tag
 
 EMPTY_PASSWORD = 'passwd -d "$DS01_USERNAME" >/dev/null\n'  # noqa: S105 - a command
@@ -53,7 +54,6 @@ def commit_with_account(
     """Add the user's account to an image and return the result.
 
     Args:
-        engine: the engine.
         image: the image that the account is added to.
         reference: the name by which the image was requested.
         tag: name in Docker of the container that the result is for.
@@ -89,12 +89,7 @@ def commit_with_account(
         network="host",
     )
     with Undo(report) as setup:
-        setup.add(
-            f"The set-up container {specification.name}",
-            lambda: engine.remove_container(specification.name, force=True),
-        )
-        with defer_signals():
-            container = engine.create_container(specification)
+        container = create_temporary(specification, engine, setup)
         _run(engine, container, reference, report)
         report.step(f"Saving the image for {tag}")
         repository, tag = committed_reference(reference, image.references, tag)

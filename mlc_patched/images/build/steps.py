@@ -32,7 +32,6 @@ class StepNames:
         """Note what exists before the build.
 
         Args:
-            engine: the engine.
             container: an unused name of a container.
             reference: prefix of the images' names, `REPOSITORY:TAG`. It differs from the name that
                 the build gives its image, as the output may come before or after that.

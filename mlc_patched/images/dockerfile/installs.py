@@ -55,7 +55,6 @@ class Install:
     """An install command in a step: its options, and its packages in order."""
 
     instruction: Instruction
-    head: Word
     packages: tuple[Word, ...]
     options: tuple[str, ...] = ()
     others: tuple[Word, ...] = ()
@@ -159,7 +158,6 @@ def commands_of(words: list[Word]) -> Iterator[list[Word]]:
 
 
 def _install(instruction: Instruction, arguments: list[Word], kind: Kind) -> Install:
-    head = arguments[0]
     packages: list[Word] = []
     others: list[Word] = []
     options: list[str] = []
@@ -171,11 +169,9 @@ def _install(instruction: Instruction, arguments: list[Word], kind: Kind) -> Ins
         elif word.value.startswith("-"):
             options.append(word.value.partition("=")[0])
             is_value = word.value in kind.values
-            head = head if packages else word
         elif is_value or not kind.name(word.value):
             others.append(word)
             is_value = False
-            head = head if packages else word
         else:
             packages.append(word)
-    return Install(instruction, head, tuple(packages), tuple(options), tuple(others))
+    return Install(instruction, tuple(packages), tuple(options), tuple(others))

@@ -45,7 +45,7 @@ UBUNTU = (
         ),
     ],
 )
-def test_the_account_comes_out_right(
+def test_the_account_is_set_up_on_every_base(
     commands: ImageUser,
     image_from: ImageFrom,
     script: str,
@@ -71,7 +71,7 @@ def test_the_account_comes_out_right(
         assert said[-1] == "kept"
 
 
-def test_a_group_that_every_base_has(commands: ImageUser) -> None:
+def test_the_gid_of_a_group_that_every_base_has(commands: ImageUser) -> None:
     it = replace(commands, user=replace(commands.user, gid=100))
     it.run("image-create", "demo", "--base", BASE, "-y")
     assert labels_of(it.image("demo"))["aime.mlc.DS01_GROUP_ID"] == "100"
@@ -110,7 +110,7 @@ def test_pip_installs_where_python_belongs_to_the_system(commands: ImageUser) ->
     ],
     ids=["no-useradd", "no-apt", "alpine-like", "no-shell"],
 )
-def test_a_base_that_will_not_do_is_refused_before_the_build(
+def test_an_unusable_base_is_refused_before_the_build(
     commands: ImageUser,
     image_from: ImageFrom,
     script: str,

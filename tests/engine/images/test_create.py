@@ -23,7 +23,7 @@ def tree_of(home: Path) -> set[str]:
     return {str(path) for path in home.rglob("*")}
 
 
-def test_by_flags_alone_and_then_a_container_on_the_fast_path(
+def test_an_image_from_flags_and_a_container_directly_from_it(
     each_builder: ImageUser, sparse: str
 ) -> None:
     it = each_builder
@@ -46,11 +46,11 @@ def test_by_flags_alone_and_then_a_container_on_the_fast_path(
     assert json.loads(labels["devcontainer.metadata"]) == [
         {"remoteUser": name, "workspaceFolder": "/workspace"}
     ]
-    # The account's step, on a base whose useradd fills lastlog at the UID's offset.
+    # The account step, on a base whose useradd writes lastlog at the UID's offset.
     history = docker("history", "--no-trunc", "--format", "{{.Size}}\t{{.CreatedBy}}", image)
     size = next(line.split("\t")[0] for line in history.splitlines() if "useradd" in line)
     assert size.endswith("kB") or size.endswith("0B")
-    # Made with a certificate of the site's: it is trusted in the build, and not in the image.
+    # Built with a site certificate: trusted in the build, but not in the image.
     assert not any("CERT" in name for name in inspect(image)["Config"]["Env"])
     assert it.run_in(image, "ls /etc/ssl/certs/ds01* /run/secrets/* 2>/dev/null || true") == ""
     assert it.names() == {image}
@@ -74,7 +74,7 @@ def test_by_flags_alone_and_then_a_container_on_the_fast_path(
     docker("exec", it.user.tag("c"), "python3", "-c", "import six")
 
 
-def test_a_dry_run_touches_nothing(commands: ImageUser) -> None:
+def test_a_dry_run_of_image_create_changes_nothing(commands: ImageUser) -> None:
     before, images = tree_of(commands.user.home), commands.names()
     done = commands.run("image-create", "demo", "-f", "PyTorch", "--preset", "jupyter", "--dry-run")
     assert done.stdout.startswith("# The image of the project demo")
@@ -108,7 +108,9 @@ def test_no_build_writes_the_dockerfile_and_a_project_is_not_replaced(
     assert "image-update demo" in listed
 
 
-def test_an_own_dockerfile_gets_the_block_and_finds_its_files(commands: ImageUser) -> None:
+def test_a_users_dockerfile_gets_the_account_block(
+    commands: ImageUser,
+) -> None:
     source = commands.user.file("source/Dockerfile", f"FROM {BASE}\nCOPY note /note\nUSER nobody\n")
     commands.user.file("source/note", "hello\n")
     done = commands.run("image-create", "own", "--dockerfile", source, "-y")
@@ -159,7 +161,7 @@ def test_requirements_and_debian_packages_are_listed(commands: ImageUser) -> Non
         ((), "Which project"),
     ],
 )
-def test_what_cannot_be_is_refused_and_leaves_nothing(
+def test_an_invalid_image_create_is_refused_and_leaves_nothing(
     commands: ImageUser, arguments: tuple[str, ...], words: str
 ) -> None:
     done = commands.run("image-create", *arguments, "-y", ok=False)
@@ -168,7 +170,7 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(
     assert not commands.dockerfile("demo").exists()
 
 
-def test_root_has_no_images_but_sudo_makes_the_users(commands: ImageUser) -> None:
+def test_root_has_no_images_but_sudo_creates_the_users(commands: ImageUser) -> None:
     user = commands.user
     argv = (commands.command("image-create"), "demo", "--base", BASE, "-y")
     before = set(user.home.rglob("*"))
@@ -206,7 +208,7 @@ def test_a_base_without_python_or_sudo_gets_them(ldap_commands: ImageUser) -> No
 
 
 def test_buildx_builds_with_its_own_command(commands: ImageUser) -> None:
-    """Where the plugin cannot be had, a stand-in hands its command to BuildKit."""
+    """If the plugin is not installed, a shim passes its command to BuildKit."""
     path = BUILDERS.get(Builder.BUILDX) or path_with_buildx(commands)
     done = commands.run("image-create", "demo", "--base", BASE, "-p", "six", "-y", PATH=path)
     assert "with buildx" in done.stderr
@@ -214,7 +216,7 @@ def test_buildx_builds_with_its_own_command(commands: ImageUser) -> None:
 
 
 def path_with_buildx(commands: ImageUser) -> str:
-    """Make a client that says it has buildx, and return a PATH that has it first."""
+    """Make a client that reports buildx, and return a PATH with it first."""
     if Builder.BUILDKIT not in BUILDERS:
         pytest.skip("no client with BuildKit here")
     real = shutil.which("docker", path=BUILDERS[Builder.BUILDKIT])

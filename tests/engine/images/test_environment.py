@@ -29,7 +29,7 @@ WHEEL = "mlc_private_thing-1.0-py3-none-any.whl"
 
 
 def wheel() -> bytes:
-    """Return a package that no public index has."""
+    """Return a package that is in no public index."""
     info = "mlc_private_thing-1.0.dist-info"
     files = {
         "mlc_private_thing.py": "X = 1\n",
@@ -146,8 +146,8 @@ def test_proxies_reach_every_step_and_are_not_in_the_image(each_builder: ImageUs
 
 @pytest.fixture(scope="module")
 def authority() -> Iterator[tuple[Path, ssl.SSLContext]]:
-    """A certificate authority of a site's own, and a server's context with its certificate."""
-    # Not pytest's own directory, which only root can look into.
+    """A site's certificate authority, and a server's TLS context with its certificate."""
+    # Not pytest's own directory, which only root can read.
     with tempfile.TemporaryDirectory(prefix="mlc-test-ca-", dir="/var/tmp") as path:
         place = Path(path)
         place.chmod(0o755)

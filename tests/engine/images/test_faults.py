@@ -1,4 +1,4 @@
-"""Builds that fail, are interrupted or run at once: nothing is lost and nothing is left."""
+"""Builds that fail, are interrupted or run at once: nothing is lost or left behind."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def started(it: ImageUser, name: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def slow(it: ImageUser) -> str:
-    """Write a Dockerfile of the user's own whose build takes a minute; return its path."""
-    # A word of its own: what an aborted run of the tests let finish may be in a builder's cache.
+    """Write a Dockerfile whose build takes a minute; return its path."""
+    # Unique, as an aborted test run may have left the step in a builder's cache.
     step = f"RUN echo begun; sleep 60; echo {secrets.token_hex(4)}"
     return str(it.user.file("source/Dockerfile", f"FROM {BASE}\n{step}\n"))
 
 
-def test_a_package_that_there_is_not_fails_with_its_line(each_builder: ImageUser) -> None:
+def test_a_missing_package_fails_the_build_and_names_its_line(each_builder: ImageUser) -> None:
     it = each_builder
     before = nameless()
     done = it.run(
@@ -48,7 +48,7 @@ def test_a_package_that_there_is_not_fails_with_its_line(each_builder: ImageUser
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
-def test_an_interrupted_build_leaves_the_old_image(each_builder: ImageUser, number: int) -> None:
+def test_an_interrupted_build_keeps_the_former_image(each_builder: ImageUser, number: int) -> None:
     it = each_builder
     it.run("image-create", "demo", "--base", BASE, "-y")
     image, text = inspect(it.image("demo"))["Id"], it.dockerfile("demo").read_text()
@@ -70,7 +70,7 @@ def test_an_interrupted_build_leaves_the_old_image(each_builder: ImageUser, numb
 def test_a_killed_build_ends_and_the_next_leaves_nothing_of_it(
     each_builder: ImageUser, counted: Counted
 ) -> None:
-    """The step it was at says nothing for a minute; the client that waits for it ends at once."""
+    """The step prints nothing for a minute; the client that waits for it ends at once."""
     it = each_builder
     before = nameless()
     path = slow(it)
@@ -91,7 +91,7 @@ def test_a_killed_build_ends_and_the_next_leaves_nothing_of_it(
 
 
 def _running(it: ImageUser) -> str:
-    """Return the command lines of the user's docker clients that build."""
+    """Return the command lines of the user's docker clients that are building."""
     listed = subprocess.run(
         ["ps", "-u", str(it.user.uid), "-o", "args="], capture_output=True, text=True, check=False
     )
@@ -149,7 +149,7 @@ def test_two_builds_of_one_project_wait_for_each_other(commands: ImageUser) -> N
 
 
 @pytest.mark.promise("none-lost")
-def test_two_updates_at_once_are_both_in_the_image_or_one_says_so(commands: ImageUser) -> None:
+def test_of_two_updates_at_once_both_apply_or_one_fails(commands: ImageUser) -> None:
     commands.run("image-create", "demo", "--base", BASE, "-y")
     both = [
         started(commands, "image-update", "demo", "--add", package, "-y")
@@ -166,7 +166,7 @@ def test_two_updates_at_once_are_both_in_the_image_or_one_says_so(commands: Imag
     assert 0 in [process.returncode for process in both]
 
 
-def test_an_image_that_is_not_right_does_not_take_the_name(commands: ImageUser) -> None:
+def test_an_image_that_fails_its_check_does_not_get_the_name(commands: ImageUser) -> None:
     commands.run("image-create", "demo", "--base", BASE, "-y")
     image = inspect(commands.image("demo"))["Id"]
     text = commands.dockerfile("demo").read_text()
@@ -184,7 +184,7 @@ def test_an_image_that_is_not_right_does_not_take_the_name(commands: ImageUser) 
         assert words in done.stderr
         assert inspect(commands.image("demo"))["Id"] == image
         assert commands.names() == {commands.image("demo")}
-    # Labels without the step that makes them true: refused before anything is built.
+    # Labels without the account step: refused before anything is built.
     lines = text.split("\n")
     start = next(n for n, line in enumerate(lines) if line.startswith("RUN set -eu"))
     end = next(n for n, line in enumerate(lines) if line.startswith("ENV HOME="))
@@ -193,7 +193,7 @@ def test_an_image_that_is_not_right_does_not_take_the_name(commands: ImageUser) 
     assert "the step with useradd is missing" in done.stderr
 
 
-def test_what_a_step_prints_is_not_taken_for_the_builder_s_word(
+def test_output_of_a_step_that_looks_like_the_builders_is_not_trusted(
     each_builder: ImageUser,
 ) -> None:
     """Not even in the classic builder's own words: a nameless image that a step names stays, and
@@ -219,7 +219,7 @@ def test_what_a_step_prints_is_not_taken_for_the_builder_s_word(
         docker("rmi", image, check=False)
 
 
-def test_a_failing_start_of_the_builder_is_told(commands: ImageUser) -> None:
+def test_a_builder_that_does_not_start_is_reported(commands: ImageUser) -> None:
     fake = commands.user.file("source/docker", "#!/bin/sh\nexit 7\n")
     fake.chmod(0o755)
     began = time.monotonic()

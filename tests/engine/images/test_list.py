@@ -16,7 +16,7 @@ pytestmark = pytest.mark.real_engine
 
 @pytest.fixture
 def it(alice_account: User, labelled: Callable[..., str]) -> Iterator[ImageUser]:
-    """The everyday user, with a labelled image `one` and a Dockerfile for it."""
+    """A user with a labelled image `one` and its Dockerfile."""
     clean_home(alice_account)
     labelled(alice_account, "one")
     commands = ImageUser(alice_account)
@@ -30,7 +30,7 @@ def it(alice_account: User, labelled: Callable[..., str]) -> Iterator[ImageUser]
 
 
 def own_image(it: ImageUser, project: str, *changes: str) -> str:
-    """Make a small image of a project, with labels of a test's choice."""
+    """Make a small image of a project with given labels."""
     name = it.image(project)
     container = docker("create", BASE, "true")
     docker("commit", *(f"--change=LABEL {each}" for each in changes), container, name)
@@ -38,7 +38,7 @@ def own_image(it: ImageUser, project: str, *changes: str) -> str:
     return name
 
 
-def test_projects_with_size_share_containers_and_account(it: ImageUser) -> None:
+def test_the_list_shows_size_shared_size_containers_and_account(it: ImageUser) -> None:
     it.user.mlc("create", "c", "--image", it.image("one"), "-s")
     (found,) = it.json("image-list")
     account = f"{it.user.login} {it.user.uid}:{it.user.gid}"
@@ -58,7 +58,7 @@ def test_projects_with_size_share_containers_and_account(it: ImageUser) -> None:
     assert "\033" not in done.stdout
 
 
-def test_details_are_packages_labels_path_and_layers(it: ImageUser) -> None:
+def test_details_include_packages_labels_path_and_layers(it: ImageUser) -> None:
     (found,) = it.json("image-list", "--detailed")
     details = found["details"]
     assert details["pip"] == ["pandas", "six"]
@@ -100,7 +100,7 @@ def _later(it: ImageUser) -> dict[str, str]:
     }
 
 
-def test_those_of_all_users(
+def test_images_of_all_users(
     it: ImageUser, ldap_account: User, labelled: Callable[..., str]
 ) -> None:
     labelled(ldap_account, "theirs")
@@ -136,7 +136,7 @@ def committed(tag: str) -> str:
 
 @pytest.fixture
 def orphans(it: ImageUser) -> Iterator[dict[str, str]]:
-    """Committed images: one of the caller's, one in use, one of somebody else's, one plain."""
+    """Committed images: the caller's, one in use, another user's, and one without labels."""
     made = {
         "mine": committed(f"left._.{it.user.uid}"),
         "used": committed(f"used._.{it.user.uid}"),
@@ -150,9 +150,7 @@ def orphans(it: ImageUser) -> Iterator[dict[str, str]]:
         docker("rmi", name, check=False)
 
 
-def test_committed_images_left_over_are_listed_for_all(
-    it: ImageUser, orphans: dict[str, str]
-) -> None:
+def test_orphaned_images_of_all_users_are_listed(it: ImageUser, orphans: dict[str, str]) -> None:
     found = {each["image"]: each for each in it.json("image-list", "--orphans")}
     assert {orphans["mine"], orphans["other"]} <= set(found)
     assert not {orphans["used"], orphans["plain"]} & set(found)
@@ -163,7 +161,7 @@ def test_committed_images_left_over_are_listed_for_all(
     assert "image-retire --orphans" in said
 
 
-def test_only_the_callers_are_removed_and_none_in_use(
+def test_only_the_callers_unused_orphans_are_removed(
     it: ImageUser, orphans: dict[str, str]
 ) -> None:
     refused = it.run("image-retire", "--orphans", ok=False)
@@ -184,14 +182,14 @@ def test_an_image_in_use_is_not_removed(it: ImageUser) -> None:
         assert it.names() == {it.image("one")}
 
 
-def test_one_image_in_use_keeps_them_all(it: ImageUser) -> None:
+def test_one_image_in_use_keeps_all_images_of_a_project(it: ImageUser) -> None:
     own_image(it, "two")
     docker("create", "--name", it.user.tag("c"), it.image("one"), "true")
     it.run("image-retire", "two", "one", "-y", ok=False)
     assert it.names() == {it.image("one"), it.image("two")}
 
 
-def test_the_dockerfile_stays_unless_told(it: ImageUser) -> None:
+def test_the_dockerfile_stays_unless_it_is_to_be_removed(it: ImageUser) -> None:
     own_image(it, "two")
     text = it.dockerfile("one").read_text()
     it.user.file("dockerfiles/two.Dockerfile", "FROM x\n")

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.real_engine
 
 @pytest.fixture
 def demo(commands: ImageUser) -> ImageUser:
-    """The user, with a project that has hand edits in its Dockerfile."""
+    """A user with a project whose Dockerfile has hand edits."""
     commands.run("image-create", "demo", "--base", BASE, "-p", "six", "-y")
     file = commands.dockerfile("demo")
     text = file.read_text().replace(
@@ -22,7 +22,7 @@ def demo(commands: ImageUser) -> ImageUser:
     return commands
 
 
-def test_packages_come_and_go_and_hand_edits_stay(demo: ImageUser) -> None:
+def test_packages_are_added_and_removed_and_hand_edits_stay(demo: ImageUser) -> None:
     text, former = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
     demo.user.mlc("create", "c", "--image", demo.image("demo"), "-s")
     done = demo.run("image-update", "demo", "--add", "colorama", "--remove", "six", "-y")
@@ -37,12 +37,12 @@ def test_packages_come_and_go_and_hand_edits_stay(demo: ImageUser) -> None:
     )
     assert said.splitlines() == ["hand", "1", "none"]
     assert inspect(demo.image("demo", "previous"))["Id"] == former
-    # Who is still on the image before is told what to do.
+    # The message names the containers on the former image.
     assert f"{demo.user.tag('c')} (created)" in done.stdout
     assert f"mlc create c --image {demo.image('demo')}" in done.stdout
 
 
-def test_one_image_before_is_kept_and_rollback_exchanges_them(demo: ImageUser) -> None:
+def test_one_previous_image_is_kept_and_a_rollback_exchanges_them(demo: ImageUser) -> None:
     before = nameless()
     ids, texts = [inspect(demo.image("demo"))["Id"]], []
     for package in ("colorama", "idna"):
@@ -62,7 +62,7 @@ def test_one_image_before_is_kept_and_rollback_exchanges_them(demo: ImageUser) -
     assert "previous" in done.stderr
 
 
-def test_a_project_made_anew_can_be_rolled_back(demo: ImageUser) -> None:
+def test_a_replaced_project_can_be_rolled_back(demo: ImageUser) -> None:
     demo.run("image-update", "demo", "--add", "colorama", "-y")
     text, image = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
     demo.run("image-create", "demo", "--base", BASE, "-p", "idna", "-y", "--force")
@@ -72,7 +72,7 @@ def test_a_project_made_anew_can_be_rolled_back(demo: ImageUser) -> None:
     assert demo.dockerfile("demo").read_text() == text
 
 
-def test_an_image_before_that_a_container_uses_stays_for_it(demo: ImageUser) -> None:
+def test_a_previous_image_that_a_container_uses_is_kept(demo: ImageUser) -> None:
     first = inspect(demo.image("demo"))["Id"]
     demo.user.mlc("create", "c", "--image", demo.image("demo"), "-s")
     for package in ("colorama", "idna"):
@@ -83,7 +83,7 @@ def test_an_image_before_that_a_container_uses_stays_for_it(demo: ImageUser) -> 
     docker("rmi", first)
 
 
-def test_a_failed_update_leaves_image_and_dockerfile(demo: ImageUser) -> None:
+def test_a_failed_update_changes_neither_image_nor_dockerfile(demo: ImageUser) -> None:
     text, image = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
     done = demo.run("image-update", "demo", "--add", "no-such-package-mlc", "-y", ok=False)
     assert "failed at line" in done.stderr
@@ -92,7 +92,7 @@ def test_a_failed_update_leaves_image_and_dockerfile(demo: ImageUser) -> None:
     assert demo.names() == {demo.image("demo")}
 
 
-def test_editing_and_an_edit_that_fails_is_kept(demo: ImageUser) -> None:
+def test_an_edit_whose_build_fails_is_kept(demo: ImageUser) -> None:
     editor = demo.user.file("source/editor", '#!/bin/sh\nsed -i "$SCRIPT" "$1"\n')
     editor.chmod(0o755)
     text = demo.dockerfile("demo").read_text()
@@ -121,7 +121,7 @@ def test_editing_and_an_edit_that_fails_is_kept(demo: ImageUser) -> None:
         ((), "Which project"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_an_invalid_image_update_is_refused(
     commands: ImageUser,
     arguments: tuple[str, ...],
     words: str,
@@ -132,14 +132,14 @@ def test_what_cannot_be_is_refused(
     assert commands.dockerfile("demo").read_text() == text
 
 
-def test_without_a_place_nothing_is_changed(commands: ImageUser) -> None:
+def test_without_a_place_for_a_package_nothing_is_changed(commands: ImageUser) -> None:
     file = commands.user.file("dockerfiles/demo.Dockerfile", "# escape=`\nFROM x\n")
     done = commands.run("image-update", "demo", "--add", "six", "-y", ok=False)
     assert "escape character" in done.stderr
     assert file.read_text() == "# escape=`\nFROM x\n"
 
 
-def test_on_a_terminal_it_shows_and_asks(commands: ImageUser) -> None:
+def test_on_a_terminal_image_update_shows_the_difference_and_asks(commands: ImageUser) -> None:
     commands.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
     text = commands.dockerfile("demo").read_text()
     editor = commands.user.file("source/editor", '#!/bin/sh\nsed -i s/six/idna/ "$1"\n')

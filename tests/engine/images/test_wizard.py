@@ -22,7 +22,7 @@ def ended(child: pexpect.spawn) -> tuple[str, int]:
     return said, child.exitstatus
 
 
-def test_the_whole_of_it(commands: ImageUser) -> None:
+def test_all_questions_of_image_create(commands: ImageUser) -> None:
     child = ask(commands)
     child.expect_exact("Name of the project: ")
     child.sendline("My Project")
@@ -58,7 +58,7 @@ def test_the_whole_of_it(commands: ImageUser) -> None:
     commands.run_in(commands.image("my-project"), "python3 -c 'import six, colorama'")
 
 
-def test_what_is_given_is_not_asked_for(commands: ImageUser) -> None:
+def test_no_question_about_what_the_flags_say(commands: ImageUser) -> None:
     child = ask(commands, "demo", "--base", BASE, "-p", "six", "--no-build")
     child.expect_exact("Which of them?")
     child.sendline("jupyter 3")
@@ -89,7 +89,7 @@ def test_with_yes_nothing_is_asked_even_on_a_terminal(commands: ImageUser) -> No
     assert (status, "?" in said) == (0, False)
 
 
-def test_no_end_of_input_and_ctrl_c(commands: ImageUser) -> None:
+def test_answering_no_end_of_input_and_ctrl_c(commands: ImageUser) -> None:
     flags = ("demo", "--base", BASE, "--preset", "jupyter", "-p", "six")
     for answer, code in (("n", None), (None, 1), ("\x03", 130)):
         child = ask(commands, *flags)
@@ -110,7 +110,7 @@ def test_no_end_of_input_and_ctrl_c(commands: ImageUser) -> None:
     assert commands.names() == set()
 
 
-def test_a_project_that_is_there_is_refused_before_any_question(commands: ImageUser) -> None:
+def test_an_existing_project_is_refused_before_any_question(commands: ImageUser) -> None:
     commands.run("image-create", "demo", "--base", BASE, "--no-build", "-y")
     said, status = ended(ask(commands, "demo"))
     assert status == 1

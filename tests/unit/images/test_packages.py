@@ -1,4 +1,4 @@
-"""Which packages may go into a Dockerfile."""
+"""The packages that are allowed in a Dockerfile."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from mlc_patched.images.presets import PRESETS
         (["ruamel.yaml"], ("ruamel.yaml",)),
     ],
 )
-def test_words_become_requirements(words: list[str], packages: tuple[str, ...]) -> None:
+def test_arguments_become_requirements(words: list[str], packages: tuple[str, ...]) -> None:
     assert pip_packages(words) == packages
 
 
@@ -69,12 +69,12 @@ def test_words_become_requirements(words: list[str], packages: tuple[str, ...]) 
         "a==1 ; python_version<'3'",
     ],
 )
-def test_anything_else_is_refused_with_words(requirement: str) -> None:
+def test_anything_else_is_refused_with_a_message(requirement: str) -> None:
     with pytest.raises(UsageError, match=r"\w{3}"):
         check_pip(requirement)
 
 
-def test_an_option_and_an_address_say_what_to_do() -> None:
+def test_for_an_option_and_a_url_the_message_says_what_to_do() -> None:
     with pytest.raises(UsageError, match="PIP_INDEX_URL"):
         check_pip("--extra-index-url=https://example.org")
     with pytest.raises(UsageError, match="--edit"):
@@ -82,7 +82,7 @@ def test_an_option_and_an_address_say_what_to_do() -> None:
 
 
 @given(st.text())
-def test_no_allowed_requirement_can_leave_its_quotes(text: str) -> None:
+def test_no_allowed_requirement_can_break_out_of_its_quotes(text: str) -> None:
     try:
         allowed = check_pip(text)
     except UsageError:
@@ -107,12 +107,12 @@ def test_debian_packages(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["vim-", "-y", "Vim", "a b;c", "./x.deb", "x/testing", "a\nb", ""])
-def test_what_is_no_debian_package(name: str) -> None:
+def test_other_debian_package_names_are_refused(name: str) -> None:
     with pytest.raises(UsageError):
         check_apt(name)
 
 
-def test_the_presets_of_the_contract_are_there() -> None:
+def test_the_documented_presets_exist() -> None:
     assert set(preset("jupyter").pip) == {"jupyterlab", "ipykernel", "ipywidgets"}
     assert set(preset("data-science").pip) == {"pandas", "scipy", "scikit-learn", "matplotlib"}
     assert {"timm", "albumentations"} <= set(preset("CV").pip)
@@ -131,7 +131,7 @@ def test_an_unknown_preset_names_those_there_are() -> None:
         preset("nope")
 
 
-def test_merging_keeps_the_most_exact_word() -> None:
+def test_merging_keeps_the_most_exact_requirement() -> None:
     assert merged(["scipy", "Numpy<2", "numpy", "pandas"]) == ("Numpy<2", "pandas", "scipy")
     assert merged(["a_b", "A-B==1"]) == ("A-B==1",)
 

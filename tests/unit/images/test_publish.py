@@ -40,7 +40,7 @@ def files(context: Context) -> ProjectFiles:
 
 
 def published(text: str, image: Image, context: Context, patch: pytest.MonkeyPatch) -> None:
-    """Publish a Dockerfile of which a build makes this image."""
+    """Publish a Dockerfile, with this image as the result of its build."""
 
     @contextlib.contextmanager
     def built(*arguments: object) -> Iterator[Image]:

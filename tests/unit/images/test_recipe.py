@@ -1,4 +1,4 @@
-"""From what was asked for to a base and packages."""
+"""From a request for an image to a base and packages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_newest_version_for_the_architecture_is_taken() -> None:
     assert choose_base(ImageRequest("x", "PyTorch", "latest"), SHIPPED, "CUDA_ADA") == base
 
 
-def test_jax_goes_onto_the_newest_cuda_base() -> None:
+def test_jax_is_installed_on_the_catalogs_newest_cuda_base() -> None:
     recipe, _ = recipe_for(ImageRequest("x", "JAX", pip=("flax",)), SHIPPED, "CUDA_ADA")
     assert recipe.base == "aimehub/pytorch-2.8.0-cuda12.6.3"
     assert recipe.pip == ("flax", "jax[cuda12]")
@@ -48,13 +48,13 @@ def test_jax_of_the_catalog_comes_first() -> None:
     assert (recipe.base, recipe.pip, recipe.framework) == ("x/jax-0.5", (), "Jax-0.5")
 
 
-def test_the_newest_cuda_is_told_by_number() -> None:
+def test_the_newest_cuda_is_found_by_number() -> None:
     rows = tuple(Row("P", "1", ("CUDA",), f"x:cuda{v}") for v in ("9.2", "12.10.0", "12.8.1"))
     assert newest_cuda_row(Catalog(rows, Path("x")), None).image == "x:cuda12.10.0"
     assert newest_cuda_row(Catalog((), Path("x")), None) is None
 
 
-def test_the_three_are_always_on_offer() -> None:
+def test_three_frameworks_are_always_offered() -> None:
     for architecture in (None, "CUDA_ADA", "ROCM6", "CUDA"):
         assert frameworks_on_offer(SHIPPED, architecture)[:3] == ("PyTorch", "TensorFlow", "JAX")
     assert choose_base(ImageRequest("x", "TensorFlow"), SHIPPED, "CUDA_BLACKWELL").note
@@ -71,12 +71,12 @@ def test_the_three_are_always_on_offer() -> None:
         (ImageRequest("x", base="a", presets=("nope",)), UsageError, "Presets:"),
     ],
 )
-def test_what_there_is_not_is_refused(asked: ImageRequest, error: type, words: str) -> None:
+def test_an_unknown_framework_is_refused(asked: ImageRequest, error: type, words: str) -> None:
     with pytest.raises(error, match=words):
         recipe_for(asked, SHIPPED, "CUDA_ADA")
 
 
-def test_presets_and_own_packages_come_together() -> None:
+def test_packages_of_presets_and_arguments_are_merged() -> None:
     request = ImageRequest(
         "x", base="debian", presets=("audio,jupyter",), pip=("librosa<1",), apt=("git",)
     )

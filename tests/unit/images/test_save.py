@@ -36,7 +36,7 @@ def changes(*words: str) -> list[Change]:
     return sorted((Change(path, kinds[kind]) for kind, path in made), key=lambda each: each.path)
 
 
-def test_packages_are_known_by_their_records() -> None:
+def test_packages_are_recognised_by_their_records() -> None:
     site = "/home/alice/.local/lib/python3.11/site-packages"
     old = "/usr/local/lib/python3.10/dist-packages"
     found = summarise(
@@ -149,7 +149,7 @@ def test_a_saved_image_has_true_labels_and_none_of_the_container() -> None:
     assert made["org.opencontainers.image.base.name"] == "host:5000/hub/base"
 
 
-def test_vs_code_attaches_as_the_user_whatever_the_image_says() -> None:
+def test_vs_code_attaches_as_the_user_even_if_the_image_names_another() -> None:
     own = {"remoteUser": "alice", "workspaceFolder": "/workspace"}
     assert json.loads(devcontainer("", ALICE)) == [own]
     assert json.loads(devcontainer("broken", ALICE)) == [own]

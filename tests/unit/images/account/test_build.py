@@ -1,4 +1,4 @@
-"""`legacy_flow = build`: one image for each user and base, and what a create asks of the engine."""
+"""`legacy_flow = build`: one image for each user and base, and the engine calls of a create."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def create(name: str, context: Context) -> mlc_patched.api.Created:
     return mlc_patched.create(name, "Pytorch", "2.8.0", context=context)
 
 
-def test_the_first_create_builds_and_the_next_is_as_fast_as_from_one_s_own_image(
+def test_the_first_create_builds_and_the_next_needs_no_build(
     fake: FakeEngine, built: Context
 ) -> None:
     first = create("a", built)
@@ -55,7 +55,7 @@ def test_the_first_create_builds_and_the_next_is_as_fast_as_from_one_s_own_image
     assert labels.read_claim(image.image.labels) == labels.Claim(1001, 2001, "alice")
 
 
-def test_remove_leaves_the_image_to_the_user_s_other_containers(
+def test_remove_keeps_the_image_for_the_users_other_containers(
     fake: FakeEngine, built: Context
 ) -> None:
     first, _ = create("a", built), create("b", built)
@@ -64,7 +64,7 @@ def test_remove_leaves_the_image_to_the_user_s_other_containers(
     assert first.image_id in fake.images
 
 
-def test_another_base_is_another_image(fake: FakeEngine, built: Context) -> None:
+def test_another_base_gets_another_image(fake: FakeEngine, built: Context) -> None:
     first = create("a", built)
     fake.add_image(BASE)  # as a pull of a newer one does
     second = create("b", built)
@@ -72,7 +72,7 @@ def test_another_base_is_another_image(fake: FakeEngine, built: Context) -> None
     assert len([each for each in fake.find_images() if each.references[0].startswith(PREFIX)]) == 2
 
 
-def test_another_gid_takes_another_build(fake: FakeEngine, built: Context) -> None:
+def test_another_gid_needs_another_build(fake: FakeEngine, built: Context) -> None:
     first = create("a", built)
     built.__dict__["account"] = replace(built.account, gid=3001)
     second = create("b", built)
@@ -80,7 +80,7 @@ def test_another_gid_takes_another_build(fake: FakeEngine, built: Context) -> No
     assert "alice:x:1001:3001:" in fake.images[second.image_id].passwd
 
 
-def test_an_image_that_lies_is_built_anew(fake: FakeEngine, built: Context) -> None:
+def test_an_image_with_false_labels_is_rebuilt(fake: FakeEngine, built: Context) -> None:
     first = create("a", built)
     fake.images[first.image_id].passwd = "root:x:0:0::/root:/bin/sh\n"
     second = create("b", built)
@@ -131,14 +131,14 @@ def test_the_dockerfile_is_one_layer_on_the_base_s_id(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("user", ["", "root", "0"])
-def test_before_the_layer_there_is_no_step_to_be_left_by_a_kill(user: str) -> None:
+def test_no_step_before_the_layer_could_be_left_by_a_kill(user: str) -> None:
     base = Image("sha256:" + "a" * 64, user=user)
     text = dockerfile(base, Account("alice", 1001, 2001, "/home/alice"))
     assert text.splitlines()[1] == "RUN DS01_USER_ID=1001; DS01_GROUP_ID=2001; \\"
     assert "\nUSER" not in text
 
 
-def test_another_user_s_home_does_not_stay_the_user_s_own() -> None:
+def test_another_users_home_is_replaced() -> None:
     variables = ("HOME=/home/bob", "PATH=/home/bob/.local/bin:/usr/bin", "ODD=$(a b)")
     base = Image("sha256:" + "a" * 64, environment=variables, user="1002")
     text = dockerfile(base, Account("alice", 1001, 2001, "/home/alice"))

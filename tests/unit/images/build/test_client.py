@@ -1,4 +1,4 @@
-"""Which builder a Docker client has, told by stand-ins for the clients there are."""
+"""Finding the builder of a Docker client, tested with fake clients."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_best_builder_is_chosen(
     assert find_client({**environ, "DOCKER_BUILDKIT": "0"}).builder is Builder.CLASSIC
 
 
-def test_buildx_builds_inside_the_engine_that_is_meant(tmp_path: Path) -> None:
+def test_buildx_builds_inside_the_engine_of_the_docker_context(tmp_path: Path) -> None:
     environ = client(tmp_path, "28.2.2", True)
     for context, variables in (("default", {}), ("far", {"DOCKER_CONTEXT": "far"})):
         found = find_client({**environ, **variables})

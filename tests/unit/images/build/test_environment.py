@@ -1,4 +1,4 @@
-"""What a build is given of the environment, and that it stays out of the image."""
+"""Settings from the environment reach a build and stay out of the image."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_without_settings_nothing_is_changed() -> None:
         assert (plain.secrets, plain.arguments, plain.files) == ({}, (), {})
 
 
-def test_proxies_go_by_name_alone() -> None:
+def test_proxies_are_passed_by_name_only() -> None:
     settings = settings_from({"http_proxy": "http://me:pw@proxy:1", "HTTPS_PROXY": "x", "A": "b"})
     for builder in Builder:
         assert derived(settings, builder).arguments == ("http_proxy", "HTTPS_PROXY")
@@ -71,7 +71,7 @@ def test_the_classic_builder_gets_a_file_and_no_passwords() -> None:
         derived(settings_from(two), Builder.CLASSIC)
 
 
-def test_pips_configuration_holds_several_values() -> None:
+def test_pips_configuration_has_several_values() -> None:
     text = pip_configuration({"PIP_INDEX_URL": "https://a", "PIP_EXTRA_INDEX_URL": "https://b c"})
     assert text == "[global]\nindex-url = https://a\nextra-index-url = https://b c\n"
 
@@ -81,7 +81,7 @@ def test_a_setting_with_control_characters_is_refused() -> None:
         settings_from({"PIP_INDEX_URL": "https://a\x1b"})
 
 
-def test_a_certificate_is_read_and_joins_the_hosts(tmp_path: Path) -> None:
+def test_a_certificate_is_read_and_appended_to_the_hosts(tmp_path: Path) -> None:
     file = tmp_path / "ca.crt"
     file.write_text(CA)
     found = settings_from({"DS01_CA_CERTIFICATE": str(file)}).certificates
@@ -94,7 +94,7 @@ def test_a_certificate_is_read_and_joins_the_hosts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "no certificate", b"\xff\xfe"])
-def test_a_certificate_that_is_none_is_refused(tmp_path: Path, content: str | bytes | None) -> None:
+def test_an_invalid_certificate_is_refused(tmp_path: Path, content: str | bytes | None) -> None:
     file = tmp_path / "ca.crt"
     if content is not None:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -112,7 +112,7 @@ def test_a_certificate_that_is_none_is_refused(tmp_path: Path, content: str | by
         ("loop", "cannot be read: Too many levels of symbolic links"),
     ],
 )
-def test_a_certificate_that_is_no_file_is_refused(
+def test_a_certificate_that_is_not_a_file_is_refused(
     tmp_path: Path, name: str, says: str, counted: Counted
 ) -> None:
     os.mkfifo(tmp_path / "fifo")
@@ -123,8 +123,8 @@ def test_a_certificate_that_is_no_file_is_refused(
     counted("inputs")
 
 
-def test_an_index_that_is_no_address_is_no_password_s_hiding_place() -> None:
-    """urllib refuses some texts in a way of its own."""
+def test_an_invalid_index_url_cannot_hide_a_password() -> None:
+    """urllib refuses some texts with another exception."""
     index = settings_from({"PIP_INDEX_URL": "http://[x"})
     assert derived(index, Builder.CLASSIC).files["/etc/ds01-build-pip.conf"].endswith("http://[x\n")
     with pytest.raises(MlcError, match="PIP_INDEX_URL contains credentials"):
@@ -135,14 +135,14 @@ def test_an_index_that_is_no_address_is_no_password_s_hiding_place() -> None:
 @pytest.mark.parametrize(
     "network", ["-x", "a b", "a\nb", "$(id)", "../x", " ", "\x1b[2J", "a" * 5000]
 )
-def test_a_network_of_steps_that_is_none_is_refused(network: str, counted: Counted) -> None:
+def test_an_invalid_build_network_is_refused(network: str, counted: Counted) -> None:
     with pytest.raises(UsageError, match="Use host, none, default, or the name") as refused:
         build_network({"DS01_BUILD_NETWORK": network})
     assert len(str(refused.value)) < 200
     counted("inputs")
 
 
-def test_the_network_of_steps() -> None:
+def test_the_build_network() -> None:
     assert build_network({}) == build_network({"DS01_BUILD_NETWORK": ""}) == "host"
     assert build_network({"DS01_BUILD_NETWORK": "my_net-1.x"}) == "my_net-1.x"
 
@@ -156,7 +156,7 @@ def test_certificates_are_secrets_of_the_build(builder: Builder) -> None:
     assert "ARG PIP_CERT=/run/secrets/ds01-ca" in result.text
 
 
-def test_the_classic_builder_copies_them_and_takes_them_away() -> None:
+def test_the_classic_builder_copies_and_removes_certificates() -> None:
     result = derived(BuildSettings(certificates=Certificates(CA, CA)), Builder.CLASSIC)
     assert set(result.files.values()) >= {CA}
     assert "ENV PIP_CERT" not in result.text
@@ -166,7 +166,7 @@ def test_the_classic_builder_copies_them_and_takes_them_away() -> None:
 
 
 @pytest.mark.parametrize("builder", list(Builder))
-def test_they_stay_in_the_image_if_the_setting_says_so(builder: Builder) -> None:
+def test_certificates_stay_in_the_image_on_request(builder: Builder) -> None:
     result = derived(BuildSettings(certificates=Certificates(CA, CA, in_image=True)), builder)
     assert "ENV SSL_CERT_FILE=/etc/ssl/certs/ds01-ca-bundle.crt" in result.text
     assert "COPY --from=ds01-1/x:build-0-ca /etc/ssl/certs/ds01-ca-bundle.crt" in result.text
@@ -175,7 +175,7 @@ def test_they_stay_in_the_image_if_the_setting_says_so(builder: Builder) -> None
 
 @pytest.mark.parametrize("builder", list(Builder))
 @pytest.mark.parametrize("break_", ["\n", "\r\n"])
-def test_every_line_knows_where_it_comes_from(builder: Builder, break_: str) -> None:
+def test_each_derived_line_has_the_number_of_its_original(builder: Builder, break_: str) -> None:
     settings = BuildSettings(
         pip={"PIP_INDEX_URL": "https://a.example"}, certificates=Certificates(CA, CA)
     )
@@ -190,7 +190,7 @@ def test_every_line_knows_where_it_comes_from(builder: Builder, break_: str) -> 
     assert [each for each in result.lines if each] == list(range(1, len(original) + 1))
 
 
-# Finding the failing line in what builders say.
+# Finding the failed line in a builder's output.
 
 
 def line_of(text: str, beginning: str) -> int:
@@ -224,7 +224,7 @@ def test_later_builders_name_the_line() -> None:
     assert failing_line(log, result) == PIP_LINE
 
 
-def test_a_line_that_was_put_in_is_not_the_users() -> None:
+def test_an_inserted_line_is_not_the_users() -> None:
     result = derived(SETTINGS)
     at = result.lines.index(0) + 1
     assert failing_line([f"Dockerfile:{at}"], result) is None
@@ -240,13 +240,13 @@ def test_a_line_that_was_put_in_is_not_the_users() -> None:
     ],
     ids=["classic", "plain", "terminal"],
 )
-def test_last_words_are_the_failing_steps(log: list[str]) -> None:
+def test_the_output_shown_is_that_of_the_failed_step(log: list[str]) -> None:
     log = [
         line.replace("ERROR: no", "#6 0.1 no") if "#6 [" in "".join(log) else line for line in log
     ]
     assert [line.rpartition(" ")[2] for line in last_words(log)] == ["no"]
 
 
-def test_last_words_are_few_and_without_passwords() -> None:
+def test_the_output_shown_is_short_and_without_passwords() -> None:
     assert len(last_words([f"line {n}" for n in range(100)])) == 15
     assert last_words(["GET https://me:pw@host/x"]) == ["GET https://****@host/x"]

@@ -1,4 +1,4 @@
-"""Packages in and out of a Dockerfile that people edit by hand."""
+"""Adding packages to and removing them from a Dockerfile that was edited by hand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def dockerfile(*pip: str, apt: tuple[str, ...] = ()) -> str:
 
 
 @pytest.mark.parametrize("kind", [PIP, APT], ids=["pip", "apt"])
-def test_what_is_added_is_what_render_would_write(kind: Kind) -> None:
+def test_adding_gives_what_render_would_write(kind: Kind) -> None:
     if kind is PIP:
         assert add(dockerfile("b", "d"), "c") == dockerfile("b", "c", "d")
         assert add(dockerfile("b"), "a<2") == dockerfile("a<2", "b")
@@ -48,7 +48,7 @@ def test_what_is_added_is_what_render_would_write(kind: Kind) -> None:
         assert add(dockerfile(), "zsh", APT) == dockerfile(apt=("zsh",))
 
 
-def test_what_is_removed_is_gone_and_nothing_else() -> None:
+def test_removing_removes_one_package_only() -> None:
     assert remove(dockerfile("a", "b", "c"), "b") == dockerfile("a", "c")
     assert remove(dockerfile("a", "b", "c"), "c") == dockerfile("a", "b")
     assert remove(dockerfile("a"), "A") == dockerfile()
@@ -98,7 +98,7 @@ def test_a_special_step_takes_no_new_package_but_loses_one() -> None:
     assert packages_in(remove(text, "pip"), PIP) == ("torch",)
 
 
-def test_a_version_is_changed_in_its_place() -> None:
+def test_a_version_is_changed_in_place() -> None:
     text = dockerfile("numpy", "pandas")
     changes = Changes()
     assert add_package(text, "numpy<2", PIP, changes) == text.replace("numpy", '"numpy<2"')
@@ -113,7 +113,7 @@ def test_a_package_that_is_there_is_not_added_again() -> None:
     assert changes.present == ["Scikit_Learn<2"]
 
 
-def test_versions_people_write_are_known_by_name() -> None:
+def test_packages_with_versions_are_recognised_by_name() -> None:
     text = 'FROM x\nARG V=1\nRUN pip install torch==${V} "b @ https://e.org/b" six\n'
     assert add(text, "torch") == text
     assert remove(text, "torch") == text.replace(" torch==${V}", "")
@@ -128,7 +128,7 @@ def test_only_the_last_stage_counts() -> None:
     assert remove(text, "one") == text
 
 
-def test_without_a_place_it_says_where_it_looked() -> None:
+def test_without_a_place_the_message_lists_the_steps() -> None:
     text = 'FROM debian\nRUN echo pip install x\nRUN ["pip", "install", "y"]\n'
     with pytest.raises(DockerfileError, match="no step of its last stage installs Python packages"):
         add(text, "pandas")
@@ -146,18 +146,18 @@ def test_without_a_place_it_says_where_it_looked() -> None:
         "FROM x\n123\n",
     ],
 )
-def test_what_cannot_be_read_is_refused(text: str) -> None:
+def test_an_unreadable_dockerfile_is_refused(text: str) -> None:
     with pytest.raises(DockerfileError, match="Dockerfile"):
         add(text, "a")
 
 
-def test_a_step_that_does_more_is_not_taken_out() -> None:
+def test_a_step_that_does_more_is_not_removed() -> None:
     text = "FROM x\nRUN pip install a && python3 -c 'import a'\n"
     with pytest.raises(DockerfileError, match="line 2"):
         remove(text, "a")
 
 
-def test_a_document_in_a_step_is_passed_over() -> None:
+def test_a_here_document_is_skipped() -> None:
     text = f"FROM x\nRUN <<EOF\npip install a\n123\nEOF\nRUN pip install b\n\n{BLOCK}"
     assert packages_in(text, PIP) == ("b",)
 
@@ -174,7 +174,7 @@ def test_the_account_block_is_found_added_and_its_parts_refused() -> None:
         has_account_block('FROM x\nLABEL aime.mlc.DS01_HAS_USER_SETUP="true"\n')
 
 
-# Dockerfiles as people leave them.
+# Dockerfiles as people write them.
 
 PACKAGES = st.sampled_from(
     ["numpy", "pandas<3", "Scipy", '"torch>=2"', "'jax[cuda12]'", "six==1.17"]
@@ -248,7 +248,7 @@ def test_adding_changes_one_step_and_removing_it_gives_the_very_same_bytes(
 
 
 def _one_edit(before: str, after: str) -> bool:
-    """Whether the second text is the first with a single piece put in."""
+    """Whether the second text is the first with a single piece inserted."""
     front = 0
     while front < len(before) and before[front] == after[front]:
         front += 1
@@ -256,12 +256,12 @@ def _one_edit(before: str, after: str) -> bool:
 
 
 @given(dockerfiles(), st.sampled_from(["aaa", "new-package", "zzz>=1"]))
-def test_adding_puts_one_piece_in_and_touches_nothing_around_it(text: str, package: str) -> None:
+def test_adding_inserts_one_piece_and_changes_nothing_else(text: str, package: str) -> None:
     assert _one_edit(text, add(text, package))
 
 
 @given(dockerfiles(), PACKAGES)
-def test_removing_takes_out_that_package_alone(text: str, package: str) -> None:
+def test_removing_removes_that_package_only(text: str, package: str) -> None:
     name = pip_name_of(package)
     before = packages_in(text, PIP)
     try:
@@ -272,14 +272,14 @@ def test_removing_takes_out_that_package_alone(text: str, package: str) -> None:
 
 
 @given(dockerfiles())
-def test_instructions_cover_what_dockerfile_parse_sees(text: str) -> None:
+def test_instructions_agree_with_dockerfile_parse(text: str) -> None:
     found = [each.keyword for each in instructions(text)]
     assert found == [keyword for keyword, _ in parsed(text)]
     assert final_stage(instructions(text))[0].keyword == "FROM"
 
 
 @given(st.text(alphabet="FROMRUN pipinstal\\\n#'\"<E&;[]\r\t=", max_size=200))
-def test_no_text_makes_it_fail_otherwise_than_by_saying_so(text: str) -> None:
+def test_any_text_is_parsed_or_refused_with_a_message(text: str) -> None:
     try:
         changed = add(f"FROM x\n{text}\n\n{BLOCK}", "six")
     except DockerfileError:

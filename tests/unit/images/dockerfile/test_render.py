@@ -1,4 +1,4 @@
-"""The Dockerfile a recipe becomes: read by dockerfile-parse, linted by hadolint."""
+"""Dockerfiles rendered from recipes: parsed by dockerfile-parse, linted by hadolint."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def hadolint() -> str | None:
 
 
 @pytest.mark.skipif(hadolint() is None, reason="there is no hadolint here")
-def test_hadolint_has_nothing_to_say(recipe: ImageRecipe, tmp_path: Path) -> None:
+def test_hadolint_finds_nothing(recipe: ImageRecipe, tmp_path: Path) -> None:
     file = tmp_path / "Dockerfile"
     file.write_text(render(recipe))
     done = subprocess.run([hadolint(), "--no-color", file], check=False, **TEXT)
@@ -71,7 +71,9 @@ def test_hadolint_has_nothing_to_say(recipe: ImageRecipe, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(hadolint() is None, reason="there is no hadolint here")
-def test_nor_to_a_dockerfile_of_the_users_with_the_block(tmp_path: Path) -> None:
+def test_hadolint_finds_nothing_in_a_users_dockerfile_with_the_block(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "Dockerfile"
     file.write_text(f"FROM debian:12\nUSER 7\n\n{account_block('x', 'custom', 'debian:12')}")
     done = subprocess.run([hadolint(), "--no-color", file], check=False, **TEXT)
@@ -118,7 +120,7 @@ def test_labels_come_from_the_same_arguments() -> None:
     assert '"remoteUser":"h-baker-at-hertie-school-lan"' in found["devcontainer.metadata"]
 
 
-def test_packages_stand_sorted_one_per_line_and_none_twice() -> None:
+def test_packages_are_sorted_one_per_line_without_duplicates() -> None:
     lines = [line.strip(' \\"') for line in render(RECIPES["everything"]).splitlines()]
     listed = [line for line in lines if line in RECIPES["everything"].pip]
     assert listed == sorted(RECIPES["everything"].pip, key=str.casefold)
@@ -130,9 +132,9 @@ def test_pip_keeps_no_cache_and_apt_no_lists() -> None:
     assert text.count("rm -rf /var/lib/apt/lists/*") == 2  # once in the account's own step
 
 
-def test_the_account_step_is_shell_and_nothing_of_the_script_is_lost() -> None:
+def test_the_account_step_is_the_whole_script() -> None:
     step = run_step(ACCOUNT_SCRIPT.read_text())
-    # What the builder does with it: comment lines go, continued lines become one.
+    # The builder drops comment lines and joins continued lines.
     lines = [line for line in step.splitlines() if not line.lstrip().startswith("#")]
     assert all(line.endswith("\\") for line in lines[:-1])
     script = "".join(line.removesuffix("\\") for line in lines)
@@ -152,7 +154,7 @@ def test_the_account_step_keeps_comments_but_not_the_maintainers() -> None:
     assert not step.startswith("#")
 
 
-def test_the_base_is_asked_for_what_the_script_needs() -> None:
+def test_the_base_is_checked_for_what_the_script_needs() -> None:
     line = next(
         line for line in ACCOUNT_SCRIPT.read_text().splitlines() if line.startswith("for tool in b")
     )
@@ -160,13 +162,13 @@ def test_the_base_is_asked_for_what_the_script_needs() -> None:
 
 
 @pytest.mark.parametrize("base", ["", "a b", "a\nRUN id", "-x", "a;b", "$x", "a" * 300])
-def test_a_base_that_is_no_image_name_is_refused(base: str) -> None:
+def test_an_invalid_base_is_refused(base: str) -> None:
     with pytest.raises(UsageError):
         render(ImageRecipe("demo", base, "custom"))
 
 
 @pytest.mark.parametrize("framework", ["", 'a"b', "a b", "a\n", "$x"])
-def test_a_framework_that_is_no_word_is_refused(framework: str) -> None:
+def test_an_invalid_framework_is_refused(framework: str) -> None:
     with pytest.raises(UsageError):
         render(ImageRecipe("demo", "debian", framework))
 

@@ -1,4 +1,4 @@
-"""A project's files: whole or not at all, and never through a link."""
+"""A project's files: written atomically, and never through a link."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def files(home: Path) -> ProjectFiles:
     return ProjectFiles(Account("a", os.getuid(), os.getgid(), str(home)), Project(1, "demo"))
 
 
-def test_what_is_written_is_read(files: ProjectFiles, home: Path) -> None:
+def test_a_dockerfile_is_written_and_read(files: ProjectFiles, home: Path) -> None:
     assert files.read_dockerfile() is None
     assert not (home / "dockerfiles").exists()
     assert files.write_dockerfile("FROM x\r\n") == str(home / "dockerfiles/demo.Dockerfile")
@@ -46,7 +46,7 @@ def test_metadata_is_private_and_versioned(files: ProjectFiles, home: Path) -> N
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 99}', "\ud800", "null"])
-def test_broken_metadata_is_none(files: ProjectFiles, home: Path, content: str) -> None:
+def test_broken_metadata_is_empty(files: ProjectFiles, home: Path, content: str) -> None:
     files.write_metadata({})
     file = home / ".ds01-config/images/demo.json"
     file.write_bytes(content.encode("utf-8", "surrogatepass"))
@@ -92,7 +92,7 @@ def test_backups_are_numbered_and_never_replace_one(files: ProjectFiles, home: P
     assert files.read_dockerfile() is None
 
 
-def test_projects_are_known_by_their_dockerfiles(files: ProjectFiles, home: Path) -> None:
+def test_projects_are_found_by_their_dockerfiles(files: ProjectFiles, home: Path) -> None:
     account = Account("a", os.getuid(), os.getgid(), str(home))
     assert projects_with_files(account) == set()
     files.write_dockerfile("x")
@@ -101,7 +101,7 @@ def test_projects_are_known_by_their_dockerfiles(files: ProjectFiles, home: Path
     assert projects_with_files(account) == {"demo"}
 
 
-def test_a_text_that_is_none_is_told(files: ProjectFiles, home: Path) -> None:
+def test_a_dockerfile_that_is_not_text_is_reported(files: ProjectFiles, home: Path) -> None:
     files.write_dockerfile("x")
     (home / "dockerfiles/demo.Dockerfile").write_bytes(b"\xff\xfe")
     with pytest.raises(MlcError, match="not text"):
