@@ -85,7 +85,6 @@ def locked(name: str, account: Account, report: Reporter, *, waits: bool = True)
 
     Args:
         name: a container's name in Docker, or another name for a lock (host/locks.py).
-        account: whose lock.
         report: where to say that another command holds it.
         waits: whether to wait for that command; otherwise continue with a random token.
     """
@@ -111,9 +110,6 @@ def remove_leftovers(
     A job without a lock shares its token with no other, so it removes nothing.
 
     Args:
-        engine: the engine.
-        account: whose containers.
-        job: the job.
         report: where to say what was removed.
         image: the name of the job's temporary image; also removes names that begin with it and `-`.
 

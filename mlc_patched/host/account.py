@@ -104,10 +104,8 @@ def known_elsewhere(
     On the engine of this host, another UID means another user, which only root may choose.
 
     Args:
-        account: the user who runs the command.
         said: `UID:GID`.
         is_local: whether the engine runs on this host.
-        is_process_root: whether the process runs as root.
         user_database: looks up a UID; raises KeyError for an unknown one.
 
     Raises:

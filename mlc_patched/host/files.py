@@ -63,7 +63,6 @@ def read_text(path: str, what: str, account: Account | None, *, largest: int = L
     as empty, so that reading it does not block.
 
     Args:
-        path: the file.
         what: its name in messages, such as `Dockerfile`.
         account: whose rights apply; None for those of the process.
         largest: the maximum size in bytes.

@@ -89,7 +89,6 @@ def choose(
     Args:
         architecture: from `-arch`, MLC_ARCH or the settings, or None.
         gpus: from `-g` or MLC_GPUS (`none` for --cpu-only), or None.
-        host: the host of the container.
         catalog_architectures: names that the catalog uses.
         default: the GPU request if `gpus` is None.
 

@@ -63,7 +63,6 @@ def open_file(account: Account, parent: int, name: str, flags: int, mode: int = 
     Args:
         account: the owner of a new file.
         parent: file descriptor of the directory.
-        name: the file's name.
         flags: as for os.open; a link is never followed.
         mode: permissions of a new file, regardless of the umask.
 

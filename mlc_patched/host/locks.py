@@ -36,7 +36,6 @@ def exclusive(
     """Hold a user's lock on a container exclusively; wait, and report it, while it is held.
 
     Args:
-        account: whose container it is.
         tag: the container's name in Docker.
         report: where to say that the command is waiting.
         waits: whether to wait; otherwise continue without the lock.

@@ -99,7 +99,6 @@ def load(path: Path, account: Account | None = None) -> Catalog:
     """Read a catalog file.
 
     Args:
-        path: the file.
         account: whose rights apply, as MLC_CATALOG may name any file; None for the process's.
 
     Raises:
@@ -120,7 +119,6 @@ def locate(program: Path | None, environ: Mapping[str, str], setting: str | None
 
     Args:
         program: path under which the program was started, if known.
-        environ: the environment.
         setting: the setting `images.catalog`.
     """
     if named := environ.get(VARIABLE) or setting:

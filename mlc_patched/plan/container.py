@@ -82,12 +82,8 @@ def make_plan(
     """Decide everything about a request that needs no engine.
 
     Args:
-        request: the request.
-        account: the user who makes it.
-        host: the host of the engine.
-        environ: the environment, for MLC_ARCH and MLC_GPUS.
+        environ: for MLC_ARCH and MLC_GPUS.
         catalog: reads the catalog; called only if the request needs it.
-        settings: the administrator's.
         is_dry_run: do not create the default workspace.
         is_local: whether the engine's paths are on this host.
 
@@ -157,10 +153,8 @@ def choose_gpus(
     Args:
         architecture: the flag `-arch`, or None.
         gpus: the flag `-g`, or None.
-        host: the host of the engine.
-        environ: the environment, for MLC_ARCH and MLC_GPUS.
+        environ: for MLC_ARCH and MLC_GPUS.
         catalog: reads the catalog; called only for an architecture that is not built in.
-        settings: the administrator's.
 
     Raises:
         UsageError: the architecture is unknown or the GPU request is not understood.
@@ -181,7 +175,6 @@ def wanted_devices(
     """Return the device nodes that a container of this architecture gets if they exist.
 
     Args:
-        architecture: AIME's name.
         gpus: the GPU request as text.
         setting: the setting `container.devices`, which replaces all devices other than GPUs.
     """

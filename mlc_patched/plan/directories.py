@@ -45,20 +45,15 @@ def resolve(
     """
     default = expand(DEFAULT_WORKSPACE, account)
     workspace = default if workspace is None else workspace
-    if not is_local:
-        return Directories(
-            _elsewhere("workspace", workspace, account) or "",
-            _elsewhere("data", data, account),
-            _elsewhere("models", models, account),
-        )
-    is_default = bool(workspace) and expand(workspace, account) == default
+    absolute = _checked if is_local else _elsewhere
+    is_default = is_local and bool(workspace) and expand(workspace, account) == default
     if is_default and make:
         make_in_home(account, Path(default).name)
     return Directories(
         # If nothing is created, the default workspace may be missing.
-        default if is_default and not make else _checked("workspace", workspace, account) or "",
-        _checked("data", data, account),
-        _checked("models", models, account),
+        default if is_default and not make else absolute("workspace", workspace, account),
+        None if data is None else absolute("data", data, account),
+        None if models is None else absolute("models", models, account),
     )
 
 
@@ -88,9 +83,7 @@ def make_in_home(account: Account, name: str) -> None:
         ) from error
 
 
-def _elsewhere(what: str, path: str | None, account: Account) -> str | None:
-    if path is None:
-        return None
+def _elsewhere(what: str, path: str, account: Account) -> str:
     _check_text(what, path)
     if not path.startswith("/") and path != "~" and not path.startswith("~/"):
         raise UsageError(
@@ -113,9 +106,7 @@ def _check_text(what: str, path: str) -> None:
         ) from None
 
 
-def _checked(what: str, path: str | None, account: Account) -> str | None:
-    if path is None:
-        return None
+def _checked(what: str, path: str, account: Account) -> str:
     _check_text(what, path)
     absolute = expand(path, account)
     try:

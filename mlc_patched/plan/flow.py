@@ -43,9 +43,8 @@ def decide(image: Reference, labels: Mapping[str, str], account: Account) -> Dec
     """Choose the flow for an image and a user.
 
     Args:
-        image: the image's name, for messages.
-        labels: the image's labels.
-        account: the user.
+        image: for messages.
+        labels: of the image.
 
     Raises:
         UsageError: the image was built for another account than the one given by --as.

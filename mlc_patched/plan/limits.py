@@ -36,7 +36,6 @@ def resources(
         cpus: the flag `--cpus`, a number of cores such as `1.5`.
         memory: the flag `--memory`, a size such as `16g`.
         pids: the flag `--pids-limit`, a number of processes.
-        settings: the administrator's.
 
     Raises:
         UsageError: a value is not understood.

@@ -31,11 +31,9 @@ def specify(
     """Return the specification of a user's container.
 
     Args:
-        plan: the decisions.
         image: the image to create the container from.
         image_id: ID of the image that has the account.
         flow: how the account got into the image.
-        account: the owner.
     """
     rocm = plan.is_rocm
     # On this host the directories have been checked already.

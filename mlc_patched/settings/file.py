@@ -20,7 +20,6 @@ def locate(environ: Mapping[str, str], file: Path = FILE) -> Path | None:
     Args:
         environ: the environment; DS01_SETTINGS is used only if `file` is missing, so that no user
             can replace the administrator's file.
-        file: the administrator's file.
     """
     try:
         file.stat()
@@ -39,7 +38,6 @@ def load(environ: Mapping[str, str], file: Path = FILE, account: Account | None 
 
     Args:
         environ: the environment, for DS01_SETTINGS.
-        file: the administrator's file.
         account: the user, whose rights apply to a file that DS01_SETTINGS names.
 
     Raises:

@@ -35,12 +35,8 @@ class Entry:
 def parse(text: str, name: str) -> Settings:
     """Return the settings in the text of a file, and built-in values for the others.
 
-    Args:
-        text: the file's content.
-        name: the file's name, for messages.
-
     Raises:
-        MlcError: a key or value is wrong.
+        MlcError: a key or value is wrong; the message begins with `name` and the line.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
