@@ -203,7 +203,7 @@ NOTES = """\
 
 mlc recognises Podman by its version information, and uses its Docker-compatible API
 (`podman system service`, `DOCKER_HOST=unix:///run/podman/podman.sock`, a user's own
-`unix://$XDG_RUNTIME_DIR/podman/podman.sock`). Shells and builds also need the docker client.
+`unix://$XDG_RUNTIME_DIR/podman/podman.sock`). Shells also need the docker client.
 
 - **GPUs**: Podman 4.3 accepts Docker's GPU request on a host without any GPU, and starts the
   container without one, where Docker refuses. The request is not reliable, so `create` warns.
@@ -216,6 +216,9 @@ mlc recognises Podman by its version information, and uses its Docker-compatible
   `memlock` stays at the user's own limit. With cgroups version 1, `--cpus`, `--memory` and
   `--pids-limit` have no effect; Podman reports that only in its log.
 - **Images** get Podman's registry as a prefix of their names; they are shown as they were typed.
+- **Builds** are Podman's own, through its API: no Docker client is needed, and settings with
+  passwords are secrets of the build. After Ctrl-C the step that is running goes on to its end; no
+  image is made, and what earlier steps made is removed by the next build of the project.
 - **Builds** add the label `io.buildah.version`, commits the variables `TERM` and `container`.
 
 ---

@@ -17,7 +17,6 @@ from ..errors import (
     EngineUnreachableError,
     ImageNotFoundError,
     NotFoundError,
-    last_lines,
 )
 from ..json_text import parsed
 from ..names.images import parse_reference
@@ -37,6 +36,7 @@ from .socket import Answer
 
 if TYPE_CHECKING:
     from .address import EngineAddress
+    from .build_context import BuildOptions
     from .cluster import Cluster
     from .registry import Registry
     from .specification import ContainerSpecification
@@ -220,30 +220,11 @@ class DockerEngine(Engine):
         *,
         labels: Mapping[str, str],
         progress: Callable[[str], None],
+        options: BuildOptions | None = None,
     ) -> str:
-        lines: list[str] = []
-        with self._sdk(unhurried=True) as client:
-            events = client.build(
-                fileobj=io.BytesIO(dockerfile.encode()),
-                tag=reference,
-                labels=dict(labels),
-                network_mode="host",
-                nocache=True,
-                rm=True,
-                forcerm=True,
-                decode=True,
-            )
-            try:
-                for event in events:
-                    written = str(event.get("stream") or event.get("error") or "").splitlines()
-                    lines += written
-                    if "error" in event:
-                        raise EngineError(last_lines(lines))
-                    for line in written:
-                        progress(line)
-            except BaseException:
-                events.close()  # the engine stops a build when its client disconnects
-                raise
+        from .build import build
+
+        build(self._connection, dockerfile, reference, labels, progress, options)
         image = self.image(reference)
         if image is None:
             raise EngineError(f"The build succeeded, but there is no image {reference}.")

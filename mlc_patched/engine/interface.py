@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .build_context import BuildOptions
     from .cluster import Cluster
     from .registry import Registry
     from .specification import ContainerSpecification
@@ -255,17 +256,21 @@ class Engine(abc.ABC):
         *,
         labels: Mapping[str, str],
         progress: Callable[[str], None],
+        options: BuildOptions | None = None,
     ) -> str:
-        """Build an image from a Dockerfile without a build context, and return its id.
+        """Build an image from a Dockerfile through the engine's API, and return its id.
 
-        Uses the engine's classic builder (Docker Engine API, "ImageBuild") without its cache.
+        Uses the engine's classic builder (Docker Engine API, "ImageBuild") or Podman's own.
 
         Args:
             dockerfile: its text. FROM may name an image by its id.
             reference: the image's name.
             progress: called with every line of output.
+            options: the build context and what else the build is given; without them it has no
+                build context and uses no cache. Only Podman's builder supports secrets.
 
         Raises:
+            MlcError: a file of the build context cannot be read.
             EngineError: the build failed; the message ends with the last lines of output. Images
                 of its steps may remain (see `images.build.steps`).
         """

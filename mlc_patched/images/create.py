@@ -15,7 +15,7 @@ from ..host.files import check_file_name, read_text
 from ..names.projects import Project, project_of
 from ..undo import Undo
 from .base import ready_base
-from .build.client import build_command, build_network, find_client
+from .build.client import build_command, build_network, choose_builder
 from .build.environment import derive, settings_from
 from .build.image import BuildRequest, account_arguments, needs_build_context
 from .dockerfile import render as dockerfile
@@ -135,7 +135,7 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
 
 def planned_command(request: ImageCreateRequest, prepared: Prepared, context: Context) -> list[str]:
     """Return the command a build would run, as a user could enter it; nothing is changed."""
-    client = find_client(context.client_environ)
+    client = choose_builder(context)
     project = prepared.project
     derived = derive(
         prepared.text,

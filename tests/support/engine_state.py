@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
+from mlc_patched.engine.podman import familiar
 from mlc_patched.temporary import KINDS
 from support.engine_requests import ask
 from support.users import User
@@ -47,7 +48,7 @@ def sweep(*users: User) -> None:
             ask("DELETE", "/containers/{}", name, "force=1&v=1")
     images = ask("GET", "/images/json")
     for name in [name for each in images for name in each["RepoTags"] or ()]:
-        if name.endswith(tags) or name.startswith(own):
+        if name.endswith(tags) or familiar(name).startswith(own):
             ask("DELETE", "/images/{}", name)
 
 

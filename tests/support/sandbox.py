@@ -115,7 +115,7 @@ class Sandbox:
         patch.setattr("mlc_patched.host.hardware.probe", lambda more=(): host)
         client = Client("/nowhere/docker", Builder.CLASSIC)
         for module in ("images.build.image", "images.create"):
-            patch.setattr(f"mlc_patched.{module}.find_client", lambda environ: client)
+            patch.setattr(f"mlc_patched.{module}.choose_builder", lambda context: client)
         patch.setattr("mlc_patched.images.build.image.run_build", self._build)
         patch.setattr("mlc_patched.images.build.image.time.sleep", lambda seconds: None)
         patch.setattr("mlc_patched.undo._PAUSE", 0)

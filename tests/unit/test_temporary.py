@@ -14,7 +14,7 @@ from support.fakes.engine import FakeEngine, FakeImage
 from support.recording_reporter import RecordingReporter
 
 from mlc_patched.context import Context
-from mlc_patched.engine.interface import Image
+from mlc_patched.engine.interface import PODMAN, Image
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import ConflictError
 from mlc_patched.host import locks
@@ -242,6 +242,35 @@ def test_images_of_others_get_no_name(
     for line in lines:
         steps.hear(line)
     assert all("build-" not in name for each in fake.find_images() for name in each.references)
+
+
+def test_podmans_steps_are_named_too(fake: FakeEngine) -> None:
+    leave(fake, "somebody-s")
+    base = fake.image(BASE)
+    fake.product = PODMAN
+    podman_steps = StepNames(fake, STEP_NAME, TEMPORARY)
+    cached = nameless(fake, 0xB0, base.id)
+    first = nameless(fake, 0xB1, base.id)
+    second = nameless(fake, 0xB2, base.id)
+    for line in (
+        f"[1/2] STEP 1/3: FROM {BASE} AS one",
+        "[1/2] STEP 2/3: ARG x",
+        f"--> Using cache {cached.ljust(64, '0')}",
+        f"--> {cached}",
+        "[1/2] STEP 3/3: RUN x",
+        "some output",
+        f"--> {first}",
+        f"[2/2] STEP 1/2: FROM {BASE}",
+        "[2/2] STEP 2/2: RUN y",
+        f"--> {second}",
+    ):
+        podman_steps.hear(line)
+    held = {stage: fake.image(f"{TEMPORARY}-s{stage}").id[7:19] for stage in (1, 2)}
+    assert held == {1: first, 2: second}
+    podman_steps.clear()
+    left = {each.id[7:19] for each in fake.find_images(nameless=True)}
+    assert cached in left, "another build's"
+    assert not {first, second} & left
 
 
 def test_a_container_that_a_step_only_mentions_keeps_its_name(

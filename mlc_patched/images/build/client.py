@@ -6,11 +6,16 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ...engine.address import CONTEXT_VARIABLE, DEFAULT
+from ...engine.interface import PODMAN
 from ...errors import EngineError, UsageError, shown
 from ...host.process import output_of
 from .environment import Builder
+
+if TYPE_CHECKING:
+    from ...context import Context
 
 NETWORK_VARIABLE = "DS01_BUILD_NETWORK"
 NETWORK = "host"
@@ -27,6 +32,7 @@ class Client:
     path: str
     builder: Builder
     docker_context: str = DEFAULT
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,20 @@ class BuildCommand:
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def choose_builder(context: Context) -> Client:
+    """Return the builder for the engine, and the client that has it.
+
+    Podman builds by itself, without any client: buildx would start a BuildKit container in it,
+    and the BuildKit of older clients does not work with Podman.
+
+    Raises:
+        EngineError: the engine is Docker, and there is no Docker client.
+    """
+    if context.engine.product == PODMAN:
+        return Client("podman", Builder.PODMAN, url=context.address.url)
+    return find_client(context.client_environ)
 
 
 def find_client(environ: Mapping[str, str]) -> Client:
@@ -118,6 +138,8 @@ def build_command(
     elif client.builder is Builder.BUILDKIT:
         argv += ["build"]
         environment["DOCKER_BUILDKIT"] = "1"
+    elif client.builder is Builder.PODMAN:
+        argv += ["--url", client.url, "build"]
     else:
         argv += ["build", "--force-rm"]
         environment["DOCKER_BUILDKIT"] = "0"

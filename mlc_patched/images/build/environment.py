@@ -60,6 +60,7 @@ class Builder(enum.Enum):
     BUILDX = "buildx"
     BUILDKIT = "BuildKit"
     CLASSIC = "the classic builder"
+    PODMAN = "Podman"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from ..dockerfile.syntax import Instruction, instructions
 from .environment import DerivedDockerfile
 
 _CLASSIC_STEP = re.compile(r"^Step (\d+)/\d+ : ")
+_PODMAN_STEP = re.compile(r"^(?:\[(\d+)/\d+\] )?STEP (\d+)/\d+: ")
+_PODMAN_FAILED = re.compile(r"^(?:Error: )?building at STEP \".*\": ")
 _LATER_LINE = re.compile(r"^\S*Dockerfile\S*:(\d+)$")
 _FAILED_STEP = re.compile(r"^ > \[(?:(\S+) )?\s*(\d+)/\d+\] ")
 _FAILED_VERTEX = re.compile(r"^(#\d+) ERROR")
@@ -20,7 +22,7 @@ _PASSWORD = re.compile(r"://[^/\s@]+@")
 _NOISE = re.compile(
     r"^(\s*=> |\[\+\] Building |#\d+ sha256:|#\d+ \[| > \[|#\d+ DONE"
     r"|(#\d+ ERROR: )?executor failed running |Removing intermediate container "
-    r"|\s*--->|-+$|\s*$|Step \d+/"
+    r"|\s*--->|--> |-+$|\s*$|Step \d+/"
     r"|DEPRECATED: |\s+BuildKit is currently disabled|\s+environment-variable\.|\s+Install the "
     r"|\s+https://docs\.docker\.com/go/buildx|Sending build context to )"
 )
@@ -49,6 +51,8 @@ def _of_failed_step(log: Sequence[str]) -> Sequence[str]:
     for number in range(len(log) - 1, -1, -1):
         if _CLASSIC_STEP.match(log[number]):
             return log[number + 1 :]
+        if _PODMAN_STEP.match(log[number]):
+            return [_PODMAN_FAILED.sub("", line) for line in log[number + 1 :]]
         if match := _FAILED_VERTEX.match(log[number]):
             return [line for line in log if line.startswith(f"{match[1]} ")]
     shown = [number for number, line in enumerate(log) if _FAILED_STEP.match(line)]
@@ -63,7 +67,19 @@ def _line_in_derived(log: Sequence[str], found: list[Instruction]) -> int | None
             return _step_of_stage(found, match[1], int(match[2]))
         if (match := _CLASSIC_STEP.match(text)) and int(match[1]) <= len(found):
             return found[int(match[1]) - 1].line
+        if match := _PODMAN_STEP.match(text):
+            return _instruction_of_stage(found, int(match[1] or 1), int(match[2]))
     return None
+
+
+def _instruction_of_stage(found: list[Instruction], stage: int, number: int) -> int | None:
+    """Return the line of an instruction, as Podman counts them: all those of a stage."""
+    starts = [n for n, each in enumerate(found) if each.keyword == "FROM"]
+    if stage > len(starts):
+        return None
+    after = [*starts[stage:], len(found)][0]
+    position = starts[stage - 1] + number - 1
+    return found[position].line if position < after else None
 
 
 def _step_of_stage(found: list[Instruction], name: str | None, number: int) -> int | None:

@@ -8,11 +8,13 @@ import re
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ...context import Context
+from ...engine.build_context import BuildOptions
 from ...engine.interface import Engine, Image
 from ...errors import EngineError
 from ...host.account import Account
@@ -26,10 +28,11 @@ from ..dockerfile.syntax import Instruction, instructions
 from ..project.files import ProjectFiles
 from ..verify import verify
 from . import failure as build_failure
-from .client import BuildCommand, build_command, build_network, find_client
+from .client import Client, build_command, build_network, choose_builder
 from .environment import Builder, DerivedDockerfile, derive, settings_from
 from .process import run_build
 from .steps import StepNames
+from .streamed import stream_build
 
 _SHOWN_STEP = 200
 _FROM_FLAG = re.compile(r"\s--from=|,from=")
@@ -67,9 +70,9 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     engine, account, report = context.engine, context.account, context.report
     token = context.job.token
     tag = temporary_image(request.files.project.repository, token)
-    client = find_client(context.client_environ)
+    client = choose_builder(context)
     steps = None
-    if client.builder is Builder.CLASSIC:
+    if client.builder in (Builder.CLASSIC, Builder.PODMAN):
         steps = StepNames(engine, temporary_name(STEP, account, token), tag)
         undo.add("The images of the build's steps", steps.clear)
     undo.add(f"The image {tag}", lambda: engine.remove_image(tag))
@@ -82,22 +85,11 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
         _private_directory(token) as private,
         _image_of_files(engine, files_image, derived.files, report),
     ):
-        command = build_command(
-            client,
-            dockerfile=str(_written(private / "Dockerfile", derived.text)),
-            build_context=_build_context(request, private),
-            tag=tag,
-            arguments=account_arguments(account),
-            inherited=derived.arguments,
-            secrets={
-                name: str(_written(private / name, content))
-                for name, content in derived.secrets.items()
-            },
-            labels=later_labels(Claim.of(account), request.base_labels),
-            no_cache=request.no_cache,
-            network=build_network(context.environ),
-        )
-        _run(command, request, derived, context, steps)
+        if client.builder is Builder.PODMAN:
+            build = _through_the_api(request, derived, tag, context)
+        else:
+            build = _with_client(client, request, derived, tag, private, context)
+        _run(partial(build, hear=steps.hear if steps else None), request, derived, context)
     if steps is not None:
         with warn_on_failure("Images of the steps stay until the next build", report):
             steps.clear()
@@ -109,6 +101,60 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     yield image
     with defer_signals(), warn_on_failure(f"The name {tag} stays until the next build", report):
         retry_once(lambda: engine.remove_image(tag))
+
+
+def _with_client(
+    client: Client,
+    request: BuildRequest,
+    derived: DerivedDockerfile,
+    tag: str,
+    private: Path,
+    context: Context,
+) -> Callable[..., tuple[int, list[str]]]:
+    """Return the build by a Docker client; its files are written into `private`."""
+    directory = _build_context(request)
+    if directory is None:
+        directory = str(private / "context")
+        (private / "context").mkdir()
+    command = build_command(
+        client,
+        dockerfile=str(_written(private / "Dockerfile", derived.text)),
+        build_context=directory,
+        tag=tag,
+        arguments=account_arguments(context.account),
+        inherited=derived.arguments,
+        secrets={
+            name: str(_written(private / name, content))
+            for name, content in derived.secrets.items()
+        },
+        labels=later_labels(Claim.of(context.account), request.base_labels),
+        no_cache=request.no_cache,
+        network=build_network(context.environ),
+    )
+    return partial(run_build, command, context.client_environ)
+
+
+def _through_the_api(
+    request: BuildRequest, derived: DerivedDockerfile, tag: str, context: Context
+) -> Callable[..., tuple[int, list[str]]]:
+    """Return the build by the engine itself, which needs no client."""
+    arguments = dict(each.split("=", 1) for each in account_arguments(context.account))
+    inherited = {name: context.client_environ[name] for name in derived.arguments}
+    return partial(
+        stream_build,
+        context.engine,
+        derived.text,
+        tag,
+        labels=later_labels(Claim.of(context.account), request.base_labels),
+        options=BuildOptions(
+            context.account,
+            _build_context(request),
+            arguments={**arguments, **inherited},
+            secrets=derived.secrets,
+            network=build_network(context.environ),
+            no_cache=request.no_cache,
+        ),
+    )
 
 
 def account_arguments(account: Account, now: float | None = None) -> tuple[str, ...]:
@@ -138,24 +184,21 @@ def _takes_files(instruction: Instruction, text: str) -> bool:
     )
 
 
-def _build_context(request: BuildRequest, private: Path) -> str:
-    """Return the build context; an empty directory if no step takes files from it."""
-    if needs_build_context(request.dockerfile):
-        return request.files.build_context(request.dockerfile)
-    empty = private / "context"
-    empty.mkdir()
-    return str(empty)
+def _build_context(request: BuildRequest) -> str | None:
+    """Return the build context; None if no step takes files from it."""
+    if not needs_build_context(request.dockerfile):
+        return None
+    return request.files.build_context(request.dockerfile)
 
 
 def _run(
-    command: BuildCommand,
+    build: Callable[[], tuple[int, list[str]]],
     request: BuildRequest,
     derived: DerivedDockerfile,
     context: Context,
-    steps: StepNames | None,
 ) -> None:
     try:
-        status, log = run_build(command, context.client_environ, steps.hear if steps else None)
+        status, log = build()
     except BaseException:
         # The engine may have finished just when the client gave up.
         time.sleep(0.5)

@@ -21,7 +21,7 @@ from types import FrameType
 from ...interrupts import defer_signals
 from .client import BuildCommand
 
-_KEPT_LINES = 2000
+KEPT_LINES = 2000
 _GRACE_SECONDS = 15
 _PR_SET_PDEATHSIG = 1  # prctl(2), linux/prctl.h
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
@@ -84,21 +84,22 @@ class _Log:
     """The last lines of output that may redraw itself."""
 
     def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._rest = b""
 
     def write(self, chunk: bytes) -> list[str]:
         """Add a piece of output; return the lines it completes."""
         *ended, self._rest = (self._rest + chunk).split(b"\n")
-        lines = [_plain(line) for line in ended]
+        lines = [plain(line) for line in ended]
         self._lines.extend(lines)
         return lines
 
     def lines(self) -> list[str]:
-        return [*self._lines, *([_plain(self._rest)] if self._rest else [])]
+        return [*self._lines, *([plain(self._rest)] if self._rest else [])]
 
 
-def _plain(line: bytes) -> str:
+def plain(line: bytes) -> str:
+    """Return a line as text, without colours and cursor movements."""
     text = _ESCAPES.sub("", line.decode(errors="replace")).rstrip()
     return text.rpartition("\r")[2]
 
@@ -120,10 +121,11 @@ def _pass_on(source: int, log: _Log, hear: Callable[[str], object], *, as_it_is:
         if not as_it_is:
             chunk = "".join(f"{line}\n" for line in lines).encode()
         with contextlib.suppress(OSError):  # the reader is gone; the build need not fail
-            _write_all(2, chunk)
+            write_all(2, chunk)
 
 
-def _write_all(file: int, chunk: bytes) -> None:
+def write_all(file: int, chunk: bytes) -> None:
+    """Write all of a chunk to a file descriptor."""
     while chunk:
         chunk = chunk[os.write(file, chunk) :]
 

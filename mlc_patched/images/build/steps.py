@@ -1,5 +1,5 @@
-"""Give temporary names to the containers and images of the classic builder's steps, so that what a
-killed engine or command leaves of a build can be recognised.
+"""Give temporary names to what the steps of the classic builder, and of Podman, make, so that
+what a killed engine or command leaves of a build can be recognised.
 
 The builder prints the container that a step runs in and the image that it made. A step's own output
 can look the same, so only objects created during the build are named.
@@ -10,15 +10,39 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from dataclasses import dataclass
 
-from ...engine.interface import Engine
+from ...engine.interface import PODMAN, Engine
 from ...errors import ConflictError, MlcError
 
-_STEP = re.compile(r"Step \d+/\d+ : ([A-Za-z]+)\b.*")
-_CONTAINER = re.compile(r" ---> Running in ([0-9a-f]{12})")
-_IMAGE = re.compile(r" ---> ([0-9a-f]{12})")
-_CACHED = " ---> Using cache"
+
+@dataclass(frozen=True)
+class _Lines:
+    """How a builder reports a step, its container, its image, and an image from the cache."""
+
+    step: re.Pattern[str]
+    container: re.Pattern[str] | None
+    image: re.Pattern[str]
+    cached: re.Pattern[str]
+
+
+_CLASSIC = _Lines(
+    step=re.compile(r"Step \d+/\d+ : ([A-Za-z]+)\b.*"),
+    container=re.compile(r" ---> Running in ([0-9a-f]{12})"),
+    image=re.compile(r" ---> ([0-9a-f]{12})"),
+    cached=re.compile(r" ---> Using cache"),
+)
+_PODMAN = _Lines(
+    step=re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: ([A-Za-z]+)\b.*"),
+    container=None,  # containers of steps are not Podman's, but its builder's
+    image=re.compile(r"--> ([0-9a-f]{11,12})"),
+    cached=re.compile(r"--> Using cache [0-9a-f]+"),
+)
 _SECONDS_TO_CLEAR = 5
+_STILL_RUNNING = (
+    "Podman still runs the step that was interrupted. The next build of the project removes what "
+    "it leaves, and so does mlc prune."
+)
 
 
 class StepNames:
@@ -40,6 +64,7 @@ class StepNames:
             EngineError: the engine did not answer.
         """
         self._engine, self._container, self._reference = engine, container, reference
+        self._lines = _PODMAN if engine.product == PODMAN else _CLASSIC
         self._containers = {each.id[:12] for each in engine.containers()}
         self._nameless = {_short(each.id) for each in engine.find_images(nameless=True)}
         self._stage = 0
@@ -49,22 +74,25 @@ class StepNames:
 
     def hear(self, line: str) -> None:
         """Read a line of the output. Failing to give a name does not fail the build."""
-        if match := _STEP.fullmatch(line):
+        lines = self._lines
+        if match := lines.step.fullmatch(line):
             self._is_made = match[1].upper() != "FROM"
             self._stage += not self._is_made
-        elif line == _CACHED:
+        elif lines.cached.fullmatch(line):
             self._is_made = False
-        elif (match := _CONTAINER.fullmatch(line)) and match[1] not in self._containers:
-            with contextlib.suppress(MlcError):
-                self._engine.rename_container(match[1], self._container)
-        elif (match := _IMAGE.fullmatch(line)) and self._is_made:
+        elif lines.container is not None and (match := lines.container.fullmatch(line)):
+            if match[1] not in self._containers:
+                with contextlib.suppress(MlcError):
+                    self._engine.rename_container(match[1], self._container)
+        elif (match := lines.image.fullmatch(line)) and self._is_made:
             with contextlib.suppress(MlcError):
                 self._name_image(match[1])
 
     def _name_image(self, short: str) -> None:
-        image = None if short in self._nameless else self._engine.image(short)
+        is_old = any(each.startswith(short) for each in self._nameless)
+        image = None if is_old else self._engine.image(short)
         # A name belongs to somebody else, or is that of the build on the last step's image.
-        if image is not None and not image.references and _short(image.id) == short:
+        if image is not None and not image.references and _short(image.id).startswith(short):
             repository, _, tag = f"{self._reference}-s{self._stage}".rpartition(":")
             self._engine.tag_image(image.id, repository, tag)
             self._given.append(f"{repository}:{tag}")
@@ -82,7 +110,7 @@ class StepNames:
         while waiting:
             failure = self._without(waiting)
             if failure and time.monotonic() > deadline:
-                raise failure
+                raise ConflictError(_STILL_RUNNING) if self._lines is _PODMAN else failure
             if failure:
                 time.sleep(0.1)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from mlc_patched.engine.build_context import BuildOptions
 from mlc_patched.engine.cluster import Cluster
 from mlc_patched.engine.interface import (
     Change,
@@ -339,6 +340,7 @@ class FakeEngine(Engine):
         *,
         labels: Mapping[str, str],
         progress: Callable[[str], None],
+        options: BuildOptions | None = None,
     ) -> str:
         self.calls.append("build")
         base = self._find_image(dockerfile.split()[1])

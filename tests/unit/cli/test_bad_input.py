@@ -27,7 +27,7 @@ DOCKERFILE = "FROM {base}\nRUN pip install numpy\n"
 def prepared(fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch) -> Context:
     """Alice with a container and a project of her own, and all that the rows name."""
     client = Client("/nowhere/docker", Builder.CLASSIC)
-    monkeypatch.setattr("mlc_patched.images.create.find_client", lambda environ: client)
+    monkeypatch.setattr("mlc_patched.images.create.choose_builder", lambda context: client)
     fake.add_image(BASE)
     fake.add_image("ds01-1001/p:latest")
     assert call(["mlc", "create", "mine", "--image", BASE, "-s"], context).code == 0

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.fakes.engine import FakeEngine
 
+from mlc_patched.context import Context
+from mlc_patched.engine.interface import PODMAN
 from mlc_patched.errors import EngineError
-from mlc_patched.images.build.client import Client, build_command, find_client
+from mlc_patched.images.build.client import Client, build_command, choose_builder, find_client
 from mlc_patched.images.build.environment import Builder
 
 
@@ -46,7 +49,7 @@ def test_buildx_builds_inside_the_engine_of_the_docker_context(tmp_path: Path) -
     environ = client(tmp_path, "28.2.2", True)
     for context, variables in (("default", {}), ("far", {"DOCKER_CONTEXT": "far"})):
         found = find_client({**environ, **variables})
-        argv = build_command(found, dockerfile="/d", context="/c", tag="x:y").argv
+        argv = build_command(found, dockerfile="/d", build_context="/c", tag="x:y").argv
         assert argv[argv.index("--builder") + 1] == context
 
 
@@ -55,12 +58,31 @@ def test_without_a_client_it_says_how_to_get_one(tmp_path: Path) -> None:
         find_client({"PATH": str(tmp_path)})
 
 
+@pytest.mark.parametrize("buildx", [True, False])
+def test_podman_builds_by_itself_whatever_the_client_has(tmp_path: Path, buildx: bool) -> None:
+    engine = FakeEngine()
+    engine.product = PODMAN
+    address = {"DOCKER_HOST": "unix:///run/podman/podman.sock"}
+    for environ in (client(tmp_path, "28.5.2", buildx), {"PATH": "/nowhere"}):
+        context = Context(environ={**environ, **address}, make_engine=lambda: engine)
+        chosen = choose_builder(context)
+        assert chosen.builder is Builder.PODMAN
+        argv = build_command(chosen, dockerfile="/d", build_context="/c", tag="x:y").argv
+        assert argv[:4] == ("podman", "--url", "unix:///run/podman/podman.sock", "build")
+
+
+def test_docker_builds_with_its_client(tmp_path: Path) -> None:
+    environ = client(tmp_path, "28.2.2", True)
+    context = Context(environ=environ, make_engine=FakeEngine)
+    assert choose_builder(context) == find_client(environ)
+
+
 @pytest.mark.parametrize("builder", list(Builder))
 def test_the_command_names_everything_and_no_value_of_a_setting(builder: Builder) -> None:
     command = build_command(
         Client("/usr/bin/docker", builder),
         dockerfile="/tmp/a b/Dockerfile",
-        context="/tmp/c",
+        build_context="/tmp/c",
         tag="ds01-1/x:build-0",
         arguments=("DS01_USER_ID=1",),
         inherited=("http_proxy",),
@@ -79,4 +101,5 @@ def test_the_command_names_everything_and_no_value_of_a_setting(builder: Builder
     assert "--no-cache" in argv
     assert ("--secret" in argv) == (builder is not Builder.CLASSIC)
     assert ("--force-rm" in argv) == (builder is Builder.CLASSIC)
-    assert argv[1:3] == (["buildx", "build"] if builder is Builder.BUILDX else ["build", argv[2]])
+    first = {Builder.BUILDX: "buildx", Builder.PODMAN: "--url"}.get(builder, "build")
+    assert argv[1] == first

@@ -217,6 +217,25 @@ def test_buildkits_step_is_found() -> None:
     assert failing_line([" > [named 3/5] RUN x:"], result) is None
 
 
+def test_podmans_step_is_found_by_its_stage() -> None:
+    stages = f"FROM a AS first\nRUN one\n{TEXT}"
+    result = derived(SETTINGS, Builder.PODMAN, stages)
+    last = instructions(result.text)[-len(instructions(TEXT)) - 1 :]
+    body = [each.keyword for each in last]
+    number = next(
+        n for n, each in enumerate(last[body.index("FROM") :], 1) if each.keyword == "RUN"
+    )
+    log = ["[1/2] STEP 2/3: ARG x", "--> 430c47d44bd", f"[2/2] STEP {number}/9: RUN x", "ERROR: no"]
+    failed = failing_line(log, result)
+    assert failed is not None
+    assert stages.split("\n")[failed - 1].startswith("RUN")
+    assert failed > 2
+    assert failing_line(["[2/2] STEP 99/99: LABEL x"], result) is None, "added by Podman"
+    assert failing_line(["[7/7] STEP 1/1: FROM x"], result) is None
+    alone = derived(SETTINGS, Builder.PODMAN)
+    assert failing_line(["STEP 1/9: FROM x"], alone) == line_of(TEXT, "FROM")
+
+
 def test_later_builders_name_the_line() -> None:
     result = derived(SETTINGS)
     at = result.lines.index(PIP_LINE) + 1
@@ -237,8 +256,10 @@ def test_an_inserted_line_is_not_the_users() -> None:
         ["Step 3/9 : RUN x", "old", "Step 4/9 : RUN y", " ---> Running in 0", "ERROR: no", ""],
         ["#5 1.0 old", "#6 [3/5] RUN y", "ERROR: no", "#6 ERROR: executor failed running [y]"],
         [" => ERROR [3/5] RUN y  0.8s", "------", " > [3/5] RUN y:", "ERROR: no", "------"],
+        ["STEP 3/9: RUN x", "old", "--> 430c47d44bd", "[2/2] STEP 4/9: RUN y", "ERROR: no"],
+        ["STEP 4/9: RUN y", 'building at STEP "RUN --mount=type=secret y": ERROR: no'],
     ],
-    ids=["classic", "plain", "terminal"],
+    ids=["classic", "plain", "terminal", "podman", "podman-summary"],
 )
 def test_the_output_shown_is_that_of_the_failed_step(log: list[str]) -> None:
     log = [

@@ -1,0 +1,123 @@
+"""Build contexts as tar archives: what they contain, and what stops them."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from mlc_patched.engine.build_context import DOCKERFILE, added_name, context_archive
+from mlc_patched.errors import MlcError
+from mlc_patched.host.account import Account
+
+ME = Account("me", os.getuid(), os.getgid(), "/home/me")
+
+
+def members(directory: Path | None, **added: str) -> dict[str, tarfile.TarInfo]:
+    with opened(directory, **added) as tar:
+        return {each.name: each for each in tar.getmembers()}
+
+
+def opened(directory: Path | None, **added: str) -> tarfile.TarFile:
+    files = {added_name(name): content for name, content in added.items()}
+    content = b"".join(context_archive(directory and str(directory), ME, files))
+    return tarfile.open(fileobj=io.BytesIO(content))
+
+
+def content_of(tar: tarfile.TarFile, name: str) -> bytes:
+    file = tar.extractfile(name)
+    assert file is not None
+    return file.read()
+
+
+def test_files_directories_and_links_are_sent_as_they_are_but_belong_to_root(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sub").mkdir(mode=0o750)
+    (tmp_path / "sub/run.sh").write_bytes(b"x" * 3_000_000)
+    (tmp_path / "sub/run.sh").chmod(0o755)
+    (tmp_path / "empty").touch()
+    (tmp_path / ("long" * 40)).write_text("a long name")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    (tmp_path / "umlaut-ä").write_text("ä")
+    os.mkfifo(tmp_path / "fifo")
+    with opened(tmp_path) as tar:
+        found = {each.name: each for each in tar.getmembers()}
+        assert content_of(tar, "sub/run.sh") == b"x" * 3_000_000
+        assert content_of(tar, "long" * 40) == b"a long name"
+        assert content_of(tar, "umlaut-ä") == "ä".encode()
+    assert "fifo" not in found
+    assert found["sub"].isdir()
+    assert found["sub"].mode == 0o750
+    assert found["sub/run.sh"].mode == 0o755
+    assert found["empty"].size == 0
+    assert found["link"].issym()
+    assert found["link"].linkname == "/etc/passwd"
+    assert {(each.uid, each.gid) for each in found.values()} == {(0, 0)}
+
+
+def test_what_dockerignore_excludes_is_not_sent(tmp_path: Path) -> None:
+    for name in ("data/big", "data/keep", "src/a.pyc", "src/a.py", "notes.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".dockerignore").write_text("# a comment\ndata\n!data/keep\n**/*.pyc\n*.md\n")
+    found = set(members(tmp_path))
+    assert {"data/keep", "src/a.py"} <= found
+    assert not {"data/big", "src/a.pyc", "notes.md"} & found
+
+
+@pytest.mark.parametrize("own", [None, "*.md"])
+def test_added_files_are_there_but_hidden_from_copy(tmp_path: Path, own: str | None) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / DOCKERFILE).write_text("a user's, by chance")
+    if own:
+        (tmp_path / ".dockerignore").write_text(own)
+    with opened(tmp_path, Dockerfile="FROM x\n", secret="s") as tar:
+        names = tar.getnames()
+        assert content_of(tar, DOCKERFILE) == b"FROM x\n"
+        assert content_of(tar, added_name("secret")) == b"s"
+        ignored = content_of(tar, ".dockerignore").decode().split()
+    assert sorted(names) == sorted({*names}), "each name is there once"
+    assert ".mlc-build.*" in ignored
+    assert ("*.md" in ignored) == bool(own)
+    # Without a .dockerignore of the user's, COPY finds none of ours.
+    assert (".dockerignore" in ignored) != bool(own)
+
+
+def test_a_build_without_a_context_has_the_added_files_alone() -> None:
+    assert set(members(None, Dockerfile="FROM x")) == {DOCKERFILE}
+
+
+def test_a_context_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MlcError, match="gone, in the build context, cannot be read"):
+        members(tmp_path / "gone")
+
+
+def test_a_file_that_shrinks_while_it_is_read_stops_the_build(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(b"x" * 5_000_000)
+    archive = context_archive(str(tmp_path), ME, {})
+    for chunk in archive:
+        if b"xxx" in chunk:
+            os.truncate(tmp_path / "big", 10)
+            break
+    with pytest.raises(MlcError, match="big, in the build context, became shorter"):
+        b"".join(archive)
+
+
+def test_an_unreadable_file_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "private").touch()
+    real = os.open
+
+    def refusing(path: str, *arguments: int, **named: int) -> int:
+        if str(path).endswith("private"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "open", refusing)
+    with pytest.raises(MlcError, match=r"private.*Permission denied.*\.dockerignore"):
+        members(tmp_path)
