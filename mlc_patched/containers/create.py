@@ -21,6 +21,8 @@ from ..errors import (
 from ..interrupts import defer_signals, ignore_interrupts
 from ..names import labels
 from ..names.containers import short_name
+from ..names.images import account_image
+from ..names.projects import LATEST
 from ..plan.container import Plan
 from ..plan.flow import Flow, account_in_passwd, decide
 from ..plan.limits import check_image
@@ -75,7 +77,7 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
     if decision.warning:
         context.report.warn(decision.warning)
     if decision.flow is Flow.IMAGE:
-        created = _from_image(plan, image, decision.claim, context)
+        created = _from_image(plan, image, _full_name(plan, image), decision.claim, context)
         if created is not None:
             return created
     _refuse_legacy_flow(plan, context)
@@ -113,16 +115,28 @@ def _refuse_legacy_flow(plan: Plan, context: Context) -> None:
 
 
 def _from_image(
-    plan: Plan, image: Image, claim: labels.Claim | None, context: Context
+    plan: Plan, image: Image, name: str, claim: labels.Claim | None, context: Context
 ) -> Created | None:
     """Create directly from an image; None if the account it claims is not in it.
 
-    The image is named by its id, so it cannot be replaced between the check and the create.
+    Args:
+        image: the image that was looked at.
+        name: its name, which other programs see in the container.
     """
     engine = context.engine
-    specification = specify(plan, image.id, image.id, Flow.IMAGE, context.account)
+
+    def specified(reference: str) -> ContainerSpecification:
+        return specify(plan, reference, image.id, Flow.IMAGE, context.account, image.labels)
+
     with Undo(context.report) as undo:
-        container = _create(specification, engine, undo)
+        container = _create(specified(name), engine, undo)
+        if name != image.id:
+            found = engine.container(plan.tag)
+            if found is None or found.image_id != image.id:
+                # The name has been given to another image, which nobody has looked at.
+                with defer_signals():
+                    engine.remove_container(container, force=True)
+                container = _create(specified(image.id), engine, undo)
         wrong = claim and _account_missing(engine, container, claim)
         if wrong:
             with defer_signals():
@@ -132,6 +146,14 @@ def _from_image(
             )
             return None
     return Created(short_name(plan.tag), plan.tag, container, plan.image, image.id, Flow.IMAGE)
+
+
+def _full_name(plan: Plan, image: Image) -> str:
+    """Return the image's name with its tag; its id if that is how it was asked for."""
+    if image.id.removeprefix("sha256:").startswith(plan.image.removeprefix("sha256:")):
+        return image.id
+    name = plan.reference
+    return str(name if name.tag or name.digest else replace(name, tag=LATEST))
 
 
 def _account_missing(engine: Engine, container: str, claim: labels.Claim) -> str | None:
@@ -151,15 +173,20 @@ def _by_build(plan: Plan, base: Image, context: Context) -> Created:
 
     image = find_with_account(context.engine, base, context.account)
     if image is not None:
-        created = _from_image(plan, image, labels.read_claim(image.labels), context)
+        created = _from_account_image(plan, image, base, context)
         if created is not None:
             return created
     context.refuse_existing(short_name(plan.tag))
     image = _built(plan, base, context, instead_of=image)
-    created = _from_image(plan, image, labels.read_claim(image.labels), context)
+    created = _from_account_image(plan, image, base, context)
     if created is None:
         raise SetupError(f"The account could not be set up in {plan.image}: see above.")
     return created
+
+
+def _from_account_image(plan: Plan, image: Image, base: Image, context: Context) -> Created | None:
+    name = ":".join(account_image(base.id, context.account.uid))
+    return _from_image(plan, image, name, labels.read_claim(image.labels), context)
 
 
 def _built(plan: Plan, base: Image, context: Context, instead_of: Image | None) -> Image:
@@ -213,7 +240,9 @@ def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Cont
     from ..images.project.tags import discard
 
     reference, image_id = committed.reference, committed.image_id
-    specification = specify(plan, reference, image_id, Flow.COMMIT, context.account)
+    specification = specify(
+        plan, reference, image_id, Flow.COMMIT, context.account, committed.inherited
+    )
     container = _create(specification, context.engine, undo)
     with ignore_interrupts():
         discard(context.engine, committed.former, context.report)

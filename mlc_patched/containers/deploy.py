@@ -144,7 +144,7 @@ def _roll_back(identity: str | None, request: CreateRequest, context: Context) -
 
 def _deployed(container: Container, image: str, *, is_running: bool) -> Deployed:
     def label(name: str) -> str:
-        return container.labels.get(name) or labels.NOT_GIVEN
+        return labels.read_value(container.labels, name) or labels.NOT_GIVEN
 
     return Deployed(
         name=short_name(container.name),

@@ -127,7 +127,9 @@ def _imported(file: BinaryIO, name: str, tag: str, undo: Undo, context: Context)
 def _create_request(
     request: ImportRequest, manifest: archive.Manifest, context: Context
 ) -> CreateRequest:
-    framework, _, version = manifest.labels.get(labels.FRAMEWORK, "custom-latest").partition("-")
+    framework, _, version = (
+        labels.read_value(manifest.labels, labels.FRAMEWORK) or "custom-latest"
+    ).partition("-")
     wanted = CreateRequest(
         name=manifest.name if request.name is None else request.name,
         framework=framework,
@@ -141,7 +143,7 @@ def _create_request(
     )
     if request.gpus is None and context.host.has_gpu:
         # The host decides whether to use GPUs, the archive how many.
-        wanted = replace(wanted, gpus=manifest.labels.get(labels.GPUS))
+        wanted = replace(wanted, gpus=labels.read_value(manifest.labels, labels.GPUS) or None)
     return wanted
 
 
@@ -150,7 +152,7 @@ def _directory(
 ) -> str | None:
     if said is not None:
         return said
-    path = manifest.labels.get(label, labels.NOT_GIVEN)
+    path = labels.read_value(manifest.labels, label) or labels.NOT_GIVEN
     if path == labels.NOT_GIVEN:
         return None
     if not os.path.isdir(path):  # noqa: PTH112 - no exception for what cannot be a path

@@ -71,7 +71,7 @@ def list_containers(
     listed = [
         Listed(
             **_labelled(each.name, each.labels),
-            gpus=each.labels.get(labels.GPUS) or labels.NOT_GIVEN,
+            gpus=labels.read_value(each.labels, labels.GPUS) or labels.NOT_GIVEN,
             status=each.status,
             state=each.state,
             size=each.size,
@@ -107,7 +107,7 @@ def list_with_images(
         listed.append(
             ListedContainer(
                 **_labelled(each.name, each.labels),
-                gpus=each.labels.get(labels.GPUS) or labels.NOT_GIVEN,
+                gpus=labels.read_value(each.labels, labels.GPUS) or labels.NOT_GIVEN,
                 status=each.status,
                 state=each.state,
                 size=each.size,
@@ -213,5 +213,8 @@ def _labelled(tag: str, given: Mapping[str, str]) -> dict[str, str]:
         "data": labels.DATA,
         "models": labels.MODELS,
     }
-    found = {field: given.get(label) or labels.NOT_GIVEN for field, label in fields.items()}
+    found = {
+        field: labels.read_value(given, label) or labels.NOT_GIVEN
+        for field, label in fields.items()
+    }
     return {"name": short_name(tag), "tag": tag, **found}

@@ -6,7 +6,6 @@ wrong on an image, so those are set to empty: the engine cannot leave one out.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ from ..engine.interface import Container, Image
 from ..errors import EngineError, MlcError, SetupError, UsageError
 from ..host.account import Account
 from ..interrupts import defer_signals, wait_out_interrupts
-from ..json_text import parsed
 from ..names import labels
 from ..names.containers import SEPARATOR, short_name
 from ..names.images import check_tag, parse_reference
@@ -195,7 +193,11 @@ def image_labels(
     """
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
     project = parse_reference(reference).repository.partition("/")[2]
-    kept = {label: value for label, value in image.labels.items() if label not in labels.OWNED}
+    kept = {
+        label: labels.escaped(value)
+        for label, value in image.labels.items()
+        if label not in labels.OWNED
+    }
     claim = Claim.of(account)
     from_image = container.labels.get(labels.USER_SETUP) == Flow.IMAGE.value
     return {
@@ -205,30 +207,12 @@ def image_labels(
         **kept,
         **later_labels(claim, kept),
         **claim_labels(claim),
-        DEVCONTAINER: devcontainer(image.labels.get(DEVCONTAINER, ""), account),
+        labels.DEVCONTAINER: labels.devcontainer(claim.username),
         labels.PROJECT: project,
         labels.CREATED: made,
         _TITLE: project,
         _IMAGE_CREATED: made,
     }
-
-
-def devcontainer(metadata: str, account: Account) -> str:
-    """Return the label that makes VS Code attach as the user.
-
-    Args:
-        metadata: the image's label, a JSON list or object, to which an entry is appended: the last
-            entry that names a user counts (containers.dev, "Merge Logic").
-        account: the user.
-    """
-    own = {"remoteUser": account.container_name, "workspaceFolder": WORKSPACE}
-    try:
-        found = parsed(metadata or "[]")
-    except ValueError:
-        found = []
-    entries = found if isinstance(found, list) else [found]
-    kept = [entry for entry in entries if isinstance(entry, dict) and entry != own]
-    return json.dumps([*kept, own], separators=(",", ":"))
 
 
 def _summary(container: Container, context: Context) -> Summary:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -48,6 +50,8 @@ PROJECT = "aime.mlc.DS01_PROJECT"
 IMAGE_FRAMEWORK = "aime.mlc.DS01_FRAMEWORK"
 CREATED = "aime.mlc.DS01_CREATED"
 """Time of the build, in the format of RFC 3339."""
+DEVCONTAINER = "devcontainer.metadata"
+"""Names the user as whom VS Code attaches (containers.dev, "Image Metadata")."""
 LATER_SPELLING = {
     HAS_USER_SETUP: "ds01.has_user_setup",
     USER_ID: "ds01.user_id",
@@ -62,6 +66,38 @@ OWNED = frozenset(
     | {HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME}
 )
 """Labels that say whose a container is and how it was created; users cannot set them."""
+
+
+_SPECIAL = re.compile(r"[,\n\r]|%(?=2C|0A|0D|25)")
+_ESCAPED = re.compile(r"%(2C|0A|0D|25)")
+
+
+def escaped(value: str) -> str:
+    """Return a label's value without commas and line breaks, at which AIME's `list` splits labels.
+
+    They are written as %2C, %0A and %0D; a % only where it would be mistaken for one of these.
+    """
+    return _SPECIAL.sub(lambda found: f"%{ord(found.group()):02X}", value)
+
+
+def read_value(labels: Mapping[str, str], label: str) -> str:
+    """Return the value of a container's label as it was before `escaped`; empty without it."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), labels.get(label, ""))
+
+
+def devcontainer(username: str) -> str:
+    """Return the label by which VS Code attaches as a user: one property, so without a comma."""
+    return json.dumps([{"remoteUser": username}], separators=(",", ":"))
+
+
+def instead_of_inherited(inherited: Mapping[str, str], username: str) -> dict[str, str]:
+    """Return labels for a container that replace those of its image that AIME's `list` cannot
+    read: a container cannot leave out a label of its image."""
+    return {
+        label: devcontainer(username) if label == DEVCONTAINER else escaped(value)
+        for label, value in inherited.items()
+        if "," in value or "\n" in value or "\r" in value
+    }
 
 
 @dataclass(frozen=True)

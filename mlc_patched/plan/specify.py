@@ -5,6 +5,8 @@ The values are those of docs/contracts.md, "Container".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..engine.specification import Bind, ContainerSpecification, Ulimit
 from ..host.account import Account
 from ..names import labels
@@ -26,7 +28,12 @@ NAME_VARIABLE = "MLC_CONTAINER_NAME"
 
 
 def specify(
-    plan: Plan, image: str, image_id: str, flow: Flow, account: Account
+    plan: Plan,
+    image: str,
+    image_id: str,
+    flow: Flow,
+    account: Account,
+    inherited: Mapping[str, str] | None = None,
 ) -> ContainerSpecification:
     """Return the specification of a user's container.
 
@@ -34,6 +41,7 @@ def specify(
         image: the image to create the container from.
         image_id: ID of the image that has the account.
         flow: how the account got into the image.
+        inherited: the image's labels.
     """
     rocm = plan.is_rocm
     # On this host the directories have been checked already.
@@ -57,6 +65,7 @@ def specify(
         user=f"{account.uid}:{account.gid}",
         working_directory=WORKING_DIRECTORY,
         labels={
+            **labels.instead_of_inherited(inherited or {}, account.container_name),
             **plan.labels,
             **_labels(plan, account),
             **_project(plan, account),
@@ -101,11 +110,11 @@ def _labels(plan: Plan, account: Account) -> dict[str, str]:
         labels.USER: account.login,
         labels.ARCHITECTURE: plan.architecture,
         labels.MLC_VERSION: str(CONTAINER_VERSION),
-        labels.WORKSPACE: plan.directories.workspace,
-        labels.DATA: plan.directories.data or labels.NOT_GIVEN,
-        labels.MODELS: plan.directories.models or labels.NOT_GIVEN,
-        labels.FRAMEWORK: plan.framework,
-        labels.GPUS: plan.choice.gpus,
+        labels.WORKSPACE: labels.escaped(plan.directories.workspace),
+        labels.DATA: labels.escaped(plan.directories.data or labels.NOT_GIVEN),
+        labels.MODELS: labels.escaped(plan.directories.models or labels.NOT_GIVEN),
+        labels.FRAMEWORK: labels.escaped(plan.framework),
+        labels.GPUS: labels.escaped(plan.choice.gpus),
     }
 
 

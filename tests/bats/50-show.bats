@@ -10,7 +10,7 @@ teardown_file() {
     load helper
     run -0 as_user image-create show --base "$BASE" -y
     says "ds01-$MLC_UID/show:latest is ready"
-    attach="[{\"remoteUser\":\"$MLC_ACCOUNT\",\"workspaceFolder\":\"/workspace\"}]"
+    attach="[{\"remoteUser\":\"$MLC_ACCOUNT\"}]"
     [ "$(inspect "ds01-$MLC_UID/show:latest" '{{index .Config.Labels "devcontainer.metadata"}}')" = "$attach" ]
     run -0 as_user container-deploy show --background
     says "directly from ds01-$MLC_UID/show:latest"

@@ -39,7 +39,6 @@ from mlc_patched.engine.answers import (
 from mlc_patched.errors import EngineError, MlcError, NotFoundError, UsageError
 from mlc_patched.host.account import HIGHEST_ID, Account
 from mlc_patched.host.gpus import parse_gpus
-from mlc_patched.images import save as saving
 from mlc_patched.images.build.failure import last_words
 from mlc_patched.images.changes import summarise
 from mlc_patched.images.dockerfile.edit import (
@@ -410,11 +409,6 @@ def metadata(data: bytes) -> None:
         assert isinstance(files.read_metadata(), dict)
 
 
-def devcontainer(data: bytes) -> None:
-    made = json.loads(saving.devcontainer(data.decode(errors="replace"), ALICE))
-    assert made[-1] == {"remoteUser": "alice", "workspaceFolder": "/workspace"}
-
-
 def docker_settings(data: bytes) -> None:
     with tempfile.TemporaryDirectory(dir=_FAST) as place:
         Path(place, "config.json").write_bytes(data)
@@ -458,7 +452,6 @@ HARNESSES: dict[str, Callable[[bytes], None]] = {
         archive_members,
         engine_answer,
         metadata,
-        devcontainer,
         docker_settings,
         package_status,
         build_log,

@@ -11,6 +11,7 @@ from support.recording_reporter import RecordingReporter
 import mlc_patched
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Engine
+from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import (
     AlreadyExistsError,
     EngineError,
@@ -39,15 +40,49 @@ def own_image(fake: FakeEngine, uid: int = 1001, gid: int = 2001, passwd: str = 
     return fake.add_image(OWN, claim_labels(Claim(uid, gid, "alice")), passwd).id
 
 
-def test_a_labelled_image_takes_three_calls(fake: FakeEngine, context: Context) -> None:
+def test_a_labelled_image_takes_four_calls(fake: FakeEngine, context: Context) -> None:
     image_id = own_image(fake)
     created = mlc_patched.create("n", image=OWN, context=context)
-    assert fake.calls == ["image", "create_container", "read_file"]
+    assert fake.calls == ["image", "create_container", "container", "read_file"]
     assert (created.flow, created.image_id, created.tag) == (Flow.IMAGE, image_id, "n._.1001")
     made = fake.made[created.id]
-    assert made.specification.image == image_id
+    assert made.specification.image == OWN
     assert made.specification.labels[labels.USER_SETUP] == "image"
     assert made.specification.labels[labels.IMAGE_ID] == image_id
+
+
+@pytest.mark.parametrize("name", ["ds01-1001/p", OWN])
+def test_docker_ps_shows_the_name_of_the_image(
+    fake: FakeEngine, context: Context, name: str
+) -> None:
+    own_image(fake)
+    created = mlc_patched.create("n", image=name, context=context)
+    assert fake.made[created.id].specification.image == OWN
+
+
+def test_an_image_asked_for_by_its_id_is_not_named(fake: FakeEngine, context: Context) -> None:
+    image_id = own_image(fake)
+    for name, short in (("a", image_id), ("b", image_id.removeprefix("sha256:")[:12])):
+        created = mlc_patched.create(name, image=short, context=context)
+        assert fake.made[created.id].specification.image == image_id
+
+
+def test_a_name_that_moves_to_an_image_nobody_looked_at(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = own_image(fake)
+    create = fake.create_container
+
+    def moved(specification: ContainerSpecification) -> str:
+        if specification.image == OWN:
+            fake.add_image(OWN, claim_labels(Claim(1001, 2001, "alice")), PASSWD)
+        return create(specification)
+
+    monkeypatch.setattr(fake, "create_container", moved)
+    created = mlc_patched.create("n", image=OWN, context=context)
+    assert created.image_id == looked_at
+    assert [each.image_id for each in fake.made.values()] == [looked_at]
+    assert fake.made[created.id].specification.labels[labels.IMAGE_ID] == looked_at
 
 
 @pytest.mark.parametrize("passwd", ["", "alice:x:1001:0::/:/bin/sh\n", PASSWD + PASSWD])

@@ -30,11 +30,13 @@ TOOLS = "sudo git"
 
 @dataclass(frozen=True)
 class Committed:
-    """An image that the legacy flow made, and the image that had its name before."""
+    """An image that the legacy flow made, the image that had its name before, and the labels that
+    it has from its base."""
 
     reference: str
     image_id: str
     former: Image | None
+    inherited: Mapping[str, str]
 
 
 def commit_with_account(
@@ -106,7 +108,7 @@ def commit_with_account(
             report,
         )
         engine.remove_container(container, force=True)
-    return Committed(committed, image_id, former)
+    return Committed(committed, image_id, former, image.labels)
 
 
 def for_account(image: Image, account: Account) -> Image:

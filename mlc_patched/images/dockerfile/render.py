@@ -113,7 +113,7 @@ def account_block(project: str, framework: str, base: str, *, is_root: bool = Fa
     name, user, group = (
         f"${{{argument}}}" for argument in (USERNAME_ARGUMENT, USER_ID_ARGUMENT, GROUP_ID_ARGUMENT)
     )
-    remote = rf"[{{\"remoteUser\":\"{name}\",\"workspaceFolder\":\"{WORKSPACE}\"}}]"
+    remote = labels.devcontainer(name).replace('"', r"\"")
     return f"""{_ACCOUNT_HEADING}
 # image-create and image-update pass the arguments; keep this part last and as it is.
 {"" if is_root else _AS_ROOT}ARG {USER_ID_ARGUMENT}
@@ -140,7 +140,7 @@ LABEL {labels.HAS_USER_SETUP}="true" \\
       org.opencontainers.image.title="{project}" \\
       org.opencontainers.image.description="{framework} with the account {name}" \\
       org.opencontainers.image.created="${{{CREATED_ARGUMENT}}}"{base_label} \\
-      devcontainer.metadata="{remote}"
+      {labels.DEVCONTAINER}="{remote}"
 """
 
 

@@ -46,7 +46,7 @@ CASES = {
         ("-g", "device=0"), ("--gpus=device=0", *aime.CUDA_FLAGS), {"gpus": "device=0"}
     ),
     "two devices": Case(
-        ("-g", "device=0,1"), ('--gpus="device=0,1"', *aime.CUDA_FLAGS), {"gpus": "device=0,1"}
+        ("-g", "device=0,1"), ('--gpus="device=0,1"', *aime.CUDA_FLAGS), {"gpus": "device=0%2C1"}
     ),
     "MLC_ARCH": Case(
         labels={"architecture": "CUDA_AMPERE", "framework": "Pytorch-2.7.1"},

@@ -114,7 +114,7 @@ def test_save_keeps_changes_and_sets_true_labels(each_user: User, project) -> No
     assert labels["aime.mlc.DS01_GROUP_ID"] == str(each_user.gid)
     assert labels["aime.mlc.DS01_USERNAME"] == account
     [metadata] = json.loads(labels["devcontainer.metadata"])
-    assert metadata == {"remoteUser": account, "workspaceFolder": "/workspace"}
+    assert metadata == {"remoteUser": account}
     for label in ("", ".NAME", ".USER", ".DS01_USER_SETUP", ".DS01_IMAGE", ".DS01_REQUEST"):
         assert labels[f"aime.mlc{label}"] == ""
     inside = docker(

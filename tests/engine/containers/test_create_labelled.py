@@ -45,7 +45,7 @@ def create(user: User, image: str, *more: str, **environ: str) -> CompletedProce
     return user.mlc("create", "it", "--image", image, "-s", *more, **environ)
 
 
-def test_three_engine_calls_and_nothing_but_the_container(
+def test_four_engine_calls_and_nothing_but_the_container(
     user: User, labelled, engine_calls: Recording
 ) -> None:
     image = labelled(user)
@@ -56,8 +56,10 @@ def test_three_engine_calls_and_nothing_but_the_container(
         assert engine_calls.paths() == [
             f"GET /images/{image}/json",
             "POST /containers/create",
+            f"GET /containers/{user.tag('it')}/json",
             f"GET /containers/{container['Id']}/archive",
         ]
+        assert container["Config"]["Image"] == image
         assert container["Image"] == inspect(image)["Id"]
         assert container["State"]["Status"] == "created"
         assert user.mlc("remove", "it", "-s").returncode == 0

@@ -43,9 +43,7 @@ def test_an_image_from_flags_and_a_container_directly_from_it(
     assert labels["aime.mlc.DS01_PROJECT"] == "demo"
     assert labels["aime.mlc.DS01_FRAMEWORK"] == "custom"
     assert labels["aime.mlc.DS01_CREATED"].endswith("Z")
-    assert json.loads(labels["devcontainer.metadata"]) == [
-        {"remoteUser": name, "workspaceFolder": "/workspace"}
-    ]
+    assert json.loads(labels["devcontainer.metadata"]) == [{"remoteUser": name}]
     # The account step, on a base whose useradd writes lastlog at the UID's offset.
     history = docker("history", "--no-trunc", "--format", "{{.Size}}\t{{.CreatedBy}}", image)
     size = next(line.split("\t")[0] for line in history.splitlines() if "useradd" in line)

@@ -11,7 +11,7 @@ from mlc_patched.engine.interface import Change, Container, Image
 from mlc_patched.errors import UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.images.changes import summarise
-from mlc_patched.images.save import devcontainer, environment, image_labels, target
+from mlc_patched.images.save import environment, image_labels, target
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
 CLAIM = {
@@ -147,17 +147,6 @@ def test_a_saved_image_has_true_labels_and_none_of_the_container() -> None:
     old = replace(old, image="host:5000/hub/base:n._.1001")
     made = image_labels(old, Image("sha256:2"), "ds01-1001/n:v", ALICE)
     assert made["org.opencontainers.image.base.name"] == "host:5000/hub/base"
-
-
-def test_vs_code_attaches_as_the_user_even_if_the_image_names_another() -> None:
-    own = {"remoteUser": "alice", "workspaceFolder": "/workspace"}
-    assert json.loads(devcontainer("", ALICE)) == [own]
-    assert json.loads(devcontainer("broken", ALICE)) == [own]
-    assert json.loads(devcontainer(json.dumps([own]), ALICE)) == [own]
-    other = {"customizations": {"vscode": {}}}
-    assert json.loads(devcontainer(json.dumps(other), ALICE)) == [other, own]
-    root = {"remoteUser": "root"}
-    assert json.loads(devcontainer(json.dumps([own, root]), ALICE)) == [root, own]
 
 
 def test_variables_of_a_saved_image() -> None:

@@ -174,7 +174,7 @@ def test_the_container_is_as_docs_contracts_promises(account: Account) -> None:
     ]
     assert (host["NetworkMode"], host["IpcMode"], host["Privileged"]) == ("host", "host", True)
     assert body["Labels"]["aime.mlc.USER"] == "h.baker@hertie-school.lan"
-    assert body["Labels"]["aime.mlc.GPUS"] == "device=GPU-a,GPU-b"
+    assert body["Labels"]["aime.mlc.GPUS"] == "device=GPU-a%2CGPU-b"
 
 
 def test_private_shared_memory_replaces_the_host_s(account: Account) -> None:
