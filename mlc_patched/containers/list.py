@@ -86,7 +86,8 @@ def list_with_images(
 ) -> list[ListedContainer]:
     """Return containers and cluster services ordered by name, with their images.
 
-    Three engine calls however many containers there are, and two more if there are services.
+    Three engine calls however many containers there are, two more if there are services, and two
+    for each container whose image has changed.
 
     Args:
         all_users: list every user's containers, not only the caller's.
@@ -104,6 +105,7 @@ def list_with_images(
     listed = list_services(context, all_users=all_users)
     for each in found:
         image, is_outdated = image_of(each, names, ids)
+        is_outdated = is_outdated and _is_other_image(each, image, context)
         listed.append(
             ListedContainer(
                 **_labelled(each.name, each.labels),
@@ -195,6 +197,17 @@ def image_of(
     if container.image in ids and ids[container.image] != container.image_id:
         return container.image, True
     return next(iter((*current, *names.get(container.image_id, ()))), container.image[:19]), False
+
+
+def _is_other_image(container: Container, name: str, context: Context) -> bool:
+    """Whether a name means another image than the container's, and not the same one under another
+    ID: an image that was moved to another image store, or saved and loaded, has a new ID."""
+    own, named = context.engine.image(container.image_id), context.engine.image(name)
+    if own is not None and named is not None:
+        return not own.is_copy_of(named)
+    # Its image is not here by its ID. A container has the labels of the image it was made from.
+    made = container.labels.get(labels.CREATED)
+    return bool(made and named and named.labels.get(labels.CREATED, made) != made)
 
 
 def _is_temporary(name: str) -> bool:

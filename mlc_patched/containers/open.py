@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..context import Context, not_found
+from ..engine.client import fitting_client
 from ..engine.interface import Container
 from ..errors import ConflictError, MlcError, NotFoundError
 from ..host.locks import SharedLock, shared
 from ..interrupts import defer_signals
-from .shell import HANG_UP, run_inside
+from .shell import HANG_UP, PURPOSE, run_inside
 from .start import ensure_running, user_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
 
     Raises:
         NotFoundError: there is no such container.
-        EngineError: it cannot be started or stopped, or Docker's client is missing.
+        EngineError: it cannot be started or stopped, or Docker's client is missing or too
+            old; then nothing was started.
     """
     context = context or Context()
     tag = context.container_tag(name)
@@ -51,9 +53,11 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
         container = context.find(name)
         if container is None:
             place = _place_on_cluster(name, context)
+            fitting_client(place.context.client_environ, PURPOSE, place.context.engine)
             status = _shell(place.container, place.context, until_the_end)
             # Stopping the container would end the service.
             return Opened(name, status, f"it keeps its node until container-retire {name}")
+        fitting_client(context.client_environ, PURPOSE, context.engine)
         ensure_running(container, context)
         status = _shell(container, context, until_the_end)
         return Opened(name, status, _stop_if_idle(container, lock, context))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
-from ..errors import EngineError
+from ..engine.client import client_path
 
 FORWARDED = ("DISPLAY", "NCCL_P2P_LEVEL")
 """Variables forwarded on from the caller's environment (docs/contracts.md, "AIME's commands")."""
 
 
+PURPOSE = "a shell in a container"
+"""What needs the Docker client, for messages about it."""
 SHELL_VARIABLE = "MLC_SHELL"
 """Variable in the environment of an interactive shell: a token by which it is found inside."""
 HANG_UP = f"""\
@@ -55,12 +56,7 @@ def run_inside(
     Raises:
         EngineError: Docker's client is not installed.
     """
-    client = shutil.which("docker", path=environ.get("PATH"))
-    if client is None:
-        raise EngineError(
-            "The docker command is not on PATH; a shell in a container needs it.",
-            "Install it with: apt-get install docker.io",
-        )
+    client = client_path(environ, PURPOSE)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     variables = [part for name in FORWARDED if environ.get(name) for part in ("--env", name)]
     variables += ["--env", f"{SHELL_VARIABLE}={token}"] if token else []

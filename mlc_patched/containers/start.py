@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..context import Context
+from ..engine.client import fitting_client
 from ..engine.interface import Container
 from ..errors import EngineError, UsageError, shown
 from ..names import labels
-from .shell import run_inside
+from .shell import PURPOSE, run_inside
 
 ROCM_DEVICES_TO_VIDEO = ("chown", "-R", "root:video", "/dev/kfd", "/dev/dri")
 """Run when a ROCm container starts (docs/contracts.md, "Container")."""
@@ -48,6 +49,8 @@ def start(
         check_word(word)
     context = context or Context()
     container = context.get(name)
+    if command and not detach:
+        fitting_client(context.client_environ, PURPOSE, context.engine)
     was_running = ensure_running(container, context)
     line = ("bash", "-c", command[0]) if len(command) == 1 else tuple(command)
     status = 0

@@ -16,6 +16,9 @@ _Reader = TypeVar("_Reader", bound=Callable[..., Any])
 _MISSING_MOUNT = re.compile(r"bind source path does not exist: (.*)")
 """dockerd's message for a bind mount without a source (moby, volume/mounts/validate.go)."""
 
+_CONTAINERD_STORE = "io.containerd.snapshotter.v1"
+"""How dockerd names containerd's image store (moby, daemon/containerd/service.go)."""
+
 _PODMAN_CONFLICT = re.compile(
     r"is already in use|container state improper|with more than one tag|image (?:is )?in use by"
 )
@@ -144,7 +147,15 @@ def info_of(found: Mapping[str, Any], *, is_local: bool) -> EngineInfo:
         or "name=rootless" in (found.get("SecurityOptions") or ()),
         # Only Podman has this field.
         product=PODMAN if "BuildahVersion" in found else DOCKER,
+        containerd=_containerd_of(found),
     )
+
+
+def _containerd_of(found: Mapping[str, Any]) -> str | None:
+    """Return where containerd's API is, if it stores the engine's images, and None otherwise."""
+    if ["driver-type", _CONTAINERD_STORE] not in (found.get("DriverStatus") or ()):
+        return None
+    return str((found.get("Containerd") or {}).get("Address", ""))
 
 
 @validated

@@ -23,14 +23,17 @@ from ..errors import (
     NotFoundError,
 )
 from ..json_text import parsed
+from ..version import __version__
 from . import socket as engine_socket
 from .address import DEFAULT, EngineAddress, resolve
 from .answers import is_podman_conflict, missing_mount
 
 ANSWER_SECONDS = 120
 """Timeout for requests that do not start a long operation."""
-NEWEST_API = "1.45"
-"""The newest version of the engine's API that `docker` was written for."""
+NEWEST_API = "1.51"
+"""The newest version of the engine's API that this program was tested with (Docker Engine 28.5)."""
+OLDEST_API = "1.24"
+"""The oldest version that an engine accepts if it does not report one."""
 REFUSED = "The Docker Engine refused: "
 CHUNK = 2 * 1024**2
 _NOWHERE = "/nowhere"  # a placeholder, as the SDK requires a socket's path
@@ -55,12 +58,46 @@ class EngineConnection:
         self.is_podman = False
         headers = self.ask("GET", "/_ping", is_versioned=False).headers
         self.is_podman = "libpod-api-version" in headers
-        offered = headers.get("api-version")
-        self._version = min(NEWEST_API, offered or NEWEST_API, key=_numbers)
+        self._version = self._negotiated(headers.get("api-version") or NEWEST_API)
         self._server = headers.get("server", "unknown engine")
 
     def __str__(self) -> str:
         return f"{self._server}, API {self._version}"
+
+    def _negotiated(self, offered: str) -> str:
+        """Return the API version to use with an engine that offers this one as its newest.
+
+        Raises:
+            EngineError: the engine has another major version of the API.
+        """
+        version = min(NEWEST_API, offered, key=_numbers)
+        if _numbers(offered) <= _numbers(NEWEST_API):
+            return version
+        # An engine that is newer than what was tested may refuse our version. Within a major
+        # version its API is changed by additions, so its oldest version is the nearest to ours.
+        version = max(version, self.minimum_api, key=_numbers)
+        if _numbers(version)[0] != _numbers(NEWEST_API)[0]:
+            raise EngineError(
+                f"mlc-patched {__version__} is too old for this engine: it uses version "
+                f"{NEWEST_API} of the Docker Engine API, and the engine needs {self.minimum_api} "
+                "or newer.",
+                "Install a newer mlc-patched.",
+            )
+        return version
+
+    @property
+    def may_use_containerd_store(self) -> bool:
+        """Whether the engine is new enough to have containerd's image store (Docker 24.0)."""
+        return not self.is_podman and _numbers(self._version) >= (1, 43)
+
+    @cached_property
+    def minimum_api(self) -> str:
+        """The oldest API version that the engine accepts."""
+        try:
+            answer = parsed(self.ask("GET", "/version", is_versioned=False).body)
+            return str(answer.get("MinAPIVersion") or OLDEST_API)
+        except (ValueError, AttributeError) as error:
+            raise EngineError(f"Invalid answer from the Docker Engine: {error}") from error
 
     @property
     def is_local(self) -> bool:

@@ -1,4 +1,4 @@
-"""Docker Engine through its API (versions 1.41 to 1.45)."""
+"""Docker Engine through its API (versions 1.41 to 1.51)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from ..errors import (
     EngineError,
     EngineUnreachableError,
     ImageNotFoundError,
+    MlcError,
     NotFoundError,
 )
 from ..json_text import parsed
@@ -31,6 +33,7 @@ from .answers import (
     transfer_progress,
 )
 from .connection import ANSWER_SECONDS, CHUNK, REFUSED, EngineConnection
+from .containerd_store import remove_unused_steps, step_below
 from .interface import Change, Container, Engine, EngineInfo, Image, Layer, MountsAndDevices, Stats
 from .socket import Answer
 
@@ -104,8 +107,11 @@ class DockerEngine(Engine):
         self._ask("POST", f"/images/{_quoted(image_id)}/tag", {"repo": repository, "tag": tag})
 
     def remove_image(self, reference: str) -> None:
+        step = step_below(_quoted(reference), self._ask) if self._has_containerd_store else ""
         with contextlib.suppress(ImageNotFoundError):
             self._ask("DELETE", f"/images/{_quoted(reference)}", seconds=None)
+        if step:
+            remove_unused_steps(step, self._ask)
 
     def create_container(self, specification: ContainerSpecification) -> str:
         query = {"name": specification.name}
@@ -292,20 +298,43 @@ class DockerEngine(Engine):
             yield from client.export(container, chunk_size=CHUNK)
 
     def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
-        with self._sdk(unhurried=True) as client:
-            # An iterator, because requests would encode a list as form fields.
-            answer = client.import_image_from_stream(iter(archive), repository=repository, tag=tag)
-        if match := re.search(r'"status"\s*:\s*"(sha256:[0-9a-f]{64})"', answer):
-            return match.group(1)
-        raise EngineError(f"The engine could not import the archive: {answer.strip()[-300:]}")
+        name = f"{repository}:{tag}" if tag else repository
+        before = self.image(name)
+        try:
+            with self._sdk(unhurried=True) as client:
+                # An iterator, because requests would encode a list as form fields.
+                answer = client.import_image_from_stream(
+                    iter(archive), repository=repository, tag=tag
+                )
+            if match := re.search(r'"status"\s*:\s*"(sha256:[0-9a-f]{64})"', answer):
+                return match.group(1)
+            raise EngineError(f"The engine could not import the archive: {answer.strip()[-300:]}")
+        except EngineError:
+            # containerd's image store keeps, and tags, even what it could not unpack.
+            with contextlib.suppress(MlcError):
+                after = self.image(name)
+                if after is not None and (before is None or before.id != after.id):
+                    self.remove_image(name)
+            raise
 
     def history(self, image: str) -> list[Layer]:
         try:
-            with self._sdk() as client:
-                answer = client.history(image)
+            answer = self._ask("GET", f"/images/{_quoted(image)}/history")
         except ImageNotFoundError:
             return []
-        return [Layer(each.get("CreatedBy", ""), each.get("Size", 0)) for each in answer]
+        return [Layer(each.get("CreatedBy", ""), each.get("Size", 0)) for each in _json(answer)]
+
+    @cached_property
+    def _has_containerd_store(self) -> bool:
+        # Older engines, and Podman, are not asked.
+        return self._connection.may_use_containerd_store and self.info().containerd is not None
+
+    def image_size(self, image: Image) -> int:
+        # In containerd's image store the engine states the compressed layers' size for one image,
+        # and compressed plus unpacked layers in lists. Only the history agrees with other stores.
+        if self._has_containerd_store:
+            return sum(layer.size for layer in self.history(image.id))
+        return image.size
 
     def shared_sizes(self) -> Mapping[str, int]:
         # With `type`, engines from API 1.42 on compute only this part of their disk usage.
@@ -320,6 +349,9 @@ class DockerEngine(Engine):
 
     def ping(self) -> None:
         self._ask("GET", "/_ping")
+
+    def minimum_api(self) -> str:
+        return self._connection.minimum_api
 
     def info(self) -> EngineInfo:
         return info_of(_json(self._ask("GET", "/info")), is_local=self._connection.is_local)

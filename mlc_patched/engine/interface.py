@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ DOCKER, PODMAN = "Docker Engine", "Podman"
 
 @dataclass(frozen=True)
 class Image:
-    """An image in the engine. `size` is in bytes and includes layers shared with other images."""
+    """An image in the engine. `size` is what the engine states, which depends on where it stores
+    images: `Engine.image_size` is the measure for people."""
 
     id: str
     references: tuple[str, ...] = ()
@@ -37,6 +38,12 @@ class Image:
     layers: tuple[str, ...] = ()
     """Digests of its layers, lowest first. Lists of images leave this and everything from
     `environment` on empty."""
+
+    def is_copy_of(self, other: Image) -> bool:
+        """Whether both are the same image, which may have another ID in each image store."""
+        if not self.layers or self.id == other.id:
+            return self.id == other.id
+        return replace(self, id=other.id, references=other.references, size=other.size) == other
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,8 @@ class EngineInfo:
     is_local: bool = True
     is_rootless: bool = False
     product: str = DOCKER
+    containerd: str | None = None
+    """Where containerd's API is, if images are in containerd's image store; empty if unknown."""
 
 
 @dataclass(frozen=True)
@@ -315,6 +324,10 @@ class Engine(abc.ABC):
         """Return the steps that made an image, newest first; empty for a missing image."""
 
     @abc.abstractmethod
+    def image_size(self, image: Image) -> int:
+        """Return the bytes of an image's unpacked layers, those shared with others included."""
+
+    @abc.abstractmethod
     def shared_sizes(self) -> Mapping[str, int]:
         """Return, by image id, how many bytes each image shares with other images."""
 
@@ -333,6 +346,10 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def ping(self) -> None:
         """Check that the engine answers."""
+
+    @abc.abstractmethod
+    def minimum_api(self) -> str:
+        """Return the oldest API version that the engine accepts, from the Docker client too."""
 
     @abc.abstractmethod
     def info(self) -> EngineInfo:

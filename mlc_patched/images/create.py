@@ -15,7 +15,7 @@ from ..host.files import check_file_name, read_text
 from ..names.projects import Project, project_of
 from ..undo import Undo
 from .base import ready_base
-from .build.client import build_command, build_network, choose_builder
+from .build.client import build_command, build_network, check_client, choose_builder
 from .build.environment import derive, settings_from
 from .build.image import BuildRequest, account_arguments, needs_build_context
 from .dockerfile import render as dockerfile
@@ -119,6 +119,7 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
         refuse_existing(request, project, files, context)
         if not request.build:
             return _without_build(request, prepared, files, context)
+        check_client(context)
         text, inherited = _on_its_base(request, prepared, context)
         build = BuildRequest(files, text, request.no_cache, inherited)
         with publish(build, context, back_up=True) as published:
@@ -127,7 +128,7 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
                 image=project.image,
                 dockerfile=files.dockerfile_path,
                 image_id=published.image.id,
-                size=published.image.size,
+                size=published.size,
                 seconds=round(time.monotonic() - started, 1),
                 backup=published.backup,
             )

@@ -127,7 +127,7 @@ def _listed(
         image=f"{project.repository}:{tag}",
         id=image.id,
         framework=image.labels.get(labels.IMAGE_FRAMEWORK) or labels.NOT_GIVEN,
-        size=image.size,
+        size=context.engine.image_size(image),
         shared=use.shared.get(image.id),
         created=image.labels.get(labels.CREATED) or image.created,
         containers=tuple(sorted(each.name for each in used_by)),

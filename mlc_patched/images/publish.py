@@ -24,6 +24,7 @@ class Published:
     image: Image
     former: Image | None
     backup: str | None
+    size: int
 
 
 @contextlib.contextmanager
@@ -45,7 +46,7 @@ def publish(build: BuildRequest, context: Context, *, back_up: bool = False) -> 
     former, text = engine.image(project.image), files.read_dockerfile()
     with contextlib.ExitStack() as done:
         with Undo(context.report) as undo, built(build, context, undo) as image:
-            backup = None
+            size, backup = engine.image_size(image), None
             if build.dockerfile != text:
                 backup = place_dockerfile(build.dockerfile, files, undo, back_up=back_up)
             superseded = take_name(image, project, context, undo)
@@ -54,7 +55,7 @@ def publish(build: BuildRequest, context: Context, *, back_up: bool = False) -> 
             _keep_former(dockerfile_of(former, files) or text, files)
         note_metadata(image, files, context, build.dockerfile)
         discard(engine, superseded, context.report)
-        yield Published(image, former, backup)
+        yield Published(image, former, backup, size)
 
 
 def place_dockerfile(

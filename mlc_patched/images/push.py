@@ -79,6 +79,7 @@ def push(project: Project, tag: str, image: Image, registry: str, context: Conte
     engine, report = context.engine, context.report
     there = f"{registry}/{own}"
     name = parse_reference(there)
+    size = engine.image_size(image)
     report.step(f"Pushing {own} to {registry}")
     was_there = engine.image(there)
 
@@ -99,4 +100,4 @@ def push(project: Project, tag: str, image: Image, registry: str, context: Conte
         digest = engine.registry().push(there, report.progress)
         with defer_signals():
             retry_once(restore)
-    return Pushed(project.name, own, there, digest, image.size)
+    return Pushed(project.name, own, there, digest, size)

@@ -109,7 +109,11 @@ def save(container: Container, reference: str, context: Context) -> Saved:
     engine, account = context.engine, context.account
     image = engine.image(container.image_id)
     if image is None:
-        raise MlcError(f"{container.name} cannot be saved: its image no longer exists.")
+        short = short_name(container.name)
+        raise MlcError(
+            f"{short} cannot be saved: its image no longer exists.",
+            f"Export it instead: mlc export {short}",
+        )
     summary = _summary(container, context)
     name = parse_reference(reference)
     temporary = temporary_image(name.repository, context.job.token)
@@ -142,6 +146,7 @@ def save(container: Container, reference: str, context: Context) -> Saved:
                 f"{'; '.join(wrong)}. It was removed; the container still exists, stopped.",
                 f"Start it with: mlc start {short_name(container.name)}",
             )
+        size = engine.image_size(made)
         former, tag = engine.image(reference), name.tag or "latest"
 
         undo.add(
@@ -152,7 +157,7 @@ def save(container: Container, reference: str, context: Context) -> Saved:
             engine.tag_image(image_id, name.repository, tag)
             retry_once(lambda: engine.remove_image(temporary))
     discard(engine, former, context.report)
-    return Saved(reference, image_id, made.size, summary)
+    return Saved(reference, image_id, size, summary)
 
 
 def configuration(image: Image, account: Account) -> Image:

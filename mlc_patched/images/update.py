@@ -14,6 +14,7 @@ from ..interrupts import ignore_interrupts
 from ..names.projects import BUILDING, LATEST, PREVIOUS, Project, project_of
 from ..undo import Undo, retry_once, warn_on_failure
 from .base import ready_base
+from .build.client import check_client
 from .build.image import BuildRequest
 from .dockerfile.edit import (
     Changes,
@@ -152,6 +153,7 @@ def update_image(
                 "Run the command again.",
             )
         try:
+            check_client(context)
             published, stale = _rebuilt(change, request, files, context)
         except BaseException:
             if by_hand and change.after != change.before:
@@ -167,7 +169,7 @@ def update_image(
         project=project.name,
         image=project.image,
         image_id=published.image.id,
-        size=published.image.size,
+        size=published.size,
         seconds=round(time.monotonic() - started, 1),
         dockerfile=files.dockerfile_path,
         previous=project.previous if published.former else None,
@@ -190,6 +192,7 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
             raise NotFoundError(
                 f"There is no {project.previous} to go back to. Each image-update keeps one."
             )
+        size = engine.image_size(previous)
         text, text_before = files.read_dockerfile(), files.read_dockerfile(BEFORE)
         with ignore_interrupts():
             with Undo(context.report) as undo:
@@ -218,7 +221,7 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
         project=project.name,
         image=project.image,
         image_id=previous.id,
-        size=previous.size,
+        size=size,
         seconds=0.0,
         dockerfile=files.dockerfile_path,
         previous=project.previous if current else None,

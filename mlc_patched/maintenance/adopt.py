@@ -180,6 +180,8 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         )
         engine.remove_container(container, force=True)
         history, labelled = engine.history(image.id), engine.image(made)
+        size = engine.image_size(labelled) if labelled else 0
+        added = max(size - engine.image_size(image), 0)
         undo.add(f"The image {project.image}", lambda: engine.remove_image(project.image))
         with defer_signals():
             engine.tag_image(made, project.repository, LATEST)
@@ -190,7 +192,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         project.image,
         claim.username,
         history[0].size if history else 0,
-        max((labelled.size if labelled else 0) - image.size, 0),
+        added,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import re
@@ -12,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..context import Context
+from ..engine import client as docker_client
 from ..engine.address import DEFAULT
-from ..engine.interface import DOCKER, PODMAN, Engine
-from ..errors import MlcError, NotFoundError
+from ..engine.interface import DOCKER, PODMAN, Engine, EngineInfo
+from ..errors import EngineError, MlcError, NotFoundError
 from ..host.hardware import Host
 from ..patch import checkout as patch_checkout
 from ..patch.layout import checkout_of
@@ -26,8 +28,12 @@ from .checks import Finding, Machine, Repair, broken, ok, warning
 
 OLDEST = {DOCKER: (20, 10), PODMAN: (4, 3)}
 """The oldest version of each product that is tested."""
+_BUILDX_NEEDED = (23, 0)
+"""From this version on, a client has BuildKit only with the buildx plugin."""
 LEAST_FREE = 1_000_000_000
 """With fewer bytes free, the engine's disk is too full for anything."""
+_SYSTEM_CONTAINERD = Path("/run/containerd/containerd.sock")
+_CONTAINERD_CONFIGURATION = Path("/etc/containerd/config.toml")
 _HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-toolkit", "nvidia-container-runtime")
 _DRIVER = Path("/proc/driver/nvidia/version")
 _PINGS = 5
@@ -65,6 +71,31 @@ def _distance(engine: Engine) -> float:
         engine.ping()
         taken.append(time.perf_counter() - began)
     return sorted(taken)[_PINGS // 2]
+
+
+def client(machine: Machine) -> Finding | Sequence[Finding]:
+    """The Docker client, which shells and builds need, and its buildx fit the engine."""
+    name, context = "client", machine.context
+    try:
+        path = docker_client.client_path(context.environ, "a shell in a container")
+    except EngineError as error:
+        return broken(name, error.message, error.hint)
+    found = docker_client.version_of(path, context.client_environ, with_buildx=True)
+    buildx = f"buildx {found.buildx}" if found.buildx else "no buildx"
+    text = f"{path} {found.client or 'of unknown version'} with {buildx}"
+    if machine.info is None:
+        return ok(name, text)
+    engine = context.engine
+    minimum = engine.minimum_api()
+    if why := docker_client.too_old(found, minimum):
+        return broken(name, f"{path} is too old: {why}", docker_client.client_remedy(engine))
+    if docker_client.buildx_too_old(found, minimum):
+        text = f"{text}, which is too old for an engine that needs API {minimum}; builds fail"
+        return broken(name, text, "install buildx 0.13 or newer (docker-buildx-plugin)")
+    if not found.buildx and docker_client.numbers(found.client) >= _BUILDX_NEEDED:
+        text = f"{text}: images are built by the engine's classic builder, which is deprecated"
+        return warning(name, text, "apt-get install docker-buildx-plugin (Debian: docker-buildx)")
+    return ok(name, text)
 
 
 def docker_group(machine: Machine) -> Finding:
@@ -187,24 +218,49 @@ def disk(machine: Machine) -> Finding | Sequence[Finding]:
     """The engine's disk has room for another layer of the largest image."""
     if machine.info is None:
         return ()
-    directory, free = machine.info.root_directory, None
+    places = _image_directories(machine.info)
+    directory, free = places[-1], None
     if machine.info.is_local:
-        try:
-            status = os.statvfs(directory)
-            free = status.f_bavail * status.f_frsize
-        except OSError:
-            pass
+        for place in places:
+            with contextlib.suppress(OSError):
+                status = os.statvfs(place)
+                directory, free = place, status.f_bavail * status.f_frsize
+                break
     if free is None:
         text = f"the free space in {directory or 'the engine'} cannot be seen from here"
         return warning("disk", text, f"df -h {directory or '/'}")
     words = f"{size_in_words(free)} free in {directory}"
     if free < LEAST_FREE:
         return broken("disk", words, "mlc prune; docker system df")
-    largest = max((each.size for each in machine.images), default=0)
+    largest = max(map(machine.context.engine.image_size, machine.images), default=0)
     if free < largest:
         text = f"{words}, less than the size of the largest image ({size_in_words(largest)})"
         return warning("disk", text, "mlc prune --previous --aime --dry-run")
     return ok("disk", f"{words}; the largest image has {size_in_words(largest)}")
+
+
+def _image_directories(info: EngineInfo) -> tuple[str, ...]:
+    """Return where the engine stores images, the exact directory first.
+
+    Users may not look into the exact one if it is below the engine's own directory.
+    """
+    if info.containerd is None:
+        return (info.root_directory,)
+    system = _SYSTEM_CONTAINERD.exists() if not info.containerd else None
+    if system or info.containerd.endswith(str(_SYSTEM_CONTAINERD)):
+        return (_containerd_root(),)
+    # The engine has started a containerd of its own (moby, cmd/dockerd/daemon_unix.go).
+    return (str(Path(info.root_directory, "containerd", "daemon")), info.root_directory)
+
+
+def _containerd_root() -> str:
+    """Return containerd's directory, from its configuration (containerd-config.toml(5))."""
+    try:
+        text = _CONTAINERD_CONFIGURATION.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    found = re.search(r"""^\s*root\s*=\s*["']([^"']+)["']""", text, re.MULTILINE)
+    return found[1] if found else "/var/lib/containerd"
 
 
 def tree(_: Machine) -> Finding:

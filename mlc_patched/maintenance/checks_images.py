@@ -160,9 +160,10 @@ def containers(machine: Machine) -> Sequence[Finding]:
             text = f"{name} cannot start as it should: {path}, which it mounts, is missing"
             found.append(broken("container", text, f"mkdir -p '{path}'"))
         if context.engine.image(container.image_id) is None:
-            text = f"the image of {name} is gone ({container.image})"
-            remedy = f"save what is in it: container-retire {name} --save"
-            found.append(broken("container", text, remedy))
+            # It starts all the same: the engine keeps the layers of its containers.
+            text = f"the image of {name} is gone ({container.image}), so it cannot be saved"
+            remedy = f"mlc export {name}, mlc remove {name}, mlc import {name}.mlc.tar"
+            found.append(warning("container", text, remedy))
     return found or [ok("containers", f"all {count} can start")]
 
 

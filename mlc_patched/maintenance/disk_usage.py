@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from ..engine.interface import Engine, Image, Layer
@@ -73,6 +73,19 @@ def freed(going: Iterable[str], all_images: Mapping[str, Stored]) -> int:
         if layer not in staying
     }
     return sum(leaving.values())
+
+
+def emptied(removals: Iterable[tuple[str, str]], names: Mapping[str, Set[str]]) -> list[str]:
+    """Return the IDs of images that are gone once names are removed: it was their last name.
+
+    Args:
+        removals: IDs of images, each with the name to be removed.
+        names: the names of every image, by ID.
+    """
+    going: dict[str, set[str]] = {}
+    for image_id, name in removals:
+        going.setdefault(image_id, set()).add(name)
+    return [image_id for image_id, gone in going.items() if names.get(image_id, set()) <= gone]
 
 
 def all_stored(engine: Engine) -> dict[str, Stored]:

@@ -9,15 +9,18 @@ from ..errors import EngineError, MlcError
 from . import checks_host as host
 from . import checks_images as images
 from .checks import Check, Finding, Machine, broken
+from .image_store import image_store
 
 CHECKS: tuple[Check, ...] = (
     host.engine,
+    host.client,
     host.docker_group,
     host.gpu,
     host.settings,
     host.catalog,
     host.workspace,
     host.disk,
+    image_store,
     images.labels,
     images.logs,
     images.containers,

@@ -85,6 +85,7 @@ def left_images(
     before: float,
     *,
     unused: bool = False,
+    moved: Collection[str] = (),
 ) -> Iterator[Leftover]:
     """Yield the images that are left over, once for each of their names.
 
@@ -100,6 +101,7 @@ def left_images(
         uid: only this user's; None for every user's.
         before: of unfinished and nameless images only those made before, in seconds since 1970.
         unused: also account images that the next create would use.
+        moved: IDs of account images whose base is here under another ID.
     """
     images = tuple(images)
     used = {each.image_id for each in containers}
@@ -115,7 +117,7 @@ def left_images(
             tag = reference.rpartition(":")[2]
             is_needed = {
                 Kind.ORPHAN: tag in names,
-                Kind.BUILT: f"sha256:{tag}" in named and not unused,
+                Kind.BUILT: (f"sha256:{tag}" in named or image.id in moved) and not unused,
                 Kind.UNFINISHED: made_at(image) > before,
                 Kind.NAMELESS: made_at(image) > before,
             }

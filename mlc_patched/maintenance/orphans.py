@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from ..context import Context
 from ..engine.interface import Image
 from ..errors import ConflictError, MlcError, UsageError
-from ..images.list import ImageUse, image_use
 from ..names import labels
 from ..names.containers import SEPARATOR
 from ..names.images import account_image_of, committed_uid, parse_reference
+from .disk_usage import all_stored, emptied, freed
+from .image_store import moved_account_images
 from .leftovers import Kind, left_images
 
 
@@ -18,7 +19,7 @@ from .leftovers import Kind, left_images
 class Orphan:
     """A committed image that no container uses, or an account image of `legacy_flow = build` whose
     base has changed. `container` is the one it was committed for, empty for the latter;
-    `reclaimed` is the bytes that removing it frees."""
+    `reclaimed` is the bytes that removing it alone frees."""
 
     image: str
     id: str
@@ -31,6 +32,14 @@ class Orphan:
 
 
 @dataclass(frozen=True)
+class Orphans:
+    """Orphans, and the bytes that removing all of them frees: shared layers count once."""
+
+    items: tuple[Orphan, ...] = ()
+    reclaimed: int = 0
+
+
+@dataclass(frozen=True)
 class OrphansRetired:
     """The images that were removed, those that were kept and why, and the bytes freed."""
 
@@ -39,9 +48,12 @@ class OrphansRetired:
     reclaimed: int
 
 
-def list_orphans(context: Context) -> list[Orphan]:
-    """Return every user's committed images `*:*._.*` that no container uses, and the account
-    images of `legacy_flow = build` whose base has changed.
+def list_orphans(context: Context, uid: int | None = None) -> Orphans:
+    """Return the committed images `*:*._.*` that no container uses, and the account images of
+    `legacy_flow = build` whose base has changed.
+
+    Args:
+        uid: only those of this user; None for every user's.
 
     Raises:
         EngineError: the engine did not answer.
@@ -54,23 +66,30 @@ def list_orphans(context: Context) -> list[Orphan]:
         if SEPARATOR in (parse_reference(reference).tag or "")
     ]
     by_id = {image.id: image for image in images}
+    moved = moved_account_images(images, context.engine)
     found += [
         (by_id[each.id], each.name, each.uid)
-        for each in left_images(images, (), None, 0)
+        for each in left_images(images, (), None, 0, moved=moved)
         if each.kind is Kind.BUILT
     ]
+    used = {each.image_id for each in context.engine.containers()} if found else set()
+    found = [each for each in found if each[0].id not in used and uid in (None, each[2])]
     if not found:
-        return []
-    use = image_use(context)
-    orphans = [
-        _orphan(image, reference, uid, use)
-        for image, reference, uid in found
-        if image.id not in use.containers
-    ]
-    return sorted(orphans, key=lambda each: (each.user, each.image))
+        return Orphans()
+    stored = all_stored(context.engine)
+    names = {image.id: set(image.references) for image in images}
+    sizes = {image.id: context.engine.image_size(image) for image, _, _ in found}
+    orphans = []
+    for image, reference, owner in found:
+        reclaimed = freed(emptied([(image.id, reference)], names), stored)
+        orphans.append(_orphan(image, reference, owner, sizes[image.id], reclaimed))
+    together = emptied([(image.id, reference) for image, reference, _ in found], names)
+    return Orphans(
+        tuple(sorted(orphans, key=lambda each: (each.user, each.image))), freed(together, stored)
+    )
 
 
-def own_orphans(context: Context) -> list[Orphan]:
+def own_orphans(context: Context) -> Orphans:
     """Return the caller's committed images that no container uses.
 
     Raises:
@@ -78,13 +97,13 @@ def own_orphans(context: Context) -> list[Orphan]:
     """
     if context.account.is_root:
         raise MlcError("Leftover images are removed by the user they were made for.")
-    return [each for each in list_orphans(context) if each.uid == context.account.uid]
+    return list_orphans(context, context.account.uid)
 
 
-def retire_orphans(orphans: list[Orphan], context: Context) -> OrphansRetired:
-    """Remove committed images by name, except those that have come into use."""
+def retire_orphans(orphans: Orphans, context: Context) -> OrphansRetired:
+    """Remove committed images by name, except those that are in use by now."""
     removed, kept, reclaimed = [], [], 0
-    for orphan in orphans:
+    for orphan in orphans.items:
         if orphan.uid != context.account.uid:
             raise UsageError(f"{orphan.image} is not yours.")
         if context.engine.containers(image=orphan.id):
@@ -97,17 +116,19 @@ def retire_orphans(orphans: list[Orphan], context: Context) -> OrphansRetired:
             continue
         removed.append(orphan.image)
         reclaimed += orphan.reclaimed
+    if not kept:
+        reclaimed = orphans.reclaimed
     return OrphansRetired(tuple(removed), tuple(kept), reclaimed)
 
 
-def _orphan(image: Image, reference: str, uid: int | None, use: ImageUse) -> Orphan:
+def _orphan(image: Image, reference: str, uid: int | None, size: int, reclaimed: int) -> Orphan:
     return Orphan(
         image=reference,
         id=image.id,
         container="" if account_image_of(reference) else parse_reference(reference).tag or "",
         uid=uid,
         user=image.labels.get(labels.USERNAME) or (str(uid) if uid is not None else "?"),
-        size=image.size,
-        reclaimed=max(image.size - use.shared.get(image.id, 0), 0),
+        size=size,
+        reclaimed=reclaimed,
         created=image.created,
     )

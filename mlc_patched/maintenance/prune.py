@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..context import Context
@@ -15,11 +15,13 @@ from ..host.locks import account_lock, exclusive
 from ..names.images import parse_reference
 from ..names.projects import project_of_repository
 from . import disk_usage
+from .image_store import moved_account_images
 from .leftover_files import left_files, remove_file
 from .leftovers import Kind, Leftover, is_labelled, left_containers, left_images
 
 DAY = 24 * 3600
 _ORDER = tuple(Kind)
+_IMAGES = frozenset(Kind) - {Kind.SETUP, Kind.FILE}
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Found:
     frees: int
     unlabelled: int = 0
     """Number of committed images without our labels, which are leftovers only with `aime`."""
+    uid: int | None = None
+    """Whose leftovers they are; None for every user's."""
+    before: float | None = None
+    """Images without a name that were made before this appear as others are removed. None if
+    they are not to be removed."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,8 @@ def find(
     all_images = {each.id: each for each in (*engine.find_images(nameless=True), *images)}.values()
     aimes = set() if aime else {each.id for each in images if not is_labelled(each)}
     chosen, unlabelled = [], 0
-    for each in left_images(all_images, staying, uid, before, unused=unused):
+    moved = moved_account_images(images, engine)
+    for each in left_images(all_images, staying, uid, before, unused=unused, moved=moved):
         if each.kind is Kind.ORPHAN and each.id in aimes:
             unlabelled += 1
         elif previous or each.kind is not Kind.PREVIOUS:
@@ -94,15 +102,22 @@ def find(
         (
             *(_with_size(each, sizes.get(each.id, 0)) for each in setup),
             *(
-                _with_size(each, disk_usage.freed(_emptied([each], names), stored))
+                _with_size(
+                    each,
+                    disk_usage.freed(disk_usage.emptied([(each.id, each.name)], names), stored),
+                )
                 for each in chosen
             ),
             *files,
         ),
         sum(sizes.get(each.id, 0) for each in setup)
         + sum(each.frees for each in files)
-        + disk_usage.freed(_emptied(chosen, names), stored),
+        + disk_usage.freed(
+            disk_usage.emptied(((each.id, each.name) for each in chosen), names), stored
+        ),
         unlabelled,
+        uid,
+        before,
     )
 
 
@@ -112,8 +127,28 @@ def prune(found: Found, context: Context) -> Pruned:
     Raises:
         EngineError: the engine did not answer.
     """
+    pruned = _removed(found.items, context)
+    seen, items = {each.name for each in found.items}, found.items
+    while found.before is not None and any(each.kind in _IMAGES for each in items):
+        # Only an image that nothing is built on is found: the next one may have appeared.
+        items = tuple(each for each in _nameless(found, context) if each.name not in seen)
+        seen |= {each.name for each in items}
+        more = _removed(items, context)
+        pruned = Pruned((*pruned.removed, *more.removed), (*pruned.kept, *more.kept))
+    return pruned
+
+
+def _nameless(found: Found, context: Context) -> Iterator[Leftover]:
+    engine = context.engine
+    images = engine.find_images(nameless=True)
+    for each in left_images(images, engine.containers(), found.uid, found.before or 0):
+        if each.kind is Kind.NAMELESS:
+            yield each
+
+
+def _removed(items: Iterable[Leftover], context: Context) -> Pruned:
     engine, removed, kept = context.engine, [], []
-    for each in found.items:
+    for each in items:
         try:
             if each.kind is Kind.SETUP:
                 engine.remove_container(each.id)
@@ -146,14 +181,6 @@ def _lock(each: Leftover) -> str:
     if each.kind is Kind.UNFINISHED and project is not None:
         return f"image {project.name}"
     return tag
-
-
-def _emptied(items: Iterable[Leftover], names: dict[str, set[str]]) -> list[str]:
-    """Return the ids of images that lose their last name with these."""
-    going: dict[str, set[str]] = {}
-    for each in items:
-        going.setdefault(each.id, set()).add(each.name)
-    return [image_id for image_id, gone in going.items() if names.get(image_id, set()) <= gone]
 
 
 def _with_size(each: Leftover, frees: int) -> Leftover:

@@ -92,8 +92,8 @@ def _list_orphans(arguments: argparse.Namespace, context: Context) -> int:
 
     orphans = list_orphans(context)
     if arguments.json:
-        return print_json("orphans", orphans)
-    if not orphans:
+        return print_json("orphans", orphans.items)
+    if not orphans.items:
         say("There are no leftover images.")
         return 0
     table(
@@ -106,9 +106,9 @@ def _list_orphans(arguments: argparse.Namespace, context: Context) -> int:
                 size_in_words(each.reclaimed),
                 age_in_words(each.created),
             )
-            for each in orphans
+            for each in orphans.items
         ],
     )
-    total = size_in_words(sum(each.reclaimed for each in orphans))
-    say(f"Removing them frees at least {total}. Remove yours with: image-retire --orphans")
+    total = size_in_words(orphans.reclaimed)
+    say(f"Removing all of them frees {total}. Remove yours with: image-retire --orphans")
     return 0

@@ -58,7 +58,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     plans = [plan_retirement(name, context, with_dockerfile=keep) for name in names]
     for plan in plans:
         for reference, image in plan.images:
-            context.report.note(f"To be removed: {reference} ({size_in_words(image.size)})")
+            size = size_in_words(context.engine.image_size(image))
+            context.report.note(f"To be removed: {reference} ({size})")
     confirm(arguments, f"Remove {'it' if len(plans) == 1 else 'them'}?", flag="-y")
     done = [retire(plan, context, with_dockerfile=keep) for plan in plans]
     if arguments.json:
@@ -83,23 +84,22 @@ def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:
     from ..prompts import confirm
 
     orphans = own_orphans(context)
-    if orphans:
-        total = size_in_words(sum(each.reclaimed for each in orphans))
-        for each in orphans:
+    if orphans.items:
+        for each in orphans.items:
             context.report.note(
                 f"To be removed: {each.image} ({size_in_words(each.reclaimed)} of its own)"
             )
-        context.report.note(f"At least {total} of disk will be freed.")
+        context.report.note(f"Together they free {size_in_words(orphans.reclaimed)} of disk.")
         confirm(arguments, "Remove them?", flag="-y")
     done = retire_orphans(orphans, context)
     if arguments.json:
         return print_json("orphans", done)
-    if not orphans:
+    if not orphans.items:
         say("You have no leftover images.")
         return 0
     for reference in done.removed:
         say(f"Removed {reference}")
     for text in done.kept:
         say(f"Kept {text}")
-    say(f"At least {size_in_words(done.reclaimed)} of disk was freed.")
+    say(f"{size_in_words(done.reclaimed)} of disk freed.")
     return 0

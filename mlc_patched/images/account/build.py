@@ -14,7 +14,7 @@ from ...engine.interface import Engine, Image
 from ...errors import EngineError, SetupError
 from ...host.account import Account
 from ...names import labels
-from ...names.images import account_image
+from ...names.images import account_image, account_image_of
 from ...plan.limits import BASE_NAME
 from ...temporary import STEP, temporary_image, temporary_name
 from ...undo import Undo, warn_on_failure
@@ -33,12 +33,49 @@ def find_with_account(engine: Engine, base: Image, account: Account) -> Image | 
 
     An image with a former GID or name of the account is not returned.
     """
-    image = engine.image(":".join(account_image(base.id, account.uid)))
+    reference = ":".join(account_image(base.id, account.uid))
+    image = engine.image(reference) or _moved(engine, base, account)
     try:
         found = image and labels.read_claim(image.labels)
     except labels.MalformedLabelsError:
         return None
     return image if found == labels.Claim.of(account) else None
+
+
+def is_made_from(image: Image, base: Image) -> bool:
+    """Whether an account image was built on a base, whatever IDs they have by now."""
+    return bool(base.layers) and image.layers[:-1] == base.layers
+
+
+def _moved(engine: Engine, base: Image, account: Account) -> Image | None:
+    """Find the account image of a base that had another ID, and name it after today's.
+
+    A base that was moved to another image store, or saved and loaded, has a new ID.
+    """
+    repository, tag = account_image(base.id, account.uid)
+    for listed in engine.find_images(names=(f"{repository}:*",)):
+        for reference in listed.references:
+            _, former = account_image_of(reference) or (0, base.id)
+            image = engine.image(listed.id)
+            if former == base.id or image is None or not _is_still_right(image, base, account):
+                continue
+            if engine.image(former) is None:
+                engine.tag_image(image.id, repository, tag)
+                engine.remove_image(reference)
+                return engine.image(f"{repository}:{tag}")
+    return None
+
+
+def _is_still_right(image: Image, base: Image, account: Account) -> bool:
+    """Whether an account image has the layers and the configuration of a base."""
+    kept = set(base.environment) & set(for_account(base, account).environment)
+    return (
+        is_made_from(image, base)
+        and kept <= set(image.environment)
+        and base.labels.items() <= image.labels.items()
+        and (base.command, base.entrypoint, base.working_directory)
+        == (image.command, image.entrypoint, image.working_directory)
+    )
 
 
 def temporary_images(account: Account, token: str) -> str:

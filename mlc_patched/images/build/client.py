@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...engine.address import CONTEXT_VARIABLE, DEFAULT
+from ...engine.client import buildx_of, client_path, fitting_client
 from ...engine.interface import PODMAN
-from ...errors import EngineError, UsageError, shown
+from ...errors import UsageError, shown
 from ...host.process import output_of
 from .environment import Builder
 
 if TYPE_CHECKING:
     from ...context import Context
 
+PURPOSE = "building an image"
+"""What needs the Docker client, for messages about it."""
 NETWORK_VARIABLE = "DS01_BUILD_NETWORK"
 NETWORK = "host"
 """The network of build steps, the same as of mlc's containers."""
@@ -57,6 +59,16 @@ def choose_builder(context: Context) -> Client:
     return find_client(context.client_environ)
 
 
+def check_client(context: Context) -> None:
+    """Check, before anything is changed, that images can be built.
+
+    Raises:
+        EngineError: there is no Docker client, or the engine refuses it because it is too old.
+    """
+    if context.engine.product != PODMAN:
+        fitting_client(context.client_environ, PURPOSE, context.engine)
+
+
 def find_client(environ: Mapping[str, str]) -> Client:
     """Return the Docker client on PATH and the best builder it has.
 
@@ -65,17 +77,11 @@ def find_client(environ: Mapping[str, str]) -> Client:
     Raises:
         EngineError: there is no Docker client.
     """
-    path = shutil.which("docker", path=environ.get("PATH"))
-    if path is None:
-        raise EngineError(
-            "The docker command, which builds images, is not on PATH.",
-            "Install it with: apt-get install docker.io",
-        )
+    path = client_path(environ, PURPOSE)
     docker_context = environ.get(CONTEXT_VARIABLE) or DEFAULT
     if environ.get("DOCKER_BUILDKIT") == "0":
         return Client(path, Builder.CLASSIC, docker_context)
-    buildx = output_of([path, "buildx", "version"], seconds=_SECONDS, environ=environ).stdout
-    if buildx.startswith("github.com/docker/buildx"):
+    if buildx_of(path, environ):
         return Client(path, Builder.BUILDX, docker_context)
     own = output_of([path, "--version"], seconds=_SECONDS, environ=environ).stdout
     version = re.search(r"(\d+)\.(\d+)", own)

@@ -45,4 +45,8 @@ def dockerfile_of(image: Image, files: ProjectFiles) -> str | None:
     """
     noted = files.read_metadata()
     text = noted.get("dockerfile_text")
-    return text if noted.get("image_id") == image.id and isinstance(text, str) else None
+    # An image that was moved to another image store, or saved and loaded, has another ID.
+    is_noted = noted.get("image_id") == image.id or (
+        bool(image.created) and noted.get("built") == image.created
+    )
+    return text if is_noted and isinstance(text, str) else None

@@ -87,6 +87,7 @@ class FakeEngine(Engine):
         self.swarm = FakeCluster()
         self.calls: list[str] = []
         self.setup_fails: int = 0
+        self.oldest_api = "1.24"
         self._ids = itertools.count(1)
 
     # For tests.
@@ -401,6 +402,10 @@ class FakeEngine(Engine):
         found = self._find_image(image)
         return [Layer("made in memory", found.image.size)] if found else []
 
+    def image_size(self, image: Image) -> int:
+        self.calls.append("image_size")
+        return image.size
+
     def shared_sizes(self) -> Mapping[str, int]:
         self.calls.append("shared_sizes")
         parents = {each.parent for each in self.images.values()}
@@ -424,6 +429,9 @@ class FakeEngine(Engine):
 
     def ping(self) -> None:
         self.calls.append("ping")
+
+    def minimum_api(self) -> str:
+        return self.oldest_api
 
     def info(self) -> EngineInfo:
         self.calls.append("info")

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from support.fakes.engine import FakeEngine
 
 from mlc_patched.cli.main import parse
 from mlc_patched.containers import site_wrapper
@@ -218,6 +219,48 @@ def test_the_image_of_a_container(image_id, project, shown, is_outdated) -> None
     if image_id == "sha256:4":
         listed = replace(listed, image="hub/base:n._.1001")
     assert image_of(listed, NAMES, IDS) == (shown, is_outdated)
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_outdated"),
+    [
+        ({}, False),  # saved and loaded, or moved to another image store
+        ({"layers": ("b", "2")}, True),
+        ({"environment": ("A=2",)}, True),
+        ({"created": "2026-02-01T00:00:00.123Z"}, True),
+    ],
+)
+def test_an_image_with_another_id_is_only_newer_if_its_content_is(
+    context: Context, fake: FakeEngine, changed: dict[str, object], is_outdated: bool
+) -> None:
+    content = {
+        "layers": ("b", "1"),
+        "environment": ("A=1",),
+        "created": "2026-01-01T00:00:00.123Z",
+    }
+    fake.add_image("ds01-1001/thesis", CLAIM, PASSWD, **content)
+    deploy(deployed(context, project="thesis"), context, start=False)
+    fake.add_image("ds01-1001/thesis", CLAIM, PASSWD, **{**content, **changed})
+    (listed,) = list_with_images(context)
+    assert listed.is_outdated == is_outdated
+    assert listed.image == "ds01-1001/thesis:latest"
+
+
+@pytest.mark.parametrize(("built", "is_outdated"), [("2026-01-01", False), ("2026-02-01", True)])
+def test_without_its_image_a_container_is_compared_by_its_labels(
+    context: Context, fake: FakeEngine, built: str, is_outdated: bool
+) -> None:
+    made = {**CLAIM, "aime.mlc.DS01_CREATED": "2026-01-01"}
+    image = fake.add_image("ds01-1001/thesis", made, PASSWD)
+    deploy(deployed(context, project="thesis"), context, start=False)
+    (container,) = fake.made.values()
+    container.specification = replace(
+        container.specification, labels={**made, **container.specification.labels}
+    )
+    fake.add_image("ds01-1001/thesis", {**made, "aime.mlc.DS01_CREATED": built}, PASSWD)
+    del fake.images[image.id]
+    (listed,) = list_with_images(context)
+    assert listed.is_outdated == is_outdated
 
 
 def test_a_container_with_its_own_image_is_never_outdated() -> None:

@@ -21,13 +21,17 @@ from mlc_patched.engine.specification import Bind, ContainerSpecification
 from mlc_patched.errors import EngineError
 from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host, elsewhere
+from mlc_patched.images.project.files import ProjectFiles
+from mlc_patched.images.project.metadata import note_metadata
 from mlc_patched.maintenance import checks_host as host
 from mlc_patched.maintenance import checks_images as images
 from mlc_patched.maintenance import disk_usage, doctor, install_tree
 from mlc_patched.maintenance.checks import Finding, Health, Machine
+from mlc_patched.maintenance.image_store import image_store
 from mlc_patched.maintenance.install_tree import Tree
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
+from mlc_patched.names.projects import Project
 from mlc_patched.plan.catalog import Catalog, Row
 
 INFO = EngineInfo("20.10.24", "/var/lib/docker", ("runc",))
@@ -215,6 +219,100 @@ def test_the_disk(
 
 
 @pytest.mark.parametrize(
+    ("containerd", "configuration", "places"),
+    [
+        (None, "", ["/data"]),
+        ("/data/exec/containerd/containerd.sock", "", ["/data/containerd/daemon", "/data"]),
+        ("SYSTEM", "", ["/var/lib/containerd"]),
+        ("SYSTEM", 'version = 2\nroot = "/big/containerd"\n', ["/big/containerd"]),
+        ("", "  root = '/big'\n", ["/big"]),  # an older engine does not tell, and there is one
+    ],
+)
+def test_free_space_is_measured_where_images_are_stored(
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    containerd: str | None,
+    configuration: str,
+    places: list[str],
+) -> None:
+    system = tmp_path / "containerd.sock"
+    system.touch()
+    (tmp_path / "config.toml").write_text(configuration)
+    monkeypatch.setattr(host, "_SYSTEM_CONTAINERD", system)
+    monkeypatch.setattr(host, "_CONTAINERD_CONFIGURATION", tmp_path / "config.toml")
+    address = str(system) if containerd == "SYSTEM" else containerd
+    machine.info = EngineInfo("28.5.2", "/data", containerd=address)
+    asked: list[str] = []
+
+    def statvfs(path: str) -> SimpleNamespace:
+        asked.append(path)
+        if path != places[-1]:
+            raise PermissionError
+        return SimpleNamespace(f_bavail=5 * 10**9, f_frsize=1)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    assert_finding(host.disk(machine), "ok", f"5GB free in {places[-1]}")
+    assert asked == places
+
+
+@pytest.mark.parametrize(
+    ("client", "minimum", "health", "words"),
+    [
+        ("28.5.2 1.51|github.com/docker/buildx v0.29.1", "1.44", "ok", "28.5.2 with buildx 0.29.1"),
+        ("20.10.24 1.41|", "1.24", "ok", "20.10.24 with no buildx"),
+        ("20.10.24 1.41|", "1.44", "broken", "is too old: version 20.10.24 has"),
+        ("28.5.2 1.51|", "1.24", "warning", "classic builder, which is deprecated"),
+        ("28.5.2 1.51|github.com/docker/buildx v0.12.0", "1.44", "broken", "builds fail"),
+        (None, "1.24", "broken", "not on PATH"),
+    ],
+)
+def test_the_client_and_buildx_fit_the_engine(
+    machine: Machine,
+    fake: FakeEngine,
+    tmp_path: Path,
+    client: str | None,
+    minimum: str,
+    health: str,
+    words: str,
+) -> None:
+    machine.context.environ = {**machine.context.environ, "PATH": str(tmp_path)}
+    fake.oldest_api = minimum
+    if client is not None:
+        version, buildx = client.split("|")
+        script = tmp_path / "docker"
+        script.write_text(f'#!/bin/sh\n[ "$1" = buildx ] && echo "{buildx}" || echo "{version}"\n')
+        script.chmod(0o755)
+    assert_finding(host.client(machine), health, words)
+
+
+def test_a_changed_image_store_is_known_by_hidden_containers(
+    machine: Machine, fake: FakeEngine, tmp_path: Path
+) -> None:
+    image = fake.add_image("img:1")
+    own = fake.create_container(ContainerSpecification(name="a", image=image.id))
+    machine.info = replace(INFO, root_directory=str(tmp_path), containerd="")
+    for identity in (own, "f" * 64):
+        (tmp_path / "containers" / identity).mkdir(parents=True)
+        (tmp_path / "containers" / identity / "config.v2.json").touch()
+    (tmp_path / "containers" / ("e" * 64)).mkdir()  # what a removal has not finished
+    assert_finding(image_store(machine), "warning", "containerd's now, and 1 containers")
+    machine.info = replace(machine.info, root_directory="/nonexistent")
+    assert_finding(image_store(machine), "ok", "containerd's")
+
+
+def test_a_changed_image_store_is_known_by_images_that_have_new_ids(
+    machine: Machine, fake: FakeEngine
+) -> None:
+    files = ProjectFiles(machine.context.account, Project(1001, "demo"))
+    image = fake.add_image("ds01-1001/demo", created="2026-01-01T00:00:00.5Z")
+    note_metadata(replace(image, id="sha256:former"), files, machine.context, "FROM x\n")
+    assert_finding(image_store(machine), "warning", "the same images have new IDs (demo)")
+    note_metadata(replace(image, id="x", created="2020"), files, machine.context, "FROM x\n")
+    assert_finding(image_store(machine), "ok", "the engine's own")
+
+
+@pytest.mark.parametrize(
     ("tree", "health", "words"),
     [
         (Tree("/t", "as installed", "make install"), "ok", "/t"),
@@ -315,7 +413,11 @@ def test_containers_that_cannot_start_are_found(
         "the image of it is gone",
     ]
     machine.info = replace(INFO, is_local=False)
-    assert all("is gone" in each.text for each in images.containers(machine))
+    found = images.containers(machine)
+    assert all("is gone" in each.text for each in found)
+    # They start, and what the engine still can do with them is to export them.
+    assert {each.health for each in found} == {Health.WARNING}
+    assert found[0].remedy == "mlc export fine, mlc remove fine, mlc import fine.mlc.tar"
 
 
 def stored(name: str, *layers: tuple[str, int]) -> disk_usage.Stored:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.fakes.engine import FakeEngine
 
 from mlc_patched.context import Context
-from mlc_patched.engine.interface import Container, Image
+from mlc_patched.engine.interface import Container, Image, Layer
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import UsageError
 from mlc_patched.host.account import Account
@@ -21,6 +22,7 @@ from mlc_patched.maintenance.orphans import list_orphans, own_orphans, retire_or
 from mlc_patched.names import images as names
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
+from mlc_patched.plan.limits import BASE_NAME
 
 SETUP = {labels.SETUP_FOR: "it._.1001"}
 OURS = claim_labels(Claim(1001, 2001, "alice"))
@@ -114,8 +116,9 @@ def test_account_images_are_shown_and_removed_by_their_user(
     own, other = account_image(), account_image(1002)
     fake.add_image(own.references[0], own.labels, size=10)
     fake.add_image(other.references[0], other.labels)
-    assert {each.image for each in list_orphans(context)} == {*own.references, *other.references}
-    (orphan,) = own_orphans(context)
+    found = list_orphans(context).items
+    assert {each.image for each in found} == {*own.references, *other.references}
+    (orphan,) = own_orphans(context).items
     assert (orphan.image, orphan.container, orphan.uid) == (own.references[0], "", 1001)
     found = [each for each in doctor.doctor(context) if each.name == "leftovers"]
     assert [each.text for each in found] == ["1 images that no container uses, 10B to be freed"]
@@ -282,3 +285,64 @@ def test_doctor_repairs_only_set_up_containers(
     doctor.repair(found, context)
     assert [each.name for each in fake.containers()] == ["mlc-setup-1001-mine"]
     assert fake.image("base:gone._.1001") is not None
+
+
+def test_an_orphan_frees_its_own_layers_and_all_of_them_free_shared_layers_once(
+    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The size in the engine's list, which may include compressed layers, is not what is freed."""
+    layers = {"base:latest": ("b",), "base:one._.1001": ("b", "1"), "base:two._.1001": ("b", "2")}
+    for name, digests in layers.items():
+        fake.add_image(name, OURS, layers=digests, size=9_999)
+    sizes = {"b": 1000, "1": 30, "2": 4}
+
+    def history(image: str) -> list[Layer]:
+        found = fake.image(image)
+        assert found is not None
+        return [Layer("RUN", sizes[each]) for each in reversed(found.layers)]
+
+    monkeypatch.setattr(fake, "history", history)
+    orphans = own_orphans(context)
+    assert [each.reclaimed for each in orphans.items] == [30, 4]
+    assert orphans.reclaimed == 34
+    fake.remove_image("base:latest")
+    assert [each.reclaimed for each in own_orphans(context).items] == [30, 4]
+    assert own_orphans(context).reclaimed == 1034
+    assert retire_orphans(own_orphans(context), context).reclaimed == 1034
+
+
+def test_prune_goes_on_until_no_image_without_a_name_is_found(
+    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image that another is built on is found only once that one is gone."""
+    # As in containerd's image store: the images below one are not removed with it.
+    monkeypatch.setattr(fake, "remove_image", fake.images.pop)
+    below = fake.add_image("x:1", OURS, created="2020-01-01T00:00:00Z")
+    steps = [below.id]
+    for number in range(2, 5):
+        step = fake.add_image(f"x:{number}", OURS, created="2020-01-01T00:00:00Z")
+        fake.images[step.id].parent = steps[-1]
+        steps.append(step.id)
+    for each in steps:
+        image = fake.images[each]
+        image.image = replace(image.image, references=())
+    found = prune.find(context)
+    assert [each.id for each in found.items] == steps[-1:]
+    pruned = prune.prune(found, context)
+    assert set(pruned.removed) == set(steps)
+    assert not fake.images
+    assert prune.find(context).items == ()
+
+
+def test_an_account_image_is_needed_while_its_base_is_here_under_another_id(
+    context: Context, fake: FakeEngine
+) -> None:
+    """The store was changed: the base has a new ID, and the name still has the former one."""
+    base = fake.add_image("hub/base:1", layers=("b",))
+    made = account_image(**{BASE_NAME: "hub/base:1"})
+    moved = fake.add_image(made.references[0], made.labels, layers=("b", "account"))
+    assert prune.find(context).items == ()
+    assert list_orphans(context).items == ()
+    assert [each.id for each in prune.find(context, unused=True).items] == [moved.id]
+    fake.images[base.id].image = replace(base, layers=("newer",))
+    assert [each.id for each in prune.find(context).items] == [moved.id], "the base was updated"

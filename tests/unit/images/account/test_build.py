@@ -72,6 +72,59 @@ def test_another_base_gets_another_image(fake: FakeEngine, built: Context) -> No
     assert len([each for each in fake.find_images() if each.references[0].startswith(PREFIX)]) == 2
 
 
+def with_another_id(reference: str, fake: FakeEngine, **changed: object) -> Image:
+    """Replace an image by a copy with another ID, as a move to another image store does."""
+    former = fake.image(reference)
+    assert former is not None
+    del fake.images[former.id]
+    return fake.add_image(reference, former.labels, **{"layers": former.layers, **changed})
+
+
+@pytest.fixture
+def layered(fake: FakeEngine, built: Context) -> str:
+    """An account image on a base with layers; return the ID of the account image."""
+    with_another_id(BASE, fake, layers=("base",))
+    image_id = create("a", built).image_id
+    made = fake.images[image_id]
+    made.image = replace(made.image, layers=("base", "account"))
+    return image_id
+
+
+def test_an_account_image_is_used_and_renamed_when_its_base_has_another_id(
+    fake: FakeEngine, built: Context, layered: str
+) -> None:
+    base = with_another_id(BASE, fake)
+    fake.calls.clear()
+    assert create("b", built).image_id == layered
+    assert "build" not in fake.calls
+    assert fake.images[layered].image.references == (f"{PREFIX}{base.id.removeprefix('sha256:')}",)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"layers": ("newer",)},
+        {"environment": ("A=1",)},
+        {"command": ("python",)},
+        {"layers": ()},
+    ],
+)
+def test_a_base_with_another_content_takes_another_build(
+    fake: FakeEngine, built: Context, layered: str, changed: dict[str, object]
+) -> None:
+    with_another_id(BASE, fake, **changed)
+    assert create("b", built).image_id != layered
+
+
+def test_the_account_image_of_a_base_that_is_still_here_is_left_to_that_base(
+    fake: FakeEngine, built: Context, layered: str
+) -> None:
+    fake.add_image(BASE, layers=("base",))  # the former one stays, without a name
+    name = fake.images[layered].image.references
+    assert create("b", built).image_id != layered
+    assert fake.images[layered].image.references == name
+
+
 def test_another_gid_needs_another_build(fake: FakeEngine, built: Context) -> None:
     first = create("a", built)
     built.__dict__["account"] = replace(built.account, gid=3001)

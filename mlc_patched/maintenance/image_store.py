@@ -1,0 +1,103 @@
+"""Whether the engine's image store was changed: then images have other IDs than those remembered.
+
+Docker Engine stores images itself or in containerd (the default of new installations from 29.0 on).
+Each store has its own images and containers; an image that was moved to the other one, or saved and
+loaded, has the same layers and configuration, but another ID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..engine.interface import Engine, Image
+from ..images.account.build import is_made_from
+from ..images.project.files import ProjectFiles
+from ..names.images import account_image_of, parse_reference
+from ..names.projects import LATEST, project_of_repository
+from ..plan.limits import BASE_NAME
+from .checks import Finding, Machine, ok, warning
+
+_SWITCH = (
+    "features.containerd-snapshotter in /etc/docker/daemon.json selects the store; "
+    "systemctl restart docker"
+)
+
+
+def moved_account_images(images: Iterable[Image], engine: Engine) -> frozenset[str]:
+    """Return the IDs of account images whose base is here under another ID than in their name.
+
+    They are not leftovers: the next container from that base uses them.
+
+    Args:
+        images: all images that have a name.
+        engine: asked about those whose base is missing.
+    """
+    images = tuple(images)
+    ids, found = {each.id for each in images}, set()
+    for image in images:
+        for reference in image.references:
+            _, base_id = account_image_of(reference) or (0, image.id)
+            if base_id in ids or BASE_NAME not in image.labels:
+                continue
+            base, inspected = engine.image(image.labels[BASE_NAME]), engine.image(image.id)
+            if base is not None and inspected is not None and is_made_from(inspected, base):
+                found.add(image.id)
+    return frozenset(found)
+
+
+def image_store(machine: Machine) -> Finding | Sequence[Finding]:
+    """The engine's image store is the one that images and containers were made in."""
+    name = "image store"
+    if machine.info is None:
+        return ()
+    store = "containerd's" if machine.info.containerd is not None else "the engine's own"
+    if hidden := _hidden_containers(machine):
+        text = (
+            f"the image store was changed: it is {store} now, and {hidden} containers of the "
+            "former one are hidden until the engine uses that store again"
+        )
+        return warning(name, text, _SWITCH)
+    changed = [*_renamed_projects(machine)]
+    if moved_account_images(machine.images, machine.context.engine):
+        changed.append("account images")
+    if changed:
+        text = (
+            f"the image store was changed: it is {store} now, and the same images have new IDs "
+            f"({', '.join(changed)}). Containers of the former store are hidden"
+        )
+        return warning(name, text, _SWITCH)
+    return ok(name, f"{store}")
+
+
+def _hidden_containers(machine: Machine) -> int:
+    """Count the containers in the engine's directory that the engine does not list.
+
+    Only root may look there.
+    """
+    if machine.info is None or not machine.info.is_local:
+        return 0
+    directory = Path(machine.info.root_directory, "containers")
+    try:
+        there = {each.name for each in directory.iterdir() if (each / "config.v2.json").exists()}
+    except OSError:
+        return 0
+    # Listed after the directory was read: one made meanwhile is not taken for hidden.
+    return len(there - {each.id for each in machine.context.engine.containers()})
+
+
+def _renamed_projects(machine: Machine) -> Iterable[str]:
+    """Yield the caller's projects whose image has another ID than their metadata, unchanged."""
+    account, engine = machine.context.account, machine.context.engine
+    for image in machine.images:
+        for reference in image.references:
+            name = parse_reference(reference)
+            project = project_of_repository(name.repository)
+            if project is None or project.uid != account.uid or name.tag != LATEST:
+                continue
+            noted = ProjectFiles(account, project).read_metadata()
+            if noted.get("image_id") in (None, image.id):
+                continue
+            inspected = engine.image(image.id)
+            if inspected is not None and noted.get("built") == inspected.created:
+                yield project.name
