@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Install or uninstall the program, for `make install` and `make uninstall`.
 #
-#   [DESTDIR=] [PREFIX=/opt/ds01-infra] [BINDIR=/usr/local/bin] tools/install.sh install|uninstall
+#   [DESTDIR=] [PREFIX=/opt/ds01-infra] [BINDIR=/usr/local/bin] [REPLACE=yes | KEEP=yes]
+#       tools/install.sh install|uninstall
 #
 # The whole program is one directory, PREFIX/mlc-patched/ID, which is made under another name and
 # renamed; the link `current` beside it is switched by one rename. Everything else is symbolic links
 # through `current`: scripts/{user,docker,lib} as in the design document, commands in BINDIR, manual
 # pages and completion. So nobody sees half an update, and other files in scripts/ stay. A file in
-# the place of a link is kept as FILE.before-mlc-patched.
+# the place of a link is kept as FILE.before-mlc-patched; in scripts/, where it may be the site's own
+# program, only with REPLACE=yes. With KEEP=yes it stays, now and in later installations.
 set -euo pipefail
 umask 022
 
@@ -19,6 +21,7 @@ readonly zsh=${ZSHDIR:-$share/zsh/site-functions}
 readonly home=$destdir$prefix/mlc-patched
 readonly settings=$destdir$sysconfdir/ds01/mlc.ini
 readonly kept=.before-mlc-patched
+readonly replace=${REPLACE:-no} keep=${KEEP:-no}
 
 die() {
     echo "install: $*" >&2
@@ -110,14 +113,45 @@ links() {
     done
 }
 
+is_ours() { # is_ours PLACE: our link, of this or an earlier version
+    [[ -L "$destdir$1" && "$(readlink -- "$destdir$1")" == *mlc-patched/current/* ]]
+}
+
+# Print the files in scripts/ in the place of our links, without DESTDIR.
+foreign() {
+    local place
+    links "$here" | cut -f 1 | LC_ALL=C sort | while read -r place; do
+        if [[ "$place" != "$prefix/scripts/"* ]] || is_ours "$place"; then
+            continue
+        fi
+        [[ ! -e "$destdir$place" && ! -L "$destdir$place" ]] || echo "$place"
+    done
+}
+
+# Print the files of the site in scripts/ that stay; stop if nobody has decided that.
+staying() {
+    local found new
+    found=$(foreign)
+    [[ -n "$found" && "$replace" != yes ]] || return 0
+    if [[ "$keep" != yes ]]; then
+        new=$(comm -23 <(echo "$found") <(cat "$home/kept" 2>/dev/null))
+        [[ -z "$new" ]] || die "these files do not belong to mlc-patched, and other programs may need them:
+$(while read -r place; do echo "  $destdir$place"; done <<<"$new")
+Nothing was installed. To use ours in their place, and keep them as FILE$kept: make install REPLACE=yes
+To keep using them, with ours only in $prefix/mlc-patched/current/bin: make install KEEP=yes"
+    fi
+    echo "$found"
+}
+
 put_link() { # put_link PLACE TARGET
     local place=$destdir$1 target
     target=$(relative "${1%/*}" "$2")
     [[ "$(readlink -- "$place" || true)" != "$target" ]] || return 0
     mkdir -p "${place%/*}"
-    if [[ -e "$place" && ! -L "$place" ]]; then
-        [[ -f "$place" ]] || die "$place is in the way, and is not a file"
-        [[ -e "$place$kept" ]] || cp -p -- "$place" "$place$kept"
+    if [[ -e "$place" || -L "$place" ]] && ! is_ours "$1" && [[ "$(readlink -- "$place" || true)" != "$2" ]]; then
+        [[ -f "$place" || -L "$place" ]] || die "$place is in the way, and is not a file"
+        # A copy of an earlier installation that says something else gets a number.
+        cmp -s -- "$place" "$place$kept" || cp -a --backup=numbered -T -- "$place" "$place$kept"
     fi
     ln -s -- "$target" "$place.new.$$"
     mv -T -- "$place.new.$$" "$place"
@@ -126,7 +160,7 @@ put_link() { # put_link PLACE TARGET
 take_link() { # take_link PLACE TARGET: only our own link; restores what it replaced
     local place=$destdir$1
     [[ -L "$place" && "$(readlink -- "$place")" == "$(relative "${1%/*}" "$2")" ]] || return 0
-    if [[ -e "$place$kept" ]]; then
+    if [[ -e "$place$kept" || -L "$place$kept" ]]; then
         mv -T -- "$place$kept" "$place"
     else
         rm -- "$place"
@@ -135,8 +169,9 @@ take_link() { # take_link PLACE TARGET: only our own link; restores what it repl
 }
 
 install_all() {
-    local id release staging former='' before wanted place target
+    local id release staging former='' before wanted stay place target
     [[ -x "$here/.venv/bin/python" ]] || die "there is no .venv: run make setup first"
+    stay=$(staying) || exit 1
     mkdir -p "$home"
     exec 9<"$home"
     flock 9
@@ -157,7 +192,9 @@ install_all() {
         mv -T "$staging/current" "$home/current"
         echo "installed $id in $home"
     fi
-    wanted=$(links "$release" | LC_ALL=C sort)
+    wanted=$(links "$release" | while IFS=$'\t' read -r place target; do
+        [[ $'\n'"$stay"$'\n' == *$'\n'"$place"$'\n'* ]] || printf '%s\t%s\n' "$place" "$target"
+    done | LC_ALL=C sort)
     before=$(cat "$home/links" 2>/dev/null || true)
     if [[ "$wanted" != "$before" ]]; then
         LC_ALL=C sort -u <<<"$before${before:+$'\n'}$wanted" >"$home/links" # before the first link is made
@@ -169,6 +206,12 @@ install_all() {
         done < <(LC_ALL=C comm -23 - <(echo "$wanted") <<<"$before")
     fi
     [[ "$wanted" == "$before" ]] || echo "$wanted" >"$home/links"
+    rm -f "$home/kept"
+    if [[ -n "$stay" ]]; then
+        echo "$stay" >"$home/kept"
+        echo "kept, as they do not belong to mlc-patched:"
+        echo "$stay"
+    fi
     if [[ ! -e "$settings" ]]; then
         install -D -m 644 "$here/etc/mlc.ini" "$settings"
     fi

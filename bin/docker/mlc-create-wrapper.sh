@@ -10,7 +10,9 @@ usage: mlc-create-wrapper.sh NAME [FRAMEWORK [VERSION]] [-w=DIR] [-d=DIR] [-m=DI
            [--cgroup-parent=SLICE] [--cpus=N] [--memory=SIZE] [--pids-limit=N] [--dry-run]
 
 Create the container NAME, from a framework of the catalog or from an image, without asking.
-Values may also be separate arguments: -w DIR.
+Without VERSION, the newest one is used; torch and tf are names of frameworks, too. Without a flag
+for GPUs, the container gets one, or what the setting gpus.wrapper says. Values may also be
+separate arguments: -w DIR. --prefer-full and --show-limits are accepted and have no effect.
 
 examples:
   mlc-create-wrapper.sh thesis Pytorch 2.8.0 -w="$HOME/my thesis" --num-gpus=1
@@ -30,12 +32,16 @@ add() { # add FLAG VALUE: under the name of mlc's flag
     -w | --workspace) flags+=(--workspace_dir="$2") ;;
     -d | --data) flags+=(--data_dir="$2") ;;
     -m | --models) flags+=(--models_dir="$2") ;;
-    -g | --gpus | --num-gpus) flags+=(--num_gpus="$2") ;;
+    -g | --gpu | --gpus | --num-gpus) flags+=(--num_gpus="$2") ;;
     --image | --shm-size | --cgroup-parent | --cpus | --memory | --pids-limit) flags+=("$1=$2") ;;
     *) refuse "$1" "is not a known flag." ;;
     esac
 }
 
+(($# > 0)) || {
+    usage
+    exit
+}
 self=$(readlink -f -- "${BASH_SOURCE[0]}")
 words=() flags=() dry_run=''
 while (($# > 0)); do
@@ -46,6 +52,7 @@ while (($# > 0)); do
         ;;
     --dry-run) dry_run=1 ;;
     --cpu-only) flags+=("$1") ;;
+    --prefer-full | --show-limits) ;; # of DS01's wrapper: which GPU, and what to print
     -*=*) add "${1%%=*}" "${1#*=}" ;;
     -*)
         add "$1" "${2-}"
@@ -59,6 +66,15 @@ done
 ((${#words[@]} >= 1)) || refuse NAME "is missing."
 ((${#words[@]} <= 3)) || refuse "${words[3]}" "is one argument too many."
 
+if ((${#words[@]} > 1)); then
+    case "${words[1],,}" in
+    torch) words[1]=Pytorch ;;
+    tf) words[1]=Tensorflow ;;
+    esac
+    ((${#words[@]} > 2)) || words+=(latest)
+fi
+# The number of GPUs is then that of the setting gpus.wrapper, unless a flag or MLC_GPUS gives it.
+export MLC_WRAPPER=1
 command=("${self%/*/*}/mlc" create "${words[@]}" -s "${flags[@]}")
 if [[ -n "$dry_run" ]]; then
     printf '%q ' "${command[@]}"

@@ -48,8 +48,10 @@ def _in_force(setting: Setting, context: Context) -> InForce:
         return InForce(setting.name, said, f"environment, {setting.variable}")
     value = settings.texts.get(setting.name, setting.default)
     origin = settings.origins.get(setting.name, BUILT_IN)
-    if setting.name == "gpus.default" and (allowed := default_gpus(settings)) != value:
-        return InForce(setting.name, allowed, settings.origins["gpus.largest"])
+    if setting.name in ("gpus.default", "gpus.wrapper"):
+        allowed = default_gpus(settings, by_wrapper=setting.name == "gpus.wrapper")
+        if allowed != value:
+            return InForce(setting.name, allowed, settings.origins["gpus.largest"])
     if setting.name == "images.catalog" and not value:
         return InForce(setting.name, str(context.catalog_file), "found")
     return InForce(setting.name, value, origin)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 VARIABLE = "MLC_CATALOG"
+LATEST = "latest"
 SHIPPED = Path(__file__).parents[1] / "data" / FILE_NAME
 _COLUMNS = 4
 _LARGEST = 64 * 1024**2  # a hundred thousand rows are a tenth of it
@@ -61,9 +62,14 @@ class Catalog:
     def find(self, framework: str, version: str, architecture: str | None) -> Row:
         """Return the row for a framework and version on an architecture (None: any).
 
+        The version `latest` is the newest, unless the catalog has one of that name.
+
         Raises:
             NotFoundError: there is none; the message lists the alternatives.
         """
+        versions = self.versions(framework, architecture) if version == LATEST else ()
+        if versions and LATEST not in versions:
+            version = versions[0]
         for row in self._fitting(architecture):
             if row.framework.casefold() == framework.casefold() and row.version == version:
                 return row

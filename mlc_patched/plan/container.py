@@ -20,6 +20,8 @@ from . import directories, limits
 from .catalog import Catalog
 from .request import ARCHITECTURE_VARIABLE, GPUS_VARIABLE, CreateRequest
 
+WRAPPER_VARIABLE = "MLC_WRAPPER"
+"""Set by `mlc-create-wrapper.sh`: another number of GPUs is the default."""
 ANY_GPU_ARCHITECTURE = "CUDA"
 """Architecture label of a container with GPUs of an unknown kind."""
 
@@ -95,14 +97,14 @@ def make_plan(
     """
     tag = container_tag(request.name, account.uid)
     choice = choose_gpus(request.architecture, request.gpus, host, environ, catalog, settings)
-    framework, architecture = request.framework, choice.architecture
+    framework, version, architecture = request.framework, request.version, choice.architecture
     if request.image is not None:
         reference = check_reference(request.image)
     else:
         row = catalog().find(
             framework, request.version, None if architecture == CPU else architecture
         )
-        reference, framework = catalog().reference(row), row.framework
+        reference, framework, version = catalog().reference(row), row.framework, row.version
         architecture = architecture or row.architectures[0]
     architecture = architecture or ANY_GPU_ARCHITECTURE
     limits.check_gpus(choice, architecture.startswith("ROCM"), settings)
@@ -120,7 +122,7 @@ def make_plan(
         is_current=request.image is not None,
         choice=choice,
         architecture=architecture,
-        framework=f"{framework}-{request.version}",
+        framework=f"{framework}-{version}",
         directories=directories.resolve(
             request.workspace,
             request.data,
@@ -166,7 +168,8 @@ def choose_gpus(
     built_in = (None, *KNOWN_ARCHITECTURES, CPU)
     is_built_in = (architecture and architecture.strip().upper()) in built_in
     known = () if is_built_in else catalog().architectures()
-    return choose(architecture, gpus, host, known, limits.default_gpus(settings))
+    default = limits.default_gpus(settings, by_wrapper=WRAPPER_VARIABLE in environ)
+    return choose(architecture, gpus, host, known, default)
 
 
 def wanted_devices(

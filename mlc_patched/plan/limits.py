@@ -52,9 +52,15 @@ def resources(
     )
 
 
-def default_gpus(settings: Settings) -> str:
-    """Return the GPU request for a container without one, within the allowed maximum."""
-    largest, default = settings.largest_gpus, settings.default_gpus
+def default_gpus(settings: Settings, *, by_wrapper: bool = False) -> str:
+    """Return the GPU request for a container without one, within the allowed maximum.
+
+    Args:
+        settings: the administrator's.
+        by_wrapper: `mlc-create-wrapper.sh` is creating the container.
+    """
+    largest = settings.largest_gpus
+    default = settings.wrapper_gpus if by_wrapper else settings.default_gpus
     if largest is None or default == NONE or _count(default) <= largest:
         return default
     return str(largest) if largest else NONE

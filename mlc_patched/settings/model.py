@@ -50,6 +50,7 @@ class Settings:
     registry: str | None = None
     architecture: str | None = None
     default_gpus: str = "all"
+    wrapper_gpus: str = "1"
     largest_gpus: int | None = None
     privileged: bool = True
     capabilities: tuple[str, ...] = CAPABILITIES

@@ -56,7 +56,7 @@ class Setting:
     @property
     def field(self) -> str:
         """The field of Settings that it fills: the key, unless that would be too short."""
-        return f"{self.key}_gpus" if self.name in ("gpus.default", "gpus.largest") else self.key
+        return f"{self.key}_gpus" if self.key in ("default", "largest", "wrapper") else self.key
 
 
 def _yes_no(text: str) -> bool:
@@ -164,6 +164,7 @@ SETTINGS = (
     Setting("gpus.architecture", "", _ARCHITECTURES, _ARCHITECTURE, "MLC_ARCH"),
     Setting("gpus.default", "all", "all, none, a number, or device=ID,ID", _gpus, "MLC_GPUS"),
     Setting("gpus.largest", "all", "all, or a number from 0", _largest),
+    Setting("gpus.wrapper", "1", "all, none, a number, or device=ID,ID", _gpus),
     Setting("container.privileged", "yes", "yes or no", _yes_no),
     Setting("container.capabilities", " ".join(CAPABILITIES), _CAPABILITY_NAMES, _capabilities),
     Setting("container.devices", _OWN_DEVICES, _DEVICES, _devices),

@@ -25,6 +25,38 @@ listing() {
     listing | diff "$BATS_TEST_TMPDIR/before" -
 }
 
+@test "a site's own scripts are replaced only with REPLACE=yes, and stay with KEEP=yes" {
+    local scripts=$root/opt/ds01-infra/scripts
+    mkdir -p "$scripts"/{user,docker}
+    echo 'site wrapper' >"$scripts/docker/mlc-create-wrapper.sh"
+    ln -s ../own "$scripts/user/container-create"
+    listing >"$BATS_TEST_TMPDIR/before"
+    run -2 make_ install
+    says "$scripts/docker/mlc-create-wrapper.sh" "$scripts/user/container-create" REPLACE=yes KEEP=yes
+    listing | diff "$BATS_TEST_TMPDIR/before" -
+    run -0 make_ install KEEP=yes
+    says docker/mlc-create-wrapper.sh user/container-create
+    grep -q 'site wrapper' "$scripts/docker/mlc-create-wrapper.sh"
+    [ "$(readlink "$scripts/user/container-create")" = ../own ]
+    [ -x "$home/current/bin/docker/mlc-create-wrapper.sh" ]
+    "$scripts/docker/mlc-patched.py" --version
+    run -0 make_ install # an upgrade remembers the answer
+    grep -q 'site wrapper' "$scripts/docker/mlc-create-wrapper.sh"
+    echo 'site program' >"$scripts/user/image-list.new"
+    mv "$scripts/user/image-list.new" "$scripts/user/image-list"
+    run -2 make_ install # another one has come
+    says user/image-list
+    run -0 make_ install REPLACE=yes
+    [ -L "$scripts/docker/mlc-create-wrapper.sh" ]
+    [ "$(cat "$scripts/docker/mlc-create-wrapper.sh.before-mlc-patched")" = 'site wrapper' ]
+    "$scripts/docker/mlc-create-wrapper.sh" | grep -q usage
+    run -0 make_ install
+    make_ uninstall
+    [ "$(cat "$scripts/docker/mlc-create-wrapper.sh")" = 'site wrapper' ]
+    [ "$(readlink "$scripts/user/container-create")" = ../own ]
+    [ "$(cat "$scripts/user/image-list")" = 'site program' ]
+}
+
 @test "uninstall leaves other files, and restores replaced ones" {
     mkdir -p "$root"/opt/ds01-infra/scripts/user "$root/usr/local/bin" "$root/home/u/dockerfiles"
     echo own >"$root/opt/ds01-infra/scripts/user/own-script"
@@ -32,7 +64,7 @@ listing() {
     echo aime >"$root/usr/local/bin/mlc"
     echo FROM >"$root/home/u/dockerfiles/x.Dockerfile"
     find "$root" -type f -exec md5sum {} + | LC_ALL=C sort >"$BATS_TEST_TMPDIR/before"
-    make_ install
+    make_ install REPLACE=yes
     "$root/usr/local/bin/mlc" --version
     make_ uninstall
     find "$root" -type f -exec md5sum {} + | LC_ALL=C sort | diff "$BATS_TEST_TMPDIR/before" -

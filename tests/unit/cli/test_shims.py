@@ -124,4 +124,25 @@ def test_values(flag: str, code: int, says: str, tmp_path: Path, counted: Counte
 def test_a_word_too_many_is_quoted(tmp_path: Path) -> None:
     done = refused([WRAPPER, "a", "b", "c", "d\x1b[2J"], tmp_path)
     assert (done.returncode, r"$'d\E[2J' is one argument too many" in done.stderr) == (2, True)
-    assert refused([WRAPPER], tmp_path).returncode == 2
+
+
+CALLS = {
+    ("n", "torch"): "create n Pytorch latest -s",
+    ("n", "TF", "2.16.1", "-g=2"): "create n Tensorflow 2.16.1 -s --num_gpus=2",
+    ("n", "pytorch", "--gpu=device=0"): "create n pytorch latest -s --num_gpus=device=0",
+    ("n", "--image=i", "--prefer-full", "--show-limits"): "create n -s --image=i",
+    ("n", "Jax", "--gpu", "all"): "create n Jax latest -s --num_gpus=all",
+}
+
+
+@pytest.mark.parametrize("words", CALLS)
+def test_the_wrapper_takes_what_ds01_passes(words: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [WRAPPER, *words, "--dry-run"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[1:] == CALLS[words].split()
+
+
+def test_the_wrapper_without_arguments_shows_its_usage() -> None:
+    done = subprocess.run([WRAPPER], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("usage: mlc-create-wrapper.sh NAME")

@@ -38,6 +38,15 @@ def test_a_row_is_found_by_its_architecture(loaded: catalog.Catalog) -> None:
     assert loaded.find("pytorch", "2.10.0", "CUDA_AMPERE").framework == "Pytorch"
 
 
+def test_the_version_latest_is_the_newest(tmp_path: Path, loaded: catalog.Catalog) -> None:
+    assert loaded.find("pytorch", "latest", "CUDA_ADA").version == "2.10.0"
+    assert loaded.find("Pytorch", "latest", "CUDA_BLACKWELL").version == "2.8.0"
+    with pytest.raises(NotFoundError, match="Available: Pytorch, Tensorflow"):
+        loaded.find("Jax", "latest", "CUDA_ADA")
+    own = written(tmp_path, f"{V2}Pytorch, latest, [CUDA_ADA], hub/nightly\n")
+    assert own.find("Pytorch", "latest", "CUDA_ADA").image == "hub/nightly"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

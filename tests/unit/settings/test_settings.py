@@ -248,6 +248,23 @@ def test_no_container_gets_more_gpus_than_allowed(gpus: str) -> None:
         host_config("[gpus]\nlargest = 2", MLC_GPUS=gpus)
 
 
+@pytest.mark.parametrize(
+    ("settings", "environ", "count"),
+    [
+        ("", {"MLC_WRAPPER": "1"}, 1),
+        ("", {}, -1),
+        ("[gpus]\nwrapper = 2", {"MLC_WRAPPER": "1"}, 2),
+        ("[gpus]\nwrapper = 4\nlargest = 2", {"MLC_WRAPPER": "1"}, 2),
+        ("", {"MLC_WRAPPER": "1", "MLC_GPUS": "3"}, 3),
+    ],
+)
+def test_the_wrapper_s_containers_get_one_gpu(
+    settings: str, environ: dict[str, str], count: int
+) -> None:
+    [request] = host_config(settings, **environ)["DeviceRequests"]
+    assert request["Count"] == count
+
+
 def test_the_maximum_is_allowed_and_rocm_has_none_under_a_limit() -> None:
     for gpus in ("2", "device=0,1", "none"):
         host_config("[gpus]\nlargest = 2", replace(REQUEST, gpus=gpus))
