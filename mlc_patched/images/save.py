@@ -19,7 +19,13 @@ from ..interrupts import defer_signals, wait_out_interrupts
 from ..names import labels
 from ..names.containers import SEPARATOR, short_name
 from ..names.images import check_tag, parse_reference
-from ..names.labels import Claim, claim_labels, later_labels
+from ..names.labels import (
+    Claim,
+    MalformedLabelsError,
+    claim_labels,
+    later_labels,
+    read_claim,
+)
 from ..names.projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
 from ..plan.flow import Flow
 from ..plan.limits import BASE_NAME
@@ -29,7 +35,7 @@ from ..undo import Undo, retry_once
 from .changes import DPKG_STATUS, DPKG_STATUS_LIMIT, Summary, summarise
 from .dockerfile.render import WORKSPACE
 from .project.tags import discard, restore_tag
-from .verify import faults
+from .verify import Findings, examine
 
 CLEAN_SCRIPT = Path(__file__).parents[1] / "data" / "clean.sh"
 DEVCONTAINER = "devcontainer.metadata"
@@ -114,6 +120,7 @@ def save(container: Container, reference: str, context: Context) -> Saved:
             f"{short} cannot be saved: its image no longer exists.",
             f"Export it instead: mlc export {short}",
         )
+    claim = _claim(image, account)
     summary = _summary(container, context)
     name = parse_reference(reference)
     temporary = temporary_image(name.repository, context.job.token)
@@ -122,8 +129,8 @@ def save(container: Container, reference: str, context: Context) -> Saved:
     with Undo(context.report) as undo:
         undo.add(f"The image {temporary}", lambda: engine.remove_image(temporary))
         like, labelled = (
-            configuration(image, account),
-            image_labels(container, image, reference, account),
+            configuration(image, claim),
+            image_labels(container, image, reference, claim),
         )
         image_id = wait_out_interrupts(
             f"saving {reference}",
@@ -139,13 +146,16 @@ def save(container: Container, reference: str, context: Context) -> Saved:
         )
         made = engine.image(image_id)
         context.report.step(f"Checking that {reference} runs as you")
-        wrong = ["it is not there"] if made is None else faults(made, account, context)
-        if made is None or wrong:
+        missing = Findings(("it is not there",))
+        found = missing if made is None else examine(made, claim, context)
+        if made is None or found.wrong:
             raise SetupError(
                 f"The image saved from {container.name} would not work for you: "
-                f"{'; '.join(wrong)}. It was removed; the container still exists, stopped.",
+                f"{'; '.join(found.wrong)}. It was removed; the container still exists, stopped.",
                 f"Start it with: mlc start {short_name(container.name)}",
             )
+        for text in found.lacking:
+            context.report.note(f"{reference} was saved as it is: {text}")
         size = engine.image_size(made)
         former, tag = engine.image(reference), name.tag or "latest"
 
@@ -160,13 +170,24 @@ def save(container: Container, reference: str, context: Context) -> Saved:
     return Saved(reference, image_id, size, summary)
 
 
-def configuration(image: Image, account: Account) -> Image:
-    """Return an image's configuration with the user's account, as an account block sets it."""
-    home = f"/home/{account.container_name}"
+def _claim(image: Image, account: Account) -> Claim:
+    """Return the account that the saved image has: that of the container's image if it is the
+    user's, as an image of another DS01 system may spell its name differently."""
+    try:
+        claim = read_claim(image.labels)
+    except MalformedLabelsError:
+        claim = None
+    own = Claim.of(account)
+    return claim if claim and (claim.uid, claim.gid) == (own.uid, own.gid) else own
+
+
+def configuration(image: Image, claim: Claim) -> Image:
+    """Return an image's configuration with an account, as an account block sets it."""
+    home = f"/home/{claim.username}"
     return replace(
         image,
         environment=environment(image.environment, home),
-        user=str(account.uid),
+        user=str(claim.uid),
         working_directory=WORKSPACE,
         labels={},
     )
@@ -184,7 +205,7 @@ def environment(variables: Iterable[str], home: str) -> tuple[str, ...]:
 
 
 def image_labels(
-    container: Container, image: Image, reference: str, account: Account, now: float | None = None
+    container: Container, image: Image, reference: str, claim: Claim, now: float | None = None
 ) -> dict[str, str]:
     """Return the labels of a saved image: those of the container's image, updated, and none of
     the container's.
@@ -193,7 +214,7 @@ def image_labels(
         container: the container that is saved.
         image: the image that it was created from.
         reference: the saved image's name.
-        account: the user, whose account is in it.
+        claim: the account in it.
         now: seconds since 1970; the current time if None.
     """
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
@@ -203,7 +224,6 @@ def image_labels(
         for label, value in image.labels.items()
         if label not in labels.OWNED
     }
-    claim = Claim.of(account)
     from_image = container.labels.get(labels.USER_SETUP) == Flow.IMAGE.value
     return {
         **dict.fromkeys((*container.labels, *image.labels), ""),

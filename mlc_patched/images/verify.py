@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..context import Context
 from ..engine.interface import Image
 from ..errors import SetupError
@@ -14,10 +16,19 @@ echo "id $(id -u):$(id -g) $(id -un)"
 case "$HOME" in "/home/$(id -un)") ;; *) echo "wrong: HOME is $HOME" ;; esac
 probe="$HOME/.mlc-check"
 if ! { true >"$probe" && rm "$probe"; }; then echo "wrong: $HOME is not writable"; fi
-[ -d "$HOME/.local/bin" ] || echo "wrong: there is no $HOME/.local/bin"
-case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) echo "wrong: PATH lacks $HOME/.local/bin" ;; esac
-if ! said="$(sudo -n true 2>&1)"; then echo "wrong: sudo does not work: $said"; fi
+[ -d "$HOME/.local/bin" ] || echo "lacks: there is no $HOME/.local/bin"
+case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) echo "lacks: PATH lacks $HOME/.local/bin" ;; esac
+if ! said="$(sudo -n true 2>&1)"; then echo "lacks: sudo does not work: $said"; fi
 """
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is wrong with the account in an image: `wrong` is what its labels claim and is not so
+    (UID, GID, name, home), `lacking` is what images of ours have beyond that."""
+
+    wrong: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 def verify(image: Image, account: Account, context: Context) -> None:
@@ -27,21 +38,23 @@ def verify(image: Image, account: Account, context: Context) -> None:
         SetupError: the account is not right; the message says what is wrong.
         EngineError: the engine failed.
     """
-    if wrong := faults(image, account, context):
+    found = examine(image, Claim.of(account), context)
+    if wrong := (*found.wrong, *found.lacking):
         raise SetupError(
             f"The image was built, but would not work for you: {'; '.join(wrong)}. It was removed.",
             "Is the account block of the Dockerfile complete, and the last part of it?",
         )
 
 
-def faults(image: Image, account: Account, context: Context) -> list[str]:
+def examine(image: Image, wanted: Claim, context: Context) -> Findings:
     """Run an image as its user and return what is wrong with the account in it.
 
     Raises:
         EngineError: the engine failed.
     """
-    wanted = Claim.of(account)
-    return _wrong_labels(image, wanted) or _wrong_inside(image, wanted, context)
+    if wrong := _wrong_labels(image, wanted):
+        return Findings(tuple(wrong))
+    return _inside(image, wanted, context)
 
 
 def _wrong_labels(image: Image, wanted: Claim) -> list[str]:
@@ -59,16 +72,16 @@ def _wrong_labels(image: Image, wanted: Claim) -> list[str]:
     return []
 
 
-def _wrong_inside(image: Image, wanted: Claim, context: Context) -> list[str]:
+def _inside(image: Image, wanted: Claim, context: Context) -> Findings:
     # As mlc starts a container: by number, in these groups.
     result = run_in_image(image, _CHECKS, "verify", context, user=f"{wanted.uid}:{wanted.gid}")
     found = next(iter(result.values("id")), None)
     if result.status != 0 or found is None:
-        return [f"it does not run: {result.ending()}"]
+        return Findings((f"it does not run: {result.ending()}",))
     wrong = result.values("wrong:")
     if found != f"{wanted.uid}:{wanted.gid} {wanted.username}":
         wrong.insert(0, f"id says {found}, not {wanted.uid}:{wanted.gid} {wanted.username}")
     last_user = image.user.partition(":")[0]
     if last_user not in (str(wanted.uid), wanted.username):
         wrong.append(f"its user is {image.user or 'root'}")
-    return wrong
+    return Findings(tuple(wrong), tuple(result.values("lacks:")))

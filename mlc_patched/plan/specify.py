@@ -44,6 +44,7 @@ def specify(
         inherited: the image's labels.
     """
     rocm = plan.is_rocm
+    username = (inherited or {}).get(labels.USERNAME) if flow is Flow.IMAGE else None
     # On this host the directories have been checked already.
     must_exist = not plan.is_local
     binds = [Bind(plan.directories.workspace, WORKING_DIRECTORY, must_exist)]
@@ -65,7 +66,7 @@ def specify(
         user=f"{account.uid}:{account.gid}",
         working_directory=WORKING_DIRECTORY,
         labels={
-            **labels.instead_of_inherited(inherited or {}, account.container_name),
+            **labels.instead_of_inherited(inherited or {}, username or account.container_name),
             **plan.labels,
             **_labels(plan, account),
             **_project(plan, account),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.cli.main import parse
 from mlc_patched.containers import site_wrapper
@@ -25,6 +26,8 @@ from mlc_patched.errors import (
     UsageError,
 )
 from mlc_patched.host.account import Account
+from mlc_patched.images.probe import ProbeResult
+from mlc_patched.images.verify import Findings
 from mlc_patched.plan.request import CreateRequest, DeployRequest, container_name_from
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
@@ -287,7 +290,8 @@ def thesis(context: Context, fake) -> Context:
 
 
 def good(monkeypatch: pytest.MonkeyPatch, *wrong: str) -> None:
-    monkeypatch.setattr("mlc_patched.images.save.faults", lambda *arguments: list(wrong))
+    found = Findings(wrong)
+    monkeypatch.setattr("mlc_patched.images.save.examine", lambda *arguments: found)
 
 
 def test_the_container_is_removed_only_if_the_saved_image_exists(thesis, fake, monkeypatch) -> None:
@@ -313,6 +317,47 @@ def test_a_saved_image_that_does_not_run_is_not_kept(thesis, fake, monkeypatch) 
         retire(plan_retirements(["thesis"], "v1", thesis)[0], thesis)
     assert set(fake.images) == before
     assert [each.state for each in fake.made.values()] == ["exited"]
+
+
+def test_an_image_of_an_older_ds01_is_saved_with_a_note(
+    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the four labels and an account: no ~/.local/bin, and another name than we would give."""
+    old = {**CLAIM, "aime.mlc.DS01_USERNAME": "al"}
+    fake.add_image("ds01-1001/thesis", old, PASSWD.replace("alice", "al"))
+    deploy(deployed(context, name="thesis"), context, start=True)
+    lines = ["id 1001:2001 al", "lacks: there is no /home/al/.local/bin", "lacks: sudo says no"]
+    monkeypatch.setattr(
+        "mlc_patched.images.verify.run_in_image", lambda *args, **more: ProbeResult(0, tuple(lines))
+    )
+    context.report = RecordingReporter()
+    retired = retire(plan_retirements(["thesis"], "v1", context)[0], context)
+    saved = fake.image("ds01-1001/thesis:v1")
+    assert not fake.made
+    assert saved.id == retired.saved.image_id
+    assert (saved.labels["aime.mlc.DS01_USERNAME"], saved.user) == ("al", "1001")
+    assert "HOME=/home/al" in saved.environment
+    notes = [text for text in context.report.said if "saved as it is" in text]
+    assert [text.partition(": ")[2] for text in notes] == [
+        "there is no /home/al/.local/bin",
+        "sudo says no",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["id 1001:2001 bob", "id 1002:2001 alice", "id 1001:100 alice", "wrong: HOME is /"]
+)
+def test_an_image_whose_labels_are_not_true_is_not_saved(
+    thesis: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    lines = (line, *(["id 1001:2001 alice"] if line.startswith("wrong") else []))
+    monkeypatch.setattr(
+        "mlc_patched.images.verify.run_in_image", lambda *args, **more: ProbeResult(0, lines)
+    )
+    with pytest.raises(SetupError, match="would not work for you"):
+        retire(plan_retirements(["thesis"], "v1", thesis)[0], thesis)
+    assert len(fake.made) == 1
+    assert fake.image("ds01-1001/thesis:v1") is None
 
 
 @pytest.mark.parametrize("method", ["changes", "commit", "tag_image"])

@@ -12,6 +12,7 @@ from mlc_patched.errors import UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.images.changes import summarise
 from mlc_patched.images.save import environment, image_labels, target
+from mlc_patched.names.labels import Claim
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
 CLAIM = {
@@ -133,7 +134,7 @@ def test_a_saved_image_has_true_labels_and_none_of_the_container() -> None:
         "aime.mlc.DS01_REQUEST": "word",
         "mine": "x",
     }
-    made = image_labels(container(**labels), image, "ds01-1001/thesis:v1", ALICE, now=0)
+    made = image_labels(container(**labels), image, "ds01-1001/thesis:v1", Claim.of(ALICE), now=0)
     assert set(made) >= set(labels)
     assert {label: made[label] for label in CLAIM} == CLAIM
     assert made["ds01.user_id"] == "1001"
@@ -145,7 +146,7 @@ def test_a_saved_image_has_true_labels_and_none_of_the_container() -> None:
     assert made["aime.mlc.DS01_SETUP_FOR"] == made["aime.mlc.DS01_IMAGE"] == ""
     old = container(**{"aime.mlc.DS01_USER_SETUP": "commit"})
     old = replace(old, image="host:5000/hub/base:n._.1001")
-    made = image_labels(old, Image("sha256:2"), "ds01-1001/n:v", ALICE)
+    made = image_labels(old, Image("sha256:2"), "ds01-1001/n:v", Claim.of(ALICE))
     assert made["org.opencontainers.image.base.name"] == "host:5000/hub/base"
 
 

@@ -90,7 +90,7 @@ def test_every_label_of_a_saved_image_can_be_split_at_commas(
     image = fake.add_image(OWN, CLAIMED, PASSWD)
     own = {labels.FRAMEWORK: "a%2Cb", "user's": "own, label"}
     container = Container("c", "n._.1001", OWN, image.id, {**CLAIMED, **own}, "exited", "", 0)
-    found = image_labels(container, image, "ds01-1001/p:kept", context.account)
+    found = image_labels(container, image, "ds01-1001/p:kept", Claim.of(context.account))
     assert unreadable(found) == {}
     assert json.loads(found[labels.DEVCONTAINER]) == [{"remoteUser": "alice"}]
 
