@@ -31,7 +31,8 @@ class ProbeResult:
 
     def ending(self, most: int = 300) -> str:
         """Return the end of the output, or the exit status if there is none."""
-        return " ".join(self.lines)[-most:] or f"exit status {self.status}"
+        text = " ".join(self.lines) or f"exit status {self.status}"
+        return text if len(text) <= most else f"…{text[-most:]}"
 
 
 def run_in_image(

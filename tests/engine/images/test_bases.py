@@ -106,7 +106,7 @@ def test_pip_installs_where_python_belongs_to_the_system(commands: ImageUser) ->
             " rm /usr/sbin/useradd /usr/bin/apt-get",
             "Alpine Linux",
         ),
-        ("rm /bin/sh", "no shell"),
+        ("rm /bin/sh", "no working shell"),
     ],
     ids=["no-useradd", "no-apt", "alpine-like", "no-shell"],
 )

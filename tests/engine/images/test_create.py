@@ -152,7 +152,7 @@ def test_requirements_and_debian_packages_are_listed(commands: ImageUser) -> Non
         (("demo", "--base", BASE, "-p", "a\nRUN id"), "not the name of"),
         (("demo", "--base", BASE, "--apt", "a;id"), "Debian package"),
         (("demo", "--base", "mlc-test/there-is-no-such-image:1"), "could not be pulled"),
-        (("demo", "--base", "a b"), "name of an image"),
+        (("demo", "--base", "a b"), "not a valid image name"),
         (("demo", "-f", "Nope"), "On offer: PyTorch, TensorFlow, JAX"),
         (("demo", "-f", "PyTorch", "-v", "0"), "newest first: 2.8.0, 2.7.1"),
         (("demo", "--base", BASE, "--preset", "nope"), "Presets:"),

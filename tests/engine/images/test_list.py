@@ -165,7 +165,7 @@ def test_only_the_callers_unused_orphans_are_removed(
     it: ImageUser, orphans: dict[str, str]
 ) -> None:
     refused = it.run("image-retire", "--orphans", ok=False)
-    assert "of disk will be freed" in refused.stderr
+    assert "Together they free" in refused.stderr
     assert "-y" in refused.stderr
     done = it.run("image-retire", "--orphans", "-y")
     assert f"Removed {orphans['mine']}" in done.stdout

@@ -117,7 +117,7 @@ def test_an_edit_whose_build_fails_is_kept(demo: ImageUser) -> None:
         (("nope", "--add", "six"), "image-create nope"),
         (("demo", "--remove", "scipy"), "looked at the steps that install Python packages: line"),
         (("demo", "--add", "a;b"), "not the name of"),
-        (("demo", "--rollback", "--add", "six"), "takes no changes"),
+        (("demo", "--rollback", "--add", "six"), "cannot be combined with changes"),
         ((), "Which project"),
     ],
 )
