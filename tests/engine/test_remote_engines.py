@@ -83,7 +83,7 @@ def test_a_directory_that_is_missing_there_is_made_nowhere(
         done = far.mlc("create", "it", "--image", image, "-s", flag, path)
         assert done.returncode == 1
         last = done.stderr.splitlines()[-1]
-        assert f"no directory {path}, which was to become {target}" in last
+        assert f"no directory {path} to mount as {target}" in last
         assert f"mkdir -p {path}" in last
         assert not path.exists()
     assert alice.tag("it") not in container_names()

@@ -45,7 +45,7 @@ def test_the_account_is_set_up_and_committed(user: User) -> None:
 
 
 def test_the_image_here_is_used_where_no_registry_gives_it(alice: User) -> None:
-    assert f"Using the {BASE} that is here" in create(alice)
+    assert f"Using the local {BASE}, as it could not be pulled" in create(alice)
 
 
 def test_the_committed_image_bears_the_labels_and_is_fast_afterwards(user: User) -> None:
