@@ -33,6 +33,10 @@ bench: setup engine base  ## measure speed and disk space on separate engines, a
 # JOBS tests run at the same time, all but the first with an engine of their own.
 test: setup engine base test-tools  ## run all tests; a missing engine is a failure
 	MLC_REQUIRE_ENGINE=1 .venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+ifeq ($(PYTEST_ARGS),)
+	MLC_REQUIRE_ENGINE=1 .venv/bin/python -m pytest tests/products
+	tools/modern-tests.sh $(JOBS)
+endif
 
 # The same tests as in `make test`, but here the image is built as the page says.
 cluster: setup engine base test-tools  ## run docs/cluster.md and the cluster's tests in full, as root

@@ -22,7 +22,8 @@ from mlc_patched.host.hardware import Host
 pytest_plugins = ["support.reliability", "support.engine_fixtures"]
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")  # a busy machine fails no test
-collect_ignore = [] if worker.is_product_run() else ["products"]
+# Its tests are one container's life, so they cannot be divided between workers.
+collect_ignore = ["products"] if worker.IS_PARALLEL else []
 
 
 def pytest_configure() -> None:

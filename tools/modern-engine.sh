@@ -105,6 +105,7 @@ up() { # up NUMBER STORE
 }
 
 down() {
+    [[ -e /run/mlc-patched-engine$1/modern ]] || die "engine $1 is none of tools/modern-engine.sh's"
     "$here/engine.sh" down "$1"
 }
 

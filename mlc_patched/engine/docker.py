@@ -324,6 +324,9 @@ class DockerEngine(Engine):
             return []
         return [Layer(each.get("CreatedBy", ""), each.get("Size", 0)) for each in _json(answer)]
 
+    def has_containerd_store(self) -> bool:
+        return self._has_containerd_store
+
     @cached_property
     def _has_containerd_store(self) -> bool:
         # Older engines, and Podman, are not asked.

@@ -324,6 +324,10 @@ class Engine(abc.ABC):
         """Return the steps that made an image, newest first; empty for a missing image."""
 
     @abc.abstractmethod
+    def has_containerd_store(self) -> bool:
+        """Whether containerd stores the images."""
+
+    @abc.abstractmethod
     def image_size(self, image: Image) -> int:
         """Return the bytes of an image's unpacked layers, those shared with others included."""
 

@@ -86,6 +86,7 @@ def left_images(
     *,
     unused: bool = False,
     moved: Collection[str] = (),
+    in_containerd: bool = False,
 ) -> Iterator[Leftover]:
     """Yield the images that are left over, once for each of their names.
 
@@ -102,6 +103,8 @@ def left_images(
         before: of unfinished and nameless images only those made before, in seconds since 1970.
         unused: also account images that the next create would use.
         moved: IDs of account images whose base is here under another ID.
+        in_containerd: whether containerd stores the images. Containers of committed images that
+            were moved from another store are hidden there.
     """
     images = tuple(images)
     used = {each.image_id for each in containers}
@@ -116,7 +119,8 @@ def left_images(
                 continue
             tag = reference.rpartition(":")[2]
             is_needed = {
-                Kind.ORPHAN: tag in names,
+                Kind.ORPHAN: tag in names
+                or labels.was_moved(image.labels, in_containerd=in_containerd),
                 Kind.BUILT: (f"sha256:{tag}" in named or image.id in moved) and not unused,
                 Kind.UNFINISHED: made_at(image) > before,
                 Kind.NAMELESS: made_at(image) > before,

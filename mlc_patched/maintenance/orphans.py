@@ -74,6 +74,14 @@ def list_orphans(context: Context, uid: int | None = None) -> Orphans:
     ]
     used = {each.image_id for each in context.engine.containers()} if found else set()
     found = [each for each in found if each[0].id not in used and uid in (None, each[2])]
+    if found:
+        in_containerd = context.engine.has_containerd_store()
+        found = [
+            each
+            for each in found
+            if account_image_of(each[1])
+            or not labels.was_moved(each[0].labels, in_containerd=in_containerd)
+        ]
     if not found:
         return Orphans()
     stored = all_stored(context.engine)

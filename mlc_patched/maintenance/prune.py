@@ -85,7 +85,13 @@ def find(
     aimes = set() if aime else {each.id for each in images if not is_labelled(each)}
     chosen, unlabelled = [], 0
     moved = moved_account_images(images, engine)
-    for each in left_images(all_images, staying, uid, before, unused=unused, moved=moved):
+    in_containerd = engine.has_containerd_store() if images else False
+    for each in left_images(
+        *(all_images, staying, uid, before),
+        unused=unused,
+        moved=moved,
+        in_containerd=in_containerd,
+    ):
         if each.kind is Kind.ORPHAN and each.id in aimes:
             unlabelled += 1
         elif previous or each.kind is not Kind.PREVIOUS:

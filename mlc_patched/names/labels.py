@@ -60,10 +60,15 @@ LATER_SPELLING = {
 }
 """The same labels as deployed DS01 systems spell them; they are read, never written."""
 
+IMAGE_STORE = "aime.mlc.DS01_IMAGE_STORE"
+"""On an image of the legacy flow: CONTAINERD if it was committed in containerd's image store. If it
+was moved to another store since, its container is hidden there."""
+CONTAINERD, NOT_CONTAINERD = "containerd", "engine"
+
 OWNED = frozenset(
     {OWNER, NAME, USER, ARCHITECTURE, MLC_VERSION, WORKSPACE, DATA, MODELS, FRAMEWORK, GPUS}
     | {USER_SETUP, IMAGE_ID, REQUEST, SETUP_FOR, SERVICE}
-    | {HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME}
+    | {HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME, IMAGE_STORE}
 )
 """Labels that say whose a container is and how it was created; users cannot set them."""
 
@@ -116,6 +121,19 @@ class Claim:
 
 class MalformedLabelsError(ValueError):
     """The labels claim an account, but are incomplete, unreadable or contradictory."""
+
+
+def store_labels(inherited: Mapping[str, str], *, in_containerd: bool) -> dict[str, str]:
+    """Return the label for the image store that an image is committed in."""
+    if in_containerd:
+        return {IMAGE_STORE: CONTAINERD}
+    return {IMAGE_STORE: NOT_CONTAINERD} if IMAGE_STORE in inherited else {}
+
+
+def was_moved(labels: Mapping[str, str], *, in_containerd: bool) -> bool:
+    """Whether an image of the legacy flow was committed in another image store than today's."""
+    is_ours = HAS_USER_SETUP in labels
+    return is_ours and (labels.get(IMAGE_STORE) == CONTAINERD) != in_containerd
 
 
 def read_claim(labels: Mapping[str, str]) -> Claim | None:

@@ -1,4 +1,4 @@
-"""The life of a container, on whatever engine `make engines` has; collected by it alone."""
+"""The life of a container on any engine: the tests are its steps, from creation to removal."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def address_variables() -> dict[str, str]:
     """Return what the environment of commands says of the engine."""
     host = os.environ.get(worker.COMMAND_ENGINE) or os.environ.get("DOCKER_HOST")
-    names = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+    names = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_BUILDKIT")
     more = {name: os.environ[name] for name in names if name in os.environ}
     if path := os.environ.get("MLC_TEST_PATH"):  # where ssh knows the way
         os.environ["PATH"] = more["PATH"] = path

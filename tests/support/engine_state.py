@@ -58,3 +58,9 @@ def nothing_left() -> Iterator[None]:
     before = container_names(), image_ids()
     yield
     assert (container_names(), image_ids()) == before
+
+
+def unpacked_size(image: str) -> int:
+    """Return the bytes of an image's layers."""
+    sizes = docker("history", "--human=false", "--format", "{{.Size}}", image)
+    return sum(map(int, sizes.split()))

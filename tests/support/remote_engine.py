@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,24 +92,35 @@ def open_place() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def by_tls(place: Path) -> Iterator[RemoteEngine]:
-    """Have an engine that listens on a port, with TLS, and lets only its clients in."""
+def by_tls(
+    place: Path,
+    tool: Path = ROOT / "tools/engine.sh",
+    number: int = TLS_SLOT,
+    environ: Mapping[str, str] = os.environ,
+) -> Iterator[RemoteEngine]:
+    """Have an engine that listens on a port, with TLS, and lets only its clients in.
+
+    Args:
+        place: a directory for its certificates.
+        tool: starts and stops it: tools/engine.sh, or tools/modern-engine.sh.
+        number: which of the tool's engines it is.
+        environ: variables for the tool.
+    """
     make_certificates(place)
     server, port = place / "server", free_port()
     options = [
         *("--host", f"tcp://127.0.0.1:{port}", "--tlsverify", "--tlscacert", server / "ca.pem"),
         *("--tlscert", server / "cert.pem", "--tlskey", server / "key.pem"),
     ]
-    engine = [ROOT / "tools/engine.sh"]
-    environ = {**os.environ, "MLC_DOCKERD_OPTIONS": " ".join(map(str, options))}
+    environ = {**environ, "MLC_DOCKERD_OPTIONS": " ".join(map(str, options))}
     environ.pop("DOCKER_HOST", None)
-    call(*engine, "up", str(TLS_SLOT), env=environ)
+    call(tool, "up", str(number), env=environ)
     try:
-        address = call(*engine, "address", str(TLS_SLOT), env=environ)
+        address = call(tool, "address", str(number), env=environ)
         tls = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(place / "client")}
         yield RemoteEngine(f"tcp://127.0.0.1:{port}", address, tls)
     finally:
-        call(*engine, "down", str(TLS_SLOT), env=environ)
+        call(tool, "down", str(number), env=environ)
 
 
 def copy_images(source: str, target: str, *names: str) -> None:

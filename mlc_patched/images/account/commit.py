@@ -102,6 +102,8 @@ def commit_with_account(
             lambda: restore_tag(engine, repository, tag, former, report),
         )
         like, claimed = for_account(image, account), labels.claim_labels(labels.Claim.of(account))
+        in_containerd = engine.has_containerd_store()
+        claimed |= labels.store_labels(image.labels, in_containerd=in_containerd)
         image_id = wait_out_interrupts(
             "saving the image",
             lambda: engine.commit(container, repository, tag, like, claimed),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from support.base_images import BASE
-from support.engine_state import docker, inspect, sweep
+from support.engine_state import docker, sweep, unpacked_size
 from support.image_commands import ImageUser, clean_home
 from support.users import User
 
@@ -45,7 +45,8 @@ def test_the_list_shows_size_shared_size_containers_and_account(it: ImageUser) -
     assert found["project"] == "one"
     assert found["account"] == account
     assert found["containers"] == [it.user.tag("c")]
-    assert found["size"] == inspect(it.image("one"))["Size"]
+    # Not what the engine states in its list or for one image: these depend on its image store.
+    assert found["size"] == unpacked_size(it.image("one"))
     assert 0 < found["shared"] <= found["size"]
     assert found["problem"] == ""
     done = it.run("image-list")

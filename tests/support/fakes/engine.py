@@ -88,6 +88,7 @@ class FakeEngine(Engine):
         self.calls: list[str] = []
         self.setup_fails: int = 0
         self.oldest_api = "1.24"
+        self.in_containerd = False
         self._ids = itertools.count(1)
 
     # For tests.
@@ -401,6 +402,9 @@ class FakeEngine(Engine):
         self.calls.append("history")
         found = self._find_image(image)
         return [Layer("made in memory", found.image.size)] if found else []
+
+    def has_containerd_store(self) -> bool:
+        return self.in_containerd
 
     def image_size(self, image: Image) -> int:
         self.calls.append("image_size")

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.base_images import BASE
 from support.fakes.engine import FakeEngine
 
+import mlc_patched
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Container, Image, Layer
 from mlc_patched.engine.specification import ContainerSpecification
@@ -346,3 +348,38 @@ def test_an_account_image_is_needed_while_its_base_is_here_under_another_id(
     assert [each.id for each in prune.find(context, unused=True).items] == [moved.id]
     fake.images[base.id].image = replace(base, layers=("newer",))
     assert [each.id for each in prune.find(context).items] == [moved.id], "the base was updated"
+
+
+@pytest.mark.parametrize(
+    ("made_in", "is_now", "is_left"),
+    [
+        (False, False, True),
+        (True, True, True),
+        (False, True, False),  # its container is hidden in the store that was in use
+        (True, False, False),
+    ],
+)
+def test_a_committed_image_from_another_image_store_is_no_leftover(
+    context: Context, fake: FakeEngine, made_in: bool, is_now: bool, is_left: bool
+) -> None:
+    fake.in_containerd = made_in
+    fake.add_image(BASE)
+    mlc_patched.create("it", "Pytorch", "2.8.0", context=context)
+    fake.made.clear()
+    fake.in_containerd = is_now
+    assert len(prune.find(context).items) == is_left
+    assert len(own_orphans(context).items) == is_left
+
+
+def test_aimes_images_have_no_label_for_their_store(context: Context, fake: FakeEngine) -> None:
+    fake.add_image("hub/base:it._.1001")
+    fake.in_containerd = True
+    assert [each.kind for each in prune.find(context, aime=True).items] == [Kind.ORPHAN]
+
+
+def test_an_image_committed_from_one_of_containerds_names_todays_store(
+    context: Context, fake: FakeEngine
+) -> None:
+    fake.add_image(BASE, {labels.IMAGE_STORE: labels.CONTAINERD})
+    made = mlc_patched.create("it", "Pytorch", "2.8.0", context=context)
+    assert fake.images[made.image_id].image.labels[labels.IMAGE_STORE] == labels.NOT_CONTAINERD

@@ -46,7 +46,7 @@ def test_the_first_create_builds_and_the_next_needs_no_build(
     assert "commit" not in fake.calls
     fake.calls.clear()
     second = create("b", built)
-    assert fake.calls == ["image", "image", "create_container", "read_file"]
+    assert fake.calls == ["image", "image", "create_container", "container", "read_file"]
     assert first.image_id == second.image_id
     assert (first.flow, first.image) == (Flow.IMAGE, BASE)
     image = fake.images[first.image_id]

@@ -1,0 +1,74 @@
+"""What tools/engines.py reads from a run of tests, and what the page says of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from support.users import ROOT
+
+import tools.engines as engines
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.engine.a" name="test_passes"/>
+<testcase classname="tests.engine.b" name="test_passes"/>
+<testcase classname="tests.engine.a" name="test_fails">
+<failure message="AssertionError: 1 == 2&#10;more"/></testcase>
+<testcase classname="tests.engine.a" name="test_fails">
+<error message="failed on teardown"/></testcase>
+<testcase classname="tests.engine.a" name="test_skipped">
+<skipped message=""/></testcase>
+</testsuite></testsuites>"""
+
+
+def test_a_test_whose_teardown_fails_too_is_one_failure_and_no_pass() -> None:
+    cell = engines.read_report(REPORT)
+    assert str(cell) == "**2 of 4**"
+    assert cell.failed == {
+        "a::test_fails": "AssertionError: 1 == 2",
+        "a::test_skipped": "skipped",
+    }
+
+
+def test_the_page_names_store_builders_day_and_commit_and_what_was_not_run() -> None:
+    cell = engines.Cell(46, {}, "2026-11-26", "abc1234")
+    failed = engines.Cell(1, {"t::test_x": "a | b"}, "2026-11-26", "abc1234")
+    results = {
+        "docker28": {
+            "version": "28.5.2",
+            "suites": {"contract": asdict(cell), "life": asdict(failed)},
+        }
+    }
+    lines = engines.page(results).splitlines()
+    row = next(line for line in lines if "28.5.2" in line)
+    assert row == (
+        "| Docker, oldest API 1.44 | 28.5.2 | containerd's | buildx, classic | 46 of 46 "
+        "| **1 of 2** | - | - | - | 2026-11-26, abc1234 |"
+    )
+    text = " ".join(lines)
+    assert "docker28: containers, images, maintenance" in text
+    assert "(docker26)" in text
+    assert "`t::test_x`: a   b" in text
+
+
+def test_suites_are_stored_one_by_one_and_dropped_with_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "RESULTS", tmp_path / "engines.json")
+    monkeypatch.setattr(engines, "PAGE", tmp_path / "engines.md")
+    for suite in ("contract", "life"):
+        engines.keep("docker", "20.10", suite, engines.Cell(1))
+    stored = json.loads(engines.RESULTS.read_text())["docker"]
+    assert list(stored["suites"]) == ["contract", "life"]
+    engines.keep("docker", "24.0", "life", engines.Cell(2))
+    stored = json.loads(engines.RESULTS.read_text())["docker"]
+    assert (stored["version"], list(stored["suites"])) == ("24.0", ["life"])
+    assert "24.0" in engines.PAGE.read_text()
+
+
+def test_every_row_runs_suites_that_there_are() -> None:
+    for kind in engines.ROWS.values():
+        assert set(kind.suites) <= set(engines.SUITES)
+    assert all((ROOT / tests[0]).is_dir() for tests in engines.SUITES.values())

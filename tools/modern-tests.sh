@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Run the tests of what differs between versions of the engine on a newer one (as root): Docker 28 with
+# containerd's image store, which refuses API versions below 1.44 as Docker 29 does.
+#
+#   tools/modern-tests.sh [JOBS]    JOBS tests at a time, on an engine each; 1 without it
+#
+# They are the contract suite, the life of a container, and the image suites. See tools/modern-engine.sh for
+# the variables STORE, SUITE and MIN_API, which select another engine.
+set -euo pipefail
+
+cd "${BASH_SOURCE[0]%/*}/.."
+readonly first=140 # the numbers of the engines, and of the users that the tests create
+readonly jobs=${1:-1}
+export MIN_API=${MIN_API:-1.44} MLC_REQUIRE_ENGINE=1 MLC_TEST_SLOT=$first
+
+[[ "$jobs" =~ ^[1-9]$ ]] || {
+    echo "usage: tools/modern-tests.sh [JOBS]" >&2
+    exit 2
+}
+started=()
+trap 'for number in "${started[@]}"; do tools/modern-engine.sh down "$number" >/dev/null; done' EXIT
+for ((number = first; number < first + jobs; number++)); do
+    tools/modern-engine.sh up "$number"
+    started+=("$number")
+done
+DOCKER_HOST=$(tools/modern-engine.sh address "$first")
+export DOCKER_HOST
+failed=0
+tools/modern-engine.sh run .venv/bin/python -m pytest -q -n "$jobs" --dist worksteal -m real_engine \
+    tests/contract tests/engine/images || failed=1
+tools/modern-engine.sh run .venv/bin/python -m pytest -q tests/products || failed=1
+exit "$failed"
