@@ -16,7 +16,14 @@ from .engine.interface import Container, Engine
 from .errors import AlreadyExistsError, NotFoundError
 from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
 from .host.files import is_root_for
-from .names.containers import check_container_name, container_tag, is_own_name
+from .names import labels
+from .names.containers import (
+    ROOT,
+    SEPARATOR,
+    check_container_name,
+    container_tag,
+    is_own_name,
+)
 from .report import Reporter, SilentReporter
 
 if TYPE_CHECKING:
@@ -203,19 +210,22 @@ class Context:
         """Return the user's container of exactly this name, or None.
 
         It takes one engine call, or two, whose duration does not depend on the number of
-        containers. If there is no container `NAME._.UID`, one called NAME with the user's label is
-        returned, as AIME's first version created it.
+        containers. If there is no container `NAME._.UID`, one with the user's label is returned
+        that is called NAME, as AIME's first version created it, or `NAME._.0`, as AIME's mlc
+        creates it under sudo.
 
         Raises:
             UsageError: the name is not valid.
         """
         check_container_name(name, self.account.uid)
-        found = self.engine.container(self.container_tag(name))
-        if found is not None and "aime.mlc" in found.labels:
+        found = _recognised(self.engine.container(self.container_tag(name)))
+        if found is not None:
             return found
-        found = self.engine.container(name)
-        if found is not None and found.labels.get("aime.mlc") == self.account.login:
-            return found
+        others = self.engine.containers(names=(name, container_tag(name, ROOT)))
+        # NAME before NAME._.0
+        for each in sorted(others, key=lambda other: len(other.name)):
+            if each.labels.get(labels.OWNER) == self.account.login:
+                return each
         return None
 
     def get(self, name: str) -> Container:
@@ -234,10 +244,16 @@ class Context:
         """Refuse a name in use, before anything slow starts.
 
         Raises:
-            AlreadyExistsError: the user has a container of this name.
+            AlreadyExistsError: there is a container of this name.
         """
         if self.find(name) is not None:
             raise already_exists(name)
+        tag = self.container_tag(name)
+        if self.engine.container(tag) is not None:
+            raise AlreadyExistsError(
+                f"There is a container {tag} that mlc did not create.",
+                f"Choose another name, or see what it is with: docker inspect {tag}",
+            )
 
     def own_containers(self) -> list[Container]:
         """Return the user's containers, ordered by name."""
@@ -247,12 +263,28 @@ class Context:
         """Return the user's containers, or those of all users, by one engine call.
 
         The user's containers have the user's login in their label and no other user's UID in their
-        name, as anybody can set a label.
+        name, as anybody can set a label. Those of DS01's tools take another engine call.
 
         Args:
             all_users: return those of all users.
             sizes: measure how much each has written, which is slow.
         """
-        owner = "aime.mlc" if all_users else f"aime.mlc={self.account.login}"
-        found = self.engine.containers(labels=(owner,), sizes=sizes)
-        return [each for each in found if all_users or is_own_name(each.name, self.account.uid)]
+        found = []
+        for label in (labels.OWNER, labels.DS01_OWNER):
+            wanted = label if all_users else f"{label}={self.account.login}"
+            for each in self.engine.containers(labels=(wanted,), sizes=sizes):
+                # DS01 labels every container of its users, whatever it is called.
+                is_known = label == labels.OWNER or (
+                    labels.OWNER not in each.labels and SEPARATOR in each.name
+                )
+                if is_known and (all_users or is_own_name(each.name, self.account.uid)):
+                    found.append(each)
+        return [each for each in map(_recognised, found) if each is not None]
+
+
+def _recognised(container: Container | None) -> Container | None:
+    """Return a container of ours, AIME's or DS01's with labels in AIME's spelling, or None."""
+    if container is None:
+        return None
+    own = labels.without_ds01_spelling(container.labels)
+    return None if own is None else replace(container, labels=own)

@@ -55,7 +55,7 @@ class ListedContainer(Listed):
 def list_containers(
     *, all_users: bool = False, sizes: bool = False, context: Context | None = None
 ) -> list[Listed]:
-    """Return containers ordered by name, in one engine call however many there are.
+    """Return containers ordered by name, in two engine calls however many there are.
 
     Args:
         all_users: list every user's containers, not only the caller's.
@@ -86,7 +86,7 @@ def list_with_images(
 ) -> list[ListedContainer]:
     """Return containers and cluster services ordered by name, with their images.
 
-    Three engine calls however many containers there are, two more if there are services, and two
+    Four engine calls however many containers there are, two more if there are services, and two
     for each container whose image has changed.
 
     Args:

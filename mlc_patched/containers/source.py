@@ -7,7 +7,6 @@ from dataclasses import replace
 from ..context import Context
 from ..errors import NotFoundError, UsageError
 from ..host.account import refuse_root
-from ..names import labels
 from ..names.containers import check_container_name, first_free, is_own_name, short_name
 from ..names.images import check_reference, parse_reference
 from ..names.projects import (
@@ -84,7 +83,7 @@ def own_projects(context: Context) -> list[str]:
 def _free_name(wish: str, context: Context) -> str:
     taken = {
         short_name(each.name)
-        for each in context.engine.containers(labels=(labels.OWNER,))
+        for each in context.containers(all_users=True)
         if is_own_name(each.name, context.account.uid)
     }
     return first_free(wish, taken.__contains__)

@@ -11,6 +11,8 @@ from ..errors import UsageError, shown
 SEPARATOR = "._."
 """Between the name and the UID in a container's name in Docker (docs/contracts.md)."""
 
+ROOT = 0
+"""The UID in the names of root's containers, and of users' that AIME's mlc created under sudo."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _AIME_NAME = re.compile(r"[A-Za-z0-9_#-]+")
 _TAG_LIMIT = 128  # a tag's length in the distribution specification
@@ -49,9 +51,10 @@ def check_container_name(name: str, uid: int) -> None:
 
 
 def is_own_name(tag: str, uid: int) -> bool:
-    """Whether a container's name in Docker may be a user's: `NAME._.UID`, or the plain NAME of
-    AIME's first version, which does not say whose it is."""
-    return SEPARATOR not in tag or tag.endswith(f"{SEPARATOR}{uid}")
+    """Whether a container's name in Docker may be a user's: `NAME._.UID`, `NAME._.0` as AIME's
+    `sudo mlc create` calls it, or the plain NAME of AIME's first version. The last two do not say
+    whose it is."""
+    return SEPARATOR not in tag or tag.endswith((f"{SEPARATOR}{uid}", f"{SEPARATOR}{ROOT}"))
 
 
 def short_name(tag: str) -> str:

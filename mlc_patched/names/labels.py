@@ -65,6 +65,27 @@ IMAGE_STORE = "aime.mlc.DS01_IMAGE_STORE"
 was moved to another store since, its container is hidden there."""
 CONTAINERD, NOT_CONTAINERD = "containerd", "engine"
 
+DS01_OWNER = "ds01.user"
+DS01_SPELLING = {
+    OWNER: DS01_OWNER,
+    NAME: "ds01.name",
+    USER: DS01_OWNER,
+    ARCHITECTURE: "ds01.arch",
+    MLC_VERSION: "ds01.mlc_version",
+    WORKSPACE: "ds01.work_mount",
+    DATA: "ds01.data_mount",
+    MODELS: "ds01.models_mount",
+    FRAMEWORK: "ds01.framework",
+    GPUS: "ds01.gpus",
+    PROJECT: "ds01.project",
+}
+"""A container's labels as today's DS01 systems spell them: they are read, and written beside ours
+with the setting `labels.ds01`."""
+DS01_MANAGED = "ds01.managed"
+"""`true` on containers that DS01's tools manage."""
+_DS01_WORKSPACE = "ds01.workspace"
+"""DS01's other spelling of the workspace."""
+
 OWNED = frozenset(
     {OWNER, NAME, USER, ARCHITECTURE, MLC_VERSION, WORKSPACE, DATA, MODELS, FRAMEWORK, GPUS}
     | {USER_SETUP, IMAGE_ID, REQUEST, SETUP_FOR, SERVICE}
@@ -93,6 +114,25 @@ def read_value(labels: Mapping[str, str], label: str) -> str:
 def devcontainer(username: str) -> str:
     """Return the label by which VS Code attaches as a user: one property, so without a comma."""
     return json.dumps([{"remoteUser": username}], separators=(",", ":"))
+
+
+def without_ds01_spelling(labels: Mapping[str, str]) -> Mapping[str, str] | None:
+    """Return the labels of a container of AIME's mlc, ours or DS01's in AIME's spelling; None for
+    any other container."""
+    if OWNER in labels:
+        return labels
+    if not labels.get(DS01_OWNER):
+        return None
+    found = {ours: labels[theirs] for ours, theirs in DS01_SPELLING.items() if theirs in labels}
+    if WORKSPACE not in found and _DS01_WORKSPACE in labels:
+        found[WORKSPACE] = labels[_DS01_WORKSPACE]
+    return {**labels, **found}
+
+
+def with_ds01_spelling(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return a container's labels in DS01's spelling, for DS01's own tools."""
+    found = {theirs: labels[ours] for ours, theirs in DS01_SPELLING.items() if ours in labels}
+    return {**found, DS01_MANAGED: "true"}
 
 
 def instead_of_inherited(inherited: Mapping[str, str], username: str) -> dict[str, str]:

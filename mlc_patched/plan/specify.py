@@ -44,7 +44,6 @@ def specify(
         inherited: the image's labels.
     """
     rocm = plan.is_rocm
-    username = (inherited or {}).get(labels.USERNAME) if flow is Flow.IMAGE else None
     # On this host the directories have been checked already.
     must_exist = not plan.is_local
     binds = [Bind(plan.directories.workspace, WORKING_DIRECTORY, must_exist)]
@@ -65,14 +64,7 @@ def specify(
         command=COMMAND,
         user=f"{account.uid}:{account.gid}",
         working_directory=WORKING_DIRECTORY,
-        labels={
-            **labels.instead_of_inherited(inherited or {}, username or account.container_name),
-            **plan.labels,
-            **_labels(plan, account),
-            **_project(plan, account),
-            labels.USER_SETUP: flow.value,
-            labels.IMAGE_ID: image_id,
-        },
+        labels=_all_labels(plan, image_id, flow, account, inherited or {}),
         environment=environment,
         binds=tuple(binds),
         devices=plan.devices,
@@ -102,6 +94,21 @@ def _ipc(plan: Plan) -> str:
     """Return the IPC mode; it is private if the container has its own shared memory."""
     mode = plan.settings.ipc
     return "" if mode == "host" and plan.shm_size is not None else mode
+
+
+def _all_labels(
+    plan: Plan, image_id: str, flow: Flow, account: Account, inherited: Mapping[str, str]
+) -> dict[str, str]:
+    username = inherited.get(labels.USERNAME) if flow is Flow.IMAGE else None
+    own = {**_labels(plan, account), **_project(plan, account)}
+    return {
+        **labels.instead_of_inherited(inherited, username or account.container_name),
+        **(labels.with_ds01_spelling(own) if plan.settings.ds01_labels else {}),
+        **plan.labels,
+        **own,
+        labels.USER_SETUP: flow.value,
+        labels.IMAGE_ID: image_id,
+    }
 
 
 def _labels(plan: Plan, account: Account) -> dict[str, str]:

@@ -63,6 +63,7 @@ class Settings:
     cpus: float | None = None
     memory: int | None = None
     pids: int | None = None
+    ds01_labels: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     texts: Mapping[str, str] = field(default_factory=dict, compare=False)

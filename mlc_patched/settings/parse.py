@@ -51,7 +51,7 @@ def parse(text: str, name: str) -> Settings:
                 f"{origins[entry.name]}: {entry.former_key} is now called {entry.key}. "
                 "The old name is still read; please rename it."
             )
-        if entry.section == LABELS:
+        if entry.section == LABELS and entry.name not in BY_NAME:
             labels[entry.key] = entry.value
         else:
             values[BY_NAME[entry.name].field] = value_of(entry, name)

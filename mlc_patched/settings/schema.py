@@ -12,7 +12,7 @@ from ..units import parse_size
 from .model import CAPABILITIES, CGROUP, LEGACY_FLOW_BUILD, LEGACY_FLOW_NO
 
 LABELS = "labels"
-"""The section with additional labels for every container; its keys are labels."""
+"""The section with additional labels for every container; its keys are labels, but for `ds01`."""
 RENAMED = {"images.old_flow": "legacy_flow"}
 """Settings under a former name, which is still read, and the key that replaces it."""
 IPC_MODES = ("host", "private", "shareable", "none")
@@ -56,6 +56,8 @@ class Setting:
     @property
     def field(self) -> str:
         """The field of Settings that it fills: the key, unless that would be too short."""
+        if self.section == LABELS:
+            return f"{self.key}_labels"
         return f"{self.key}_gpus" if self.key in ("default", "largest", "wrapper") else self.key
 
 
@@ -176,6 +178,7 @@ SETTINGS = (
     Setting("limits.cpus", "", "a number of cores such as 8 or 0.5, or nothing", _optional(_cpus)),
     Setting("limits.memory", "", "a size such as 64g, or nothing", _optional(parse_size)),
     Setting("limits.pids", "", "a whole number from 1, or nothing", _optional(_processes)),
+    Setting("labels.ds01", "no", "yes or no", _yes_no),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
-SECTIONS = (*dict.fromkeys(setting.section for setting in SETTINGS), LABELS)
+SECTIONS = tuple(dict.fromkeys(setting.section for setting in SETTINGS))

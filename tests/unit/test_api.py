@@ -309,13 +309,13 @@ def test_another_user_s_container_of_the_name_is_not_touched(
     assert [each.name for each in mlc_patched.list_containers(all_users=True, context=context)]
 
 
-def test_listing_is_one_call(fake: FakeEngine, context: Context) -> None:
+def test_listing_is_two_calls(fake: FakeEngine, context: Context) -> None:
     own_image(fake)
     for name in ("c", "a", "b"):
         mlc_patched.create(name, image=OWN, context=context)
     fake.calls.clear()
     assert [each.name for each in mlc_patched.list_containers(context=context)] == ["a", "b", "c"]
-    assert fake.calls == ["containers"]
+    assert fake.calls == ["containers", "containers"]
 
 
 def test_commands_run_as_the_user(fake: FakeEngine, context: Context) -> None:

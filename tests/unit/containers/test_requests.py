@@ -155,7 +155,7 @@ def test_an_existing_name_is_refused_with_advice(context: Context, fake) -> None
 def test_a_dry_run_reports_the_flow(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     fake.add_image("plain")
-    calls = ["container", "container", "image"]
+    calls = ["container", "containers", "container", "image"]
     assert preview(CreateRequest("a", image="ds01-1001/thesis:latest"), context).flow == "image"
     assert fake.calls == calls
     assert preview(CreateRequest("a", image="plain"), context).flow == "commit"
@@ -272,13 +272,13 @@ def test_a_container_with_its_own_image_is_never_outdated() -> None:
     assert image_of(listed, NAMES, IDS) == ("hub/base:n._.1001", False)
 
 
-def test_listing_takes_two_calls_for_any_number_of_containers(context: Context, fake) -> None:
+def test_listing_takes_three_calls_for_any_number_of_containers(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", CLAIM, PASSWD)
     for _ in range(5):
         deploy(deployed(context, project="thesis"), context, start=False)
     fake.calls.clear()
     assert len(list_with_images(context)) == 5
-    assert fake.calls == ["containers", "find_images"]
+    assert fake.calls == ["containers", "containers", "find_images"]
 
 
 @pytest.fixture

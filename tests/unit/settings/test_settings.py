@@ -69,10 +69,11 @@ def test_every_field_has_a_setting() -> None:
 def test_the_example_shows_every_setting_with_its_built_in_value_and_no_other() -> None:
     text = EXAMPLE.read_text()
     assert list(entries(text, "example")) == []
-    shown = list(entries(re.sub(r"(?m)^#(?=[a-z._]+ =)", "", text), "example"))
-    values = {entry.name: entry.value for entry in shown if entry.section != LABELS}
+    shown = list(entries(re.sub(r"(?m)^#(?=[a-z0-9._]+ =)", "", text), "example"))
+    known = [entry for entry in shown if entry.name in BY_NAME]
+    values = {entry.name: entry.value for entry in known}
     assert values == {setting.name: setting.default for setting in SETTINGS}
-    assert [entry.section for entry in shown if entry.section == LABELS] == [LABELS]
+    assert [entry.key for entry in shown if entry.section == LABELS] == ["ds01", "example.site"]
 
 
 @pytest.mark.promise("input-refused")
@@ -238,6 +239,23 @@ def test_image_create_takes_the_architecture_from_file_and_variable(
     assert prepare(request, context).recipe.base == "hub/x:1"
     context.environ = {**context.environ, "MLC_ARCH": ""}
     assert prepare(request, context).recipe.base == "hub/rocm"
+
+
+def test_labels_of_ds01_are_written_beside_ours() -> None:
+    def labels(text: str) -> dict[str, str]:
+        plan = make_plan(REQUEST, ACCOUNT, HOST, {}, lambda: CATALOG, parse(text, "file"))
+        return container_body(specify(plan, "image", "sha256:1", Flow.IMAGE, ACCOUNT))["Labels"]
+
+    assert not any(label.startswith("ds01.") for label in labels("[labels]\nds01 = no"))
+    found = labels("[labels]\nds01 = yes\nsite = lab")
+    assert found["site"] == "lab"
+    assert found["ds01.user"] == found["aime.mlc"]
+    assert found["ds01.name"] == found["aime.mlc.NAME"]
+    assert found["ds01.framework"] == found["aime.mlc.FRAMEWORK"]
+    assert found["ds01.managed"] == "true"
+    assert "ds01" not in found
+    with pytest.raises(MlcError, match="yes or no"):
+        parse("[labels]\nds01 = perhaps", "file")
 
 
 @pytest.mark.parametrize("gpus", ["all", "3", "device=0,1,2", "device=GPU-a,GPU-b,GPU-c"])
