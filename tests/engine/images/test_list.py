@@ -239,3 +239,17 @@ def test_questions_on_a_terminal(it: ImageUser) -> None:
     child.wait()
     assert child.exitstatus == 0
     assert it.names() == set()
+
+
+def test_retiring_leaves_no_image_of_any_step_and_sizes_agree(each_builder: ImageUser) -> None:
+    """With the classic builder each step makes an image; image-retire removes them all."""
+
+    def images() -> set[str]:
+        return set(docker("images", "--all", "--quiet", "--no-trunc").split())
+
+    it, before = each_builder, images()
+    created = it.json("image-create", "steps", "--base", BASE, "-y")
+    listed = next(each for each in it.json("image-list") if each["project"] == "steps")
+    assert created["size"] == listed["size"] == unpacked_size(it.image("steps"))
+    it.run("image-retire", "steps", "-y")
+    assert images() == before
