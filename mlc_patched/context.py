@@ -255,12 +255,8 @@ class Context:
                 f"Choose another name, or see what it is with: docker inspect {tag}",
             )
 
-    def own_containers(self) -> list[Container]:
-        """Return the user's containers, ordered by name."""
-        return sorted(self.containers(), key=lambda container: container.name)
-
     def containers(self, *, all_users: bool = False, sizes: bool = False) -> list[Container]:
-        """Return the user's containers, or those of all users, by one engine call.
+        """Return the user's containers, or those of all users, newest first, by one engine call.
 
         The user's containers have the user's login in their label and no other user's UID in their
         name, as anybody can set a label. Those of DS01's tools take another engine call.
@@ -279,6 +275,7 @@ class Context:
                 )
                 if is_known and (all_users or is_own_name(each.name, self.account.uid)):
                     found.append(each)
+        found.sort(key=lambda container: container.created, reverse=True)
         return [each for each in map(_recognised, found) if each is not None]
 
 

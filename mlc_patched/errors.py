@@ -46,6 +46,13 @@ class UsageError(MlcError):
     code = "usage"
 
 
+class InvalidValueError(UsageError):
+    """A name, framework, version or architecture is missing or invalid.
+
+    AIME's commands exit with 1 then, as AIME's own do, all others with 2.
+    """
+
+
 class NotFoundError(MlcError):
     """A requested container, image, catalog row or directory does not exist."""
 

@@ -33,6 +33,7 @@ class Command:
         summary: what it does, in a line without a full stop.
         module: its module in `commands/`, where that is not called as the command is.
         own_program: it is a program of its own in bin/, such as `image-create`.
+        is_aimes: AIME's mlc has it, too, so it exits as AIME's does.
         uses_engine: it takes the flags that choose an engine.
         is_listed: it is in the list of `mlc -h`.
     """
@@ -44,6 +45,7 @@ class Command:
         *,
         module: str = "",
         own_program: bool = False,
+        is_aimes: bool = False,
         uses_engine: bool = True,
         is_listed: bool = True,
     ) -> None:
@@ -52,6 +54,7 @@ class Command:
         self.module = module or name.replace("-", "_")
         self.program = name if own_program else f"mlc {name}"
         self.uses_engine = uses_engine
+        self.is_aimes = is_aimes
         self.is_listed = is_listed and not own_program
 
     def load(self) -> Module:
@@ -62,14 +65,14 @@ class Command:
 
 
 _ALL = (
-    Command("create", "create a container"),
-    Command("list", "list containers"),
-    Command("open", "open a shell in a container"),
-    Command("remove", "remove a container"),
-    Command("start", "start a container, or run a command in it"),
-    Command("stats", "show what running containers use"),
-    Command("stop", "stop a container"),
-    Command("update-sys", "update this program with git", uses_engine=False),
+    Command("create", "create a container", is_aimes=True),
+    Command("list", "list containers", is_aimes=True),
+    Command("open", "open a shell in a container", is_aimes=True),
+    Command("remove", "remove a container", is_aimes=True),
+    Command("start", "start a container, or run a command in it", is_aimes=True),
+    Command("stats", "show what running containers use", is_aimes=True),
+    Command("stop", "stop a container", is_aimes=True),
+    Command("update-sys", "update this program with git", uses_engine=False, is_aimes=True),
     Command("export", "write a container to a file"),
     Command("import", "make a container from an exported file", module="import_"),
     Command("config", "show the settings in force and their origin", uses_engine=False),

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from ..errors import MlcError, Terminated
+from ..errors import InvalidValueError, MlcError, Terminated
 from .dispatch import COMMANDS
 from .output import ConsoleReporter, print_json, readable, say
 from .parser import AS, CONTEXT, CommandLineError, command_parser, parse_arguments, top_parser
@@ -72,7 +72,12 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
         nonlocal context
         context = context or _context(arguments, program)
         context.report = report
-        return command.load().run(arguments, context)
+        try:
+            return command.load().run(arguments, context)
+        except InvalidValueError as error:
+            if command.is_aimes:
+                error.exit_code = 1
+            raise
 
     def log(error: Exception) -> str | None:
         from .bug_report import write

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     Arguments = argparse._ActionsContainer
     """A parser, or a group of its arguments."""
 
-VERSION_TEXT = (
-    f"mlc-patched {__version__} (AIME MLC {AIME_VERSION}, container version {CONTAINER_VERSION})"
-)
+VERSION_TEXT = f"""\
+AIME MLC version {AIME_VERSION}
+mlc-patched {__version__} (container version {CONTAINER_VERSION})"""
+"""AIME's form comes first, as scripts may read it."""
 CONTEXT = "docker_context"
 """Where `arguments` has the value of --context; not there if the flag was not given."""
 AS = "as_ids"
@@ -192,7 +193,7 @@ def add_machine_flags(command: Arguments, *, aime: bool = False) -> None:
     )
     add_option(
         command,
-        "-g --num_gpus" if aime else "-g --gpus",
+        "-g --num_gpus --gpus" if aime else "-g --gpus",
         "GPUS",
         "all (the default), a number, device=ID[,ID], or none",
         "gpus",

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import DeclinedError, MlcError, UsageError
+from ..errors import (
+    DeclinedError,
+    EngineError,
+    InvalidValueError,
+    MlcError,
+    NotFoundError,
+    UsageError,
+)
 from ..names.containers import short_name
 
 if TYPE_CHECKING:
@@ -20,9 +29,27 @@ def on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def may_ask(arguments: argparse.Namespace, *flags: str) -> bool:
-    """Whether questions may be asked: on a terminal, and only if none of these flags is given."""
-    return on_terminal() and not any(getattr(arguments, flag) for flag in flags)
+class NoAnswerError(UsageError):
+    """Standard input is not a terminal, and ended before a question was answered."""
+
+
+def may_ask(arguments: argparse.Namespace, *flags: str, piped: bool = False) -> bool:
+    """Whether questions may be asked: on a terminal, and only if none of these flags is given.
+
+    Args:
+        piped: also where answers can be read from a pipe or file, as in `echo y | mlc stop NAME`.
+    """
+    if any(getattr(arguments, flag, False) for flag in flags):
+        return False
+    return on_terminal() or (piped and _has_piped_answers())
+
+
+def _has_piped_answers() -> bool:
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):  # closed, or replaced by an API user
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
 def ask_text(question: str, default: str = "", check: Callable[[str], object] | None = None) -> str:
@@ -31,7 +58,7 @@ def ask_text(question: str, default: str = "", check: Callable[[str], object] | 
     Args:
         question: without a colon.
         default: what an empty answer means; without one an empty answer asks again.
-        check: raises UsageError for an invalid answer.
+        check: raises MlcError for an invalid answer.
 
     Raises:
         MlcError: the input ended without an answer.
@@ -44,7 +71,9 @@ def ask_text(question: str, default: str = "", check: Callable[[str], object] | 
         try:
             if check is not None:
                 check(answer)
-        except UsageError as error:
+        except EngineError:
+            raise
+        except MlcError as error:
             print(error)
             continue
         return answer
@@ -84,7 +113,7 @@ def ask_yes_no(question: str, default: bool) -> bool:
         MlcError: the input ended without an answer.
     """
     while True:
-        answer = _answer(f"{question} [{'Y/n' if default else 'y/N'}]: ").casefold()
+        answer = _answer(f"{question} ({'Y/n' if default else 'y/N'}): ").casefold()
         if not answer:
             return default
         if answer in ("y", "yes"):
@@ -99,6 +128,8 @@ def choose_container(
 ) -> str:
     """Return the container that an `mlc` command is for, from a menu if none is named.
 
+    On a terminal, a wrong name leads to the menu, too, as with AIME's mlc.
+
     Args:
         arguments: with `container_name` and `script`.
         context: whose containers.
@@ -108,13 +139,21 @@ def choose_container(
     Raises:
         UsageError: nobody can be asked for it, or there is nothing to choose from.
     """
-    if arguments.container_name is not None:
-        return str(arguments.container_name)
-    if not may_ask(arguments, "script"):
-        raise UsageError("Which container?", f"Use: mlc {verb} NAME")
+    name = arguments.container_name
+    if name is not None:
+        if not may_ask(arguments, "script", "force"):
+            return str(name)
+        try:
+            context.get(name)
+        except (NotFoundError, InvalidValueError) as error:
+            print(error.message)
+        else:
+            return str(name)
+    elif not may_ask(arguments, "script", piped=True):
+        raise InvalidValueError("Which container?", f"Use: mlc {verb} NAME")
     offered = [
         short_name(each.name)
-        for each in context.own_containers()
+        for each in context.containers()
         if running is None or each.is_running == running
     ]
     if not offered:
@@ -142,14 +181,22 @@ def choose_project(arguments: argparse.Namespace, context: Context, verb: str) -
 
 
 def confirm(
-    arguments: argparse.Namespace, question: str, *, default: bool = False, flag: str = "-f"
+    arguments: argparse.Namespace,
+    question: str,
+    *,
+    default: bool = False,
+    unattended: bool | None = None,
+    flag: str = "-f",
+    piped: bool = False,
 ) -> None:
     """Ask a yes-or-no question unless a flag answers it; return only for yes.
 
     Args:
         arguments: any of `force`, `yes` and `script` in it is a yes.
-        default: what an empty answer means, and the answer where nobody can be asked.
+        default: what an empty answer means.
+        unattended: the answer where nobody can be asked, if that is not the default.
         flag: the command's flag that answers the question, for the message.
+        piped: as for `may_ask`.
 
     Raises:
         UsageError: it needs an answer, and nobody can be asked.
@@ -157,23 +204,32 @@ def confirm(
     """
     if any(getattr(arguments, name, False) for name in ("force", "yes", "script")):
         return
-    if getattr(arguments, "json", False) or not on_terminal():
-        if default:
-            return
-        raise UsageError(f"{question} Cannot prompt without a terminal; pass {flag} to confirm.")
-    if not ask_yes_no(question, default):
+    try:
+        if not may_ask(arguments, "json", piped=piped):
+            raise NoAnswerError("")
+        answer = ask_yes_no(question, default)
+    except NoAnswerError:
+        if not (default if unattended is None else unattended):
+            raise UsageError(
+                f"{question} Cannot prompt without a terminal; pass {flag} to confirm."
+            ) from None
+        answer = True
+    if not answer:
         raise DeclinedError("Nothing was done.")
 
 
 def _answer(prompt: str) -> str:
+    is_terminal = on_terminal()
     # Line editing of the answers, if Python was built with it.
     with contextlib.suppress(ImportError):
-        import readline  # noqa: F401
+        if is_terminal:
+            import readline  # noqa: F401
     try:
         return input(prompt).strip()
     except EOFError:
         print()
-        raise MlcError("The input ended before the question was answered.") from None
+        kind = MlcError if is_terminal else NoAnswerError
+        raise kind("The input ended before the question was answered.") from None
     except KeyboardInterrupt:
         print()
         raise

@@ -55,7 +55,7 @@ class ListedContainer(Listed):
 def list_containers(
     *, all_users: bool = False, sizes: bool = False, context: Context | None = None
 ) -> list[Listed]:
-    """Return containers ordered by name, in two engine calls however many there are.
+    """Return containers, newest first, in two engine calls however many there are.
 
     Args:
         all_users: list every user's containers, not only the caller's.
@@ -68,7 +68,7 @@ def list_containers(
     found = context.containers(all_users=all_users, sizes=sizes)
     # An image saved from a container has its labels with empty values; so do its containers.
     found = [each for each in found if each.labels[labels.OWNER]]
-    listed = [
+    return [
         Listed(
             **_labelled(each.name, each.labels),
             gpus=labels.read_value(each.labels, labels.GPUS) or labels.NOT_GIVEN,
@@ -78,7 +78,6 @@ def list_containers(
         )
         for each in found
     ]
-    return sorted(listed, key=lambda each: (each.name, each.tag))
 
 
 def list_with_images(

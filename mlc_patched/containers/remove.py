@@ -36,10 +36,7 @@ def remove(name: str, *, keep_image: bool = False, context: Context | None = Non
     """
     context = context or Context()
     container = retry_once(lambda: context.get(name))
-    if container.is_running:
-        raise InUseError(
-            f"The container {name} is running.", f"Stop it first with: mlc stop {name}"
-        )
+    refuse_running(container, name)
     reference = committed_image(container, context)
     with defer_signals():  # only the container leads to the image: remove both, or none
         try:
@@ -51,6 +48,18 @@ def remove(name: str, *, keep_image: bool = False, context: Context | None = Non
         if keep_image:
             return Removed(name, container.name, image_kept=f"{reference} was kept, as requested")
         return _remove_committed(name, container, reference, context)
+
+
+def refuse_running(container: Container, name: str) -> None:
+    """Refuse to remove a running container.
+
+    Raises:
+        InUseError: it is running.
+    """
+    if container.is_running:
+        raise InUseError(
+            f"The container {name} is running.", f"Stop it first with: mlc stop {name}"
+        )
 
 
 def committed_image(container: Container, context: Context) -> str | None:

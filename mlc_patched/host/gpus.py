@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import UsageError, shown
+from ..errors import InvalidValueError, UsageError, shown
 from .hardware import Host
 
 KNOWN_ARCHITECTURES = (
@@ -99,7 +99,7 @@ def choose(
         architecture = architecture.strip().upper()
         known = tuple(dict.fromkeys((*KNOWN_ARCHITECTURES, *catalog_architectures, CPU)))
         if architecture not in known:
-            raise UsageError(
+            raise InvalidValueError(
                 f"The architecture {shown(architecture)} is unknown. Known: {', '.join(known)}"
             )
     if architecture == CPU:

@@ -73,7 +73,7 @@ def candidates(
         raise MlcError(
             "Root's account is in every image.", "Run adopt as the user of the containers."
         )
-    found = [context.get(name) for name in names] if names else context.own_containers()
+    found = [context.get(name) for name in names] if names else context.containers()
     return [_candidate(each, project, context) for each in found]
 
 

@@ -140,9 +140,7 @@ def containers(machine: Machine) -> Sequence[Finding]:
     if machine.info is None:
         return ()
     context, is_local = machine.context, machine.info.is_local
-    own = (
-        context.containers(all_users=True) if context.account.is_root else context.own_containers()
-    )
+    own = context.containers(all_users=context.account.is_root)
     found, count = [], 0
     for container in own:
         try:

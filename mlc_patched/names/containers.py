@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from itertools import chain, count
 
-from ..errors import UsageError, shown
+from ..errors import InvalidValueError, shown
 
 SEPARATOR = "._."
 """Between the name and the UID in a container's name in Docker (docs/contracts.md)."""
@@ -22,7 +22,7 @@ def container_tag(name: str, uid: int) -> str:
     """Return the name of a user's container in Docker: `NAME._.UID`.
 
     Raises:
-        UsageError: the name is not valid.
+        InvalidValueError: the name is not valid.
     """
     check_container_name(name, uid)
     return f"{name}{SEPARATOR}{uid}"
@@ -32,20 +32,20 @@ def check_container_name(name: str, uid: int) -> None:
     """Refuse a name that AIME's mlc or Docker does not accept.
 
     Raises:
-        UsageError: the message says what a name may consist of.
+        InvalidValueError: the message says what a name may consist of.
     """
     allowed = "Use letters, digits, '_' and '-', and begin with a letter or a digit."
     if not name:
-        raise UsageError(f"The container name is empty. {allowed}")
+        raise InvalidValueError(f"The container name is empty. {allowed}")
     if "#" in name and _AIME_NAME.fullmatch(name):
-        raise UsageError(
+        raise InvalidValueError(
             f"The container name {name!r} contains a '#', which Docker does not allow. {allowed}"
         )
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{shown(name)} is not a valid container name. {allowed}")
+        raise InvalidValueError(f"{shown(name)} is not a valid container name. {allowed}")
     longest = _TAG_LIMIT - len(f"{SEPARATOR}{uid}")
     if len(name) > longest:
-        raise UsageError(
+        raise InvalidValueError(
             f"The container name has {len(name)} characters; at most {longest} are allowed."
         )
 

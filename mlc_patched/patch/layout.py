@@ -27,3 +27,9 @@ def checkout_of(program: Path | None) -> Path | None:
     if program is None or program.parent.name != STORE:
         return None
     return program.parent.parent
+
+
+def is_first_version(program: Path | None) -> bool:
+    """Whether a program was called through a patched checkout of AIME's first version."""
+    checkout = checkout_of(program)
+    return checkout is not None and not (checkout / "mlc.py").exists()

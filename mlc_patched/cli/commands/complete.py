@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 def _containers(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
     from ...names.containers import short_name
 
-    return (short_name(each.name) for each in context.own_containers())
+    return (short_name(each.name) for each in context.containers())
 
 
 def _projects(arguments: argparse.Namespace, context: Context) -> Iterable[str]:

@@ -94,7 +94,7 @@ def _choose(arguments: argparse.Namespace, context: Context) -> str:
         raise UsageError("Which container?", "Use: container-retire NAME")
     from ...containers.list import list_services
 
-    offered = [short_name(each.name) for each in context.own_containers()]
+    offered = [short_name(each.name) for each in context.containers()]
     offered += [each.name for each in list_services(context)]
     if not offered:
         raise UsageError("You have no container.", "Create one with: container-deploy PROJECT")

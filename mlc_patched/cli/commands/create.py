@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ...errors import UsageError, shown
+from ...errors import InvalidValueError, UsageError, shown
 from ..output import say, table
 from ..parser import (
     Parser,
@@ -31,6 +31,10 @@ EXAMPLES = (
 )
 
 
+FIRST_VERSION_ARCHITECTURE = "CUDA_ADA"
+"""The only architecture of the catalogs of AIME's first version."""
+
+
 def add_arguments(command: Parser) -> None:
     add_positional(command, "container_name", "name of the container")
     add_positional(command, "framework", "framework of the catalog, e.g. Pytorch", "frameworks")
@@ -53,16 +57,27 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.create import create
+    from ...patch.layout import is_first_version
     from ...plan.flow import Flow
-    from ..prompts import confirm, may_ask
+    from ...plan.request import ARCHITECTURE_VARIABLE
+    from ..create_dialog import complete
 
+    if is_first_version(context.program):
+        # It never asks, explains itself without arguments, and its catalog is for CUDA_ADA alone.
+        if not arguments.container_name:
+            from ..dispatch import COMMANDS
+            from ..parser import command_parser
+
+            command_parser(COMMANDS["create"]).print_help()
+            return 0
+        arguments.script = True
+        arguments.architecture = arguments.architecture or context.environ.get(
+            ARCHITECTURE_VARIABLE, FIRST_VERSION_ARCHITECTURE
+        )
     request = _request(arguments)
     if arguments.info:
         return _info(request, context)
     request = complete(request, arguments, context)
-    what = request.image or f"{request.framework} {request.version}"
-    if may_ask(arguments, "script"):
-        confirm(arguments, f"Create the container {request.name} from {what}?", default=True)
     created = create(request, context)
     how = {Flow.IMAGE: "directly from", Flow.COMMIT: "with your account set up in"}
     say(
@@ -91,7 +106,7 @@ def _request(arguments: argparse.Namespace) -> CreateRequest:
 def _text(value: str | None) -> str:
     # An empty text is a mistake, such as an unset variable; it must not be asked for instead.
     if value == "":
-        raise UsageError("The name is empty.", "Use: mlc create NAME FRAMEWORK VERSION")
+        raise InvalidValueError("The name is empty.", "Use: mlc create NAME FRAMEWORK VERSION")
     return value or ""
 
 
@@ -126,85 +141,3 @@ def _info(request: CreateRequest, context: Context) -> int:
     ]
     table(("FRAMEWORK", "VERSIONS"), rows)
     return 0
-
-
-def complete(
-    request: CreateRequest, arguments: argparse.Namespace, context: Context
-) -> CreateRequest:
-    """Return the request with what is missing in it asked for.
-
-    Args:
-        request: an empty text stands for what the command line did not say.
-        arguments: with `script`.
-        context: with the host and the catalog.
-
-    Raises:
-        UsageError: something is missing and may not be asked for.
-    """
-    from dataclasses import replace
-
-    from ..prompts import ask_text, may_ask
-
-    missing = [
-        what
-        for what, value in (
-            ("a container name", request.name),
-            ("a framework", request.framework),
-            ("a version", request.version),
-        )
-        if not value
-    ]
-    if missing and not may_ask(arguments, "script"):
-        raise UsageError(
-            f"Missing: {' and '.join(missing)}.",
-            "Use: mlc create NAME FRAMEWORK VERSION - see what there is with: mlc create --info",
-        )
-    nothing_said = len(missing) == 3  # docs/contracts.md: then ask for the directories, too
-    if not request.framework or not request.version:
-        request = _from_menu(request, context)
-    if not request.name:
-        name = ask_text("Name of the container", check=lambda name: _check(name, context))
-        request = replace(request, name=name)
-    if nothing_said:
-        request = replace(
-            request,
-            workspace=request.workspace or ask_text("Workspace directory", "~/workspace"),
-            data=request.data or _optional("Data directory"),
-            models=request.models or _optional("Models directory"),
-        )
-    return request
-
-
-def _from_menu(request: CreateRequest, context: Context) -> CreateRequest:
-    from dataclasses import replace
-
-    from ..prompts import ask_choice
-
-    catalog = context.catalog
-    architecture = context.catalog_architecture(request.architecture, request.gpus)
-    framework = request.framework
-    if not framework:
-        frameworks = catalog.frameworks(architecture)
-        print("Frameworks:")
-        framework = frameworks[ask_choice("Which one?", frameworks)]
-    versions = catalog.versions(framework, architecture)
-    if request.version or not versions:
-        return replace(request, framework=framework)  # create says what is wrong with it
-    print(f"Versions of {framework}, newest first:")
-    version = versions[ask_choice("Which one?", versions, default=0)]
-    return replace(request, framework=framework, version=version)
-
-
-def _check(name: str, context: Context) -> None:
-    from ...names.containers import check_container_name
-
-    check_container_name(name, context.account.uid)
-    if context.find(name) is not None:
-        raise UsageError(f"You already have a container {name!r}.")
-
-
-def _optional(question: str) -> str | None:
-    from ..prompts import ask_text
-
-    answer = ask_text(f"{question}, or - for none", "-")
-    return None if answer == "-" else answer

@@ -31,12 +31,13 @@ def add_arguments(command: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from ...containers.remove import remove
+    from ...containers.remove import refuse_running, remove
     from ..prompts import choose_container, confirm
 
     name = choose_container(arguments, context, "remove", running=False)
-    context.get(name)  # no question about a container that does not exist
-    confirm(arguments, f"Remove the container {name}? Everything installed in it will be lost.")
+    refuse_running(context.get(name), name)  # before the question, as AIME's does
+    question = f"Remove the container {name}? Everything installed in it will be lost."
+    confirm(arguments, question, piped=True)
     removed = remove(name, keep_image=arguments.keep_image, context=context)
     image = f", and with it the image {removed.image_removed}" if removed.image_removed else ""
     say(f"[{name}] removed{image}.")

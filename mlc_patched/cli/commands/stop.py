@@ -26,7 +26,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     name = choose_container(arguments, context, "stop", running=True)
     context.get(name)  # no question about a container that does not exist
-    confirm(arguments, f"Stop the container {name}? Everything running in it will be ended.")
+    question = f"Stop the container {name}? Everything running in it will be ended."
+    confirm(arguments, question, piped=True)
     stopped = stop(name, context=context)
     say(f"[{name}] {'stopped' if stopped.was_running else 'was not running'}.")
     return 0

@@ -25,11 +25,13 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...patch.update import update_sys
     from ..prompts import confirm
 
+    _become_owner(arguments, context)
+
     def ask(changes: tuple[str, ...]) -> None:
         say("New commits:")
         for change in changes:
             say(f"  {change}")
-        confirm(arguments, "Update now?")
+        confirm(arguments, "Update now?", default=True, unattended=False, piped=True)
 
     updated = update_sys(context.program or Path(__file__), context.report, ask)
     if count := len(updated.changes):
@@ -37,3 +39,33 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     else:
         say(f"{updated.checkout} is up to date.")
     return 0
+
+
+def _become_owner(arguments: argparse.Namespace, context: Context) -> None:
+    """Run this command again with sudo if the checkout belongs to root and the caller does not.
+
+    AIME's mlc calls sudo for git, too. Only a terminal can ask for a password.
+    """
+    import os
+    from pathlib import Path
+    from shutil import which
+
+    from ...errors import NotAllowedError
+    from ...patch.layout import checkout_of
+    from ..prompts import on_terminal
+
+    program = context.program or Path(__file__)
+    patched = checkout_of(program)
+    checkout = patched or program.resolve().parent
+    if os.geteuid() == 0 or checkout.stat().st_uid != 0:
+        return
+    own = [str(patched / "mlc-update-sys")] if patched else [str(program.absolute()), "update-sys"]
+    own += ["-f"] if arguments.force or arguments.yes else []
+    sudo = which("sudo")
+    if sudo is None or not on_terminal():
+        raise NotAllowedError(
+            f"{checkout} belongs to root, so you cannot update it.",
+            f"Run it as an administrator: sudo {' '.join(own)}",
+        )
+    context.report.note(f"{checkout} belongs to root: running sudo {' '.join(own)}")
+    os.execv(sudo, [sudo, *own])  # noqa: S606 - no shell is wanted

@@ -123,7 +123,7 @@ def test_no_terminal_is_needed(user: User, labelled) -> None:
 def test_the_end_of_the_input_answers_a_question(alice: User, labelled) -> None:
     create(alice, labelled(alice))
     child = alice.spawn(alice.tree / "bin/mlc", "remove", "it")
-    child.expect(r"\[y/N\]: ")
+    child.expect(r"\(y/N\): ")
     child.sendeof()
     child.expect("The input ended")
     child.wait()

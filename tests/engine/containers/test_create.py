@@ -14,46 +14,11 @@ pytestmark = pytest.mark.real_engine
 MLC = "bin/mlc"
 
 
-def test_menus_ask_for_missing_values(user: User) -> None:
-    """With no arguments at all it asks for the directories, too."""
-    for directory in ("mine/", "data/"):
-        user.file(directory)
-    child = user.spawn(user.tree / MLC, "create")
-    child.expect(r"1\) Pytorch.*2\) Tensorflow.*Which one\? \(1-\d\): ")
-    child.sendline("7")
-    child.expect("number from 1 to")
-    child.expect("Which one")
-    child.sendline("1")
-    child.expect(r"1\) 2\.8\.0.*2\) 2\.7\.1.*Which one\? \(1-2\) \[1\]: ")
-    child.sendline("")
-    child.expect("Name of the container: ")
-    child.sendline("a name")
-    child.expect("not a valid container name")
-    child.expect("Name of the container: ")
-    child.sendline("asked")
-    child.expect(r"Workspace directory \[~/workspace\]: ")
-    child.sendline("~/mine")
-    child.expect("Data directory.*: ")
-    child.sendline(str(user.home / "data"))
-    child.expect("Models directory.*: ")
-    child.sendline("")
-    child.expect(r"Create the container asked from Pytorch 2\.8\.0\? \[Y/n\]: ")
-    child.sendline("")
-    child.expect(r"\[asked\] ready")
-    child.wait()
-    assert child.exitstatus == 0
-    labels = inspect(user.tag("asked"))["Config"]["Labels"]
-    assert labels["aime.mlc.WORK_MOUNT"] == str(user.home / "mine")
-    assert labels["aime.mlc.DATA_MOUNT"] == str(user.home / "data")
-    assert labels["aime.mlc.MODELS_MOUNT"] == "-"
-    assert labels["aime.mlc.FRAMEWORK"] == "Pytorch-2.8.0"
-
-
 def test_only_what_is_missing_is_asked_for(alice: User) -> None:
     child = alice.spawn(alice.tree / MLC, "create", "half", "tensorflow")
     child.expect(r"1\) 2\.16\.1")
     child.sendline("1")
-    child.expect(r"Create the container half from tensorflow 2\.16\.1\? \[Y/n\]")
+    child.expect(r"Create the container half from tensorflow 2\.16\.1\? \(Y/n\)")
     child.sendline("y")
     child.expect(r"\[half\] ready")
     child.wait()
@@ -67,25 +32,33 @@ def test_script_mode_asks_nothing_on_a_terminal(alice: User) -> None:
         child = alice.spawn(alice.tree / MLC, "create", "half", "-s")
         child.expect("Missing: a framework and a version")
         child.wait()
-        assert child.exitstatus == 2
+        assert child.exitstatus == 1
 
 
 @pytest.mark.parametrize("key", ["\x04", "\x03"], ids=["end of input", "Ctrl-C"])
 def test_a_question_can_be_left(alice: User, key: str) -> None:
     with nothing_left():
         child = alice.spawn(alice.tree / MLC, "create", "left", "Pytorch", "2.8.0", NO_COLOR="1")
-        child.expect(r"\[Y/n\]")
+        child.expect(r"\(Y/n\)")
         child.send(key)
         child.expect(r"\nError: (The input ended|Interrupted)")
         child.wait()
         assert child.exitstatus == (130 if key == "\x03" else 1)
 
 
-def test_a_missing_value_without_a_terminal_is_a_usage_error(user: User) -> None:
+def test_a_missing_value_without_an_answer_is_a_usage_error(user: User) -> None:
     with nothing_left():
-        done = user.mlc("create", "half", stdin="1\n1\ny\n")
+        done = user.mlc("create", "half")
         assert done.returncode == 2
-        assert "Missing: a framework and a version" in done.stderr
+        assert "The input ended before the question was answered" in done.stderr
+
+
+def test_answers_are_read_from_a_pipe(alice: User) -> None:
+    with nothing_left():
+        assert alice.mlc("create", "half", stdin="1\n1\nn\n").returncode == 1
+    done = alice.mlc("create", "half", stdin="1\n1\ny\n")
+    assert done.returncode == 0, done.stderr
+    assert inspect(alice.tag("half"))["Config"]["Labels"]["aime.mlc.FRAMEWORK"] == "Pytorch-2.8.0"
 
 
 def test_no_terminal_and_nothing_missing_needs_no_script_mode(alice: User, labelled) -> None:
@@ -131,21 +104,21 @@ def test_info_shows_the_catalog_for_the_architecture(alice: User) -> None:
 
 
 REFUSED = {
-    "a name with #": ("create a#b Pytorch 2.8.0", 2, "'#', which Docker does not allow"),
-    "a name with a slash": ("create a/b Pytorch 2.8.0", 2, "not a valid container name"),
-    "a long name": (f"create {'a' * 200} Pytorch 2.8.0", 2, "200 characters"),
+    "a name with #": ("create a#b Pytorch 2.8.0", 1, "'#', which Docker does not allow"),
+    "a name with a slash": ("create a/b Pytorch 2.8.0", 1, "not a valid container name"),
+    "a long name": (f"create {'a' * 200} Pytorch 2.8.0", 1, "200 characters"),
     "no such framework": ("create it Caffe 1", 1, "There is no framework Caffe"),
     "no such version": ("create it Pytorch 9", 1, "Available: 2.8.0, 2.7.1"),
     "not for the architecture": ("create it Pytorch 2.6.0", 1, "no Pytorch 2.6.0 for CUDA_ADA"),
-    "no such architecture": ("create it Pytorch 2.8.0 -arch VAX", 2, "'VAX' is unknown"),
+    "no such architecture": ("create it Pytorch 2.8.0 -arch VAX", 1, "'VAX' is unknown"),
     "GPUs that are none": ("create it Pytorch 2.8.0 -g many", 2, "'many' is not understood"),
     "no such workspace": ("create it Pytorch 2.8.0 -w /no/where", 1, "mkdir -p /no/where"),
     "no such data": ("create it Pytorch 2.8.0 -d /no/where", 1, "data directory /no/where"),
     "no such models": ("create it Pytorch 2.8.0 -m /no/where", 1, "models directory /no/where"),
     "a file as workspace": ("create it Pytorch 2.8.0 -w /etc/passwd", 1, "not a directory"),
     "an unknown flag": ("create it Pytorch 2.8.0 --bogus", 2, "--bogus"),
-    "an empty name": ("create '' Pytorch 2.8.0", 2, "The name is empty. Use: mlc create NAME"),
-    "two words alone": ("create Pytorch 2.8.0", 2, "Missing: a version"),
+    "an empty name": ("create '' Pytorch 2.8.0", 1, "The name is empty. Use: mlc create NAME"),
+    "two words alone": ("create Pytorch 2.8.0", 1, "Missing: a version"),
 }
 
 

@@ -174,9 +174,8 @@ def test_another_user_s_image_is_set_up_again(user: User, labelled, image_from) 
 
 
 def test_the_mismatch_names_the_project(alice: User, ldap_account: User, labelled) -> None:
-    image = labelled(ldap_account, "vision")
-    done = create(alice, image)
-    assert f"image-create vision --from {image}" in done.stderr
+    done = create(alice, labelled(ldap_account, "vision"))
+    assert "image-create vision --force" in done.stderr
     assert_account_works(alice)
 
 
@@ -257,7 +256,7 @@ def test_create_asks_first_on_a_terminal(alice: User, labelled) -> None:
     image = labelled(alice)
     with nothing_left():
         child = alice.spawn(alice.tree / "bin/mlc", "create", "it", "--image", image)
-        child.expect(r"Create the container it from .*\? \[Y/n\]")
+        child.expect(r"Create the container it from .*\? \(Y/n\)")
         child.sendline("n")
         child.expect("Nothing was done")
         child.wait()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from support import aime_containers as aime
 from support.account_in_container import run, state
@@ -124,7 +126,7 @@ def test_another_users_container_of_the_name_is_untouched(
 def test_remove_asks_first_on_a_terminal(alice: User, labelled, answer: str, gone: bool) -> None:
     fast_flow(alice, labelled(alice))
     child = alice.spawn(alice.tree / "bin/mlc", "remove", "it")
-    child.expect(r"Remove the container it\?.*\[y/N\]: ")
+    child.expect(r"Remove the container it\?.*\(y/N\): ")
     child.sendline(answer)
     child.expect(r"\[it\] removed" if gone else "Nothing was done")
     child.wait()
@@ -132,11 +134,54 @@ def test_remove_asks_first_on_a_terminal(alice: User, labelled, answer: str, gon
     assert (alice.tag("it") not in container_names()) == gone
 
 
-def test_without_a_terminal_it_is_refused_unless_forced(alice: User, labelled) -> None:
+def test_without_a_terminal_the_answer_comes_from_a_pipe_or_is_refused(
+    alice: User, labelled
+) -> None:
     fast_flow(alice, labelled(alice))
-    assert alice.mlc("remove", "it", stdin="y\n").returncode == 2
+    silent = alice.mlc("remove", "it")
+    assert silent.returncode == 2
+    assert "pass -f to confirm" in silent.stderr.splitlines()[-1]
+    assert alice.mlc("remove", "it", stdin="n\n").returncode == 1
     assert state(alice) == "created"
-    assert alice.mlc("remove", "it", "-f").returncode == 0
+    answered = alice.mlc("remove", "it", stdin="y\n")
+    assert answered.returncode == 0, answered.stderr
+    assert alice.tag("it") not in container_names()
+
+
+def test_menus_and_list_have_the_newest_container_first(alice: User, labelled) -> None:
+    """As AIME's, so that the same numbers choose the same containers."""
+    image = labelled(alice)
+    for name in ("b", "c", "a"):
+        fast_flow(alice, image, name)
+        time.sleep(1.1)  # Docker gives the time of creation in seconds
+    listed = alice.mlc("list").stdout.splitlines()[1:]
+    assert [line.split()[0] for line in listed] == ["[a]", "[c]", "[b]"]
+    answered = alice.mlc("remove", stdin="3\ny\n")
+    assert answered.returncode == 0, answered.stderr
+    assert alice.tag("b") not in container_names()
+
+
+@pytest.mark.parametrize("verb", ["open", "start", "stop", "remove"])
+def test_a_wrong_name_on_a_terminal_leads_to_the_menu(alice: User, labelled, verb: str) -> None:
+    fast_flow(alice, labelled(alice))
+    if verb == "stop":
+        docker("start", alice.tag("it"))
+    child = alice.spawn(alice.tree / "bin/mlc", verb, "wrong")
+    child.expect("You have no container 'wrong'")
+    child.expect(rf"1\) it.*Which one to {verb}\? \(1-1\): ")
+    child.sendeof()
+    child.expect("The input ended")
+    child.wait()
+    assert child.exitstatus == 1
+
+
+def test_a_running_container_is_refused_before_the_question(alice: User, labelled) -> None:
+    fast_flow(alice, labelled(alice))
+    docker("start", alice.tag("it"))
+    child = alice.spawn(alice.tree / "bin/mlc", "remove", "it")
+    child.expect("The container it is running")
+    child.wait()
+    assert child.exitstatus == 1
 
 
 def test_the_menu_offers_what_does_not_run(alice: User, labelled) -> None:
@@ -148,7 +193,7 @@ def test_the_menu_offers_what_does_not_run(alice: User, labelled) -> None:
     child.expect(r"Your containers:(.*)Which one to remove\?")
     assert "runs" not in child.match[1]
     child.sendline("asleep")
-    child.expect(r"\[y/N\]: ")
+    child.expect(r"\(y/N\): ")
     child.sendline("y")
     child.expect(r"\[asleep\] removed")
     child.wait()

@@ -128,7 +128,7 @@ def test_a_container_that_is_not_there_is_a_failure(alice: User) -> None:
 
 
 def test_no_name_is_asked_for_on_a_terminal_only(alices: User) -> None:
-    assert alices.mlc("start").returncode == 2
+    assert alices.mlc("start").returncode == 2  # no answer in the pipe
     child = alices.spawn(alices.tree / "bin/mlc", "start")
     child.expect(r"1\) it.*Which one to start")
     child.sendline("it")

@@ -50,7 +50,7 @@ def test_without_a_terminal_it_is_refused(running: User) -> None:
 @pytest.mark.parametrize("answer", ["", "n", "no"])
 def test_the_default_answer_is_no(alices: User, answer: str) -> None:
     child = alices.spawn(alices.tree / "bin/mlc", "stop", "it")
-    child.expect(r"Stop the container it\?.*\[y/N\]: ")
+    child.expect(r"Stop the container it\?.*\(y/N\): ")
     child.sendline(answer)
     child.expect("Nothing was done")
     child.wait()
@@ -60,7 +60,7 @@ def test_the_default_answer_is_no(alices: User, answer: str) -> None:
 
 def test_yes_stops_it(alices: User) -> None:
     child = alices.spawn(alices.tree / "bin/mlc-stop", "it")
-    child.expect(r"\[y/N\]: ")
+    child.expect(r"\(y/N\): ")
     child.sendline("perhaps")
     child.expect("Please answer y or n")
     child.sendline("y")
@@ -77,7 +77,7 @@ def test_the_menu_offers_what_runs(alices: User, labelled) -> None:
     assert "it" in child.match[1]
     assert "asleep" not in child.match[1]
     child.sendline("1")
-    child.expect(r"\[y/N\]: ")
+    child.expect(r"\(y/N\): ")
     child.sendline("y")
     child.expect(r"\[it\] stopped")
     child.wait()

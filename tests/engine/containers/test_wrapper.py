@@ -222,10 +222,14 @@ def test_an_existing_name_is_exit_1(user: User, labelled) -> None:
     assert_failed(create(user, image), 1, "You have a container 'it' already")
 
 
-@pytest.mark.parametrize("arguments", [("create", "-s"), ("create", "it", "-s"), ("bogus",)])
-def test_usage_errors_are_exit_2(alice: User, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(("create", "-s"), 1), (("create", "it", "-s"), 1), (("bogus",), 2)]
+)
+def test_missing_values_are_exit_1_and_usage_errors_exit_2(
+    alice: User, arguments: tuple[str, ...], status: int
+) -> None:
     done = call(alice, *arguments)
-    assert done.returncode == 2
+    assert done.returncode == status
     assert done.stderr.strip()
 
 

@@ -150,7 +150,7 @@ def test_on_a_terminal_image_update_shows_the_difference_and_asks(commands: Imag
             **{**commands.environ, "EDITOR": str(editor)},
         )
         child.expect_exact("+        idna")
-        child.expect_exact("now? [Y/n]")
+        child.expect_exact("now? (Y/n)")
         child.sendline("n")
         child.read()
         child.wait()

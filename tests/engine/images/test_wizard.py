@@ -50,7 +50,7 @@ def test_all_questions_of_image_create(commands: ImageUser) -> None:
     child.expect(r"Project +my-project")
     child.expect(r"Framework +Pytorch-2\.7\.1")
     child.expect(r"Python packages +colorama six")
-    child.expect_exact("Build it now? [Y/n]")
+    child.expect_exact("Build it now? (Y/n)")
     child.sendline("")
     child.expect(r"is ready: \d+")
     assert ended(child)[1] == 0
@@ -63,7 +63,7 @@ def test_no_question_about_what_the_flags_say(commands: ImageUser) -> None:
     child.expect_exact("Which of them?")
     child.sendline("jupyter 3")
     child.expect_exact("ipykernel")
-    child.expect_exact("Write the Dockerfile? [Y/n]")
+    child.expect_exact("Write the Dockerfile? (Y/n)")
     child.sendline("y")
     said, status = ended(child)
     assert status == 0, said
@@ -77,7 +77,7 @@ def test_jax_is_installed_on_the_newest_cuda_base(commands: ImageUser) -> None:
     child.expect_exact("Which one? (1-")
     child.sendline("JAX")
     child.expect_exact("its newest version")
-    child.expect_exact("Write the Dockerfile? [Y/n]")
+    child.expect_exact("Write the Dockerfile? (Y/n)")
     child.sendline("y")
     assert ended(child)[1] == 0
     assert '"jax[cuda12]"' in commands.dockerfile("demo").read_text()
@@ -93,7 +93,7 @@ def test_answering_no_end_of_input_and_ctrl_c(commands: ImageUser) -> None:
     flags = ("demo", "--base", BASE, "--preset", "jupyter", "-p", "six")
     for answer, code in (("n", None), (None, 1), ("\x03", 130)):
         child = ask(commands, *flags)
-        child.expect_exact("Build it now? [Y/n]")
+        child.expect_exact("Build it now? (Y/n)")
         if answer is None:
             child.sendeof()
         elif answer == "\x03":

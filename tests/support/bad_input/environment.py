@@ -29,7 +29,7 @@ VALUES = (
     ("MLC_ARCH", "a" * 5000, "is unknown. Known: CUDA, CUDA_AMPERE"),
     ("MLC_GPUS", "$(id)", "The GPU request '$(id)' is not understood. Use 'all', a number"),
 )
-"""Of a create; exit code 2."""
+"""Of a create; exit code 2, but 1 for an architecture, as AIME's."""
 FILES = (
     ("nothing there", f"{HOME}/no", f"There is no WHAT {HOME}/no."),
     ("a directory", f"{HOME}/workspace", "cannot be read: Is a directory"),
@@ -64,7 +64,7 @@ def environ_rows() -> list[Row]:
     for what, name in (("a way out", "../x"), ("an escape sequence", "\x1b[2J"), ("a", "a" * 5000)):
         add(what, "DOCKER_CONTEXT", name, 2, "There is no Docker context '", *CREATE)
     for variable, value, says in VALUES:
-        add(value[:9], variable, value, 2, says, *CREATE)
+        add(value[:9], variable, value, 1 if variable == "MLC_ARCH" else 2, says, *CREATE)
     from_catalog = ("mlc", "create", "it", "Pytorch", "2.8.0", "-s")
     for what, path, says in FILES:
         said = says.replace("WHAT", "catalog")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlc_patched.cli.dispatch import COMMANDS
 from support.bad_input.names import (
     AFTER_DASHES,
     APT_PACKAGES,
@@ -219,7 +220,7 @@ def rows() -> list[Row]:
         for what, (name, says) in CONTAINER_NAMES.items():
             add(
                 f"{command} by name: {what}",
-                2,
+                1 if COMMANDS.get(line[1], COMMANDS["doctor"]).is_aimes else 2,
                 says,
                 *(name if word == "NAME" else word for word in line),
             )
@@ -227,7 +228,8 @@ def rows() -> list[Row]:
         # What -rf is depends on the flags a command has; it is never a name.
         add(f"{command} by name: flags", 2, "error: ", *flags)
     for says, line in AFTER_DASHES:
-        add(f"{' '.join(line)}: flags after --", 2, says, *line)
+        code = 1 if COMMANDS.get(line[1], COMMANDS["doctor"]).is_aimes else 2
+        add(f"{' '.join(line)}: flags after --", code, says, *line)
     for command, line in TAKES_A_PROJECT.items():
         for what, (name, says) in PROJECTS.items():
             words = [word.replace("NAME", name) for word in line]
@@ -291,7 +293,8 @@ def rows() -> list[Row]:
         add(f"-p: {what}", 2, says, "image-create", "q", "--base", BASE, "-y", f"-p={package}")
         add(f"--add: {what}", 2, says, "image-update", "p", "-y", f"--add={package}")
     for what, flag, value, says in NUMBERS:
-        add(f"{flag}: {what}", 2, says, *CREATE, f"{flag}={value}")
+        code = 1 if flag == "-arch" else 2  # as AIME's mlc
+        add(f"{flag}: {what}", code, says, *CREATE, f"{flag}={value}")
     for what, label, says in LABELS:
         add(f"label: {what}", 2, says, *CREATE, f"--ds01-label={label}")
     for what, group in CGROUPS:

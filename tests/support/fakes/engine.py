@@ -237,7 +237,7 @@ class FakeEngine(Engine):
             if image and (ancestors is None or ancestors.image.id not in self._ancestors(each)):
                 continue
             found.append(self._container(each, all_labels, sizes))
-        return found
+        return found[::-1]  # newest first, as Docker has them
 
     def container(self, name: str) -> Container | None:
         self.calls.append("container")

@@ -1,0 +1,174 @@
+"""The questions of `mlc create`, in the order and with the answers of AIME's."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..errors import DeclinedError, EngineError, InvalidValueError, MlcError
+from ..names.containers import check_container_name
+from ..plan.directories import DEFAULT_WORKSPACE, check
+from .prompts import ask_choice, ask_text, ask_yes_no, may_ask
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..plan.request import CreateRequest
+
+
+def complete(
+    request: CreateRequest, arguments: argparse.Namespace, context: Context
+) -> CreateRequest:
+    """Return the request with everything that is missing asked for, and the whole confirmed.
+
+    On a terminal, what is wrong on the command line is reported and asked for again. Without one,
+    answers are read from a pipe or file, but only if something is missing.
+
+    Args:
+        request: an empty text stands for what the command line did not give.
+        arguments: with `script`.
+
+    Raises:
+        InvalidValueError: something is missing, and nobody can be asked.
+        DeclinedError: the answer to the last question was no.
+    """
+    named = {
+        "a container name": request.name,
+        "a framework": request.framework,
+        "a version": request.version,
+    }
+    missing = [what for what, value in named.items() if not value]
+    is_terminal = may_ask(arguments, "script")
+    if missing and not may_ask(arguments, "script", piped=True):
+        raise InvalidValueError(
+            f"Missing: {' and '.join(missing)}.",
+            "Use: mlc create NAME FRAMEWORK VERSION - see what there is with: mlc create --info",
+        )
+    if not missing and not is_terminal:
+        return request
+    if request.image is None:
+        request = _with_framework(request, context, retries=is_terminal)
+    request = _with_name(request, context, retries=is_terminal)
+    # docs/contracts.md, "Commands": directories are asked for if nothing at all was given.
+    request = _with_directories(
+        request, context, asks=len(missing) == len(named), retries=is_terminal
+    )
+    _show(request, context)
+    what = request.image or f"{request.framework} {request.version}"
+    if not ask_yes_no(f"Create the container {request.name} from {what}?", default=True):
+        raise DeclinedError("Nothing was done.")
+    return request
+
+
+def _is_valid(check_it: Callable[[], object], *, retries: bool) -> bool:
+    """Whether a check passes. If not, the failure is printed, or raised without `retries`."""
+    try:
+        check_it()
+    except EngineError:
+        raise
+    except MlcError as error:
+        if not retries:
+            raise
+        print(error)
+        return False
+    return True
+
+
+def _with_framework(request: CreateRequest, context: Context, *, retries: bool) -> CreateRequest:
+    catalog = context.catalog
+    try:
+        architecture = context.catalog_architecture(request.architecture, request.gpus)
+    except InvalidValueError as error:
+        if not retries:
+            raise
+        print(error)
+        offered = catalog.architectures()
+        print("Architectures:")
+        architecture = offered[ask_choice("Which one?", offered)]
+        request = replace(request, architecture=architecture)
+    frameworks = catalog.frameworks(architecture)
+    if not frameworks:
+        return request  # create says which architectures the catalog has
+    on = f" for {architecture}" if architecture else ""
+    framework = request.framework
+    if framework.casefold() not in [each.casefold() for each in frameworks]:
+        if framework and not retries:
+            return request
+        if framework:
+            print(f"There is no framework {framework!r}{on}.")
+        print("Frameworks:")
+        framework = frameworks[ask_choice("Which one?", frameworks)]
+    versions, version = catalog.versions(framework, architecture), request.version
+    if version not in versions:
+        if version and not retries:
+            return request
+        if version:
+            print(f"There is no {framework} {version}{on}.")
+        print(f"Versions of {framework}, newest first:")
+        version = versions[ask_choice("Which one?", versions, default=0)]
+    return replace(request, framework=framework, version=version)
+
+
+def _with_name(request: CreateRequest, context: Context, *, retries: bool) -> CreateRequest:
+    def usable(name: str) -> None:
+        check_container_name(name, context.account.uid)
+        context.refuse_existing(name)
+
+    if request.name and (not retries or _is_valid(lambda: usable(request.name), retries=True)):
+        return request
+    return replace(request, name=ask_text("Name of the container", check=usable))
+
+
+def _with_directories(
+    request: CreateRequest, context: Context, *, asks: bool, retries: bool
+) -> CreateRequest:
+    is_local = context.address.is_local
+
+    def chosen(what: str, given: str | None, wanted: Callable[[], bool]) -> str | None:
+        def usable(path: str) -> str:
+            return check(what, path, context.account, is_local=is_local)
+
+        if given is not None:
+            if not retries or _is_valid(lambda: usable(given), retries=True):
+                return given
+        elif not asks or not wanted():
+            return None
+        return ask_text(f"Path of the {what} directory", check=usable)
+
+    default = request.workspace in (None, DEFAULT_WORKSPACE)  # create makes it if it is missing
+    return replace(
+        request,
+        workspace=chosen(
+            "workspace",
+            None if default else request.workspace,
+            lambda: (
+                not ask_yes_no(
+                    f"Keep the current workspace directory {DEFAULT_WORKSPACE}?", default=True
+                )
+            ),
+        ),
+        data=chosen(
+            "data", request.data, lambda: ask_yes_no("Mount a data directory?", default=False)
+        ),
+        models=chosen(
+            "models", request.models, lambda: ask_yes_no("Mount a models directory?", default=False)
+        ),
+    )
+
+
+def _show(request: CreateRequest, context: Context) -> None:
+    """Print what will be created."""
+    architecture = context.catalog_architecture(request.architecture, request.gpus)
+    for name, value in (
+        ("Container name", request.name),
+        ("Framework", request.framework),
+        ("Version", request.version),
+        ("Image", request.image),
+        ("Architecture", architecture or "CPU"),
+        ("Workspace", request.workspace or DEFAULT_WORKSPACE),
+        ("Data", request.data or "none"),
+        ("Models", request.models or "none"),
+    ):
+        if value:
+            print(f"  {f'{name}:':<16} {value}")
