@@ -53,14 +53,23 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
         container = context.find(name)
         if container is None:
             place = _place_on_cluster(name, context)
-            fitting_client(place.context.client_environ, PURPOSE, place.context.engine)
+            check_client(place.context)
             status = _shell(place.container, place.context, until_the_end)
             # Stopping the container would end the service.
             return Opened(name, status, f"it keeps its node until container-retire {name}")
-        fitting_client(context.client_environ, PURPOSE, context.engine)
+        check_client(context)
         ensure_running(container, context)
         status = _shell(container, context, until_the_end)
         return Opened(name, status, _stop_if_idle(container, lock, context))
+
+
+def check_client(context: Context) -> None:
+    """Check, before a container is created or started, that a shell can be opened in it.
+
+    Raises:
+        EngineError: there is no Docker client, or the engine refuses it because it is too old.
+    """
+    fitting_client(context.client_environ, PURPOSE, context.engine)
 
 
 def _shell(container: Container, context: Context, until_the_end: contextlib.ExitStack) -> int:

@@ -46,8 +46,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     is_on_cluster = arguments.cluster or arguments.node or arguments.gpu_kind
     if is_on_cluster:
         return _on_cluster(arguments, context)
-    deployed = container_create.create(arguments, context, start=True)
     wants_shell = not arguments.background and (arguments.open or on_terminal())
+    if wants_shell and not (arguments.json or arguments.dry_run):
+        from ...containers.open import check_client
+
+        check_client(context)
+    deployed = container_create.create(arguments, context, start=True)
     if deployed is None or arguments.json or not wants_shell:
         return 0
     import sys

@@ -12,6 +12,7 @@ from support.run_command import call
 from mlc_patched.context import Context
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.names import labels
+from mlc_patched.names.labels import Claim, claim_labels
 
 
 @pytest.fixture
@@ -54,3 +55,14 @@ def test_no_project_is_made_for_a_client_that_is_too_old(
     assert "the engine needs 1.44 or newer" in outcome.err
     assert "pull" not in fake.calls
     assert not (Path(old_client.account.home) / "dockerfiles").exists()
+
+
+def test_no_container_is_deployed_if_its_shell_could_not_be_opened(
+    old_client: Context, fake: FakeEngine
+) -> None:
+    fake.add_image("ds01-1001/demo", claim_labels(Claim.of(old_client.account)))
+    before = set(fake.made)
+    outcome = call(["container-deploy", "demo", "--open"], old_client)
+    assert outcome.code == 1
+    assert "the engine needs 1.44 or newer" in outcome.err
+    assert set(fake.made) == before
