@@ -84,16 +84,19 @@ sanitize_username_for_container() {
 # Prints NAME as the host's user database spells it. LDAP finds H.Baker@... for h.baker@...; names
 # derived from a user name, such as that of a slice, must not depend on how somebody typed it.
 #   $1      user name as typed; any bytes
-#   stdout  the database's spelling; the name unchanged if it is not in the database
-#   status  0
+#   stdout  the database's spelling
+#   status  0; 1, without output, if the database has no such user. A blank name, a UID and a name
+#           with `+`, `-` or `#` in front, which passwd(5) uses for other entries, are none.
 # Source: docs/contracts.md, "Accounts".
 get_canonical_username() {
     local _username_text="${1-}" _username_found=''
-    if _username_may_differ 2>/dev/null; then
-        _username_found=$(command id -un -- "$_username_text" 2>/dev/null) ||
-            _username_found=''
+    _username_may_exist 2>/dev/null || return 1
+    if ! _username_is_local 2>/dev/null; then
+        _username_found=$(command id -un -- "$_username_text" 2>/dev/null) || return 1
+        _username_agrees 2>/dev/null || return 1
+        _username_text=$_username_found
     fi
-    printf '%s\n' "${_username_found:-$_username_text}"
+    printf '%s\n' "$_username_text"
 }
 
 # The functions below work on the caller's _username_text. They run with stderr discarded, because
@@ -114,31 +117,41 @@ _username_sanitize() {
     _username_text=${_username_text%-}
 }
 
-# Succeeds if the database may spell _username_text differently, and id can find out.
-_username_may_differ() {
+# Succeeds unless _username_text cannot be the name of an account.
+_username_may_exist() {
+    local LC_ALL=C || true
+    case $_username_text in
+    [+#-]*) return 1 ;;
+    *[!$' \t\n\v\f\r']*) return 0 ;;
+    esac
+    return 1
+}
+
+# Succeeds if _username_text is in /etc/passwd. id looks up the UID of the name, then the name of the
+# UID: for the second of two accounts with the same UID it returns the name of the first. Looking
+# here first avoids that, and saves a process. (For two directory accounts with the same UID, id's
+# answer is used.) `[`, because `[[` would honour the caller's nocasematch.
+_username_is_local() {
     local LC_ALL=C || true
     local _username_entry _username_rest
-    # id treats as a UID what strtoul(3) reads as a number, including white space and a sign, and
-    # never looks up a name that starts with `+`, which marks NIS entries in passwd(5). Digits have no
-    # case, so such names stay unchanged.
-    if [[ -z $_username_text || $_username_text == +* ]]; then
-        return 1
-    fi
-    _username_rest=${_username_text#"${_username_text%%[! $'\t\n\v\f\r']*}"}
-    _username_rest=${_username_rest#+}
-    if [[ -n $_username_rest && $_username_rest != *[!0-9]* ]]; then
-        return 1
-    fi
-    # id looks up the UID of the name, then the name of the UID: for the second of two accounts with
-    # the same UID it returns the name of the first. Local accounts are found here, which avoids that
-    # and saves a process. (For two directory accounts with the same UID, id's answer is used.) `[`,
-    # because `[[` would honour the caller's nocasematch.
     while IFS=: read -r _username_entry _username_rest || [[ -n $_username_entry ]]; do
         if [ "$_username_entry" = "$_username_text" ]; then
-            return 1
+            return 0
         fi
     done </etc/passwd
-    return 0
+    return 1
+}
+
+# Succeeds if _username_found is the name that was asked for: id reads what strtoul(3) reads as a
+# number, including white space, as a UID. Digits have no other spelling.
+_username_agrees() {
+    local LC_ALL=C || true
+    local _username_rest=${_username_text#"${_username_text%%[! $'\t\n\v\f\r']*}"}
+    _username_rest=${_username_rest#+}
+    [[ -n $_username_found ]] || return 1
+    if [[ -n $_username_rest && $_username_rest != *[!0-9]* ]]; then
+        [ "$_username_found" = "$_username_text" ]
+    fi
 }
 
 # Converts the ASCII letters of _username_text to lower case. It also shows that this file was sourced,

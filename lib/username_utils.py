@@ -127,23 +127,27 @@ def get_canonical_username(name: str) -> str:
         name: The user name as typed; any string.
 
     Returns:
-        The database's spelling; the name unchanged if it is not in the database. Also unchanged are
-        names that id(1), which the bash library uses, treats as a UID (``1001``, ``+0``) or never
-        looks up (with ``+`` in front): digits have no case, and no account starts with ``+``, which
-        marks NIS entries in passwd(5).
+        The database's spelling.
 
     Errors:
-        None.
+        KeyError: The database has no such user; a blank name, a UID (``1001``, ``+0``) and a name
+            with ``+``, ``-`` or ``#`` in front, which passwd(5) uses for other entries, are none.
 
     Source: docs/contracts.md, "Accounts".
     """
-    if not name or name.startswith("+") or _NUMBER.fullmatch(name):
-        return name
+    # Not %r: the name may be long, or contain what cannot be printed.
+    unknown = KeyError("get_canonical_username: there is no such user")
+    if not name.strip() or name[0] in "+-#":
+        raise unknown
     try:
-        return pwd.getpwnam(name).pw_name
+        found = pwd.getpwnam(name).pw_name
     except (KeyError, ValueError):
         # ValueError: NUL, or a surrogate that is not an escape; no database has such a name.
-        return name
+        raise unknown from None
+    # id(1), which the bash library uses, reads digits as a UID. They have no other spelling.
+    if _NUMBER.fullmatch(name) and found != name:
+        raise unknown
+    return found
 
 
 def _original_bytes(name: str) -> bytes:

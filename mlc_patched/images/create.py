@@ -74,6 +74,19 @@ class ImageCreated:
     backup: str | None = None
 
 
+def from_own_dockerfile(request: ImageCreateRequest, context: Context) -> ImageCreateRequest:
+    """Return the request, to be built from the project's Dockerfile if nothing but --force was
+    asked for and there is one: for a user whose UID has changed, for example."""
+    image = request.image
+    asked_for_more = request.dockerfile or image != ImageRequest(image.project)
+    if not request.force or asked_for_more or not image.project:
+        return request
+    files = ProjectFiles(context.account, project_of(image.project, context.account))
+    if files.read_dockerfile() is None:
+        return request
+    return replace(request, dockerfile=files.dockerfile_path)
+
+
 def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
     """Compose the Dockerfile in memory; nothing is written, and the engine is not asked.
 
@@ -176,8 +189,8 @@ def refuse_existing(
     if there:
         raise AlreadyExistsError(
             f"You already have a project {project.name!r}: {' and '.join(there)}.",
-            f"Change it with: image-update {project.name} - or replace it with --force, "
-            "which keeps a backup of the Dockerfile.",
+            f"Change it with: image-update {project.name} - or, with --force, rebuild it as it is, "
+            "or replace it if you also give a base, which keeps a backup of the Dockerfile.",
         )
 
 

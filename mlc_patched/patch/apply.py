@@ -239,10 +239,14 @@ def _login(uid: int) -> str:
 
 
 def _check_known(state: State, force: bool) -> None:
-    """Refuse an untested version, and edited files."""
-    checkout = state.checkout
+    """Refuse an untested version, unless it was patched before, and edited files."""
+    checkout, former = state.checkout, state.manifest
+    was_patched = former and (former.form, former.version) == (
+        checkout.form.value,
+        checkout.version,
+    )
     doubts = []
-    if not checkout.is_known:
+    if not checkout.is_known and not was_patched:
         known = ", ".join(patch_checkout.KNOWN[checkout.form.value])
         version = checkout.version or "unknown"
         doubts.append(

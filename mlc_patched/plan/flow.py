@@ -76,10 +76,19 @@ def decide(image: Reference, labels: Mapping[str, str], account: Account) -> Dec
 def _mismatch(image: Reference, claim: Claim, account: Account) -> str:
     project = project_of_repository(image.repository)
     name = project.name if project else "PROJECT"
+    if project and project.uid == account.uid:
+        remedy = f"rebuild the image: image-create {name} --force"
+    elif project:
+        remedy = f"build your own image on it: image-create {name} --from {image}"
+    else:
+        remedy = (
+            f"rebuild the image: image-create {name} --force - or build your own on it: "
+            f"image-create {name} --from {image}"
+        )
     return (
         f"UID/GID mismatch: {image} was built for {claim.uid}:{claim.gid}, "
         f"you are {account.uid}:{account.gid}. The account has to be set up again, "
-        f"which is slow. To avoid this, rebuild the image: image-create {name} --force"
+        f"which is slow. To avoid this, {remedy}"
     )
 
 

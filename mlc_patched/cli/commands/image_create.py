@@ -20,6 +20,8 @@ EXAMPLES = (
     "image-create thesis -f JAX -p flax optax -y",
     "image-create thesis --base ubuntu:24.04 -p pandas 'numpy<2' --apt ffmpeg -y",
     "image-create thesis --dockerfile ./Dockerfile      your own Dockerfile",
+    "image-create thesis --from ds01-1002/vision        build on a colleague's image",
+    "image-create thesis --force -y                     rebuild it from its Dockerfile",
     "image-create thesis -f PyTorch --dry-run           only show the Dockerfile",
 )
 
@@ -37,7 +39,14 @@ def add_arguments(command: Parser) -> None:
         "versions",
     )
     base = command.add_mutually_exclusive_group()
-    add_option(base, "--base", "IMAGE", "the image to build on, of your choice", "images")
+    add_option(
+        base,
+        "--base --from",
+        "IMAGE",
+        "the image to build on, of your choice",
+        "images",
+        dest="base",
+    )
     add_option(
         base, "--dockerfile", "FILE", "your own Dockerfile; the account block is added", "files"
     )
@@ -55,14 +64,18 @@ def add_arguments(command: Parser) -> None:
     )
     add_switch(command, "--no-build", "only write the Dockerfile, do not build it")
     add_switch(command, "--dry-run", "print the Dockerfile and the build command, change nothing")
-    add_switch(command, "--force", "replace a project; its Dockerfile is kept as a backup")
+    add_switch(
+        command,
+        "--force",
+        "replace a project; its Dockerfile is kept as a backup, or rebuilt if no base is given",
+    )
     add_build_flags(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     import sys
 
-    from ...images.create import create_image, prepare
+    from ...images.create import create_image, from_own_dockerfile, prepare
     from ..prompts import ask_yes_no, may_ask
 
     request = _request(arguments, context)
@@ -72,6 +85,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             _refuse_existing(request, context)
     elif not asks:
         raise UsageError("Which project?", "Use: image-create PROJECT -f PyTorch -y")
+    request = from_own_dockerfile(request, context)
     if asks:
         from ..image_wizard import complete
 

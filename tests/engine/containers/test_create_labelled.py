@@ -174,8 +174,9 @@ def test_another_user_s_image_is_set_up_again(user: User, labelled, image_from) 
 
 
 def test_the_mismatch_names_the_project(alice: User, ldap_account: User, labelled) -> None:
-    done = create(alice, labelled(ldap_account, "vision"))
-    assert "image-create vision --force" in done.stderr
+    image = labelled(ldap_account, "vision")
+    done = create(alice, image)
+    assert f"image-create vision --from {image}" in done.stderr
     assert_account_works(alice)
 
 

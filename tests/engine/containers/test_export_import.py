@@ -263,3 +263,27 @@ def test_nothing_to_export_or_import(user: User) -> None:
     assert user.mlc("import", user.home / "nowhere.tar").returncode == 1
     assert user.mlc("import").returncode == 2
     assert user.mlc("export").returncode == 2
+
+
+def test_a_container_whose_image_is_gone_starts_and_gets_one_by_export_and_import(
+    alice: User, slim: str
+) -> None:
+    """What doctor recommends, because the engine cannot save such a container."""
+    container(alice, slim)
+    docker("rmi", "--force", inspect(alice.tag("it"))["Image"])
+    [finding] = [
+        each
+        for each in json.loads(alice.mlc("doctor", "--json").stdout)["findings"]
+        if each["check"] == "container"
+    ]
+    assert finding["health"] == "warning"
+    assert run(alice, "cat ~/file") == "mine"
+    alice.mlc("stop", "it", "-s")
+    steps = [words.split()[1:] for words in finding["remedy"].split(", ")]
+    for arguments in steps:
+        arguments[-1] = arguments[-1].replace("it.mlc.tar", f"{alice.home}/it.mlc.tar")
+        more = [f"{alice.home}/it.mlc.tar"] if arguments[0] == "export" else []
+        done = alice.mlc(*arguments, *more, "-s")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert run(alice, "cat ~/file") == "mine"
+    assert_account_works(alice)

@@ -80,10 +80,17 @@ def good(result):
     return [encode(result) + b"\n", b"0"]
 
 
+def canonical(name):
+    try:
+        return good(usernames.get_canonical_username(name))
+    except KeyError:
+        return REFUSAL
+
+
 def python_answer(group, name):
     answer = good(usernames.sanitize_username_for_slice(name))
     answer += good(usernames.get_user_slice_name(group, name))
-    answer += good(usernames.get_canonical_username(name))
+    answer += canonical(name)
     try:
         return answer + good(usernames.sanitize_username_for_container(name))
     except ValueError:
@@ -161,7 +168,7 @@ def test_vectors_with_any_settings_of_the_caller(before):
     pairs = [("students", name) for name, _, _ in VECTORS]
     expected = []
     for name, part, account in VECTORS:
-        answer = good(part) + good(f"ds01-students-{part}.slice") + good(name)
+        answer = good(part) + good(f"ds01-students-{part}.slice") + canonical(name)
         expected.append(answer + (REFUSAL if account is None else good(account)))
     assert python_answers(pairs) == expected
     assert bash_answers(pairs, before=before) == expected
@@ -198,7 +205,8 @@ def test_python_accepts_names_that_bash_cannot_have(odd):
     assert usernames.sanitize_username_for_container(f"a{odd}b") == "a-b"
     digest = hashlib.md5(long.encode("utf-8", "surrogatepass")).hexdigest()[:4]
     assert usernames.sanitize_username_for_container(long) == "x" * 27 + "-" + digest
-    assert usernames.get_canonical_username(odd) == odd
+    with pytest.raises(KeyError):
+        usernames.get_canonical_username(odd)
     with pytest.raises(ValueError):
         usernames.sanitize_username_for_container(odd)
 
@@ -215,25 +223,50 @@ def test_refusals_are_short_and_printable():
 
 
 def test_missing_arguments_are_treated_as_empty():
-    script = "sanitize_username_for_slice; get_user_slice_name; get_canonical_username\n"
+    script = "sanitize_username_for_slice; get_user_slice_name; get_canonical_username || true\n"
     done = bash(script + "sanitize_username_for_container", before="set -euo pipefail")
-    assert (done.returncode, done.stdout) == (1, b"\nds01--.slice\n\n")
+    assert (done.returncode, done.stdout) == (1, b"\nds01--.slice\n")
     assert done.stderr.startswith(b"cannot make an account name of the user name ''")
 
 
-# Names that id treats as UID 0, never looks up, or takes for options; and unknown ones.
-UNCHANGED = ["", "0", "00", "+0", " 0", "\n0", "\v\f\r\t +0", "+root", "+", "4294967295", "9" * 50]
-UNCHANGED += ["-n", "-e", "--", "--help", "root\n", " root", "root:0", "ROOT", "no.such@user", "0 "]
-UNCHANGED += ["-0", "0x0", "a\nroot", "٣", "\udcff", "x" * 10_000, "~root", "root:x:0:0", "(", "!"]
+# Empty and blank names, those that id treats as UID 0, never looks up or takes for options; and
+# unknown ones.
+NOBODY = [
+    "",
+    " ",
+    "\t\n ",
+    "#",
+    "# x",
+    "0",
+    "00",
+    "+0",
+    " 0",
+    "\n0",
+    "\v\f\r\t +0",
+    "+root",
+    "+",
+    "4294967295",
+    "9" * 50,
+]
+NOBODY += ["-n", "-e", "--", "--help", "root\n", " root", "root:0", "ROOT", "no.such@user", "0 "]
+NOBODY += ["-0", "0x0", "a\nroot", "٣", "\udcff", "x" * 10_000, "~root", "root:x:0:0", "(", "!"]
 LOCAL = [line.split(":")[0] for line in Path("/etc/passwd").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("before", CALLERS)
-def test_local_unknown_and_numeric_names_stay_unchanged(before):
-    names = UNCHANGED + LOCAL
-    answers = bash_answers([("g", name) for name in names], before=before)
-    assert [answer[4:6] for answer in answers] == [good(name) for name in names]
-    assert [usernames.get_canonical_username(name) for name in names] == names
+def test_local_names_stay_unchanged(before):
+    answers = bash_answers([("g", name) for name in LOCAL], before=before)
+    assert [answer[4:6] for answer in answers] == [good(name) for name in LOCAL]
+    assert [usernames.get_canonical_username(name) for name in LOCAL] == LOCAL
+
+
+@pytest.mark.parametrize("before", CALLERS)
+def test_who_does_not_exist_has_no_canonical_name(before):
+    answers = bash_answers([("g", name) for name in NOBODY], before=before)
+    assert [answer[4:6] for answer in answers] == [REFUSAL for _ in NOBODY]
+    for name in NOBODY:
+        with pytest.raises(KeyError):
+            usernames.get_canonical_username(name)
 
 
 def test_spelling_of_a_directory(tmp_path, monkeypatch):
@@ -249,11 +282,11 @@ def test_spelling_of_a_directory(tmp_path, monkeypatch):
     fake.chmod(0o755)
     monkeypatch.setattr(pwd, "getpwnam", lambda n: SimpleNamespace(pw_name=database[n.lower()]))
     names = ["H.Baker@Hertie-School.LAN", "ROOT", "root", spelled, "h.baker", "+x", "1001", ""]
-    expected = [spelled, "root", *names[2:]]
-    assert [usernames.get_canonical_username(name) for name in names] == expected
+    expected = [good(name) for name in (spelled, "root", "root", spelled)] + [REFUSAL] * 4
+    assert [canonical(name) for name in names] == expected
     for before in CALLERS:
         answers = bash_answers([("g", name) for name in names], before=before, path=tmp_path)
-        assert [answer[4:6] for answer in answers] == [good(name) for name in expected]
+        assert [answer[4:6] for answer in answers] == expected
 
 
 def test_plain_names_need_no_process():
@@ -280,7 +313,7 @@ def test_options_variables_and_locale_of_the_caller_stay(before):
         source "$0"
         for arg in "$@"; do
             sanitize_username_for_slice "$arg"; get_user_slice_name g "$arg"
-            sanitize_username_for_container "$arg"; get_canonical_username "$arg"
+            sanitize_username_for_container "$arg"; get_canonical_username "$arg" || true
         done >/dev/null
         state
     """

@@ -63,7 +63,16 @@ def test_another_account_is_reported_with_the_fix(uid: int, gid: int) -> None:
     assert decision.flow is Flow.COMMIT
     assert f"{uid}:{gid}" in decision.warning
     assert "1001:2001" in decision.warning
-    assert "image-create my-project --force" in decision.warning
+    assert "image-create my-project --from ds01-1002/my-project:latest" in decision.warning
+
+
+def test_the_fix_for_an_own_image_is_to_rebuild_it() -> None:
+    image_labels = claim_labels(Claim(1001, 100, "alice"))
+    warning = decide(parse_reference("ds01-1001/my-project:latest"), image_labels, ALICE).warning
+    assert warning.endswith("rebuild the image: image-create my-project --force")
+    warning = decide(parse_reference("hub/any"), image_labels, ALICE).warning
+    assert "image-create PROJECT --force" in warning
+    assert "image-create PROJECT --from hub/any" in warning
 
 
 @pytest.mark.parametrize(
