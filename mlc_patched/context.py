@@ -143,7 +143,8 @@ class Context:
         from .host.hardware import elsewhere, probe
 
         if not self.address.is_local:
-            return elsewhere(self.engine.info().runtimes)
+            info = self.engine.info()
+            return elsewhere(info.runtimes, info.cdi_devices or ())
         return probe(more=self.settings.devices or ())
 
     @cached_property

@@ -12,7 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from support import worker
-from support.accounts import AccountOfThisProcess
+from support.accounts import AccountOfThisProcess, path_with_gpu_hook
 from support.base_images import CATALOG
 from support.fakes.engine import FakeEngine
 
@@ -50,7 +50,12 @@ def context(fake: FakeEngine, tmp_path: Path) -> Context:
     (home / "workspace").mkdir(parents=True)
     catalog = tmp_path / "ml_images.repo"
     catalog.write_text(CATALOG)
-    environ = {"HOME": str(home), "MLC_CATALOG": str(catalog), "MLC_ARCH": "CUDA_ADA"}
+    environ = {
+        "HOME": str(home),
+        "PATH": path_with_gpu_hook(tmp_path),
+        "MLC_CATALOG": str(catalog),
+        "MLC_ARCH": "CUDA_ADA",
+    }
     made = Context(environ=environ, make_engine=lambda: fake)
     # These are cached properties: values set here replace what they would ask of the system.
     made.__dict__["account"] = AccountOfThisProcess("alice", 1001, 2001, str(home))

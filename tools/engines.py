@@ -323,8 +323,10 @@ mlc recognises Podman by its version information, and uses its Docker-compatible
 (`podman system service`, `DOCKER_HOST=unix:///run/podman/podman.sock`, a user's own
 `unix://$XDG_RUNTIME_DIR/podman/podman.sock`). Shells also need the docker client.
 
-- **GPUs**: Podman 4.3 accepts Docker's GPU request on a host without any GPU, and starts the
-  container without one, where Docker refuses. The request is not reliable, so `create` warns.
+- **GPUs** are CDI devices there: `-g all`, `-g 2` and `-g device=0` become `nvidia.com/gpu=all` and
+  so on. Before version 5.4 Podman's API ignores every GPU request silently, and before version 6 it
+  does not report its devices. So `create` tries the request on a container that cannot run, and
+  refuses what Podman ignores or lacks.
 - **Missing directories** on the host of a remote engine are created by Podman, owned by root or the
   service's user, even for a mount that Docker would refuse. `create` warns.
 - **Rootless**: the service's user is root inside, and other UIDs are subordinate ids of that user.

@@ -73,6 +73,10 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
         image = _pulled(plan.image, None, context)
         plan = replace(plan, is_current=True)
     check_image(plan.reference, image.labels, context.account, context.settings)
+    if plan.gpus is not None:
+        from .gpus import with_served_gpus
+
+        plan = with_served_gpus(plan, image, context)
     decision = decide(plan.reference, image.labels, context.account)
     if decision.warning:
         context.report.warn(decision.warning)
@@ -95,11 +99,6 @@ def _warn_of_podman(plan: Plan, context: Context) -> None:
         context.report.warn(
             "The engine is Podman, which creates missing directories on its host: check that "
             f"{plan.directories.workspace} and the others exist there and belong to you."
-        )
-    if plan.choice.request is not None and not plan.is_rocm:
-        context.report.warn(
-            "The engine is Podman, which may silently ignore Docker's GPU request: check inside "
-            "with nvidia-smi."
         )
 
 

@@ -21,6 +21,7 @@ from ..plan.request import CreateRequest
 from ..undo import Undo
 from . import archive
 from .create import Created, create_committed
+from .gpus import with_served_gpus
 
 REPOSITORY = "mlc-import"
 _FORMER_ACCOUNT = """\
@@ -92,6 +93,7 @@ def _import(
             entrypoint=manifest.entrypoint,
             working_directory=manifest.working_directory,
         )
+        plan = with_served_gpus(plan, image, context)
         committed = commit_with_account(
             context.engine,
             image,

@@ -147,8 +147,22 @@ def info_of(found: Mapping[str, Any], *, is_local: bool) -> EngineInfo:
         or "name=rootless" in (found.get("SecurityOptions") or ()),
         # Only Podman has this field.
         product=PODMAN if "BuildahVersion" in found else DOCKER,
+        cdi_devices=_cdi_devices_of(found),
         containerd=_containerd_of(found),
     )
+
+
+def _cdi_devices_of(found: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the names of CDI devices; None if the engine may have some and does not report them.
+
+    Docker has CDI from version 25 on, and reports devices from API version 1.50 on; Podman reports
+    them from version 6 on.
+    """
+    if found.get("DiscoveredDevices"):
+        devices = found["DiscoveredDevices"]
+        return tuple(each["ID"] for each in devices if each.get("Source") == "cdi")
+    may_have = bool(found.get("CDISpecDirs")) or "BuildahVersion" in found
+    return None if may_have else ()
 
 
 def _containerd_of(found: Mapping[str, Any]) -> str | None:

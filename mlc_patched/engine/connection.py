@@ -27,6 +27,7 @@ from ..version import __version__
 from . import socket as engine_socket
 from .address import DEFAULT, EngineAddress, resolve
 from .answers import is_podman_conflict, missing_mount
+from .interface import REFUSED
 
 ANSWER_SECONDS = 120
 """Timeout for requests that do not start a long operation."""
@@ -34,7 +35,6 @@ NEWEST_API = "1.51"
 """The newest version of the engine's API that this program was tested with (Docker Engine 28.5)."""
 OLDEST_API = "1.24"
 """The oldest version that an engine accepts if it does not report one."""
-REFUSED = "The Docker Engine refused: "
 CHUNK = 2 * 1024**2
 _NOWHERE = "/nowhere"  # a placeholder, as the SDK requires a socket's path
 

@@ -32,9 +32,19 @@ from .answers import (
     stats_of,
     transfer_progress,
 )
-from .connection import ANSWER_SECONDS, CHUNK, REFUSED, EngineConnection
+from .connection import ANSWER_SECONDS, CHUNK, EngineConnection
 from .containerd_store import remove_unused_steps, step_below
-from .interface import Change, Container, Engine, EngineInfo, Image, Layer, MountsAndDevices, Stats
+from .interface import (
+    REFUSED,
+    Change,
+    Container,
+    Engine,
+    EngineInfo,
+    Image,
+    Layer,
+    MountsAndDevices,
+    Stats,
+)
 from .socket import Answer
 
 if TYPE_CHECKING:

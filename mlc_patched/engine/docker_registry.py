@@ -9,7 +9,8 @@ from typing import Any
 from ..errors import EngineError, EngineUnreachableError, ImageNotFoundError, NotFoundError
 from ..names.images import parse_reference
 from .answers import transfer_progress, validated
-from .connection import REFUSED, EngineConnection
+from .connection import EngineConnection
+from .interface import REFUSED
 from .registry import Registry, failure
 
 _NOT_HERE = "does not exist locally"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .specification import ContainerSpecification
 
 DOCKER, PODMAN = "Docker Engine", "Podman"
+REFUSED = "The Docker Engine refused: "
+"""How an error begins whose text is the engine's."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,9 @@ class EngineInfo:
     is_local: bool = True
     is_rootless: bool = False
     product: str = DOCKER
+    cdi_devices: tuple[str, ...] | None = ()
+    """Names of the devices that containers can get by the Container Device Interface; None if the
+    engine does not report them."""
     containerd: str | None = None
     """Where containerd's API is, if images are in containerd's image store; empty if unknown."""
 

@@ -132,6 +132,9 @@ def container_body(specification: ContainerSpecification) -> dict[str, Any]:
 def _device_requests(gpus: GpuRequest | None) -> list[dict[str, Any]] | None:
     if gpus is None:
         return None
+    if gpus.is_cdi:
+        # As `docker run --device` sends it, from Docker 25 on.
+        return [{"Driver": "cdi", "Count": 0, "DeviceIDs": list(gpus.device_ids)}]
     return [
         {
             "Driver": "",

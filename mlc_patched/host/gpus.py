@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,21 +21,37 @@ KNOWN_ARCHITECTURES = (
 CPU = "CPU"
 NONE = "none"
 _DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]*")
+_CDI_NAME = re.compile(
+    r"[A-Za-z][A-Za-z0-9_.-]*/[A-Za-z][A-Za-z0-9_.-]*=[A-Za-z0-9](?:[A-Za-z0-9_.:-]*[A-Za-z0-9])?"
+)
+"""A device's name by the Container Device Interface: `VENDOR/CLASS=NAME` (its SPEC.md, "kind")."""
 _COUNT = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
 class GpuRequest:
-    """The engine's device request: `count` GPUs (-1: all), or exactly the `device_ids`."""
+    """The engine's device request: `count` GPUs (-1: all), or exactly the `device_ids`.
+
+    With `is_cdi` the IDs are names by the Container Device Interface: `nvidia.com/gpu=0`.
+    """
 
     count: int = 0
     device_ids: tuple[str, ...] = ()
+    is_cdi: bool = False
+
+    @property
+    def most(self) -> float:
+        """How many GPUs it asks for, infinity for all."""
+        if self.count == -1 or any(each.rpartition("=")[2] == "all" for each in self.device_ids):
+            return math.inf
+        return self.count or len(self.device_ids)
 
 
 def parse_gpus(text: str) -> GpuRequest | None:
     """Read a GPU request: `all`, a number, `device=ID[,ID]` or `none`.
 
-    IDs are indices, UUIDs (`GPU-…`) or MIG IDs (`MIG-…`, `0:1`). Quotes, which `docker run --gpus`
+    IDs are indices, UUIDs (`GPU-…`) or MIG IDs (`MIG-…`, `0:1`), or all of them are CDI names
+    (`nvidia.com/gpu=0`), for which `device=` can be left out. Quotes, which `docker run --gpus`
     needs in places, are removed.
 
     Returns:
@@ -50,13 +67,15 @@ def parse_gpus(text: str) -> GpuRequest | None:
         return GpuRequest(count=-1)
     if _COUNT.fullmatch(value):
         return GpuRequest(count=int(value)) if int(value) else None
-    if value.startswith("device="):
-        ids = tuple(part.strip() for part in value.removeprefix("device=").split(","))
-        if all(_DEVICE_ID.fullmatch(part) for part in ids):
-            return GpuRequest(device_ids=ids)
+    names = tuple(part.strip() for part in value.removeprefix("device=").split(","))
+    if all(_CDI_NAME.fullmatch(part) for part in names):
+        return GpuRequest(device_ids=names, is_cdi=True)
+    if value.startswith("device=") and all(_DEVICE_ID.fullmatch(part) for part in names):
+        return GpuRequest(device_ids=names)
     raise UsageError(
         f"The GPU request {shown(text)} is not understood.",
-        "Use 'all', a number, 'device=0,1' (indices, GPU-… or MIG-… IDs) or 'none'.",
+        "Use 'all', a number, 'device=0,1' (indices, GPU-… or MIG-… IDs, or CDI names such as "
+        "nvidia.com/gpu=0) or 'none'.",
     )
 
 
@@ -65,13 +84,15 @@ class GpuChoice:
     """The architecture and GPUs chosen for a container.
 
     `architecture` is None if it was left open; then the catalog row decides. `gpus` is the request
-    as text, for the label. `note` is a message for the user, if there is one.
+    as text, for the label. `note` is a message for the user, if there is one. `is_assumed` says
+    that only the architecture suggests GPUs: none were requested, and the host shows none.
     """
 
     architecture: str | None
     gpus: str
     request: GpuRequest | None
     note: str | None = None
+    is_assumed: bool = False
 
 
 def choose(
@@ -114,4 +135,5 @@ def choose(
         note = f"{found}, so the container will use the CPU (-g all to request GPUs anyway)."
         return GpuChoice(CPU, NONE, None, note)
     words = (default if gpus is None else gpus).strip().strip("\"'")
-    return GpuChoice(architecture or host.architecture, words, request)
+    is_assumed = gpus is None and not host.has_gpu
+    return GpuChoice(architecture or host.architecture, words, request, is_assumed=is_assumed)

@@ -5,6 +5,7 @@ Everything is read from files, without running a program, so it takes about a mi
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,16 +37,26 @@ class Host:
     is_here: bool = True
 
 
-def elsewhere(runtimes: Iterable[str]) -> Host:
+def elsewhere(runtimes: Iterable[str], cdi_devices: Iterable[str] = ()) -> Host:
     """Return what is known about the host of a remote engine.
 
     Args:
         runtimes: the engine's; NVIDIA's is taken as a sign of GPUs (nvidia-ctk adds it).
+        cdi_devices: the engine's, by name; so are GPUs among them.
     """
-    return Host(None, "nvidia" in runtimes, frozenset(), is_here=False)
+    has_gpu = "nvidia" in runtimes or any("/gpu=" in each for each in cdi_devices)
+    return Host(None, has_gpu, frozenset(), is_here=False)
 
 
+CDI_DIRECTORIES = ("/etc/cdi", "/var/run/cdi")
+"""Where engines look for descriptions of CDI devices (CDI's SPEC.md)."""
 CUDA_DEVICES = ("/dev/snd", "/dev/video0")
+NVIDIA_HOOKS = (
+    "nvidia-container-runtime-hook",
+    "nvidia-container-toolkit",
+    "nvidia-container-runtime",
+)
+"""Programs of NVIDIA's Container Toolkit; Docker serves `--gpus` if one is on its PATH."""
 ROCM_GPUS = ("/dev/kfd", "/dev/dri")
 """Devices passed to containers if they exist (docs/contracts.md, "Container")."""
 
@@ -64,6 +75,16 @@ def probe(root: Path = Path("/"), more: Iterable[str] = ()) -> Host:
         path for path in (*CUDA_DEVICES, *ROCM_GPUS, *more) if (root / path[1:]).exists()
     )
     return Host(architecture, nvidia or amd, devices)
+
+
+def described_in(directories: Iterable[str], kind: str) -> bool:
+    """Whether a file in these directories describes devices of a kind for CDI."""
+    for directory in directories:
+        with contextlib.suppress(OSError):
+            for path in Path(directory).iterdir():
+                if _search(path, re.escape(kind)):
+                    return True
+    return False
 
 
 def cuda_architecture(major: int, minor: int) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..context import Context
-from ..engine.interface import Engine, Image
+from ..engine.interface import REFUSED, Engine, Image
 from ..engine.specification import ContainerSpecification
-from ..errors import EngineError
+from ..errors import EngineError, EngineUnreachableError, MlcError
+from ..host.gpus import GpuRequest
 from ..interrupts import defer_signals
 from ..names import labels
 from ..plan.specify import GROUPS
-from ..temporary import temporary_name
+from ..temporary import LOOK, temporary_name
 from ..undo import Undo
 
 NOT_STARTED = 127
 """The exit status of a command that could not be started, as in a shell."""
+_NO_COMMAND = "/mlc-no-such-command"
+_DEVICE_REFUSAL = re.compile(r"select device driver|CDI device|nvidia-container")
+"""Words of dockerd, of its and Podman's CDI library, and of NVIDIA's hook."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,34 @@ def run_in_image(
             status = engine.wait(container)
         engine.remove_container(container, force=True)
     return ProbeResult(status, tuple(lines))
+
+
+def refusal_of_gpus(image: Image, request: GpuRequest, context: Context) -> str | None:
+    """Return why an engine refuses a device request, or None if it serves or ignores it.
+
+    Engines look at it when a container is started. This one's command does not exist, so its start
+    fails in any case, and nothing of the image runs.
+    """
+    specification = ContainerSpecification(
+        name=temporary_name(LOOK, context.account, context.job.token),
+        image=image.id,
+        entrypoint=(_NO_COMMAND,),
+        labels={labels.TEMPORARY: LOOK},
+        gpus=request,
+        network="none",
+    )
+    refusal = None
+    with Undo(context.report) as undo:
+        container = create_temporary(specification, context.engine, undo)
+        try:
+            context.engine.start(container)
+        except EngineUnreachableError:
+            raise
+        except MlcError as error:
+            if _DEVICE_REFUSAL.search(str(error)):
+                refusal = str(error).removeprefix(REFUSED).rstrip(".\n")
+        context.engine.remove_container(container, force=True)
+    return refusal
 
 
 def create_temporary(specification: ContainerSpecification, engine: Engine, undo: Undo) -> str:

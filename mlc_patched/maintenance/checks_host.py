@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..context import Context
@@ -17,10 +17,11 @@ from ..engine import client as docker_client
 from ..engine.address import DEFAULT
 from ..engine.interface import DOCKER, PODMAN, Engine, EngineInfo
 from ..errors import EngineError, MlcError, NotFoundError
-from ..host.hardware import Host
+from ..host.hardware import CDI_DIRECTORIES, NVIDIA_HOOKS, Host, described_in
 from ..patch import checkout as patch_checkout
 from ..patch.layout import checkout_of
 from ..patch.state import Condition, examine
+from ..plan.cdi import CDI_REMEDY, DOCKER_REMEDY, KIND, has_gpus
 from ..plan.directories import DEFAULT_WORKSPACE, expand, make_in_home
 from ..units import size_in_words
 from . import install_tree
@@ -34,7 +35,6 @@ LEAST_FREE = 1_000_000_000
 """With fewer bytes free, the engine's disk is too full for anything."""
 _SYSTEM_CONTAINERD = Path("/run/containerd/containerd.sock")
 _CONTAINERD_CONFIGURATION = Path("/etc/containerd/config.toml")
-_HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-toolkit", "nvidia-container-runtime")
 _DRIVER = Path("/proc/driver/nvidia/version")
 _PINGS = 5
 _LISTED = 5
@@ -132,7 +132,12 @@ def gpu(machine: Machine) -> Finding | Sequence[Finding]:
     except MlcError:  # the settings name its devices, and cannot be read: `settings` says why
         return ()
     if not host.is_here:
-        there = "the engine has NVIDIA's runtime" if host.has_gpu else "the engine reports no GPU"
+        if machine.info is not None and has_gpus(machine.info.cdi_devices or ()):
+            there = "the engine has GPUs as CDI devices"
+        else:
+            there = (
+                "the engine has NVIDIA's runtime" if host.has_gpu else "the engine reports no GPU"
+            )
         return ok("gpu", f"{there}; its host cannot be inspected from here")
     return _local_gpu(host, machine)
 
@@ -148,16 +153,25 @@ def _local_gpu(host: Host, machine: Machine) -> Finding:
         if "/dev/dri" not in host.devices:
             return broken(name, "there is /dev/kfd, but not /dev/dri", "sudo modprobe amdgpu")
         return ok(name, f"{host.architecture or 'AMD'}, with its devices")
-    path = machine.context.environ.get("PATH")
-    has_hook = any(shutil.which(each, path=path) for each in _HOOKS)
-    if not has_hook and (machine.info is None or "nvidia" not in machine.info.runtimes):
-        return broken(
-            name,
-            "there is a GPU, but the engine has no NVIDIA runtime, so containers cannot use it",
-            "sudo apt-get install nvidia-container-toolkit && sudo nvidia-ctk runtime configure "
-            "--runtime=docker && sudo systemctl restart docker",
-        )
-    return ok(name, f"{host.architecture or 'NVIDIA'}, with its runtime")
+    return _nvidia_gpu(host.architecture or "NVIDIA", machine.info, machine.context.environ)
+
+
+def _nvidia_gpu(gpu: str, info: EngineInfo | None, environ: Mapping[str, str]) -> Finding:
+    name = "gpu"
+    is_podman = info is not None and info.product == PODMAN
+    has_hook = any(shutil.which(each, path=environ.get("PATH")) for each in NVIDIA_HOOKS)
+    if not is_podman and (has_hook or (info is not None and "nvidia" in info.runtimes)):
+        return ok(name, f"{gpu}, with its runtime")
+    # Podman before version 6, and Docker before 28.2, do not report their CDI devices.
+    known = info.cdi_devices if info is not None else ()
+    if has_gpus(known or ()) or (known is None and described_in(CDI_DIRECTORIES, KIND)):
+        return ok(name, f"{gpu}, as a CDI device")
+    lacks = "no description of it (CDI)" if is_podman else "no NVIDIA runtime"
+    return broken(
+        name,
+        f"there is a GPU, but the engine has {lacks}, so containers cannot use it",
+        CDI_REMEDY if is_podman else DOCKER_REMEDY,
+    )
 
 
 def settings(machine: Machine) -> Finding:

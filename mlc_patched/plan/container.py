@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..engine.specification import UNLIMITED, Resources
 from ..errors import UsageError
 from ..host.account import Account
-from ..host.gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, choose
+from ..host.gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, GpuRequest, choose
 from ..host.hardware import CUDA_DEVICES, ROCM_GPUS, Host
 from ..names import labels
 from ..names.containers import container_tag
@@ -24,6 +24,7 @@ WRAPPER_VARIABLE = "MLC_WRAPPER"
 """Set by `mlc-create-wrapper.sh`: another number of GPUs is the default."""
 ANY_GPU_ARCHITECTURE = "CUDA"
 """Architecture label of a container with GPUs of an unknown kind."""
+ANY_AMD_ARCHITECTURE = "ROCM"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class Plan:
     def is_rocm(self) -> bool:
         """Whether the container is for AMD GPUs, which are devices, not device requests."""
         return self.architecture.startswith("ROCM")
+
+    @property
+    def gpus(self) -> GpuRequest | None:
+        """The device request for the engine; AMD's GPUs need one only by CDI name."""
+        request = self.choice.request
+        return None if request is None or (self.is_rocm and not request.is_cdi) else request
 
     def notes(self) -> list[str]:
         """Return notes for the user on what was left out, and why."""
@@ -106,14 +113,15 @@ def make_plan(
         )
         reference, framework, version = catalog().reference(row), row.framework, row.version
         architecture = architecture or row.architectures[0]
-    architecture = architecture or ANY_GPU_ARCHITECTURE
-    limits.check_gpus(choice, architecture.startswith("ROCM"), settings)
+    architecture = architecture or _any_architecture(choice)
+    by_cdi = choice.request is not None and choice.request.is_cdi
+    limits.check_gpus(choice, architecture.startswith("ROCM") and not by_cdi, settings)
     if not is_own_project(reference, account):
         limits.check_base(reference, settings)
     for label in request.labels:
         if label in labels.OWNED:
             raise UsageError(f"The label {label} is reserved for mlc and cannot be set.")
-    wanted = wanted_devices(architecture, choice.gpus, settings.devices)
+    wanted = wanted_devices(architecture, NONE if by_cdi else choice.gpus, settings.devices)
     # The devices of another host are unknown; the requested GPUs are assumed to exist.
     there = host.devices if is_local else ROCM_GPUS
     return Plan(
@@ -170,6 +178,16 @@ def choose_gpus(
     known = () if is_built_in else catalog().architectures()
     default = limits.default_gpus(settings, by_wrapper=WRAPPER_VARIABLE in environ)
     return choose(architecture, gpus, host, known, default)
+
+
+def _any_architecture(choice: GpuChoice) -> str:
+    """Return the architecture of GPUs of an unknown kind, by the vendor if that was named."""
+    ids = choice.request.device_ids if choice.request is not None else ()
+    return (
+        ANY_AMD_ARCHITECTURE
+        if any(each.startswith("amd.com/") for each in ids)
+        else (ANY_GPU_ARCHITECTURE)
+    )
 
 
 def wanted_devices(

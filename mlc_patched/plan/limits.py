@@ -11,7 +11,7 @@ from username_utils import get_user_slice_name
 from ..engine.specification import Resources
 from ..errors import NotAllowedError, UsageError, shown
 from ..host.account import Account
-from ..host.gpus import NONE, GpuChoice
+from ..host.gpus import NONE, GpuChoice, parse_gpus
 from ..names.images import Reference, parse_reference
 from ..names.projects import is_own_project
 from ..settings.model import CGROUP, Settings
@@ -61,7 +61,8 @@ def default_gpus(settings: Settings, *, by_wrapper: bool = False) -> str:
     """
     largest = settings.largest_gpus
     default = settings.wrapper_gpus if by_wrapper else settings.default_gpus
-    if largest is None or default == NONE or _count(default) <= largest:
+    request = parse_gpus(default)
+    if largest is None or request is None or request.most <= largest:
         return default
     return str(largest) if largest else NONE
 
@@ -80,7 +81,7 @@ def check_gpus(choice: GpuChoice, is_rocm: bool, settings: Settings) -> None:
             f"At most {largest} GPUs are allowed here, but a ROCm container gets all of them, so "
             f"only -g none is possible. {_ASK}"
         )
-    if _count(choice.gpus) > largest:
+    if choice.request.most > largest:
         raise NotAllowedError(
             f"At most {largest} GPUs are allowed here, and {choice.gpus!r} asks for more.",
             f"For example: -g {largest or NONE}",
@@ -155,14 +156,6 @@ def check_image(
             check_base(parse_reference(base), settings)
         return
     check_base(reference, settings)
-
-
-def _count(gpus: str) -> float:
-    if gpus == "all":
-        return float("inf")
-    if gpus.startswith("device="):
-        return len(gpus.split(","))
-    return int(gpus) if gpus.isdigit() else 0
 
 
 def _within(

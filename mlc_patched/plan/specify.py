@@ -68,7 +68,7 @@ def specify(
         environment=environment,
         binds=tuple(binds),
         devices=plan.devices,
-        gpus=None if rocm else plan.choice.request,
+        gpus=plan.gpus,
         groups=GROUPS,
         capabilities=_capabilities(plan),
         dropped_capabilities=() if plan.settings.privileged else ("ALL",),

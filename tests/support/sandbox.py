@@ -32,7 +32,7 @@ from mlc_patched.images.build.client import BuildCommand, Client
 from mlc_patched.images.build.environment import Builder
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
-from support.accounts import AccountOfThisProcess
+from support.accounts import AccountOfThisProcess, path_with_gpu_hook
 from support.fakes.engine import FakeContainer, FakeEngine, FakeImage
 from support.fakes.faults import Fault, Faults, Faulty
 from support.sandbox_state import State, process_problems, state_of
@@ -101,6 +101,7 @@ class Sandbox:
             "MLC_ARCH": "CUDA_ADA",
             "DS01_SETTINGS": str(self._settings),
             "HOME": str(self.home),
+            "PATH": path_with_gpu_hook(place),
             "EDITOR": "editor",
             "PIP_INDEX_URL": "http://127.0.0.1/simple",  # the classic builder takes it by an image
         }.items():

@@ -16,7 +16,7 @@ from support.fakes.engine import FakeEngine
 
 from mlc_patched.context import Context
 from mlc_patched.engine.address import EngineAddress
-from mlc_patched.engine.interface import PODMAN, EngineInfo, Image, Layer
+from mlc_patched.engine.interface import DOCKER, PODMAN, EngineInfo, Image, Layer
 from mlc_patched.engine.specification import Bind, ContainerSpecification
 from mlc_patched.errors import EngineError
 from mlc_patched.host.account import Account
@@ -145,6 +145,39 @@ def test_the_engine_s_runtime_is_enough_for_a_gpu(machine: Machine) -> None:
     machine.context.__dict__["host"] = NVIDIA
     machine.info = replace(INFO, runtimes=("nvidia",))
     assert_finding(host.gpu(machine), "ok", "CUDA_ADA")
+
+
+@pytest.mark.parametrize(
+    ("product", "devices", "described", "health", "words"),
+    [
+        (DOCKER, ("nvidia.com/gpu=0",), False, "ok", "CDI device"),
+        (DOCKER, ("amd.com/gpu=0",), False, "broken", "no NVIDIA runtime"),
+        (DOCKER, None, True, "ok", "CDI device"),
+        (DOCKER, (), True, "broken", "no NVIDIA runtime"),
+        (PODMAN, ("nvidia.com/gpu=all",), False, "ok", "CDI device"),
+        (PODMAN, None, True, "ok", "CDI device"),
+        (PODMAN, None, False, "broken", "no description of it (CDI)"),
+    ],
+)
+def test_a_host_with_cdi_alone_is_not_broken(
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    product: str,
+    devices: tuple[str, ...] | None,
+    described: bool,
+    health: str,
+    words: str,
+) -> None:
+    if described:
+        (tmp_path / "any.yaml").write_text("cdiVersion: 0.5.0\nkind: nvidia.com/gpu\n")
+    monkeypatch.setattr(host, "CDI_DIRECTORIES", ("/nonexistent", str(tmp_path)))
+    # Podman does not use the hook, even if it is installed.
+    (tmp_path / "nvidia-container-runtime-hook").touch(0o755)
+    machine.context.environ = {"PATH": str(tmp_path if product == PODMAN else "/nonexistent")}
+    machine.context.__dict__["host"] = NVIDIA
+    machine.info = replace(INFO, product=product, cdi_devices=devices)
+    assert_finding(host.gpu(machine), health, words)
 
 
 def test_settings_that_cannot_be_read_stop_no_other_check(context: Context, tmp_path: Path) -> None:

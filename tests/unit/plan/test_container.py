@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,13 @@ def plan(request: CreateRequest, account: Account, host: Host = GPU_HOST, **envi
         ('"device=0,1"', GpuRequest(0, ("0", "1"))),
         ("device=GPU-a-b,MIG-c/1/0", GpuRequest(0, ("GPU-a-b", "MIG-c/1/0"))),
         ("device=0:1", GpuRequest(0, ("0:1",))),
+        ("device=nvidia.com/gpu=0", GpuRequest(0, ("nvidia.com/gpu=0",), is_cdi=True)),
+        ("nvidia.com/gpu=all", GpuRequest(0, ("nvidia.com/gpu=all",), is_cdi=True)),
+        (
+            "device=nvidia.com/gpu=0:1,nvidia.com/gpu=GPU-a-b",
+            GpuRequest(0, ("nvidia.com/gpu=0:1", "nvidia.com/gpu=GPU-a-b"), is_cdi=True),
+        ),
+        ("amd.com/gpu=0", GpuRequest(0, ("amd.com/gpu=0",), is_cdi=True)),
         ("none", None),
         ("0", None),
     ],
@@ -62,7 +70,13 @@ def test_gpu_requests(text: str, request_: GpuRequest | None) -> None:
     assert parse_gpus(text) == request_
 
 
-@pytest.mark.parametrize("text", ["", "-1", "two", "device=", "device=0,,1", "device=a b", "²"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "-1", "two", "device=", "device=0,,1", "device=a b", "²"),
+        *("nvidia.com/gpu=", "nvidia.com/gpu", "/gpu=0", "device=nvidia.com/gpu=0,1", "a/b=c d"),
+    ],
+)
 def test_invalid_gpu_requests(text: str) -> None:
     with pytest.raises(UsageError, match="device=0,1"):
         parse_gpus(text)
@@ -98,6 +112,38 @@ def test_an_explicit_request_is_taken_as_given(
 def test_an_unknown_architecture_is_refused() -> None:
     with pytest.raises(UsageError, match="CUDA_AMPERE"):
         choose("CUDA_X", None, GPU_HOST)
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("all", math.inf),
+        ("3", 3),
+        ("device=0,1", 2),
+        ("device=all", math.inf),
+        ("nvidia.com/gpu=0,nvidia.com/gpu=1", 2),
+        ("nvidia.com/gpu=all", math.inf),
+    ],
+)
+def test_how_many_gpus_a_request_asks_for(text: str, most: float) -> None:
+    request = parse_gpus(text)
+    assert request is not None
+    assert request.most == most
+
+
+def test_amd_gpus_by_cdi_come_without_the_device_nodes(account: Account) -> None:
+    host = Host("ROCM6", True, frozenset({"/dev/kfd", "/dev/dri", "/dev/snd"}))
+    request = replace(REQUEST, version="2.6.0", gpus="amd.com/gpu=1")
+    made = plan(request, account, host)
+    assert made.devices == ("/dev/snd",)
+    body = container_body(specify(made, "i", "sha256:1", Flow.IMAGE, account))
+    wanted = [{"Driver": "cdi", "Count": 0, "DeviceIDs": ["amd.com/gpu=1"]}]
+    assert body["HostConfig"]["DeviceRequests"] == wanted
+    all_of_them = plan(replace(request, gpus="all"), account, host)
+    assert all_of_them.gpus is None
+    assert all_of_them.devices == ("/dev/kfd", "/dev/dri", "/dev/snd")
+    unknown = plan(replace(request, image="own", gpus="amd.com/gpu=1"), account, BARE_HOST)
+    assert unknown.architecture == "ROCM"
 
 
 def test_the_row_follows_the_architecture(account: Account) -> None:
