@@ -36,6 +36,7 @@ class Command:
         is_aimes: AIME's mlc has it, too, so it exits as AIME's does.
         uses_engine: it takes the flags that choose an engine.
         is_listed: it is in the list of `mlc -h`.
+        for_users: root, who cannot own containers, is refused.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Command:
         is_aimes: bool = False,
         uses_engine: bool = True,
         is_listed: bool = True,
+        for_users: bool = False,
     ) -> None:
         self.name = name
         self.summary = summary
@@ -56,6 +58,7 @@ class Command:
         self.uses_engine = uses_engine
         self.is_aimes = is_aimes
         self.is_listed = is_listed and not own_program
+        self.for_users = for_users
 
     def load(self) -> Module:
         """Import the command's module, which imports what carries it out only when run."""
@@ -96,6 +99,17 @@ _ALL = (
         "stop and remove containers, saving them as images first if you like",
         own_program=True,
     ),
+    *(
+        Command(f"container-{name}", summary, module=module, own_program=True, for_users=True)
+        for name, summary, module in (
+            ("start", "start a container, or run a command in it", "start"),
+            ("stop", "stop a container", "stop"),
+            ("open", "open a shell in a container", "open"),
+            ("attach", "open a shell in a container: container-open", "open"),
+            ("remove", "remove a container", "remove"),
+            ("stats", "show what running containers use", "stats"),
+        )
+    ),
     Command(
         "image-create",
         "build a project's permanent image, with your account in it",
@@ -110,6 +124,12 @@ _ALL = (
     Command(
         "image-retire",
         "remove images of projects; the Dockerfile stays, so they can be built again",
+        own_program=True,
+    ),
+    Command(
+        "image-delete",
+        "remove images of projects: image-retire",
+        module="image_retire",
         own_program=True,
     ),
     Command(

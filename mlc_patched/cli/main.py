@@ -72,6 +72,11 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
         nonlocal context
         context = context or _context(arguments, program)
         context.report = report
+        if command.for_users:
+            from ..host.account import refuse_root
+
+            refuse_root(context.account)
+        _read_names(arguments, context)
         try:
             return command.load().run(arguments, context)
         except InvalidValueError as error:
@@ -97,6 +102,18 @@ def _context(arguments: argparse.Namespace, program: str) -> Context:
         docker_context=getattr(arguments, CONTEXT, None),
         as_ids=getattr(arguments, AS, None),
     )
+
+
+def _read_names(arguments: argparse.Namespace, context: Context) -> None:
+    """Replace names as `list` and `docker ps` print them, `[NAME]` and `NAME._.UID`, by NAME."""
+    for field in ("container_name", "container_names", "name", "names"):
+        said = getattr(arguments, field, None)
+        words = said if isinstance(said, list) else [said or ""]
+        if any("[" in word or "._." in word for word in words):
+            from ..names.containers import plain_name
+
+            plain = [plain_name(word, context.account.uid) for word in words]
+            setattr(arguments, field, plain if isinstance(said, list) else plain[0])
 
 
 def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:

@@ -90,10 +90,13 @@ def top_parser() -> Parser:
 def command_parser(command: Command) -> Parser:
     """Return the parser of a command."""
     module = command.load()
+    # Of a command with two names, such as image-retire and image-delete.
+    usual = next(each.program for each in COMMANDS.values() if each.module == command.module)
+    examples = [line.replace(usual, command.program) for line in module.EXAMPLES]
     made = Parser(
         prog=command.program,
         description=f"{command.summary[0].upper()}{command.summary[1:]}.",
-        epilog=_examples(module.EXAMPLES),
+        epilog=_examples(examples),
         formatter_class=_Formatter,
     )
     module.add_arguments(made)
@@ -193,7 +196,7 @@ def add_machine_flags(command: Arguments, *, aime: bool = False) -> None:
     )
     add_option(
         command,
-        "-g --num_gpus --gpus" if aime else "-g --gpus",
+        "-g --num_gpus --num-gpus --gpus" if aime else "-g --gpus --num-gpus",
         "GPUS",
         "all (the default), a number, device=ID[,ID], or none",
         "gpus",
@@ -264,7 +267,7 @@ def add_no_questions(command: Arguments) -> None:
 def add_script(command: Arguments) -> None:
     """Add the flags by which AIME's callers avoid questions."""
     add_switch(command, "-s --script", "script mode: never ask anything")
-    add_switch(command, "-Y --yes", "answer yes to every yes-or-no question")
+    add_switch(command, "-Y -y --yes", "answer yes to every yes-or-no question")
 
 
 def add_json(command: Arguments) -> None:

@@ -62,6 +62,14 @@ def short_name(tag: str) -> str:
     return tag.rsplit(SEPARATOR, 1)[0]
 
 
+def plain_name(text: str, uid: int) -> str:
+    """Return the user's name of a container as `list` or `docker ps` print it: `[NAME]`,
+    `NAME._.UID` or `NAME._.0`; any other text is returned unchanged."""
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    return text.removesuffix(f"{SEPARATOR}{uid}").removesuffix(f"{SEPARATOR}{ROOT}")
+
+
 def first_free(name: str, is_taken: Callable[[str], bool]) -> str:
     """Return the first of `NAME`, `NAME-2`, `NAME-3` … that is not taken."""
     numbered = (f"{name}-{number}" for number in count(2))

@@ -38,6 +38,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "container-create (dry run)": ("container-create", "c", "--image", "IMAGE", "--dry-run"),
     "container-deploy (dry run)": ("container-deploy", "c", "--image", "IMAGE", "--dry-run"),
     "container-list": ("container-list",),
+    **{
+        f"container-{verb} (no such)": (f"container-{verb}", "no-such", "-s")
+        for verb in ("start", "stop", "open", "attach", "remove")
+    },
+    "container-stats": ("container-stats",),
+    "image-delete (no such)": ("image-delete", "no-such", "-y"),
     "container-retire (no such)": ("container-retire", "no-such", "-y"),
     "image-create (no such base)": ("image-create", "p", "--base", "no-such:1", "--dry-run", "-y"),
     "image-list": ("image-list",),

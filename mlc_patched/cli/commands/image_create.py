@@ -39,22 +39,19 @@ def add_arguments(command: Parser) -> None:
         "versions",
     )
     base = command.add_mutually_exclusive_group()
-    add_option(
-        base,
-        "--base --from",
-        "IMAGE",
-        "the image to build on, of your choice",
-        "images",
-        dest="base",
-    )
+    add_option(base, "--base --from", "IMAGE", "the image to build on, of your choice", "images")
     add_option(
         base, "--dockerfile", "FILE", "your own Dockerfile; the account block is added", "files"
     )
-    add_words(command, "--preset", metavar="PRESET", help=f"of {', '.join(PRESETS)}")
+    add_words(
+        command, "--preset", "-t", "--type", metavar="PRESET", help=f"of {', '.join(PRESETS)}"
+    )
     add_words(
         command, "-p", "--packages", metavar="PACKAGE", help="Python packages, e.g. 'numpy<2'"
     )
-    add_words(command, "--apt", metavar="PACKAGE", help="Debian packages, e.g. ffmpeg")
+    add_words(
+        command, "--apt", "-s", "--system", metavar="PACKAGE", help="Debian packages, e.g. ffmpeg"
+    )
     add_option(
         command,
         "-r --requirements",
@@ -64,11 +61,7 @@ def add_arguments(command: Parser) -> None:
     )
     add_switch(command, "--no-build", "only write the Dockerfile, do not build it")
     add_switch(command, "--dry-run", "print the Dockerfile and the build command, change nothing")
-    add_switch(
-        command,
-        "--force",
-        "replace a project; its Dockerfile is kept as a backup, or rebuilt if no base is given",
-    )
+    add_switch(command, "--force", "replace a project, keeping its Dockerfile; alone: rebuild it")
     add_build_flags(command)
 
 

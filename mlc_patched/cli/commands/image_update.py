@@ -28,7 +28,16 @@ def add_arguments(command: Parser) -> None:
     add_words(
         command, "--remove", metavar="PACKAGE", help="packages to remove, Python's or Debian's"
     )
-    add_words(command, "--apt", metavar="PACKAGE", help="Debian packages to add")
+    add_words(
+        command,
+        "--apt",
+        "--add-system",
+        "-s",
+        "--system",
+        metavar="PACKAGE",
+        help="Debian packages to add",
+    )
+    add_switch(command, "--rebuild", "rebuild from the Dockerfile as it is (the default)")
     add_switch(command, "--edit", "open the Dockerfile in $EDITOR first")
     add_switch(command, "--rollback", "go back to the image before the last update")
     add_switch(command, "--dry-run", "show what would change in the Dockerfile")
