@@ -21,6 +21,7 @@ _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 
 _PODMAN_CONFLICT = re.compile(
     r"is already in use|container state improper|with more than one tag|image (?:is )?in use by"
+    r"|UNIQUE constraint failed: ContainerConfig\.Name"
 )
 
 

@@ -1,6 +1,6 @@
 """Podman through its Docker-compatible API (podman-system-service(1)): where it differs.
 
-Tested with Podman 4.3.
+Tested with Podman 4.3 and 5.8.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from ..errors import ConflictError
 from .docker import DockerEngine
-from .interface import PODMAN, Container, Image, Stats
+from .interface import PODMAN, Change, Container, Image, Stats
 
 if TYPE_CHECKING:
     from .specification import ContainerSpecification
@@ -36,7 +36,7 @@ class PodmanEngine(DockerEngine):
         return self.info().is_rootless
 
     def _body(self, specification: ContainerSpecification) -> dict[str, Any]:
-        body = super()._body(specification)
+        body = without_shm_size(super()._body(specification))
         return rootless_body(body) if self._is_rootless else body
 
     def image(self, reference: str) -> Image | None:
@@ -115,6 +115,12 @@ class PodmanEngine(DockerEngine):
             )
         return _full_id(str(answer["Id"]))
 
+    def changes(self, container: str) -> list[Change]:
+        # Podman mounts /etc/hosts and others, does not report them, but reports the directory.
+        found = super().changes(container)
+        is_alone = not any(each.path.startswith("/etc/") for each in found)
+        return [each for each in found if not (is_alone and each == Change("/etc", "changed"))]
+
     def stats(self, container: str) -> Stats | None:
         # For a container that has exited, Podman returns an empty answer.
         found = self.containers(names=(container,)) or [
@@ -124,6 +130,12 @@ class PodmanEngine(DockerEngine):
 
     def shared_sizes(self) -> Mapping[str, int]:
         return {_full_id(each): size for each, size in super().shared_sizes().items()}
+
+
+def without_shm_size(body: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the size of /dev/shm where that is the host's: Podman 5 refuses it."""
+    host = body["HostConfig"]
+    return body if host["IpcMode"] != "host" else {**body, "HostConfig": {**host, "ShmSize": 0}}
 
 
 def rootless_body(body: dict[str, Any]) -> dict[str, Any]:

@@ -295,6 +295,21 @@ def test_a_directory_is_not_read_as_a_file(fixtures: EngineFixtures) -> None:
     assert fixtures.engine.read_file(fixtures.create(), "/etc") is None
 
 
+def test_a_container_that_changed_nothing_has_no_changes(fixtures: EngineFixtures) -> None:
+    container = fixtures.create(script="true")
+    fixtures.engine.start(container)
+    fixtures.engine.stop(container)
+    assert fixtures.engine.changes(container) == []
+
+
+def test_a_container_in_the_hosts_ipc_namespace_starts_with_any_shm_size(
+    fixtures: EngineFixtures,
+) -> None:
+    container = fixtures.create(ipc="host", shm_size=8 * 1024**3)
+    fixtures.engine.start(container)
+    assert [each.is_running for each in fixtures.own()] == [True]
+
+
 def test_an_export_is_a_tar_archive(fixtures: EngineFixtures) -> None:
     archive = io.BytesIO(b"".join(fixtures.engine.export(fixtures.create())))
     with tarfile.open(fileobj=archive) as tar:

@@ -6,7 +6,13 @@ import pytest
 
 from mlc_patched.engine.answers import info_of, is_podman_conflict
 from mlc_patched.engine.interface import Image
-from mlc_patched.engine.podman import _matches, configuration_changes, familiar, rootless_body
+from mlc_patched.engine.podman import (
+    _matches,
+    configuration_changes,
+    familiar,
+    rootless_body,
+    without_shm_size,
+)
 from mlc_patched.engine.specification import ContainerSpecification, Ulimit, container_body
 
 
@@ -47,6 +53,8 @@ def test_conflicts_are_recognised_by_their_message() -> None:
         'the container name "x" is already in use by 7359. You have to remove that container',
         "can only kill running containers. 8d53 is in state stopped: container state improper",
         'unable to delete image "35bf" by ID with more than one tag ([a b]): please force removal',
+        "updating container config table with new configuration for container a42: "
+        "UNIQUE constraint failed: ContainerConfig.Name",
     ):
         assert is_podman_conflict(words)
     assert not is_podman_conflict("no space left on device")
@@ -77,6 +85,13 @@ def test_podman_is_recognised_by_its_info() -> None:
     for options, is_rootless in ((["name=seccomp"], False), (["name=rootless"], True)):
         info = info_of({"ServerVersion": "28.0", "SecurityOptions": options}, is_local=True)
         assert (info.product, info.is_rootless) == ("Docker Engine", is_rootless)
+
+
+@pytest.mark.parametrize(("ipc", "size"), [("host", 0), ("", 8), ("private", 8)])
+def test_the_size_of_the_hosts_shared_memory_is_left_out(ipc: str, size: int) -> None:
+    body = container_body(ContainerSpecification("n", "i", ipc=ipc, shm_size=8))
+    assert without_shm_size(body)["HostConfig"]["ShmSize"] == size
+    assert body["HostConfig"]["ShmSize"] == 8
 
 
 @pytest.mark.parametrize(
