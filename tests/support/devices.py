@@ -1,7 +1,7 @@
-"""The host's devices that AIME's containers are given, made where the host has none.
+"""The host's devices that AIME's containers get, created where the host lacks them.
 
-Several runs of the tests may share a host: while one has made devices no other runs a test
-with the engine, since containers get what the host has.
+Several test runs can share a host. While one of them has created devices, no other runs a test
+with the engine, because containers get the devices of the host.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOCK, _GATE = "/run/lock/mlc-test-devices", "/run/lock/mlc-test-devices-gate"
 
 
 class _HostDevices:
-    """This process's part in the lock on the host's devices."""
+    """The lock on the host's devices, as this process holds it."""
 
     def __init__(self) -> None:
         self._file: int | None = None
@@ -35,7 +35,7 @@ class _HostDevices:
 
     @contextlib.contextmanager
     def held(self, how: int) -> Iterator[None]:
-        """Hold the lock this way; what was held before is held again afterwards."""
+        """Hold the lock this way (LOCK_SH, LOCK_EX), and afterwards as it was held before."""
         before = self._held
         if before == fcntl.LOCK_EX:
             yield
@@ -50,7 +50,7 @@ class _HostDevices:
         if self._file is None:
             self._file = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_UN)
-        with Path(_GATE).open("w") as gate:  # who waits to be alone lets nobody else in
+        with Path(_GATE).open("w") as gate:  # whoever waits for the exclusive lock keeps newcomers out
             fcntl.flock(gate, fcntl.LOCK_EX)
             fcntl.flock(self._file, how)
         self._held = how
@@ -60,36 +60,39 @@ _host_devices = _HostDevices()
 
 
 def unchanged_devices() -> contextlib.AbstractContextManager[None]:
-    """Keep other runs of the tests from changing the host's devices."""
+    """Keep other test runs from changing the host's devices."""
     return _host_devices.held(fcntl.LOCK_SH)
 
 
 @contextlib.contextmanager
 def devices(*paths: str) -> Iterator[None]:
-    """Have these devices, and take away again those that were not there."""
-    with _host_devices.held(fcntl.LOCK_EX):
-        yield from _made(paths)
+    """Create those of these devices that the host lacks, and remove them at the end.
 
-
-def _made(paths: tuple[str, ...]) -> Iterator[None]:
-    made = [Path(path) for path in paths if not Path(path).exists()]
-    try:
-        for path in made:
+    Args:
+        paths: paths of devices, or of directories that hold some; of a directory that is there,
+            too, the missing devices are created.
+    """
+    with _host_devices.held(fcntl.LOCK_EX), contextlib.ExitStack() as made:
+        for path in map(Path, paths):
             numbers = _NODES[str(path)]
-            if isinstance(numbers, dict):
+            if isinstance(numbers, tuple):
+                made.enter_context(_node(path, numbers))
+                continue
+            if not path.exists():
                 path.mkdir()
-                for name, number in numbers.items():
-                    _node(path / name, number)
-            else:
-                _node(path, numbers)
+                made.callback(shutil.rmtree, path)
+            for name, number in numbers.items():
+                made.enter_context(_node(path / name, number))
+        yield
+
+
+@contextlib.contextmanager
+def _node(path: Path, number: tuple[int, int]) -> Iterator[None]:
+    if path.exists():
+        yield
+        return
+    os.mknod(path, stat.S_IFCHR | 0o660, os.makedev(*number))
+    try:
         yield
     finally:
-        for path in made:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-
-
-def _node(path: Path, number: tuple[int, int]) -> None:
-    os.mknod(path, stat.S_IFCHR | 0o660, os.makedev(*number))
+        path.unlink(missing_ok=True)
