@@ -1,13 +1,15 @@
 # Set up, test and demonstrate mlc-patched on this machine. `make` alone lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help setup engine base demo picture test engines cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb clean
+.PHONY: help setup engine base demo picture test newest engines cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb clean
 
 PYTEST_ARGS ?=
 JOBS ?= 2
 BENCH_ARGS ?=
 SECONDS_EACH ?= 30
 PYTHON_FILES := . tools/fit-runtime
+PYTHONS := 3.10 3.11 3.12 3.13 3.14
+VERSION := 'import sys; print("%d.%d" % sys.version_info[:2])'
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -30,13 +32,19 @@ picture: setup engine base  ## make docs/demo.svg from a real run of the demo
 bench: setup engine base  ## measure speed and disk space on separate engines, as root; writes docs/benchmarks.* and docs/scaling.md
 	.venv/bin/python tools/bench/run.py $(BENCH_ARGS)
 
-# JOBS tests run at the same time, all but the first with an engine of their own.
+# JOBS tests run at the same time, all but the first with an engine of their own. The other Pythons
+# of noxfile.py run the unit tests only.
 test: setup engine base test-tools  ## run all tests; a missing engine is a failure
 	MLC_REQUIRE_ENGINE=1 .venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 ifeq ($(PYTEST_ARGS),)
 	MLC_REQUIRE_ENGINE=1 .venv/bin/python -m pytest tests/products
 	tools/modern-tests.sh $(JOBS)
+	.venv/bin/nox --python $(filter-out $(shell .venv/bin/python -c $(VERSION)), $(PYTHONS))
 endif
+
+# On a machine without root's rights, a Docker client or an engine, and with the newest Python.
+newest: ## run the unit tests as an ordinary user of Debian sid, in a chroot (as root)
+	tools/newest-python.sh
 
 # The same tests as in `make test`, but here the image is built as the page says.
 cluster: setup engine base test-tools  ## run docs/cluster.md and the cluster's tests in full, as root
@@ -97,12 +105,12 @@ deb: setup  ## make a Debian package in dist/
 	tools/debian-package.sh
 
 clean:  ## remove what make and the tools made in this tree
-	rm -rf .venv build dist *.egg-info lib/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .nox build dist *.egg-info lib/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # All users run mlc, not only the one who makes .venv, so they must be able to read it.
 .venv/ready: setup.cfg
 	umask 022 && "$$(tools/python.sh)" -m venv .venv
-	umask 022 && .venv/bin/pip install -q -e '.[test,lint,build]'
+	umask 022 && .venv/bin/pip install -q -e '.[test,lint,build,dev]'
 	# Other users cannot write bytecode here, and would compile everything in each command.
 	umask 022 && .venv/bin/python -m compileall -q mlc_patched lib
 	chmod -R a+rX .venv

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Run the unit tests with Debian sid's Python (as root): tools/newest-python.sh [PYTEST-ARGUMENT…]
+#
+# They run in a chroot of Debian sid as an ordinary user, without a Docker client and an engine, after
+# `pip install -e .[test]`: as on a new contributor's machine. The chroot is kept in /var/cache.
+set -euo pipefail
+
+PATH="$PATH:/usr/sbin:/sbin"
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+readonly here
+readonly python=python3.14
+readonly root=/var/cache/mlc-patched/sid-$python
+readonly home=/home/tester
+readonly tree=$home/mlc-patched
+readonly certificates=/etc/ssl/certs/ca-certificates.crt
+
+((EUID == 0)) || {
+    echo "newest-python: only root can use a chroot: sudo $0 $*" >&2
+    exit 1
+}
+"$here/debian-root.sh" sid "$root" "$python" "$python-venv" ca-certificates git
+exec 9>"$root.lock" # one run at a time
+flock 9
+grep -q '^tester:' "$root/etc/passwd" || chroot "$root" useradd --create-home tester
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+[[ ! -e "$certificates" ]] || cp "$certificates" "$root$certificates"
+rm -rf "${root:?}$tree"
+mkdir "$root$tree"
+git -C "$here/.." ls-files -z --cached --others --exclude-standard |
+    tar -C "$here/.." --null --ignore-failed-read -T - -c | tar -C "$root$tree" -x
+chroot "$root" chown -R tester: "$tree"
+
+tests() { # runs in the chroot, as the ordinary user
+    cd ~/mlc-patched
+    if ! [[ ~/venv/ready -nt setup.cfg ]]; then
+        "$python" -m venv --clear ~/venv
+        ~/venv/bin/pip install -q -e '.[test]'
+        touch ~/venv/ready
+    fi
+    ~/venv/bin/python -m pytest tests/unit tests/contract -m 'not real_engine' -q -n 2 "$@"
+}
+
+# shellcheck disable=SC2016  # expanded by the inner shell
+exec unshare --mount --pid --fork --kill-child bash -euc '
+    mount --bind /dev "$1/dev"
+    mount -t proc proc "$1/proc"
+    exec chroot --userspec=tester "$@"' \
+    bash "$root" env -i HOME="$home" USER=tester PATH=/usr/bin:/bin LANG=C.UTF-8 python="$python" \
+    PIP_CERT="$certificates" PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    bash -euc "$(declare -f tests)"$'\ntests "$@"' bash "$@"
