@@ -21,6 +21,7 @@ readonly certificates=/etc/ssl/certs/ca-certificates.crt
 "$here/debian-root.sh" sid "$root" "$python" "$python-venv" ca-certificates git
 exec 9>"$root.lock" # one run at a time
 flock 9
+ln -sf "$python" "$root/usr/bin/python3"
 grep -q '^tester:' "$root/etc/passwd" || chroot "$root" useradd --create-home tester
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 [[ ! -e "$certificates" ]] || cp "$certificates" "$root$certificates"
@@ -43,6 +44,7 @@ tests() { # runs in the chroot, as the ordinary user
 # shellcheck disable=SC2016  # expanded by the inner shell
 exec unshare --mount --pid --fork --kill-child bash -euc '
     mount --bind /dev "$1/dev"
+    mount -t tmpfs tmpfs "$1/dev/shm"
     mount -t proc proc "$1/proc"
     exec chroot --userspec=tester "$@"' \
     bash "$root" env -i HOME="$home" USER=tester PATH=/usr/bin:/bin LANG=C.UTF-8 python="$python" \

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -126,17 +128,16 @@ def _checked(what: str, path: str, account: Account) -> str:
     _check_text(what, path)
     absolute = expand(path, account)
     try:
-        is_directory = Path(absolute).is_dir()
-        exists = is_directory or Path(absolute).exists()
+        mode = Path(absolute).stat().st_mode
     except OSError as error:
-        raise MlcError(f"The {what} directory {absolute}: {error.strerror}") from error
-    if not exists:
-        if os.path.islink(absolute):  # noqa: PTH114 - no exception for a name that is too long
-            raise NotFoundError(f"The {what} directory {absolute} is a broken link.")
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise MlcError(f"The {what} directory {absolute}: {error.strerror}") from error
+        if Path(absolute).is_symlink():
+            raise NotFoundError(f"The {what} directory {absolute} is a broken link.") from None
         raise NotFoundError(
             f"The {what} directory {absolute} does not exist.",
             f"Create it with: mkdir -p {quote(absolute)}",
-        )
-    if not is_directory:
+        ) from None
+    if not stat.S_ISDIR(mode):
         raise MlcError(f"The {what} directory {absolute} is not a directory.")
     return absolute

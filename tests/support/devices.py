@@ -50,7 +50,8 @@ class _HostDevices:
         if self._file is None:
             self._file = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_UN)
-        with Path(_GATE).open("w") as gate:  # whoever waits for the exclusive lock keeps newcomers out
+        # Whoever waits for the exclusive lock holds the gate, so that no newcomer gets in first.
+        with Path(_GATE).open("w") as gate:
             fcntl.flock(gate, fcntl.LOCK_EX)
             fcntl.flock(self._file, how)
         self._held = how

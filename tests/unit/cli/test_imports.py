@@ -27,6 +27,8 @@ ALSO = {
     "image_create": {"mlc_patched.images", "mlc_patched.images.presets"},  # the help lists them
 }
 SLOW = {"dataclasses", "docker", "inspect", "json", "pathlib", "requests", "typing", "urllib"}
+if sys.version_info >= (3, 14):
+    SLOW -= {"dataclasses", "inspect"}  # its argparse imports them, for colours
 NOT_ROOT = {"SUDO_UID": "1001", "SUDO_GID": "1001"}
 _CODE = """
 import sys

@@ -1,16 +1,15 @@
-"""Which engine is used: compared with the docker client where possible."""
+"""Which engine is used, and by which address; see also tests/engine/test_docker_contexts.py."""
 
 from __future__ import annotations
 
 import builtins
-import hashlib
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.docker_contexts import CONTEXTS, digest_of, make_contexts, use
 from support.reliability import Counted
 
 from mlc_patched.cli.main import run
@@ -18,83 +17,33 @@ from mlc_patched.context import Context
 from mlc_patched.engine.address import SOCKET, EngineAddress, Tls, context_names, resolve
 from mlc_patched.errors import UsageError
 
-CONTEXTS = {
-    "far": {"Host": "ssh://me@far.example"},
-    "tls": {"Host": "tcp://10.0.0.7:2376"},
-    "careless": {"Host": "tcp://10.0.0.8:2376", "SkipTLSVerify": True},
-    "here": {"Host": "unix:///run/other.sock"},
-}
-
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home with Docker contexts, one of them with certificates, none in use."""
-    for name, endpoint in CONTEXTS.items():
-        digest = hashlib.sha256(name.encode()).hexdigest()
-        meta = tmp_path / ".docker/contexts/meta" / digest
-        meta.mkdir(parents=True)
-        content = {"Name": name, "Metadata": {}, "Endpoints": {"docker": endpoint}}
-        (meta / "meta.json").write_text(json.dumps(content))
-    certificates = tmp_path / ".docker/contexts/tls" / digest_of("tls") / "docker"
-    certificates.mkdir(parents=True)
-    (certificates / "ca.pem").write_text("")
+    """A home with Docker contexts."""
+    make_contexts(tmp_path)
     return tmp_path
 
 
-def digest_of(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+HOST = {"DOCKER_HOST": "unix:///x/y"}
 
 
-def use(home: Path, name: str) -> None:
-    (home / ".docker/config.json").write_text(json.dumps({"currentContext": name}))
-
-
-def client_resolves(environ: dict[str, str], chosen: str | None) -> tuple[str, str, bool]:
-    """Return the context, address and SkipTLSVerify that the docker client uses."""
-    flags = ["--context", chosen] if chosen else []
-    name = subprocess.run(
-        ["docker", *flags, "context", "show"],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    done = subprocess.run(
-        ["docker", *flags, "context", "inspect", *([name] if name else [])],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    endpoint = json.loads(done.stdout)[0]["Endpoints"]["docker"]
-    return name, endpoint["Host"], endpoint["SkipTLSVerify"]
-
-
-@pytest.mark.parametrize("chosen", [None, "far", "default"])
-@pytest.mark.parametrize("current", [None, "tls", "default"])
 @pytest.mark.parametrize(
-    "variables",
+    ("variables", "chosen", "context"),
     [
-        {},
-        {"DOCKER_HOST": "tcp://1.2.3.4"},
-        {"DOCKER_HOST": ""},
-        {"DOCKER_CONTEXT": "careless"},
-        {"DOCKER_CONTEXT": "default"},
-        {"DOCKER_CONTEXT": ""},
-        {"DOCKER_HOST": "unix:///x/y", "DOCKER_CONTEXT": "here"},
+        ({}, None, "tls"),
+        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": ""}, None, "tls"),
+        ({"DOCKER_CONTEXT": "careless"}, None, "careless"),
+        ({"DOCKER_CONTEXT": "careless", **HOST}, None, "default"),
+        ({"DOCKER_CONTEXT": "careless", **HOST}, "far", "far"),
     ],
     ids=str,
 )
-def test_the_precedence_is_the_docker_client_s(
-    home: Path, variables: dict[str, str], current: str | None, chosen: str | None
+def test_a_flag_comes_before_variables_and_those_before_the_current_context(
+    home: Path, variables: dict[str, str], chosen: str | None, context: str
 ) -> None:
-    if current:
-        use(home, current)
-    environ = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin", **variables}
-    found = resolve(environ, chosen)
-    name, host, careless = client_resolves(environ, chosen)
-    assert (found.context, found.url) == (name, host)
-    assert bool(found.tls and not found.tls.verify) == careless
+    use(home, "tls")
+    assert resolve({"HOME": str(home), **variables}, chosen).context == context
 
 
 @pytest.mark.parametrize(
@@ -216,12 +165,11 @@ def test_tls_settings_are_the_client_s(home: Path) -> None:
 @pytest.mark.parametrize("name", [*CONTEXTS, "default"])
 def test_the_client_s_environment_selects_the_same_engine(home: Path, name: str) -> None:
     use(home, "careless")
-    environ = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin"}
+    environ = {"HOME": str(home)}
     for variables in ({}, {"DOCKER_HOST": "unix:///x"}, {"DOCKER_HOST": ""}):
         ours = resolve({**environ, **variables}, name)
         for_client = ours.client_environment({**environ, **variables})
         assert resolve(for_client) == ours
-        assert client_resolves(for_client, None)[:2] == (ours.context, ours.url)
 
 
 def test_only_a_socket_is_local(home: Path) -> None:
