@@ -27,7 +27,7 @@ def complete(
 
     Args:
         request: an empty text stands for what the command line did not give.
-        arguments: with `script`.
+        arguments: with `script` and `yes`.
 
     Raises:
         InvalidValueError: something is missing, and nobody can be asked.
@@ -51,9 +51,10 @@ def complete(
         request = _with_framework(request, context, retries=is_terminal)
     request = _with_name(request, context, retries=is_terminal)
     # docs/contracts.md, "Commands": directories are asked for if nothing at all was given.
-    request = _with_directories(
-        request, context, asks=len(missing) == len(named), retries=is_terminal
-    )
+    asks = len(missing) == len(named) and not arguments.yes
+    request = _with_directories(request, context, asks=asks, retries=is_terminal)
+    if arguments.yes:
+        return request
     _show(request, context)
     what = request.image or f"{request.framework} {request.version}"
     if not ask_yes_no(f"Create the container {request.name} from {what}?", default=True):
