@@ -210,7 +210,7 @@ class Context:
     def find(self, name: str) -> Container | None:
         """Return the user's container of exactly this name, or None.
 
-        It takes one engine call, or two, whose duration does not depend on the number of
+        It takes one to three engine calls, whose duration does not depend on the number of
         containers. If there is no container `NAME._.UID`, one with the user's label is returned
         that is called NAME, as AIME's first version created it, or `NAME._.0`, as AIME's mlc
         creates it under sudo.
@@ -222,11 +222,10 @@ class Context:
         found = _recognised(self.engine.container(self.container_tag(name)))
         if found is not None:
             return found
-        others = self.engine.containers(names=(name, container_tag(name, ROOT)))
-        # NAME before NAME._.0
-        for each in sorted(others, key=lambda other: len(other.name)):
-            if each.labels.get(labels.OWNER) == self.account.login:
-                return each
+        for other in (name, container_tag(name, ROOT)):
+            found = self.engine.container(other)
+            if found is not None and found.labels.get(labels.OWNER) == self.account.login:
+                return found
         return None
 
     def get(self, name: str) -> Container:

@@ -63,12 +63,12 @@ def test_a_busy_container_is_seen_to_be_busy(alice: User, labelled) -> None:
     assert measured["cpu_percent"] > 1  # however busy the machine is
 
 
-def test_other_users_are_shown_when_asked_for(alice: User, ldap_user: User, labelled) -> None:
+def test_all_users_are_shown_or_only_ones_own(alice: User, ldap_user: User, labelled) -> None:
     for user in (alice, ldap_user):
         running(user, labelled(user), "same")
-    own = json.loads(alice.mlc("stats", "--json").stdout)["containers"]
+    own = json.loads(alice.mlc("stats", "--json", "--own").stdout)["containers"]
     assert [each["user"] for each in own] == [alice.login]
-    every = json.loads(alice.mlc("stats", "--json", "-au").stdout)["containers"]
+    every = json.loads(alice.mlc("stats", "--json").stdout)["containers"]
     assert {alice.login, ldap_user.login} <= {each["user"] for each in every}
 
 

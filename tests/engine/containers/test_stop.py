@@ -40,8 +40,13 @@ def test_a_container_that_does_not_run_is_no_failure(alices: User) -> None:
     assert (done.returncode, done.stdout) == (0, "[it] was not running.\n")
 
 
-def test_without_a_terminal_it_is_refused(running: User) -> None:
+def test_the_answer_may_come_from_a_pipe(running: User) -> None:
     done = running.mlc("stop", "it", stdin="y\n")
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_an_answer_it_is_refused(running: User) -> None:
+    done = running.mlc("stop", "it")
     assert done.returncode == 2
     assert "pass -f to confirm" in done.stderr.splitlines()[-1]
     assert state(running) == "running"
@@ -86,7 +91,7 @@ def test_the_menu_offers_what_runs(alices: User, labelled) -> None:
 
 def test_no_name_without_a_terminal_is_a_usage_error(alices: User) -> None:
     done = alices.mlc("stop", "-s")
-    assert (done.returncode, state(alices)) == (2, "running")
+    assert (done.returncode, state(alices)) == (1, "running")
 
 
 def test_a_container_that_is_not_there_is_a_failure(user: User) -> None:
