@@ -16,9 +16,10 @@ def _commands(user: User, path: str = QUICK, buildkit: str = "") -> Iterator[Ima
     clean_home(user)
     made = ImageUser(user, path, buildkit)
     yield made
-    assert made.leftovers() == set()
+    left = made.leftovers()
     sweep(user)
     clean_home(user)
+    assert left == set()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import ConflictError
 from mlc_patched.host import locks
 from mlc_patched.host.account import Account
+from mlc_patched.images.build import steps as steps_module
 from mlc_patched.images.build.steps import StepNames
 from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.images.project.lock import remove_build_directories, working_on
@@ -271,6 +272,23 @@ def test_podmans_steps_are_named_too(fake: FakeEngine) -> None:
     left = {each.id[7:19] for each in fake.find_images(nameless=True)}
     assert cached in left, "another build's"
     assert not {first, second} & left
+
+
+def test_a_step_that_podman_still_runs_is_reported_with_what_happens_next(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.product = PODMAN
+    podman_steps = StepNames(fake, STEP_NAME, TEMPORARY)
+    for line in ("STEP 1/2: FROM x", "STEP 2/2: RUN x", f"--> {nameless(fake, 0xB1)}"):
+        podman_steps.hear(line)
+
+    def refuse(reference: str) -> None:
+        raise ConflictError("image is in use by a container")
+
+    monkeypatch.setattr(fake, "remove_image", refuse)
+    monkeypatch.setattr(steps_module, "_SECONDS_TO_CLEAR", 0)
+    with pytest.raises(ConflictError, match=r"still runs the step.*next build"):
+        podman_steps.clear()
 
 
 def test_a_container_that_a_step_only_mentions_keeps_its_name(
