@@ -439,10 +439,10 @@ def test_containers_that_cannot_start_are_found(
         )
     )
     del fake.images[image.id]
-    assert [each.text.split(" (")[0] for each in images.containers(machine)] == [
-        "the image of fine is gone",
-        "it cannot start: the device /dev/none is missing",
+    assert sorted(each.text.split(" (")[0] for each in images.containers(machine)) == [
         "it cannot start as it should: /none, which it mounts, is missing",
+        "it cannot start: the device /dev/none is missing",
+        "the image of fine is gone",
         "the image of it is gone",
     ]
     machine.info = replace(INFO, is_local=False)
@@ -450,7 +450,8 @@ def test_containers_that_cannot_start_are_found(
     assert all("is gone" in each.text for each in found)
     # They start, and what the engine still can do with them is to export them.
     assert {each.health for each in found} == {Health.WARNING}
-    assert found[0].remedy == "mlc export fine, mlc remove fine, mlc import fine.mlc.tar"
+    remedies = {each.remedy for each in found}
+    assert "mlc export fine, mlc remove fine, mlc import fine.mlc.tar" in remedies
 
 
 def stored(name: str, *layers: tuple[str, int]) -> disk_usage.Stored:
