@@ -30,8 +30,15 @@ for _place in (os.path.join(_ROOT, "lib"), _ROOT):
 if os.path.join(_ROOT, _PACKAGES) not in sys.path:
     sys.path.append(os.path.join(_ROOT, _PACKAGES))
 
-from mlc_patched.cli import main as _main  # noqa: E402
-from mlc_patched.version import AIME_VERSION, CONTAINER_VERSION  # noqa: E402
+try:
+    from mlc_patched.cli import main as _main
+    from mlc_patched.version import AIME_VERSION, CONTAINER_VERSION
+except ImportError as _error:
+    sys.exit(
+        f"Error: {os.path.realpath(__file__)} cannot find its package, mlc_patched: {_error}. "
+        "It needs the directories mlc_patched, lib and .venv beside bin: link to it instead of "
+        "copying it, or install it with: make install"
+    )
 
 mlc_version = AIME_VERSION
 mlc_container_version = CONTAINER_VERSION

@@ -6,7 +6,9 @@ No engine is reached: what is refused is so before one is asked.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,15 @@ def test_the_wrapper_takes_what_ds01_passes(words: tuple[str, ...]) -> None:
 def test_the_wrapper_without_arguments_shows_its_usage() -> None:
     done = subprocess.run([WRAPPER], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: mlc-create-wrapper.sh NAME")
+
+
+def test_a_plain_copy_of_the_program_says_what_it_needs(tmp_path: Path) -> None:
+    copy = tmp_path / "a" / "b" / "mlc.py"
+    copy.parent.mkdir(parents=True)
+    shutil.copy(PATCHED, copy)
+    done = subprocess.run(
+        [sys.executable, "-IS", str(copy), "list"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "cannot find its package, mlc_patched" in done.stderr
+    assert "link to it instead of copying it" in done.stderr
