@@ -339,7 +339,8 @@ mlc recognises Podman by its version information, and uses its Docker-compatible
 - **Builds** are Podman's own, through its API: no Docker client is needed, and settings with
   passwords are secrets of the build. After Ctrl-C the step that is running goes on to its end; no
   image is made, and what earlier steps made is removed by the next build of the project.
-- **Builds** add the label `io.buildah.version`, commits the variables `TERM` and `container`.
+- **Builds** add the label `io.buildah.version`, commits the variables `TERM` and `container`. The
+  history of a built image names the proxy variables, without their values.
 
 ---
 [Documentation](README.md) · [Remote engines](remote.md)
