@@ -1,4 +1,4 @@
-"""Accounts for tests in this process."""
+"""The account of tests in this process, alice, 1001:2001, and images that hold it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from mlc_patched.host.account import Account
+from mlc_patched.names.labels import Claim, claim_labels
+from support.fakes.engine import FakeEngine
 
 
 class AccountOfThisProcess(Account):
@@ -26,3 +28,21 @@ def path_with_gpu_hook(place: Path) -> str:
     directory.mkdir()
     (directory / "nvidia-container-runtime-hook").touch(0o755)
     return f"{directory}:{os.environ['PATH']}"
+
+
+PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1001:2001::/home/alice:/bin/bash\n"
+"""The accounts of an image with alice's account."""
+THESIS_LABELS = {
+    "aime.mlc.DS01_HAS_USER_SETUP": "true",
+    "aime.mlc.DS01_USER_ID": "1001",
+    "aime.mlc.DS01_GROUP_ID": "2001",
+    "aime.mlc.DS01_USERNAME": "alice",
+    "aime.mlc.DS01_PROJECT": "thesis",
+}
+"""The labels of the image of alice's project `thesis`."""
+OWN = "ds01-1001/p:latest"
+
+
+def own_image(fake: FakeEngine, uid: int = 1001, gid: int = 2001, passwd: str = PASSWD) -> str:
+    """Add the image OWN to a fake engine, with the labels of alice's account; return its ID."""
+    return fake.add_image(OWN, claim_labels(Claim(uid, gid, "alice")), passwd).id

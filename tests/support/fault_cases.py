@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.names import labels
+from support.accounts import OWN, PASSWD
 from support.fakes.faults import Mode
-from support.sandbox import BASE, CLAIM, NODE, OWN, PASSWD, REGISTRY, Sandbox
+from support.sandbox import BASE, CLAIM, NODE, REGISTRY, Sandbox
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from mlc_patched.images.build.client import BuildCommand, Client
 from mlc_patched.images.build.environment import Builder
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
-from support.accounts import AccountOfThisProcess, path_with_gpu_hook
+from support.accounts import PASSWD, AccountOfThisProcess, path_with_gpu_hook
 from support.fakes.engine import FakeContainer, FakeEngine, FakeImage
 from support.fakes.faults import Fault, Faults, Faulty
 from support.sandbox_state import State, process_problems, state_of
@@ -40,13 +40,11 @@ from support.sandbox_state import State, process_problems, state_of
 BASE = "mlc-test/base:bookworm"
 CATALOG = f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n"
 ALICE = (1001, 2001)
-OWN = "ds01-1001/p:latest"
 REGISTRY = "registry:5000"
 EDITED = "ENV EDITED=1\n"
 """What the stand-in of an editor writes at the end of a Dockerfile."""
 NODE = "server-2"
 """Host name of the cluster's node with a GPU, and the Docker context that leads to its engine."""
-PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1001:2001::/home/alice:/bin/bash\n"
 CLAIM = claim_labels(Claim(*ALICE, "alice"))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlc_patched.units import age_in_words, size_in_words
+from mlc_patched.errors import UsageError
+from mlc_patched.units import age_in_words, parse_size, size_in_words
 
 NOON = 1795780800.0  # 2026-11-27T12:00:00Z
 
@@ -34,3 +35,17 @@ def test_how_long_ago_a_time_was(moment: str, words: str) -> None:
 )
 def test_sizes(size: int | None, words: str) -> None:
     assert size_in_words(size) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("64m", 64 << 20), ("8G", 8 << 30), ("1.5GiB", 3 << 29), ("100", 100), ("2kb", 2048)],
+)
+def test_sizes_are_parsed(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "-1g", "1e9", "8 apples", "9" * 30])
+def test_invalid_sizes_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_size(text)

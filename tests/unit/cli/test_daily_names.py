@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.accounts import AccountOfThisProcess
+from support.accounts import OWN, PASSWD, AccountOfThisProcess
 from support.fakes.engine import FakeEngine
 
 import mlc_patched
@@ -13,9 +13,6 @@ from mlc_patched.cli.main import parse, run
 from mlc_patched.context import Context
 from mlc_patched.names.containers import plain_name
 from mlc_patched.names.labels import Claim, claim_labels
-
-OWN = "ds01-1001/p:latest"
-PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1001:2001::/home/alice:/bin/bash\n"
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from support.accounts import OWN
 from support.fakes.faults import Fault, Mode
 from support.fault_cases import COMMANDS, SMALL, Command
 from support.reliability import Counted, is_full
-from support.sandbox import BASE, NODE, OWN, Sandbox, new_sandbox
+from support.sandbox import BASE, NODE, Sandbox, new_sandbox
 from support.sandbox_state import State, differences, names, without_those_of
 
 CASES = [

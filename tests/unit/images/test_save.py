@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from support.accounts import THESIS_LABELS
 
 from mlc_patched.engine.interface import Change, Container, Image
 from mlc_patched.errors import UsageError
@@ -15,13 +16,6 @@ from mlc_patched.images.save import environment, image_labels, target
 from mlc_patched.names.labels import Claim
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
-CLAIM = {
-    "aime.mlc.DS01_HAS_USER_SETUP": "true",
-    "aime.mlc.DS01_USER_ID": "1001",
-    "aime.mlc.DS01_GROUP_ID": "2001",
-    "aime.mlc.DS01_USERNAME": "alice",
-    "aime.mlc.DS01_PROJECT": "thesis",
-}
 
 
 def container(name: str = "thesis._.1001", image: str = "sha256:1", **labels: str) -> Container:
@@ -116,7 +110,7 @@ def test_a_saved_image_has_true_labels_and_none_of_the_container() -> None:
     image = Image(
         "sha256:1",
         labels={
-            **CLAIM,
+            **THESIS_LABELS,
             "aime.mlc.DS01_USER_ID": "1002",
             "ds01.user_id": "1002",
             "org.opencontainers.image.base.name": "hub/base",
@@ -136,7 +130,7 @@ def test_a_saved_image_has_true_labels_and_none_of_the_container() -> None:
     }
     made = image_labels(container(**labels), image, "ds01-1001/thesis:v1", Claim.of(ALICE), now=0)
     assert set(made) >= set(labels)
-    assert {label: made[label] for label in CLAIM} == CLAIM
+    assert {label: made[label] for label in THESIS_LABELS} == THESIS_LABELS
     assert made["ds01.user_id"] == "1001"
     assert made["own"] == "kept"
     assert made["org.opencontainers.image.base.name"] == "hub/base"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from dockerfile_parse import DockerfileParser
+from support.accounts import OWN, PASSWD
 from support.fakes.engine import FakeEngine
 
 import mlc_patched
@@ -19,8 +20,6 @@ from mlc_patched.images.save import image_labels
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels, escaped, read_value
 
-OWN = "ds01-1001/p:latest"
-PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1001:2001::/home/alice:/bin/bash\n"
 FORMER = '[{"remoteUser":"alice","workspaceFolder":"/workspace"}]'
 INHERITED = {
     labels.DEVCONTAINER: FORMER,

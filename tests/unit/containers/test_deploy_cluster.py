@@ -1,41 +1,34 @@
-"""Images in a registry, and deploying on a cluster: logic and faults, on fake engines."""
+"""Deploy containers on a cluster."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from support.cluster_contract import cluster_holds, registry_holds
+from support.accounts import PASSWD
 from support.fakes.engine import FakeEngine
 
 from mlc_patched.cli.main import parse
 from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
 from mlc_patched.containers.create import create
-from mlc_patched.containers.deploy import preview
 from mlc_patched.containers.deploy_cluster import Placement, deploy_on_cluster
 from mlc_patched.containers.list import list_with_images
 from mlc_patched.containers.open import open_shell
 from mlc_patched.containers.retire import plan_retirements, retire
 from mlc_patched.containers.source import resolve
 from mlc_patched.context import Context
-from mlc_patched.engine.cluster import NotManagerError
-from mlc_patched.engine.registry import RegistryError, failure
-from mlc_patched.engine.swarm import SwarmCluster
 from mlc_patched.errors import (
     AlreadyExistsError,
-    EngineError,
     MlcError,
     NotAllowedError,
     NotFoundError,
     UsageError,
 )
 from mlc_patched.images.push import push_image
-from mlc_patched.names.images import check_registry
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.request import CreateRequest, DeployRequest
 from mlc_patched.settings.model import Settings
 
-PASSWD = "alice:x:1001:2001::/home/alice:/bin/bash\n"
 OWN = claim_labels(Claim(1001, 2001, "alice"))
 IMAGE = "ds01-1001/thesis:latest"
 PUSHED = "registry:5000/ds01-1001/thesis"
@@ -46,110 +39,6 @@ def at_site(context: Context) -> Context:
     """A context whose site has a registry."""
     context.__dict__["settings"] = Settings(registry="registry:5000")
     return context
-
-
-def test_the_fake_registry_meets_the_contract(fake: FakeEngine) -> None:
-    image = fake.add_image("here:1")
-    registry_holds(fake, image.id, "registry:5000/contract/it")
-
-
-def test_the_fake_cluster_meets_the_contract(fake: FakeEngine) -> None:
-    fake.swarm.join("server-1", gpus=1)
-    fake.swarm.join("server-2", gpus=1)
-    cluster_holds(fake.swarm, "image:1")
-
-
-@pytest.mark.parametrize(
-    "name", ["registry:5000", "registry.lab.org", "localhost", "10.0.0.1:5000/a/b-c", "a.b/"]
-)
-def test_valid_registry_names(name: str) -> None:
-    assert check_registry(name) == name.rstrip("/")
-
-
-@pytest.mark.parametrize(
-    "name", ["", "registry", "https://registry:5000", "-f:1", "a.b/UP", "a.b:x", "a.b c", "a.b//c"]
-)
-def test_invalid_registry_names(name: str) -> None:
-    with pytest.raises(UsageError, match="HOST:PORT"):
-        check_registry(name)
-
-
-@pytest.mark.parametrize(
-    ("why", "advice"),
-    [
-        ("no basic auth credentials", "docker login registry:5000"),
-        ("unauthorized: authentication required", "docker login registry:5000"),
-        ("denied: requested access to the resource is denied", "docker login registry:5000"),
-        (
-            "x509: certificate signed by unknown authority",
-            "/etc/docker/certs.d/registry:5000/ca.crt",
-        ),
-        ("http: server gave HTTP response to HTTPS client", "It does not use TLS"),
-        ("dial tcp: lookup registry: no such host", "cannot reach it"),
-        ("something else", "something else"),
-    ],
-)
-def test_errors_of_a_registry_come_with_advice(why: str, advice: str) -> None:
-    assert advice in str(failure(f"{PUSHED}:latest", why))
-
-
-def test_push_and_fetch_by_digest(at_site: Context, fake: FakeEngine) -> None:
-    image = fake.add_image(IMAGE, OWN, PASSWD)
-    pushed = push_image("thesis", None, at_site)
-    assert (pushed.image, pushed.pushed) == (IMAGE, f"{PUSHED}:latest")
-    assert pushed.by_digest == f"{PUSHED}@{pushed.digest}"
-    found = fake.image(image.id)
-    assert found is not None
-    assert found.references == (IMAGE,)
-    fake.remove_image(IMAGE)
-    assert fake.image(IMAGE) is None
-    request = DeployRequest(project="thesis", name="it")
-    planned = preview(resolve(request, at_site, is_dry_run=True), at_site)
-    assert (planned.image, planned.flow) == (IMAGE, "pull and image")
-    assert fake.image(IMAGE) is None
-    assert resolve(request, at_site).image == IMAGE
-    found = fake.image(IMAGE)
-    assert found is not None
-    assert found.id == image.id
-    assert found.references == (IMAGE,)
-
-
-def test_another_user_s_image_is_neither_pushed_nor_fetched(
-    at_site: Context, fake: FakeEngine
-) -> None:
-    fake.add_image(IMAGE, claim_labels(Claim(1001, 9, "alice")), PASSWD)
-    with pytest.raises(MlcError, match="built for 1001:9, you are 1001:2001"):
-        push_image("thesis", None, at_site)
-    fake.add_image("plain:1")
-    fake.tag_image(fake.image("plain:1").id, PUSHED, "latest")  # type: ignore[union-attr]
-    fake.registry().push(f"{PUSHED}:latest", lambda line: None)
-    fake.remove_image(f"{PUSHED}:latest")
-    fake.remove_image(IMAGE)
-    with pytest.raises(MlcError, match="labels name no account"):
-        resolve(DeployRequest(project="thesis"), at_site)
-    assert fake.image(IMAGE) is None
-    assert all("@" not in name for each in fake.find_images() for name in each.references)
-
-
-def test_a_push_that_fails_leaves_no_name(at_site: Context, fake: FakeEngine) -> None:
-    image = fake.add_image(IMAGE, OWN, PASSWD)
-    fake.registries.refuses = "no basic auth credentials"
-    with pytest.raises(RegistryError, match="docker login registry:5000"):
-        push_image("thesis", None, at_site)
-    assert fake.image(image.id).references == (IMAGE,)  # type: ignore[union-attr]
-
-
-def test_where_to_push(context: Context, fake: FakeEngine) -> None:
-    fake.add_image(IMAGE, OWN, PASSWD)
-    with pytest.raises(MlcError, match="DS01_REGISTRY"):
-        push_image("thesis", None, context)
-    with pytest.raises(NotFoundError, match="image-create other"):
-        push_image("other", "registry:5000", context)
-    assert push_image("thesis", "other.org", context).pushed.startswith("other.org/")
-    context.environ = {**context.environ, "DS01_REGISTRY": "site.org"}
-    assert push_image("thesis:latest", None, context).pushed.startswith("site.org/")
-    with pytest.raises(NotFoundError, match=r"nor in the registry site\.org"):
-        resolve(DeployRequest(project="absent"), context)
 
 
 @pytest.fixture
@@ -250,31 +139,6 @@ def test_a_service_that_will_wait_long_is_noted(
     said = "\n".join(deployed(on_cluster, "big", gpus="5").notes)
     assert "no node has 5 GPUs (the most is 1)" in said
     assert "DS01_MLC_WRAPPER is not used" in said
-
-
-class Refusing:
-    """An engine's connection that answers every request with the same error."""
-
-    def __init__(self, refusal: MlcError) -> None:
-        self._refusal = refusal
-
-    def ask(self, *question: object) -> None:
-        raise self._refusal
-
-
-@pytest.mark.parametrize(
-    ("refusal", "error"),
-    [
-        (EngineError("The Docker Engine refused: This node is not a swarm manager. Use …"), True),
-        (NotFoundError("Not Found"), True),  # Podman's engine, asked for /services
-        (EngineError("The Docker Engine refused: rpc error: something else"), False),
-    ],
-)
-def test_an_engine_that_manages_no_swarm(refusal: MlcError, error: bool) -> None:
-    cluster = SwarmCluster(Refusing(refusal))  # type: ignore[arg-type]
-    with pytest.raises(MlcError) as caught:
-        cluster.services()
-    assert isinstance(caught.value, NotManagerError) == error
 
 
 def test_commands_work_without_a_cluster(context: Context) -> None:

@@ -1,0 +1,71 @@
+"""Export a container to a file, and import it again, through the Python API."""
+
+from __future__ import annotations
+
+import pytest
+from support.accounts import OWN, own_image
+from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
+
+import mlc_patched
+from mlc_patched.context import Context
+from mlc_patched.engine.interface import Engine
+from mlc_patched.errors import (
+    AlreadyExistsError,
+    EngineError,
+)
+
+
+@pytest.fixture
+def words(context: Context) -> RecordingReporter:
+    context.report = RecordingReporter()
+    return context.report
+
+
+def faulty(engine: Engine, call: str, occurrence: int, after: bool, error: Exception) -> None:
+    """Make the n-th use of a method fail, before or after it has done its work."""
+    real, count = getattr(engine, call), 0
+
+    def instead(*arguments: object, **named: object) -> object:
+        nonlocal count
+        count += 1
+        if count != occurrence:
+            return real(*arguments, **named)
+        if after:
+            real(*arguments, **named)
+        raise error
+
+    setattr(engine, call, instead)
+
+
+def test_a_round_trip_through_a_file(
+    fake: FakeEngine, context: Context, tmp_path: object, words: RecordingReporter
+) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    file = f"{tmp_path}/n.mlc.tar"
+    exported = mlc_patched.export("n", file, context=context)
+    with pytest.raises(AlreadyExistsError, match="-f"):
+        mlc_patched.export("n", file, context=context)
+    assert mlc_patched.export("n", file, force=True, context=context).size == exported.size
+    with pytest.raises(AlreadyExistsError, match="mlc open n"):
+        mlc_patched.import_(file, context=context)
+    copy = mlc_patched.import_(file, "copy", context=context)
+    assert (copy.tag, copy.image) == ("copy._.1001", "mlc-import:copy._.1001")
+    found = {each.name: each for each in mlc_patched.list_containers(context=context)}
+    assert found["copy"].framework == found["n"].framework
+    assert mlc_patched.remove("copy", context=context).image_removed == copy.image
+    assert len(fake.images) == 1
+
+
+def test_an_export_that_fails_leaves_no_file(
+    fake: FakeEngine, context: Context, tmp_path: object
+) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    directory = tmp_path / "to"
+    directory.mkdir()
+    faulty(fake, "export", 1, False, EngineError("fault"))
+    with pytest.raises(EngineError):
+        mlc_patched.export("n", str(directory / "n"), context=context)
+    assert list(directory.iterdir()) == []

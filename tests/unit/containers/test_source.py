@@ -1,0 +1,88 @@
+"""What container-deploy creates a container from, and under which name."""
+
+from __future__ import annotations
+
+import pytest
+from support.accounts import PASSWD, THESIS_LABELS
+
+from mlc_patched.containers.deploy import deploy
+from mlc_patched.containers.source import resolve
+from mlc_patched.context import Context
+from mlc_patched.errors import (
+    MlcError,
+    NotFoundError,
+    UsageError,
+)
+from mlc_patched.host.account import Account
+from mlc_patched.plan.request import CreateRequest, DeployRequest, container_name_from
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("aimehub/pytorch-2.x.x", "pytorch-2-x-x"),
+        ("aimehub/pytorch-2.8.0-cuda12.6.3", "pytorch-2-8-0-cuda12-6-3"),
+        ("host:5000/a/b_c:tag", "b_c"),
+        ("debian", "debian"),
+        ("sha256:" + "ab" * 32, "image-abababababab"),
+        ("x/" + "y" * 200, "y" * 60),
+    ],
+)
+def test_a_name_is_derived_from_the_image(image: str, name: str) -> None:
+    assert container_name_from(image) == name
+
+
+def deployed(context: Context, **fields: object) -> CreateRequest:
+    return resolve(DeployRequest(**fields), context)
+
+
+def test_requests_are_resolved(context: Context, fake) -> None:
+    fake.add_image("ds01-1001/my.thesis", THESIS_LABELS, PASSWD)
+    image = "ds01-1001/my.thesis:latest"
+    for fields, name in (
+        ({"name": "my.thesis"}, "my-thesis"),
+        ({"project": "my.thesis"}, "my-thesis"),
+        ({"name": "x", "project": "my.thesis"}, "x"),
+        ({"image": image}, "my-thesis"),
+        ({"name": "x", "image": image}, "x"),
+    ):
+        request = deployed(context, **fields)
+        assert (request.name, request.image) == (name, image)
+    by_framework = deployed(context, framework="pytorch")
+    assert (by_framework.name, by_framework.version) == ("pytorch-2-8-0", "2.8.0")
+    assert deployed(context, framework="Pytorch", version="2.7.1").name == "pytorch-2-7-1"
+
+
+def test_names_that_are_taken_get_a_number(context: Context, fake) -> None:
+    fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
+    for name in ("thesis", "thesis-2", "thesis-3"):
+        request = deployed(context, project="thesis")
+        assert request.name == name
+        deploy(request, context, start=False)
+
+
+def test_invalid_requests_are_refused(context: Context, fake) -> None:
+    fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
+    with pytest.raises(UsageError, match="Which project"):
+        deployed(context)
+    with pytest.raises(UsageError, match="--framework"):
+        deployed(context, name="thesis", version="2.8.0")
+    with pytest.raises(UsageError, match="How about 'my-thesis'"):
+        deployed(context, name="My Thesis")
+    with pytest.raises(UsageError, match="not a valid container name"):
+        deployed(context, name="a b", project="thesis")
+    with pytest.raises(NotFoundError, match=r"thesis\. Build it with: image-create other"):
+        deployed(context, name="other")
+    with pytest.raises(NotFoundError, match="image-create other"):
+        deployed(context, image="ds01-1001/other:v1")
+    context.__dict__["account"] = Account("root", 0, 0, "/root")
+    with pytest.raises(MlcError, match="You are root"):
+        deployed(context, name="thesis")
+
+
+@pytest.fixture
+def thesis(context: Context, fake) -> Context:
+    fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
+    deploy(deployed(context, name="thesis"), context, start=True)
+    fake.calls.clear()
+    return context

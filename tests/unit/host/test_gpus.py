@@ -1,0 +1,95 @@
+"""Which GPUs a container gets."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from support.plans import GPU_HOST
+
+from mlc_patched.errors import UsageError
+from mlc_patched.host.gpus import GpuRequest, choose, parse_gpus
+from mlc_patched.host.hardware import Host
+
+BARE_HOST = Host(None, False, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("all", GpuRequest(-1)),
+        ("2", GpuRequest(2)),
+        ("device=0", GpuRequest(0, ("0",))),
+        ("device=0,1", GpuRequest(0, ("0", "1"))),
+        ('"device=0,1"', GpuRequest(0, ("0", "1"))),
+        ("device=GPU-a-b,MIG-c/1/0", GpuRequest(0, ("GPU-a-b", "MIG-c/1/0"))),
+        ("device=0:1", GpuRequest(0, ("0:1",))),
+        ("device=nvidia.com/gpu=0", GpuRequest(0, ("nvidia.com/gpu=0",), is_cdi=True)),
+        ("nvidia.com/gpu=all", GpuRequest(0, ("nvidia.com/gpu=all",), is_cdi=True)),
+        (
+            "device=nvidia.com/gpu=0:1,nvidia.com/gpu=GPU-a-b",
+            GpuRequest(0, ("nvidia.com/gpu=0:1", "nvidia.com/gpu=GPU-a-b"), is_cdi=True),
+        ),
+        ("amd.com/gpu=0", GpuRequest(0, ("amd.com/gpu=0",), is_cdi=True)),
+        ("none", None),
+        ("0", None),
+    ],
+)
+def test_gpu_requests(text: str, request_: GpuRequest | None) -> None:
+    assert parse_gpus(text) == request_
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "-1", "two", "device=", "device=0,,1", "device=a b", "²"),
+        *("nvidia.com/gpu=", "nvidia.com/gpu", "/gpu=0", "device=nvidia.com/gpu=0,1", "a/b=c d"),
+    ],
+)
+def test_invalid_gpu_requests(text: str) -> None:
+    with pytest.raises(UsageError, match="device=0,1"):
+        parse_gpus(text)
+
+
+def test_without_a_request_the_host_decides() -> None:
+    assert choose(None, None, GPU_HOST).architecture == "CUDA_BLACKWELL"
+    cpu = choose(None, None, BARE_HOST)
+    assert (cpu.architecture, cpu.gpus, cpu.request) == ("CPU", "none", None)
+    assert "No GPU" in cpu.note
+
+
+@pytest.mark.parametrize(
+    ("architecture", "gpus", "host", "expected"),
+    [
+        ("CUDA_ADA", None, BARE_HOST, ("CUDA_ADA", "all", GpuRequest(-1))),
+        ("cuda_ada", "2", GPU_HOST, ("CUDA_ADA", "2", GpuRequest(2))),
+        (None, "2", BARE_HOST, (None, "2", GpuRequest(2))),
+        (None, "none", GPU_HOST, ("CUDA_BLACKWELL", "none", None)),
+        (None, "none", BARE_HOST, ("CPU", "none", None)),
+        ("CPU", "all", GPU_HOST, ("CPU", "none", None)),
+        ("OWN", None, BARE_HOST, ("OWN", "all", GpuRequest(-1))),
+    ],
+)
+def test_an_explicit_request_is_taken_as_given(
+    architecture: str | None, gpus: str | None, host: Host, expected: tuple[object, ...]
+) -> None:
+    choice = choose(architecture, gpus, host, ("OWN",))
+    assert (choice.architecture, choice.gpus, choice.request) == expected
+    assert choice.note is None
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("all", math.inf),
+        ("3", 3),
+        ("device=0,1", 2),
+        ("device=all", math.inf),
+        ("nvidia.com/gpu=0,nvidia.com/gpu=1", 2),
+        ("nvidia.com/gpu=all", math.inf),
+    ],
+)
+def test_how_many_gpus_a_request_asks_for(text: str, most: float) -> None:
+    request = parse_gpus(text)
+    assert request is not None
+    assert request.most == most

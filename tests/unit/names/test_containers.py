@@ -1,0 +1,47 @@
+"""Names of containers: for users, and in Docker."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlc_patched.errors import UsageError
+from mlc_patched.names.containers import check_container_name, container_tag, short_name
+
+
+@pytest.mark.parametrize("name", ["a", "A1", "my-project", "my_project", "9", "a" * 115])
+def test_valid_names(name: str) -> None:
+    assert container_tag(name, 1722830498) == f"{name}._.1722830498"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("", "empty"),
+        ("../x", "not a valid container name"),
+        ("-rf", "not a valid container name"),
+        ("_x", "not a valid container name"),
+        ("a.*", "not a valid container name"),
+        ("a b", "not a valid container name"),
+        ("a\n", "not a valid container name"),
+        ("a\0b", "not a valid container name"),
+        ("\u202eabc", "not a valid container name"),
+        ("ä", "not a valid container name"),
+        ("a._.0", "not a valid container name"),
+        ("a#1", "'#', which Docker does not allow"),
+        ("a" * 116, "at most 115"),
+    ],
+)
+def test_invalid_names(name: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        check_container_name(name, 1722830498)
+
+
+@given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,100}", fullmatch=True), st.integers(0, 2**32 - 2))
+def test_short_name_reverses_container_tag(name: str, uid: int) -> None:
+    assert short_name(container_tag(name, uid)) == name
+
+
+def test_a_plain_name_is_its_own_short_name() -> None:
+    assert short_name("old") == "old"

@@ -1,0 +1,16 @@
+"""The account that containers are planned for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlc_patched.host.account import Account
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Account:
+    """The design document's user, with a workspace."""
+    (tmp_path / "workspace").mkdir()
+    return Account("h.baker@hertie-school.lan", 1722830498, 100, str(tmp_path))
