@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mlc_patched.engine.interface import Image
 from mlc_patched.host.account import Account
+from mlc_patched.names import images as names
 from mlc_patched.names.labels import Claim, claim_labels
 from support.fakes.engine import FakeEngine
 
@@ -46,3 +48,13 @@ OWN = "ds01-1001/p:latest"
 def own_image(fake: FakeEngine, uid: int = 1001, gid: int = 2001, passwd: str = PASSWD) -> str:
     """Add the image OWN to a fake engine, with the labels of alice's account; return its ID."""
     return fake.add_image(OWN, claim_labels(Claim(uid, gid, "alice")), passwd).id
+
+
+BASE_ID = f"sha256:{'a' * 64}"
+
+
+def account_image(uid: int = 1001, base: str = BASE_ID, **more: object) -> Image:
+    """Return the image that `legacy_flow = build` makes once for an account and a base."""
+    name = ":".join(names.account_image(base, uid))
+    claim = claim_labels(Claim(uid, uid, "alice"))
+    return Image(f"sha256:of-{uid}", (name,), {**claim, **more})  # type: ignore[arg-type]

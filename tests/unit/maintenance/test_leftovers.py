@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from support.accounts import BASE_ID, account_image
 from support.base_images import BASE
 from support.fakes.engine import FakeEngine
 
 import mlc_patched
 from mlc_patched.context import Context
-from mlc_patched.engine.interface import Container, Image, Layer
-from mlc_patched.engine.specification import ContainerSpecification
-from mlc_patched.errors import UsageError
-from mlc_patched.host.account import Account
-from mlc_patched.maintenance import doctor, prune
-from mlc_patched.maintenance.leftover_files import left_files
+from mlc_patched.engine.interface import Container, Image
+from mlc_patched.maintenance import prune
 from mlc_patched.maintenance.leftovers import Kind, is_labelled, left_containers, left_images
-from mlc_patched.maintenance.orphans import list_orphans, own_orphans, retire_orphans
-from mlc_patched.names import images as names
+from mlc_patched.maintenance.orphans import list_orphans, own_orphans
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.limits import BASE_NAME
@@ -80,15 +74,6 @@ def test_committed_images_are_the_caller_s_by_tag_and_labels() -> None:
     assert [is_labelled(each) for each in images[:2]] == [True, False]
 
 
-BASE_ID = f"sha256:{'a' * 64}"
-
-
-def account_image(uid: int = 1001, base: str = BASE_ID, **more: object) -> Image:
-    name = ":".join(names.account_image(base, uid))
-    claim = claim_labels(Claim(uid, uid, "alice"))
-    return Image(f"sha256:of-{uid}", (name,), {**claim, **more})  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("images", "is_left", "is_unused"),
     [
@@ -109,25 +94,6 @@ def test_an_account_image_is_a_leftover_once_its_base_has_changed(
         assert [each.id for each in found] == ["sha256:of-1001"] * expected
     using = container_of("sha256:of-1001")
     assert list(left_images(images, [using], 1001, time.time(), unused=True)) == []
-
-
-def test_account_images_are_shown_and_removed_by_their_user(
-    context: Context, fake: FakeEngine
-) -> None:
-    """By image-list and image-retire, too. Their bases no longer have a name."""
-    own, other = account_image(), account_image(1002)
-    fake.add_image(own.references[0], own.labels, size=10)
-    fake.add_image(other.references[0], other.labels)
-    found = list_orphans(context).items
-    assert {each.image for each in found} == {*own.references, *other.references}
-    (orphan,) = own_orphans(context).items
-    assert (orphan.image, orphan.container, orphan.uid) == (own.references[0], "", 1001)
-    found = [each for each in doctor.doctor(context) if each.name == "leftovers"]
-    assert [each.text for each in found] == ["1 images that no container uses, 10B to be freed"]
-    assert prune.prune(prune.find(context), context).removed == own.references
-    fake.add_image(own.references[0], own.labels)
-    assert retire_orphans(own_orphans(context), context).removed == own.references
-    assert fake.image(other.references[0]) is not None
 
 
 def test_previous_images_belong_to_projects() -> None:
@@ -174,166 +140,6 @@ def test_nameless_images_are_found_by_labels() -> None:
     ]
     found = left_images(images, [container_of("sha256:5")], 1001, time.time())
     assert [each.name for each in found] == ["sha256:1"]
-
-
-def test_an_image_that_only_its_digest_names_is_nameless(
-    context: Context, fake: FakeEngine
-) -> None:
-    """As a fetch leaves one if the engine goes away, once the image has been retired."""
-    image = fake.add_image("ds01-1001/p:latest", OURS)
-    fake.tag_image(image.id, "registry:5000/ds01-1001/p", "latest")
-    digest = fake.registry().push("registry:5000/ds01-1001/p:latest", lambda line: None)
-    fake.pull(f"registry:5000/ds01-1001/p@{digest}", lambda line: None)
-    fake._untag("registry:5000/ds01-1001/p:latest")
-    fake.remove_image("ds01-1001/p:latest")
-    found = prune.find(context, older_than=0)
-    assert [each.kind for each in found.items] == [Kind.NAMELESS]
-    prune.prune(found, context)
-    assert fake.image(image.id) is None
-
-
-def test_half_written_files_are_found_by_name_owner_and_age(
-    context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = Path(context.account.home)
-    left = {
-        "dockerfiles/.a.Dockerfile.0123abcd.mlc-part": True,
-        "dockerfiles/.a.Dockerfile.20261124": False,
-        "dockerfiles/a.Dockerfile": False,
-        ".ds01-config/images/.a.json.0123abcd.mlc-part": True,
-        ".ds01-config/images/a.json": False,
-        ".ds01-config/locks": False,
-        ".n.mlc.tar.0123abcd.part": True,
-        "n.mlc.tar": False,
-        "workspace/.x.0123abcd": False,
-        "tmp/mlc-build-abc_d123/Dockerfile": True,
-        "tmp/mlc-edit-abc_d123/a.Dockerfile": True,
-        "tmp/other/Dockerfile": False,
-    }
-    for name in left:
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_text("x")
-    monkeypatch.chdir(home)
-    owner = context.account
-    context.environ = {**context.environ, "TMPDIR": str(home / "tmp")}
-    other = Account("bob", os.getuid() + 1, os.getgid() + 1, str(home))
-    assert left_files(other, context.environ, time.time()) == []
-    assert left_files(owner, context.environ, time.time() - 60) == []
-    found = prune.find(context, older_than=0)
-    assert {each.kind for each in found.items} == {Kind.FILE}
-    prune.prune(found, context)
-    assert {name: (home / name).exists() for name in left} == {
-        name: not is_left for name, is_left in left.items()
-    }
-
-
-def test_only_root_may_prune_for_all_users(
-    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Under sudo, too, where the account is the calling user's."""
-    fake.add_image("base:gone._.1002", claim_labels(Claim(1002, 1002, "bob")))
-    monkeypatch.setattr(os, "geteuid", lambda: 1001)
-    with pytest.raises(UsageError, match="root"):
-        prune.find(context, all_users=True)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr("mlc_patched.host.files.is_root_for", lambda account: False)
-    assert prune.find(context).items == ()
-    assert [each.uid for each in prune.find(context, all_users=True).items] == [1002]
-
-
-def test_images_that_have_come_into_use_are_kept(context: Context, fake: FakeEngine) -> None:
-    image = fake.add_image("base:gone._.1001", OURS, size=10)
-    fake.add_image("base:free._.1001", OURS, size=5)
-    found = prune.find(context)
-    assert found.frees == 15
-    fake.create_container(ContainerSpecification(name="now", image=image.id))
-    pruned = prune.prune(found, context)
-    assert pruned.removed == ("base:free._.1001",)
-    assert pruned.kept == ("base:gone._.1001: a container uses it by now",)
-    assert fake.image("base:gone._.1001") is not None
-
-
-def test_an_image_with_another_name_frees_nothing(context: Context, fake: FakeEngine) -> None:
-    image = fake.add_image("base:gone._.1001", OURS, size=10)
-    fake.tag_image(image.id, "mine", "kept")
-    found = prune.find(context)
-    assert [(each.name, each.frees) for each in found.items] == [("base:gone._.1001", 0)]
-    prune.prune(found, context)
-    assert fake.image("mine:kept") is not None
-
-
-def test_young_set_ups_are_left_alone(context: Context, fake: FakeEngine) -> None:
-    image = fake.add_image("base")
-    name = "mlc-setup-1001-0123abcd"
-    fake.create_container(ContainerSpecification(name=name, image=image.id, labels=SETUP))
-    assert prune.find(context).items == ()
-    assert [each.name for each in prune.find(context, older_than=-5).items] == [name]
-
-
-def test_doctor_repairs_only_set_up_containers(
-    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two days later: the set-up container is removed, the committed image is left to its user."""
-    image = fake.add_image("base:gone._.1001", OURS)
-    setup = ContainerSpecification(
-        name="mlc-setup-1001-0123abcd", image=fake.add_image("base").id, labels=SETUP
-    )
-    fake.create_container(setup)
-    fake.create_container(ContainerSpecification(name="mlc-setup-1001-mine", image=image.id))
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 2 * prune.DAY)
-    found = [each for each in doctor.doctor(context) if each.repair]
-    assert [each.text for each in found] == ["1 set-up containers older than a day"]
-    doctor.repair(found, context)
-    assert [each.name for each in fake.containers()] == ["mlc-setup-1001-mine"]
-    assert fake.image("base:gone._.1001") is not None
-
-
-def test_an_orphan_frees_its_own_layers_and_all_of_them_free_shared_layers_once(
-    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The size in the engine's list, which may include compressed layers, is not what is freed."""
-    layers = {"base:latest": ("b",), "base:one._.1001": ("b", "1"), "base:two._.1001": ("b", "2")}
-    for name, digests in layers.items():
-        fake.add_image(name, OURS, layers=digests, size=9_999)
-    sizes = {"b": 1000, "1": 30, "2": 4}
-
-    def history(image: str) -> list[Layer]:
-        found = fake.image(image)
-        assert found is not None
-        return [Layer("RUN", sizes[each]) for each in reversed(found.layers)]
-
-    monkeypatch.setattr(fake, "history", history)
-    orphans = own_orphans(context)
-    assert [each.reclaimed for each in orphans.items] == [30, 4]
-    assert orphans.reclaimed == 34
-    fake.remove_image("base:latest")
-    assert [each.reclaimed for each in own_orphans(context).items] == [30, 4]
-    assert own_orphans(context).reclaimed == 1034
-    assert retire_orphans(own_orphans(context), context).reclaimed == 1034
-
-
-def test_prune_goes_on_until_no_image_without_a_name_is_found(
-    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An image that another is built on is found only once that one is gone."""
-    # As in containerd's image store: the images below one are not removed with it.
-    monkeypatch.setattr(fake, "remove_image", fake.images.pop)
-    below = fake.add_image("x:1", OURS, created="2020-01-01T00:00:00Z")
-    steps = [below.id]
-    for number in range(2, 5):
-        step = fake.add_image(f"x:{number}", OURS, created="2020-01-01T00:00:00Z")
-        fake.images[step.id].parent = steps[-1]
-        steps.append(step.id)
-    for each in steps:
-        image = fake.images[each]
-        image.image = replace(image.image, references=())
-    found = prune.find(context)
-    assert [each.id for each in found.items] == steps[-1:]
-    pruned = prune.prune(found, context)
-    assert set(pruned.removed) == set(steps)
-    assert not fake.images
-    assert prune.find(context).items == ()
 
 
 def test_an_account_image_is_needed_while_its_base_is_here_under_another_id(

@@ -1,0 +1,50 @@
+"""Half-written files of killed commands."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from mlc_patched.context import Context
+from mlc_patched.host.account import Account
+from mlc_patched.maintenance import prune
+from mlc_patched.maintenance.leftover_files import left_files
+from mlc_patched.maintenance.leftovers import Kind
+
+
+def test_half_written_files_are_found_by_name_owner_and_age(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Path(context.account.home)
+    left = {
+        "dockerfiles/.a.Dockerfile.0123abcd.mlc-part": True,
+        "dockerfiles/.a.Dockerfile.20261124": False,
+        "dockerfiles/a.Dockerfile": False,
+        ".ds01-config/images/.a.json.0123abcd.mlc-part": True,
+        ".ds01-config/images/a.json": False,
+        ".ds01-config/locks": False,
+        ".n.mlc.tar.0123abcd.part": True,
+        "n.mlc.tar": False,
+        "workspace/.x.0123abcd": False,
+        "tmp/mlc-build-abc_d123/Dockerfile": True,
+        "tmp/mlc-edit-abc_d123/a.Dockerfile": True,
+        "tmp/other/Dockerfile": False,
+    }
+    for name in left:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("x")
+    monkeypatch.chdir(home)
+    owner = context.account
+    context.environ = {**context.environ, "TMPDIR": str(home / "tmp")}
+    other = Account("bob", os.getuid() + 1, os.getgid() + 1, str(home))
+    assert left_files(other, context.environ, time.time()) == []
+    assert left_files(owner, context.environ, time.time() - 60) == []
+    found = prune.find(context, older_than=0)
+    assert {each.kind for each in found.items} == {Kind.FILE}
+    prune.prune(found, context)
+    assert {name: (home / name).exists() for name in left} == {
+        name: not is_left for name, is_left in left.items()
+    }

@@ -1,0 +1,73 @@
+"""The text of a settings file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlc_patched.errors import MlcError
+from mlc_patched.settings.file import load
+from mlc_patched.settings.parse import parse
+from mlc_patched.settings.schema import SECTIONS
+
+
+@pytest.mark.promise("input-refused")
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("[gpu]", 1, ["[gpu]", *(f"[{section}]" for section in SECTIONS)]),
+        ("# x\n\n[gpus]\nlargst = 2", 4, ["largst", "architecture, default, largest"]),
+        ("[gpus]\nlargest = many", 2, ["'many'", "a number from 0"]),
+        ("[gpus]\nlargest = -1", 2, ["'-1'"]),
+        ("[gpus]\ndefault = some", 2, ["'some'", "device=ID"]),
+        ("[container]\nprivileged = perhaps", 2, ["yes or no"]),
+        ("[container]\nprivileged =", 2, ["yes or no"]),
+        ("[container]\ncapabilities = SYS_ADMN", 2, ["SYS_ADMIN"]),
+        ("[container]\nipc = yes", 2, ["host, private, shareable, none"]),
+        ("[container]\ndevices = sda", 2, ["/dev"]),
+        ("[container]\nshm_size = big", 2, ["16g"]),
+        ("[container]\nnetwork = a b", 2, ["bridge"]),
+        ("[limits]\ncpus = nan", 2, ["cores"]),
+        ("[limits]\ncpus = 0", 2, ["cores"]),
+        ("[limits]\nmemory = 0", 2, ["64g"]),
+        ("[limits]\npids = 0", 2, ["from 1"]),
+        ("[images]\nbases =", 2, ["aimehub/*"]),
+        ("[images]\ncatalog = relative", 2, ["absolute"]),
+        ("privileged = no", 1, ["before any section", "[container]"]),
+        ("[gpus]\nlargest", 2, ["key = value"]),
+        ("[gpus]\nlargest = 1\nLARGEST = 2", 3, ["on line 2"]),
+        ("[labels]\naime.mlc = me", 2, ["reserved for mlc"]),
+        ("[container]\ncgroup_parent = a.slice\nslice_group = b", 3, ["not both"]),
+    ],
+)
+def test_errors_name_the_line_and_the_allowed_values(text, line, words) -> None:
+    with pytest.raises(MlcError) as error:
+        parse(text, "/etc/ds01/mlc.ini")
+    assert str(error.value).startswith(f"/etc/ds01/mlc.ini, line {line}: ")
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_the_former_name_of_a_setting_is_still_read_with_a_note() -> None:
+    read = parse("[images]\nOld_Flow = build\n", "mlc.ini")
+    assert read == parse("[images]\nlegacy_flow = build\n", "mlc.ini")
+    assert read.legacy_flow == read.texts["images.legacy_flow"] == "build"
+    assert read.notes == (
+        "mlc.ini, line 2: old_flow is now called legacy_flow. "
+        "The old name is still read; please rename it.",
+    )
+    assert parse("[images]\nlegacy_flow = build\n", "mlc.ini").notes == ()
+    with pytest.raises(MlcError, match="line 3: legacy_flow is already set on line 2"):
+        parse("[images]\nold_flow = no\nlegacy_flow = no\n", "mlc.ini")
+
+
+def test_comments_blanks_case_and_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "mlc.ini"
+    file.write_bytes(
+        b"\xef\xbb\xbf; x\r\n[ GPUS ]\r\n  Largest=2 \r\n# y\r\n[labels]\r\nA.b = c=d # e\r\n"
+    )
+    read = load({}, file)
+    assert read.largest_gpus == 2
+    assert read.labels == {"A.b": "c=d # e"}
+    assert read.origins["gpus.largest"] == f"{file}, line 3"
