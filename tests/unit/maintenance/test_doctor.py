@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.fakes.engine import FakeEngine
+from support.findings import INFO, assert_finding
 
 from mlc_patched.context import Context
+from mlc_patched.engine.interface import Image
 from mlc_patched.engine.specification import ContainerSpecification
+from mlc_patched.errors import EngineError
+from mlc_patched.maintenance import checks_host as host
 from mlc_patched.maintenance import doctor, prune
+from mlc_patched.maintenance.checks import Health, Machine
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
 
@@ -34,3 +41,29 @@ def test_doctor_repairs_only_set_up_containers(
     doctor.repair(found, context)
     assert [each.name for each in fake.containers()] == ["mlc-setup-1001-mine"]
     assert fake.image("base:gone._.1001") is not None
+
+
+def test_settings_that_cannot_be_read_stop_no_other_check(context: Context, tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("[nonsense\n")
+    context.environ = {**context.environ, "DS01_SETTINGS": str(file)}
+    del context.__dict__["host"]
+    found = {each.name: each for each in doctor.doctor(context)}
+    assert found["settings"].health is Health.BROKEN
+    assert str(file) in found["settings"].text
+    file.write_text("[images]\nold_flow = no\n")
+    assert_finding(host.settings(Machine(context, INFO)), "warning", "legacy_flow")
+    assert {"engine", "workspace", "leftovers", "completion"} <= set(found)
+
+
+def test_an_engine_that_stops_answering_is_reported_once(
+    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**options: object) -> Iterator[Image]:
+        raise EngineError("gone")
+
+    monkeypatch.setattr(fake, "find_images", refuse)
+    found = [each for each in doctor.doctor(context) if each.health is Health.BROKEN]
+    assert [(each.name, each.text) for each in found if each.name == "engine"] == [
+        ("engine", "it stopped answering: gone")
+    ]

@@ -1,0 +1,89 @@
+"""Checks of images and containers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.fakes.engine import FakeEngine
+from support.findings import INFO, assert_finding
+
+from mlc_patched.engine.specification import Bind, ContainerSpecification
+from mlc_patched.host.account import Account
+from mlc_patched.maintenance import checks_images as images
+from mlc_patched.maintenance.checks import Health, Machine
+from mlc_patched.names import labels
+from mlc_patched.names.labels import Claim, claim_labels
+
+ALICE = claim_labels(Claim(1001, 2001, "alice"))
+
+
+def test_labels_of_another_account_are_found(machine: Machine, fake: FakeEngine) -> None:
+    fake.add_image("ds01-1001/a:latest", ALICE)
+    assert images.labels(machine)[0].health is Health.OK
+    fake.add_image("ds01-1001/b:latest", {**ALICE, labels.USER_ID: "7"})
+    fake.add_image("ds01-1001/c:latest", {**ALICE, labels.USER_ID: "x"})
+    fake.add_image("ds01-1001/d:latest")
+    fake.add_image("ds01-7/e:latest", claim_labels(Claim(7, 7, "bob")))
+    fake.add_image("ds01-1001/e:previous")
+    machine = Machine(machine.context, INFO)
+    found = images.labels(machine)
+    assert [each.remedy for each in found] == [f"image-create {name} --force" for name in "bcd"]
+    machine.context.__dict__["account"] = Account("root", 0, 0, "/root")
+    assert [each.text.split()[0] for each in images.labels(machine)] == [
+        f"ds01-1001/{name}:latest" for name in "bcd"
+    ]
+
+
+def test_blown_up_logs_are_found(
+    machine: Machine, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {
+        fake.add_image("ds01-1001/a:latest").id: {"/var/log/lastlog": 10**11},
+        fake.add_image("base:it._.1001").id: {"/var/log/faillog": 10**9, "/var/log/lastlog": 5},
+        fake.add_image("ds01-1001/b:latest").id: {"/var/log/lastlog": 10**6},
+        fake.add_image("ds01-1002/a:latest").id: {"/var/log/lastlog": 10**11},
+    }
+
+    def file_size(container: str, path: str) -> int | None:
+        return sizes[fake.made[container].image_id].get(path)
+
+    monkeypatch.setattr(fake, "file_size", file_size)
+    found = images.logs(machine)
+    assert [each.health for each in found] == [Health.BROKEN] * 2
+    assert found[0].remedy == "image-update a --no-cache"
+    assert "mlc remove it" in found[1].remedy
+    assert not fake.made
+
+
+def test_containers_that_cannot_start_are_found(
+    machine: Machine, fake: FakeEngine, tmp_path: Path
+) -> None:
+    image = fake.add_image("img:1")
+    own = {labels.OWNER: "alice"}
+    fake.create_container(ContainerSpecification(name="fine._.1001", image=image.id, labels=own))
+    assert_finding(images.containers(machine), "ok", "all 1 can start")
+    fake.create_container(
+        ContainerSpecification(
+            name="it._.1001",
+            image=image.id,
+            labels=own,
+            devices=("/dev/none", "/dev/null"),
+            binds=(Bind("/none", "/data"), Bind(str(tmp_path), "/workspace")),
+        )
+    )
+    del fake.images[image.id]
+    assert sorted(each.text.split(" (")[0] for each in images.containers(machine)) == [
+        "it cannot start as it should: /none, which it mounts, is missing",
+        "it cannot start: the device /dev/none is missing",
+        "the image of fine is gone",
+        "the image of it is gone",
+    ]
+    machine.info = replace(INFO, is_local=False)
+    found = images.containers(machine)
+    assert all("is gone" in each.text for each in found)
+    # They start, and what the engine still can do with them is to export them.
+    assert {each.health for each in found} == {Health.WARNING}
+    remedies = {each.remedy for each in found}
+    assert "mlc export fine, mlc remove fine, mlc import fine.mlc.tar" in remedies

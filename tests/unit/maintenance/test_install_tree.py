@@ -1,0 +1,43 @@
+"""Whether the installed files are as installed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from support.aime_checkout import git, place
+
+from mlc_patched.maintenance import install_tree
+
+
+def test_an_installed_tree_is_compared_with_its_manifest(tmp_path: Path) -> None:
+    for name in ("same", "changed", "missing"):
+        (tmp_path / name).write_text(name)
+    listed = subprocess.run(
+        ["sha256sum", "same", "changed", "missing"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    (tmp_path / install_tree.MANIFEST).write_text(listed.stdout)
+    assert not install_tree.look(tmp_path).missing
+    (tmp_path / "changed").write_text("otherwise")
+    (tmp_path / "missing").unlink()
+    found = install_tree.look(tmp_path)
+    assert (found.missing, found.changed) == (("missing",), ("changed",))
+
+
+def test_a_tree_without_a_manifest_is_compared_with_git_or_a_list(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    assert "bin/mlc" in install_tree.look(tmp_path).missing
+    place(tmp_path, {"bin/mlc": "#!/bin/sh\n", "lib/a": "", "docs/b": ""})
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "--quiet", "-m", "all")
+    assert install_tree.look(tmp_path).missing == ()
+    for name in ("bin/mlc", "docs/b"):
+        (tmp_path / name).unlink()
+    (tmp_path / "lib/a").write_text("changed")
+    found = install_tree.look(tmp_path)
+    assert (found.missing, found.changed) == (("bin/mlc",), ("lib/a",))
