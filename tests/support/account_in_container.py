@@ -1,4 +1,4 @@
-"""What the user's account is like inside a container."""
+"""The user's account in a container."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def account(user: User) -> str:
 
 
 def flow(user: User, name: str = "it") -> str:
-    """Return how the account came into a container."""
+    """Return the flow by which a container was created."""
     return str(inspect(user.tag(name))["Config"]["Labels"]["aime.mlc.DS01_USER_SETUP"])
 
 
@@ -30,7 +30,7 @@ def run(user: User, line: str, name: str = "it") -> str:
 
 
 def assert_account_works(user: User, name: str = "it") -> None:
-    """Check that the account inside is the user's own, and stop the container."""
+    """Check that the account inside is the user's, and stop the container."""
     said = run(user, "id -u; id -g; id -un; id -gn; echo $HOME; sudo -n id -u", name).split()
     own = account(user)
     assert said == [str(user.uid), str(user.gid), own, own, f"/home/{own}", "0"]
@@ -44,6 +44,6 @@ def state(user: User, name: str = "it") -> str:
 
 
 def close_terminal(child: pexpect.spawn) -> None:
-    """Close a terminal as its window does; pexpect's own way also sends signals by hand."""
+    """Close a terminal like its window; pexpect's close() would also send signals."""
     os.close(child.child_fd)
     child.closed = child.ptyproc.closed = True  # or it would close the number again later

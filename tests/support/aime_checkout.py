@@ -22,7 +22,7 @@ SHIMS = (*(f"mlc-{verb}" for verb in VERBS), "mlc-update-sys")
 
 PROGRAM = '''\
 #!/usr/bin/env python3
-"""A stand-in for AIME's program, for tests."""
+"""A replacement for AIME's program, for tests."""
 import os
 import pwd
 import subprocess
@@ -103,12 +103,12 @@ if __name__ == "__main__":
     main()
 '''
 V2 = {
-    "mlc": '#!/bin/bash\n# a stand-in for tests\npython3 "$(dirname "$0")/mlc.py" "$@"\n',
+    "mlc": '#!/bin/bash\n# a replacement for tests\npython3 "$(dirname "$0")/mlc.py" "$@"\n',
     **{
-        shim: f'#!/bin/bash\n# a stand-in for tests\n"$(dirname "$0")/mlc" {shim[4:]} $@\n'
+        shim: f'#!/bin/bash\n# a replacement for tests\n"$(dirname "$0")/mlc" {shim[4:]} $@\n'
         for shim in SHIMS
     },
-    "README.md": "A stand-in for AIME's checkout.\n",
+    "README.md": "A replacement for AIME's checkout.\n",
     "docs/more.md": "More of it.\n",
 }
 V1 = {
@@ -122,7 +122,7 @@ V1 = {
 
 @dataclass(frozen=True)
 class AimeCheckout:
-    """A checkout with a remote of its own."""
+    """A checkout with its own remote."""
 
     path: Path
     remote: Path
@@ -132,7 +132,7 @@ class AimeCheckout:
         return git(self.path, *arguments)
 
     def publish(self, message: str, files: dict[str, str | None]) -> None:
-        """Bring a commit with these files (None: without them) to the remote."""
+        """Push a commit with these files (None: without them) to the remote."""
         work = self.remote.with_name("author")
         if not work.exists():
             git(self.remote.parent, "clone", "--quiet", str(self.remote), str(work))
@@ -147,12 +147,12 @@ class AimeCheckout:
         git(work, "push", "--quiet")
 
     def names(self) -> list[str]:
-        """Return the commands there are."""
+        """Return the commands that exist."""
         return [name for name in ("mlc", "mlc.py", *SHIMS) if (self.path / name).exists()]
 
 
 def git(directory: Path, *arguments: str) -> str:
-    """Run git as a committer of the tests."""
+    """Run git with an identity for tests."""
     who = ("-c", "user.name=Test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
     done = subprocess.run(
         ["git", "-C", str(directory), *who, "-c", "init.defaultBranch=main", *arguments],
@@ -165,7 +165,7 @@ def git(directory: Path, *arguments: str) -> str:
 
 
 def place(directory: Path, files: dict[str, str]) -> None:
-    """Write files; what begins with #! can be run."""
+    """Write files; those that begin with #! are executable."""
     for name, text in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -185,7 +185,7 @@ def v1_files(catalog: str) -> dict[str, str]:
 
 @contextmanager
 def checkout(files: dict[str, str]) -> Iterator[AimeCheckout]:
-    """Have a git checkout of these files, whose upstream is a repository beside it."""
+    """Create a git checkout of these files, whose upstream is a repository next to it."""
     parent = Path(tempfile.mkdtemp(prefix="mlc-test-aime-", dir="/var/tmp"))
     try:
         parent.chmod(0o755)
@@ -204,7 +204,7 @@ def checkout(files: dict[str, str]) -> Iterator[AimeCheckout]:
 
 
 def fingerprint(path: Path) -> dict[str, tuple[str, int]]:
-    """Return digest and mode of every file of a checkout but git's own."""
+    """Return digest and mode of every file of a checkout, except git's."""
     found = {}
     for root, directories, files in os.walk(path):
         if ".git" in directories:

@@ -87,6 +87,6 @@ def commit(user: User, name: str, image: str) -> str:
 
 
 def container(user: User, name: str, image: str, **own: str) -> str:
-    """Make a container as AIME's mlc does, set-up and all, but without the host's devices."""
+    """Create a container as AIME's mlc does, with its set-up, but without the host's devices."""
     committed = commit(user, name, image)
     return create(user, user.tag(name), committed, labels(user, name, **own), ())

@@ -1,8 +1,8 @@
-"""Hosts of their own on this machine: what a cluster is made of, without a second machine.
+"""The hosts of a cluster, simulated on this machine.
 
 Each has its own network, host name, processes, /etc/docker, /run and Docker's directories, by
-namespaces(7); everything else is this machine's, homes included, as on servers that share them.
-Nothing of a host outlives its first process.
+namespaces(7). Everything else is this machine's, including the homes, as on servers that share
+them. Nothing of a host outlives its first process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EQUIPMENT = Path("/var/lib/mlc-patched/engine")
 PLACE = Path(f"/var/tmp/mlc-hosts-{worker.NUMBER}")
 CAP_SYS_RESOURCE = 24  # linux/capability.h
 _MADE = Path("/var/tmp/mlc-hosts-made")
-"""Directories that were made on this machine for the hosts to mount their own over, a line each."""
+"""Lists the directories created on this machine as mount points for the hosts, one per line."""
 _UMASK = 0o022  # root's on a server, whoever runs the tests
 _OWN = {
     "run": "/run",
@@ -34,7 +34,7 @@ _OWN = {
     "etc-ds01": "/etc/ds01",
     "registry": "/var/lib/docker-registry",
 }
-"""Directories that each host has for itself, by their names in its place."""
+"""Directories that each host has to itself, by their names in `place`."""
 _FIRST = """\
 set -e
 cd /
@@ -45,12 +45,12 @@ ip link set lo up
 echo ready >"$2/ready"
 while :; do sleep 1000 & wait $!; done
 """
-"""What the first process does; waiting, it also takes the exit status of orphans."""
+"""The script of the first process. While it waits, it also reaps orphans."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """A host: its name, its address, and the number of its first process on this machine."""
+    """A host: its name, its address, and the PID of its first process on this machine."""
 
     name: str
     address: str
@@ -58,12 +58,12 @@ class Host:
 
     @property
     def place(self) -> Path:
-        """Where its own directories are on this machine."""
+        """The directory on this machine that contains its directories."""
         return PLACE / self.name
 
     @property
     def docker_host(self) -> str:
-        """DOCKER_HOST of its engine, for commands that run outside."""
+        """DOCKER_HOST of its engine, for commands that run on this machine."""
         return f"unix://{self.place}/run/docker.sock"
 
     def argv(self, command: Sequence[str | Path]) -> list[str]:
@@ -74,7 +74,7 @@ class Host:
     def run(
         self, *command: str | Path, stdin: str = "", timeout: float = 60, **environ: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command on the host as root, to its end."""
+        """Run a command on the host as root, and wait for its end."""
         return subprocess.run(
             self.argv(command),
             input=stdin,
@@ -88,11 +88,11 @@ class Host:
 
     @property
     def path(self) -> str:
-        """PATH on the host: stand-ins for what this machine lacks come first."""
+        """PATH on the host: replacements for programs that this machine lacks come first."""
         return f"{PLACE}/bin:{EQUIPMENT}/bin:{SYSTEM_PATH}"
 
     def kill_engine(self) -> None:
-        """Kill dockerd as a crash does, and what it runs with it; containers' own go on."""
+        """Kill dockerd and containerd, as a crash would; the processes of containers go on."""
         for name in ("docker.pid", "docker/containerd/containerd.pid"):
             number = (self.place / "run" / name).read_text().strip()
             self.run("kill", "-9", number)
@@ -100,12 +100,9 @@ class Host:
 
 @contextlib.contextmanager
 def hosts(names: Sequence[str]) -> Iterator[list[Host]]:
-    """Have two hosts with a cable between them, whose names each knows.
+    """Start two hosts that are connected and know each other's names.
 
-    What a killed run left of them is taken away first.
-
-    Args:
-        names: the two names.
+    What a killed run left of them is removed first.
     """
     _remove()
     umask = os.umask(_UMASK)
@@ -127,7 +124,7 @@ def _start(name: str, address: str, names: Sequence[str]) -> Host:
         (place / own).mkdir(parents=True)
     shutil.chown(place / "registry", "docker-registry", "docker-registry")
     known = [f"10.20.0.{number} {each}" for number, each in enumerate(names, 11)]
-    # As `make install` leaves it.
+    # As installed by `make install`.
     shutil.copy(HERE.parent / "etc" / "mlc.ini", place / "etc-ds01" / "mlc.ini")
     (place / "hosts").write_text("\n".join(("127.0.0.1 localhost", *known, "")))
     binds = [f"{own}:{path}" for own, path in _OWN.items()]
@@ -159,7 +156,7 @@ def _connect(made: Sequence[Host]) -> None:
     for host in made:
         _call(host.argv(("ip", "address", "add", f"{host.address}/24", "dev", "eth0")))
         _call(host.argv(("ip", "link", "set", "eth0", "up")))
-        # A server has a way out; the engine looks for one before it joins others.
+        # The engine requires a default route before it joins a Swarm; a server has one.
         _call(host.argv(("ip", "route", "add", "default", "dev", "eth0")))
 
 
@@ -177,7 +174,7 @@ def _remove() -> None:
                 left.rmdir()
     deadline = time.monotonic() + 30
     while PLACE.exists():
-        # The kernel takes the mounts of a dead host away a moment later.
+        # The kernel removes the mounts of a dead host a moment later.
         shutil.rmtree(PLACE, ignore_errors=True)
         assert time.monotonic() < deadline, f"{PLACE} cannot be removed"
         time.sleep(0.05)

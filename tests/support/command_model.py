@@ -1,5 +1,5 @@
-"""A pure model of what users' containers and images are, and a state machine that holds the
-commands to it: hypothesis chooses what is done, and after each step engine and model agree.
+"""A model of users' containers and images, and a state machine that compares commands with it:
+hypothesis chooses the commands, and after each one the engine and the model must agree.
 
 `machine(world)` gives the state machine of an engine; the commands run in this process.
 """
@@ -24,8 +24,8 @@ TAGS = ("v1", "v2")
 
 @dataclass
 class Model:
-    """All there is: states of containers by user and name, what committed images belong to
-    them, and each user's saved images by the name of the container and a tag."""
+    """States of containers by user and name, the containers that have a committed image, and each
+    user's saved images, as `project:tag`."""
 
     containers: dict[tuple[int, str], str] = field(default_factory=dict)
     committed: set[tuple[int, str]] = field(default_factory=set)
@@ -37,7 +37,7 @@ class World:
     """An engine and two users on it.
 
     `labelled` has for each the name of an image with the account in it, `bare` is one without
-    any; `clear` takes away what an example left.
+    any; `clear` removes what an example left.
     """
 
     engine: Engine
@@ -65,7 +65,7 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
             return outcome
 
         def there(self, user: int, name: str, outcome: Outcome) -> bool:
-            """Check that only a container that is there is found; return whether it is."""
+            """Check that only an existing container is found; return whether this one exists."""
             if (user, name) in self.model.containers:
                 return True
             assert outcome.code == 1, outcome
@@ -144,7 +144,7 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
 
         @rule(user=users, name=names)
         def reach_for_anothers(self, user: int, name: str) -> None:
-            """No name leads to the other user's container: nothing in the model changes."""
+            """No name selects the other user's container: nothing in the model changes."""
             other = world.contexts[1 - user].account.uid
             for argv in (
                 ("mlc", "remove", f"{name}._.{other}", "-f"),
@@ -170,7 +170,7 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
                 f"{world.bare.partition(':')[0]}:{name}._.{uids[user]}"
                 for user, name in self.model.committed
             } | {f"ds01-{uids[user]}/{saved}" for user, saved in self.model.saved}
-            # What was saved of a committed image holds on to it: that has no name then.
+            # A saved image keeps the committed image it is made from, which then has no name.
             assert _images(world) == images
             assert _bystanders(world) == self.bystanders
 
@@ -200,7 +200,7 @@ def _images(world: World) -> set[str]:
 
 
 def _bystanders(world: World) -> set[str]:
-    """Return every other container: none of them may ever change, come or go."""
+    """Return all other containers, which must never change."""
     own = _tags(world)
     found = world.engine.containers()
     return {f"{each.id} {each.state}" for each in found if not each.name.endswith(own)}

@@ -19,7 +19,7 @@ def command(
 
 
 def names_in_engine(user: User) -> tuple[set[str], set[str]]:
-    """Return the names of a user's containers and images, those on their way included."""
+    """Return the names of a user's containers and images, including temporary ones."""
     uid = str(user.uid)
     images = docker("images", "--format", "{{.Repository}}:{{.Tag}}").split()
     return (

@@ -1,4 +1,4 @@
-"""The steps of docs/cluster.md, as they stand there: fenced blocks that name where they run."""
+"""The steps of docs/cluster.md: fenced blocks that say where they run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _BLOCK = re.compile(r"^```sh ([^\n]+)\n(.*?)^```$", re.M | re.S)
 
 @dataclass(frozen=True)
 class Step:
-    """A block: the words behind `sh` in its fence, and its lines."""
+    """A block: the words after `sh` in its fence, and its lines."""
 
     words: tuple[str, ...]
     script: str
 
 
 def steps(page: Path = PAGE) -> Iterator[Step]:
-    """Yield the blocks that are to be run, in their order."""
+    """Yield the blocks to run, in order."""
     for words, script in _BLOCK.findall(page.read_text(encoding="utf-8")):
         yield Step(tuple(words.split()), script)

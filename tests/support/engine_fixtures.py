@@ -29,30 +29,30 @@ from support.engine_state import docker, sweep
 from support.users import ROOT, User, new_user, readable_tree
 
 REQUIRED = "MLC_REQUIRE_ENGINE"
-"""Set by `make test`: an engine test that was skipped is then a failure of the whole run."""
+"""Set by `make test`: the run fails if a test of the real engine was skipped."""
 
 _skipped_engine_tests: list[str] = []
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note engine tests that were skipped."""
+    """Record skipped tests of the real engine."""
     if report.skipped and "real_engine" in report.keywords:
         _skipped_engine_tests.append(report.nodeid)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that was to use the engine and did not."""
+    """Fail the run if tests of the real engine were skipped but are required."""
     if os.environ.get(REQUIRED) and _skipped_engine_tests:
         print(f"\n{len(_skipped_engine_tests)} engine tests were skipped: {_skipped_engine_tests}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def address_variables() -> dict[str, str]:
-    """Return what the environment of commands says of the engine."""
+    """Return the variables that select the engine for commands."""
     host = os.environ.get(worker.COMMAND_ENGINE) or os.environ.get("DOCKER_HOST")
     names = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_BUILDKIT")
     more = {name: os.environ[name] for name in names if name in os.environ}
-    if path := os.environ.get("MLC_TEST_PATH"):  # where ssh knows the way
+    if path := os.environ.get("MLC_TEST_PATH"):  # with the ssh of the tests
         os.environ["PATH"] = more["PATH"] = path
     return {**({"DOCKER_HOST": host} if host else {}), **more}
 
@@ -77,7 +77,7 @@ def engine() -> Engine:
 
 @pytest.fixture(autouse=True)
 def _devices_stay(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Keep the host's devices as they are while a test uses the engine."""
+    """Keep the host's devices unchanged while a test uses the engine."""
     with unchanged_devices() if "real_engine" in request.keywords else contextlib.nullcontext():
         yield
 
@@ -91,7 +91,7 @@ def tree() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def catalog_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A catalog whose images are this machine's."""
+    """A catalog of this machine's images."""
     path = Path(f"/var/tmp/mlc-test-{os.getpid()}.repo")
     path.write_text(CATALOG)
     path.chmod(0o644)
@@ -101,7 +101,7 @@ def catalog_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def user_environ(engine: Engine, catalog_file: Path) -> dict[str, str]:
-    """What every user's commands find in their environment."""
+    """Variables for all users' commands."""
     return {
         "MLC_CATALOG": str(catalog_file),
         "MLC_ARCH": "CUDA_ADA",
@@ -111,7 +111,7 @@ def user_environ(engine: Engine, catalog_file: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def alice_account(tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
-    """A user with an everyday UID, and a GID that is another number."""
+    """A user with a common UID, and a GID that differs from it."""
     with new_user("mlc-alice", 1001, 2001, tree, user_environ) as user:
         sweep(user)  # what a killed run left
         yield user
@@ -119,7 +119,7 @@ def alice_account(tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
 
 @pytest.fixture(scope="session")
 def ldap_account(tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
-    """The design document's user: a name no account may have, and a UID of LDAP's."""
+    """The design document's user: a login that is not a valid account name, and an LDAP UID."""
     uid = 1722830498
     with new_user("h.baker@hertie-school.lan", uid, uid, tree, user_environ) as user:
         sweep(user)
@@ -128,14 +128,14 @@ def ldap_account(tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
 
 @pytest.fixture
 def alice(alice_account: User) -> Iterator[User]:
-    """The everyday user, whose containers and images are gone after the test."""
+    """The common user; containers and images are removed after the test."""
     yield alice_account
     sweep(alice_account)
 
 
 @pytest.fixture
 def ldap_user(ldap_account: User) -> Iterator[User]:
-    """The LDAP user, whose containers and images are gone after the test."""
+    """The LDAP user; containers and images are removed after the test."""
     yield ldap_account
     sweep(ldap_account)
 
@@ -150,7 +150,7 @@ def user(request: pytest.FixtureRequest) -> Iterator[User]:
 
 @pytest.fixture(scope="session")
 def image_with_account(engine: Engine) -> Iterator[Callable[[User], str]]:
-    """Make, once for each user, an image with the account in it; return its name."""
+    """Return an image with a user's account; it is made once per user."""
     made: dict[int, str] = {}
 
     def make(user: User) -> str:
@@ -178,7 +178,7 @@ def labelled(
     alice_account: User,
     ldap_account: User,
 ) -> Iterator[Callable[..., str]]:
-    """Have a labelled image of a user's: `labelled(user)` returns its name."""
+    """Tag a labelled image for a user: `labelled(user)` returns its name."""
     made: list[str] = []
 
     def make(user: User, project: str = "project") -> str:
@@ -213,7 +213,7 @@ def image_from(alice_account: User, ldap_account: User) -> Iterator[Callable[...
         try:
             if script:
                 docker("start", "-a", container)
-            # Cmd is what the container ran, unless it is set anew.
+            # Without this, Cmd would be the command of the container.
             changes = ("CMD bash", "ENTRYPOINT []", *changes)
             docker("commit", *(f"--change={change}" for change in changes), container, name)
         finally:
@@ -229,6 +229,6 @@ def image_from(alice_account: User, ldap_account: User) -> Iterator[Callable[...
 
 @pytest.fixture
 def engine_calls(engine: Engine) -> Iterator[Recording]:
-    """A recording of what is asked of the engine by commands run with its address."""
+    """Records the requests to the engine of commands that use its address."""
     with recording() as record:
         yield record

@@ -1,4 +1,4 @@
-"""A socket in front of the real engine that notes what is asked of it, and can meddle."""
+"""A proxy for the real engine that records requests, and can refuse them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _ANSWER = (
 
 @dataclass
 class Recording:
-    """What was asked of the engine through `address`, as `METHOD /path` without API version.
+    """The requests sent to the engine through `address`, as `METHOD /path` without API version.
 
-    `refuse` is a pattern: the engine never hears of a request it matches, and the client gets
-    status 500. `before` maps patterns to what is done, once, before such a request goes on.
+    A request that matches the pattern `refuse` is answered with status 500 and not forwarded.
+    `before` maps patterns to functions that are called once, before such a request is forwarded.
     """
 
     address: str
@@ -36,16 +36,16 @@ class Recording:
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def paths(self) -> list[str]:
-        """Return the calls without their query, and without the ping that every client makes."""
+        """Return the requests without their query, and without the ping that every client sends."""
         return [call.partition("?")[0] for call in self.calls if "/_ping" not in call]
 
 
 @contextlib.contextmanager
 def recording(engine: str | None = None) -> Iterator[Recording]:
-    """Listen on a socket that every user may talk to and pass all of it on to the engine.
+    """Listen on a socket that every user can open, and forward everything to the engine.
 
     Args:
-        engine: the path of its socket; that of the environment when not given.
+        engine: the path of its socket; by default, the tests' engine.
     """
     directory = Path(tempfile.mkdtemp(prefix="mlc-test-socket-", dir="/var/tmp"))
     directory.chmod(0o755)
@@ -72,7 +72,7 @@ def _accept(listener: socket.socket, path: str, record: Recording) -> None:
             engine = socket.socket(socket.AF_UNIX)
             try:
                 engine.connect(path)
-            except OSError:  # the engine is away, which the client hears as it would from it
+            except OSError:  # the engine is down: the client sees a closed connection
                 client.close()
                 continue
             for source, sink, notes in ((client, engine, record), (engine, client, None)):
@@ -88,7 +88,7 @@ def _pass_on(source: socket.socket, sink: socket.socket, record: Recording | Non
                 break
             sink.sendall(chunk)
     except OSError:
-        # One side has gone. The other one hears of it, in the midst of what it sends, too.
+        # One side has disconnected: disconnect the other one, even while it sends.
         with contextlib.suppress(OSError):
             source.shutdown(socket.SHUT_RDWR)
     finally:

@@ -1,4 +1,4 @@
-"""Ask the real engine without Docker's client, whose start takes longer than most answers."""
+"""Send requests to the real engine without Docker's client, which takes long to start."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 
 def engine_socket() -> str:
-    """Return the path of the socket of the engine that the tests use."""
+    """Return the path of the socket of the tests' engine."""
     address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     return address.removeprefix("unix://")
 
 
 class _Connection(http.client.HTTPConnection):
-    """HTTP over the engine's socket."""
+    """HTTP through the engine's socket."""
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
@@ -25,14 +25,14 @@ class _Connection(http.client.HTTPConnection):
 
 
 def ask(method: str, path: str, name: str = "", query: str = "", body: object = None) -> Any:
-    """Return the engine's answer, or None where it is that there is no such thing.
+    """Return the engine's answer, or None for status 404.
 
     Args:
         method: GET, POST or DELETE.
-        path: as in the Engine API, with `{}` where the name belongs.
+        path: as in the Engine API, with `{}` for the name.
         name: of a container or image.
-        query: what follows the `?`.
-        body: what is sent as JSON, if anything.
+        query: the text after the `?`.
+        body: sent as JSON, unless None.
     """
     connection = _Connection("localhost")
     content = None if body is None else json.dumps(body)

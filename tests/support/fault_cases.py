@@ -15,17 +15,21 @@ from support.sandbox import BASE, CLAIM, NODE, REGISTRY, Sandbox
 
 @dataclass(frozen=True)
 class Command:
-    """A command, and what it works on.
+    """A command, what exists before it, and what may remain if it fails.
 
-    `settings` are lines of [images]. `pushed` has an image that is in the registry alone, and
-    `cluster` a Swarm; `more` makes what no command makes.
-
-    `goes_on` says that it has steps which the next run goes on from instead of taking them back,
-    as a stop has, and `tells` which words then tell of it. `keeps` is what may stay in
-    between, and `stays` images that an engine keeps which is gone before they are taken back.
-    `never_late` leaves out an engine that acts after it was given up: names it exchanges
-    then cannot be told from a user's own choice. `rest` does what is left where the second run
-    refuses for what the first has done, and `fails` says that it may well end with exit code 1.
+    Attributes:
+        settings: lines of the section [images].
+        pushed: OWN exists only in the registry.
+        cluster: there is a Swarm.
+        more: creates what no command creates.
+        goes_on: some steps are not rolled back; the next run continues from them, as after a stop.
+        tells: one of these texts is printed if such steps remain.
+        keeps: names that may remain after the first run.
+        stays: images that may remain on an engine that was gone during the rollback.
+        never_late: not tested with an engine that acts after the command gave up: names that it
+            exchanges then cannot be distinguished from the user's choice.
+        rest: does what is left if the second run refuses because of what the first one did.
+        fails: the command may end with exit code 1.
     """
 
     argv: str
@@ -46,7 +50,7 @@ class Command:
     fails: bool = False
 
     def prepare(self, sandbox: Sandbox) -> None:
-        """Have what the command works on."""
+        """Create what the command needs."""
         sandbox.set(f"[images]\n{self.settings}\n")
         if self.registry:
             sandbox.fake.remove_image(BASE)
@@ -73,7 +77,7 @@ class Command:
 
 
 def broken(sandbox: Sandbox) -> None:
-    """Have what doctor mends: a set-up container of long ago, and no directory of work."""
+    """Create what doctor repairs: an old set-up container, and a missing workspace."""
     specification = ContainerSpecification(
         name="mlc-setup-1001-0123abcd", image=BASE, labels={labels.SETUP_FOR: "x._.1001"}
     )
@@ -82,7 +86,7 @@ def broken(sandbox: Sandbox) -> None:
 
 
 def with_dockerfile(sandbox: Sandbox) -> None:
-    """Have a Dockerfile of the user's own, which lacks the account block."""
+    """Create a Dockerfile without the account block."""
     (sandbox.home / "Dockerfile").write_text(f"FROM {BASE}\nCOPY data /data\n")
 
 
@@ -95,15 +99,15 @@ SITE = f"registry = {REGISTRY}"
 BUILD = "legacy_flow = build"
 QUEUED = "container-deploy n --project p --cluster --background -y"
 HERE = f"{QUEUED} -g none"
-"""On the manager's own engine, which is the first node and has no GPU."""
+"""On the manager's engine, which is the first node and has no GPU."""
 GONE = "mlc-test/base:gone._.1001"
 OWNED = {"images": (OWN,)}
 PUSHED = {"pushed": True, "settings": SITE}
 CLUSTER = {**PUSHED, "cluster": True}
 WAITING = {**CLUSTER, "goes_on": True, "tells": ("stays in the queue", "running on")}
-"""Who no longer waits for a service leaves it in the queue (docs/cluster.md), and is told."""
+"""A service that its user no longer waits for stays in the queue (docs/cluster.md)."""
 BOTH = {**OWNED, "goes_on": True, "rest": "container-retire m -y"}
-"""Nothing is done to any where one is not there: who retires several looks at all of them first."""
+"""If one of several containers does not exist, none is retired: all are looked up first."""
 COMMANDS = [
     Command(FAST, **OWNED),
     Command(SLOW),
@@ -127,7 +131,7 @@ COMMANDS = [
     Command("import n.mlc.tar copy -s", before=(FAST, "export n"), **OWNED),
     Command("adopt n -s", aime=True),
     Command("adopt n --project own -s", aime=True),
-    # What is wrong with this very host, it finds as well.
+    # It also reports the problems of this host.
     Command("doctor", before=(SLOW, DEMO), fails=True),
     Command("doctor --repair -y", more=broken, goes_on=True, fails=True),
     Command("prune -y", before=(SLOW,), images=(GONE,), goes_on=True),
@@ -141,7 +145,7 @@ COMMANDS = [
     ),
     Command("container-deploy n --image ds01-1001/p:latest -y", **OWNED),
     Command(f"container-deploy n --image {BASE} -y"),
-    # The container was made and told of before its shell, and stays.
+    # The container is complete and reported before its shell starts, and stays.
     Command("container-deploy n --project p --open -y", **OWNED, goes_on=True, rest="open n"),
     Command("container-deploy p --background -y", **PUSHED),
     Command("container-create n --image ds01-1001/p:latest -y", **OWNED),
@@ -149,7 +153,7 @@ COMMANDS = [
     Command(QUEUED, **WAITING),
     Command(QUEUED, **{**WAITING, "settings": f"{SITE}\nbases = mlc-test/*"}),
     Command("container-deploy n --project p --cluster --open -y", **WAITING),
-    # Its node lacks the directory: it is seen to fail, and removed, where one still looks.
+    # The node lacks the directory: the service fails, and is removed if the command still waits.
     Command(
         "container-deploy n --project p --cluster -w /nowhere -y",
         **WAITING,
@@ -173,7 +177,7 @@ COMMANDS = [
     ),
     Command("container-retire n --save latest -y -f", before=(FAST,), **OWNED, goes_on=True),
     Command("container-retire n -y", before=(QUEUED,), **CLUSTER, goes_on=True),
-    # The next run cannot tell whether the image was on the node before: it replaces and leaves it.
+    # The next run cannot know whether the image was on the node before: it replaces and keeps it.
     Command(
         "container-retire n --save kept -y",
         before=(QUEUED,),
@@ -203,7 +207,7 @@ COMMANDS = [
     Command("image-create demo --dockerfile Dockerfile -y", more=with_dockerfile),
     Command(UPDATE, before=(DEMO,)),
     Command(UPDATE, before=(DEMO, "image-update demo --add colorama -y")),
-    # An edit whose build fails is kept, for the next run to go on from.
+    # An edit whose build fails is kept for the next run.
     Command(
         "image-update demo --edit -y",
         before=(DEMO,),
@@ -213,7 +217,7 @@ COMMANDS = [
     Command("image-update demo --rollback", before=(DEMO, UPDATE), never_late=True),
     Command("image-list", before=(DEMO,)),
     Command("image-list -d", before=(DEMO, UPDATE)),
-    # What the registry has got stays there; the next push finds it.
+    # What was pushed stays in the registry; the next push finds it.
     Command("image-push p", **OWNED, settings=SITE, goes_on=True),
     Command("image-push p", images=(OWN, f"{REGISTRY}/{OWN}"), settings=SITE, goes_on=True),
     Command("image-push p", **OWNED, settings=SITE, before=("image-push p",)),

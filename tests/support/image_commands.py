@@ -17,11 +17,11 @@ from support.users import SYSTEM_PATH, User
 
 HOST_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 CLIENT_PATHS = (SYSTEM_PATH, "/usr/sbin:/usr/bin:/sbin:/bin")
-"""Where a machine may have different Docker clients: the first on PATH counts."""
+"""A machine may have a different Docker client in each; the first one on PATH is used."""
 
 
 def builders() -> dict[Builder, str]:
-    """Return for each builder that this machine's clients have the PATH that has it."""
+    """Return the builders of this machine's clients, each with the PATH that finds its client."""
     found: dict[Builder, str] = {}
     for path in CLIENT_PATHS:
         if shutil.which("docker", path=path):
@@ -32,12 +32,12 @@ def builders() -> dict[Builder, str]:
 
 BUILDERS = builders()
 QUICK = BUILDERS.get(Builder.BUILDX) or BUILDERS.get(Builder.BUILDKIT) or CLIENT_PATHS[0]
-"""PATH of the client that builds fastest, for tests that are not about builders."""
+"""PATH of the client with the fastest builder, for tests that are not about builders."""
 
 
 @dataclass(frozen=True)
 class ImageUser:
-    """A user who builds images, with a client of a certain kind."""
+    """A user who runs the image commands, with a certain Docker client."""
 
     user: User
     path: str = QUICK
@@ -45,7 +45,7 @@ class ImageUser:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What the user's commands find in their environment besides the usual."""
+        """Additional variables for the user's commands."""
         environ = {"PATH": self.path}
         if self.buildkit:
             environ["DOCKER_BUILDKIT"] = self.buildkit
@@ -60,7 +60,7 @@ class ImageUser:
     def run(
         self, name: str, *arguments: str | Path, ok: bool = True, stdin: str = "", **environ: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command without a terminal and check that it went as expected."""
+        """Run a command without a terminal, and check whether it succeeds as expected."""
         done = self.user.run(
             self.command(name), *arguments, stdin=stdin, **{**self.environ, **environ}
         )
@@ -92,7 +92,7 @@ class ImageUser:
         return {name for name in found if name.startswith(f"ds01-{self.user.uid}/")}
 
     def leftovers(self) -> set[str]:
-        """Return what no command may leave: containers of its own, half-made images."""
+        """Return what no command may leave: its own containers, unfinished images."""
         containers = docker("ps", "-a", "--format", "{{.Names}}").split()
         ours = (f"mlc-look-{self.user.uid}-", f"mlc-verify-{self.user.uid}-")
         return {name for name in containers if name.startswith(ours)} | {
@@ -107,17 +107,17 @@ class ImageUser:
 
 
 def nameless() -> set[str]:
-    """Return the ids of images without a name that no other image is made from."""
+    """Return the IDs of images without a name that no other image is based on."""
     return set(docker("images", "-q", "--no-trunc", "-f", "dangling=true").split())
 
 
 def wait_for(process: subprocess.Popen[str], text: str) -> str:
-    """Read what a command says until a text is there; return all of it."""
+    """Read the output of a command until it contains a text; return what was read."""
     assert process.stdout
     said = ""
     while text not in said:
         line = process.stdout.readline()
-        assert line, f"it ended before it said {text!r}:\n{said}"
+        assert line, f"it ended before it printed {text!r}:\n{said}"
         said += line
     return said
 
@@ -128,7 +128,7 @@ def labels_of(image: str) -> dict[str, str]:
 
 
 def clean_home(user: User) -> None:
-    """Take away the files of a user's projects."""
+    """Remove the files of a user's projects."""
     for name in ("dockerfiles", ".ds01-config", "source"):
         shutil.rmtree(user.home / name, ignore_errors=True)
 

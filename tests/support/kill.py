@@ -1,7 +1,6 @@
-"""Run one of our programs and kill it just before its Nth change of the file system.
+"""Run a command and kill it just before its Nth change to the file system.
 
-Python tells of each change before it makes it (PEP 578, audit events), so that N from 0 on
-goes through every state there is.
+Python raises an audit event (PEP 578) before each change, so N from 0 on covers every state.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ NEVER = 10**9
 
 
 def killed(step: int, program: Path, *arguments: str | Path) -> str | None:
-    """Run a command of ours in a process of its own and kill it before change number `step`.
+    """Run a command in a new process and kill it before change number `step`.
 
     Returns:
-        What it was about to do; None if it ended well before that.
+        The change it was about to make; None if it succeeded before that.
     """
     read, write = os.pipe()
     child = os.fork()

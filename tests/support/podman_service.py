@@ -1,4 +1,4 @@
-"""Podman's Docker-compatible service, as root's and as a user's own, for `make engines`."""
+"""Podman's Docker-compatible service, run by root or by a user, for `make engines`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ fit = ["{runtime}"]
 
 @contextlib.contextmanager
 def service(user: User | None) -> Iterator[str]:
-    """Have Podman answer at a socket.
+    """Start Podman's service on a socket.
 
     The runtime is tools/fit-runtime, as for the tests' dockerd, with runc below it.
 
     Args:
-        user: whose own engine it is; root's if None.
+        user: who runs the service; root if None.
 
     Yields:
         The address.
@@ -80,7 +80,7 @@ def service(user: User | None) -> Iterator[str]:
 def _remove(
     place: Path, options: list[str | Path], user: User | None, environ: Mapping[str, str]
 ) -> None:
-    """Remove all of it; of a user's own engine, files belong to UIDs of the user's."""
+    """Remove its directory. A rootless engine's files belong to subordinate UIDs of the user."""
     argv: list[str | Path] = ["podman", *options, "unshare", "rm", "-rf", place / "storage"]
     if user is not None:
         argv = list(user.argv(argv, XDG_RUNTIME_DIR=str(place / "run")))
@@ -92,7 +92,7 @@ def _remove(
 
 
 def _end_processes_of(user: User) -> None:
-    """End what a user's own engine leaves running: itself in its namespace, and containers."""
+    """Kill what a rootless engine leaves running: its namespace's process, and containers."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if process.stat().st_uid == user.uid:
@@ -100,7 +100,7 @@ def _end_processes_of(user: User) -> None:
 
 
 def _have_message_queues() -> None:
-    """Have /dev/mqueue, which a rootless engine mounts for `--ipc host`, and any host has."""
+    """Mount /dev/mqueue if necessary: a rootless engine binds it for `--ipc host`."""
     place = Path("/dev/mqueue")
     if not place.is_mount():
         place.mkdir(exist_ok=True)

@@ -1,10 +1,10 @@
-"""A reporter that keeps what it is given."""
+"""A reporter that records messages."""
 
 from __future__ import annotations
 
 
 class RecordingReporter:
-    """A reporter that keeps what it hears."""
+    """Records all messages, in order."""
 
     def __init__(self) -> None:
         self.said: list[str] = []

@@ -1,7 +1,7 @@
-"""Engines that are reached by TLS and by ssh: real ones on this machine, for the tests.
+"""Remote engines through TLS and ssh, simulated on this machine.
 
-TLS has a dockerd of its own, with certificates made by openssl; ssh has an sshd on a port of
-this host, which leads to the engine of the tests.
+TLS uses a separate dockerd with certificates made by openssl. ssh uses an sshd on a port of this
+host, and the tests' engine.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from support import worker
 from support.users import COMMENT, ROOT, SYSTEM_PATH, accounts_locked, free_login
 
 TLS_SLOT = 50 + worker.NUMBER
-"""Which of the engines of tools/engine.sh listens with TLS."""
+"""The number of the engine of tools/engine.sh that listens with TLS."""
 START_SECONDS = 60
 NOBODY = 65534
 
 
 @dataclass(frozen=True)
 class RemoteEngine:
-    """An engine elsewhere: what the environment says of it, and its socket on its own host."""
+    """A remote engine: its URL, its socket on its host, and further variables for clients."""
 
     url: str
     socket: str
@@ -35,7 +35,7 @@ class RemoteEngine:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment in which commands use it."""
+        """The variables that make commands use it."""
         return {"DOCKER_HOST": self.url, **self.environ}
 
 
@@ -49,13 +49,13 @@ def call(*argv: str | Path, **options: object) -> str:
 
 
 def free_port() -> int:
-    """Return a port nobody listens on."""
+    """Return an unused port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 def make_certificates(place: Path) -> None:
-    """Make an authority, and by it a server's and a client's certificate, each in a directory."""
+    """Create an authority, and server and client certificates, each in its own directory."""
     server, client = place / "server", place / "client"
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2")
     authority = place / "ca.pem"
@@ -79,12 +79,12 @@ def make_certificates(place: Path) -> None:
             *("-keyout", directory / "key.pem", "-out", directory / "cert.pem"),
         )
         directory.chmod(0o755)
-    (client / "key.pem").chmod(0o644)  # every test user is to be that client
+    (client / "key.pem").chmod(0o644)  # every test user is that client
 
 
 @contextlib.contextmanager
 def open_place() -> Iterator[Path]:
-    """Have a directory that every user may look into; pytest keeps its own closed."""
+    """Create a directory that every user can read; pytest's directories are private."""
     with tempfile.TemporaryDirectory(prefix="mlc-far-", dir="/var/tmp") as path:
         place = Path(path)
         place.chmod(0o755)
@@ -98,12 +98,12 @@ def by_tls(
     number: int = TLS_SLOT,
     environ: Mapping[str, str] = os.environ,
 ) -> Iterator[RemoteEngine]:
-    """Have an engine that listens on a port, with TLS, and lets only its clients in.
+    """Start an engine that listens on a port with TLS, and accepts only clients with a certificate.
 
     Args:
-        place: a directory for its certificates.
-        tool: starts and stops it: tools/engine.sh, or tools/modern-engine.sh.
-        number: which of the tool's engines it is.
+        place: a directory for the certificates.
+        tool: tools/engine.sh or tools/modern-engine.sh, which starts and stops the engine.
+        number: the tool's number for the engine.
         environ: variables for the tool.
     """
     make_certificates(place)
@@ -124,7 +124,7 @@ def by_tls(
 
 
 def copy_images(source: str, target: str, *names: str) -> None:
-    """Copy images from one engine to another, unless they are there."""
+    """Copy images from one engine to another, unless they are there already."""
     there = call("docker", "-H", target, "images", "-q", "--no-trunc", *names[:1])
     if len(names) == 1 and there:
         return
@@ -137,7 +137,7 @@ def copy_images(source: str, target: str, *names: str) -> None:
 
 @contextlib.contextmanager
 def by_ssh(place: Path, engine: str) -> Iterator[RemoteEngine]:
-    """Have an sshd that leads to an engine; `ssh` in `place` knows the host and has the key."""
+    """Start an sshd that gives access to an engine; the `ssh` in `place` is set up for it."""
     port = free_port()
     with accounts_locked():
         login = free_login("mlc-gate")
@@ -160,7 +160,7 @@ def by_ssh(place: Path, engine: str) -> Iterator[RemoteEngine]:
             f'-i {place}/user "$@"\n'
         )
         program.chmod(0o755)
-        # ssh minds that others may read a key only where the key is the caller's.
+        # ssh checks that a key is private only if the caller owns it.
         (place / "user").chmod(0o644)
         os.chown(place / "user", NOBODY, NOBODY)
         Path("/run/sshd").mkdir(exist_ok=True)

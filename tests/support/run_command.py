@@ -1,4 +1,4 @@
-"""Run a command line in this process, on any context: what it says and its exit code."""
+"""Run a command line in this process, with any context; get its output and exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlc_patched.context import Context
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command came to."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -40,7 +40,7 @@ def call(argv: list[str], context: Context) -> Outcome:
 
 
 def copy_of(context: Context) -> Context:
-    """Return another context that knows all that this one knows."""
+    """Return another context with the same cached values."""
     made = replace(context)
     made.__dict__.update({key: context.__dict__[key] for key in context.__dict__ if key in KNOWN})
     return made
@@ -63,7 +63,7 @@ def _signals_kept() -> Iterator[None]:
 
 
 def files_of(home: str | Path) -> dict[str, tuple[int, str]]:
-    """Return what is in a directory: of each file its mode and content, of a link its target."""
+    """Return the files below a directory, with mode and content, or a link's target."""
     found = {}
     for path in sorted(Path(home).rglob("*")):
         status = path.lstat()

@@ -1,7 +1,6 @@
-"""A user's place in memory: a home, an engine that can fail, and commands run by their argv.
+"""A sandbox in this process: a home, a fake engine that can fail, and commands run by their argv.
 
-What the docker client does in a process of its own (builds, shells) is done here by stand-ins,
-which are points of failure like calls to the engine.
+Builds and shells, which the docker client runs, are fakes, too. They can fail like engine calls.
 """
 
 from __future__ import annotations
@@ -42,14 +41,14 @@ CATALOG = f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n"
 ALICE = (1001, 2001)
 REGISTRY = "registry:5000"
 EDITED = "ENV EDITED=1\n"
-"""What the stand-in of an editor writes at the end of a Dockerfile."""
+"""What the fake editor appends to a Dockerfile."""
 NODE = "server-2"
-"""Host name of the cluster's node with a GPU, and the Docker context that leads to its engine."""
+"""Host name of the cluster's node with a GPU, and name of the Docker context for its engine."""
 CLAIM = claim_labels(Claim(*ALICE, "alice"))
 
 
 class RespondingEngine(FakeEngine):
-    """A FakeEngine whose containers say what the checks of a base and of an image listen for."""
+    """A FakeEngine whose containers print what the checks of a base and of an image expect."""
 
     def start(self, container: str) -> None:
         """See Engine."""
@@ -68,19 +67,19 @@ def _said(each: FakeContainer) -> list[str]:
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended: its exit code and all it said."""
+    """The exit code of a command, and all it printed."""
 
     status: int
     output: str
 
 
 class Sandbox:
-    """An engine in memory, a home, and the commands; beside it a node's engine, and a registry."""
+    """A home, the commands, a fake engine, and the fake engine of a second node; one registry."""
 
     def __init__(self, place: Path, patch: pytest.MonkeyPatch) -> None:
-        """Make them in an empty directory, in place of this process's own."""
+        """Create it in an empty directory, and make this process use it instead of its own."""
         self.fake, self.node = RespondingEngine(), RespondingEngine()
-        self.node._ids = itertools.count(10**6)  # an id is one image's alone, wherever it is
+        self.node._ids = itertools.count(10**6)  # IDs differ between the engines
         self.node.registries.images = self.fake.registries.images
         self.faults = Faults()
         self.engine = Faulty(Engine, self.fake, self.faults)
@@ -101,7 +100,7 @@ class Sandbox:
             "HOME": str(self.home),
             "PATH": path_with_gpu_hook(place),
             "EDITOR": "editor",
-            "PIP_INDEX_URL": "http://127.0.0.1/simple",  # the classic builder takes it by an image
+            "PIP_INDEX_URL": "http://127.0.0.1/simple",  # the classic builder gets it from an image
         }.items():
             patch.setenv(name, value)
         for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DS01_REGISTRY", "VISUAL"):
@@ -118,17 +117,17 @@ class Sandbox:
         patch.setattr("mlc_patched.images.build.image.run_build", self._build)
         patch.setattr("mlc_patched.images.build.image.time.sleep", lambda seconds: None)
         patch.setattr("mlc_patched.undo._PAUSE", 0)
-        patch.setattr(os, "fsync", lambda file: None)  # nobody takes the power away here
+        patch.setattr(os, "fsync", lambda file: None)  # no test cuts the power
         patch.setattr("mlc_patched.images.editor.subprocess", SimpleNamespace(run=self._edit))
         for module in ("start", "open"):
             patch.setattr(f"mlc_patched.containers.{module}.run_inside", self._shell)
 
     def set(self, text: str) -> None:
-        """Have the administrator's settings."""
+        """Write the administrator's settings."""
         self._settings.write_text(text)
 
     def have_cluster(self) -> None:
-        """Have two nodes: this engine, and another with a GPU that a Docker context leads to."""
+        """Create a Swarm of this engine and of a node with a GPU, which has a Docker context."""
         swarm = self.fake.swarm
         swarm.join("server-1", is_manager=True)
         swarm.join(NODE, gpus=1)
@@ -140,7 +139,7 @@ class Sandbox:
         about.write_text(json.dumps({"Name": NODE, "Endpoints": endpoint}))
 
     def run(self, *argv: str, fault: Fault | None = None) -> Result:
-        """Run a command as its program does."""
+        """Run a command like its program."""
         output = io.StringIO()
         self.faults.begin(fault)
         handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
@@ -154,15 +153,15 @@ class Sandbox:
         return Result(status, output.getvalue())
 
     def state(self) -> State:
-        """Return what there is."""
+        """Return everything that exists: see State."""
         engines = {"": self.fake, f"{NODE}: ": self.node}
         return state_of(engines, (self.home, self.temporary))
 
     def problems(self) -> Iterator[str]:
-        """Yield what a command must not have left in its own process, nor in the file of locks."""
+        """Yield what a command must not leave in its process or in the lock file."""
         return process_problems(self.home, self._place)
 
-    # Stand-ins for the docker client.
+    # Fakes for the docker client.
 
     def _build(
         self, command: BuildCommand, environ: object, hear: object = None
@@ -175,7 +174,7 @@ class Sandbox:
             self._built(base, argv[argv.index("--tag") + 1])
             return 0, ["built"]
 
-        try:  # the client tells of a failure of the engine by its own exit status
+        try:  # the client reports a failure of the engine by its exit code
             return self.faults.point("client: build", work)
         except EngineError as error:
             return 1, [str(error)]
@@ -198,7 +197,7 @@ class Sandbox:
         return int(self.faults.point("client: exec", lambda: 0))
 
     def _edit(self, argv: list[str], **named: object) -> SimpleNamespace:
-        """Do what the user does in an editor: a step is added at the end, if it is not there."""
+        """Edit as the user would: append a step, unless it is there."""
         path = Path(argv[-1])
 
         def work() -> int:
@@ -214,7 +213,7 @@ class Sandbox:
 
 
 def new_sandbox(place: Path, patch: pytest.MonkeyPatch) -> Sandbox:
-    """Have a sandbox with the catalog's image in the engine."""
+    """Return a sandbox with the catalog's image in the engine."""
     sandbox = Sandbox(place, patch)
     sandbox.fake.add_image(BASE)
     assert os.getcwd() == str(sandbox.home)  # noqa: PTH109

@@ -1,4 +1,4 @@
-"""What there is before and after a command: engines, the cluster, the registry and files."""
+"""The state before and after a command: engines, the cluster, the registry and files."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from support.fakes.engine import FakeEngine, FakeImage
 
 Rows = tuple[tuple[str, ...], ...]
 _PASSING = re.compile(r"[0-9a-f]{8,}|\d{4}-\d\d-\d\d(?:[-T][\d:]+Z?(?:-\d+)?)?")
-"""What differs from run to run: random words, ids and dates, with a number where one is taken."""
+"""What differs between runs: random tokens, IDs, and dates with an optional number."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What there is: containers and images of the engines, services of the cluster, what the
-    registry has, files of the user's. Each row begins with what tells it from another of the same
-    name: an id, or the digest of a file's content.
+    """Containers and images of the engines, services of the cluster, images of the registry, files
+    of the user. Each row starts with what identifies it: an ID, or the digest of a file's content.
     """
 
     containers: Rows
@@ -33,7 +32,7 @@ class State:
     files: Rows
 
     def plain(self) -> State:
-        """Return it without what differs from run to run."""
+        """Return it without what differs between runs."""
         return State(
             *(
                 tuple(
@@ -48,12 +47,12 @@ class State:
 
 
 def names(state: State, *, digests: bool = True) -> set[tuple[str, ...]]:
-    """Return what there is by its names alone.
+    """Return the names in a state.
 
     Args:
-        state: what there is.
-        digests: images' names by digest, too. Of an engine that is gone one may stay; the image
-            has its own besides, and without that it is one for prune, as any that is nameless.
+        state: the state.
+        digests: include names by digest. Such a name may remain on an engine that was gone. If it
+            is the image's only name, the image has no name for prune either.
     """
     rows = (*state.containers, *state.services, *state.pushed, *state.files)
     images = {tuple(name for name in each if digests or "@" not in name) for each in state.images}
@@ -61,7 +60,7 @@ def names(state: State, *, digests: bool = True) -> set[tuple[str, ...]]:
 
 
 def without_those_of(state: State, before: State) -> State:
-    """Return a state without the containers and images that another one has, under any name."""
+    """Return a state without the containers and images of an earlier state, under any name."""
     known = {row[0] for row in (*before.containers, *before.images)}
     return replace(
         state,
@@ -71,7 +70,7 @@ def without_those_of(state: State, before: State) -> State:
 
 
 def differences(wanted: State, found: State) -> str:
-    """Return what differs in words."""
+    """Return the differences as text."""
     words = []
     for each in fields(State):
         one, other = set(getattr(wanted, each.name)), set(getattr(found, each.name))
@@ -81,11 +80,11 @@ def differences(wanted: State, found: State) -> str:
 
 
 def state_of(engines: Mapping[str, FakeEngine], directories: tuple[Path, Path]) -> State:
-    """Return what there is.
+    """Return everything that exists.
 
     Args:
-        engines: by what is put before the names of what they have; the first is the manager's.
-        directories: the home, and the one of temporary files.
+        engines: by the prefix for the names of their containers and images; the manager's first.
+        directories: the home, and the directory of temporary files.
     """
     own = next(iter(engines.values()))
     containers, images = [], []
@@ -103,11 +102,11 @@ def state_of(engines: Mapping[str, FakeEngine], directories: tuple[Path, Path]) 
 
 
 def process_problems(home: Path, place: Path) -> Iterator[str]:
-    """Yield what a command must not leave in its own process, nor in the file of locks.
+    """Yield what a command must not leave in its process or in the lock file.
 
     Args:
-        home: where the file of locks is.
-        place: below it are all files a command opens.
+        home: contains the lock file.
+        place: contains all files that a command opens.
     """
     for path in home.rglob(locks.FILE):
         status = path.stat()
@@ -116,14 +115,14 @@ def process_problems(home: Path, place: Path) -> Iterator[str]:
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
             if (target := str(each.readlink())).startswith(str(place)):
-                yield f"{target} is still open, and what was locked by it locked"
+                yield f"{target} is still open, and still holds its locks"
     if held := signal.pthread_sigmask(signal.SIG_BLOCK, ()):
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        yield f"signals are still held: {held}"
+        yield f"signals are still blocked: {held}"
 
 
 def _is_swarms(image: FakeImage) -> bool:
-    """Whether Swarm got an image to a node, by its digest; it keeps what it got."""
+    """Whether Swarm pulled an image to a node, by its digest; Swarm keeps such images."""
     return not image.image.references and bool(image.digests)
 
 
@@ -131,7 +130,7 @@ def _files(home: Path, temporary: Path) -> Iterator[tuple[str, ...]]:
     for top in (home, temporary):
         for path in top.rglob("*"):
             name = str(path.relative_to(top.parent))
-            # The one file of locks is there for good, and holds nothing of a command's (locks.py).
+            # The lock file is permanent and has no content of a command (locks.py).
             if path.is_file() and path.name != locks.FILE:
                 content = path.read_bytes()
                 text = _text(content).replace(str(home.parent), "")
@@ -141,5 +140,5 @@ def _files(home: Path, temporary: Path) -> Iterator[tuple[str, ...]]:
 
 
 def _text(content: bytes) -> str:
-    """Return a file's text; of an archive, that it is none."""
+    """Return a file's text, or `no text` for an archive."""
     return "no text" if b"\0" in content else content.decode()

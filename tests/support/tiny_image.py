@@ -1,5 +1,5 @@
-"""A labelled image of a few megabytes, of this machine's own programs: it builds, travels and
-starts in a moment, which the images that the other tests stand on do not."""
+"""A labelled image of a few megabytes, made of this machine's programs: unlike the base images of
+other tests, it is built, copied and started at once."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from support.users import User
 PROGRAMS = ("bash", "sh", "cat", "find", "grep", "head", "hostname", "id", "ls", "rm", "sleep")
 PROGRAMS += ("stat", "touch", "true")
 _SUDO = '#!/bin/bash\n[[ "$1" == -n ]] && shift\nexec "$@"\n'
-"""Stands for sudo, which the check of a saved image asks for, and nothing here is about."""
+"""Replaces sudo, which the check of a saved image runs."""
 _LIBRARY = re.compile(r"(/\S+)")
 
 
 def build(user: User, name: str, docker_host: str) -> str:
-    """Build an image with the user's account on an engine, and return its name.
+    """Build an image with the user's account on an engine; return its name.
 
     Args:
-        user: whose it is.
-        name: its name.
-        docker_host: the engine.
+        user: the owner.
+        name: the name of the image.
+        docker_host: the address of the engine.
     """
     account = Account(user.login, user.uid, user.gid, str(user.home)).container_name
     home = f"/home/{account}"

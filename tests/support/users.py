@@ -1,4 +1,4 @@
-"""Ordinary users of this host, made for the tests, and what they run."""
+"""Ordinary users of this host, created for the tests, and what they run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class User:
         return f"{name}._.{self.uid}"
 
     def argv(self, command: Sequence[str | Path], **environ: str) -> list[str]:
-        """Return the command line that runs a command as the user, with nothing inherited."""
+        """Return the command line that runs a command as the user, in a clean environment."""
         variables = {
             "HOME": str(self.home),
             "PATH": SYSTEM_PATH,
@@ -79,7 +79,7 @@ class User:
         timeout: float = 120,
         **environ: str,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, without a terminal."""
+        """Run a command without a terminal, and wait for its end."""
         return subprocess.run(
             self.argv(command, **environ),
             input=stdin if stdin is not None else "",
@@ -95,7 +95,7 @@ class User:
     def sudo(
         self, *command: str | Path, cwd: str | Path = "/", timeout: float = 120, **environ: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command as root with what `sudo` leaves in the environment, without a terminal."""
+        """Run a command as root with the environment that `sudo` leaves, without a terminal."""
         caller = {
             "SUDO_UID": str(self.uid),
             "SUDO_GID": str(self.gid),
@@ -107,7 +107,7 @@ class User:
         return root.run(*command, cwd=cwd, timeout=timeout, **{**caller, **environ})
 
     def start(self, *command: str | Path, **environ: str) -> subprocess.Popen[str]:
-        """Start a command without a terminal and let it run."""
+        """Start a command without a terminal, and do not wait for it."""
         return subprocess.Popen(
             self.argv(command, **environ),
             stdin=subprocess.DEVNULL,
@@ -119,16 +119,16 @@ class User:
         )
 
     def mlc(self, *arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-        """Run `bin/mlc` to its end, without a terminal."""
+        """Run `bin/mlc` without a terminal, and wait for its end."""
         return self.run(self.tree / "bin" / "mlc", *arguments, **options)
 
     def spawn(self, *command: str | Path, timeout: float = 30, **environ: str) -> pexpect.spawn:
-        """Start a command on a terminal of its own."""
+        """Start a command on a new terminal."""
         first, *rest = self.argv(command, **environ)
         return pexpect.spawn(first, rest, encoding="utf-8", timeout=timeout, cwd="/")
 
     def file(self, path: str, content: str = "") -> Path:
-        """Make a file, or with a trailing slash a directory, in the home; the user owns it."""
+        """Create a file, or with a trailing slash a directory, in the home, owned by the user."""
         target = self.home / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.endswith("/"):
@@ -221,7 +221,7 @@ def remove_leftover_accounts() -> None:
 
 @contextmanager
 def readable_tree() -> Iterator[Path]:
-    """Give a tree of the program that every user can read: this one, or a copy of it."""
+    """Yield a tree of the program that every user can read: this one, or a copy."""
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     readable = subprocess.run(
         [*nobody, str(ROOT / "bin/mlc"), "--version"], capture_output=True, check=False
@@ -242,7 +242,7 @@ def readable_tree() -> Iterator[Path]:
 
 @contextmanager
 def accounts_locked() -> Iterator[None]:
-    """Let one process at a time change the host's accounts: useradd does not wait for another."""
+    """Lock the host's accounts: useradd fails while another one runs."""
     with Path("/run/lock/mlc-test-accounts").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
