@@ -49,7 +49,7 @@ def at(user: User, far: RemoteEngine) -> User:
     return replace(user, environ={**user.environ, **far.variables})
 
 
-def test_a_container_lives_its_life_by_ssh(
+def test_a_container_is_used_by_ssh_from_create_to_remove(
     alice: User, labelled: Callable[..., str], ssh: RemoteEngine
 ) -> None:
     far, image = at(alice, ssh), labelled(alice)
@@ -75,7 +75,7 @@ def test_a_container_lives_its_life_by_ssh(
     assert alice.tag("it") not in container_names()
 
 
-def test_a_directory_that_is_missing_there_is_made_nowhere(
+def test_a_directory_that_the_remote_host_lacks_is_not_created(
     alice: User, labelled: Callable[..., str], ssh: RemoteEngine, tmp_path: Path
 ) -> None:
     far, image, missing = at(alice, ssh), labelled(alice), tmp_path / "missing"
@@ -89,7 +89,7 @@ def test_a_directory_that_is_missing_there_is_made_nowhere(
     assert alice.tag("it") not in container_names()
 
 
-def test_another_uid_there_and_streams_and_commits_by_ssh(
+def test_another_uid_there_streams_and_commits_by_ssh(
     alice: User, labelled: Callable[..., str], ssh: RemoteEngine
 ) -> None:
     """The legacy flow: a set-up container, its output, a commit; then an export."""
@@ -140,7 +140,9 @@ def test_an_image_is_built_on_the_engine_of_the_context(alice: User, ssh: Remote
     docker("rmi", f"ds01-{alice.uid}/built:latest")
 
 
-def test_ssh_s_own_words_say_why_it_is_not_reached(alice: User, ssh: RemoteEngine) -> None:
+def test_the_message_of_ssh_says_why_the_engine_is_unreachable(
+    alice: User, ssh: RemoteEngine
+) -> None:
     wrong = replace(ssh, url=ssh.url.replace("mlc-gate", "mlc-nobody"))
     done = at(alice, wrong).mlc("list")
     assert done.returncode == 1
@@ -148,7 +150,7 @@ def test_ssh_s_own_words_say_why_it_is_not_reached(alice: User, ssh: RemoteEngin
     assert wrong.url in done.stderr.splitlines()[-1]
 
 
-def test_by_tls_an_engine_is_asked_and_streams(alice: User, tls: RemoteEngine) -> None:
+def test_requests_and_streams_by_tls(alice: User, tls: RemoteEngine) -> None:
     far = at(alice, tls)
     done = far.mlc("list", "--json")
     assert done.returncode == 0, done.stderr
@@ -162,13 +164,13 @@ def test_by_tls_an_engine_is_asked_and_streams(alice: User, tls: RemoteEngine) -
     engine.remove_image("mlc-test/tls:x")
 
 
-def test_by_tls_only_who_has_certificates_gets_in(tls: RemoteEngine, tmp_path: Path) -> None:
+def test_tls_requires_certificates(tls: RemoteEngine, tmp_path: Path) -> None:
     place = EngineAddress(tls.url, tls=Tls(str(tmp_path)))
     with pytest.raises(EngineUnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
         DockerEngine(place)  # the system's authorities do not know it
     with pytest.raises(EngineUnreachableError, match=r"(?i)certificate|alert|reset|cut off"):
         DockerEngine(EngineAddress(tls.url, tls=Tls(str(tmp_path), verify=False)))
-    (tmp_path / "ca.pem").write_text("this is none")
+    (tmp_path / "ca.pem").write_text("not a certificate")
     with pytest.raises(EngineUnreachableError, match=r"ca.pem, cert.pem and key.pem"):
         DockerEngine(place)
     with pytest.raises(EngineError, match="HTTPS"):

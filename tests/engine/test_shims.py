@@ -38,7 +38,7 @@ def test_a_shim_passes_its_arguments_on_as_they_are(alice: User, links: Path, ve
 
 
 @pytest.mark.parametrize("verb", ["list", "stats", "update-sys"])
-def test_a_shim_without_names_refuses_one(alice: User, links: Path, verb: str) -> None:
+def test_shims_of_commands_without_a_name_refuse_one(alice: User, links: Path, verb: str) -> None:
     done = alice.run(links / f"mlc-{verb}", ODD)
     assert done.returncode == 2
     assert done.stderr.endswith(f"unrecognized arguments: {ODD}\n")
@@ -84,7 +84,7 @@ def test_the_life_of_a_container_by_shims_alone(alice: User, links: Path, labell
     }.items(),
     ids=lambda item: item[0],
 )
-def test_every_way_in_reaches_the_engine(alice: User, links: Path, labelled, way) -> None:
+def test_every_entry_point_reaches_the_engine(alice: User, links: Path, labelled, way) -> None:
     for name, target in (
         ("mlc.py", alice.tree / "bin/docker/mlc-patched.py"),
         ("again.py", "mlc.py"),
@@ -102,7 +102,7 @@ def test_every_way_in_reaches_the_engine(alice: User, links: Path, labelled, way
     assert alice.tag("it") in container_names()
 
 
-def test_the_catalog_beside_a_linked_mlc_py_counts(alice: User) -> None:
+def test_the_catalog_next_to_a_linked_mlc_py_is_used(alice: User) -> None:
     """An admin puts ours in place of AIME's mlc.py, and keeps the catalog."""
     checkout = alice.file("aime-ml-containers/")
     (checkout / "ml_images.repo").write_text("Ownwork, 7, [CUDA_ADA], localhost/own:7\n")
@@ -112,7 +112,7 @@ def test_the_catalog_beside_a_linked_mlc_py_counts(alice: User) -> None:
     assert shown.stdout.splitlines()[-1].split() == ["Ownwork", "7"]
 
 
-def test_it_can_be_imported_as_aimes_module_can(alice: User, links: Path) -> None:
+def test_it_can_be_imported_like_aimes_module(alice: User, links: Path) -> None:
     (links / "mlc.py").unlink(missing_ok=True)
     (links / "mlc.py").symlink_to(alice.tree / "bin/docker/mlc-patched.py")
     script = """

@@ -87,7 +87,7 @@ def engine_address(data: bytes) -> None:
 
 
 def _ssh(argv: list[str]) -> None:
-    """Check that the other side's name is no option of ssh's."""
+    """Check that the name of the remote host is not read as an option of ssh."""
     words = iter(argv[1:])
     for word in words:
         if word in ("-o", "-l", "-p"):

@@ -44,7 +44,7 @@ def done(user: User, *arguments: str | Path, code: int = 0) -> str:
     return result.stdout
 
 
-def test_an_account_is_set_up_once_and_found_again(person: User) -> None:
+def test_an_account_is_set_up_once_and_reused(person: User) -> None:
     done(person, "create", "old", "--image", BASE, "-s")
     [made] = json.loads(done(person, "list", "--json"))["containers"]
     assert made["name"] == "old"
@@ -57,7 +57,7 @@ def test_an_account_is_set_up_once_and_found_again(person: User) -> None:
     assert names == ["next", "old"]
 
 
-def test_the_user_inside_is_the_user_and_so_are_the_files(person: User) -> None:
+def test_the_user_inside_and_the_owner_of_files_is_the_user(person: User) -> None:
     line = "id -u; id -g; touch /workspace/made; sudo -n id -u; exit 3"
     out = done(person, "start", "next", line, "-s", code=3)
     assert out.split() == [str(person.uid), str(person.gid), "0"]
@@ -75,7 +75,7 @@ def test_a_shell_opens_and_the_container_stops_after_it(person: User) -> None:
     shell.expect("stopped")
 
 
-def test_what_runs_is_measured_stopped_and_not_removed(person: User) -> None:
+def test_a_running_container_is_measured_and_stopped_but_not_removed(person: User) -> None:
     done(person, "start", "next", "-s")
     [measured] = json.loads(done(person, "stats", "--json"))["containers"]
     assert measured["name"] == "next"

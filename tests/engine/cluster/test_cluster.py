@@ -354,7 +354,7 @@ def test_an_interrupt_leaves_it_in_the_queue(logged_in: Cluster) -> None:
     assert it.listed()["queue"]["state"] == "queued"
 
 
-def test_a_drained_node_and_one_that_dies(watchful: Cluster) -> None:
+def test_a_drained_node_and_a_node_that_fails(watchful: Cluster) -> None:
     it = watchful
     it.image("work")
     it.ok("image-push", "work")

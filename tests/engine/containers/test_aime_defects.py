@@ -232,7 +232,7 @@ def test_logs_that_grow_with_the_uid_are_not_committed(
 # "A login name such as `h.baker@hertie-school.lan` is no valid account name inside."
 
 
-def test_a_login_name_that_is_no_account_name(ldap_user: User) -> None:
+def test_a_login_name_that_is_not_a_valid_account_name(ldap_user: User) -> None:
     create(ldap_user, BASE)
     assert run(ldap_user, "id -un") == account(ldap_user)
     assert re.fullmatch(r"h-baker\d*-at-hertie-school-lan", account(ldap_user))
@@ -250,7 +250,7 @@ def test_a_login_name_that_is_no_account_name(ldap_user: User) -> None:
         ("localhost:5000/team/base", "localhost:5000/team/base"),
     ],
 )
-def test_the_reference_of_a_registry_commits_right(
+def test_a_reference_with_a_registry_is_committed_correctly(
     alice: User, reference: str, repository: str
 ) -> None:
     docker("tag", BASE, reference)

@@ -90,7 +90,7 @@ def compared(name: str) -> dict[str, Any]:
     host["Binds"].sort()  # Docker's client gives them in any order; ours is tested below
     # Clients from 23.0 on write out the prefix of a capability's name.
     host["CapAdd"] = [each.removeprefix("CAP_") for each in host["CapAdd"] or ()]
-    # What was not asked for is None, an empty list or not there, as the client pleases.
+    # Options that were not given are None, an empty list or missing, depending on the client.
     return {key: value for key, value in {**config, **host}.items() if value not in EMPTY}
 
 

@@ -36,7 +36,7 @@ def test_script_mode_asks_nothing_on_a_terminal(alice: User) -> None:
 
 
 @pytest.mark.parametrize("key", ["\x04", "\x03"], ids=["end of input", "Ctrl-C"])
-def test_a_question_can_be_left(alice: User, key: str) -> None:
+def test_a_question_can_be_cancelled(alice: User, key: str) -> None:
     with nothing_left():
         child = alice.spawn(alice.tree / MLC, "create", "left", "Pytorch", "2.8.0", NO_COLOR="1")
         child.expect(r"\(Y/n\)")
@@ -163,7 +163,7 @@ def test_a_relative_workspace_is_made_absolute(alice: User, labelled) -> None:
     assert labels["aime.mlc.DATA_MOUNT"] == f"{alice.home}/here"
 
 
-def test_a_missing_default_workspace_is_made(user: User, labelled) -> None:
+def test_a_missing_default_workspace_is_created(user: User, labelled) -> None:
     image = labelled(user)
     user.workspace.rename(user.home / "moved")
     try:

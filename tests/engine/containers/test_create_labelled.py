@@ -139,7 +139,7 @@ def test_the_later_spelling_is_read(user: User, image_from) -> None:
     }.items(),
     ids=lambda item: item[0],
 )
-def test_wrong_labels_are_not_believed(alice: User, image_from, lie, counted: Counted) -> None:
+def test_wrong_labels_are_not_trusted(alice: User, image_from, lie, counted: Counted) -> None:
     _, (why, script) = lie
     image = image_from(script(alice), *claim(alice.uid, alice.gid, account(alice)))
     done = create(alice, image)
@@ -152,7 +152,7 @@ def test_wrong_labels_are_not_believed(alice: User, image_from, lie, counted: Co
     counted("inputs")
 
 
-def test_a_passwd_that_is_not_a_file_is_not_believed(alice: User, image_from) -> None:
+def test_a_passwd_that_is_not_a_file_is_not_trusted(alice: User, image_from) -> None:
     """A link could lead the reader anywhere, so only a regular file counts."""
     labels = claim(alice.uid, alice.gid, account(alice))
     script = f"{adding([passwd_row(alice)])} mv /etc/passwd /etc/real; ln -s real /etc/passwd"
@@ -230,7 +230,7 @@ def test_an_image_replaced_during_create_is_not_used(
     assert_account_works(alice)
 
 
-def test_the_entrypoint_of_the_image_stays_in_force(alice: User, labelled) -> None:
+def test_the_entrypoint_of_the_image_is_kept(alice: User, labelled) -> None:
     image = labelled(alice)
     container = docker("create", image)
     docker("commit", '--change=ENTRYPOINT ["env", "FROM=entrypoint"]', container, image)

@@ -44,11 +44,11 @@ def test_the_account_is_set_up_and_committed(user: User) -> None:
     assert (there.st_uid, there.st_gid) == (user.uid, user.gid)
 
 
-def test_the_image_here_is_used_where_no_registry_gives_it(alice: User) -> None:
+def test_a_local_image_is_used_if_no_registry_has_it(alice: User) -> None:
     assert f"Using the local {BASE}, as it could not be pulled" in create(alice)
 
 
-def test_the_committed_image_bears_the_labels_and_is_fast_afterwards(user: User) -> None:
+def test_the_committed_image_has_labels_and_is_fast_afterwards(user: User) -> None:
     create(user)
     image = committed(user)
     labels = inspect(image)["Config"]["Labels"]
@@ -99,7 +99,7 @@ def test_an_image_given_by_its_id_commits_under_its_name(alice: User) -> None:
     assert committed(alice) == f"{REPOSITORY}:{alice.tag('it')}"
 
 
-def test_tools_are_not_installed_where_they_are(alice: User, image_from) -> None:
+def test_tools_that_exist_are_not_installed(alice: User, image_from) -> None:
     """An apt that fails shows whether it was called."""
     image = image_from("printf '#!/bin/sh\\nexit 9\\n' > /usr/bin/apt-get")
     create(alice, image)
@@ -119,7 +119,7 @@ def test_the_password_is_locked_and_sudo_is_checked(user: User) -> None:
     assert "parsed OK" in run(user, "sudo -n visudo -c")
 
 
-def test_the_password_is_empty_where_that_was_asked_for(ldap_user: User) -> None:
+def test_the_password_is_empty_on_request(ldap_user: User) -> None:
     create(ldap_user, MLC_EMPTY_PASSWORD="1")
     shadow = run(ldap_user, f"sudo -n grep ^{account(ldap_user)}: /etc/shadow").split(":")
     assert shadow[1] == ""
@@ -197,7 +197,7 @@ def test_a_set_up_that_fails_leaves_nothing(
         assert done.stdout == ""
 
 
-def test_an_image_that_is_nowhere_leaves_nothing(ldap_user: User) -> None:
+def test_an_image_that_does_not_exist_leaves_nothing(ldap_user: User) -> None:
     with nothing_left():
         done = ldap_user.mlc("create", "it", "Absent", "1.0", "-s")
         assert done.returncode == 1

@@ -85,7 +85,7 @@ def test_a_round_trip_for_the_same_user(user: User, slim: str) -> None:
         assert user.mlc("remove", "copy", "-s").returncode == 0
 
 
-def test_another_user_gets_an_account_and_a_home_of_their_own(
+def test_another_user_gets_their_own_account_and_home(
     alice: User, ldap_user: User, slim: str
 ) -> None:
     container(alice, slim)

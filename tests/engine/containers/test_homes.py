@@ -102,7 +102,7 @@ VICTIMS = ["a directory of root's", "a file of root's"]
 
 
 @pytest.mark.parametrize("to", VICTIMS if is_full() else VICTIMS[:1])
-def test_under_sudo_no_link_leads_to_what_is_roots(
+def test_under_sudo_no_link_leads_to_files_of_root(
     empty: User, labelled, tmp_path: Path, to: str
 ) -> None:
     """In each place that a command writes to, a link that its user may well have put there."""
@@ -148,7 +148,7 @@ exec DOCKER "$@"
 """
 
 
-def test_the_docker_client_leaves_nothing_of_root_s_in_a_home_that_sudo_kept(
+def test_the_docker_client_leaves_no_files_of_root_in_a_home_that_sudo_kept(
     empty: User, counted: Counted
 ) -> None:
     """`sudo -E`, or a sudo that keeps HOME: the client keeps files of its own in there."""

@@ -150,7 +150,7 @@ def test_two_engine_calls_however_many_containers(alice: User, engine_calls: Rec
 
 
 @pytest.mark.parametrize("verb", ["open", "remove", "stop", "start"])
-def test_a_look_up_asks_for_the_name_and_walks_through_no_list(
+def test_a_container_is_looked_up_by_name_not_in_a_list(
     alice: User, engine_calls: Recording, verb: str
 ) -> None:
     for number in range(3):
@@ -174,7 +174,7 @@ def test_a_look_up_asks_for_the_name_and_walks_through_no_list(
         assert "GET /containers/json" not in engine_calls.paths()
 
 
-def test_an_engine_that_refuses_is_said(alice: User, engine_calls: Recording) -> None:
+def test_a_refusal_of_the_engine_is_reported(alice: User, engine_calls: Recording) -> None:
     engine_calls.refuse = "GET /containers/json"
     done = alice.mlc("list", DOCKER_HOST=engine_calls.address)
     assert (done.returncode, done.stdout) == (1, "")

@@ -87,7 +87,7 @@ def test_end_of_input_leaves_the_shell(alices: User) -> None:
     assert child.exitstatus == 0
 
 
-def test_variables_go_along(alices: User) -> None:
+def test_variables_are_passed_on(alices: User) -> None:
     child = shell(alices, DISPLAY=":7.0", NCCL_P2P_LEVEL="NVL")
     assert said(child, "echo $DISPLAY $NCCL_P2P_LEVEL") == ":7.0 NVL"
     left(child)
@@ -156,7 +156,7 @@ def test_two_shells_that_close_at_once_stop_it(alices: User) -> None:
     assert state(alices) == "exited"
 
 
-def test_a_container_that_runs_is_only_entered(alices: User) -> None:
+def test_a_running_container_is_not_started_again(alices: User) -> None:
     docker("start", alices.tag("it"))
     assert "[it] stopped" in left(shell(alices))[1]
 
@@ -173,7 +173,7 @@ def test_a_closed_terminal_ends_the_shell_and_stops_the_container(alices: User) 
     assert eventually(lambda: state(alices) == "exited")
 
 
-def test_a_hang_up_ends_the_shell_and_stops_the_container(alices: User) -> None:
+def test_sighup_ends_the_shell_and_stops_the_container(alices: User) -> None:
     child = shell(alices)
     os.kill(child.pid, signal.SIGHUP)
     assert eventually(lambda: state(alices) == "exited")
@@ -197,7 +197,7 @@ def test_the_menu_offers_all_containers(alices: User) -> None:
     assert left(child)[0] == 0
 
 
-def test_a_container_that_is_not_there_is_a_failure(user: User) -> None:
+def test_a_missing_container_is_a_failure(user: User) -> None:
     done = user.mlc("open", "it", "-s")
     assert (done.returncode, done.stdout) == (1, "")
     assert "You have no container 'it'" in done.stderr.splitlines()[-1]

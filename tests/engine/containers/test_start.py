@@ -59,7 +59,7 @@ def test_input_reaches_the_command(alices: User) -> None:
     assert alices.mlc("start", "it", "tr a-z A-Z", stdin="shout\n").stdout == "SHOUT\n"
 
 
-def test_variables_go_along(alices: User) -> None:
+def test_variables_are_passed_on(alices: User) -> None:
     line = "echo $DISPLAY $NCCL_P2P_LEVEL ${SECRET-none}"
     done = alices.mlc("start", "it", line, DISPLAY=":7", NCCL_P2P_LEVEL="NVL", SECRET="x")
     assert done.stdout.split() == [":7", "NVL", "none"]
@@ -121,7 +121,7 @@ def eventually(true: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_a_container_that_is_not_there_is_a_failure(alice: User) -> None:
+def test_a_missing_container_is_a_failure(alice: User) -> None:
     done = alice.mlc("start", "it", "-s")
     assert (done.returncode, done.stdout) == (1, "")
     assert "You have no container 'it'" in done.stderr
@@ -150,7 +150,7 @@ def test_a_container_that_cannot_start_says_why(alice: User, labelled) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_devices_that_are_there_are_given(alice: User, labelled) -> None:
+def test_existing_devices_are_passed(alice: User, labelled) -> None:
     image = labelled(alice)
     with devices("/dev/video0", "/dev/snd"):
         assert alice.mlc("create", "it", "--image", image, "-s").returncode == 0
@@ -159,7 +159,7 @@ def test_devices_that_are_there_are_given(alice: User, labelled) -> None:
         assert run(alice, "ls /dev/snd/seq /dev/video0").split() == ["/dev/snd/seq", "/dev/video0"]
 
 
-def test_rocm_devices_are_given_to_the_group_video(alice: User, labelled) -> None:
+def test_rocm_devices_belong_to_the_group_video(alice: User, labelled) -> None:
     image = labelled(alice)
     with devices("/dev/kfd", "/dev/dri"):
         done = alice.mlc("create", "it", "--image", image, "-s", MLC_ARCH="ROCM6")

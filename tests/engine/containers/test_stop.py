@@ -94,7 +94,7 @@ def test_no_name_without_a_terminal_is_a_usage_error(alices: User) -> None:
     assert (done.returncode, state(alices)) == (1, "running")
 
 
-def test_a_container_that_is_not_there_is_a_failure(user: User) -> None:
+def test_a_missing_container_is_a_failure(user: User) -> None:
     done = user.mlc("stop", "nowhere", "-s")
     assert (done.returncode, done.stdout) == (1, "")
     assert "You have no container 'nowhere'" in done.stderr.splitlines()[-1]

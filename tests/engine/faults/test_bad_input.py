@@ -146,9 +146,7 @@ def test_a_link_to_a_directory_and_a_relative_path_work(
     shutil.rmtree(alice.home / "real: one")
 
 
-def test_what_a_user_may_not_read_is_said_in_a_message(
-    alice: User, labelled, counted: Counted
-) -> None:
+def test_unreadable_files_are_reported(alice: User, labelled, counted: Counted) -> None:
     """By a user without rights over it, whom the kernel refuses; also where sudo is root's."""
     image = labelled(alice)
     closed = alice.file("closed/")
@@ -221,7 +219,7 @@ class Stranger(User):
 @pytest.mark.parametrize(
     "stranger", [65534, 2**32 - 2, *([2**31] if is_full() else [])], indirect=True
 )
-def test_uids_at_the_end_of_what_there_is(stranger: User, counted: Counted) -> None:
+def test_the_largest_uids(stranger: User, counted: Counted) -> None:
     # Named, as the home of nobody (65534) is a directory that there is not.
     done = stranger.mlc("create", "it", "--image", BASE, "-s", "-w", stranger.workspace)
     assert done.returncode == 0, done.stderr
@@ -231,7 +229,7 @@ def test_uids_at_the_end_of_what_there_is(stranger: User, counted: Counted) -> N
     counted("inputs")
 
 
-def test_archives_that_nobody_exports_leave_nothing(alice: User, counted: Counted) -> None:
+def test_archives_that_mlc_never_exports_leave_nothing(alice: User, counted: Counted) -> None:
     place = alice.file("archives/")
     prepare(place)
     subprocess.run(["chown", "-Rh", f"{alice.uid}:{alice.gid}", str(place)], check=True)

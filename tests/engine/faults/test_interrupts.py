@@ -81,7 +81,7 @@ def test_a_closed_terminal(alice: User, slow_image: str, counted: Counted) -> No
 
 @pytest.mark.parametrize("call", ["POST /commit", "POST /containers/create.*it"])
 def test_a_signal_while_the_engine_works(alice: User, engine_calls: Recording, call: str) -> None:
-    """The engine has the request and does it: what it made is taken away all the same."""
+    """The engine completes the request; what it created is removed all the same."""
     with nothing_left():
         command: list[subprocess.Popen[str]] = []
         engine_calls.before[call] = lambda: command[0].send_signal(signal.SIGTERM)

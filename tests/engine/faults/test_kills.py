@@ -1,5 +1,5 @@
-"""A command that is killed or interrupted at any request it makes of a real engine: what is left is
-what `mlc prune` takes away, and the same command works right after it."""
+"""A command that is killed or interrupted at any request to a real engine: `mlc prune` removes what
+is left, and the same command works right after it."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def passing(user: User) -> set[str]:
 def test_a_command_that_is_stopped_at_a_request(
     ready: User, engine_calls: Recording, step: Step, number: signal.Signals, counted: Counted
 ) -> None:
-    """The same command run again takes away what a killed one has left, and needs no prune."""
+    """The same command, run again, removes what a killed one left, without prune."""
     user = ready
     prepare(step, user)
     before, images, dangling = ours(user), image_ids(), nameless()
@@ -174,7 +174,7 @@ def test_a_command_that_is_stopped_at_a_request(
 @pytest.mark.parametrize(
     "step", [each for each in STEPS if is_full() or each.is_small], ids=lambda step: step.request
 )
-def test_prune_knows_what_a_killed_command_has_left(
+def test_prune_finds_what_a_killed_command_left(
     ready: User, engine_calls: Recording, step: Step, counted: Counted
 ) -> None:
     user = ready

@@ -103,7 +103,7 @@ def attempts(theirs: User, file: Path) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.promise("own-only")
-def test_no_command_reaches_what_is_anothers(
+def test_no_command_reaches_another_users_containers_and_images(
     alice: User, theirs: User, counted: Counted, tmp_path: Path
 ) -> None:
     before, mine = state_of(theirs), context_of(alice)
@@ -117,7 +117,7 @@ def test_no_command_reaches_what_is_anothers(
 
 
 @pytest.mark.promise("own-only")
-def test_what_cleans_up_leaves_what_is_anothers(alice: User, theirs: User) -> None:
+def test_cleaning_up_keeps_what_belongs_to_others(alice: User, theirs: User) -> None:
     before, mine = state_of(theirs), context_of(alice)
     refused = alice.mlc("prune", "--all-users", "-y")
     assert refused.returncode == 2
@@ -135,7 +135,7 @@ def test_what_cleans_up_leaves_what_is_anothers(alice: User, theirs: User) -> No
 
 
 @pytest.mark.promise("own-only")
-def test_sudo_gives_nobody_more_than_their_own(alice: User, theirs: User) -> None:
+def test_sudo_gives_access_only_to_ones_own(alice: User, theirs: User) -> None:
     before = state_of(theirs)
     for argv in (("remove", "old", "-f"), ("stop", "running", "-f"), ("export", "old", "/x.tar")):
         done = alice.sudo(alice.tree / "bin/mlc", *argv)
@@ -145,7 +145,7 @@ def test_sudo_gives_nobody_more_than_their_own(alice: User, theirs: User) -> Non
 
 
 @pytest.mark.promise("own-only")
-def test_labels_that_claim_an_owner_make_none(alice: User, theirs: User) -> None:
+def test_labels_that_claim_an_owner_give_no_access(alice: User, theirs: User) -> None:
     """A container's name says whose it is: `x._.UID`. Labels that say otherwise change nothing."""
     forged = f"mlc-forged._.{theirs.uid}"
     docker("create", "--name", forged, f"--label=aime.mlc={alice.login}", BASE)
@@ -159,7 +159,7 @@ def test_labels_that_claim_an_owner_make_none(alice: User, theirs: User) -> None
     assert state_of(theirs) == before
 
 
-def test_roots_word_is_enough(theirs: User) -> None:
+def test_root_may_act_for_all_users(theirs: User) -> None:
     """`mlc prune --all-users` of root removes the left-overs of others, and nothing in use."""
     time.sleep(1.1)  # the engine tells when a container was made to the second
     root = User("root", 0, 0, Path("/root"), theirs.tree, theirs.environ)

@@ -71,7 +71,7 @@ def test_of_many_creates_of_one_name_one_wins(
 
 @pytest.mark.promise("none-lost")
 @pytest.mark.parametrize("flow", ["image", "commit"], ids=["labelled", "legacy"])
-def test_create_against_remove_is_whole_or_nothing(
+def test_create_and_remove_at_once_leave_a_whole_container_or_nothing(
     alice: User, labelled, counted: Counted, flow: str
 ) -> None:
     image = labelled(alice) if flow == "image" else BASE
@@ -94,7 +94,7 @@ def test_create_against_remove_is_whole_or_nothing(
 
 
 @pytest.mark.promise("none-lost")
-def test_retire_against_deploy_leaves_one_container_or_none(
+def test_retire_and_deploy_at_once_leave_one_container_or_none(
     alice: User, labelled, counted: Counted
 ) -> None:
     image, bin_ = labelled(alice), alice.tree / "bin/user"
@@ -118,7 +118,7 @@ def test_retire_against_deploy_leaves_one_container_or_none(
 
 
 @pytest.mark.promise("none-lost", "own-only")
-def test_two_users_with_the_same_names_do_not_meet(
+def test_two_users_can_use_the_same_names(
     alice: User, ldap_user: User, labelled, counted: Counted
 ) -> None:
     """Each makes and removes what the other has a namesake of, which never notices."""
@@ -140,7 +140,7 @@ def test_two_users_with_the_same_names_do_not_meet(
 
 
 @pytest.mark.promise("none-lost", "one-name-once")
-def test_of_many_containers_made_by_eight_none_is_lost_and_none_doubled(
+def test_eight_processes_lose_and_double_no_container(
     alice: User, labelled, counted: Counted
 ) -> None:
     """Each name is wanted by two of the eight processes; one of them gets it."""

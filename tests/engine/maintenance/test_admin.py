@@ -91,7 +91,7 @@ def test_an_image_without_the_account_is_not_adopted(
     assert things(alice) == before
 
 
-def test_an_image_of_ours_is_already_labelled(alice: User) -> None:
+def test_an_image_made_by_mlc_is_already_labelled(alice: User) -> None:
     mlc(alice, "create", "it", "Pytorch", "2.8.0", "-s")
     assert "its image is already labelled" in mlc(alice, "adopt", "it", code=1)
 

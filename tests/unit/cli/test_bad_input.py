@@ -47,7 +47,7 @@ def engine_state(fake: FakeEngine) -> object:
 
 
 PROGRAMS: list[str] = []
-"""What this process has started: Python tells of it by audit events (PEP 578)."""
+"""The programs that this process started, from audit events (PEP 578)."""
 STARTS = {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system"}
 
 

@@ -61,7 +61,7 @@ class Trial:
         targets = (known.after, known.again)
         if self.fault.mode.can_be_rolled_back:
             is_right = after.plain() in targets
-        else:  # what could not be taken back may have stayed as it was, to be started or removed
+        else:  # what could not be rolled back may remain as it was
             new = without_those_of(after, before)
             is_right = any(
                 self._names(each) <= self._names(after.plain())

@@ -30,7 +30,7 @@ inputs = st.one_of(
 
 @pytest.mark.promise("no-crash", "no-command")
 @each_harness
-def test_what_once_failed_does_not_fail_again(name: str, counted: Counted) -> None:
+def test_inputs_that_once_failed_no_longer_fail(name: str, counted: Counted) -> None:
     for file in sorted((CORPUS / name).glob("*")):
         HARNESSES[name](file.read_bytes())
         counted("inputs")
