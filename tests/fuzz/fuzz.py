@@ -1,6 +1,6 @@
 """Fuzz one harness, or all, with atheris: `make fuzz`, or `fuzz.py [NAME] [--seconds N]`.
 
-What is found is kept in tests/fuzz/corpus/NAME: from then on it is a test.
+Failing inputs are stored in tests/fuzz/corpus/NAME, and are tests from then on.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _PATHS = [str(each) for each in (HERE, HERE.parent, HERE.parents[1], HERE.parent
 
 
 def one(name: str, seconds: int, keep: Path = CORPUS) -> tuple[int, str]:
-    """Fuzz a harness in a process of its own.
+    """Fuzz a harness in a new process.
 
     Args:
         name: the harness.
         seconds: how long.
-        keep: directory that a failing input is put into, below the harness's name.
+        keep: the corpus: a failing input is stored in its directory of the harness's name.
 
     Returns:
-        How many inputs were tried, and what failed; empty where nothing did.
+        The number of inputs, and the output of a failure, or an empty text.
     """
     place = keep / name
     place.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def one(name: str, seconds: int, keep: Path = CORPUS) -> tuple[int, str]:
 
 
 def inside(name: str, seconds: int, keep: Path, new: Path) -> None:
-    """Become the fuzzer; what it learns of inputs goes to the directory `new`."""
+    """Fuzz in this process; `new` is the directory for inputs that reach new code."""
     import atheris
 
     sys.path[:0] = _PATHS
@@ -55,14 +55,14 @@ def inside(name: str, seconds: int, keep: Path, new: Path) -> None:
     options = [f"-max_total_time={seconds}", "-print_final_stats=1", f"-dict={dictionary}"]
     options += [f"-artifact_prefix={keep / name}/", "-timeout=20", "-rss_limit_mb=2000"]
     seeds = [str(CORPUS / name)] if (CORPUS / name).is_dir() else []
-    inputs = new / "inputs"  # and not to the corpus, which keeps only what failed
+    inputs = new / "inputs"  # not in the corpus, which holds only failing inputs
     inputs.mkdir()
     atheris.Setup([__file__, *options, str(inputs), *seeds], HARNESSES[name])
     atheris.Fuzz()
 
 
 def main() -> int:
-    """Fuzz what the command line says."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Fuzz the parsers with atheris.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a harness (default: all)")
     parser.add_argument("--seconds", type=int, default=10, help="for each (default: 10)")

@@ -1,8 +1,8 @@
-"""What fuzzing gives its inputs to: one function for each parser, from bytes to a check.
+"""Fuzz harnesses: one function per parser, which parses bytes and checks the result.
 
-A harness lets nothing through but the errors the parser names, and checks what comes out: the
-alphabet, a round trip, that nothing was added. tests/fuzz/fuzz.py runs them under atheris; the
-plain tests (tests/unit/fuzz/test_fuzz.py) on the kept inputs and on hypothesis's.
+A harness accepts only the errors that the parser documents, and checks properties of the result:
+its characters, a round trip, that nothing was added. tests/fuzz/fuzz.py runs them with atheris;
+tests/unit/fuzz/test_fuzz.py runs them on the stored inputs and on inputs of hypothesis.
 """
 
 from __future__ import annotations
@@ -89,12 +89,12 @@ _REFERENCE = re.compile(r"[A-Za-z0-9._/:@+\[\]-]+")
 
 
 def text_of(data: bytes) -> str:
-    """Return what an argument of these bytes is in Python."""
+    """Return bytes as Python decodes them in an argument."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def parts_of(data: bytes) -> list[str]:
-    """Return several texts: a byte that no text has stands between them."""
+    """Return several texts, separated by a byte that UTF-8 does not use."""
     return [text_of(part) for part in data.split(b"\xff")]
 
 
@@ -271,7 +271,7 @@ _KEYWORDS = [
 
 
 def recipe(data: bytes) -> None:
-    """Whatever is asked for, the Dockerfile has the instructions it has for anything else."""
+    """The instructions of the Dockerfile do not depend on the request."""
     base, framework, name, *rest = (*parts_of(data), "", "", "")
     try:
         made = ImageRecipe(
@@ -346,7 +346,7 @@ def manifest(data: bytes) -> None:
 
 
 def manifest_json(data: bytes) -> None:
-    """The same, without having to find the header of an archive first."""
+    """The same, without an archive around it."""
     import tarfile
 
     member = tarfile.TarInfo(archive.MANIFEST)

@@ -1,5 +1,5 @@
-"""Harnesses for what comes from outside: engines and builders, their addresses, a host's files,
-and words that lead to another program. See harnesses.py."""
+"""Harnesses for data from outside: answers of engines, output of builders, addresses, files of the
+host, and arguments for other programs. See harnesses.py."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def swarm_answer(data: bytes) -> None:
 
 
 def builder_words(data: bytes) -> None:
-    """Whatever a build prints, what was there before it keeps its names and stays."""
+    """Images and names that existed before a build stay, whatever the build prints."""
     engine = FakeEngine()
     base = engine.add_image("base:1")
     named = engine.create_container(ContainerSpecification(name="n", image=base.id))
@@ -137,7 +137,7 @@ def message(data: bytes) -> None:
 
 
 def host_files(data: bytes) -> None:
-    """What a host's own files say of its GPUs: one input in the place of each."""
+    """Files of the host about its GPUs: the input replaces each of them."""
     with tempfile.TemporaryDirectory(dir=_FAST) as place:
         for name in (
             *("var/lib/dpkg/status", "usr/local/cuda/version.json"),

@@ -1,4 +1,4 @@
-"""Words that the parsers know: a fuzzer put together of them gets further than one of bytes."""
+"""Words that the parsers know: with them, a fuzzer reaches more code than with random bytes."""
 
 from __future__ import annotations
 
