@@ -60,7 +60,7 @@ def test_an_existing_name_is_refused_with_advice(context: Context, fake) -> None
 def test_a_dry_run_reports_the_flow(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
     fake.add_image("plain")
-    calls = ["container", "containers", "container", "image"]
+    calls = [*["container"] * 4, "image"]
     assert preview(CreateRequest("a", image="ds01-1001/thesis:latest"), context).flow == "image"
     assert fake.calls == calls
     assert preview(CreateRequest("a", image="plain"), context).flow == "commit"
