@@ -32,7 +32,11 @@ def create(root: User, alice: User, image: str, **environ: str) -> str:
 def test_no_set_up_no_commit_and_no_pull(root: User, alice: User, engine_calls: Recording) -> None:
     with nothing_left():
         create(root, alice, BASE, DOCKER_HOST=engine_calls.address)
-        assert engine_calls.paths() == [f"GET /images/{BASE}/json", "POST /containers/create"]
+        assert engine_calls.paths() == [
+            f"GET /images/{BASE}/json",
+            "POST /containers/create",
+            f"GET /containers/{root.tag('it')}/json",  # of the image that was looked at?
+        ]
         found = inspect(root.tag("it"))
         assert found["Image"] == inspect(BASE)["Id"]
         assert found["Config"]["User"] == "0:0"
