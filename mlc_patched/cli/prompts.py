@@ -146,6 +146,8 @@ def choose_container(
         try:
             context.get(name)
         except (NotFoundError, InvalidValueError) as error:
+            if verb == "open" and _is_service(name, context):
+                return str(name)
             print(error.message)
         else:
             return str(name)
@@ -161,6 +163,12 @@ def choose_container(
         raise UsageError(f"You have no {kind}container.", "See your containers with: mlc list")
     print("Your containers:")
     return offered[ask_choice(f"Which one to {verb}?", offered)]
+
+
+def _is_service(name: str, context: Context) -> bool:
+    from ..containers.list import list_services
+
+    return name in [each.name for each in list_services(context)]
 
 
 def choose_project(arguments: argparse.Namespace, context: Context, verb: str) -> str:

@@ -50,9 +50,9 @@ setup() {
 }
 
 @test "arguments with blanks and quotes and empty ones are passed on" {
-    run -2 as_user "$BIN/mlc-open" "it's \"a b\""
+    run -1 as_user "$BIN/mlc-open" "it's \"a b\""
     says 'a b"'
-    run -2 as_user "$BIN/mlc-create" "" Pytorch 2.8.0 -s
+    run -1 as_user "$BIN/mlc-create" "" Pytorch 2.8.0 -s
     run -2 as_user "$BIN/container-create" "it's \"a b\"" --image "$BASE"
     says "is not a valid container name"
 }

@@ -53,7 +53,7 @@ setup() {
 
 @test "a name is derived from an image and printed" {
     run -0 as_user container-create --image "$BASE"
-    says "is called base"
+    says "is named base"
     [ "$(inspect "$(tag base)" '{{index .Config.Labels "aime.mlc.DS01_USER_SETUP"}}')" = commit ]
     run -0 as_user container-retire base -y
     says "and with it the image"

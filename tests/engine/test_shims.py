@@ -33,7 +33,7 @@ def test_a_shim_passes_its_arguments_on_as_they_are(alice: User, links: Path, ve
     more = ("Pytorch", "2.8.0") if verb == "create" else ()
     with nothing_left():
         done = alice.run(links / f"mlc-{verb}", ODD, *more, "-s")
-        assert done.returncode == 2
+        assert done.returncode == (2 if verb == "export" else 1)  # AIME has no export
         assert f"{ODD!r} is not a valid container name" in done.stderr.splitlines()[-1]
 
 
@@ -94,7 +94,7 @@ def test_every_entry_point_reaches_the_engine(alice: User, links: Path, labelled
     command = [part.format(tree=alice.tree, links=links) for part in way[1]]
     version = alice.run(*command, "--version")
     assert version.returncode == 0, version.stderr
-    assert f"AIME MLC {AIME_VERSION}" in version.stdout
+    assert version.stdout.startswith(f"AIME MLC version {AIME_VERSION}\n")
     hint = alice.run(*command)
     assert (hint.returncode, "mlc -h" in hint.stdout) == (0, True)
     done = alice.run(*command, "create", "it", "--image", labelled(alice), "-s")

@@ -60,7 +60,7 @@ def test_it_updates_when_forced(alice: User, checkout: Path) -> None:
     assert (again.returncode, again.stdout) == (0, f"{checkout} is up to date.\n")
 
 
-@pytest.mark.parametrize(("answer", "taken"), [("y", True), ("", False), ("n", False)])
+@pytest.mark.parametrize(("answer", "taken"), [("y", True), ("", True), ("n", False)])
 def test_it_shows_the_changes_and_asks(
     alice: User, checkout: Path, answer: str, taken: bool
 ) -> None:
@@ -73,11 +73,14 @@ def test_it_shows_the_changes_and_asks(
     assert subject(alice, checkout) == ("Fix the second thing" if taken else "Before")
 
 
-def test_without_a_terminal_it_needs_force(alice: User, checkout: Path) -> None:
-    done = alice.run(checkout / "bin/mlc", "update-sys", stdin="y\n")
+def test_without_a_terminal_it_needs_an_answer_or_force(alice: User, checkout: Path) -> None:
+    done = alice.run(checkout / "bin/mlc", "update-sys")
     assert done.returncode == 2
     assert "pass -f to confirm" in done.stderr.splitlines()[-1]
     assert subject(alice, checkout) == "Before"
+    done = alice.run(checkout / "bin/mlc", "update-sys", stdin="y\n")
+    assert done.returncode == 0, done.stderr
+    assert subject(alice, checkout) == "Fix the second thing"
 
 
 def test_local_commits_are_not_lost(alice: User, checkout: Path) -> None:

@@ -34,6 +34,7 @@ def test_a_changed_image_store_is_known_by_hidden_containers(
 def test_a_changed_image_store_is_known_by_images_that_have_new_ids(
     machine: Machine, fake: FakeEngine
 ) -> None:
+    machine.info = replace(INFO, root_directory="/nonexistent")  # not this machine's engine
     files = ProjectFiles(machine.context.account, Project(1001, "demo"))
     image = fake.add_image("ds01-1001/demo", created="2026-01-01T00:00:00.5Z")
     note_metadata(replace(image, id="sha256:former"), files, machine.context, "FROM x\n")
