@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: help setup engine base demo picture test newest engines cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb clean
 
+# Two thirds of the time of the unit tests; they run once, on the Python of .venv.
+NOT_SLOW := --ignore tests/unit/faults --ignore tests/unit/fuzz
 PYTEST_ARGS ?=
 JOBS ?= 2
 BENCH_ARGS ?=
@@ -39,7 +41,7 @@ test: setup engine base test-tools  ## run all tests; a missing engine is a fail
 ifeq ($(PYTEST_ARGS),)
 	MLC_REQUIRE_ENGINE=1 .venv/bin/python -m pytest tests/products
 	tools/modern-tests.sh $(JOBS)
-	.venv/bin/nox --python $(filter-out $(shell .venv/bin/python -c $(VERSION)), $(PYTHONS))
+	.venv/bin/nox --python $(filter-out $(shell .venv/bin/python -c $(VERSION)), $(PYTHONS)) -- $(NOT_SLOW)
 endif
 
 # On a machine without root's rights, a Docker client or an engine, and with the newest Python.

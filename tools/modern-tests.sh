@@ -4,13 +4,15 @@
 #
 #   tools/modern-tests.sh [JOBS]    JOBS tests at a time, on an engine each; 1 without it
 #
-# They are the contract suite, the life of a container, and the image suites. See tools/modern-engine.sh for
-# the variables STORE, SUITE and MIN_API, which select another engine.
+# They are the contract suite, the life of a container, and the image suites that depend on the store;
+# IMAGES=tests/engine/images runs all of them. See tools/modern-engine.sh for the variables STORE, SUITE and
+# MIN_API, which select another engine.
 set -euo pipefail
 
 cd "${BASH_SOURCE[0]%/*}/.."
 readonly first=140 # the numbers of the engines, and of the users that the tests create
 readonly jobs=${1:-1}
+read -ra images <<<"${IMAGES:-tests/engine/images/test_create.py tests/engine/images/test_list.py tests/engine/images/test_update.py}"
 export MIN_API=${MIN_API:-1.44} MLC_REQUIRE_ENGINE=1 MLC_TEST_SLOT=$first
 
 [[ "$jobs" =~ ^[1-9]$ ]] || {
@@ -27,6 +29,6 @@ DOCKER_HOST=$(tools/modern-engine.sh address "$first")
 export DOCKER_HOST
 failed=0
 tools/modern-engine.sh run .venv/bin/python -m pytest -q -n "$jobs" --dist worksteal -m real_engine \
-    tests/contract tests/engine/images || failed=1
+    tests/contract "${images[@]}" || failed=1
 tools/modern-engine.sh run .venv/bin/python -m pytest -q tests/products || failed=1
 exit "$failed"

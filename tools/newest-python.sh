@@ -38,7 +38,7 @@ tests() { # runs in the chroot, as the ordinary user
         ~/venv/bin/pip install -q -e '.[test]'
         touch ~/venv/ready
     fi
-    ~/venv/bin/python -m pytest tests/unit tests/contract -m 'not real_engine' -q -n 2 "$@"
+    ~/venv/bin/python -m pytest tests/unit tests/contract --ignore tests/unit/faults --ignore tests/unit/fuzz -m 'not real_engine' -q -n 2 "$@"
 }
 
 # shellcheck disable=SC2016  # expanded by the inner shell
