@@ -15,7 +15,7 @@ from mlc_patched.engine.docker import DockerEngine
 
 sys.path.append(str(ROOT / "tests"))
 
-from support import recording
+from support import engine_proxy
 
 _NAME = "asked"
 _NAMELESS = (
@@ -55,7 +55,7 @@ def calls(person: Person) -> dict[str, list[str]]:
     ]
     found = {}
     try:
-        with recording.recording() as record:
+        with engine_proxy.recording() as record:
             for name, argv, more in steps:
                 record.calls.clear()
                 person.mlc(*argv, address=record.address, **more)
