@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CUDA_PACKAGE = re.compile(
-    rb"^Package: cuda-toolkit-(\d+)-(\d+)(?:-config-common)?\nStatus: \w+ ok installed$", re.M
+    rb"^Package: cuda-(toolkit-)?((\d+)-(\d+))(?:-config-common)?\nStatus: \w+ ok installed$", re.M
 )
 _ROCM_PACKAGE = re.compile(
     rb"^Package: rocm-(?:core|libs|dev)\nStatus: \w+ ok installed\n(?:[A-Z].*\n| .*\n)*?"
@@ -95,16 +95,20 @@ def cuda_architecture(major: int, minor: int) -> str:
 
 
 def _from_packages(root: Path) -> str | None:
-    """Read the package database: the newest CUDA toolkit, else ROCm."""
+    """Read the package database: CUDA, else ROCm.
+
+    Of several versions of CUDA, AIME uses the first by the package's name, and `cuda-N-M` before
+    `cuda-toolkit-N-M`: on a host with 11.8 and 12.6 it chooses images for 11.8, which run on both.
+    """
     try:
         status = (root / "var/lib/dpkg/status").read_bytes()
     except OSError:
         status = b""
-    toolkits = [(int(major), int(minor)) for major, minor in _CUDA_PACKAGE.findall(status)]
-    if not toolkits and (match := _search(root / "usr/local/cuda/version.json", r'"(\d+)\.(\d+)')):
-        toolkits = [(int(match[1]), int(match[2]))]
-    if toolkits:
-        return cuda_architecture(*max(toolkits))
+    if packages := _CUDA_PACKAGE.findall(status):
+        *_, major, minor = min(packages)
+        return cuda_architecture(int(major), int(minor))
+    if match := _search(root / "usr/local/cuda/version.json", r'"(\d+)\.(\d+)'):
+        return cuda_architecture(int(match[1]), int(match[2]))
     rocm = [int(major) for major in _ROCM_PACKAGE.findall(status)]
     if not rocm and (match := _search(root / "opt/rocm/.info/version", r"^(\d+)\.")):
         rocm = [int(match[1])]

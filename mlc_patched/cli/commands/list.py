@@ -58,6 +58,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         ("DATA", everything or arguments.data, lambda each: short(each.data)),
         ("MODELS", everything or arguments.models, lambda each: short(each.models)),
     ]
+    if not everything:  # as AIME's, where only -a puts SIZE and WORKSPACE first
+        columns[4:] = [columns[at] for at in (5, 7, 8, 4, 6)]
     show(columns, found)
     if not found:
         context.report.note("No containers. Create one with: mlc create")

@@ -66,6 +66,12 @@ def test_each_flag_adds_its_column(
     assert [row[3] for row in rows[1:]] == [first, second]
 
 
+def test_several_flags_add_their_columns_in_aime_s_order(two: User) -> None:
+    rows = cells(two.mlc("list", "-w", "-s", "-m", "-d", "-arch", "-au").stdout)
+    assert rows[0] == [*PLAIN, "USER", "ARCHITECTURE", "DATA", "MODELS", "SIZE", "WORKSPACE"]
+    assert rows[1][3:] == [two.login, "CUDA_ADA", "-", "-", "0B", "/var/tmp"]
+
+
 def test_all_shows_every_column(two: User) -> None:
     rows = cells(two.mlc("list", "--all").stdout)
     assert rows[0] == [*PLAIN, "USER", "SIZE", "ARCHITECTURE", "WORKSPACE", "DATA", "MODELS"]

@@ -51,6 +51,20 @@ INSTALLED = "Package: {}\nStatus: install ok installed\nPriority: optional\nVers
                 "var/lib/dpkg/status": INSTALLED.format("cuda-toolkit-11-8", "1")
                 + INSTALLED.format("cuda-toolkit-12-8-config-common", "1")
             },
+            "CUDA_AMPERE",
+        ),
+        (
+            {
+                "var/lib/dpkg/status": INSTALLED.format("cuda-toolkit-12-8", "1")
+                + INSTALLED.format("cuda-toolkit-12-6", "1")
+            },
+            "CUDA_ADA",
+        ),
+        (
+            {
+                "var/lib/dpkg/status": INSTALLED.format("cuda-toolkit-11-8", "1")
+                + INSTALLED.format("cuda-12-8", "1")
+            },
             "CUDA_BLACKWELL",
         ),
         (
