@@ -66,7 +66,8 @@ fuzz-tools: setup
 	@.venv/bin/python -c 'import atheris' 2>/dev/null || .venv/bin/pip install -q -e '.[fuzz]'
 
 test-tools:
-	@command -v bats >/dev/null && command -v sudo >/dev/null || tools/apt-install.sh bats sudo
+	@command -v bats >/dev/null && command -v sudo >/dev/null && command -v zsh >/dev/null || \
+	    tools/apt-install.sh bats sudo zsh
 	@[ -x /usr/sbin/sshd ] && command -v openssl >/dev/null || \
 	    tools/apt-install.sh --not-started openssh-server openssl
 	@command -v docker-registry >/dev/null && command -v htpasswd >/dev/null || \

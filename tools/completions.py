@@ -17,7 +17,7 @@ from commands import programs, with_subcommands
 
 from mlc_patched.cli.commands.complete import KINDS
 
-_BASH = """
+_BASH = r"""
 _mlc_names() {
   local i
   local -a engine=()
@@ -37,12 +37,19 @@ _mlc_framework() {
   done
   echo "${COMP_WORDS[COMP_CWORD - 1]}"
 }
-_mlc_versions() { compgen -W "$(_mlc_names versions "$(_mlc_framework)")" -- "$1"; }
+# Unlike compgen -W, this expands nothing in the names.
+_mlc_matching() {
+  local line
+  while IFS= read -r line; do
+    [[ "$line" != "$1"* ]] || printf '%s\n' "$line"
+  done
+}
+_mlc_versions() { _mlc_names versions "$(_mlc_framework)" | _mlc_matching "$1"; }
 _mlc_gpus() { compgen -W "all none 1 2 4 8 device=" -- "$1"; }
 _mlc_directories() { compgen -d -- "$1"; }
 _mlc_files() { compgen -f -- "$1"; }
 """ + "".join(
-    f'_mlc_{kind}() {{ compgen -W "$(_mlc_names {kind})" -- "$1"; }}\n'
+    f'_mlc_{kind}() {{ _mlc_names {kind} | _mlc_matching "$1"; }}\n'
     for kind in KINDS
     if kind != "versions"
 )

@@ -13,6 +13,7 @@ from ..errors import MlcError, NotFoundError, UsageError, shown
 from ..host.account import Account
 from ..host.files import read_text
 from ..names.images import Reference, check_reference
+from ..names.words import is_literal
 from ..patch.layout import AIME_DIRECTORY, FILE_NAME, checkout_of
 
 if TYPE_CHECKING:
@@ -162,9 +163,16 @@ def _rows(lines: Iterable[str], path: Path) -> Iterator[Row]:
                 f"The catalog {path}, line {reader.line_num}: expected "
                 f"'Framework, version, [ARCH;ARCH], image', found {shown(', '.join(cells))}"
             )
-        framework, version, architectures, image = cells
-        names = architectures.strip("[]").split(";")
-        yield Row(framework, version, tuple(name.strip() for name in names if name.strip()), image)
+        framework, version, listed, image = cells
+        names = (name.strip() for name in listed.strip("[]").split(";"))
+        architectures = tuple(name for name in names if name)
+        for word in (framework, version, *architectures, image):
+            if not is_literal(word):
+                raise MlcError(
+                    f"The catalog {path}, line {reader.line_num}: {shown(word)} is not allowed.",
+                    "Use only letters, digits and . _ : / @ + -",
+                )
+        yield Row(framework, version, architectures, image)
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

@@ -27,13 +27,15 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...errors import MlcError
+    from ...names.words import is_literal
 
     try:
         names = list(KINDS[arguments.kind](arguments, context))
     except MlcError:
         return 1  # a message would end up in the middle of the line being typed
     for name in dict.fromkeys(names):
-        say(name)
+        if is_literal(name):  # bash puts a name into the line as it is
+            say(name)
     return 0
 
 

@@ -89,6 +89,16 @@ def test_an_invalid_row_is_reported_with_its_line(tmp_path: Path, text: str) -> 
 
 
 @pytest.mark.promise("input-refused")
+@pytest.mark.parametrize("column", range(4))
+@pytest.mark.parametrize("word", ["$(touch x)", "`id`", "a b", "-x", "a&b", "~x", "\x1b[2J", "é"])
+def test_what_a_shell_would_interpret_is_refused(tmp_path: Path, column: int, word: str) -> None:
+    cells = ["Pytorch", "1", "CUDA", "hub/p"]
+    cells[column] = word if column != 2 else f"CUDA;{word}"
+    with pytest.raises(MlcError, match=r"ml_images\.repo, line 2: '.*' is not allowed"):
+        written(tmp_path, f"Pytorch, 1, [CUDA], hub/p\n{', '.join(cells)}\n")
+
+
+@pytest.mark.promise("input-refused")
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b'"\x00'])
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(MlcError):
