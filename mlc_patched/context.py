@@ -173,12 +173,8 @@ class Context:
     ) -> str | None:
         """Return the architecture whose part of the catalog counts, or None for all of it.
 
-        Args:
-            architecture: the flag `-arch`; else MLC_ARCH, the settings or the host decide.
-            gpus: the flag `-g`; else MLC_GPUS or the settings decide.
-
-        Raises:
-            UsageError: the architecture is unknown or the GPU request is not understood.
+        The flags `-arch` and `-g` decide, else MLC_ARCH and MLC_GPUS, the settings or the host.
+        Raises UsageError for an unknown architecture or GPU request.
         """
         from .host.gpus import CPU
         from .plan.container import choose_gpus
@@ -213,10 +209,7 @@ class Context:
         It takes one to three engine calls, whose duration does not depend on the number of
         containers. If there is no container `NAME._.UID`, one with the user's label is returned
         that is called NAME, as AIME's first version created it, or `NAME._.0`, as AIME's mlc
-        creates it under sudo.
-
-        Raises:
-            UsageError: the name is not valid.
+        creates it under sudo. Raises UsageError if the name is not valid.
         """
         check_container_name(name, self.account.uid)
         found = _recognised(self.engine.container(self.container_tag(name)))
@@ -229,23 +222,14 @@ class Context:
         return None
 
     def get(self, name: str) -> Container:
-        """Return the user's container of exactly this name.
-
-        Raises:
-            NotFoundError: there is none.
-            UsageError: the name is not valid.
-        """
+        """Return the user's container of exactly this name, or raise NotFoundError."""
         container = self.find(name)
         if container is None:
             raise not_found(name)
         return container
 
     def refuse_existing(self, name: str) -> None:
-        """Refuse a name in use, before anything slow starts.
-
-        Raises:
-            AlreadyExistsError: there is a container of this name.
-        """
+        """Raise AlreadyExistsError if a name is in use, before anything slow starts."""
         if self.find(name) is not None:
             raise already_exists(name)
         tag = self.container_tag(name)
@@ -259,11 +243,8 @@ class Context:
         """Return the user's containers, or those of all users, newest first, by one engine call.
 
         The user's containers have the user's login in their label and no other user's UID in their
-        name, as anybody can set a label. Those of DS01's tools take another engine call.
-
-        Args:
-            all_users: return those of all users.
-            sizes: measure how much each has written, which is slow.
+        name, as anybody can set a label. Those of DS01's tools take another engine call. With
+        `sizes`, what each has written is measured, which is slow.
         """
         found = []
         for label in (labels.OWNER, labels.DS01_OWNER):

@@ -23,15 +23,9 @@ def complete(
     """Return the request with everything that is missing asked for, and the whole confirmed.
 
     On a terminal, what is wrong on the command line is reported and asked for again. Without one,
-    answers are read from a pipe or file, but only if something is missing.
-
-    Args:
-        request: an empty text stands for what the command line did not give.
-        arguments: with `script` and `yes`.
-
-    Raises:
-        InvalidValueError: something is missing, and nobody can be asked.
-        DeclinedError: the answer to the last question was no.
+    answers are read from a pipe or file, but only if something is missing: an empty text in the
+    request. Raises InvalidValueError if nobody can be asked, and DeclinedError if the last answer
+    was no.
     """
     named = {
         "a container name": request.name,

@@ -19,11 +19,7 @@ _NONE = "none"
 
 
 def complete(request: ImageCreateRequest, context: Context) -> ImageCreateRequest:
-    """Return the request, completed by asking for what is missing.
-
-    Raises:
-        MlcError: the input ended without an answer.
-    """
+    """Return the request, completed by asking for what is missing."""
     image = request.image
     if not image.project:
         name = ask_text(

@@ -40,22 +40,13 @@ class _UnexpectedError(MlcError):
 def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoReturn:
     """Run mlc and exit with its exit code: 0 success, 1 failure, 2 usage, 130 interrupt.
 
-    Args:
-        argv: the arguments after the program's name; the process's own when not given.
-        program: path by which the program was called; an `ml_images.repo` beside it is
-            the catalog.
+    `program` is the path by which it was called; an `ml_images.repo` beside it is the catalog.
     """
     sys.exit(run(list(sys.argv[1:] if argv is None else argv), program or sys.argv[0]))
 
 
 def run(argv: Sequence[str], program: str, context: Context | None = None) -> int:
-    """Run mlc and return its exit code.
-
-    Args:
-        argv: as for main.
-        program: as for main.
-        context: used in place of one made from the command line and the environment.
-    """
+    """Run mlc and return its exit code; `context` replaces that of the command line."""
     report = ConsoleReporter()
     try:
         command, arguments = parse(argv)
@@ -119,10 +110,8 @@ def _read_names(arguments: argparse.Namespace, context: Context) -> None:
 def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
     """Return the command that a command line calls, None if it calls none, and its arguments.
 
-    Only that command's parser is built; building all of them takes as long as starting Python.
-
-    Raises:
-        CommandLineError: it cannot be parsed.
+    Only that command's parser is built: all of them take as long as starting Python. Raises
+    CommandLineError if the command line cannot be parsed.
     """
     name, rest = (argv[0], argv[1:]) if argv else (None, [])
     arguments = argparse.Namespace()
@@ -149,9 +138,7 @@ def guarded(
 ) -> int:
     """Run a command and turn whatever it raises into a message and an exit code.
 
-    Args:
-        as_json: print the failure as JSON, too.
-        log: writes a log file of an unexpected error and returns its path.
+    With `as_json` the failure is also printed as JSON. `log` writes an unexpected error's log file.
     """
     # With a umask such as 777 we could not use our own temporary directories.
     os.umask(os.umask(0o077) & 0o077)

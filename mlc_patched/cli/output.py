@@ -158,11 +158,7 @@ def _fields(value: Any) -> object:
 
 
 def show(columns: Sequence[Column], found: Sequence[object], repeats: Collection[str] = ()) -> None:
-    """Print what was found as a table, in the columns that are shown.
-
-    Args:
-        repeats: as for table.
-    """
+    """Print what was found as a table, in the columns that are shown; `repeats` as for `table`."""
     shown = [column for column in columns if column[1]]
     rows = [[cell(each) for _, _, cell in shown] for each in found]
     table([name for name, _, _ in shown], rows, repeats)
@@ -188,10 +184,8 @@ def table(
     """Print aligned columns.
 
     In a pipe, every column is printed and a row is one line, so that scripts can rely on it. On a
-    terminal, empty columns are left out, and cells wrap at spaces where the table is too wide.
-
-    Args:
-        repeats: headings of columns to leave out on a terminal if they equal the first one.
+    terminal, empty columns are left out, as are those headed by one of `repeats` that equal the
+    first one, and cells wrap at spaces where the table is too wide.
     """
     columns = [
         [heading, *(_one_line(cell) for cell in cells)]

@@ -131,16 +131,10 @@ def add_switch(command: Arguments, flags: str, help: str) -> None:
 def add_option(
     command: Arguments, flags: str, metavar: str, help: str, completes: str = "", **more: Any
 ) -> None:
-    """Add a flag with a value.
+    """Add a flag with a value; `flags` are its spellings, such as `-g --gpus`.
 
-    Args:
-        command: where to add it.
-        flags: its spellings, such as `-g --gpus`.
-        metavar: what stands for the value in the help.
-        help: what it does.
-        completes: what the shells complete it with: one of KINDS in commands/complete.py, or
-            `files`, `directories` or `gpus`.
-        more: as for add_argument.
+    The shells complete it with `completes`: one of KINDS in commands/complete.py, or `files`,
+    `directories` or `gpus`.
     """
     added = command.add_argument(*flags.split(), metavar=metavar, help=help, **more)
     added.completes = completes  # type: ignore[attr-defined]
@@ -181,11 +175,7 @@ def add_container_name(command: Arguments) -> None:
 
 
 def add_machine_flags(command: Arguments, *, aime: bool = False) -> None:
-    """Add the flags for GPUs and directories.
-
-    Args:
-        aime: spell them as AIME's `mlc create` does, such as --workspace_dir.
-    """
+    """Add the flags for GPUs and directories, with `aime` in AIME's spelling (--workspace_dir)."""
     suffix = "_dir" if aime else ""
     add_option(
         command,

@@ -36,8 +36,7 @@ class NoAnswerError(UsageError):
 def may_ask(arguments: argparse.Namespace, *flags: str, piped: bool = False) -> bool:
     """Whether questions may be asked: on a terminal, and only if none of these flags is given.
 
-    Args:
-        piped: also where answers can be read from a pipe or file, as in `echo y | mlc stop NAME`.
+    With `piped`, also if a pipe or file has the answers, as in `echo y | mlc stop NAME`.
     """
     if any(getattr(arguments, flag, False) for flag in flags):
         return False
@@ -53,15 +52,9 @@ def _has_piped_answers() -> bool:
 
 
 def ask_text(question: str, default: str = "", check: Callable[[str], object] | None = None) -> str:
-    """Ask for a line of text until it is acceptable.
+    """Ask for a line of text until `check` accepts it, which raises MlcError otherwise.
 
-    Args:
-        question: without a colon.
-        default: what an empty answer means; without one an empty answer asks again.
-        check: raises MlcError for an invalid answer.
-
-    Raises:
-        MlcError: the input ended without an answer.
+    An empty answer means the default; without one it asks again.
     """
     while True:
         shown = f" [{default}]" if default else ""
@@ -80,16 +73,9 @@ def ask_text(question: str, default: str = "", check: Callable[[str], object] | 
 
 
 def ask_choice(question: str, choices: Sequence[str], default: int | None = None) -> int:
-    """Ask for one of several choices with a numbered menu.
+    """Ask for one of several choices with a numbered menu, and return its index.
 
-    Args:
-        default: index of the choice that an empty answer means.
-
-    Returns:
-        The index of the choice; its text is accepted as an answer, too.
-
-    Raises:
-        MlcError: the input ended without an answer.
+    The text of a choice is accepted, too; an empty answer means the index `default`.
     """
     width = len(str(len(choices)))
     for number, choice in enumerate(choices, 1):
@@ -107,11 +93,7 @@ def ask_choice(question: str, choices: Sequence[str], default: int | None = None
 
 
 def ask_yes_no(question: str, default: bool) -> bool:
-    """Ask a question that is answered with y or n; an empty answer is the default.
-
-    Raises:
-        MlcError: the input ended without an answer.
-    """
+    """Ask a question that is answered with y or n; an empty answer is the default."""
     while True:
         answer = _answer(f"{question} ({'Y/n' if default else 'y/N'}): ").casefold()
         if not answer:
@@ -128,16 +110,9 @@ def choose_container(
 ) -> str:
     """Return the container that an `mlc` command is for, from a menu if none is named.
 
-    On a terminal, a wrong name leads to the menu, too, as with AIME's mlc.
-
-    Args:
-        arguments: with `container_name` and `script`.
-        context: whose containers.
-        verb: the command, such as `stop`.
-        running: offer only containers that run (True), that do not (False), or all (None).
-
-    Raises:
-        UsageError: nobody can be asked for it, or there is nothing to choose from.
+    On a terminal, a wrong name leads to the menu, too, as with AIME's mlc. With `running`, the menu
+    has only the containers that run, or only those that do not. Raises UsageError if nobody can be
+    asked, or there is nothing to choose from.
     """
     name = arguments.container_name
     if name is not None:
@@ -172,11 +147,7 @@ def _is_service(name: str, context: Context) -> bool:
 
 
 def choose_project(arguments: argparse.Namespace, context: Context, verb: str) -> str:
-    """Return one of the user's projects, chosen from a menu, for the command image-VERB.
-
-    Raises:
-        UsageError: nobody can be asked for it, or there is none.
-    """
+    """Return one of the user's projects, chosen from a menu, or raise UsageError."""
     if not may_ask(arguments, "yes"):
         raise UsageError("Which project?", f"Use: image-{verb} PROJECT")
     from ..images.list import list_images
@@ -197,18 +168,11 @@ def confirm(
     flag: str = "-f",
     piped: bool = False,
 ) -> None:
-    """Ask a yes-or-no question unless a flag answers it; return only for yes.
+    """Ask a yes-or-no question unless a flag answers it (-f, -y, -s); return only for yes.
 
-    Args:
-        arguments: any of `force`, `yes` and `script` in it is a yes.
-        default: what an empty answer means.
-        unattended: the answer where nobody can be asked, if that is not the default.
-        flag: the command's flag that answers the question, for the message.
-        piped: as for `may_ask`.
-
-    Raises:
-        UsageError: it needs an answer, and nobody can be asked.
-        DeclinedError: the answer was no.
+    `unattended` is the answer where nobody can be asked, if that is not the default; `flag` is the
+    command's flag that answers the question, for the message. Raises DeclinedError for no, and
+    UsageError if it needs an answer and nobody can be asked.
     """
     if any(getattr(arguments, name, False) for name in ("force", "yes", "script")):
         return

@@ -50,8 +50,7 @@ def find_service(name: str, context: Context) -> Found | None:
 def place_of(found: Found, context: Context) -> Place:
     """Return where a service's container is, running or not.
 
-    Raises:
-        MlcError: it has no container yet, its node does not answer, or no context leads there.
+    Raises MlcError if it has none yet, its node does not answer, or no context leads there.
     """
     state = found.state
     if not state.container:

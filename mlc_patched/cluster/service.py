@@ -16,10 +16,8 @@ LONGEST_NAME = 63
 def service_name(name: str, uid: int) -> str:
     """Return the name of the service for a user's container: `NAME-UID`.
 
-    Swarm only allows the characters of host names, which excludes the `._.` of containers.
-
-    Raises:
-        UsageError: it is too long for Swarm.
+    Swarm only allows the characters of host names, which excludes the `._.` of containers. Raises
+    UsageError if it is too long.
     """
     made = f"{name}-{uid}"
     if len(made) > LONGEST_NAME:
@@ -39,15 +37,10 @@ def service_of(
     node: str | None = None,
     gpu_kind: str | None = None,
 ) -> ServiceSpecification:
-    """Return the service that comes closest to a container.
+    """Return the service that comes closest to a container on a single engine.
 
-    Args:
-        container: the container, as a single engine would create it.
-        name: what `service_name` returned.
-        gpus: how many GPUs to reserve.
-        capabilities: capabilities it gets in place of being privileged.
-        node: the only node that may run it, or None.
-        gpu_kind: the only kind of GPU it may get, or None.
+    It gets `capabilities` in place of being privileged, and reserves that many GPUs, only on the
+    `node` and of the `gpu_kind` that are given.
     """
     fitted = replace(
         container,

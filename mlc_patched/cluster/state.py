@@ -36,12 +36,8 @@ class ServiceState:
 def state_of(
     service: Service, services: Iterable[Service], tasks: Iterable[Task], nodes: Iterable[Node]
 ) -> ServiceState:
-    """Return the state of a service.
-
-    Args:
-        services: all services of the Swarm: every user's wait for the same GPUs.
-        tasks: all tasks, the newest of a service first.
-    """
+    """Return the state of a service, from all services (every user's wait for the same GPUs), all
+    tasks, the newest of a service first, and all nodes."""
     newest: dict[str, Task] = {}
     for each in tasks:
         newest.setdefault(each.service, each)

@@ -18,11 +18,7 @@ _PLACING_SECONDS = 10
 
 
 def look(identity: str, context: Context) -> ServiceState:
-    """Return the state of a service.
-
-    Raises:
-        MlcError: it no longer exists.
-    """
+    """Return the state of a service, or raise MlcError if it no longer exists."""
     cluster = context.engine.cluster()
     services = cluster.services()
     service = next((each for each in services if each.id == identity), None)
@@ -42,8 +38,7 @@ def wait_until_placed(identity: str, context: Context) -> ServiceState:
 def wait_until_running(identity: str, name: str, context: Context) -> ServiceState:
     """Wait until a service runs, and report its progress.
 
-    Raises:
-        MlcError: it cannot run; the service was removed.
+    If it cannot run, it is removed, and MlcError raised.
     """
     reported, pause = "", _POLL_SECONDS
     while True:

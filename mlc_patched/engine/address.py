@@ -87,13 +87,9 @@ class EngineAddress:
 
 
 def resolve(environ: Mapping[str, str], chosen: str | None = None) -> EngineAddress:
-    """Return the address of the engine to use.
+    """Return the address of the engine to use, of the context `chosen` with --context if given.
 
-    Args:
-        chosen: the context given with --context, if any.
-
-    Raises:
-        UsageError: there is no such context, or an address is invalid.
+    Raises UsageError if there is no such context, or an address is invalid.
     """
     name = chosen
     if name is None and not environ.get(HOST_VARIABLE):

@@ -177,8 +177,7 @@ def _containerd_of(found: Mapping[str, Any]) -> str | None:
 def transfer_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> str:
     """Return a line on the overall progress after an event of a pull or push.
 
-    Args:
-        layers: bytes done and total bytes by layer; kept up to date from event to event.
+    `layers` has the bytes done and in total by layer, kept up to date from event to event.
     """
     detail = event.get("progressDetail") or {}
     if event.get("status") in ("Downloading", "Pushing") and detail.get("total"):

@@ -50,15 +50,10 @@ def added_name(secret: str) -> str:
 def context_archive(
     directory: str | None, account: Account, added: Mapping[str, str]
 ) -> Iterator[bytes]:
-    """Yield a build context as a tar archive.
+    """Yield a build context as a tar archive, read with the account's rights.
 
-    Args:
-        directory: the build context; None for one without files.
-        account: the account with whose rights its files are read.
-        added: contents of further files by name; each name begins with PREFIX.
-
-    Raises:
-        MlcError: a file cannot be read.
+    `added` has the contents of further files by name, which begins with PREFIX. Raises MlcError if
+    a file cannot be read.
     """
     if directory is not None:
         yield from _directory(directory, account)

@@ -44,12 +44,7 @@ def numbers(version: str) -> tuple[int, ...]:
 def client_path(environ: Mapping[str, str], purpose: str) -> str:
     """Return the path of the Docker client.
 
-    Args:
-        environ: the caller's environment, with PATH.
-        purpose: what needs the client, for the message: `building an image`.
-
-    Raises:
-        EngineError: there is no client on PATH.
+    Raises EngineError if it is not on PATH; `purpose` says what needs it: `building an image`.
     """
     path = shutil.which("docker", path=environ.get("PATH"))
     if path is None:
@@ -64,10 +59,7 @@ def fitting_client(environ: Mapping[str, str], purpose: str, engine: Engine) -> 
     """Return the path of the Docker client, if the engine accepts its requests.
 
     Commands call this before they change anything: a client that is too old fails only after a
-    container was started for it.
-
-    Raises:
-        EngineError: there is no client on PATH, or it is too old for the engine.
+    container was started for it. Raises EngineError if there is none, or it is too old.
     """
     path = client_path(environ, purpose)
     minimum = engine.minimum_api()

@@ -83,11 +83,8 @@ class Cluster(abc.ABC):
 
     @abc.abstractmethod
     def services(self, *, labels: Iterable[str] = ()) -> list[Service]:
-        """Return services, oldest first.
-
-        Args:
-            labels: only services that have all of these, each `KEY` or `KEY=VALUE`.
-        """
+        """Return services, oldest first: those with all of the labels, each `KEY` or
+        `KEY=VALUE`."""
 
     @abc.abstractmethod
     def tasks(self) -> list[Task]:
@@ -97,10 +94,8 @@ class Cluster(abc.ABC):
     def create_service(self, specification: ServiceSpecification) -> str:
         """Create a service and return its id; Swarm then looks for a node.
 
-        The login for the image's registry is sent along so that the node can pull it.
-
-        Raises:
-            ConflictError: the name is in use.
+        The login for the image's registry is sent along so that the node can pull it. Raises
+        ConflictError if the name is in use.
         """
 
     @abc.abstractmethod

@@ -13,14 +13,9 @@ if TYPE_CHECKING:
 
 
 def connect(address: EngineAddress | None = None) -> Engine:
-    """Connect to an engine and find out which product it is.
+    """Connect to an engine, by default that of the environment, and find out which product it is.
 
-    Args:
-        address: defaults to the one that the process's environment selects.
-
-    Raises:
-        EngineUnreachableError: no engine answers, or the user has no access to it.
-        UsageError: the environment names a context that does not exist.
+    Raises EngineUnreachableError, and UsageError if there is no such context.
     """
     connection = EngineConnection(address)
     if connection.is_podman:

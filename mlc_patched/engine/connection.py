@@ -43,14 +43,9 @@ class EngineConnection:
     """Plain requests, and the SDK for the rest; both raise this program's errors."""
 
     def __init__(self, address: EngineAddress | None = None) -> None:
-        """Negotiate an API version by a ping.
+        """Connect to an engine, by default that of the environment, and agree on an API version.
 
-        Args:
-            address: defaults to the one that the process's environment selects.
-
-        Raises:
-            EngineUnreachableError: no engine answers, or the user has no access to it.
-            UsageError: the environment names a context that does not exist.
+        Raises EngineUnreachableError, and UsageError if there is no such context.
         """
         self.address = resolve(os.environ) if address is None else address
         self._send = self._transport()
@@ -67,8 +62,7 @@ class EngineConnection:
     def _negotiated(self, offered: str) -> str:
         """Return the API version to use with an engine that offers this one as its newest.
 
-        Raises:
-            EngineError: the engine has another major version of the API.
+        Raises EngineError if the engine has another major version of the API.
         """
         version = min(NEWEST_API, offered, key=_numbers)
         if _numbers(offered) <= _numbers(NEWEST_API):
@@ -114,13 +108,9 @@ class EngineConnection:
 
     @contextlib.contextmanager
     def sdk(self, *, unhurried: bool = False) -> Iterator[Any]:
-        """Provide the SDK's client for what is not a plain request.
+        """Provide the SDK's client for what is not a plain request, with this program's errors.
 
-        Args:
-            unhurried: no timeout; a commit of 18 GB takes minutes without any output.
-
-        Raises:
-            EngineError, NotFoundError: instead of the SDK's exceptions.
+        With `unhurried` there is no timeout; a commit of 18 GB takes minutes without any output.
         """
         with self._translated():
             self._client.timeout = None if unhurried else ANSWER_SECONDS
@@ -151,16 +141,10 @@ class EngineConnection:
     ) -> engine_socket.Answer:
         """Send a plain request to the engine.
 
-        Args:
-            path: without the API version.
-            body: sent as JSON.
-            seconds: timeout; None waits for ever.
-            most: how many bytes of the answer to read; None reads all of it.
-            is_versioned: whether to put the API version before the path.
-
-        Raises:
-            EngineUnreachableError: no engine answers.
-            ConflictError, ImageNotFoundError, NotFoundError, EngineError: it refused.
+        `path` is without the API version, which precedes it if `is_versioned`; `body` is sent as
+        JSON. `seconds` is the timeout, None to wait for ever, and `most` how many bytes of the
+        answer to read, None for all. Raises EngineUnreachableError if no engine answers, and
+        ConflictError, ImageNotFoundError, NotFoundError or EngineError if it refused.
         """
         target = f"/v{self._version}{path}" if is_versioned else path
         if query:

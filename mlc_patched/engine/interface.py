@@ -157,11 +157,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def pull(self, reference: str, progress: Callable[[str], None]) -> None:
-        """Pull an image from its registry.
-
-        Raises:
-            ImageNotFoundError: the registry is unreachable or has no such image.
-        """
+        """Pull an image from its registry, or raise ImageNotFoundError."""
 
     @abc.abstractmethod
     def tag_image(self, image_id: str, repository: str, tag: str) -> None:
@@ -171,10 +167,8 @@ class Engine(abc.ABC):
     def remove_image(self, reference: str) -> None:
         """Untag an image, and delete it if that was its last tag. An id deletes the image.
 
-        Nothing is forced, and a missing image is not an error.
-
-        Raises:
-            ConflictError: a container uses it, or it has several tags and was given by id.
+        Nothing is forced, and a missing image is not an error. Raises ConflictError if a container
+        uses it, or it has several tags and was given by id.
         """
 
     @abc.abstractmethod
@@ -230,19 +224,11 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def remove_container(self, container: str, force: bool = False) -> None:
-        """Remove a container; a missing one is not an error.
-
-        Raises:
-            ConflictError: it is running and `force` was not given.
-        """
+        """Remove a container if it exists; without `force`, raises ConflictError if it runs."""
 
     @abc.abstractmethod
     def rename_container(self, container: str, name: str) -> None:
-        """Rename a container; a missing one is not an error.
-
-        Raises:
-            ConflictError: the name is in use.
-        """
+        """Rename a container if it exists; raises ConflictError if the name is in use."""
 
     @abc.abstractmethod
     def commit(
@@ -342,11 +328,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def mounts_and_devices(self, container: str) -> MountsAndDevices:
-        """Return the host paths that a container needs.
-
-        Raises:
-            NotFoundError: there is no such container.
-        """
+        """Return the host paths that a container needs, or raise NotFoundError."""
 
     @abc.abstractmethod
     def file_size(self, container: str, path: str) -> int | None:

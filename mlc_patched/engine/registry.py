@@ -41,17 +41,14 @@ class Registry(abc.ABC):
     def push(self, reference: str, progress: Callable[[str], None]) -> str:
         """Push an image to the registry in its name and return its digest.
 
-        Raises:
-            RegistryError: the registry rejected the request or is unreachable.
-            ImageNotFoundError: the engine has no image of this name.
+        Raises RegistryError, and ImageNotFoundError if the engine has no image of this name.
         """
 
     @abc.abstractmethod
     def digest(self, reference: str) -> str | None:
         """Return the digest of an image in its registry, or None if the registry lacks it.
 
-        Raises:
-            RegistryError: the registry rejected the request or is unreachable.
+        Raises RegistryError if the registry rejected the request or is unreachable.
         """
 
 
@@ -60,8 +57,7 @@ def choose_registry(
 ) -> str | None:
     """Return the registry to use: the argument, else DS01_REGISTRY, else the setting.
 
-    Raises:
-        UsageError: it is not a valid name.
+    Raises UsageError if that is not a valid name.
     """
     if argument is not None:
         return check_registry(argument)

@@ -42,14 +42,10 @@ class _SshSocket(socket.socket):
 
 
 def dial(address: EngineAddress, seconds: float | None) -> socket.socket:
-    """Return a socket that is connected to an engine.
+    """Return a socket that is connected to an engine; `seconds` is its timeout, None for none.
 
-    Args:
-        seconds: timeout for answers; None waits for ever.
-
-    Raises:
-        OSError: nobody listens.
-        EngineUnreachableError: certificates cannot be read, or ssh is not installed.
+    Raises OSError if nobody listens, and EngineUnreachableError if certificates cannot be read, or
+    ssh is not installed.
     """
     if address.is_ssh:
         made: socket.socket = _by_ssh(address)
@@ -121,14 +117,8 @@ def _by_ssh(address: EngineAddress) -> _SshSocket:
 def ssh_command(program: str, url: str) -> list[str]:
     """Return the argv that connects standard input and output with a remote engine.
 
-    It is the same as the docker client's (docker/cli, cli/connhelper).
-
-    Args:
-        program: path of ssh.
-        url: `ssh://[USER@]HOST[:PORT][/SOCKET]`.
-
-    Raises:
-        EngineUnreachableError: the address is invalid.
+    It is the same as the docker client's (docker/cli, cli/connhelper), for a URL of the form
+    `ssh://[USER@]HOST[:PORT][/SOCKET]`. Raises EngineUnreachableError if that is invalid.
     """
     try:
         parts = urlsplit(url)

@@ -48,18 +48,11 @@ def ask(
     seconds: float | None = None,
     most: int | None = None,
 ) -> Answer:
-    """Send a request and return the answer.
+    """Send a request to the engine's socket and return the answer.
 
-    Args:
-        path: the socket.
-        target: path and query, quoted.
-        body: JSON.
-        seconds: timeout; None waits for ever.
-        most: how many bytes of the body to read; None reads all of it.
-
-    Raises:
-        TimeoutError: there was no answer in time.
-        OSError: nobody listens, or the answer was cut off.
+    `target` is a quoted path and query, `body` JSON. `seconds` is the timeout, None to wait for
+    ever, and `most` how many bytes of the body to read, None for all. Raises TimeoutError, or
+    another OSError if nobody listens or the answer was cut off.
     """
     connection = _SocketConnection(path, seconds)
     try:

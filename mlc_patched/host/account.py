@@ -68,14 +68,8 @@ def caller(
 ) -> Account:
     """Return the real user: under sudo, the user who called it (docs/contracts.md).
 
-    Args:
-        environ: the environment; by default that of the process.
-        uid: by default the real user ID of the process.
-        gid: by default the real group ID of the process.
-        user_database: looks up a UID; raises KeyError for an unknown one.
-
-    Raises:
-        MlcError: SUDO_UID or SUDO_GID is not an ID.
+    Environment, real UID and GID are those of the process by default; `user_database` raises
+    KeyError for an unknown UID. Raises MlcError if SUDO_UID or SUDO_GID is not an ID.
     """
     environ = os.environ if environ is None else environ
     uid = os.getuid() if uid is None else uid
@@ -99,18 +93,10 @@ def known_elsewhere(
     is_process_root: bool,
     user_database: Callable[[int], pwd.struct_passwd] = pwd.getpwuid,
 ) -> Account:
-    """Return the account with the IDs that --as gives for the engine's host.
+    """Return the account with the IDs (`UID:GID`) that --as gives for the engine's host.
 
-    On the engine of this host, another UID means another user, which only root may choose.
-
-    Args:
-        said: `UID:GID`.
-        is_local: whether the engine runs on this host.
-        user_database: looks up a UID; raises KeyError for an unknown one.
-
-    Raises:
-        UsageError: it is not a pair of IDs, or it is root.
-        NotAllowedError: the engine runs on this host, and the process is not root.
+    On the engine of this host, another UID means another user, which only root may choose:
+    NotAllowedError. Raises UsageError if it is not a pair of IDs, or it is root.
     """
     first, _, second = said.partition(":")
     uid, gid = read_id(first), read_id(second)
@@ -144,11 +130,8 @@ def read_id(text: str) -> int | None:
 
 
 def refuse_root(account: Account) -> None:
-    """Refuse root, who cannot own images and containers (docs/contracts.md, "Accounts").
-
-    Raises:
-        MlcError: root ran the command, without sudo.
-    """
+    """Raise MlcError for root, who cannot own images and containers (docs/contracts.md,
+    "Accounts")."""
     if account.is_root:
         raise MlcError(
             "You are root, but containers belong to users.",

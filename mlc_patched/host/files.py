@@ -46,11 +46,7 @@ def is_root_for(account: Account) -> bool:
 
 
 def check_file_name(name: str) -> str:
-    """Return a file name that the user gave.
-
-    Raises:
-        UsageError: it is empty or contains a NUL byte.
-    """
+    """Return a file name that the user gave, or raise UsageError if it is none."""
     if not name or "\0" in name:
         raise UsageError(f"{shown(name)} is not the name of a file.")
     return name
@@ -60,17 +56,11 @@ def read_text(path: str, what: str, account: Account | None, *, largest: int = L
     """Return the content of a UTF-8 text file, with its line breaks as they are.
 
     Pipes can be read, too, as the shell passes one for `<(command)`. A pipe without a writer counts
-    as empty, so that reading it does not block.
+    as empty, so that reading it does not block. The rights are the account's, or those of the
+    process. `what` names the file in messages, and `largest` is in bytes.
 
-    Args:
-        what: its name in messages, such as `Dockerfile`.
-        account: whose rights apply; None for those of the process.
-        largest: the maximum size in bytes.
-
-    Raises:
-        UsageError: the name is not valid.
-        NotFoundError: there is no such file.
-        MlcError: it cannot be read, is not UTF-8 text, or is too large.
+    Raises UsageError if the name is not valid, NotFoundError, and MlcError if it cannot be read, is
+    not UTF-8 text, or is too large.
     """
     check_file_name(path)
     try:

@@ -48,17 +48,11 @@ class GpuRequest:
 
 
 def parse_gpus(text: str) -> GpuRequest | None:
-    """Read a GPU request: `all`, a number, `device=ID[,ID]` or `none`.
+    """Read a GPU request: `all`, a number, `device=ID[,ID]`, or `none`, for which it returns None.
 
     IDs are indices, UUIDs (`GPU-…`) or MIG IDs (`MIG-…`, `0:1`), or all of them are CDI names
     (`nvidia.com/gpu=0`), for which `device=` can be left out. Quotes, which `docker run --gpus`
-    needs in places, are removed.
-
-    Returns:
-        The request, or None for `none`.
-
-    Raises:
-        UsageError: it is not one of these.
+    needs in places, are removed. Raises UsageError for anything else.
     """
     value = text.strip().strip("\"'")
     if value == NONE:
@@ -104,17 +98,10 @@ def choose(
 ) -> GpuChoice:
     """Choose architecture and GPU request.
 
-    An explicit request is taken as given, even on a host without a visible GPU. Only without one,
-    and without a GPU, the choice is the CPU, with a note.
+    An explicit request (by a flag, a variable or the settings) is taken as given, even on a host
+    without a visible GPU. Only without one, and without a GPU, the choice is the CPU, with a note.
 
-    Args:
-        architecture: from `-arch`, MLC_ARCH or the settings, or None.
-        gpus: from `-g` or MLC_GPUS (`none` for --cpu-only), or None.
-        catalog_architectures: names that the catalog uses.
-        default: the GPU request if `gpus` is None.
-
-    Raises:
-        UsageError: the architecture is unknown or the request is not understood.
+    Raises UsageError if the architecture is unknown or the request is not understood.
     """
     if architecture is not None:
         architecture = architecture.strip().upper()

@@ -40,9 +40,7 @@ class Host:
 def elsewhere(runtimes: Iterable[str], cdi_devices: Iterable[str] = ()) -> Host:
     """Return what is known about the host of a remote engine.
 
-    Args:
-        runtimes: the engine's; NVIDIA's is taken as a sign of GPUs (nvidia-ctk adds it).
-        cdi_devices: the engine's, by name; so are GPUs among them.
+    NVIDIA's runtime, which nvidia-ctk adds, is a sign of GPUs, and so are CDI devices of that kind.
     """
     has_gpu = "nvidia" in runtimes or any("/gpu=" in each for each in cdi_devices)
     return Host(None, has_gpu, frozenset(), is_here=False)
@@ -62,12 +60,7 @@ ROCM_GPUS = ("/dev/kfd", "/dev/dri")
 
 
 def probe(root: Path = Path("/"), more: Iterable[str] = ()) -> Host:
-    """Examine this host.
-
-    Args:
-        root: root of the host's file system; another directory in tests.
-        more: further devices to look for.
-    """
+    """Examine this host, or in tests another root; `more` are further devices to look for."""
     nvidia = any((root / node).exists() for node in ("dev/nvidiactl", "dev/nvidia0", "dev/dxg"))
     amd = (root / "dev/kfd").exists()
     architecture = _from_packages(root) or _from_driver(root)

@@ -20,18 +20,10 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 @contextlib.contextmanager
 def directory(account: Account, *parts: str, mode: int = 0o700) -> Iterator[int]:
-    """Open a directory below the account's home; missing parts of the path are created.
+    """Open a directory below the account's home as a file descriptor; missing parts of the path are
+    created, with this mode regardless of the umask, and belong to the account.
 
-    Args:
-        account: whose home; new directories belong to this account.
-        parts: the path below the home, one name for each directory.
-        mode: permissions of new directories, regardless of the umask.
-
-    Yields:
-        A file descriptor of the directory.
-
-    Raises:
-        OSError: it cannot be created, or a part of it is a link or not a directory.
+    Raises OSError if a part cannot be created, or is a link or not a directory.
     """
     # The path of the home itself may contain links, which the administrator has set up.
     here = os.open(account.home, _DIRECTORY)
@@ -58,16 +50,10 @@ def directory(account: Account, *parts: str, mode: int = 0o700) -> Iterator[int]
 
 
 def open_file(account: Account, parent: int, name: str, flags: int, mode: int = 0o600) -> int:
-    """Open a file in an opened directory; a new file belongs to the account.
+    """Open a file in an opened directory, never through a link.
 
-    Args:
-        account: the owner of a new file.
-        parent: file descriptor of the directory.
-        flags: as for os.open; a link is never followed.
-        mode: permissions of a new file, regardless of the umask.
-
-    Raises:
-        OSError: it cannot be opened, or is a link.
+    A new file belongs to the account, and has this mode regardless of the umask. Raises OSError if
+    it cannot be opened.
     """
     flags |= os.O_NOFOLLOW | os.O_CLOEXEC
     try:

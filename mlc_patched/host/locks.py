@@ -35,14 +35,9 @@ def exclusive(
 ) -> Iterator[bytes]:
     """Hold a user's lock on a container exclusively; wait, and report it, while it is held.
 
-    Args:
-        tag: the container's name in Docker.
-        report: where to say that the command is waiting.
-        waits: whether to wait; otherwise continue without the lock.
-
-    Yields:
-        Bytes that are unique to this file of locks, so that names derived from them and from the
-        lock do not collide with those of another home; empty if the lock is not held.
+    Without `waits`, go on without a lock that is held. Yields bytes that are unique to this file of
+    locks, so that names derived from them and from the lock do not collide with those of another
+    home; empty if the lock is not held.
     """
     with _file(account) as file:
         held = None if file is None else _locked(file, tag, fcntl.F_WRLCK)

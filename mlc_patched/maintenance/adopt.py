@@ -58,16 +58,10 @@ class Adopted:
 def candidates(
     names: tuple[str, ...], context: Context, *, project: str | None = None
 ) -> list[Candidate]:
-    """Return the containers whose images can be adopted, and those whose cannot.
+    """Return the named containers, or all of the caller's, with why an image cannot be adopted.
 
-    Args:
-        names: the containers; if empty, all of the caller's.
-        project: the name of the image, if a single container is named.
-
-    Raises:
-        NotFoundError: a named container does not exist.
-        MlcError: root has no images to adopt.
-        UsageError: the project's name is invalid.
+    `project` is the name of the image, if a single container is named. Raises NotFoundError,
+    UsageError for a wrong project name, and MlcError for root, who has no images to adopt.
     """
     if context.account.is_root:
         raise MlcError(
@@ -114,11 +108,8 @@ def refusal(image: Image | None, reference: str, project: Project, context: Cont
 def adopt(candidate: Candidate, context: Context) -> Adopted:
     """Check the account in a committed image by running it, and label it under a new name.
 
-    No layer is copied or written: the new image is the old one with other labels.
-
-    Raises:
-        MlcError: the account in it is not the caller's.
-        EngineError: the engine failed. On any error, everything is rolled back.
+    No layer is copied or written: the new image is the old one with other labels. Raises MlcError
+    if the account is not the caller's, or EngineError; then everything is rolled back.
     """
     if candidate.image is None:
         raise NotFoundError(f"The image of {candidate.name} is gone.")
@@ -127,11 +118,7 @@ def adopt(candidate: Candidate, context: Context) -> Adopted:
 
 
 def clear(candidate: Candidate, context: Context) -> None:
-    """Remove what a killed adopt of this container left behind, without adopting it.
-
-    Raises:
-        EngineError: the engine failed.
-    """
+    """Remove what a killed adopt of this container left behind, without adopting it."""
     with _cleared(candidate, context):
         pass
 

@@ -78,9 +78,7 @@ def freed(going: Iterable[str], all_images: Mapping[str, Stored]) -> int:
 def emptied(removals: Iterable[tuple[str, str]], names: Mapping[str, Set[str]]) -> list[str]:
     """Return the IDs of images that are gone once names are removed: it was their last name.
 
-    Args:
-        removals: IDs of images, each with the name to be removed.
-        names: the names of every image, by ID.
+    `removals` are IDs, each with the name to be removed; `names` has every image's by ID.
     """
     going: dict[str, set[str]] = {}
     for image_id, name in removals:
@@ -89,11 +87,7 @@ def emptied(removals: Iterable[tuple[str, str]], names: Mapping[str, Set[str]]) 
 
 
 def all_stored(engine: Engine) -> dict[str, Stored]:
-    """Return all images of an engine, including those without a name.
-
-    Raises:
-        EngineError: it did not answer.
-    """
+    """Return all images of an engine, including those without a name."""
     found = {}
     for image_id in engine.shared_sizes():
         image = engine.image(image_id)

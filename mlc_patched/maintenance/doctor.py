@@ -35,8 +35,7 @@ CHECKS: tuple[Check, ...] = (
 def doctor(context: Context) -> list[Finding]:
     """Run every check, whatever others find.
 
-    Raises:
-        UsageError: there is no such Docker context, so nobody knows which engine is meant.
+    Raises UsageError if there is no such Docker context, so nobody knows which engine is meant.
     """
     machine = _machine(context)
     findings: list[Finding] = []

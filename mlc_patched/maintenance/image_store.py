@@ -27,11 +27,8 @@ _SWITCH = (
 def moved_account_images(images: Iterable[Image], engine: Engine) -> frozenset[str]:
     """Return the IDs of account images whose base is here under another ID than in their name.
 
-    They are not leftovers: the next container from that base uses them.
-
-    Args:
-        images: all images that have a name.
-        engine: asked about those whose base is missing.
+    They are not leftovers: the next container from that base uses them. The engine is asked about
+    those of the images whose base is missing.
     """
     images = tuple(images)
     ids, found = {each.id for each in images}, set()

@@ -26,13 +26,10 @@ _HALF_EXPORTED = re.compile(r"\..+\.[0-9a-f]{8,12}\.part")
 
 
 def left_files(account: Account, environ: Mapping[str, str], before: float) -> list[Leftover]:
-    """Return an account's half-written files where commands write them: in the home, in the
-    current directory, and in the temporary directories of builds and editors.
+    """Return an account's half-written files where commands write them: in the home, in the current
+    directory, and in the temporary directories (TMPDIR) of builds and editors.
 
-    Args:
-        account: the owner.
-        environ: the environment, for TMPDIR.
-        before: only those last changed before, in seconds since 1970.
+    Only those last changed `before`, in seconds since 1970.
     """
     home, temporary = Path(account.home), temporary_directory(environ)
     found: list[Leftover] = []
@@ -76,11 +73,7 @@ def _left(entry: os.DirEntry[str], account: Account, before: float) -> Leftover 
 
 
 def remove_file(left: Leftover, account: Account) -> None:
-    """Remove one of them; it is no error if it no longer exists.
-
-    Raises:
-        MlcError: it cannot be removed.
-    """
+    """Remove one of them, if it still exists; raises MlcError if it cannot be removed."""
     path = Path(left.name)
     try:
         with rights_of(account):

@@ -57,14 +57,10 @@ class Leftover:
 def left_containers(
     containers: Iterable[Container], uid: int | None, before: float
 ) -> list[Leftover]:
-    """Return the temporary containers that are left over.
+    """Return the temporary containers that are left over, of one user or (None) of all.
 
-    They are ours by label and by name; a step of the classic builder only by name.
-
-    Args:
-        containers: all there are.
-        uid: only this user's; None for every user's.
-        before: only those made before, in seconds since 1970.
+    They are ours by label and by name, a step of the classic builder only by name, and made
+    `before`, in seconds since 1970.
     """
     found = []
     for each in containers:

@@ -50,14 +50,7 @@ class OrphansRetired:
 
 def list_orphans(context: Context, uid: int | None = None) -> Orphans:
     """Return the committed images `*:*._.*` that no container uses, and the account images of
-    `legacy_flow = build` whose base has changed.
-
-    Args:
-        uid: only those of this user; None for every user's.
-
-    Raises:
-        EngineError: the engine did not answer.
-    """
+    `legacy_flow = build` whose base has changed: of one user, or of all."""
     images = context.engine.find_images()
     found: list[tuple[Image, str, int | None]] = [
         (image, reference, committed_uid(reference))
@@ -98,11 +91,7 @@ def list_orphans(context: Context, uid: int | None = None) -> Orphans:
 
 
 def own_orphans(context: Context) -> Orphans:
-    """Return the caller's committed images that no container uses.
-
-    Raises:
-        MlcError: the caller is root, whose images cannot be told apart from others'.
-    """
+    """Return the caller's orphans; raises MlcError for root, whose cannot be told from others'."""
     if context.account.is_root:
         raise MlcError("Leftover images are removed by the user they were made for.")
     return list_orphans(context, context.account.uid)

@@ -128,11 +128,7 @@ def find(
 
 
 def prune(found: Found, context: Context) -> Pruned:
-    """Remove leftovers, except those that have come into use in the meantime.
-
-    Raises:
-        EngineError: the engine did not answer.
-    """
+    """Remove leftovers, except those that have come into use in the meantime."""
     pruned = _removed(found.items, context)
     seen, items = {each.name for each in found.items}, found.items
     while found.before is not None and any(each.kind in _IMAGES for each in items):

@@ -19,21 +19,13 @@ _TAG_LIMIT = 128  # a tag's length in the distribution specification
 
 
 def container_tag(name: str, uid: int) -> str:
-    """Return the name of a user's container in Docker: `NAME._.UID`.
-
-    Raises:
-        InvalidValueError: the name is not valid.
-    """
+    """Return the name of a user's container in Docker, `NAME._.UID`, if NAME is valid."""
     check_container_name(name, uid)
     return f"{name}{SEPARATOR}{uid}"
 
 
 def check_container_name(name: str, uid: int) -> None:
-    """Refuse a name that AIME's mlc or Docker does not accept.
-
-    Raises:
-        InvalidValueError: the message says what a name may consist of.
-    """
+    """Raise InvalidValueError for a name that AIME's mlc or Docker does not accept."""
     allowed = "Use letters, digits, '_' and '-', and begin with a letter or a digit."
     if not name:
         raise InvalidValueError(f"The container name is empty. {allowed}")

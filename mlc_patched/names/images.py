@@ -60,11 +60,7 @@ def parse_reference(reference: str) -> Reference:
 
 
 def check_reference(reference: str) -> Reference:
-    """Parse an image reference that Docker would accept, a name or an ID.
-
-    Raises:
-        UsageError: Docker would not; the message has examples.
-    """
+    """Parse an image reference that Docker would accept, a name or an ID, or raise UsageError."""
     found = parse_reference(reference)
     if len(found.repository) <= _LONGEST_REPOSITORY and (
         _REFERENCE.fullmatch(reference) or is_image_id(reference) or _SHORT_ID.fullmatch(reference)
@@ -77,11 +73,7 @@ def check_reference(reference: str) -> Reference:
 
 
 def check_tag(text: str, advice: str = "") -> str:
-    """Return a tag if Docker would accept it.
-
-    Raises:
-        UsageError: Docker would not; `advice` ends the message.
-    """
+    """Return a tag that Docker accepts, or raise UsageError, whose message ends with `advice`."""
     if re.fullmatch(_TAG, text):
         return text
     raise UsageError(
@@ -98,10 +90,8 @@ def is_image_id(reference: str) -> bool:
 def committed_reference(image: str, known_names: tuple[str, ...], tag: str) -> tuple[str, str]:
     """Return repository and tag of the image that the legacy flow commits, `IMAGE:NAME._.UID`.
 
-    Args:
-        image: the reference that the container is created from, which may be an ID.
-        known_names: names of the image, for when `image` is an ID.
-        tag: the container's name in Docker.
+    If `image` is an ID, the first of the known names counts; `tag` is the container's name in
+    Docker.
     """
     if is_image_id(image):
         image = known_names[0] if known_names else NAMELESS_REPOSITORY
@@ -131,11 +121,7 @@ def committed_uid(reference: str) -> int | None:
 
 
 def check_registry(text: str) -> str:
-    """Return the name of a registry without a trailing slash.
-
-    Raises:
-        UsageError: it is not valid.
-    """
+    """Return the name of a registry without a trailing slash, or raise UsageError."""
     name = text.strip().rstrip("/")
     if not _REGISTRY.fullmatch(name):
         raise UsageError(

@@ -179,8 +179,7 @@ def was_moved(labels: Mapping[str, str], *, in_containerd: bool) -> bool:
 def read_claim(labels: Mapping[str, str]) -> Claim | None:
     """Return the account that an image's labels claim, or None.
 
-    Raises:
-        MalformedLabelsError: the claim is incomplete, unreadable or contradictory.
+    Raises MalformedLabelsError if the claim is incomplete, unreadable or contradictory.
     """
     has_setup = _read(labels, HAS_USER_SETUP)
     if has_setup in (None, "false", ""):

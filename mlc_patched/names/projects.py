@@ -47,11 +47,7 @@ class Project:
 
 
 def check_project(name: str) -> str:
-    """Return a valid name of a project.
-
-    Raises:
-        UsageError: it is not valid; the message proposes a similar one.
-    """
+    """Return a valid name of a project, or raise UsageError, which proposes a similar one."""
     if re.fullmatch(_NAME, name) and len(name) <= _LONGEST:
         return name
     proposed = proposed_name(name)
@@ -82,11 +78,9 @@ def is_own_project(reference: Reference, account: Account) -> bool:
 
 
 def project_of(name: str, account: Account) -> Project:
-    """Return the user's project of this name.
+    """Return the user's project of this name; raises UsageError if the name is not valid.
 
-    Raises:
-        UsageError: the name is not valid.
-        MlcError: the user is root, who has no projects.
+    Root has no projects: MlcError.
     """
     if account.is_root:
         raise MlcError(
@@ -97,13 +91,9 @@ def project_of(name: str, account: Account) -> Project:
 
 
 def image_of(word: str, account: Account) -> tuple[Project, str | None]:
-    """Parse `PROJECT` or `PROJECT:TAG`; the tag is None if there is none.
+    """Parse `PROJECT` or `PROJECT:TAG`; the tag is None if there is none. Errors as `project_of`.
 
     An empty tag is an error: probably a variable was not set, and the whole project is not meant.
-
-    Raises:
-        UsageError: the project or the tag is not valid.
-        MlcError: the user is root, who has no projects.
     """
     name, colon, tag = word.partition(":")
     project = project_of(name, account)

@@ -39,18 +39,11 @@ class Patched:
 
 
 def apply(path: Path, program: Path, python: str, report: Reporter, *, force: bool) -> Patched:
-    """Make every command of a checkout run our program.
+    """Make every command of a checkout run our program, with this Python.
 
-    Args:
-        path: the checkout.
-        program: our program.
-        python: the Python to run it with.
-        report: receives progress messages.
-        force: patch an untested version or edited files, too.
-
-    Raises:
-        MlcError: the checkout cannot or should not be patched; nothing was changed.
-        OSError: a file could not be replaced; the checkout was restored.
+    `force` patches an untested version or edited files, too. Raises MlcError if the checkout cannot
+    or should not be patched, before anything is changed, and OSError if a file could not be
+    replaced; the checkout was restored.
     """
     with patch_store.locked(path):
         state = examine(path)
@@ -113,13 +106,9 @@ def _original(state: State, name: str) -> Original:
 
 
 def verify(path: Path) -> tuple[State, tuple[str, ...]]:
-    """Check that a checkout is completely patched and that its commands run.
+    """Check that a checkout is completely patched and that its commands run; return the faults.
 
-    Returns:
-        The state, and a list of faults.
-
-    Raises:
-        MlcError: it is not a checkout.
+    Raises MlcError if it is not a checkout.
     """
     state = examine(path)
     if state.condition is Condition.AIME:
@@ -144,13 +133,8 @@ def verify(path: Path) -> tuple[State, tuple[str, ...]]:
 def revert(path: Path, report: Reporter, *, force: bool) -> Patched:
     """Restore AIME's files, byte for byte and with their modes.
 
-    Args:
-        path: the checkout.
-        report: receives progress messages.
-        force: leave files that were changed since as they are, and restore the others.
-
-    Raises:
-        MlcError: originals are damaged, or a command was changed since; nothing was changed.
+    `force` leaves files that were changed since as they are, and restores the others. Without it,
+    and if originals are damaged, raises MlcError, and nothing was changed.
     """
     with patch_store.locked(path):
         state = examine(path)
@@ -195,11 +179,7 @@ def _restore(path: Path) -> tuple[str, ...]:
 
 
 def check_writable(state: State) -> None:
-    """Check that the caller owns the checkout and can write to it.
-
-    Raises:
-        MlcError: somebody else owns it, or it is read-only.
-    """
+    """Raise MlcError if the caller does not own a checkout, or cannot write to it."""
     path, me = state.checkout.path, os.geteuid()
     for place in (path, path / STORE, *(path / name for name in state.checkout.commands)):
         if not place.exists():

@@ -62,10 +62,9 @@ def is_known(form: Form, version: str) -> bool:
 
 
 def find(environ: Mapping[str, str]) -> Path:
-    """Return the AIME checkout found through PATH, or else the one in AIME's default directory.
+    """Return the AIME checkout found through PATH, or else in AIME's default directory.
 
-    Raises:
-        NotFoundError: no checkout was found.
+    Raises NotFoundError if there is none.
     """
     for place in _places(environ):
         # Skip directories on PATH that the caller may not read.
@@ -93,9 +92,8 @@ def _has_commands(place: Path) -> bool:
 def recognise(path: Path) -> Checkout:
     """Recognise an AIME checkout, patched or not.
 
-    Raises:
-        NotFoundError: this is not a checkout; the message says what is missing.
-        MlcError: a command cannot be read, or is a link.
+    Raises NotFoundError, which says what is missing, if this is none, and MlcError if a command
+    cannot be read, or is a link.
     """
     if not os.path.isdir(path):  # noqa: PTH112 - no exception for a name that is too long
         raise NotFoundError(
@@ -134,8 +132,7 @@ def version_of(form: Form, program: bytes) -> str:
 def original_text(path: Path, name: str) -> bytes:
     """Return the text of AIME's command: the file itself, or the stored original behind our shim.
 
-    Raises:
-        MlcError: the file cannot be read.
+    Raises MlcError if the file cannot be read.
     """
     try:
         text = (path / name).read_bytes()

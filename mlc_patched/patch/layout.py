@@ -19,11 +19,8 @@ ORIGINAL = "original"
 
 
 def checkout_of(program: Path | None) -> Path | None:
-    """Return the patched checkout that a program was called through, or None.
-
-    Args:
-        program: path by which the program was called, links not resolved.
-    """
+    """Return the patched checkout that a program was called through, links not resolved, or
+    None."""
     if program is None or program.parent.name != STORE:
         return None
     return program.parent.parent

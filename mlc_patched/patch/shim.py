@@ -74,12 +74,7 @@ _LOST = "The AIME original of %s is missing. Ask an administrator to run: git ch
 
 
 def shim(name: str, original: bytes) -> bytes:
-    """Return the text of the shim for a command.
-
-    Args:
-        name: the command's file name.
-        original: the command's original text; its first line tells the language.
-    """
+    """Return the text of the shim for a command, in the language of its original."""
     first = original.split(b"\n", 1)[0]
     is_python = name.endswith(".py") or (first.startswith(b"#!") and b"python" in first)
     verb = name.removeprefix("mlc-") if name.startswith("mlc-") else ""

@@ -56,14 +56,8 @@ class State:
 def condition(
     *, has_store: bool, active: bool, whole: bool, files: dict[str, FileState]
 ) -> Condition:
-    """Return the condition.
-
-    Args:
-        has_store: whether the store exists.
-        active: whether its marker exists.
-        whole: whether the program and all originals are there.
-        files: the state of each command's file.
-    """
+    """Return the condition: `active` if the marker exists, `whole` if the program and all originals
+    do."""
     if not has_store:
         return Condition.AIME
     if not active:
@@ -76,9 +70,7 @@ def condition(
 def examine(path: Path) -> State:
     """Read the state of a checkout.
 
-    Raises:
-        NotFoundError: it is not an AIME checkout.
-        MlcError: a file cannot be read.
+    Raises NotFoundError if it is not an AIME checkout, MlcError if a file cannot be read.
     """
     checkout = patch_checkout.recognise(path)
     manifest = patch_store.read_manifest(path)

@@ -79,11 +79,7 @@ def read_original(path: Path) -> Original:
 
 
 def read_manifest(checkout: Path) -> Manifest | None:
-    """Return the manifest in force, or None if there is none.
-
-    Raises:
-        MlcError: the manifest is damaged.
-    """
+    """Return the manifest in force, None if there is none, or raise MlcError if it is damaged."""
     path = checkout / STORE / ORIGINAL / MANIFEST
     try:
         found = parsed(path.read_text(encoding="utf-8"))
@@ -103,11 +99,7 @@ def read_manifest(checkout: Path) -> Manifest | None:
 
 @contextlib.contextmanager
 def locked(checkout: Path) -> Iterator[None]:
-    """Lock the checkout against other mlc-patch and update-sys commands.
-
-    Raises:
-        MlcError: another one is running.
-    """
+    """Lock the checkout against other mlc-patch and update-sys commands, or raise MlcError."""
     place = os.open(checkout, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
@@ -181,13 +173,8 @@ def open_store(checkout: Path) -> Path:
 
 
 def keep(checkout: Path, manifest: Manifest, originals: Mapping[str, Original]) -> None:
-    """Store originals as a new generation, and put it in force by one rename.
-
-    Args:
-        checkout: a checkout with a store.
-        manifest: lists the originals.
-        originals: every file that the manifest lists, by name.
-    """
+    """Store all originals of a manifest, by name, as a new generation; put it in force by one
+    rename."""
     store = checkout / STORE
     before = _generations(store)
     generation = store / f"generation-{secrets.token_hex(4)}"

@@ -53,16 +53,11 @@ class Updated:
 def update_sys(
     program: Path, report: Reporter, confirm: Callable[[tuple[str, ...]], object]
 ) -> Updated:
-    """Update the checkout that a program was called from.
+    """Update the checkout that a program was called from, by its path without resolved links.
 
-    Args:
-        program: path by which the program was called, links not resolved.
-        report: receives progress messages.
-        confirm: called with the new commits' subjects; raises if they are not wanted.
-
-    Raises:
-        MlcError: this is not a git checkout, git failed, or, in a patched one, the patch is
-            damaged or local commits or changes conflict; nothing was changed.
+    `confirm` is called with the new commits' subjects; it raises if they are not wanted. Raises
+    MlcError if this is not a git checkout, git failed, or, in a patched one, the patch is damaged
+    or local commits or changes conflict; nothing was changed.
     """
     if patched := checkout_of(program):
         with patch_store.locked(patched):

@@ -63,10 +63,8 @@ class Catalog:
     def find(self, framework: str, version: str, architecture: str | None) -> Row:
         """Return the row for a framework and version on an architecture (None: any).
 
-        The version `latest` is the newest, unless the catalog has one of that name.
-
-        Raises:
-            NotFoundError: there is none; the message lists the alternatives.
+        The version `latest` is the newest, unless the catalog has one of that name. Raises
+        NotFoundError, which lists the alternatives.
         """
         versions = self.versions(framework, architecture) if version == LATEST else ()
         if versions and LATEST not in versions:
@@ -77,11 +75,7 @@ class Catalog:
         raise NotFoundError(self._nothing_for(framework, version, architecture))
 
     def reference(self, row: Row) -> Reference:
-        """Return the reference of a row's image.
-
-        Raises:
-            MlcError: it is not a valid one.
-        """
+        """Return the reference of a row's image; raises MlcError if it is not a valid one."""
         try:
             return check_reference(row.image)
         except UsageError as error:
@@ -103,13 +97,9 @@ class Catalog:
 
 
 def load(path: Path, account: Account | None = None) -> Catalog:
-    """Read a catalog file.
+    """Read a catalog file with the account's rights, as MLC_CATALOG may name any file.
 
-    Args:
-        account: whose rights apply, as MLC_CATALOG may name any file; None for the process's.
-
-    Raises:
-        MlcError: it cannot be read, or a line is not a row; the message names file and line.
+    Raises MlcError, with file and line, if it cannot be read or a line is not a row.
     """
     text = read_text(str(path), "catalog", account, largest=_LARGEST).removeprefix("\ufeff")
     try:
@@ -121,12 +111,8 @@ def load(path: Path, account: Account | None = None) -> Catalog:
 def locate(program: Path | None, environ: Mapping[str, str], setting: str | None = None) -> Path:
     """Return the path of the catalog to use.
 
-    In this order: the file named by MLC_CATALOG, by the administrator's settings, next to the
+    In this order: the file named by MLC_CATALOG, by the setting `images.catalog`, next to the
     program (in an AIME checkout), in AIME's usual place, and the one shipped with mlc-patched.
-
-    Args:
-        program: path under which the program was started, if known.
-        setting: the setting `images.catalog`.
     """
     if named := environ.get(VARIABLE) or setting:
         return Path(named)

@@ -24,14 +24,9 @@ CDI_REMEDY = (
 
 
 def by_cdi(request: GpuRequest, known: Iterable[str] | None) -> GpuRequest:
-    """Return a GPU request by CDI names.
+    """Return a GPU request by CDI names; `known` are the engine's, None if it does not report them.
 
-    Args:
-        request: a request of any form.
-        known: all CDI devices of the engine; None if it does not report them.
-
-    Raises:
-        NotFoundError: the engine does not have these devices.
+    Raises NotFoundError if the engine does not have these devices.
     """
     names = request.device_ids
     if not request.is_cdi:

@@ -90,17 +90,13 @@ def make_plan(
 ) -> Plan:
     """Decide everything about a request that needs no engine.
 
-    Args:
-        environ: for MLC_ARCH and MLC_GPUS.
-        catalog: reads the catalog; called only if the request needs it.
-        is_dry_run: do not create the default workspace.
-        is_local: whether the engine's paths are on this host.
+    MLC_ARCH and MLC_GPUS in the environment count, and the catalog is read only if the request
+    needs it. `is_dry_run` does not create the default workspace; with `is_local` the engine's paths
+    are on this host.
 
-    Raises:
-        UsageError: the request is invalid.
-        NotFoundError: a directory or catalog row does not exist.
-        NotAllowedError: the settings do not allow it.
-        MlcError: the catalog or a directory cannot be read.
+    Raises UsageError for an invalid request, NotFoundError if a directory or catalog row does not
+    exist, NotAllowedError if the settings forbid it, and MlcError if the catalog or a directory
+    cannot be read.
     """
     tag = container_tag(request.name, account.uid)
     choice = choose_gpus(request.architecture, request.gpus, host, environ, catalog, settings)
@@ -158,16 +154,11 @@ def choose_gpus(
     catalog: Callable[[], Catalog],
     settings: Settings,
 ) -> GpuChoice:
-    """Choose architecture and GPUs by the flags, the environment, the settings and the host.
+    """Choose architecture and GPUs by the flags `-arch` and `-g`, else the environment's MLC_ARCH
+    and MLC_GPUS, the settings and the host.
 
-    Args:
-        architecture: the flag `-arch`, or None.
-        gpus: the flag `-g`, or None.
-        environ: for MLC_ARCH and MLC_GPUS.
-        catalog: reads the catalog; called only for an architecture that is not built in.
-
-    Raises:
-        UsageError: the architecture is unknown or the GPU request is not understood.
+    The catalog is read only for an architecture that is not built in. Raises UsageError if the
+    architecture is unknown or the GPU request is not understood.
     """
     if architecture is None:
         architecture = environ.get(ARCHITECTURE_VARIABLE) or settings.architecture
@@ -195,9 +186,7 @@ def wanted_devices(
 ) -> tuple[str, ...]:
     """Return the device nodes that a container of this architecture gets if they exist.
 
-    Args:
-        gpus: the GPU request as text.
-        setting: the setting `container.devices`, which replaces all devices other than GPUs.
+    The setting `container.devices` replaces all devices other than GPUs.
     """
     if architecture.startswith("ROCM"):
         others = ("/dev/snd",) if setting is None else setting

@@ -40,10 +40,8 @@ def resolve(
     other directory must exist. With `is_local` false the paths are on another host: nothing is
     checked or created, and the home is assumed to have the same path there.
 
-    Raises:
-        NotFoundError: a directory is missing; the message has the command that creates it.
-        MlcError: a path is not a directory or cannot be accessed.
-        UsageError: a path is invalid.
+    Raises UsageError for an invalid path, NotFoundError for a missing directory, with the command
+    that creates it, and MlcError if it is not a directory or cannot be accessed.
     """
     default = expand(DEFAULT_WORKSPACE, account)
     workspace = default if workspace is None else workspace
@@ -63,15 +61,8 @@ def resolve(
 
 
 def check(what: str, path: str, account: Account, *, is_local: bool = True) -> str:
-    """Return the absolute path of a directory that exists.
-
-    Args:
-        what: names it in messages, such as `workspace`.
-        is_local: as for `resolve`.
-
-    Raises:
-        NotFoundError, MlcError, UsageError: as for `resolve`.
-    """
+    """Return the absolute path of a directory that exists; errors and `is_local` as for
+    `resolve`."""
     return (_checked if is_local else _elsewhere)(what, path, account)
 
 
@@ -84,10 +75,9 @@ def expand(path: str, account: Account) -> str:
 
 
 def make_in_home(account: Account, name: str) -> None:
-    """Create a directory in the account's home if it is missing, owned by the account.
+    """Create a directory in the account's home, owned by the account, if it is missing.
 
-    Raises:
-        MlcError: the home directory is missing or not writable.
+    Raises MlcError if the home directory is missing or not writable.
     """
     if Path(account.home, name).is_dir():
         return

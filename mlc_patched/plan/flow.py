@@ -40,14 +40,9 @@ class Decision:
 
 
 def decide(image: Reference, labels: Mapping[str, str], account: Account) -> Decision:
-    """Choose the flow for an image and a user.
+    """Choose the flow for an image, by its labels, and a user.
 
-    Args:
-        image: for messages.
-        labels: of the image.
-
-    Raises:
-        UsageError: the image was built for another account than the one given by --as.
+    Raises UsageError if it was built for another account than the one given by --as.
     """
     if account.is_root:
         # Root is in every image; a label that claims UID 0 proves nothing.

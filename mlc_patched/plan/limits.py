@@ -32,14 +32,8 @@ def resources(
 ) -> Resources:
     """Return the limits of a container: those of the settings, or lower ones set by flags.
 
-    Args:
-        cpus: the flag `--cpus`, a number of cores such as `1.5`.
-        memory: the flag `--memory`, a size such as `16g`.
-        pids: the flag `--pids-limit`, a number of processes.
-
-    Raises:
-        UsageError: a value is not understood.
-        NotAllowedError: a value exceeds the settings.
+    The flags are a number of cores such as `1.5`, a size such as `16g`, and a number of processes.
+    Raises UsageError if one is not understood, NotAllowedError if it exceeds the settings.
     """
     cores = _cores(cpus) if cpus is not None else None
     limit = None if settings.cpus is None else round(settings.cpus * NANO)
@@ -55,9 +49,7 @@ def resources(
 def default_gpus(settings: Settings, *, by_wrapper: bool = False) -> str:
     """Return the GPU request for a container without one, within the allowed maximum.
 
-    Args:
-        settings: the administrator's.
-        by_wrapper: `mlc-create-wrapper.sh` is creating the container.
+    `by_wrapper` says that `mlc-create-wrapper.sh` is creating the container.
     """
     largest = settings.largest_gpus
     default = settings.wrapper_gpus if by_wrapper else settings.default_gpus
@@ -68,11 +60,7 @@ def default_gpus(settings: Settings, *, by_wrapper: bool = False) -> str:
 
 
 def check_gpus(choice: GpuChoice, is_rocm: bool, settings: Settings) -> None:
-    """Refuse more GPUs than the settings allow.
-
-    Raises:
-        NotAllowedError: more GPUs are requested.
-    """
+    """Raise NotAllowedError for more GPUs than the settings allow."""
     largest = settings.largest_gpus
     if largest is None or choice.request is None:
         return
@@ -91,9 +79,7 @@ def check_gpus(choice: GpuChoice, is_rocm: bool, settings: Settings) -> None:
 def cgroup(wanted: str | None, account: Account, settings: Settings) -> str | None:
     """Return the parent cgroup of a container: that of the settings, or one below it.
 
-    Raises:
-        UsageError: the requested one is not a valid cgroup.
-        NotAllowedError: the requested one is elsewhere.
+    Raises UsageError if the wanted one is not valid, and NotAllowedError if it is elsewhere.
     """
     own = settings.cgroup_parent
     if settings.slice_group:
@@ -129,11 +115,7 @@ def _cgroup(wanted: str | None) -> str | None:
 
 
 def check_base(reference: Reference, settings: Settings) -> None:
-    """Refuse an image that the setting `images.bases` does not allow.
-
-    Raises:
-        NotAllowedError: the message lists the allowed patterns.
-    """
+    """Raise NotAllowedError for an image that the setting `images.bases` does not allow."""
     names = {str(reference), reference.repository}
     for prefix in _DEFAULT_REGISTRY:
         names |= {name.removeprefix(prefix) for name in names}
@@ -146,11 +128,7 @@ def check_base(reference: Reference, settings: Settings) -> None:
 def check_image(
     reference: Reference, image_labels: Mapping[str, str], account: Account, settings: Settings
 ) -> None:
-    """As `check_base`, but for an image of the user's own project its base is checked.
-
-    Raises:
-        NotAllowedError: the image, or its base, is not allowed.
-    """
+    """As `check_base`, but for an image of the user's own project its base is checked."""
     if is_own_project(reference, account):
         if base := image_labels.get(BASE_NAME):
             check_base(parse_reference(base), settings)

@@ -35,13 +35,9 @@ def specify(
     account: Account,
     inherited: Mapping[str, str] | None = None,
 ) -> ContainerSpecification:
-    """Return the specification of a user's container.
+    """Return the specification of a user's container of an image; `inherited` are its labels.
 
-    Args:
-        image: the image to create the container from.
-        image_id: ID of the image that has the account.
-        flow: how the account got into the image.
-        inherited: the image's labels.
+    `image_id` is the image that has the account, which got into it by `flow`.
     """
     rocm = plan.is_rocm
     # On this host the directories have been checked already.

@@ -17,9 +17,7 @@ FILE_VARIABLE = "DS01_SETTINGS"
 def locate(environ: Mapping[str, str], file: Path = FILE) -> Path | None:
     """Return the path of the settings file, or None.
 
-    Args:
-        environ: the environment; DS01_SETTINGS is used only if `file` is missing, so that no user
-            can replace the administrator's file.
+    DS01_SETTINGS is used only if `file` is missing: no user can replace the administrator's file.
     """
     try:
         file.stat()
@@ -36,13 +34,8 @@ def locate(environ: Mapping[str, str], file: Path = FILE) -> Path | None:
 def load(environ: Mapping[str, str], file: Path = FILE, account: Account | None = None) -> Settings:
     """Return the settings: those of the file, and built-in values for the others.
 
-    Args:
-        environ: the environment, for DS01_SETTINGS.
-        account: the user, whose rights apply to a file that DS01_SETTINGS names.
-
-    Raises:
-        MlcError: the file cannot be read, or a key or value is wrong; the message names the
-            file, the line and the allowed values.
+    A file that DS01_SETTINGS names is read with the user's rights. Raises MlcError if it cannot be
+    read, or if a key or value is wrong, with file, line and the allowed values.
     """
     path = locate(environ, file)
     if path is None:

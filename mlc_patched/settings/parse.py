@@ -33,11 +33,7 @@ class Entry:
 
 
 def parse(text: str, name: str) -> Settings:
-    """Return the settings in the text of a file, and built-in values for the others.
-
-    Raises:
-        MlcError: a key or value is wrong; the message begins with `name` and the line.
-    """
+    """Return the settings in a file's text; for a wrong one, raise MlcError with name and line."""
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     texts: dict[str, str] = {}
@@ -64,8 +60,7 @@ def parse(text: str, name: str) -> Settings:
 def entries(text: str, name: str) -> Iterator[Entry]:
     """Yield the settings in the text of a file.
 
-    Raises:
-        MlcError: a line is not understood, names an unknown setting, or repeats one.
+    Raises MlcError if a line is not understood, names an unknown setting, or repeats one.
     """
     section = ""
     first: dict[str, int] = {}
@@ -99,8 +94,7 @@ def entries(text: str, name: str) -> Iterator[Entry]:
 def value_of(entry: Entry, name: str) -> object:
     """Return the value of an entry as the field of Settings stores it.
 
-    Raises:
-        MlcError: the value is not allowed; the message names the line and the allowed values.
+    Raises MlcError, with the line and the allowed values, if it is none of them.
     """
     setting = BY_NAME[entry.name]
     try:

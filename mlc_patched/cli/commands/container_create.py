@@ -65,11 +65,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def create(arguments: argparse.Namespace, context: Context, *, start: bool) -> Deployed | None:
-    """Create a container, or with --dry-run only say how; return what was created.
-
-    Args:
-        start: start it, too.
-    """
+    """Create a container, and with `start` start it; with --dry-run only say how. Return it."""
     from ...containers.deploy import deploy, preview
     from ...containers.source import resolve
     from ...host.account import refuse_root

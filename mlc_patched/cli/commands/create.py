@@ -111,11 +111,7 @@ def _text(value: str | None) -> str:
 
 
 def label(text: str) -> tuple[str, str]:
-    """Return key and value of a --ds01-label.
-
-    Raises:
-        UsageError: it is not KEY=VALUE, or not UTF-8.
-    """
+    """Return key and value of a --ds01-label; raises UsageError if it is not KEY=VALUE in UTF-8."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UsageError(

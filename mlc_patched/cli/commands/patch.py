@@ -193,13 +193,10 @@ def our_program(context: Context) -> Path:
 
 
 def through_current(path: Path) -> Path:
-    """Return the path of an installed file through the link `current`.
+    """Return the absolute path of an installed file through the link `current`; links are kept.
 
-    `make install` puts each release into a directory of its own beside that link, so that the
-    path leads to the new release after an upgrade.
-
-    Args:
-        path: absolute; links in it are kept.
+    `make install` puts each release into a directory of its own beside that link, so that the path
+    leads to the new release after an upgrade.
     """
     for release in path.parents:
         link = release.parent / "current"
