@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,36 @@ def test_it_shows_the_changes_and_asks(
     child.wait()
     assert child.exitstatus == (0 if taken else 1)
     assert subject(alice, checkout) == ("Fix the second thing" if taken else "Before")
+
+
+@pytest.fixture
+def administrator(alice: User) -> Iterator[User]:
+    """alice, who may use sudo with her password, which is "secret"."""
+    rule = Path(f"/etc/sudoers.d/mlc-test-{alice.uid}")
+    rule.write_text(f"{alice.login} ALL=(ALL) ALL\nDefaults:{alice.login} timestamp_timeout=0\n")
+    rule.chmod(0o440)
+    subprocess.run(["chpasswd"], input=f"{alice.login}:secret\n", text=True, check=True)
+    yield alice
+    rule.unlink()
+    subprocess.run(["passwd", "--lock", "--quiet", alice.login], check=True)
+
+
+def test_an_administrator_gives_sudo_the_password_for_root_s_checkout(
+    administrator: User, checkout: Path
+) -> None:
+    subprocess.run(["chown", "-R", "root:root", str(checkout.parent)], check=True)
+    checkout.parent.chmod(0o755)
+    child = administrator.spawn(checkout / "bin/mlc", "update-sys")
+    child.expect("belongs to root.*password")
+    child.sendline("secret")
+    child.expect("Fix the second thing.*Fix the first thing.*Update now.*: ")
+    child.sendline("")
+    child.expect("2 new commits")
+    child.wait()
+    assert child.exitstatus == 0
+    assert (checkout / ".git/refs/heads/main").stat().st_uid == 0
+    shown = administrator.run("git", "-c", "safe.directory=*", "-C", str(checkout), "log", "-1")
+    assert "Fix the second thing" in shown.stdout, shown.stderr
 
 
 def test_without_a_terminal_it_needs_an_answer_or_force(alice: User, checkout: Path) -> None:
