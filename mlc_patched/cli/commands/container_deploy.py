@@ -43,16 +43,17 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ..prompts import on_terminal
 
-    is_on_cluster = arguments.cluster or arguments.node or arguments.gpu_kind
-    if is_on_cluster:
-        return _on_cluster(arguments, context)
-    wants_shell = not arguments.background and (arguments.open or on_terminal())
-    if wants_shell and not (arguments.json or arguments.dry_run):
+    has_shell = not (arguments.background or arguments.json or arguments.dry_run) and (
+        arguments.open or on_terminal()
+    )
+    if has_shell:
         from ...containers.open import check_client
 
         check_client(context)
+    if arguments.cluster or arguments.node or arguments.gpu_kind:
+        return _on_cluster(arguments, context, has_shell)
     deployed = container_create.create(arguments, context, start=True)
-    if deployed is None or arguments.json or not wants_shell:
+    if deployed is None or not has_shell:
         return 0
     import sys
 
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     return opened.exit_status
 
 
-def _on_cluster(arguments: argparse.Namespace, context: Context) -> int:
+def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool) -> int:
     """Make a service, and wait until it runs unless --background is given."""
     import signal
 
@@ -73,7 +74,6 @@ def _on_cluster(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.deploy_cluster import Placement, deploy_on_cluster
     from ...errors import EngineError, UsageError
     from ...host.account import refuse_root
-    from ..prompts import on_terminal
 
     refuse_root(context.account)
     request = container_create.request_of(arguments, context)
@@ -95,7 +95,7 @@ def _on_cluster(arguments: argparse.Namespace, context: Context) -> int:
         _say_it_stays(made, context)
         return 128 + int(getattr(ended, "signal_number", signal.SIGINT))
     status = _say_on_cluster(made, state, arguments)
-    if arguments.json or not (arguments.open or on_terminal()):
+    if not has_shell:
         return status
     from ...containers.open import open_shell
 

@@ -57,12 +57,13 @@ def test_no_project_is_made_for_a_client_that_is_too_old(
     assert not (Path(old_client.account.home) / "dockerfiles").exists()
 
 
+@pytest.mark.parametrize("where", [[], ["--cluster"]])
 def test_no_container_is_deployed_if_its_shell_could_not_be_opened(
-    old_client: Context, fake: FakeEngine
+    old_client: Context, fake: FakeEngine, where: list[str]
 ) -> None:
     fake.add_image("ds01-1001/demo", claim_labels(Claim.of(old_client.account)))
     before = set(fake.made)
-    outcome = call(["container-deploy", "demo", "--open"], old_client)
+    outcome = call(["container-deploy", "demo", "--open", *where], old_client)
     assert outcome.code == 1
     assert "the engine needs 1.44 or newer" in outcome.err
     assert set(fake.made) == before
