@@ -27,17 +27,14 @@ def wait_out_interrupts(
 ) -> T:
     """Run a job that the engine completes whether or not anybody waits for it.
 
-    An interrupt is reported at once but takes effect only when the job is done, because only
-    then is there a result to roll back. A second one, some seconds later, stops the waiting, as
-    the engine may hang; the next run recognises what the engine then makes by its temporary
-    name (see `temporary`).
+    An interrupt is reported at once but takes effect only when the job is done, because only then
+    is there a result to roll back. A second one, some seconds later, stops the waiting, as the
+    engine may hang; the next run recognises what the engine then makes by its temporary name (see
+    `temporary`).
 
-    Args:
-        what: names the job in messages.
-        shorten: called on an interrupt, to make the job end sooner where possible.
-
-    Raises:
-        CleanupSkipped: the user stopped waiting. Also whatever the job raises.
+    `what` names the job in messages; `shorten` is called on an interrupt, to make the job end
+    sooner where possible. Raises CleanupSkipped if the user stopped waiting, and whatever the job
+    raises.
     """
     outcome: list[T | BaseException] = []
     done = threading.Event()  # a thread's join cannot be resumed after an interrupt

@@ -7,11 +7,7 @@ from typing import Any
 
 
 def parsed(text: str | bytes) -> Any:
-    """Parse a JSON text.
-
-    Raises:
-        ValueError: it is not valid, or is nested deeper than Python can handle.
-    """
+    """Parse a JSON text; raises ValueError also if it is nested deeper than Python can handle."""
     try:
         return json.loads(text)
     except RecursionError:

@@ -83,10 +83,8 @@ def temporary_directory(environ: Mapping[str, str]) -> Path:
 def locked(name: str, account: Account, report: Reporter, *, waits: bool = True) -> Iterator[Job]:
     """Hold a user's lock; temporary names made meanwhile carry its token.
 
-    Args:
-        name: a container's name in Docker, or another name for a lock (host/locks.py).
-        report: where to say that another command holds it.
-        waits: whether to wait for that command; otherwise continue with a random token.
+    The name is a container's in Docker, or another one for a lock (host/locks.py). Without `waits`,
+    go on with a random token while another command holds it.
     """
     import hashlib  # here, as most commands hold no lock
 
@@ -107,14 +105,8 @@ def remove_leftovers(
 ) -> None:
     """Remove what a killed run of the same job left in the engine, and report it.
 
-    A job without a lock shares its token with no other, so it removes nothing.
-
-    Args:
-        report: where to say what was removed.
-        image: the name of the job's temporary image; also removes names that begin with it and `-`.
-
-    Raises:
-        EngineError: the engine failed.
+    A job without a lock shares its token with no other, so it removes nothing. `image` is the job's
+    temporary image; names that begin with it and `-` go, too.
     """
     if not job.is_alone:
         return

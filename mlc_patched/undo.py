@@ -74,11 +74,8 @@ def retry_once(step: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def warn_on_failure(what: str, report: Reporter) -> Iterator[None]:
-    """Report a failure as a warning only: for what comes after the result is complete.
-
-    Args:
-        what: what failed, as the beginning of a sentence.
-    """
+    """Report a failure as a warning only, which begins with `what` failed: for what comes after the
+    result is complete."""
     try:
         yield
     except MlcError as error:

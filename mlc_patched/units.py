@@ -14,8 +14,7 @@ _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 def parse_size(text: str) -> int:
     """Return a size such as `8g`, `512m` or `1.5GiB` in bytes, as Docker reads it (base 1024).
 
-    Raises:
-        UsageError: it is not a size, or zero.
+    Raises UsageError if it is not a size, or zero.
     """
     match = _SIZE.fullmatch(text.strip())
     size = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
@@ -39,8 +38,7 @@ def size_in_words(size: int | None) -> str:
 def age_in_words(moment: str, now: float | None = None) -> str:
     """Return how long ago a time was, such as `3 h ago`; what is not RFC 3339 stays as it is.
 
-    Args:
-        now: seconds since the epoch; by the clock when None.
+    `now` is in seconds since the epoch; by the clock when None.
     """
     from datetime import datetime
 

@@ -69,12 +69,7 @@ def head(manifest: Manifest) -> bytes:
 def read_head(file: BinaryIO, name: str) -> Manifest:
     """Read an archive's manifest; the file is then positioned at the file system.
 
-    Args:
-        file: the archive, at its beginning.
-        name: what to call it in a message.
-
-    Raises:
-        MlcError: `mlc export` did not write it, or a later version did.
+    Raises MlcError if `mlc export` did not write it, or a later version did; `name` is for that.
     """
     try:
         member = tarfile.TarInfo.frombuf(file.read(_BLOCK), "utf-8", "strict")
@@ -101,14 +96,9 @@ def rest(file: BinaryIO) -> Iterator[bytes]:
 
 
 def checked(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
-    """Pass an archive's bytes on, each piece only after it was checked.
+    """Pass a tar archive's bytes on, in pieces of any size, each only after it was checked.
 
-    Args:
-        chunks: a tar archive, in pieces of any size.
-        name: what to call it in a message.
-
-    Raises:
-        MlcError: it contains something that `mlc export` never writes, or is cut off.
+    Raises MlcError if it contains what `mlc export` never writes, or is cut off.
     """
     members, held = _Members(name), b""
     for chunk in chunks:

@@ -116,12 +116,7 @@ def _refuse_legacy_flow(plan: Plan, context: Context) -> None:
 def _from_image(
     plan: Plan, image: Image, name: str, claim: labels.Claim | None, context: Context
 ) -> Created | None:
-    """Create directly from an image; None if the account it claims is not in it.
-
-    Args:
-        image: the image that was looked at.
-        name: its name, which other programs see in the container.
-    """
+    """Create from the image that was looked at, by its name; None without the account it claims."""
     engine = context.engine
 
     def specified(reference: str) -> ContainerSpecification:
@@ -229,12 +224,9 @@ def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
 def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Context) -> Created:
     """Create a container from the image that was committed for it.
 
-    It is created from the image's name, not its id, because AIME's mlc finds the image to remove
-    by that name. `undo` removes the container if a later step fails.
-
-    Raises:
-        AlreadyExistsError: the name is in use.
-        EngineError: the engine refused.
+    It is created from the image's name, not its id, because AIME's mlc finds the image to remove by
+    that name. `undo` removes the container if a later step fails. Raises AlreadyExistsError if the
+    name is in use.
     """
     from ..images.project.tags import discard
 

@@ -63,12 +63,10 @@ class Preview:
 
 
 def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed:
-    """Create a container, and start it if `start` is set.
+    """Create a container, and start it if `start` is set; on any error it is removed again.
 
-    If DS01_MLC_WRAPPER names the site's own wrapper, that creates it.
-
-    Raises:
-        MlcError: as `create`, or it could not be started. On any error, it is removed again.
+    If DS01_MLC_WRAPPER names the site's own wrapper, that creates it. Raises MlcError as `create`,
+    or if it could not be started.
     """
     wrapper = site_wrapper.path(context.environ)
     image = request.image
@@ -91,11 +89,7 @@ def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed
 
 
 def preview(request: CreateRequest, context: Context) -> Preview:
-    """Return what `deploy` would do, without doing it.
-
-    Raises:
-        MlcError: as `deploy`, as far as it can be known in advance.
-    """
+    """Return what `deploy` would do, without doing it; errors as far as known in advance."""
     plan = context.plan(request, is_dry_run=True)
     context.refuse_existing(request.name)
     image = context.engine.image(plan.image)

@@ -29,18 +29,11 @@ class Exported:
 def export(
     name: str, file: str | None = None, *, force: bool = False, context: Context | None = None
 ) -> Exported:
-    """Write a container to an archive that `import_` can read.
+    """Write a container to an archive that `import_` can read, by default `NAME.mlc.tar`.
 
-    It does not contain the mounted directories; its manifest says which they were.
-
-    Args:
-        file: by default `NAME.mlc.tar` in the current directory.
-        force: replace an existing file.
-
-    Raises:
-        NotFoundError: there is no such container.
-        AlreadyExistsError: the file exists.
-        MlcError: the file cannot be written. A partial file never has its name.
+    It does not contain the mounted directories; its manifest says which they were. `force` replaces
+    an existing file. Raises NotFoundError, AlreadyExistsError if the file exists, and MlcError if
+    it cannot be written. A partial file never has its name.
     """
     context = context or Context()
     container = context.get(name)

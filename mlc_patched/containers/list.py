@@ -55,14 +55,10 @@ class ListedContainer(Listed):
 def list_containers(
     *, all_users: bool = False, sizes: bool = False, context: Context | None = None
 ) -> list[Listed]:
-    """Return containers, newest first, in two engine calls however many there are.
+    """Return the caller's containers, or every user's, newest first, in two engine calls however
+    many there are.
 
-    Args:
-        all_users: list every user's containers, not only the caller's.
-        sizes: measure how much each container has written, which is slow.
-
-    Raises:
-        EngineError: the engine did not answer.
+    `sizes` measures how much each container has written, which is slow.
     """
     context = context or Context()
     found = context.containers(all_users=all_users, sizes=sizes)
@@ -85,16 +81,9 @@ def list_with_images(
 ) -> list[ListedContainer]:
     """Return containers and cluster services ordered by name, with their images.
 
-    Four engine calls however many containers there are, two more if there are services, and two
-    for each container whose image has changed.
-
-    Args:
-        all_users: list every user's containers, not only the caller's.
-        sizes: measure how much each container has written, which is slow.
-
-    Raises:
-        MlcError: root called without sudo.
-        EngineError: the engine did not answer.
+    Four engine calls however many containers there are, two more if there are services, and two for
+    each container whose image has changed. `sizes` measures how much each has written: slow. Raises
+    MlcError for root without sudo.
     """
     refuse_root(context.account)
     found = context.containers(all_users=all_users, sizes=sizes)
@@ -126,11 +115,8 @@ def list_with_images(
 
 
 def list_services(context: Context, *, all_users: bool = False) -> list[ListedContainer]:
-    """Return cluster services as containers; none, after one call, if the engine manages no Swarm.
-
-    Raises:
-        EngineError: the engine did not answer.
-    """
+    """Return cluster services as containers; none, after one call, if the engine manages no
+    Swarm."""
     from ..cluster.state import state_of
     from ..engine.cluster import NotManagerError
     from ..host.gpus import NONE
@@ -175,9 +161,7 @@ def image_of(
 ) -> tuple[str, bool]:
     """Return the name of a container's image, and whether that name now means another image.
 
-    Args:
-        names: the names of each image by its id.
-        ids: the id of each image by its name.
+    `names` are those of each image by its id, `ids` those of each image by its name.
     """
     from ..plan.flow import Flow
 

@@ -37,12 +37,9 @@ class Opened:
 def open_shell(name: str, *, context: Context | None = None) -> Opened:
     """Open an interactive bash in a container, as the user.
 
-    When the shell is closed and nothing else runs inside, the container is stopped.
-
-    Raises:
-        NotFoundError: there is no such container.
-        EngineError: it cannot be started or stopped, or Docker's client is missing or too
-            old; then nothing was started.
+    When the shell is closed and nothing else runs inside, the container is stopped. Raises
+    NotFoundError, and EngineError if it cannot be started or stopped, or Docker's client is missing
+    or too old; then nothing was started.
     """
     context = context or Context()
     tag = context.container_tag(name)
@@ -64,11 +61,8 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
 
 
 def check_client(context: Context) -> None:
-    """Check, before a container is created or started, that a shell can be opened in it.
-
-    Raises:
-        EngineError: there is no Docker client, or the engine refuses it because it is too old.
-    """
+    """Raise EngineError, before a container is created or started, if no shell can be opened in it:
+    there is no Docker client, or it is too old for the engine."""
     fitting_client(context.client_environ, PURPOSE, context.engine)
 
 
@@ -94,9 +88,7 @@ def _shell(container: Container, context: Context, until_the_end: contextlib.Exi
 def _place_on_cluster(name: str, context: Context) -> Place:
     """Return where the cluster runs the caller's container of this name.
 
-    Raises:
-        NotFoundError: the cluster has no such container either.
-        MlcError: it is not running, or its node cannot be reached.
+    Raises NotFoundError if there is none, and MlcError if it does not run or cannot be reached.
     """
     from ..cluster.place import find_service, place_of
     from ..cluster.state import RUNNING

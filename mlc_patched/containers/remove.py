@@ -29,10 +29,7 @@ class Removed:
 def remove(name: str, *, keep_image: bool = False, context: Context | None = None) -> Removed:
     """Remove a stopped container and, unless `keep_image`, the image committed for it.
 
-    Raises:
-        NotFoundError: there is no such container.
-        MlcError: it is running.
-        EngineError: the engine could not remove it.
+    Raises NotFoundError if there is none, MlcError if it runs or cannot be removed.
     """
     context = context or Context()
     container = retry_once(lambda: context.get(name))
@@ -51,11 +48,7 @@ def remove(name: str, *, keep_image: bool = False, context: Context | None = Non
 
 
 def refuse_running(container: Container, name: str) -> None:
-    """Refuse to remove a running container.
-
-    Raises:
-        InUseError: it is running.
-    """
+    """Raise InUseError for a running container, which is not removed."""
     if container.is_running:
         raise InUseError(
             f"The container {name} is running.", f"Stop it first with: mlc stop {name}"

@@ -73,14 +73,10 @@ def plan_retirements(
 ) -> list[Retirement | ServiceRetirement]:
     """Check every container before the first one is changed; what is not here is a service.
 
-    Args:
-        save_as: tag to save each as; empty for a tag of the date, None not to save.
-
-    Raises:
-        UsageError: two would be saved under one name, or the tag is invalid.
-        NotFoundError: there is no such container.
-        MlcError: root called without sudo; or a service is to be saved, and it has no container,
-            its node cannot be reached, or there is no registry.
+    `save_as` is the tag to save each as; empty for a tag of the date, None not to save. Raises
+    UsageError if two would be saved under one name or the tag is invalid, NotFoundError, and
+    MlcError for root without sudo, or if a service is to be saved and it has no container, its node
+    cannot be reached, or there is no registry.
     """
     refuse_root(context.account)
     planned: list[Retirement | ServiceRetirement] = []
@@ -105,13 +101,11 @@ def plan_retirements(
 
 
 def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
-    """Retire a container or service. It is removed only once the saved image exists; a service
-    only once that is in the registry.
+    """Retire a container or service. It is removed only once the saved image exists; a service only
+    once that is in the registry.
 
-    Raises:
-        SetupError: the saved image does not run as the user; the container stays, stopped.
-        RegistryError: the image could not be pushed; the service stays, stopped.
-        EngineError: the engine failed; the container stays.
+    Raises SetupError if the saved image does not run as the user, RegistryError if it could not be
+    pushed, or EngineError; the container or service stays, stopped.
     """
     if isinstance(plan, ServiceRetirement):
         return _retire_service(plan, context)

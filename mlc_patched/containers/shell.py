@@ -39,22 +39,13 @@ def run_inside(
     token: str = "",
     when_cut_off: Callable[[], object] = lambda: None,
 ) -> int:
-    """Run a command inside a running container on the caller's terminal, if there is one.
+    """Run a command inside a running container as `UID:GID` on the caller's terminal, if there is
+    one.
 
-    Args:
-        container: name in Docker.
-        command: program and arguments.
-        user: `UID:GID` to run as.
-        environ: the caller's environment.
-        token: the value of SHELL_VARIABLE inside.
-        when_cut_off: called if a signal or a closed terminal ended the client; the engine leaves
-            the command running in that case.
-
-    Returns:
-        The command's exit status, as Docker's client passes it on.
-
-    Raises:
-        EngineError: Docker's client is not installed.
+    Returns the command's exit status, as Docker's client passes it on. `token` is the value of
+    SHELL_VARIABLE inside. `when_cut_off` is called if a signal or a closed terminal ended the
+    client; the engine leaves the command running in that case. Raises EngineError if there is no
+    client.
     """
     client = client_path(environ, PURPOSE)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
@@ -76,11 +67,8 @@ def run_inside(
 
 @contextlib.contextmanager
 def _forward_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Let the client handle signals: those from the terminal reach it anyway.
-
-    Yields:
-        The signals that were forwarded.
-    """
+    """Let the client handle signals: those from the terminal reach it anyway, and those that are
+    forwarded to it are yielded."""
     forwarded: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:

@@ -17,11 +17,7 @@ VARIABLE = "DS01_MLC_WRAPPER"
 
 
 def path(environ: Mapping[str, str]) -> str | None:
-    """Return the wrapper's path, or None where none is set.
-
-    Raises:
-        MlcError: it is not the absolute path of a program.
-    """
+    """Return the absolute path of the wrapper's program, None if none is set, or raise MlcError."""
     named = environ.get(VARIABLE)
     if not named:
         return None
@@ -55,11 +51,7 @@ def command(wrapper: str, request: CreateRequest) -> list[str]:
 def create(
     wrapper: str, request: CreateRequest, environ: Mapping[str, str], report: Reporter
 ) -> None:
-    """Create a container through the wrapper.
-
-    Raises:
-        MlcError: it failed; the message contains its last lines.
-    """
+    """Create a container through the wrapper; if it fails, raise MlcError with its last lines."""
     report.step(f"Creating {request.name} by {wrapper}")
     lines: list[str] = []
     try:

@@ -23,16 +23,10 @@ from ..plan.request import CUSTOM, CreateRequest, DeployRequest, allowed_name, c
 def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = False) -> CreateRequest:
     """Turn a deploy request into a create request.
 
-    A name that was not given is derived from the image, with a number if it is taken. An own
-    image that is not here is fetched from the registry.
-
-    Args:
-        is_dry_run: only check that the registry has the image.
-
-    Raises:
-        UsageError: the request is invalid.
-        NotFoundError: the project has no image; the message lists the caller's images.
-        MlcError: root called without sudo.
+    A name that was not given is derived from the image, with a number if it is taken. An own image
+    that is not here is fetched from the registry, or with `is_dry_run` only looked up. Raises
+    UsageError for an invalid request, NotFoundError, which lists the caller's images, if the
+    project has none, and MlcError for root without sudo.
     """
     refuse_root(context.account)
     if request.image is not None:

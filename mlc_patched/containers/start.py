@@ -35,15 +35,10 @@ def start(
 ) -> Started:
     """Start a container, and run a command inside it as the user.
 
-    Args:
-        command: one word is a line for the container's bash, several are a program and its
-            arguments.
-        detach: return at once and leave the command running.
-
-    Raises:
-        UsageError: the command contains what cannot be passed to a program.
-        NotFoundError: there is no such container.
-        EngineError: it cannot be started, with the engine's reason.
+    One word is a line for the container's bash, several are a program and its arguments. `detach`
+    returns at once and leaves the command running. Raises UsageError if the command cannot be
+    passed to a program, NotFoundError, and EngineError, with the engine's reason, if it cannot
+    start.
     """
     for word in command:
         check_word(word)
@@ -62,11 +57,8 @@ def start(
 
 
 def check_word(word: str) -> None:
-    """Refuse a word of a command that would not arrive unchanged.
-
-    Raises:
-        UsageError: it contains NUL, or bytes that are not UTF-8, which Docker replaces.
-    """
+    """Raise UsageError for a word of a command that would not arrive unchanged: it contains NUL, or
+    bytes that are not UTF-8, which Docker replaces."""
     try:
         word.encode()
     except UnicodeEncodeError:
@@ -76,11 +68,7 @@ def check_word(word: str) -> None:
 
 
 def ensure_running(container: Container, context: Context) -> bool:
-    """Start a container unless it is running; return whether it was.
-
-    Raises:
-        EngineError: the engine could not start it.
-    """
+    """Start a container unless it is running; return whether it was. Raises EngineError."""
     if container.state == "running":
         return True
     try:

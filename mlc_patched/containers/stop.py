@@ -17,12 +17,7 @@ class Stopped:
 
 
 def stop(name: str, *, context: Context | None = None) -> Stopped:
-    """Stop a container.
-
-    Raises:
-        NotFoundError: there is no such container.
-        EngineError: the engine could not stop it.
-    """
+    """Stop a container; raises NotFoundError if there is none."""
     context = context or Context()
     container = context.get(name)
     if container.is_running:

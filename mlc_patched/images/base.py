@@ -40,19 +40,11 @@ class Base:
 
 
 def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
-    """Return a base that an account can be set up in.
+    """Return a base that an account can be set up in; with `pull`, pull it even if it is here.
 
-    Args:
-        reference: name of the image.
-        context: the engine, and where to report progress.
-        pull: pull the image even if the engine has it.
-
-    Raises:
-        UsageError: `reference` is not an image name.
-        NotAllowedError: the administrator's settings do not allow the base.
-        NotFoundError: the engine does not have the image and cannot pull it.
-        MlcError: no account can be set up in it; the message says what is missing.
-        EngineError: the engine failed.
+    Raises UsageError if this is not an image name, NotAllowedError if the settings do not allow the
+    base, NotFoundError if the engine does not have it and cannot pull it, and MlcError, which says
+    what is missing, if no account can be set up in it.
     """
     engine, report = context.engine, context.report
     name = check_reference(reference)

@@ -87,11 +87,9 @@ class Summary:
 
 
 def summarise(changes: Iterable[Change], dpkg_status: str = "") -> Summary:
-    """Summarise a list of changes.
+    """Summarise the engine's list of changes, ordered by path.
 
-    Args:
-        changes: the engine's list, ordered by path.
-        dpkg_status: the content of the container's /var/lib/dpkg/status, for package versions.
+    `dpkg_status` is the container's /var/lib/dpkg/status, for package versions.
     """
     from packaging.utils import canonicalize_name
 

@@ -90,10 +90,8 @@ def from_own_dockerfile(request: ImageCreateRequest, context: Context) -> ImageC
 def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
     """Compose the Dockerfile in memory; nothing is written, and the engine is not asked.
 
-    Raises:
-        UsageError: the request is invalid.
-        NotFoundError: the catalog, or the disk, does not have what is named.
-        DockerfileError: the user's own Dockerfile cannot be used.
+    Raises UsageError for an invalid request, NotFoundError if the catalog or the disk does not have
+    what is named, and DockerfileError if the user's own Dockerfile cannot be used.
     """
     project = project_of(request.image.project, context.account)
     if request.dockerfile is None:
@@ -120,10 +118,9 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
 def create_image(request: ImageCreateRequest, prepared: Prepared, context: Context) -> ImageCreated:
     """Write a project's Dockerfile and build its image.
 
-    Raises:
-        AlreadyExistsError: the project exists and `force` was not given.
-        MlcError: the base cannot be used, or the build failed. Whatever is raised, the images
-            and files of the project are as they were.
+    Raises AlreadyExistsError if the project exists and `force` was not given, and MlcError if the
+    base cannot be used or the build failed. Whatever is raised, the images and files of the project
+    are as they were.
     """
     project = prepared.project
     files = ProjectFiles(context.account, project)
@@ -174,11 +171,8 @@ def planned_command(request: ImageCreateRequest, prepared: Prepared, context: Co
 def refuse_existing(
     request: ImageCreateRequest, project: Project, files: ProjectFiles, context: Context
 ) -> None:
-    """Refuse to replace a project without --force.
-
-    Raises:
-        AlreadyExistsError: the project exists; the message says what to do instead.
-    """
+    """Raise AlreadyExistsError, with what to do instead, to not replace a project without
+    --force."""
     if request.force:
         return
     there = []
@@ -210,11 +204,8 @@ def _without_build(
 def _on_its_base(
     request: ImageCreateRequest, prepared: Prepared, context: Context
 ) -> tuple[str, Mapping[str, str]]:
-    """Check the base before anything is built, and add the Debian packages that pip needs.
-
-    Returns:
-        The Dockerfile to build, and the base's labels.
-    """
+    """Check the base before anything is built, and add the Debian packages that pip needs; return
+    the Dockerfile to build and the base's labels."""
     text, recipe = prepared.text, prepared.recipe
     reference = base_of(text)
     if not reference:

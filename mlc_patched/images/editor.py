@@ -20,16 +20,10 @@ _USUAL = ("sensible-editor", "nano", "vim", "vi")
 
 
 def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -> str:
-    """Return a text as the user edited it.
+    """Return a text as the user edited it, in a file of this name.
 
-    Args:
-        text: the text to edit.
-        name: name of the file that the editor shows.
-        account: whose text; under sudo the editor runs as this user, not as root.
-        environ: the environment, for VISUAL and EDITOR.
-
-    Raises:
-        MlcError: there is no editor, or it failed.
+    Under sudo the editor, of VISUAL or EDITOR, runs as the account, not as root. Raises MlcError if
+    there is none, or it failed.
     """
     command = _editor(environ)
     with tempfile.TemporaryDirectory(prefix=EDIT_PREFIX) as directory:

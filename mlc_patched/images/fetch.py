@@ -14,26 +14,16 @@ from ..undo import retry_once
 
 
 def site_registry(context: Context) -> str | None:
-    """Return the registry: DS01_REGISTRY, else the administrator's, or None.
-
-    Raises:
-        UsageError: DS01_REGISTRY is not the name of a registry.
-    """
+    """Return the registry: DS01_REGISTRY, else the administrator's, or None. UsageError if
+    invalid."""
     return choose_registry(None, context.environ, context.settings.registry)
 
 
 def pushed_reference(own: str, context: Context) -> str | None:
-    """Return the name by digest of a project's image in the registry.
+    """Return the name by digest, `REGISTRY/ds01-UID/PROJECT@sha256:…`, of an image in the registry,
+    or None if there is no registry or it lacks the image `ds01-UID/PROJECT:TAG`.
 
-    Args:
-        own: the image, `ds01-UID/PROJECT:TAG`.
-        context: the engine and the settings.
-
-    Returns:
-        `REGISTRY/ds01-UID/PROJECT@sha256:…`, or None if there is no registry or it lacks the image.
-
-    Raises:
-        RegistryError: the registry refused or cannot be reached.
+    Raises RegistryError if the registry refused or cannot be reached.
     """
     registry = site_registry(context)
     if registry is None:
@@ -44,16 +34,10 @@ def pushed_reference(own: str, context: Context) -> str | None:
 
 
 def fetch(own: str, pushed: str, context: Context) -> Image:
-    """Pull an image by its digest, and give it its ds01 name if its labels name the caller.
+    """Pull an image by the digest of `pushed_reference`, and give it its ds01 name if its labels
+    name the caller.
 
-    Args:
-        own: the name it gets, `ds01-UID/PROJECT:TAG`.
-        pushed: the name that `pushed_reference` returned.
-        context: the caller and the engine.
-
-    Raises:
-        MlcError: the image is not the caller's; it was removed.
-        ImageNotFoundError: the image could not be pulled.
+    Raises MlcError if they do not, and removes it; ImageNotFoundError if it cannot be pulled.
     """
     engine, report = context.engine, context.report
     report.step(f"{own} is not on this engine; pulling it from the registry")

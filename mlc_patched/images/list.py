@@ -69,15 +69,9 @@ class ImageUse:
 def list_images(
     context: Context, *, all_users: bool = False, detailed: bool = False
 ) -> list[ListedImage]:
-    """Return the images of projects, ordered by project.
+    """Return the images of the caller's projects, or of every user's, ordered by project.
 
-    Args:
-        context: the caller and the engine.
-        all_users: list the images of every user, not only the caller's.
-        detailed: add packages, labels, Dockerfile path and layers.
-
-    Raises:
-        EngineError: the engine did not answer.
+    `detailed` adds packages, labels, Dockerfile path and layers.
     """
     account = context.account
     names = ALL_PROJECTS if all_users else f"ds01-{account.uid}/*"

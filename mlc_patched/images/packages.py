@@ -27,29 +27,18 @@ _PLAIN = re.compile(r"[A-Za-z0-9._+=:~-]+")
 
 
 def pip_packages(words: Iterable[str]) -> tuple[str, ...]:
-    """Return the requirements in arguments such as `pandas`, `numpy<2 scipy` or `a,b[c,d]>=1`.
-
-    Raises:
-        UsageError: one is not a plain requirement; the message says which, and what to do.
-    """
+    """Return the requirements in arguments such as `pandas`, `numpy<2 scipy` or `a,b[c,d]>=1`."""
     return _each(words, check_pip)
 
 
 def apt_packages(words: Iterable[str]) -> tuple[str, ...]:
-    """Return the Debian packages in arguments such as `ffmpeg` or `curl,git`.
-
-    Raises:
-        UsageError: one is not the name of a package.
-    """
+    """Return the Debian packages in arguments such as `ffmpeg` or `curl,git`."""
     return _each(words, check_apt)
 
 
 def check_pip(requirement: str) -> str:
-    """Return a requirement `name[extra]>=1,<2` if it is one that is allowed.
-
-    Raises:
-        UsageError: it is a URL, an option, or anything else.
-    """
+    """Return a requirement `name[extra]>=1,<2`; raises UsageError, which says what to do, for
+    others."""
     if _parsed(requirement) is not None:
         return requirement
     said = shown(requirement)
@@ -70,11 +59,7 @@ def check_pip(requirement: str) -> str:
 
 
 def check_apt(package: str) -> str:
-    """Return the name of a Debian package (`name`, `name:arch`, `name=version`) if it is one.
-
-    Raises:
-        UsageError: it is not one.
-    """
+    """Return a Debian package (`name`, `name:arch`, `name=version`), or raise UsageError."""
     if len(package) <= _LONGEST and _APT.fullmatch(package):
         return package
     raise UsageError(
@@ -83,11 +68,7 @@ def check_apt(package: str) -> str:
 
 
 def preset(name: str) -> Preset:
-    """Return the preset of this name.
-
-    Raises:
-        UsageError: there is no such preset; the message lists those there are.
-    """
+    """Return the preset of this name, or raise UsageError, which lists those there are."""
     try:
         return PRESETS[name.casefold()]
     except KeyError:
@@ -127,14 +108,9 @@ def quoted(word: str) -> str:
 
 
 def requirements_of(text: str, name: str) -> tuple[str, ...]:
-    """Return the packages of a requirements file, to be listed in the Dockerfile.
+    """Return the packages of a requirements file's text, to be listed in the Dockerfile.
 
-    Args:
-        text: the file's content.
-        name: its name, for messages.
-
-    Raises:
-        UsageError: a line is anything but the name and versions of a package.
+    Raises UsageError, with the file's name, for a line that is not a package with versions.
     """
     found = []
     for number, line in enumerate(text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines(), 1):

@@ -45,14 +45,9 @@ def run_in_image(
 ) -> ProbeResult:
     """Run a script in an image's own shell, without network, and return its output.
 
-    Args:
-        script: for `/bin/sh -c`.
-        kind: `temporary.LOOK` or `VERIFY`, for the container's name and label.
-        context: the engine, and whose container it is.
-        user: `UID:GID` to run as, in the groups that mlc's containers have; root if None.
-
-    Raises:
-        EngineError: the engine failed. A script that cannot be started has status NOT_STARTED.
+    `kind` (`temporary.LOOK` or `VERIFY`) is in the container's name and label. With `user`
+    (`UID:GID`) it runs in the groups that mlc's containers have, else as root. A script that cannot
+    be started has the status NOT_STARTED.
     """
     specification = ContainerSpecification(
         name=temporary_name(kind, context.account, context.job.token),

@@ -31,15 +31,9 @@ class Published:
 def publish(build: BuildRequest, context: Context, *, back_up: bool = False) -> Iterator[Published]:
     """Build an image, check it, write its Dockerfile, and give it the project's name.
 
-    In the block all of that is done, and interrupts have no effect any more.
-
-    Args:
-        build: what to build.
-        context: whose project it is, and the engine.
-        back_up: keep a copy of the Dockerfile that is replaced.
-
-    Raises:
-        MlcError: the build or the check failed. The project's images and Dockerfile are as before.
+    In the block all of that is done, and interrupts have no effect any more. `back_up` keeps a copy
+    of the Dockerfile that is replaced. If the build or the check failed, raises MlcError; the
+    project's images and Dockerfile are as before.
     """
     engine, files = context.engine, build.files
     project = files.project

@@ -38,18 +38,11 @@ class Pushed:
 
 
 def push_image(name: str, registry: str | None, context: Context) -> Pushed:
-    """Push an image of one of the caller's projects.
+    """Push an image, PROJECT or PROJECT:TAG, of one of the caller's projects.
 
-    Args:
-        name: PROJECT, or PROJECT:TAG.
-        registry: the registry; DS01_REGISTRY or the administrator's if None.
-        context: the caller and the engine.
-
-    Raises:
-        UsageError: a name is invalid.
-        NotFoundError: the project has no such image.
-        MlcError: there is no registry, or the image is not the caller's.
-        RegistryError: the registry refused; the message says what to do.
+    Without `registry`, DS01_REGISTRY or the administrator's is used. Raises UsageError if a name is
+    invalid, NotFoundError if there is no such image, MlcError if there is no registry or the image
+    is not the caller's, and RegistryError, which says what to do, if that refused.
     """
     project, tag = image_of(name, context.account)
     chosen = choose_registry(registry, context.environ, context.settings.registry)
@@ -66,9 +59,7 @@ def push_image(name: str, registry: str | None, context: Context) -> Pushed:
 def push(project: Project, tag: str, image: Image, registry: str, context: Context) -> Pushed:
     """Push an image under its ds01 name; the engine keeps no name of the registry's.
 
-    Raises:
-        MlcError: the labels do not name the caller.
-        RegistryError: the registry refused.
+    Raises MlcError if the labels do not name the caller, RegistryError if the registry refused.
     """
     own = f"{project.repository}:{tag}"
     if wrong := not_own(image, context.account):

@@ -54,9 +54,7 @@ def recipe_for(
 ) -> tuple[ImageRecipe, str]:
     """Return the recipe for a request, and a note on the choice of the base, or an empty text.
 
-    Raises:
-        UsageError: the request is invalid, or names no base.
-        NotFoundError: the catalog has no such framework or version.
+    Raises UsageError if the request is invalid, or as `choose_base`.
     """
     base = choose_base(request, catalog, architecture)
     recipe = ImageRecipe(
@@ -70,21 +68,13 @@ def recipe_for(
 
 
 def chosen_pip(request: ImageRequest) -> tuple[str, ...]:
-    """Return the Python packages of the presets and those named one by one.
-
-    Raises:
-        UsageError: a package is not a plain requirement, or a preset is unknown.
-    """
+    """Return the Python packages of the presets and those named one by one, or raise UsageError."""
     of_presets = [package for name in _presets(request) for package in preset(name).pip]
     return merged((*of_presets, *pip_packages(request.pip)))
 
 
 def chosen_apt(request: ImageRequest) -> tuple[str, ...]:
-    """Return the Debian packages of the presets and those named one by one.
-
-    Raises:
-        UsageError: a package name is invalid, or a preset is unknown.
-    """
+    """Return the Debian packages of the presets and those named one by one, or raise UsageError."""
     of_presets = [package for name in _presets(request) for package in preset(name).apt]
     return tuple(sorted({*of_presets, *apt_packages(request.apt)}))
 
@@ -92,9 +82,7 @@ def chosen_apt(request: ImageRequest) -> tuple[str, ...]:
 def choose_base(request: ImageRequest, catalog: Catalog, architecture: str | None) -> ChosenBase:
     """Return the named base, or the catalog's for a framework and version.
 
-    Raises:
-        UsageError: neither a base nor a framework is named.
-        NotFoundError: the catalog has no such framework or version.
+    Raises UsageError if none is named, NotFoundError if the catalog does not have it.
     """
     if request.base is not None:
         return ChosenBase(str(check_reference(request.base)), request.label)

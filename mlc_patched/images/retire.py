@@ -39,17 +39,10 @@ class Retired:
 
 
 def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = False) -> Retirement:
-    """Find the images of a name, and refuse if they are in use.
+    """Find the images of PROJECT or PROJECT:TAG, and refuse if they are in use.
 
-    Args:
-        name: PROJECT or PROJECT:TAG.
-        context: the caller and the engine.
-        with_dockerfile: remove the Dockerfile, too; then there need not be an image.
-
-    Raises:
-        UsageError: the name is invalid.
-        NotFoundError: there is no such image.
-        MlcError: containers use it; the message names them.
+    With `with_dockerfile` there need not be an image. Raises UsageError if the name is invalid,
+    NotFoundError if there is no such image, and MlcError, which names them, if containers use it.
     """
     project, tag = image_of(name, context.account)
     found = {
@@ -76,8 +69,7 @@ def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = Fals
 def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False) -> Retired:
     """Remove a project's images; its Dockerfile stays, or becomes a dated backup.
 
-    Raises:
-        MlcError: a container started to use an image in the meantime.
+    Raises MlcError if a container started to use an image in the meantime.
     """
     project = plan.project
     files = ProjectFiles(context.account, project)

@@ -58,14 +58,8 @@ class Saved:
 def target(container: Container, tag: str, account: Account, now: float | None = None) -> str:
     """Return the name for an image saved from a container: `ds01-UID/PROJECT:TAG`.
 
-    Args:
-        container: the container; the project is that of its image's label, else its own name.
-        tag: the tag; if empty, the current date and time.
-        account: the user.
-        now: seconds since 1970; the current time if None.
-
-    Raises:
-        UsageError: the tag is invalid or reserved.
+    The project is that of the container's label, else its own name; an empty tag becomes the date
+    and time (`now` in seconds since 1970). Raises UsageError if the tag is invalid or reserved.
     """
     project = container.labels.get(labels.PROJECT) or proposed_name(short_name(container.name))
     repository = Project(account.uid, check_project(project or "saved")).repository
@@ -102,15 +96,8 @@ def clean(container: Container, context: Context) -> None:
 def save(container: Container, reference: str, context: Context) -> Saved:
     """Save a stopped container as an image, check it, and only then give it its name.
 
-    Args:
-        container: the container.
-        reference: the name that `target` returned; an image that has it loses it, and is removed
-            if nothing else needs it.
-        context: the caller and the engine.
-
-    Raises:
-        SetupError: the image does not run as the user. It was removed.
-        EngineError: the engine failed. Nothing is left behind.
+    An image that has the name loses it, and is removed if nothing else needs it. Raises SetupError
+    if the image does not run as the user, or EngineError; nothing is left behind.
     """
     engine, account = context.engine, context.account
     image = engine.image(container.image_id)
@@ -207,15 +194,10 @@ def environment(variables: Iterable[str], home: str) -> tuple[str, ...]:
 def image_labels(
     container: Container, image: Image, reference: str, claim: Claim, now: float | None = None
 ) -> dict[str, str]:
-    """Return the labels of a saved image: those of the container's image, updated, and none of
-    the container's.
+    """Return the labels of a saved image with the account of `claim`: those of the container's
+    image, updated, and none of the container's.
 
-    Args:
-        container: the container that is saved.
-        image: the image that it was created from.
-        reference: the saved image's name.
-        claim: the account in it.
-        now: seconds since 1970; the current time if None.
+    `now` is in seconds since 1970; the current time if None.
     """
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
     project = parse_reference(reference).repository.partition("/")[2]

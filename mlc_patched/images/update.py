@@ -93,10 +93,8 @@ class ImageUpdated:
 def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     """Add and remove packages in the Dockerfile, in memory only.
 
-    Raises:
-        UsageError: a package name is invalid.
-        NotFoundError: there is no such project, or no such package to remove.
-        DockerfileError: there is no place for a package.
+    Raises UsageError if a package name is invalid, NotFoundError if there is no such project, or no
+    such package to remove, and DockerfileError if there is no place for a package.
     """
     project = project_of(request.project, context.account)
     files = ProjectFiles(context.account, project)
@@ -119,11 +117,7 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
 
 
 def with_block(text: str, project: Project) -> str:
-    """Return a Dockerfile with the account block, added if it is missing.
-
-    Raises:
-        DockerfileError: only a part of the block is there.
-    """
+    """Return a Dockerfile with the account block; DockerfileError if only a part of it is there."""
     return with_account_block(text, missing_account_block(text, project.name))
 
 
@@ -132,15 +126,9 @@ def update_image(
 ) -> ImageUpdated:
     """Rebuild a project's image and give it the project's name.
 
-    Args:
-        change: the Dockerfile, before and after.
-        request: the request.
-        context: the caller and the engine.
-        by_hand: the user edited the Dockerfile; the edit is kept if the build fails.
-
-    Raises:
-        MlcError: the Dockerfile was changed in the meantime, the base cannot be used, or the build
-            failed. Whatever is raised, the images and the Dockerfile are as they were.
+    With `by_hand`, the user's edit of the Dockerfile is kept if the build fails. Raises MlcError if
+    the Dockerfile was changed in the meantime, the base cannot be used, or the build failed.
+    Whatever is raised, the images and the Dockerfile are as they were.
     """
     project = change.project
     files = ProjectFiles(context.account, project)
@@ -180,8 +168,7 @@ def update_image(
 def roll_back(name: str, context: Context) -> ImageUpdated:
     """Exchange a project's image and the previous one, with their Dockerfiles.
 
-    Raises:
-        NotFoundError: there is no previous image.
+    Raises NotFoundError if there is no previous image.
     """
     project = project_of(name, context.account)
     files = ProjectFiles(context.account, project)

@@ -32,12 +32,7 @@ class Findings:
 
 
 def verify(image: Image, account: Account, context: Context) -> None:
-    """Run an image as its user and check the account in it.
-
-    Raises:
-        SetupError: the account is not right; the message says what is wrong.
-        EngineError: the engine failed.
-    """
+    """Run an image as its user, and raise SetupError if the account in it is not right."""
     found = examine(image, Claim.of(account), context)
     if wrong := (*found.wrong, *found.lacking):
         raise SetupError(
@@ -47,11 +42,7 @@ def verify(image: Image, account: Account, context: Context) -> None:
 
 
 def examine(image: Image, wanted: Claim, context: Context) -> Findings:
-    """Run an image as its user and return what is wrong with the account in it.
-
-    Raises:
-        EngineError: the engine failed.
-    """
+    """Run an image as its user and return what is wrong with the account in it."""
     if wrong := _wrong_labels(image, wanted):
         return Findings(tuple(wrong))
     return _inside(image, wanted, context)

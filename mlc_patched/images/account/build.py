@@ -86,16 +86,10 @@ def temporary_images(account: Account, token: str) -> str:
 def build_with_account(
     base: Image, reference: str, context: Context, *, empty_password: bool = False
 ) -> Image:
-    """Build an image that is `base` with the user's account in it.
+    """Build an image that is `base`, requested as `reference`, with the user's account in it.
 
-    Args:
-        base: the image that the account is added to.
-        reference: the name by which the base was requested.
-        context: the account, the engine, and where to report the build's output.
-        empty_password: leave the account without a password, as AIME's mlc does.
-
-    Raises:
-        SetupError: the account could not be set up; nothing of the build is left.
+    `empty_password` leaves the account without a password, as AIME's mlc does. Raises SetupError if
+    the account could not be set up; nothing of the build is left.
     """
     engine, account, report = context.engine, context.account, context.report
     report.step(f"Setting up the account {account.container_name} in {reference}, once")
@@ -132,10 +126,8 @@ def dockerfile(base: Image, account: Account, *, empty_password: bool = False) -
     """Return the Dockerfile: one layer with the account and the tools that were missing.
 
     If the build is killed, each step before RUN leaves a nameless image that keeps the base from
-    being removed. So the account is named in RUN, not by ARG.
-
-    Raises:
-        SetupError: the account's name cannot be used in a Dockerfile.
+    being removed. So the account is named in RUN, not by ARG. Raises SetupError if its name cannot
+    be used in a Dockerfile.
     """
     script = ACCOUNT_SCRIPT.read_text(encoding="utf-8")
     after = for_account(base, account)

@@ -56,20 +56,16 @@ def commit_with_account(
     """Add the user's account to an image and return the result.
 
     Args:
-        image: the image that the account is added to.
         reference: the name by which the image was requested.
         tag: name in Docker of the container that the result is for.
-        account: the account.
         undo: receives the removal of the committed image.
-        report: receives the output of the set-up.
         empty_password: leave the account without a password, as AIME's mlc does, instead
             of locking it.
         prelude: shell commands to run before the account script, as root.
         environment: variables for the prelude.
         token: the job's token, for the name of the set-up container (temporary.py).
 
-    Raises:
-        SetupError: the set-up failed; its container was removed.
+    Raises SetupError if the set-up failed; its container was removed.
     """
     report.step(f"Setting up the account {account.container_name} in {reference}")
     script = ACCOUNT_SCRIPT.read_text(encoding="utf-8")

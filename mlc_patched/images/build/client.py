@@ -48,11 +48,9 @@ class BuildCommand:
 def choose_builder(context: Context) -> Client:
     """Return the builder for the engine, and the client that has it.
 
-    Podman builds by itself, without any client: buildx would start a BuildKit container in it,
-    and the BuildKit of older clients does not work with Podman.
-
-    Raises:
-        EngineError: the engine is Docker, and there is no Docker client.
+    Podman builds by itself, without any client: buildx would start a BuildKit container in it, and
+    the BuildKit of older clients does not work with Podman. Raises EngineError if the engine is
+    Docker, and there is no Docker client.
     """
     if context.engine.product == PODMAN:
         return Client("podman", Builder.PODMAN, url=context.address.url)
@@ -60,22 +58,16 @@ def choose_builder(context: Context) -> Client:
 
 
 def check_client(context: Context) -> None:
-    """Check, before anything is changed, that images can be built.
-
-    Raises:
-        EngineError: there is no Docker client, or the engine refuses it because it is too old.
-    """
+    """Raise EngineError, before anything is changed, if images cannot be built: there is no Docker
+    client, or it is too old for the engine."""
     if context.engine.product != PODMAN:
         fitting_client(context.client_environ, PURPOSE, context.engine)
 
 
 def find_client(environ: Mapping[str, str]) -> Client:
-    """Return the Docker client on PATH and the best builder it has.
+    """Return the Docker client on PATH and the best builder it has, or raise EngineError.
 
     DOCKER_BUILDKIT=0 in the environment selects the classic builder, DOCKER_CONTEXT the engine.
-
-    Raises:
-        EngineError: there is no Docker client.
     """
     path = client_path(environ, PURPOSE)
     docker_context = environ.get(CONTEXT_VARIABLE) or DEFAULT
@@ -93,8 +85,7 @@ def find_client(environ: Mapping[str, str]) -> Client:
 def build_network(environ: Mapping[str, str]) -> str:
     """Return the network of build steps: DS01_BUILD_NETWORK, else the host's.
 
-    Raises:
-        UsageError: the variable does not name a network.
+    Raises UsageError if the variable does not name a network.
     """
     named = environ.get(NETWORK_VARIABLE) or NETWORK
     if not _NETWORK_NAME.fullmatch(named):
@@ -120,18 +111,9 @@ def build_command(
 ) -> BuildCommand:
     """Return the command of a build.
 
-    Args:
-        client: the Docker client.
-        dockerfile: path of the Dockerfile.
-        build_context: path of the build context.
-        tag: name for the image.
-        arguments: build arguments, each `NAME=VALUE`.
-        inherited: build arguments whose value the client reads from its environment, so that
-            process lists do not show it.
-        secrets: paths of files by id.
-        labels: labels for the image, in addition to those of its Dockerfile.
-        no_cache: do not use the build cache.
-        network: network of the steps.
+    `arguments` are build arguments, each `NAME=VALUE`; the client reads the value of the
+    `inherited` ones from its environment, so that process lists do not show it. `secrets` are paths
+    of files by id, `labels` those in addition to the Dockerfile's, `network` that of the steps.
     """
     argv = [client.path]
     environment = {}

@@ -98,15 +98,9 @@ class DerivedDockerfile:
 
 
 def settings_from(environ: Mapping[str, str], account: Account | None = None) -> BuildSettings:
-    """Read the settings for builds from the environment.
+    """Read the settings for builds from the environment, the certificate with the account's rights.
 
-    Args:
-        environ: the environment.
-        account: the account with whose rights the certificate is read; None for the process's.
-
-    Raises:
-        UsageError: a value is invalid.
-        MlcError: the certificate cannot be read.
+    Raises UsageError if a value is invalid, MlcError if the certificate cannot be read.
     """
     pip = {name: environ[name] for name in PIP_VARIABLES if environ.get(name)}
     for name, value in pip.items():
@@ -136,11 +130,8 @@ def _certificates(environ: Mapping[str, str], account: Account | None) -> Certif
 
 
 def refuse_credentials(settings: BuildSettings) -> None:
-    """Refuse an index with a password, which the classic builder would write into the image.
-
-    Raises:
-        MlcError: an index has a password; the message says what to do instead.
-    """
+    """Raise MlcError for an index with a password: the classic builder would write it into the
+    image."""
     for name, value in settings.pip.items():
         for url in value.split():
             if _has_login(url):
@@ -163,17 +154,10 @@ def _has_login(url: str) -> bool:
 def derive(
     text: str, settings: BuildSettings, builder: Builder, files_image: str
 ) -> DerivedDockerfile:
-    """Return the Dockerfile for one build.
+    """Return the Dockerfile for one build; `files_image` names the image with the files, if needed.
 
-    Args:
-        text: the user's Dockerfile.
-        settings: the settings from the environment.
-        builder: the builder.
-        files_image: name of the image with the files, if one is needed.
-
-    Raises:
-        DockerfileError: the Dockerfile cannot be read.
-        MlcError: an index has a password, and the builder does not support secrets.
+    Raises DockerfileError if the Dockerfile cannot be read, and MlcError if an index has a
+    password, and the builder does not support secrets.
     """
     found = instructions(text)
     after_from: list[str] = []

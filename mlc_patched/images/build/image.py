@@ -56,16 +56,9 @@ class BuildRequest:
 def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image]:
     """Build an image and check it; in the block it exists under a temporary name.
 
-    Args:
-        request: the build.
-        context: the caller, the environment and the engine.
-        undo: receives the removal of what the build makes.
-
-    Raises:
-        BuildError: the build failed.
-        EngineUnreachableError: the engine went away.
-        SetupError: the account in the image is not right.
-        MlcError: a setting of the environment is invalid.
+    `undo` receives the removal of what the build makes. Raises BuildError if the build failed,
+    EngineUnreachableError if the engine went away, SetupError if the account in the image is not
+    right, and MlcError if a setting of the environment is invalid.
     """
     engine, account, report = context.engine, context.account, context.report
     token = context.job.token

@@ -38,13 +38,8 @@ def run_build(
     it writes plain lines. If this process is interrupted, the build is stopped and waited for; if
     this process is killed, the kernel kills the build.
 
-    Args:
-        command: the build.
-        environ: the environment.
-        hear: called with every line, without colours and cursor movements, before it is passed on.
-
-    Returns:
-        The exit status, and the last lines without colours and cursor movements.
+    Returns the exit status and the last lines, without colours and cursor movements, just as `hear`
+    is called with every line before it is passed on.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -55,13 +55,9 @@ class StepNames:
     def __init__(self, engine: Engine, container: str, reference: str) -> None:
         """Note what exists before the build.
 
-        Args:
-            container: an unused name of a container.
-            reference: prefix of the images' names, `REPOSITORY:TAG`. It differs from the name that
-                the build gives its image, as the output may come before or after that.
-
-        Raises:
-            EngineError: the engine did not answer.
+        `container` is an unused name; `reference` the prefix of the images' names,
+        `REPOSITORY:TAG`. It differs from the name that the build gives its image, as the output may
+        come before or after that.
         """
         self._engine, self._container, self._reference = engine, container, reference
         self._lines = _PODMAN if engine.product == PODMAN else _CLASSIC
@@ -101,9 +97,6 @@ class StepNames:
         """Remove the names, and with them the images that no other image needs.
 
         The engine removes the container of an interrupted step itself, which takes a moment.
-
-        Raises:
-            EngineError: the engine failed.
         """
         deadline = time.monotonic() + _SECONDS_TO_CLEAR
         waiting = list(reversed(dict.fromkeys(self._given)))

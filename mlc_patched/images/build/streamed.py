@@ -23,22 +23,10 @@ def stream_build(
 ) -> tuple[int, list[str]]:
     """Send a build to the engine and pass its output on to standard error.
 
-    If this process is interrupted or killed, the connection ends, and with it the build.
-
-    Args:
-        engine: the engine that builds.
-        dockerfile: text of the Dockerfile.
-        tag: name for the image.
-        labels: labels for the image, in addition to those of its Dockerfile.
-        options: the build context and what else the build is given.
-        hear: called with every line before it is passed on.
-
-    Returns:
-        0, or 1 if the build failed; and the last lines of the output.
-
-    Raises:
-        EngineUnreachableError: the engine went away.
-        MlcError: a file of the build context cannot be read.
+    If this process is interrupted or killed, the connection ends, and with it the build. Returns 0,
+    or 1 if the build failed, and the last lines of the output; every line is passed to `hear`
+    first. Raises EngineUnreachableError if the engine went away, and MlcError if a file of the
+    build context cannot be read.
     """
     log: deque[str] = deque(maxlen=KEPT_LINES)
 

@@ -44,16 +44,10 @@ class Changes:
 
 
 def add_package(text: str, package: str, kind: Kind, changes: Changes) -> str:
-    """Return a Dockerfile with a package added, or its version changed.
+    """Return a Dockerfile with an allowed package added, or its version changed.
 
-    Args:
-        text: the Dockerfile.
-        package: a package that passed the allow-list.
-        kind: PIP or APT.
-        changes: records what was done.
-
-    Raises:
-        DockerfileError: there is no place for it; the message lists the steps that were considered.
+    `changes` records it. If there is no place for it, raises DockerfileError, which lists the steps
+    that were considered.
     """
     name = kind.name(package)
     found = find_installs(text, kind)
@@ -73,16 +67,10 @@ def add_package(text: str, package: str, kind: Kind, changes: Changes) -> str:
 
 
 def remove_package(text: str, package: str, kind: Kind, changes: Changes) -> str:
-    """Return a Dockerfile without a package anywhere in its last stage.
+    """Return a Dockerfile without a package (of any version) anywhere in its last stage.
 
-    Args:
-        text: the Dockerfile.
-        package: the package; a version is ignored.
-        kind: PIP or APT.
-        changes: records what was done; nothing if the package is not found.
-
-    Raises:
-        DockerfileError: it is the step's only package, and the step cannot be removed.
+    `changes` records it; nothing if the package is not found. Raises DockerfileError if it is the
+    step's only package, and the step cannot be removed.
     """
     name = kind.name(package)
     while True:
@@ -104,8 +92,7 @@ def remove_package(text: str, package: str, kind: Kind, changes: Changes) -> str
 def has_account_block(text: str) -> bool:
     """Whether the last stage has the account block, which sets up the user's account.
 
-    Raises:
-        DockerfileError: only a part of it is there, or the Dockerfile cannot be parsed.
+    Raises DockerfileError if only a part of it is there, or the Dockerfile cannot be parsed.
     """
     stage = final_stage(instructions(text))
     bodies = [(each.keyword, each.body(text)) for each in stage]
@@ -127,15 +114,10 @@ def has_account_block(text: str) -> bool:
 
 
 def missing_account_block(text: str, project: str, framework: str = "custom") -> str:
-    """Return the account block that a Dockerfile lacks; empty if it has one.
+    """Return the account block, for a project and a framework label, that a Dockerfile lacks; empty
+    if it has one.
 
-    Args:
-        text: the Dockerfile.
-        project: name of the project, for the block's labels.
-        framework: the framework label.
-
-    Raises:
-        DockerfileError: only a part of the block is there.
+    Raises DockerfileError if only a part of the block is there.
     """
     return "" if has_account_block(text) else account_block(project, framework, base_of(text))
 

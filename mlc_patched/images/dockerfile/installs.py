@@ -62,11 +62,7 @@ class Install:
 
 
 def packages_in(text: str, kind: Kind) -> tuple[str, ...]:
-    """Return the packages that the last stage of a Dockerfile installs, in order.
-
-    Raises:
-        DockerfileError: the Dockerfile cannot be parsed.
-    """
+    """Return the packages that the last stage of a Dockerfile installs, in order."""
     return tuple(word.value for found in find_installs(text, kind) for word in found.packages)
 
 
@@ -126,11 +122,7 @@ APT = Kind(
 
 
 def find_installs(text: str, kind: Kind) -> list[Install]:
-    """Return the install commands of a kind in the last stage of a Dockerfile, in order.
-
-    Raises:
-        DockerfileError: the Dockerfile cannot be parsed.
-    """
+    """Return the install commands of a kind in the last stage of a Dockerfile, in order."""
     found = []
     for instruction in final_stage(instructions(text)):
         if instruction.keyword == "RUN":

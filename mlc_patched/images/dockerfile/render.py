@@ -94,16 +94,9 @@ def account_block(project: str, framework: str, base: str, *, is_root: bool = Fa
     """Return the last part of a Dockerfile: the user's account, and the labels that name it.
 
     The step checks its own result and fails if the account is not right, so no image has the labels
-    without the account.
-
-    Args:
-        project: the project's name.
-        framework: the framework label, such as `Pytorch-2.8.0`.
-        base: the base image; empty if it is unknown.
-        is_root: whether the steps before the block certainly run as root.
-
-    Raises:
-        UsageError: a value cannot be used in a label.
+    without the account. The framework label is such as `Pytorch-2.8.0`, the base empty if it is
+    unknown; `is_root` says that the steps before the block certainly run as root. Raises UsageError
+    if a value cannot be used in a label.
     """
     if not _FRAMEWORK.fullmatch(framework):
         raise UsageError(f"{framework!r} is not a valid framework name.")
@@ -170,8 +163,7 @@ def _joined(line: str, *, is_first: bool, is_last: bool) -> str:
 def with_build_context(text: str, directory: str) -> str:
     """Return a Dockerfile with a comment that names its build context.
 
-    Raises:
-        UsageError: the directory's name cannot be used in a comment.
+    Raises UsageError if the directory's name cannot be used in a comment.
     """
     if not directory.isprintable():
         raise UsageError(f"The directory {directory!r} cannot be used as a build context.")

@@ -59,9 +59,8 @@ class Word:
 def instructions(text: str) -> list[Instruction]:
     """Return the instructions of a Dockerfile.
 
-    Raises:
-        DockerfileError: a line is not an instruction, a step does not end, or the Dockerfile
-            changes the escape character.
+    Raises DockerfileError if a line is not an instruction, a step does not end, or the Dockerfile
+    changes the escape character.
     """
     _refuse_other_escape(text)
     found: list[Instruction] = []
@@ -90,11 +89,7 @@ def instructions(text: str) -> list[Instruction]:
 
 
 def final_stage(found: list[Instruction]) -> list[Instruction]:
-    """Return the instructions of the last stage, including its FROM.
-
-    Raises:
-        DockerfileError: there is no FROM.
-    """
+    """Return the instructions of the last stage, from its FROM on, or raise DockerfileError."""
     stages = [number for number, each in enumerate(found) if each.keyword == "FROM"]
     if not stages:
         raise DockerfileError("The Dockerfile has no FROM line.")
@@ -105,9 +100,6 @@ def base_of(text: str) -> str:
     """Return the base image of the last stage of a Dockerfile, also through earlier stages.
 
     The result is empty if the name depends on an argument without a default, or is `scratch`.
-
-    Raises:
-        DockerfileError: the Dockerfile cannot be parsed.
     """
     arguments: dict[str, str] = {}
     stages: dict[str, str] = {}

@@ -60,8 +60,7 @@ class ProjectFiles:
     def read_dockerfile(self, suffix: str = "") -> str | None:
         """Return the text of the Dockerfile, or of its copy with a suffix; None if there is none.
 
-        Raises:
-            MlcError: it is a link, or cannot be read.
+        Raises MlcError if it is a link, or cannot be read.
         """
         content = self._read((DOCKERFILES,), f"{self.project.dockerfile}{suffix}", make=False)
         if content is None:
@@ -72,11 +71,7 @@ class ProjectFiles:
             raise MlcError(f"{self.dockerfile_path}{suffix} is not text: {error}") from error
 
     def write_dockerfile(self, text: str, suffix: str = "") -> str:
-        """Write the Dockerfile, or a copy of it, and return its path.
-
-        Raises:
-            MlcError: it could not be written.
-        """
+        """Write the Dockerfile, or a copy of it, and return its path, or raise MlcError."""
         name = f"{self.project.dockerfile}{suffix}"
         self._write((DOCKERFILES,), name, text.encode(), _DOCKERFILE_MODE)
         return f"{self.dockerfile_path}{suffix}"
@@ -86,17 +81,11 @@ class ProjectFiles:
         self._remove((DOCKERFILES,), f"{self.project.dockerfile}{suffix}")
 
     def back_up_dockerfile(self, suffix: str | None = None, *, move: bool = False) -> str | None:
-        """Make a backup of the Dockerfile under an unused name.
+        """Make a backup of the Dockerfile under an unused name, and return its path, or None if
+        there is no Dockerfile.
 
-        Args:
-            suffix: the suffix of the backup; the next free number if None.
-            move: remove the Dockerfile.
-
-        Returns:
-            The path of the backup, or None if there is no Dockerfile.
-
-        Raises:
-            MlcError: the backup could not be made.
+        The suffix is the next free number if None; `move` removes the Dockerfile. Raises MlcError
+        if the backup could not be made.
         """
         name = self.project.dockerfile
         with self._directory((DOCKERFILES,)) as parent:
@@ -129,11 +118,7 @@ class ProjectFiles:
         return {}
 
     def write_metadata(self, metadata: Mapping[str, Any]) -> None:
-        """Write the project's metadata.
-
-        Raises:
-            MlcError: it could not be written.
-        """
+        """Write the project's metadata, or raise MlcError."""
         content = json.dumps({"version": METADATA_VERSION, **metadata}, indent=2, sort_keys=True)
         self._write(METADATA, f"{self.project.name}.json", f"{content}\n".encode(), _METADATA_MODE)
 
@@ -142,11 +127,7 @@ class ProjectFiles:
         self._remove(METADATA, f"{self.project.name}.json")
 
     def remove_half_written(self) -> None:
-        """Remove what a killed command left of these files; the caller holds the project's lock.
-
-        Raises:
-            MlcError: a directory is a link or something else.
-        """
+        """Remove what a killed command left of these files; the caller holds the project's lock."""
         for parts, name in (
             ((DOCKERFILES,), re.escape(self.project.dockerfile) + r"(\.[\w-]+)?"),
             (METADATA, re.escape(self.project.name) + r"\.json"),

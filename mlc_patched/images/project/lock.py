@@ -20,11 +20,7 @@ from .files import ProjectFiles
 
 @contextlib.contextmanager
 def working_on(project: Project, context: Context) -> Iterator[None]:
-    """Hold a project's lock, and remove what a killed command left of the project.
-
-    Raises:
-        EngineError: the engine did not answer.
-    """
+    """Hold a project's lock, and remove what a killed command left of the project."""
     with context.lock(f"image {project.name}") as job:
         if job.is_alone:
             with contextlib.suppress(MlcError):  # reported when the file is used
@@ -35,12 +31,9 @@ def working_on(project: Project, context: Context) -> Iterator[None]:
 
 
 def remove_build_directories(token: str, account: Account, environ: Mapping[str, str]) -> None:
-    """Remove the directories of killed builds of a job, as far as possible.
+    """Remove the directories (in TMPDIR) of killed builds of a job, as far as possible.
 
-    Args:
-        token: the job's token. The holder of its lock knows that no build uses them any more.
-        account: the owner.
-        environ: the environment, for TMPDIR.
+    The holder of the job's lock knows that no build uses them any more.
     """
     name = re.compile(rf"{build_directory_prefix(token)}\w+")
     with contextlib.suppress(OSError):

@@ -16,8 +16,7 @@ from ...undo import Undo, retry_once, warn_on_failure
 def take_name(image: Image, project: Project, context: Context, undo: Undo) -> Image | None:
     """Give an image the project's name; the image that had it becomes the previous one.
 
-    Returns:
-        The former previous image, which loses its name by this, or None.
+    Returns the former previous image if it loses its name by this.
     """
     engine = context.engine
     current, previous = engine.image(project.image), engine.image(project.previous)
