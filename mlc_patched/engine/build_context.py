@@ -6,6 +6,7 @@ The Dockerfile and the secrets of the build are added under names of our own, wh
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import tarfile
@@ -16,6 +17,7 @@ from typing import BinaryIO
 
 from ..errors import MlcError
 from ..host.account import Account
+from ..host.directories import opened
 from ..host.files import rights_of
 
 PREFIX = ".mlc-build."
@@ -48,50 +50,80 @@ def added_name(secret: str) -> str:
 
 
 def context_archive(
-    directory: str | None, account: Account, added: Mapping[str, str]
+    directory: str | None,
+    account: Account,
+    added: Mapping[str, str],
+    *,
+    place: str | None = None,
+    hides_added: bool = True,
 ) -> Iterator[bytes]:
     """Yield a build context as a tar archive, read with the account's rights.
 
-    `added` has the contents of further files by name, which begins with PREFIX. Raises MlcError if
-    a file cannot be read.
+    `added` has the contents of further files by name, which begins with PREFIX; `place` is the path
+    to read the directory at, if it is opened already. With `hides_added`, .dockerignore gets rules
+    by which COPY sees none of the added files; BuildKit does not read the file in an archive.
+    Raises MlcError if a file cannot be read.
     """
     if directory is not None:
-        yield from _directory(directory, account)
+        try:
+            with contextlib.nullcontext(place) if place else opened(directory, account) as reached:
+                yield from _directory(_Source(directory, reached, account), hides_added)
+        except OSError as error:
+            raise unreadable(directory, error) from error
     for name, content in added.items():
         yield from _text(name, content)
     yield b"\0" * (2 * tarfile.BLOCKSIZE)  # the end of a tar archive
 
 
-def _directory(directory: str, account: Account) -> Iterator[bytes]:
-    own = _opened(f"{directory}/{_IGNORE}", account)
+@dataclass(frozen=True)
+class _Source:
+    """A build context: its path for messages, the one to read it at, and with whose rights."""
+
+    name: str
+    place: str
+    account: Account
+
+    def unreadable(self, path: str, error: OSError) -> MlcError:
+        """Return the error for one of its files."""
+        return unreadable(path.replace(self.place, self.name, 1), error)
+
+
+def _directory(source: _Source, hides_added: bool) -> Iterator[bytes]:
+    own = _opened(f"{source.place}/{_IGNORE}", source)
     ignored = "" if own is None else own.read(_LARGEST_IGNORE).decode(errors="replace")
     if own is not None:
         own.close()
     # Like the Docker client: what it adds to a context is not for COPY.
     hidden = f"{ignored}\n{PREFIX}*\n" if own is not None else f"{PREFIX}*\n{_IGNORE}\n"
-    yield from _text(_IGNORE, hidden)
-    for name in _names(directory, ignored, account):
+    if hides_added:
+        yield from _text(_IGNORE, hidden)
+    elif own is not None and _IGNORE not in _patterns(ignored):
+        yield from _text(_IGNORE, ignored)
+    for name in _names(source, ignored):
         if name != _IGNORE and not name.startswith(PREFIX):
-            yield from _entry(directory, name, account)
+            yield from _entry(source, name)
 
 
-def _names(directory: str, ignored: str, account: Account) -> list[str]:
+def _names(source: _Source, ignored: str) -> list[str]:
     """Return the paths in a directory that .dockerignore does not exclude, parents first."""
     from docker.utils.build import exclude_paths
 
-    lines = (line.strip() for line in ignored.splitlines())
-    patterns = [line for line in lines if line and not line.startswith("#")]
     try:
-        with rights_of(account):
-            return sorted(exclude_paths(directory, patterns, DOCKERFILE))
+        with rights_of(source.account):
+            return sorted(exclude_paths(source.place, _patterns(ignored), DOCKERFILE))
     except OSError as error:
-        raise _unreadable(str(error.filename or directory), error) from error
+        raise source.unreadable(str(error.filename or source.place), error) from error
 
 
-def _entry(directory: str, name: str, account: Account) -> Iterator[bytes]:
-    path = f"{directory}/{name}"
+def _patterns(ignored: str) -> list[str]:
+    lines = (line.strip() for line in ignored.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _entry(source: _Source, name: str) -> Iterator[bytes]:
+    path = f"{source.place}/{name}"
     try:
-        with rights_of(account):
+        with rights_of(source.account):
             found = os.lstat(path)
             entry = _header(name, found)
             if stat.S_ISLNK(found.st_mode):
@@ -99,12 +131,12 @@ def _entry(directory: str, name: str, account: Account) -> Iterator[bytes]:
     except FileNotFoundError:
         return  # removed since the directory was listed
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise source.unreadable(path, error) from error
     if stat.S_ISREG(found.st_mode):
-        file = _opened(path, account, os.O_NOFOLLOW)
+        file = _opened(path, source, os.O_NOFOLLOW)
         if file is not None:
             with file:
-                yield from _file(entry, file, path)
+                yield from _file(entry, file, path.replace(source.place, source.name, 1))
     elif stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode):
         yield _block(entry)
 
@@ -143,19 +175,20 @@ def _block(entry: tarfile.TarInfo) -> bytes:
     return entry.tobuf(tarfile.PAX_FORMAT, errors="surrogateescape")
 
 
-def _opened(path: str, account: Account, flags: int = 0) -> BinaryIO | None:
+def _opened(path: str, source: _Source, flags: int = 0) -> BinaryIO | None:
     """Open a file with the account's rights; None if it does not exist."""
     try:
-        with rights_of(account):
+        with rights_of(source.account):
             file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise source.unreadable(path, error) from error
     return os.fdopen(file, "rb")
 
 
-def _unreadable(path: str, error: OSError) -> MlcError:
+def unreadable(path: str, error: OSError) -> MlcError:
+    """Return the error for a file of a build context, or for the directory itself."""
     return MlcError(
         f"{path}, in the build context, cannot be read: {error.strerror}.",
         f"Make it readable, or exclude it in {_IGNORE}.",

@@ -18,6 +18,7 @@ from ...engine.build_context import BuildOptions
 from ...engine.interface import Engine, Image
 from ...errors import EngineError
 from ...host.account import Account
+from ...host.files import is_root_for
 from ...interrupts import defer_signals
 from ...names.labels import Claim, later_labels
 from ...report import Reporter
@@ -29,6 +30,7 @@ from ..project.files import ProjectFiles
 from ..verify import verify
 from . import failure as build_failure
 from .client import Client, build_command, build_network, choose_builder
+from .context_stream import SENT_DOCKERFILE, STANDARD_INPUT, sent_context
 from .environment import Builder, DerivedDockerfile, derive, settings_from
 from .process import run_build
 from .steps import StepNames
@@ -105,26 +107,39 @@ def _with_client(
     context: Context,
 ) -> Callable[..., tuple[int, list[str]]]:
     """Return the build by a Docker client; its files are written into `private`."""
-    directory = _build_context(request)
+    account, directory = context.account, _build_context(request)
+    # Root's client must not read what a link of the user's leads to.
+    is_sent = directory is not None and is_root_for(account)
     if directory is None:
         directory = str(private / "context")
         (private / "context").mkdir()
     command = build_command(
         client,
-        dockerfile=str(_written(private / "Dockerfile", derived.text)),
-        build_context=directory,
+        dockerfile=SENT_DOCKERFILE
+        if is_sent
+        else str(_written(private / "Dockerfile", derived.text)),
+        build_context=STANDARD_INPUT if is_sent else directory,
         tag=tag,
-        arguments=account_arguments(context.account),
+        arguments=account_arguments(account),
         inherited=derived.arguments,
         secrets={
             name: str(_written(private / name, content))
             for name, content in derived.secrets.items()
         },
-        labels=later_labels(Claim.of(context.account), request.base_labels),
+        labels=later_labels(Claim.of(account), request.base_labels),
         no_cache=request.no_cache,
         network=build_network(context.environ),
     )
-    return partial(run_build, command, context.client_environ)
+    if not is_sent:
+        return partial(run_build, command, context.client_environ)
+
+    def build(hear: Callable[[str], object] | None = None) -> tuple[int, list[str]]:
+        with sent_context(directory, derived.text, account, client.builder) as stream:
+            done = run_build(command, context.client_environ, hear, stdin=stream)
+            stream.check()
+            return done
+
+    return build
 
 
 def _through_the_api(

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
+from ...host.child import Stream
 from ...interrupts import defer_signals
 from .client import BuildCommand
 
@@ -31,6 +32,7 @@ def run_build(
     command: BuildCommand,
     environ: Mapping[str, str],
     hear: Callable[[str], object] | None = None,
+    stdin: Stream | None = None,
 ) -> tuple[int, list[str]]:
     """Run a build and pass its output on to standard error.
 
@@ -53,7 +55,7 @@ def run_build(
                 stack.enter_context(_same_size(ours))
             process = subprocess.Popen(
                 command.argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if stdin is None else stdin.file,
                 stdout=theirs,
                 stderr=theirs,
                 env=environment,
@@ -61,6 +63,8 @@ def run_build(
             )
             os.close(theirs)
             theirs = -1
+            if stdin is not None:
+                stdin.close()
             try:
                 _pass_on(ours, log, hear or (lambda line: None), as_it_is=terminal)
                 status = process.wait()
