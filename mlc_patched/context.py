@@ -49,17 +49,6 @@ def already_exists(name: str) -> AlreadyExistsError:
     )
 
 
-def connect(address: EngineAddress) -> Engine:
-    """Connect to a Docker Engine.
-
-    Raises:
-        EngineUnreachableError: there is no response.
-    """
-    from .engine.connect import connect as connect_to
-
-    return connect_to(address)
-
-
 @dataclass
 class Context:
     """The user, the host, the settings and the engine; each determined on first use.
@@ -101,7 +90,11 @@ class Context:
     @cached_property
     def engine(self) -> Engine:
         """The engine, connected to on first use."""
-        return connect(self.address) if self.make_engine is None else self.make_engine()
+        if self.make_engine is not None:
+            return self.make_engine()
+        from .engine import connect
+
+        return connect.connect(self.address)
 
     @cached_property
     def client_environ(self) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
@@ -52,7 +53,7 @@ def _escaped(char: str) -> str:
 
 
 class ConsoleReporter:
-    """Prints a command's messages on standard error.
+    """A Reporter that prints a command's messages on standard error.
 
     On a terminal, progress is shown in one line that is overwritten; elsewhere a line is printed
     now and then, so that a log shows progress.
@@ -69,12 +70,10 @@ class ConsoleReporter:
         self._last = 0.0
 
     def step(self, text: str) -> None:
-        """See Reporter."""
         self.line(f"{readable(text)} …")
         self._last = time.monotonic()
 
     def progress(self, text: str) -> None:
-        """See Reporter."""
         text = text.replace("\r", "\n").strip().rpartition("\n")[2]
         now = time.monotonic()
         if self._terminal:
@@ -93,11 +92,9 @@ class ConsoleReporter:
         self._last = now
 
     def note(self, text: str) -> None:
-        """See Reporter."""
         self.line(readable(text))
 
     def warn(self, text: str) -> None:
-        """See Reporter."""
         self.line(self._coloured("33", "Warning: ") + readable(text))
 
     def error(self, text: str) -> None:
@@ -196,7 +193,9 @@ def table(
         columns = [each for each in columns if _has_content(each, columns[0], repeats)]
         widths = _fitting([max(map(len, column)) for column in columns], columns)
     for row in zip(*columns, strict=True):
-        _print_row([_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)], widths)
+        cells = map(_wrapped, row, widths)
+        for lines in itertools.zip_longest(*cells, fillvalue=""):
+            say(_GAP.join(map(str.ljust, lines, widths)).rstrip())
 
 
 def _has_content(column: Sequence[str], first: Sequence[str], repeats: Collection[str]) -> bool:
@@ -210,9 +209,11 @@ def _has_content(column: Sequence[str], first: Sequence[str], repeats: Collectio
 
 def _fitting(widths: Sequence[int], columns: Sequence[Sequence[str]]) -> list[int]:
     """Return widths that fit: the widest shrink first, never below their longest word."""
+    import shutil
+
     widths = list(widths)
     least = [max(map(len, " ".join(column).split())) for column in columns]
-    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - _terminal_width()
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - shutil.get_terminal_size().columns
     while excess > 0:
         spare = [width - word for width, word in zip(widths, least, strict=True)]
         at = max(range(len(widths)), key=lambda index: (spare[index] > 0, widths[index]))
@@ -223,30 +224,12 @@ def _fitting(widths: Sequence[int], columns: Sequence[Sequence[str]]) -> list[in
     return widths
 
 
-def _terminal_width() -> int:
-    import shutil
-
-    return shutil.get_terminal_size().columns
-
-
 def _wrapped(cell: str, width: int) -> list[str]:
-    lines = [""]
-    for word in cell.split(" "):
-        line = f"{lines[-1]} {word}" if lines[-1] else word
-        if len(line) <= width or not lines[-1]:
-            lines[-1] = line
-        else:
-            lines.append(word)
-    return lines
+    if len(cell) <= width:
+        return [cell]
+    import textwrap
 
-
-def _print_row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
-    for number in range(max(map(len, cells))):
-        line = (
-            (cell[number] if number < len(cell) else "").ljust(width)
-            for cell, width in zip(cells, widths, strict=True)
-        )
-        say(_GAP.join(line).rstrip())
+    return textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _one_line(cell: str) -> str:

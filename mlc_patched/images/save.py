@@ -38,8 +38,6 @@ from .project.tags import discard, restore_tag
 from .verify import Findings, examine
 
 CLEAN_SCRIPT = Path(__file__).parents[1] / "data" / "clean.sh"
-DEVCONTAINER = "devcontainer.metadata"
-"""Label that tells VS Code the user (containers.dev, "Image Metadata")."""
 _TITLE = "org.opencontainers.image.title"
 _IMAGE_CREATED = "org.opencontainers.image.created"
 _STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -109,7 +109,9 @@ class Sandbox:
         patch.chdir(self.home)
         patch.setattr(tempfile, "tempdir", str(self.temporary))
         patch.setattr("mlc_patched.context.caller", lambda environ: account)
-        patch.setattr("mlc_patched.context.connect", lambda address: engines[address.context])
+        patch.setattr(
+            "mlc_patched.engine.connect.connect", lambda address: engines[address.context]
+        )
         patch.setattr("mlc_patched.host.hardware.probe", lambda more=(): host)
         client = Client("/nowhere/docker", Builder.CLASSIC)
         for module in ("images.build.image", "images.create"):
