@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
 from ..errors import MlcError, shown
+from ..json_text import pairs, string, strings
 
 MANIFEST = "mlc-manifest.json"
 FORMAT = "mlc-container"
@@ -115,32 +116,14 @@ def _manifest(content: dict[str, Any]) -> Manifest:
     if not _ACCOUNT_NAME.fullmatch(account):
         raise ValueError(f"its account is {shown(account)}")
     return Manifest(
-        name=_text(content["name"]),
+        name=string(content["name"]),
         account=account,
-        labels=_pairs(content["labels"]),
-        environment=_texts(content["environment"]),
-        command=_texts(content["command"]),
-        entrypoint=_texts(content["entrypoint"]),
-        working_directory=_text(content["working_directory"]),
+        labels=pairs(content["labels"]),
+        environment=strings(content["environment"]),
+        command=strings(content["command"]),
+        entrypoint=strings(content["entrypoint"]),
+        working_directory=string(content["working_directory"]),
     )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{shown(value)} is not a string")
-    return value
-
-
-def _pairs(values: object) -> dict[str, str]:
-    if not isinstance(values, dict):
-        raise TypeError(f"{shown(values)} is not an object")
-    return {_text(key): _text(value) for key, value in values.items()}
-
-
-def _texts(values: object) -> tuple[str, ...]:
-    if not isinstance(values, list):
-        raise TypeError(f"{shown(values)} is not a list")
-    return tuple(_text(value) for value in values)
 
 
 class _Members:

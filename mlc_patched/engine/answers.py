@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from ..errors import EngineError
+from ..json_text import pairs, string, strings
 from .interface import DOCKER, PODMAN, Container, EngineInfo, Image, MountsAndDevices, Stats
 
 _Reader = TypeVar("_Reader", bound=Callable[..., Any])
@@ -61,14 +62,14 @@ def image_of(found: Mapping[str, Any]) -> Image:
     """Convert an answer of ImageInspect."""
     config = found.get("Config") or {}
     return Image(
-        id=_text(found["Id"]),
-        references=_texts(found.get("RepoTags")),
-        labels=_pairs(config.get("Labels")),
+        id=string(found["Id"]),
+        references=strings(found.get("RepoTags") or []),
+        labels=pairs(config.get("Labels") or {}),
         size=found.get("Size", 0),
         created=found.get("Created", ""),
-        environment=_texts(config.get("Env")),
-        command=_texts(config.get("Cmd")),
-        entrypoint=_texts(config.get("Entrypoint")),
+        environment=strings(config.get("Env") or []),
+        command=strings(config.get("Cmd") or []),
+        entrypoint=strings(config.get("Entrypoint") or []),
         user=config.get("User") or "",
         working_directory=config.get("WorkingDir") or "",
         layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
@@ -80,9 +81,9 @@ def listed_image_of(found: Mapping[str, Any]) -> Image:
     """Convert an entry of ImageList, which has fewer details."""
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.get("Created", 0)))
     return Image(
-        id=_text(found["Id"]),
-        references=_texts(found.get("RepoTags")),
-        labels=_pairs(found.get("Labels")),
+        id=string(found["Id"]),
+        references=strings(found.get("RepoTags") or []),
+        labels=pairs(found.get("Labels") or {}),
         size=found.get("Size", 0),
         created=made,
     )
@@ -93,12 +94,12 @@ def container_of(found: Mapping[str, Any]) -> Container:
     """Convert an entry of ContainerList."""
     names = found.get("Names") or [""]
     return Container(
-        id=_text(found["Id"]),
+        id=string(found["Id"]),
         # A container that others link to has more names, with a second slash.
         name=next((name[1:] for name in names if name.count("/") == 1), names[0]),
         image=found.get("Image", ""),
         image_id=found.get("ImageID", ""),
-        labels=_pairs(found.get("Labels")),
+        labels=pairs(found.get("Labels") or {}),
         state=found.get("State", ""),
         status=found.get("Status", ""),
         created=found.get("Created", 0),
@@ -111,11 +112,11 @@ def inspected_container_of(found: Mapping[str, Any]) -> Container:
     """Convert an answer of ContainerInspect to a container."""
     config, state = found.get("Config") or {}, (found.get("State") or {}).get("Status", "")
     return Container(
-        id=_text(found["Id"]),
+        id=string(found["Id"]),
         name=found["Name"].removeprefix("/"),
         image=config.get("Image", ""),
         image_id=found.get("Image", ""),
-        labels=_pairs(config.get("Labels")),
+        labels=pairs(config.get("Labels") or {}),
         state=state,
         status=state,
         created=0,
@@ -179,6 +180,8 @@ def transfer_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int
 
     `layers` has the bytes done and in total by layer, kept up to date from event to event.
     """
+    if "error" in event:
+        raise EngineError(event["error"])
     detail = event.get("progressDetail") or {}
     if event.get("status") in ("Downloading", "Pushing") and detail.get("total"):
         layers[event.get("id", "")] = (detail.get("current", 0), detail["total"])
@@ -209,17 +212,3 @@ def stats_of(sample: Mapping[str, Any]) -> Stats | None:
         memory_limit=memory.get("limit", 0),
         processes=(sample.get("pids_stats") or {}).get("current", 0),
     )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a string")
-    return value
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    return tuple(_text(value) for value in values or ())
-
-
-def _pairs(values: Any) -> dict[str, str]:
-    return {_text(key): _text(value) for key, value in (values or {}).items()}

@@ -93,11 +93,6 @@ class EngineConnection:
         except (ValueError, AttributeError) as error:
             raise EngineError(f"Invalid answer from the Docker Engine: {error}") from error
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the engine is behind a Unix socket of this host."""
-        return self.address.is_local
-
     def _transport(self) -> Callable[..., engine_socket.Answer]:
         """Return the function that sends plain requests."""
         if (path := self.address.socket_path) is not None:
@@ -170,7 +165,7 @@ class EngineConnection:
             yield
         except docker.errors.APIError as error:
             status = getattr(error.response, "status_code", 0)
-            raise self._refusal(status, _explanation(error)) from error
+            raise self._refusal(status, str(error.explanation or error).strip()) from error
         except requests.exceptions.Timeout as error:
             raise _no_answer() from error
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
@@ -225,10 +220,6 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _no_answer() -> EngineError:
     return EngineError(f"The Docker Engine did not answer within {ANSWER_SECONDS} seconds.")
-
-
-def _explanation(error: Any) -> str:
-    return str(error.explanation or error).strip()
 
 
 def _unreachable(text: str, address: EngineAddress) -> EngineUnreachableError:

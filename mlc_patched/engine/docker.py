@@ -104,8 +104,6 @@ class DockerEngine(Engine):
                     stream=True,
                     decode=True,
                 ):
-                    if "error" in event:
-                        raise EngineError(event["error"])
                     progress(transfer_progress(event, layers))
         except EngineUnreachableError:
             raise
@@ -367,7 +365,8 @@ class DockerEngine(Engine):
         return self._connection.minimum_api
 
     def info(self) -> EngineInfo:
-        return info_of(_json(self._ask("GET", "/info")), is_local=self._connection.is_local)
+        is_local = self._connection.address.is_local
+        return info_of(_json(self._ask("GET", "/info")), is_local=is_local)
 
     def registry(self) -> Registry:
         from .docker_registry import EngineRegistry

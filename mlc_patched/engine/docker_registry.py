@@ -32,8 +32,6 @@ class EngineRegistry(Registry):
                 for event in client.push(
                     name.repository, tag=name.tag or "latest", stream=True, decode=True
                 ):
-                    if "error" in event:
-                        raise EngineError(event["error"])
                     digest = (event.get("aux") or {}).get("Digest", digest)
                     progress(transfer_progress(event, layers))
         except (EngineUnreachableError, ImageNotFoundError):

@@ -46,10 +46,9 @@ def engine(machine: Machine) -> Finding:
     if info is None:
         remedy = "systemctl start docker" if address.is_local else "docker context ls"
         return broken("engine", machine.error, remedy)
-    numbers = tuple(int(part) for part in re.findall(r"\d+", info.version)[:2])
     name = f"rootless {info.product}" if info.is_rootless else info.product
     oldest = OLDEST[info.product]
-    if numbers < oldest:
+    if docker_client.numbers(info.version) < oldest:
         text = (
             f"{name} {info.version} is older than {'.'.join(map(str, oldest))}, the oldest tested"
         )
