@@ -16,6 +16,7 @@ from ..names.projects import (
     check_project,
     is_own_project,
     project_of_repository,
+    projects_in,
 )
 from ..plan.request import CUSTOM, CreateRequest, DeployRequest, allowed_name, container_name_from
 
@@ -66,12 +67,8 @@ def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = Fals
 def own_projects(context: Context) -> list[str]:
     """Return the names of the caller's projects that have an image, ordered."""
     found = context.engine.find_images(names=(f"ds01-{context.account.uid}/*",))
-    names = set()
-    for reference in (parse_reference(name) for image in found for name in image.references):
-        project = project_of_repository(reference.repository)
-        if project is not None and reference.tag == LATEST:
-            names.add(project.name)
-    return sorted(names)
+    named = (each for image in found for each in projects_in(image.references))
+    return sorted({project.name for project, tag in named if tag == LATEST})
 
 
 def _free_name(wish: str, context: Context) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..context import Context
 from ..engine.interface import Container, Image, Layer
 from ..errors import MlcError
 from ..names import labels
-from ..names.images import parse_reference
 from ..names.labels import Claim, MalformedLabelsError, read_claim
-from ..names.projects import BUILDING, LATEST, Project, project_of_repository
+from ..names.projects import BUILDING, LATEST, Project, projects_in
 from .dockerfile.installs import APT, PIP, packages_in
 from .project.files import ProjectFiles, projects_with_files
 
@@ -80,7 +79,7 @@ def list_images(
     listed = [
         _listed(image, project, tag, use, context, detailed)
         for image in found
-        for project, tag in _projects(image.references)
+        for project, tag in projects_in(image.references)
         if (all_users or project.uid == account.uid) and not tag.startswith(BUILDING)
     ]
     there = {each.project for each in listed if each.uid == account.uid}
@@ -99,14 +98,6 @@ def image_use(context: Context) -> ImageUse:
     except MlcError as error:
         context.report.note(f"The shared sizes are unknown: {error}")
     return use
-
-
-def _projects(references: Iterable[str]) -> Iterable[tuple[Project, str]]:
-    for reference in references:
-        name = parse_reference(reference)
-        project = project_of_repository(name.repository)
-        if project is not None:
-            yield project, name.tag or LATEST
 
 
 def _listed(

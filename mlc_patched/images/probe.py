@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ..context import Context
 from ..engine.interface import REFUSED, Engine, Image
@@ -14,7 +17,7 @@ from ..interrupts import defer_signals
 from ..names import labels
 from ..plan.specify import GROUPS
 from ..temporary import LOOK, temporary_name
-from ..undo import Undo
+from ..undo import Undo, retry_once
 
 NOT_STARTED = 127
 """The exit status of a command that could not be started, as in a shell."""
@@ -49,19 +52,10 @@ def run_in_image(
     (`UID:GID`) it runs in the groups that mlc's containers have, else as root. A script that cannot
     be started has the status NOT_STARTED.
     """
-    specification = ContainerSpecification(
-        name=temporary_name(kind, context.account, context.job.token),
-        image=image.id,
-        entrypoint=("/bin/sh", "-c"),
-        command=(script,),
-        labels={labels.TEMPORARY: kind},
-        user=user or "0:0",
-        groups=GROUPS if user else (),
-        network="none",
-    )
     engine, lines = context.engine, []
-    with Undo(context.report) as undo:
-        container = create_temporary(specification, engine, undo)
+    account = {"user": user, "groups": GROUPS} if user else {"user": "0:0"}
+    shell = {"entrypoint": ("/bin/sh", "-c"), "command": (script,)}
+    with temporary_container(image, kind, context, **shell, **account) as container:
         try:
             engine.start(container)
         except EngineError as error:
@@ -70,7 +64,6 @@ def run_in_image(
         else:
             lines += engine.logs(container, follow=True)
             status = engine.wait(container)
-        engine.remove_container(container, force=True)
     return ProbeResult(status, tuple(lines))
 
 
@@ -80,26 +73,35 @@ def refusal_of_gpus(image: Image, request: GpuRequest, context: Context) -> str 
     Engines look at it when a container is started. This one's command does not exist, so its start
     fails in any case, and nothing of the image runs.
     """
-    specification = ContainerSpecification(
-        name=temporary_name(LOOK, context.account, context.job.token),
-        image=image.id,
-        entrypoint=(_NO_COMMAND,),
-        labels={labels.TEMPORARY: LOOK},
-        gpus=request,
-        network="none",
-    )
-    refusal = None
-    with Undo(context.report) as undo:
-        container = create_temporary(specification, context.engine, undo)
+    what = {"entrypoint": (_NO_COMMAND,), "gpus": request}
+    with temporary_container(image, LOOK, context, **what) as container:
         try:
             context.engine.start(container)
         except EngineUnreachableError:
             raise
         except MlcError as error:
             if _DEVICE_REFUSAL.search(str(error)):
-                refusal = str(error).removeprefix(REFUSED).rstrip(".\n")
-        context.engine.remove_container(container, force=True)
-    return refusal
+                return str(error).removeprefix(REFUSED).rstrip(".\n")
+    return None
+
+
+@contextlib.contextmanager
+def temporary_container(image: Image, kind: str, context: Context, **options: Any) -> Iterator[str]:
+    """Have a container of an image, without network, until the end of the block.
+
+    `kind` (`temporary.LOOK` or `VERIFY`) is in its name and label.
+    """
+    specification = ContainerSpecification(
+        name=temporary_name(kind, context.account, context.job.token),
+        image=image.id,
+        labels={labels.TEMPORARY: kind},
+        network="none",
+        **options,
+    )
+    with Undo(context.report) as undo:
+        container = create_temporary(specification, context.engine, undo)
+        yield container
+        retry_once(lambda: context.engine.remove_container(container, force=True))
 
 
 def create_temporary(specification: ContainerSpecification, engine: Engine, undo: Undo) -> str:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..context import Context
 from ..engine.interface import Image, MountsAndDevices
-from ..engine.specification import ContainerSpecification
 from ..errors import NotFoundError
 from ..host.account import Account
-from ..interrupts import defer_signals
-from ..names import labels as names
+from ..images.probe import temporary_container
 from ..names.containers import SEPARATOR, short_name
 from ..names.images import account_image_of, committed_uid, parse_reference
 from ..names.labels import MalformedLabelsError, read_claim
-from ..names.projects import LATEST, Project, project_of_repository
+from ..names.projects import LATEST, Project, project_of_repository, projects_in
 from ..plan.specify import X11_SOCKETS
-from ..temporary import LOOK, temporary_name
-from ..undo import retry_once
+from ..temporary import LOOK
 from ..units import size_in_words
 from .checks import Finding, Machine, Repair, broken, ok, warning
 from .leftovers import Kind
@@ -38,16 +35,14 @@ def labels(machine: Machine) -> Sequence[Finding]:
         return ()
     found, account = [], machine.context.account
     for image in machine.images:
-        for reference in image.references:
-            name = parse_reference(reference)
-            project = project_of_repository(name.repository)
-            if project is None or name.tag != LATEST:
-                continue
+        for project, tag in projects_in(image.references):
             is_own = project.uid == account.uid
-            if (is_own or account.is_root) and (text := _wrong_claim(image, project, account)):
+            if tag != LATEST or not (is_own or account.is_root):
+                continue
+            if text := _wrong_claim(image, project, account):
                 remedy = f"image-create {project.name} --force"
                 remedy = remedy if is_own else f"as its user: {remedy}"
-                found.append(warning("labels", f"{reference} {text}", remedy))
+                found.append(warning("labels", f"{project.image} {text}", remedy))
     return found or [ok("labels", "images are made for the users they belong to")]
 
 
@@ -109,30 +104,13 @@ def _rebuild(reference: str) -> str:
 def _log_sizes(image: Image, context: Context) -> dict[str, int]:
     """Look into an image through a container that is never started."""
     sizes: dict[str, int | None] = {}
-    with contextlib.suppress(NotFoundError), _container_of(image, context) as container:
+    with (
+        contextlib.suppress(NotFoundError),
+        temporary_container(image, LOOK, context, command=("true",)) as container,
+    ):
         for path in LOGS:
             sizes[path] = context.engine.file_size(container, path)
     return {path: size for path, size in sizes.items() if size is not None}
-
-
-@contextlib.contextmanager
-def _container_of(image: Image, context: Context) -> Iterator[str]:
-    engine = context.engine
-    specification = ContainerSpecification(
-        name=temporary_name(LOOK, context.account, context.job.token),
-        image=image.id,
-        command=("true",),
-        network="none",
-        labels={names.TEMPORARY: "look"},
-    )
-    try:
-        # If interrupted before the engine answers, it would remove a container not made yet.
-        with defer_signals():
-            container = engine.create_container(specification)
-        yield container
-    finally:
-        with defer_signals():
-            retry_once(lambda: engine.remove_container(specification.name, force=True))
 
 
 def containers(machine: Machine) -> Sequence[Finding]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from ..engine.interface import Engine, Image
 from ..images.account.build import is_made_from
 from ..images.project.files import ProjectFiles
-from ..names.images import account_image_of, parse_reference
-from ..names.projects import LATEST, project_of_repository
+from ..names.images import account_image_of
+from ..names.projects import LATEST, projects_in
 from ..plan.limits import BASE_NAME
 from .checks import Finding, Machine, ok, warning
 
@@ -87,10 +87,8 @@ def _renamed_projects(machine: Machine) -> Iterable[str]:
     """Yield the caller's projects whose image has another ID than their metadata, unchanged."""
     account, engine = machine.context.account, machine.context.engine
     for image in machine.images:
-        for reference in image.references:
-            name = parse_reference(reference)
-            project = project_of_repository(name.repository)
-            if project is None or project.uid != account.uid or name.tag != LATEST:
+        for project, tag in projects_in(image.references):
+            if project.uid != account.uid or tag != LATEST:
                 continue
             noted = ProjectFiles(account, project).read_metadata()
             if noted.get("image_id") in (None, image.id):

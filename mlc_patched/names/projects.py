@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..errors import MlcError, UsageError, shown
 from ..host.account import Account
-from .images import Reference, check_tag
+from .images import Reference, check_tag, parse_reference
 
 LATEST = "latest"
 PREVIOUS = "previous"
@@ -69,6 +70,14 @@ def project_of_repository(repository: str) -> Project | None:
     """Return the project that a repository belongs to, or None."""
     match = _REPOSITORY.fullmatch(repository)
     return Project(int(match[1]), match[2]) if match else None
+
+
+def projects_in(references: Iterable[str]) -> Iterator[tuple[Project, str]]:
+    """Yield the project and the tag of each of these names that is a project's image."""
+    for reference in references:
+        name = parse_reference(reference)
+        if project := project_of_repository(name.repository):
+            yield project, name.tag or LATEST
 
 
 def is_own_project(reference: Reference, account: Account) -> bool:
