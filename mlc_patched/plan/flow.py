@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..host.account import Account
+from ..host.account import Account, read_id
 from ..names.images import Reference
 from ..names.labels import Claim, MalformedLabelsError, read_claim
 from ..names.projects import project_of_repository
 
-_ID = "(?:0|[1-9][0-9]{0,9})"
-_ROW = re.compile(rf"[^\s:+-][^\s:]*:[^:]*:{_ID}:{_ID}:[^:]*:[^:]*:[^:]*")
-"""A row of passwd(5) that every program reads in the same way."""
+_ROW = re.compile(r"[^\s:+-][^\s:]*:[^:]*:(0|[1-9][0-9]*):(0|[1-9][0-9]*):[^:]*:[^:]*:[^:]*")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Flow(enum.Enum):
@@ -103,7 +102,17 @@ def account_in_passwd(passwd: str, claim: Claim) -> str | None:
     if of_name[0][3] != str(claim.gid):
         return f"its account {claim.username} has GID {of_name[0][3]}, not {claim.gid}"
     for number, line in enumerate(passwd.split("\n"), 1):
-        if line and not line.startswith("#") and not _ROW.fullmatch(line):
+        if not _is_unambiguous(line):
             # The C library is less strict and might read another account with that UID there.
             return f"line {number} of its /etc/passwd is not a valid entry"
     return None
+
+
+def _is_unambiguous(line: str) -> bool:
+    """Whether every program reads a line of passwd(5) in the same way."""
+    if _CONTROL.search(line):
+        return False
+    if not line or line.startswith("#"):
+        return True
+    row = _ROW.fullmatch(line)
+    return row is not None and None not in (read_id(row[1]), read_id(row[2]))

@@ -148,6 +148,16 @@ ROW = "alice:x:1001:2001::/home/alice:/bin/bash"
         (f"{ROW}\nbob:x: 1001:0::/root:/bin/sh", "line 2 of its /etc/passwd is not a valid"),
         (f"{ROW}\n alice:x:0:0::/root:/bin/sh", "line 2 of its /etc/passwd is not a valid"),
         (f"{ROW}\nbob:x:\u0661:0::/root:/bin/sh", "line 2 of its /etc/passwd is not a valid"),
+        # IDs that become another in 32 bits.
+        (f"{ROW}\nbob:x:{2**32}:0::/root:/bin/sh", "line 2 of its /etc/passwd is not a valid"),
+        (f"{ROW}\nbob:x:{2**32 + 1001}:0::/:/bin/sh", "line 2 of its /etc/passwd is not a valid"),
+        (f"{ROW}\nbob:x:1002:{2**32 + 5}::/:/bin/sh", "line 2 of its /etc/passwd is not a valid"),
+        # Characters at which programs end a line, or stop to read it.
+        (f"{ROW}\nbob:x:5:5::/:/bin/sh\0", "line 2 of its /etc/passwd is not a valid"),
+        (f"{ROW}\r", "line 1 of its /etc/passwd is not a valid"),
+        (f"# ours\0\n{ROW}", "line 1 of its /etc/passwd is not a valid"),
+        (f"#\rroot2:x:0:0::/:/bin/sh\n{ROW}", "line 1 of its /etc/passwd is not a valid"),
+        (f"{ROW}\nbob:x:5:5:\x1b[2J:/:/bin/sh", "line 2 of its /etc/passwd is not a valid"),
     ],
 )
 def test_a_claim_that_passwd_contradicts(passwd: str, wrong: str) -> None:
