@@ -46,8 +46,12 @@ def is_root_for(account: Account) -> bool:
 
 
 def check_file_name(name: str) -> str:
-    """Return a file name that the user gave, or raise UsageError if it is none."""
-    if not name or "\0" in name:
+    """Return a file name that the user gave, or raise UsageError if no file can have it."""
+    try:
+        is_possible = bool(name) and b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        is_possible = False
+    if not is_possible:
         raise UsageError(f"{shown(name)} is not the name of a file.")
     return name
 

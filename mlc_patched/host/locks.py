@@ -123,7 +123,7 @@ def _locked(file: int, tag: str, kind: int, *, wait: bool = False) -> bool | Non
     The lock belongs to the open file, not to the process (fcntl(2), "Open file description
     locks"): threads exclude each other, and closing one file keeps the locks of another.
     """
-    start = int.from_bytes(hashlib.sha256(tag.encode()).digest()[:7], "big")
+    start = int.from_bytes(hashlib.sha256(tag.encode(errors="surrogateescape")).digest()[:7], "big")
     command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
     try:
         fcntl.fcntl(file, command, _FLOCK.pack(kind, os.SEEK_SET, start, 1, 0))

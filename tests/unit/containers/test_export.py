@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from support.accounts import OWN, own_image
 from support.fakes.engine import FakeEngine
@@ -13,6 +15,7 @@ from mlc_patched.engine.interface import Engine
 from mlc_patched.errors import (
     AlreadyExistsError,
     EngineError,
+    UsageError,
 )
 
 
@@ -69,3 +72,24 @@ def test_an_export_that_fails_leaves_no_file(
     with pytest.raises(EngineError):
         mlc_patched.export("n", str(directory / "n"), context=context)
     assert list(directory.iterdir()) == []
+
+
+def test_a_file_name_need_not_be_utf_8(
+    fake: FakeEngine, context: Context, tmp_path: object, words: RecordingReporter
+) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    file = os.fsdecode(f"{tmp_path}/caf".encode() + b"\xe9.mlc.tar")
+    mlc_patched.export("n", file, context=context)
+    assert os.path.getsize(file) > 0
+    assert mlc_patched.import_(file, "m", context=context).name == "m"
+
+
+@pytest.mark.parametrize("file", ["", "a\0b", "\ud800"])
+def test_what_no_file_can_be_called_is_refused(
+    fake: FakeEngine, context: Context, file: str
+) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    with pytest.raises(UsageError, match="not the name of a file"):
+        mlc_patched.export("n", file, context=context)
