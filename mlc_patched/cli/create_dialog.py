@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import DeclinedError, EngineError, InvalidValueError, MlcError
 from ..names.containers import check_container_name
 from ..plan.directories import DEFAULT_WORKSPACE, check
+from .output import say
 from .prompts import ask_choice, ask_text, ask_yes_no, may_ask
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _is_valid(check_it: Callable[[], object], *, retries: bool) -> bool:
     except MlcError as error:
         if not retries:
             raise
-        print(error)
+        say(str(error))
         return False
     return True
 
@@ -77,7 +78,7 @@ def _with_framework(request: CreateRequest, context: Context, *, retries: bool) 
     except InvalidValueError as error:
         if not retries:
             raise
-        print(error)
+        say(str(error))
         offered = catalog.architectures()
         print("Architectures:")
         architecture = offered[ask_choice("Which one?", offered)]
@@ -166,4 +167,4 @@ def _show(request: CreateRequest, context: Context) -> None:
         ("Models", request.models or "none"),
     ):
         if value:
-            print(f"  {f'{name}:':<16} {value}")
+            say(f"  {f'{name}:':<16} {value}")

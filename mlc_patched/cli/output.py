@@ -23,6 +23,7 @@ _PLAIN_INTERVAL = 10.0  # seconds between lines of progress where there is no te
 _GAP = "  "
 NOTHING = "-"
 """A cell without content."""
+_DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _LONGEST = 2000  # characters of a line of a message; only input makes a line longer
 
 
@@ -43,9 +44,14 @@ def _cut(line: str) -> str:
 def _without_control(text: str) -> str:
     if text.isprintable():
         return text
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else _escaped(char) for char in text
-    )
+    return "".join(_escaped(char) if _is_control(char) else char for char in text)
+
+
+def _is_control(char: str) -> bool:
+    """Whether a character controls a terminal, or stands for a byte that is not text."""
+    if char < " ":
+        return char not in "\n\t"
+    return "\x7f" <= char <= "\x9f" or char in _DIRECTIONS or "\ud800" <= char <= "\udfff"
 
 
 def _escaped(char: str) -> str:
@@ -128,9 +134,9 @@ class ConsoleReporter:
 
 
 def say(text: str) -> None:
-    """Print a line of the result; on a terminal, control characters are escaped."""
-    if sys.stdout.isatty():
-        text = _without_control(text)
+    """Print a line of the result with its control characters escaped: a pipe, too, may end at a
+    terminal."""
+    text = "\r\n".join(map(_without_control, text.split("\r\n")))  # a Dockerfile's line ends
     try:
         print(text)
     except UnicodeEncodeError:
@@ -185,7 +191,7 @@ def table(
     first one, and cells wrap at spaces where the table is too wide.
     """
     columns = [
-        [heading, *(_one_line(cell) for cell in cells)]
+        [heading, *(one_line(cell) for cell in cells)]
         for heading, *cells in zip(headings, *rows, strict=True)
     ]
     widths = [max(map(len, column)) for column in columns]
@@ -232,6 +238,6 @@ def _wrapped(cell: str, width: int) -> list[str]:
     return textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False)
 
 
-def _one_line(cell: str) -> str:
+def one_line(cell: str) -> str:
     """Keep a cell from breaking the table or controlling the terminal."""
     return "".join(char if char.isprintable() else "?" for char in cell)

@@ -19,6 +19,7 @@ from ..errors import (
     UsageError,
 )
 from ..names.containers import short_name
+from .output import say
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -67,7 +68,7 @@ def ask_text(question: str, default: str = "", check: Callable[[str], object] | 
         except EngineError:
             raise
         except MlcError as error:
-            print(error)
+            say(str(error))
             continue
         return answer
 
@@ -123,7 +124,7 @@ def choose_container(
         except (NotFoundError, InvalidValueError) as error:
             if verb == "open" and _is_service(name, context):
                 return str(name)
-            print(error.message)
+            say(error.message)
         else:
             return str(name)
     elif not may_ask(arguments, "script", piped=True):

@@ -6,6 +6,7 @@ import contextlib
 import grp
 import os
 import re
+import shlex
 import shutil
 import stat
 import time
@@ -208,19 +209,24 @@ def workspace(machine: Machine) -> Finding | Sequence[Finding]:
     if not context.address.is_local:
         return ()
     path, uid = expand(DEFAULT_WORKSPACE, context.account), context.account.uid
+    quoted = shlex.quote(path)
     try:
         status = Path(path).stat()
     except OSError:
         status = None
     if status is None and not os.path.lexists(path):
         repair = Repair("make the directory", _make_workspace)
-        return warning(name, f"{path} is missing; create makes it", f"mkdir -p '{path}'", repair)
+        return warning(name, f"{path} is missing; create makes it", f"mkdir -p {quoted}", repair)
     if status is None or not stat.S_ISDIR(status.st_mode):
-        return broken(name, f"{path} is not a directory", f"mv '{path}' '{path}.file'")
-    if status.st_uid != uid:
-        text = f"{path} belongs to UID {status.st_uid}, not to you"
-        return broken(name, text, f"sudo chown {uid} '{path}'")
-    return ok(name, path)
+        return broken(name, f"{path} is not a directory", f"mv {quoted} {quoted}.file")
+    link = f"{path} is a link to {Path(path).resolve()}" if Path(path).is_symlink() else ""
+    if status.st_uid == uid:
+        return ok(name, link or path)
+    if link:  # perhaps into a directory of root's, which must not be given away
+        text = f"{link}, which belongs to UID {status.st_uid}"
+        return broken(name, text, f"rm {quoted} && mkdir {quoted}")
+    text = f"{path} belongs to UID {status.st_uid}, not to you"
+    return broken(name, text, f"sudo chown -h {uid} {quoted}")  # also if it becomes a link now
 
 
 def _make_workspace(context: Context) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import print_json, say, show, table
+from ..output import one_line, print_json, say, show, table
 from ..parser import Parser, add_json, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
@@ -79,7 +79,7 @@ def _say_details(image: ListedImage) -> None:
     say(f"  System packages: {' '.join(details.apt) or NOT_GIVEN}")
     say("  Labels:")
     for name, value in sorted(details.labels.items()):
-        say(f"    {name}={value}")
+        say(f"    {one_line(f'{name}={value}')}")
     say("  Layers, the newest first:")
     for layer in details.layers:
         made = " ".join(layer.created_by.split())

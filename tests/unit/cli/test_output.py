@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
@@ -95,15 +96,28 @@ def test_nothing_in_a_message_steers_a_terminal_or_floods_a_log(
     counted("inputs", 4)
 
 
-def test_a_result_is_exact_in_a_pipe_and_harmless_on_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.promise("input-refused")
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_a_result_steers_no_terminal_behind_a_pipe_either(
+    stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    console.say("a\x1b[2J" + "b" * 3000)
-    assert capsys.readouterr().out == "a\x1b[2J" + "b" * 3000 + "\n"
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
-    console.say("a\x1b[2J\n" + "b" * 3000)
-    assert terminal.getvalue() == "a\\x1b[2J\n" + "b" * 3000 + "\n"
+    out = stream()
+    monkeypatch.setattr(sys, "stdout", out)
+    console.say("a\x1b[2J\x9b\x7f\r\t\u202e\n" + "b" * 3000)
+    assert out.getvalue() == "a\\x1b[2J\\x9b\\x7f\\r\t\\u202e\n" + "b" * 3000 + "\n"
+
+
+def test_a_result_keeps_the_line_ends_of_windows(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say("FROM x\r\nRUN y\r\n")
+    assert capsys.readouterr().out == "FROM x\r\nRUN y\r\n\n"
+
+
+def test_json_holds_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"label": "a\x1b[2J\x9b\x7f\u202e"}
+    console.print_json("found", said)
+    out = capsys.readouterr().out
+    assert out.replace("\n", "").isprintable()
+    assert json.loads(out)["found"] == said
 
 
 def test_a_pipe_gets_every_column_and_a_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:

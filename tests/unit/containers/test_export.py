@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from support.accounts import OWN, own_image
@@ -81,7 +82,7 @@ def test_a_file_name_need_not_be_utf_8(
     mlc_patched.create("n", image=OWN, context=context)
     file = os.fsdecode(f"{tmp_path}/caf".encode() + b"\xe9.mlc.tar")
     mlc_patched.export("n", file, context=context)
-    assert os.path.getsize(file) > 0
+    assert Path(file).stat().st_size > 0
     assert mlc_patched.import_(file, "m", context=context).name == "m"
 
 

@@ -188,6 +188,22 @@ def test_the_workspace(machine: Machine) -> None:
     assert_finding(host.workspace(machine), "broken", "not a directory")
 
 
+def test_a_workspace_that_is_a_link_is_never_given_away(machine: Machine, tmp_path: Path) -> None:
+    account = replace(machine.context.account, uid=os.getuid() + 1)
+    machine.context.__dict__["account"] = account
+    path, target = Path(account.home, "workspace"), tmp_path / "root's\x1b[2J"
+    assert host.workspace(machine).remedy == f"sudo chown -h {account.uid} {path}"
+    path.rmdir()
+    target.mkdir()
+    path.symlink_to(target)
+    found = host.workspace(machine)
+    assert_finding(found, "broken", f"{path} is a link to")
+    assert f"belongs to UID {os.getuid()}" in found.text
+    assert "chown" not in found.remedy
+    machine.context.__dict__["account"] = replace(account, uid=os.getuid())
+    assert_finding(host.workspace(machine), "ok", f"{path} is a link to")
+
+
 @pytest.mark.parametrize(
     ("free", "health", "words"),
     [
