@@ -83,6 +83,10 @@ class EngineUnreachableError(EngineError):
     code = "engine_unreachable"
 
 
+class ClientConfigurationError(EngineError):
+    """The docker client's configuration cannot be used, such as its login to a registry."""
+
+
 class ImageNotFoundError(NotFoundError, EngineError):
     """The engine has no such image and could not pull it."""
 

@@ -113,12 +113,10 @@ class EngineConnection:
 
     @cached_property
     def _client(self) -> Any:
-        import docker
+        from .client_configuration import sdk_client
 
         path = self.address.socket_path
-        client = docker.APIClient(
-            f"unix://{path or _NOWHERE}", version=self._version, timeout=ANSWER_SECONDS
-        )
+        client = sdk_client(f"unix://{path or _NOWHERE}", self._version, ANSWER_SECONDS)
         if path is None:
             client.mount("http+docker://", _adapter(self.address))
         return client
@@ -161,8 +159,11 @@ class EngineConnection:
         import docker.errors
         import requests.exceptions
 
+        from .client_configuration import configuration_errors
+
         try:
-            yield
+            with configuration_errors():
+                yield
         except docker.errors.APIError as error:
             status = getattr(error.response, "status_code", 0)
             raise self._refusal(status, str(error.explanation or error).strip()) from error

@@ -6,7 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import EngineError, EngineUnreachableError, ImageNotFoundError, NotFoundError
+from ..errors import (
+    ClientConfigurationError,
+    EngineError,
+    EngineUnreachableError,
+    ImageNotFoundError,
+    NotFoundError,
+)
 from ..names.images import parse_reference
 from .answers import transfer_progress, validated
 from .connection import EngineConnection
@@ -34,7 +40,7 @@ class EngineRegistry(Registry):
                 ):
                     digest = (event.get("aux") or {}).get("Digest", digest)
                     progress(transfer_progress(event, layers))
-        except (EngineUnreachableError, ImageNotFoundError):
+        except (EngineUnreachableError, ImageNotFoundError, ClientConfigurationError):
             raise
         except (EngineError, NotFoundError) as error:
             why = _reason(error)
@@ -49,7 +55,7 @@ class EngineRegistry(Registry):
         try:
             with self._sdk() as client:
                 answer = client.inspect_distribution(reference)
-        except EngineUnreachableError:
+        except (EngineUnreachableError, ClientConfigurationError):
             raise
         except (EngineError, NotFoundError) as error:
             why = _reason(error)
