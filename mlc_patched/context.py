@@ -68,7 +68,7 @@ class Context:
     @property
     def job(self) -> temporary.Job:
         """The job whose token temporary names carry."""
-        return temporary.current_job() or self._without_lock
+        return temporary.current_job.get() or self._without_lock
 
     @cached_property
     def _without_lock(self) -> temporary.Job:

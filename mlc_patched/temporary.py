@@ -43,17 +43,13 @@ class Job:
     is_alone: bool = False
 
 
-_current: ContextVar[Job | None] = ContextVar("job", default=None)
+current_job: ContextVar[Job | None] = ContextVar("job", default=None)
+"""The job whose lock this thread holds."""
 
 
 def random_job() -> Job:
     """Return a job that holds no lock."""
     return Job(os.urandom(_DIGITS // 2).hex())
-
-
-def current_job() -> Job | None:
-    """Return the job whose lock this thread holds, or None."""
-    return _current.get()
 
 
 def temporary_name(kind: str, account: Account, token: str) -> str:
@@ -93,11 +89,11 @@ def locked(name: str, account: Account, report: Reporter, *, waits: bool = True)
     with exclusive(account, name, report, waits=waits) as identity:
         digest = hashlib.sha256(identity + name.encode("utf-8", "surrogateescape")).hexdigest()
         job = Job(digest[:_DIGITS], True) if identity else random_job()
-        before = _current.set(job)
+        before = current_job.set(job)
         try:
             yield job
         finally:
-            _current.reset(before)
+            current_job.reset(before)
 
 
 def remove_leftovers(

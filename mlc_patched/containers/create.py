@@ -202,21 +202,13 @@ def _by_setup(plan: Plan, image: Image, context: Context) -> Created:
     """Create by the legacy flow: set-up container, commit, create."""
     from ..images.account.commit import commit_with_account
 
-    engine, account = context.engine, context.account
     context.refuse_existing(short_name(plan.tag))
     if not plan.is_current:
         image = _pulled(plan.image, image, context)
     with Undo(context.report) as undo:
+        empty = context.environ.get(EMPTY_PASSWORD_VARIABLE) == "1"
         committed = commit_with_account(
-            engine,
-            image,
-            plan.image,
-            plan.tag,
-            account,
-            undo,
-            context.report,
-            empty_password=context.environ.get(EMPTY_PASSWORD_VARIABLE) == "1",
-            token=context.job.token,
+            image, plan.image, plan.tag, undo, context, empty_password=empty
         )
         return create_committed(plan, committed, undo, context)
 

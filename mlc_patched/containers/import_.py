@@ -95,16 +95,13 @@ def _import(
         )
         plan = with_served_gpus(plan, image, context)
         committed = commit_with_account(
-            context.engine,
             image,
             REPOSITORY,
             plan.tag,
-            context.account,
             undo,
-            context.report,
+            context,
             prelude=_FORMER_ACCOUNT,
             environment={"DS01_FORMER_USERNAME": manifest.account},
-            token=job.token,
         )
         context.engine.remove_image(f"{REPOSITORY}:{tag}")
         return create_committed(plan, committed, undo, context)

@@ -63,7 +63,7 @@ class Retired:
                 "image": self.saved.image,
                 "id": self.saved.image_id,
                 "size": self.saved.size,
-                "changes": self.saved.summary.as_json(),
+                "changes": self.saved.summary,
             }
         return {**vars(self), "saved": saved}
 

@@ -212,6 +212,14 @@ class DockerEngine(Engine):
         *,
         message: str = "",
     ) -> str:
+        configuration = self._commit_configuration(like, labels)
+        with self._sdk(unhurried=True) as client:
+            answer = client.commit(
+                container, repository, tag, message=message or None, **configuration
+            )
+        return full_id(str(answer["Id"]))
+
+    def _commit_configuration(self, like: Image, labels: Mapping[str, str]) -> dict[str, Any]:
         configuration = {
             "Cmd": list(like.command),
             # Not None: the engine would then use the set-up container's own.
@@ -221,11 +229,7 @@ class DockerEngine(Engine):
             "Env": list(like.environment),
             "Labels": {**like.labels, **labels},
         }
-        with self._sdk(unhurried=True) as client:
-            answer = client.commit(
-                container, repository, tag, message=message or None, conf=configuration
-            )
-        return str(answer["Id"])
+        return {"conf": configuration}
 
     def build(
         self,
@@ -377,6 +381,11 @@ class DockerEngine(Engine):
         from .swarm import SwarmCluster
 
         return SwarmCluster(self._connection)
+
+
+def full_id(image_id: str) -> str:
+    """Return an image's id with the digest's algorithm, which some answers of Podman lack."""
+    return image_id if image_id.startswith("sha256:") else f"sha256:{image_id}"
 
 
 def _quoted(name: str) -> str:

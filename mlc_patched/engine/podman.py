@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..errors import ConflictError
-from .docker import DockerEngine
+from .docker import DockerEngine, full_id
 from .interface import PODMAN, Change, Container, Image, Stats
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _ADDED_PREFIXES = ("localhost/", "docker.io/library/", "docker.io/")
 """Prefixes that Podman adds to a name without a registry."""
-_DIGEST = "sha256:"
 
 
 class PodmanEngine(DockerEngine):
@@ -94,26 +93,9 @@ class PodmanEngine(DockerEngine):
             self._ask("POST", f"/containers/{quote(container)}/unpause")
         super().stop(container, seconds)
 
-    def commit(
-        self,
-        container: str,
-        repository: str,
-        tag: str,
-        like: Image,
-        labels: Mapping[str, str],
-        *,
-        message: str = "",
-    ) -> str:
+    def _commit_configuration(self, like: Image, labels: Mapping[str, str]) -> dict[str, Any]:
         # Podman ignores the configuration in the request's body, but not `changes`.
-        with self._sdk(unhurried=True) as client:
-            answer = client.commit(
-                container,
-                repository,
-                tag,
-                message=message or None,
-                changes=configuration_changes(like, labels),
-            )
-        return _full_id(str(answer["Id"]))
+        return {"changes": configuration_changes(like, labels)}
 
     def changes(self, container: str) -> list[Change]:
         # Podman mounts /etc/hosts and others, does not report them, but reports the directory.
@@ -129,7 +111,7 @@ class PodmanEngine(DockerEngine):
         return super().stats(container) if any(each.is_running for each in found) else None
 
     def shared_sizes(self) -> Mapping[str, int]:
-        return {_full_id(each): size for each, size in super().shared_sizes().items()}
+        return {full_id(each): size for each, size in super().shared_sizes().items()}
 
 
 def without_shm_size(body: dict[str, Any]) -> dict[str, Any]:
@@ -194,8 +176,3 @@ def _matches(reference: str, patterns: Iterable[str]) -> bool:
 
 def _with_familiar_names(image: Image) -> Image:
     return replace(image, references=tuple(familiar(each) for each in image.references))
-
-
-def _full_id(image_id: str) -> str:
-    """Return an image's id with the digest's algorithm, as in Podman's other answers."""
-    return image_id if image_id.startswith(_DIGEST) else f"{_DIGEST}{image_id}"

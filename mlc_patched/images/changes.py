@@ -73,18 +73,6 @@ class Summary:
             lines.append(f"files: {', '.join(counts)} ({', '.join(self.examples)}{rest})")
         return lines or ["only caches and logs"]
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it for `--json`."""
-        kinds = (("pip", self.pip), ("apt", self.apt), ("conda", self.conda))
-        return {
-            **{
-                kind: {"added": dict(packages.added), "removed": list(packages.removed)}
-                for kind, packages in kinds
-            },
-            "files": dict(self.files),
-            "examples": list(self.examples),
-        }
-
 
 def summarise(changes: Iterable[Change], dpkg_status: str = "") -> Summary:
     """Summarise the engine's list of changes, ordered by path.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from ..errors import AlreadyExistsError
 from ..host.account import Account
 from ..host.files import check_file_name, read_text
 from ..names.projects import Project, project_of
+from ..plan.directories import expand
 from ..undo import Undo
 from .base import ready_base
 from .build.client import build_command, build_network, check_client, choose_builder
@@ -217,9 +217,5 @@ def _on_its_base(
 
 
 def _own_dockerfile(path: str, account: Account) -> tuple[Path, str]:
-    absolute = Path(os.path.abspath(_at_home(check_file_name(path), account)))  # noqa: PTH100
-    return absolute, read_text(str(absolute), "Dockerfile", account)
-
-
-def _at_home(path: str, account: Account) -> str:
-    return account.home + path[1:] if path == "~" or path.startswith("~/") else path
+    absolute = expand(check_file_name(path), account)
+    return Path(absolute), read_text(absolute, "Dockerfile", account)

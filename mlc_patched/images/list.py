@@ -41,13 +41,13 @@ class ListedImage:
     tag: str
     uid: int
     image: str
-    id: str | None
-    framework: str
-    size: int | None
-    shared: int | None
-    created: str
-    containers: tuple[str, ...]
-    account: str
+    id: str | None = None
+    framework: str = labels.NOT_GIVEN
+    size: int | None = None
+    shared: int | None = None
+    created: str = NOT_BUILT
+    containers: tuple[str, ...] = ()
+    account: str = labels.NOT_GIVEN
     problem: str = ""
     details: Details | None = None
 
@@ -168,13 +168,6 @@ def _not_built(project: Project, context: Context, detailed: bool) -> ListedImag
         tag=LATEST,
         uid=project.uid,
         image=project.image,
-        id=None,
-        framework=labels.NOT_GIVEN,
-        size=None,
-        shared=None,
-        created=NOT_BUILT,
-        containers=(),
-        account=labels.NOT_GIVEN,
         problem=f"it is not built; build it with: image-update {project.name}",
         details=_details(project, None, context) if detailed else None,
     )

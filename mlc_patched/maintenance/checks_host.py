@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -298,10 +299,10 @@ def tree(_: Machine) -> Finding:
 
 def modules(_: Machine) -> Finding:
     """Python has the modules that the program imports."""
-    python = install_tree.python()
     if names := ", ".join(install_tree.missing_modules()):
-        return broken("venv", f"{python} has no {names}", f"make -C {install_tree.ROOT} setup")
-    return ok("venv", python)
+        remedy = f"make -C {install_tree.ROOT} setup"
+        return broken("venv", f"{sys.executable} has no {names}", remedy)
+    return ok("venv", sys.executable)
 
 
 def completion(machine: Machine) -> Finding:

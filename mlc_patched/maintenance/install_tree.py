@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,8 +89,3 @@ def has_completion(home: str) -> bool:
     if command := shutil.which("mlc"):  # installed with another BINDIR
         places.append(Path(command).parents[1] / "share/bash-completion/completions/mlc")
     return any(place.exists() for place in places)
-
-
-def python() -> str:
-    """Return the path of the Python that runs this."""
-    return sys.executable

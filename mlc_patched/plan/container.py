@@ -174,11 +174,8 @@ def choose_gpus(
 def _any_architecture(choice: GpuChoice) -> str:
     """Return the architecture of GPUs of an unknown kind, by the vendor if that was named."""
     ids = choice.request.device_ids if choice.request is not None else ()
-    return (
-        ANY_AMD_ARCHITECTURE
-        if any(each.startswith("amd.com/") for each in ids)
-        else (ANY_GPU_ARCHITECTURE)
-    )
+    is_amd = any(each.startswith("amd.com/") for each in ids)
+    return ANY_AMD_ARCHITECTURE if is_amd else ANY_GPU_ARCHITECTURE
 
 
 def wanted_devices(

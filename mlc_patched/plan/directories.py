@@ -46,24 +46,39 @@ def resolve(
     default = expand(DEFAULT_WORKSPACE, account)
     workspace = default if workspace is None else workspace
 
-    def absolute(what: str, path: str, account: Account) -> str:
-        return check(what, path, account, is_local=is_local)
-
     is_default = is_local and bool(workspace) and expand(workspace, account) == default
     if is_default and make:
         make_in_home(account, Path(default).name)
+    if not (is_default and not make):  # if nothing is created, the default one may be missing
+        workspace = check("workspace", workspace, account, is_local=is_local)
     return Directories(
-        # If nothing is created, the default workspace may be missing.
-        default if is_default and not make else absolute("workspace", workspace, account),
-        None if data is None else absolute("data", data, account),
-        None if models is None else absolute("models", models, account),
+        expand(workspace, account),
+        None if data is None else check("data", data, account, is_local=is_local),
+        None if models is None else check("models", models, account, is_local=is_local),
     )
 
 
 def check(what: str, path: str, account: Account, *, is_local: bool = True) -> str:
     """Return the absolute path of a directory that exists; errors and `is_local` as for
     `resolve`."""
-    return (_checked if is_local else _elsewhere)(what, path, account)
+    if not path or "\0" in path or "\n" in path:
+        raise UsageError(f"The {what} directory {shown(path)} is not a path.")
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        # The engine would read a different path, and create that on the host.
+        raise UsageError(
+            f"The {what} directory {shown(path)} is not UTF-8, which Docker requires. "
+            "Rename it, or name a link to it."
+        ) from None
+    if is_local:
+        _check_here(what, expand(path, account))
+    elif not path.startswith("/") and path != "~" and not path.startswith("~/"):
+        raise UsageError(
+            f"The {what} directory {path!r} is relative, but the engine runs on another host.",
+            "Give an absolute path on that host.",
+        )
+    return expand(path, account)
 
 
 def expand(path: str, account: Account) -> str:
@@ -91,32 +106,7 @@ def make_in_home(account: Account, name: str) -> None:
         ) from error
 
 
-def _elsewhere(what: str, path: str, account: Account) -> str:
-    _check_text(what, path)
-    if not path.startswith("/") and path != "~" and not path.startswith("~/"):
-        raise UsageError(
-            f"The {what} directory {path!r} is relative, but the engine runs on another host.",
-            "Give an absolute path on that host.",
-        )
-    return expand(path, account)
-
-
-def _check_text(what: str, path: str) -> None:
-    if not path or "\0" in path or "\n" in path:
-        raise UsageError(f"The {what} directory {shown(path)} is not a path.")
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        # The engine would read a different path, and create that on the host.
-        raise UsageError(
-            f"The {what} directory {shown(path)} is not UTF-8, which Docker requires. "
-            "Rename it, or name a link to it."
-        ) from None
-
-
-def _checked(what: str, path: str, account: Account) -> str:
-    _check_text(what, path)
-    absolute = expand(path, account)
+def _check_here(what: str, absolute: str) -> None:
     try:
         mode = Path(absolute).stat().st_mode
     except OSError as error:
@@ -130,4 +120,3 @@ def _checked(what: str, path: str, account: Account) -> str:
         ) from None
     if not stat.S_ISDIR(mode):
         raise MlcError(f"The {what} directory {absolute} is not a directory.")
-    return absolute

@@ -15,6 +15,8 @@ from ..names.labels import OWNED
 from .model import Settings
 from .schema import BY_NAME, LABELS, RENAMED, SECTIONS, SETTINGS
 
+_SECTIONS = ", ".join(f"[{name}]" for name in SECTIONS)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -72,10 +74,7 @@ def entries(text: str, name: str) -> Iterator[Entry]:
         if stripped[0] == "[" and stripped[-1] == "]":
             section = stripped[1:-1].strip().lower()
             if section not in SECTIONS:
-                raise MlcError(
-                    f"{where}: unknown section [{section}]. Allowed: "
-                    f"{', '.join(f'[{known}]' for known in SECTIONS)}"
-                )
+                raise MlcError(f"{where}: unknown section [{section}]. Allowed: {_SECTIONS}")
             continue
         key, equals, value = (part.strip() for part in stripped.partition("="))
         if not equals or not key:
@@ -108,10 +107,7 @@ def value_of(entry: Entry, name: str) -> object:
 
 def _check_key(entry: Entry, where: str) -> None:
     if not entry.section:
-        raise MlcError(
-            f"{where}: {entry.key} comes before any section. Sections: "
-            f"{', '.join(f'[{known}]' for known in SECTIONS)}"
-        )
+        raise MlcError(f"{where}: {entry.key} comes before any section. Sections: {_SECTIONS}")
     if entry.section == LABELS:
         if entry.key in OWNED:
             raise MlcError(f"{where}: the label {entry.key} is reserved for mlc and cannot be set.")

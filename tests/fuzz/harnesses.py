@@ -422,7 +422,7 @@ def package_status(data: bytes) -> None:
     text = data.decode(errors="replace")
     paths = [line for line in text.split("\n") if line.startswith("/")]
     summary = summarise([Change(path, "added") for path in paths], text)
-    json.dumps(summary.as_json())
+    json.dumps(summary, default=vars)
     assert all(isinstance(line, str) for line in summary.lines())
 
 

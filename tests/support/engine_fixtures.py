@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from mlc_patched.context import Context
 from mlc_patched.engine.address import resolve
 from mlc_patched.engine.connect import connect
 from mlc_patched.engine.interface import Engine
 from mlc_patched.errors import EngineError
 from mlc_patched.host.account import Account
 from mlc_patched.images.account.commit import commit_with_account
-from mlc_patched.report import SilentReporter
 from mlc_patched.undo import Undo
 from support import worker
 from support.base_images import BASE, CATALOG
@@ -158,11 +158,10 @@ def image_with_account(engine: Engine) -> Iterator[Callable[[User], str]]:
             account = Account(user.login, user.uid, user.gid, str(user.home))
             base = engine.image(BASE)
             assert base is not None
-            report = SilentReporter()
+            context = Context(make_engine=lambda: engine)
+            context.account = account
             tag = f"labelled-{user.uid}"
-            committed = commit_with_account(
-                *(engine, base, BASE, tag, account, Undo(report), report), token="0" * 12
-            )
+            committed = commit_with_account(base, BASE, tag, Undo(context.report), context)
             made[user.uid] = committed.reference
         return made[user.uid]
 

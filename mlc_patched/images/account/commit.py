@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ...context import Context
 from ...engine.interface import Engine, Image
 from ...engine.specification import ContainerSpecification
 from ...errors import SetupError, last_lines
@@ -40,15 +41,12 @@ class Committed:
 
 
 def commit_with_account(
-    engine: Engine,
     image: Image,
     reference: str,
     tag: str,
-    account: Account,
     undo: Undo,
-    report: Reporter,
+    context: Context,
     *,
-    token: str,
     empty_password: bool = False,
     prelude: str = "",
     environment: Mapping[str, str] | None = None,
@@ -63,10 +61,10 @@ def commit_with_account(
             of locking it.
         prelude: shell commands to run before the account script, as root.
         environment: variables for the prelude.
-        token: the job's token, for the name of the set-up container (temporary.py).
 
     Raises SetupError if the set-up failed; its container was removed.
     """
+    engine, account, report = context.engine, context.account, context.report
     report.step(f"Setting up the account {account.container_name} in {reference}")
     script = ACCOUNT_SCRIPT.read_text(encoding="utf-8")
     variables = {
@@ -77,7 +75,7 @@ def commit_with_account(
         **(environment or {}),
     }
     specification = ContainerSpecification(
-        name=temporary_name(SETUP, account, token),
+        name=temporary_name(SETUP, account, context.job.token),
         image=image.id,
         # By env, not as the container's environment, which the committed image would keep.
         entrypoint=("env", *(f"{name}={value}" for name, value in variables.items())),

@@ -88,7 +88,7 @@ def test_the_user_s_files_are_named_and_noise_is_not() -> None:
     many = summarise([Change(f"/x{number:02}", "added") for number in range(30)])
     assert many.lines() == [f"files: 30 added ({', '.join(many.examples)} and 20 more)"]
     assert summarise([]).lines() == ["only caches and logs"]
-    assert json.loads(json.dumps(found.as_json()))["files"]["added"] == 3
+    assert json.loads(json.dumps(found, default=vars))["files"]["added"] == 3
 
 
 # Saving.

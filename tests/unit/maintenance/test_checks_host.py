@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -309,7 +310,7 @@ def test_the_installed_tree(
 
 
 def test_modules_and_completion(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert_finding(host.modules(machine), "ok", install_tree.python())
+    assert_finding(host.modules(machine), "ok", sys.executable)
     monkeypatch.setattr(install_tree, "missing_modules", lambda: ("docker",))
     assert_finding(host.modules(machine), "broken", "has no docker")
     for there, health, words in ((True, "ok", "installed"), (False, "warning", "not installed")):
