@@ -49,6 +49,12 @@ PROMISES = {
         "An export writes a complete file or none under its name; an import creates a complete "
         "container or nothing.",
     ),
+    "patch-atomic": Promise(
+        Group.ATOMIC,
+        "All commands of a checkout run the same program at any moment of `mlc-patch apply`, "
+        "`mlc-patch revert` and `mlc update-sys`, also after SIGKILL, and the same command then "
+        "completes what was begun.",
+    ),
     "again": Promise(
         Group.RETRIED,
         "Whichever call to the engine failed, running the same command again succeeds, or says "

@@ -16,6 +16,7 @@ from support.aime_checkout import AimeCheckout, checkout, fingerprint, v1_files,
 from support.base_images import BASE
 from support.engine_state import docker, inspect
 from support.kill import NEVER, killed
+from support.reliability import Counted, sized
 from support.users import User
 
 from mlc_patched.patch import apply as patching
@@ -27,6 +28,8 @@ pytestmark = pytest.mark.real_engine
 
 OURS, AIME = "mlc-patched", "AIME"
 ROW = f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n"
+STEPS = range(0, 1000, sized(5, 1))
+"""The changes before which a command is killed; it ends earlier."""
 
 
 @pytest.fixture
@@ -167,56 +170,62 @@ def test_update_sys_refuses_to_overwrite_local_changes(v2: AimeCheckout, patch) 
     assert (fingerprint(v2.path), v2.git("rev-parse", "HEAD")) == before
 
 
+@pytest.mark.promise("patch-atomic")
 def test_killed_at_any_step_of_apply_all_commands_run_the_same_program(
-    v2: AimeCheckout, alice: User, tree: Path, at_once: None
+    v2: AimeCheckout, alice: User, tree: Path, at_once: None, counted: Counted
 ) -> None:
     """After every second kill it is reverted first, else the next apply goes on from there."""
     before, program = fingerprint(v2.path), tree / "bin/docker/mlc-patched.py"
-    for step in range(1000):
+    for turn, step in enumerate(STEPS):
         at = killed(step, program, "mlc-patch", "apply", v2.path)
-        answer = used(v2, alice, step)
+        answer = used(v2, alice, turn)
         if at is None:
             break
-        if step % 2:
+        counted("kills")
+        if turn % 2:
             assert killed(NEVER, program, "mlc-patch", "revert", v2.path) is None
             assert fingerprint(v2.path) == before, at
     assert step > 50
     assert answer == OURS == lists(v2, alice) == program_of(v2)
 
 
+@pytest.mark.promise("patch-atomic")
 def test_killed_at_any_step_of_revert_all_commands_run_the_same_program(
-    v2: AimeCheckout, alice: User, tree: Path, at_once: None
+    v2: AimeCheckout, alice: User, tree: Path, at_once: None, counted: Counted
 ) -> None:
     before, program = fingerprint(v2.path), tree / "bin/docker/mlc-patched.py"
     assert killed(NEVER, program, "mlc-patch", "apply", v2.path) is None
     restore = snapshot(v2)
-    for step in range(1000):
-        if step % 2:  # every second time the next revert goes on where this one was killed
+    for turn, step in enumerate(STEPS):
+        if turn % 2:  # every second time the next revert goes on where this one was killed
             restore()
         at = killed(step, program, "mlc-patch", "revert", v2.path)
-        answer = used(v2, alice, step)
+        answer = used(v2, alice, turn)
         if at is None:
             break
+        counted("kills")
     assert step > 20
     assert fingerprint(v2.path) == before
     assert answer == AIME == program_of(v2)
 
 
+@pytest.mark.promise("patch-atomic")
 def test_killed_at_any_step_of_update_sys_it_stays_patched_and_the_next_one_completes(
-    v2: AimeCheckout, alice: User, patch
+    v2: AimeCheckout, alice: User, patch, counted: Counted
 ) -> None:
     program = v2.path / ".mlc-patched/mlc.py"
     patch("apply", v2.path, "-y")
     after = v2_files(ROW.replace("2.8.0", "2.9.9"), "2.3.0")
     v2.publish("A new version", {**after, "docs/more.md": None, "docs/new/page.md": "New.\n"})
     restore = snapshot(v2)
-    for step in range(1000):
-        if step % 2:  # every second time the next update goes on where this one was killed
+    for turn, step in enumerate(STEPS):
+        if turn % 2:  # every second time the next update goes on where this one was killed
             restore()
         at = killed(step, program, "update-sys", "-f")
-        assert used(v2, alice, step) == OURS, at
+        assert used(v2, alice, turn) == OURS, at
         if at is None:
             break
+        counted("kills")
     assert step > 5
     patch("verify", v2.path)
     patch("revert", v2.path, "-y")
