@@ -121,35 +121,27 @@ def _with_directories(
 ) -> CreateRequest:
     is_local = context.address.is_local
 
-    def chosen(what: str, given: str | None, wanted: Callable[[], bool]) -> str | None:
+    def chosen(what: str, given: str | None, question: str, wanted: bool) -> str | None:
+        """Return a usable path; `wanted` is the answer to the question after which it is asked."""
+
         def usable(path: str) -> str:
             return check(what, path, context.account, is_local=is_local)
 
         if given is not None:
             if not retries or _is_valid(lambda: usable(given), retries=True):
                 return given
-        elif not asks or not wanted():
+        elif not asks or ask_yes_no(question, default=not wanted) is not wanted:
             return None
         return ask_text(f"Path of the {what} directory", check=usable)
 
-    default = request.workspace in (None, DEFAULT_WORKSPACE)  # create makes it if it is missing
+    # create makes the default workspace if it is missing
+    workspace = None if request.workspace == DEFAULT_WORKSPACE else request.workspace
+    keep = f"Keep the current workspace directory {DEFAULT_WORKSPACE}?"
     return replace(
         request,
-        workspace=chosen(
-            "workspace",
-            None if default else request.workspace,
-            lambda: (
-                not ask_yes_no(
-                    f"Keep the current workspace directory {DEFAULT_WORKSPACE}?", default=True
-                )
-            ),
-        ),
-        data=chosen(
-            "data", request.data, lambda: ask_yes_no("Mount a data directory?", default=False)
-        ),
-        models=chosen(
-            "models", request.models, lambda: ask_yes_no("Mount a models directory?", default=False)
-        ),
+        workspace=chosen("workspace", workspace, keep, wanted=False),
+        data=chosen("data", request.data, "Mount a data directory?", wanted=True),
+        models=chosen("models", request.models, "Mount a models directory?", wanted=True),
     )
 
 

@@ -47,9 +47,8 @@ def wait_until_running(identity: str, name: str, context: Context) -> ServiceSta
             return state
         if state.state in (ENDED, LOST):
             cluster = context.engine.cluster()
-            with (
-                ignore_interrupts()
-            ):  # who interrupts that must not hear that it stays in the queue
+            # Who interrupts that must not hear that it stays in the queue.
+            with ignore_interrupts():
                 retry_once(partial(cluster.remove_service, identity))
             raise MlcError(f"{name} could not run: {state.status}. The service was removed.")
         if state.status != reported:

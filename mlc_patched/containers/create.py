@@ -131,7 +131,7 @@ def _from_image(
                 with defer_signals():
                     engine.remove_container(container, force=True)
                 container = _create(specified(image.id), engine, undo)
-        wrong = claim and _account_missing(engine, container, claim)
+        wrong = claim and account_in_passwd(engine.read_file(container, "/etc/passwd"), claim)
         if wrong:
             with defer_signals():
                 engine.remove_container(container, force=True)
@@ -148,14 +148,6 @@ def _full_name(plan: Plan, image: Image) -> str:
         return image.id
     name = plan.reference
     return str(name if name.tag or name.digest else replace(name, tag=LATEST))
-
-
-def _account_missing(engine: Engine, container: str, claim: labels.Claim) -> str | None:
-    """Check a claim against /etc/passwd of a container that need not run."""
-    passwd = engine.read_file(container, "/etc/passwd")
-    if passwd is None:
-        return "it has no readable /etc/passwd"
-    return account_in_passwd(passwd.decode(errors="replace"), claim)
 
 
 def _by_build(plan: Plan, base: Image, context: Context) -> Created:

@@ -51,9 +51,8 @@ def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = Fals
         options = replace(request.options, image=project.image, framework=CUSTOM, version=LATEST)
         wish = allowed_name(project.name)
         if request.project is None and wish != request.name:
-            request = replace(
-                request, name=None
-            )  # a project such as my.project cannot name a container
+            # A project such as my.project cannot name a container.
+            request = replace(request, name=None)
     if request.version is not None and request.framework is None:
         raise UsageError("--version needs --framework: --framework Pytorch --version 2.8.0")
     if request.name is not None:

@@ -145,7 +145,8 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
     )
     with Undo(report) as undo:
         container = create_temporary(specification, engine, undo)
-        _refuse_if(account_in_passwd(_passwd(container, context), claim), candidate)
+        passwd = engine.read_file(container, "/etc/passwd")
+        _refuse_if(account_in_passwd(passwd, claim), candidate)
         temporary = temporary_image(project.repository, context.job.token)
         undo.add(f"The image {temporary}", lambda: engine.remove_image(temporary))
         labelled_as = {
@@ -195,11 +196,6 @@ def _checked(image: Image, candidate: Candidate, context: Context) -> Claim:
         wrong.append(f"id says {' '.join(found)}, not {account.uid}:{account.gid}")
     _refuse_if("; ".join(wrong) or None, candidate)
     return Claim(account.uid, account.gid, found[1])
-
-
-def _passwd(container: str, context: Context) -> str:
-    passwd = context.engine.read_file(container, "/etc/passwd")
-    return (passwd or b"").decode(errors="replace")
 
 
 def _refuse_if(wrong: str | None, candidate: Candidate) -> None:

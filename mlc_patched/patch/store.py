@@ -218,8 +218,7 @@ def remove(checkout: Path) -> None:
         shutil.rmtree(checkout / _REMOVED, ignore_errors=True)
         store.replace(checkout / _REMOVED)
         sync(checkout)
-    for left in (_REMOVED, _PARTIAL):
-        shutil.rmtree(checkout / left, ignore_errors=True)
+    tidy(checkout)
 
 
 def tidy(checkout: Path) -> None:

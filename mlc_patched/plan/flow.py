@@ -86,12 +86,15 @@ def _mismatch(image: Reference, claim: Claim, account: Account) -> str:
     )
 
 
-def account_in_passwd(passwd: str, claim: Claim) -> str | None:
-    """Compare an image's /etc/passwd with its labels; return what is wrong, or None.
+def account_in_passwd(content: bytes | None, claim: Claim) -> str | None:
+    """Compare an image's /etc/passwd, if there is one, with its labels; return what is wrong.
 
     Exactly one row may have the name, exactly one the UID, and it must be the same row, with the
     GID: two rows for one name or ID would let the image choose which account the user gets.
     """
+    if content is None:
+        return "it has no readable /etc/passwd"
+    passwd = content.decode(errors="replace")
     rows = [line.split(":") for line in passwd.split("\n") if line.count(":") == 6]
     of_name = [row for row in rows if row[0] == claim.username]
     of_uid = [row for row in rows if row[2] == str(claim.uid)]

@@ -164,7 +164,7 @@ def label_claim(data: bytes) -> None:
 def passwd(data: bytes) -> None:
     text = data.decode(errors="replace")
     claim = labels.Claim(ALICE.uid, ALICE.gid, "alice")
-    if account_in_passwd(text, claim) is None:
+    if account_in_passwd(data, claim) is None:
         rows = [row.split(":") for row in text.split("\n")]
         assert [row[2:4] for row in rows if row[0] == "alice" and len(row) == 7] == [
             ["1001", "2001"]
@@ -173,9 +173,9 @@ def passwd(data: bytes) -> None:
         assert {line.count(":") for line in lines} == {6}
     own = "alice:x:1001:2001::/home/alice:/bin/sh\n"
     if "alice" not in text and "1001" not in text:
-        said = account_in_passwd(f"{text}\n{own}", claim)
+        said = account_in_passwd(f"{text}\n{own}".encode(), claim)
         assert said is None or "is not a valid entry" in said
-        assert account_in_passwd(f"{text}\n{own}{own}", claim) is not None
+        assert account_in_passwd(f"{text}\n{own}{own}".encode(), claim) is not None
 
 
 def user_name(data: bytes) -> None:

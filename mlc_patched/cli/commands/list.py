@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import below_home, print_json, show
-from ..parser import Parser, add_json
+from ..parser import Parser, add_json, add_switch
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -21,16 +21,13 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    for flags, text in (
-        (("-a", "--all"), "show every column"),
-        (("-au", "--all_users"), "containers of all users"),
-        (("-arch", "--architecture"), "show the architecture"),
-        (("-d", "--data"), "show the data directory"),
-        (("-m", "--models"), "show the models directory"),
-        (("-s", "--size"), "show how much each has written"),
-        (("-w", "--workspace"), "show the workspace"),
-    ):
-        command.add_argument(*flags, action="store_true", help=text)
+    add_switch(command, "-a --all", "show every column")
+    add_switch(command, "-au --all_users", "containers of all users")
+    add_switch(command, "-arch --architecture", "show the architecture")
+    add_switch(command, "-d --data", "show the data directory")
+    add_switch(command, "-m --models", "show the models directory")
+    add_switch(command, "-s --size", "show how much each has written")
+    add_switch(command, "-w --workspace", "show the workspace")
     add_json(command)
 
 

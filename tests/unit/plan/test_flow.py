@@ -161,11 +161,12 @@ ROW = "alice:x:1001:2001::/home/alice:/bin/bash"
     ],
 )
 def test_a_claim_that_passwd_contradicts(passwd: str, wrong: str) -> None:
-    assert wrong in account_in_passwd(passwd, CLAIM)
+    assert wrong in account_in_passwd(passwd.encode(), CLAIM)
 
 
 def test_a_claim_that_passwd_confirms() -> None:
-    assert account_in_passwd(f"root:x:0:0::/root:/bin/sh\n# ours\n\n{ROW}\n", CLAIM) is None
+    passwd = f"root:x:0:0::/root:/bin/sh\n# ours\n\n{ROW}\n"
+    assert account_in_passwd(passwd.encode(), CLAIM) is None
 
 
 @pytest.mark.parametrize(
@@ -181,3 +182,7 @@ def test_a_claim_that_passwd_confirms() -> None:
 def test_the_project_of_an_image(image: str, project: str | None) -> None:
     found = project_of_repository(parse_reference(image).repository)
     assert (found and found.name) == project
+
+
+def test_an_image_without_passwd_does_not_confirm_a_claim() -> None:
+    assert account_in_passwd(None, CLAIM) == "it has no readable /etc/passwd"
