@@ -19,13 +19,13 @@ from .build.client import build_command, build_network, check_client, choose_bui
 from .build.environment import derive, settings_from
 from .build.image import BuildRequest, account_arguments, needs_build_context
 from .dockerfile import render as dockerfile
+from .dockerfile.append import today
 from .dockerfile.edit import (
     Changes,
-    add_package,
+    add_packages,
     missing_account_block,
     with_account_block,
 )
-from .dockerfile.installs import APT, PIP
 from .dockerfile.render import ImageRecipe
 from .dockerfile.syntax import base_of
 from .project.files import ProjectFiles
@@ -103,11 +103,8 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
     framework = request.image.label
     block = missing_account_block(text, project.name, framework)
     text = with_account_block(text, block)
-    changes = Changes()
-    for package in chosen_apt(request.image):
-        text = add_package(text, package, APT, changes)
-    for package in chosen_pip(request.image):
-        text = add_package(text, package, PIP, changes)
+    apt, pip = chosen_apt(request.image), chosen_pip(request.image)
+    text = add_packages(text, Changes(), apt=apt, pip=pip, date=today())
     directory = str(path.parent)
     is_elsewhere = directory != ProjectFiles(context.account, project).directory
     if is_elsewhere and needs_build_context(text):
@@ -213,7 +210,7 @@ def _on_its_base(
     base = ready_base(reference, context, pull=request.pull)
     if recipe is not None and (extra := base.extra_apt(bool(recipe.pip))):
         text = dockerfile.render(replace(recipe, apt=(*recipe.apt, *extra)))
-    return text, base.image.labels
+    return base.installable(text, context.report), base.image.labels
 
 
 def _own_dockerfile(path: str, account: Account) -> tuple[Path, str]:

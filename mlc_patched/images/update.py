@@ -16,9 +16,10 @@ from ..undo import Undo, retry_once, warn_on_failure
 from .base import ready_base
 from .build.client import check_client
 from .build.image import BuildRequest
+from .dockerfile.append import today
 from .dockerfile.edit import (
     Changes,
-    add_package,
+    add_packages,
     missing_account_block,
     remove_package,
     with_account_block,
@@ -108,10 +109,8 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     text = before
     for package in request.remove:
         text = _without(text, package, changes)
-    for package in apt_packages(request.apt):
-        text = add_package(text, package, APT, changes)
-    for package in pip_packages(request.add):
-        text = add_package(text, package, PIP, changes)
+    apt, pip = apt_packages(request.apt), pip_packages(request.add)
+    text = add_packages(text, changes, apt=apt, pip=pip, date=today())
     text = with_block(text, project)
     return Change(project, before, text, changes, files.read_dockerfile(_REJECTED))
 
@@ -284,6 +283,7 @@ def _rebuilt(
     reference = base_of(change.after)
     base = ready_base(reference, context, pull=request.pull) if reference else None
     labels = base.image.labels if base else {}
-    build = BuildRequest(files, change.after, request.no_cache, labels)
+    text = base.installable(change.after, context.report) if base else change.after
+    build = BuildRequest(files, text, request.no_cache, labels)
     with publish(build, context) as published:
         return published, containers_on(published.former, context)

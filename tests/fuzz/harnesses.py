@@ -13,6 +13,7 @@ import json
 import re
 import shlex
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,7 @@ from mlc_patched.images.build.failure import last_words
 from mlc_patched.images.changes import summarise
 from mlc_patched.images.dockerfile.edit import (
     Changes,
-    add_package,
+    add_packages,
     has_account_block,
     remove_package,
 )
@@ -312,17 +313,18 @@ def dockerfile(data: bytes) -> None:
 
 def dockerfile_edit(data: bytes) -> None:
     text = text_of(data)
-    for kind, package in ((PIP, "numpy<2"), (APT, "ffmpeg")):
+    for kind, package, name in ((PIP, "numpy<2", "pip"), (APT, "ffmpeg", "apt")):
         try:
             before = packages_in(text, kind)
-            after = add_package(text, package, kind, Changes())
+            after = add_packages(text, Changes(), **{name: (package,)}, date="2026-11-26")
         except DockerfileError:
             continue
         names = {kind.name(each) for each in packages_in(after, kind)}
         assert names == {kind.name(each) for each in (*before, package)}
         keywords = [each.keyword for each in instructions(text)]
         added = [each.keyword for each in instructions(after)]
-        assert added == keywords or sorted(added) == sorted([*keywords, "RUN"])
+        assert Counter(keywords) <= Counter(added)
+        assert set(Counter(added) - Counter(keywords)) <= {"RUN", "USER"}
         with contextlib.suppress(DockerfileError):
             removed = remove_package(after, package, kind, Changes())
             left = {kind.name(each) for each in packages_in(removed, kind)}

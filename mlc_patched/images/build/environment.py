@@ -12,6 +12,7 @@ proxies and the package index and the site's certificate authority:
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,11 +44,13 @@ HOST_BUNDLES = (
 )
 _SECRETS = "/run/secrets"
 _PIP_SECRET = "ds01-pip"  # noqa: S105 - a name
+_UV_SECRET = "ds01-uv"  # noqa: S105 - a name
 _CA_SECRET = "ds01-ca"  # noqa: S105 - a name
 _APT_SECRET = "ds01-apt"  # noqa: S105 - a name
 _CA_USERS = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 """Variables that tell pip, OpenSSL, requests, curl and git where certificates are."""
 _PIP_FILE = "/etc/ds01-build-pip.conf"
+_UV_FILE = "/etc/ds01-build-uv.toml"
 IMAGE_BUNDLE = "/etc/ssl/certs/ds01-ca-bundle.crt"
 IMAGE_CERTIFICATE = "/usr/local/share/ca-certificates/ds01-site-ca.crt"
 IMAGE_APT = "/etc/apt/apt.conf.d/99ds01-ca"
@@ -166,14 +169,17 @@ def derive(
     temporary: dict[str, str] = {}
     classic = builder is Builder.CLASSIC
     if settings.pip:
-        configuration = pip_configuration(settings.pip)
         if classic:
             refuse_credentials(settings)
-            temporary[_PIP_FILE] = configuration
-        else:
-            secrets[_PIP_SECRET] = (f"{_SECRETS}/{_PIP_SECRET}", configuration)
-        place = _PIP_FILE if classic else f"{_SECRETS}/{_PIP_SECRET}"
-        after_from.append(f"ARG PIP_CONFIG_FILE={place}")
+        for variable, secret, file, configuration in (
+            ("PIP_CONFIG_FILE", _PIP_SECRET, _PIP_FILE, pip_configuration(settings.pip)),
+            ("UV_CONFIG_FILE", _UV_SECRET, _UV_FILE, uv_configuration(settings.pip)),
+        ):
+            if classic:
+                temporary[file] = configuration
+            else:
+                secrets[secret] = (f"{_SECRETS}/{secret}", configuration)
+            after_from.append(f"ARG {variable}={file if classic else secrets[secret][0]}")
     if (trust := settings.certificates) and (classic or trust.in_image):
         apt = f'Acquire::https::CaInfo "{IMAGE_BUNDLE}";\n'
         files = {IMAGE_BUNDLE: trust.bundle, IMAGE_APT: apt, IMAGE_CERTIFICATE: trust.own}
@@ -208,6 +214,23 @@ def pip_configuration(settings: Mapping[str, str]) -> str:
     """Return pip's configuration file for settings from variables."""
     lines = [f"{PIP_VARIABLES[name]} = {' '.join(each.split())}" for name, each in settings.items()]
     return "\n".join(("[global]", *lines, ""))
+
+
+def uv_configuration(settings: Mapping[str, str]) -> str:
+    """Return uv's configuration file for pip's settings from variables.
+
+    A package is taken from any of the indexes, as by pip, not only from the first that has it.
+    """
+    lines = []
+    if url := settings.get("PIP_INDEX_URL"):
+        lines.append(f"index-url = {json.dumps(url.strip())}")
+    for name, key in (
+        ("PIP_EXTRA_INDEX_URL", "extra-index-url"),
+        ("PIP_TRUSTED_HOST", "allow-insecure-host"),
+    ):
+        if values := settings.get(name, "").split():
+            lines.append(f"{key} = {json.dumps(values)}")
+    return "\n".join((*lines, 'index-strategy = "unsafe-best-match"', ""))
 
 
 def _cleaning(text: str, found: list[Instruction], paths: list[str]) -> list[str]:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ...names import labels
-from ..packages import quoted
-from .installs import (
-    PIP,
-    PIP_TOOLS,
-    Install,
-    Kind,
-    commands_of,
-    find_installs,
-    where_looked,
-)
-from .render import PYTHON_SECTION, USER_ID_ARGUMENT, account_block
+from ..packages import merged, quoted
+from .append import ADDED, append_packages
+from .installs import APT, PIP, Install, Kind, commands_of, find_installs
+from .render import USER_ID_ARGUMENT, account_block
 from .syntax import (
     DockerfileError,
     Instruction,
@@ -43,27 +37,51 @@ class Changes:
     present: list[str] = field(default_factory=list)
 
 
-def add_package(text: str, package: str, kind: Kind, changes: Changes) -> str:
-    """Return a Dockerfile with an allowed package added, or its version changed.
+def add_packages(
+    text: str,
+    changes: Changes,
+    *,
+    apt: Iterable[str] = (),
+    pip: Iterable[str] = (),
+    date: str,
+) -> str:
+    """Return a Dockerfile with packages added by steps at its end; of a package that it installs
+    already, only the version is changed, where it stands.
 
-    `changes` records it. If there is no place for it, raises DockerfileError, which lists the steps
-    that were considered.
+    Args:
+        text: the Dockerfile.
+        changes: records what was done.
+        apt: Debian packages that passed the allow-list.
+        pip: Python packages that passed the allow-list.
+        date: today's, for the comment above the steps.
+
+    Raises:
+        DockerfileError: there is no place for a step.
     """
-    name = kind.name(package)
-    found = find_installs(text, kind)
-    for install in found:
+    new: dict[str, list[str]] = {APT.title: [], PIP.title: []}
+    for kind, packages in ((APT, apt), (PIP, pip)):
+        for package in packages:
+            changed = _changed(text, package, kind, changes)
+            if changed is None:
+                changes.added.append(package)
+                new[kind.title].append(package)
+            else:
+                text = changed
+    more = {"apt": sorted(new[APT.title]), "pip": merged(new[PIP.title])}
+    return append_packages(text, **more, date=date)
+
+
+def _changed(text: str, package: str, kind: Kind, changes: Changes) -> str | None:
+    """Return a Dockerfile with the version of a package changed; None if it does not install it."""
+    for install in find_installs(text, kind):
         for word in install.packages:
-            if kind.name(word.value) == name:
+            if kind.name(word.value) == kind.name(package):
                 if package == word.value or _BARE.fullmatch(package):
                     changes.present.append(word.value)
                     return text
                 changes.added.append(package)
                 return text[: word.start] + quoted(package) + text[word.end :]
-    changes.added.append(package)
-    install_at = _place(text, found, kind)
-    if install_at is not None:
-        return _with_word(text, install_at, package)
-    return _with_step(text, package, kind, found)
+    return None
 
 
 def remove_package(text: str, package: str, kind: Kind, changes: Changes) -> str:
@@ -136,84 +154,6 @@ def _there(is_there: bool) -> str:
     return "is present" if is_there else "is missing"
 
 
-def _place(text: str, found: list[Install], kind: Kind) -> Install | None:
-    """Choose the command for a new package: that of our section, else the last ordinary one."""
-    ordinary = [
-        each
-        for each in found
-        if not kind.special.intersection(each.options)
-        and any(kind.name(word.value) not in PIP_TOOLS for word in each.packages)
-    ]
-    section = text.find(kind.section)
-    if section >= 0:
-        after = [each for each in ordinary if each.instruction.start > section]
-        ordinary = after[:1] or ordinary
-    return ordinary[-1] if ordinary else None
-
-
-def _with_word(text: str, install: Install, package: str) -> str:
-    """Add a package to a command, in the layout of the others."""
-    word = quoted(package)
-    break_ = line_break(text)
-    alone = [each for each in install.packages if _is_alone(text, each)]
-    if not alone or alone[-1] is not install.packages[-1]:
-        last = install.packages[-1]
-        return f"{text[: last.end]} {word}{text[last.end :]}"
-    key = [each.value.casefold() for each in alone]
-    if key == sorted(key):
-        for each in alone:
-            if each.value.casefold() > package.casefold():
-                start, _ = line_of(text, each.start)
-                return f"{text[:start]}{_indent(text, each)}{word} \\{break_}{text[start:]}"
-    start, after = line_of(text, alone[-1].start)
-    line = text[start:after]
-    indent = _indent(text, alone[-1])
-    if is_continued(line):
-        return f"{text[:after]}{indent}{word} \\{break_}{text[after:]}"
-    ending = line[len(line.rstrip("\r\n")) :]
-    end = after - len(ending)
-    return f"{text[:end]} \\{break_}{indent}{word}{text[end:]}"
-
-
-def _with_step(text: str, package: str, kind: Kind, found: list[Install]) -> str:
-    """Add a step: after the section's ENV, or before the account block."""
-    stage = final_stage(instructions(text))
-    break_ = line_break(text)
-    block = _account_block_start(text, stage)
-    step = kind.step((package,)).replace("\n", break_)
-    if block is None:
-        raise DockerfileError(
-            f"There is no place for {package} in the Dockerfile, which was not changed: "
-            f"{where_looked(text, kind)}, and the account block (ARG {USER_ID_ARGUMENT}), "
-            "before which a new step would go, is missing.",
-            "Add the package by hand: image-update PROJECT --edit",
-        )
-    if kind is PIP:
-        for each in stage:
-            if each.keyword == "ENV" and "PIP_BREAK_SYSTEM_PACKAGES" in each.body(text):
-                return text[: each.end] + step + text[each.end :]
-    else:
-        # The apt step changes seldom and takes long, so it goes before the Python packages.
-        python = text.find(PYTHON_SECTION, stage[0].start, block)
-        block = python if python >= 0 else block
-    return f"{text[:block]}{kind.section}{break_}{step}{break_}{text[block:]}"
-
-
-def _account_block_start(text: str, stage: list[Instruction]) -> int | None:
-    """Return the start of the account block: its ARG, with the comments and USER right above."""
-    for number, each in enumerate(stage):
-        if each.keyword == "ARG" and each.body(text).strip() == USER_ID_ARGUMENT:
-            before = stage[number - 1]
-            start = before.start if before.keyword == "USER" else each.start
-            while start > stage[0].end:
-                above, _ = line_of(text, start - 1)
-                if not text[above:start].lstrip().startswith("#"):
-                    break
-                start = above
-            return start
-    return None
-
-
 def _without_word(text: str, install: Install, word: Word, kind: Kind) -> str:
     if len(install.packages) == 1 and not install.others:
         return _without_step(text, install, kind)
@@ -257,13 +197,25 @@ def _without_step(text: str, install: Install, kind: Kind) -> str:
             "Nothing was changed.",
             "Remove it by hand: image-update PROJECT --edit",
         )
-    start, end = instruction.start, instruction.end
-    above, _ = line_of(text, max(start - 1, 0))
-    below = text[end : line_of(text, end)[1]]
-    if text[above:start].strip() == kind.section and below and not below.strip():
-        # The section was added for this step.
-        start, end = above, end + len(below)
+    start, end = _with_comment(text, instruction)
     return text[:start] + text[end:]
+
+
+def _with_comment(text: str, instruction: Instruction) -> tuple[int, int]:
+    """Return the offsets of a step, and of the comment and the empty line that were added with it
+    if it is the only step below that comment."""
+    start, end = instruction.start, instruction.end
+    above, below = _line_above(text, start), text[end : line_of(text, end)[1]]
+    if above.strip() == "USER root" and _line_above(text, start - len(above)).startswith(ADDED):
+        start -= len(above)
+        above = _line_above(text, start)
+    if above.startswith(ADDED) and below and not below.strip():
+        return start - len(above), end + len(below)
+    return instruction.start, instruction.end
+
+
+def _line_above(text: str, offset: int) -> str:
+    return text[line_of(text, offset - 1)[0] : offset] if offset > 0 else ""
 
 
 def _is_alone(text: str, word: Word) -> bool:
@@ -271,8 +223,3 @@ def _is_alone(text: str, word: Word) -> bool:
     start, after = line_of(text, word.start)
     rest = text[word.end : after].strip()
     return not text[start : word.start].strip() and rest in ("", "\\")
-
-
-def _indent(text: str, word: Word) -> str:
-    start, _ = line_of(text, word.start)
-    return text[start : word.start]

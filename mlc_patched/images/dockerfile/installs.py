@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..packages import pip_name
-from .render import PYTHON_SECTION, SYSTEM_SECTION, apt_step, pip_step
+from .package_steps import UV
 from .syntax import Instruction, Word, final_stage, instructions, step_words
 
 _PIP = re.compile(r"(?:.*/)?pip[0-9.]*")
+_UV = re.compile(r"(?:.*/)?uv")
 _PYTHON = re.compile(r"(?:.*/)?python[0-9.]*")
 # Options of pip that take a value (pip install --help).
 # fmt: off
@@ -21,16 +22,17 @@ _PIP_VALUES = frozenset((
     "--cert", "--client-cert", "--trusted-host", "--cache-dir", "--log", "--upgrade-strategy",
     "--progress-bar", "--no-binary", "--only-binary", "--config-settings", "-C", "--report",
     "--global-option", "--python", "--exists-action", "--root-user-action",
-))
-# With one of these, packages come from or go to another place: no package is added there.
-_PIP_SPECIAL = frozenset((
-    "-i", "--index-url", "--no-index", "-f", "--find-links", "-t", "--target", "--root",
-    "--prefix", "--no-deps", "--platform", "--dry-run", "-e", "--editable", "--user",
+    # uv pip install --help
+    "-p", "--constraints", "--requirements", "--overrides", "--override", "--excludes",
+    "-b", "--build-constraint", "--build-constraints", "--extra", "--group", "--index",
+    "--default-index", "--index-strategy", "--keyring-provider", "--allow-insecure-host",
+    "-P", "--upgrade-package", "--reinstall-package", "--refresh-package", "--resolution",
+    "--prerelease", "--fork-strategy", "--exclude-newer", "--link-mode", "--torch-backend",
+    "--no-build-isolation-package", "--no-build-package", "--no-binary-package", "--config-setting",
+    "--python-platform", "--color", "--directory", "--project", "--config-file",
 ))
 # fmt: on
 _APT_VALUES = frozenset(("-t", "--target-release", "-o", "--option", "-c", "--config-file"))
-_APT_SPECIAL = frozenset(("-t", "--target-release", "--reinstall", "--download-only", "-d"))
-PIP_TOOLS = frozenset(("pip", "setuptools", "wheel", "uv"))
 _ENVIRONMENT = re.compile(r"[A-Za-z_]\w*=.*", re.S)
 _PIP_WORD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?=[\[<>=!~;@ ]|$)")
 _APT_WORD = re.compile(r"([a-z0-9][a-z0-9+.-]+)(?=[:=]|$)")
@@ -39,15 +41,12 @@ _REDIRECTION = re.compile(r"\d*(?:>>?|<)|&>")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of package: how its install commands are parsed, and how a new step is written."""
+    """A kind of package, and how its install commands are parsed."""
 
     title: str
-    section: str
     name: Callable[[str], str]
-    step: Callable[[Iterable[str]], str]
     arguments: Callable[[list[Word]], list[Word] | None]
     values: frozenset[str]
-    special: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,10 @@ class Install:
 
 
 def packages_in(text: str, kind: Kind) -> tuple[str, ...]:
-    """Return the packages that the last stage of a Dockerfile installs, in order."""
-    return tuple(word.value for found in find_installs(text, kind) for word in found.packages)
+    """Return the packages that the last stage of a Dockerfile installs, in order, without the
+    installer."""
+    words = [word.value for found in find_installs(text, kind) for word in found.packages]
+    return tuple(word for word in words if kind is not PIP or kind.name(word) != UV)
 
 
 def where_looked(text: str, kind: Kind) -> str:
@@ -90,17 +91,17 @@ def _name_of_apt(word: str) -> str:
 
 
 def _pip_arguments(words: list[Word]) -> list[Word] | None:
-    if words and words[0].value == "uv":
+    if words and _PYTHON.fullmatch(words[0].value):
+        # python3 -I -m pip install …
+        at = next((n for n, word in enumerate(words) if word.value == "-m"), 0)
+        if not at or not all(word.value.startswith("-") for word in words[1:at]):
+            return None
+        words = words[at + 1 :]
+    if words and _UV.fullmatch(words[0].value):
         words = words[1:]
-    values = [word.value for word in words]
-    if values[:2] and _PIP.fullmatch(values[0]) and values[1:2] == ["install"]:
+    values = [word.value for word in words[:2]]
+    if len(values) == 2 and _PIP.fullmatch(values[0]) and values[1] == "install":
         return words[1:]
-    if values and _PYTHON.fullmatch(values[0]):
-        for number in range(1, len(values) - 2):
-            if values[number : number + 3] == ["-m", "pip", "install"]:
-                return words[number + 2 :]
-            if not values[number].startswith("-"):
-                break
     return None
 
 
@@ -113,12 +114,8 @@ def _apt_arguments(words: list[Word]) -> list[Word] | None:
     return None
 
 
-PIP = Kind(
-    "Python", PYTHON_SECTION, _name_of_pip, pip_step, _pip_arguments, _PIP_VALUES, _PIP_SPECIAL
-)
-APT = Kind(
-    "Debian", SYSTEM_SECTION, _name_of_apt, apt_step, _apt_arguments, _APT_VALUES, _APT_SPECIAL
-)
+PIP = Kind("Python", _name_of_pip, _pip_arguments, _PIP_VALUES)
+APT = Kind("Debian", _name_of_apt, _apt_arguments, _APT_VALUES)
 
 
 def find_installs(text: str, kind: Kind) -> list[Install]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import UsageError
 from ...names import labels
 from ...names.images import check_reference
-from ..packages import quoted
+from .package_steps import apt_step, python_step, uv_step
 from .syntax import line_break
 
 ACCOUNT_SCRIPT = Path(__file__).parents[2] / "data" / "account.sh"
@@ -23,7 +22,7 @@ ALWAYS_INSTALLED = ("git", "sudo")
 WORKSPACE = "/workspace"
 BUILD_CONTEXT_COMMENT = "# Build context: "
 SYSTEM_SECTION = "# System packages (apt)"
-PYTHON_SECTION = "# Python packages (pip)"
+PYTHON_SECTION = "# Python packages"
 _ACCOUNT_HEADING = "# Your account: the same user and group as on the host."
 
 _AS_ROOT = "# hadolint ignore=DL3066\nUSER root\n"
@@ -61,33 +60,16 @@ def render(recipe: ImageRecipe) -> str:
     parts = [
         f"# The image of the project {recipe.project}. This file is yours: edit it, then run\n"
         f"# image-update {recipe.project}. Versions are left open, for you to pin where you want.\n"
-        "# hadolint global ignore=DL3006,DL3008,DL3013\n",
+        "# hadolint global ignore=DL3006,DL3008,DL3013,DL3059\n",
         f"FROM {check_reference(recipe.base)}\n{_AS_ROOT}",
         f"{SYSTEM_SECTION}\n{apt_step(apt)}",
-        f"{PYTHON_SECTION}; the settings let pip work where Python belongs to the system\n"
-        "ENV PIP_BREAK_SYSTEM_PACKAGES=1 \\\n    PIP_ROOT_USER_ACTION=ignore\n"
-        f"{pip_step(recipe.pip) if recipe.pip else ''}",
+        f"{PYTHON_SECTION}; the settings let pip and uv work where Python belongs to the system\n"
+        "ENV PIP_BREAK_SYSTEM_PACKAGES=1 \\\n    PIP_ROOT_USER_ACTION=ignore \\\n"
+        "    UV_BREAK_SYSTEM_PACKAGES=1\n",
+        *((uv_step(), python_step(recipe.pip)) if recipe.pip else ()),
         account_block(recipe.project, recipe.framework, recipe.base, is_root=True),
     ]
     return "\n".join(parts)
-
-
-def apt_step(packages: Iterable[str]) -> str:
-    """Return the step that installs Debian packages and cleans up after apt."""
-    lines = "".join(f"        {package} \\\n" for package in packages)
-    return (
-        "RUN apt-get update \\\n"
-        "    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \\\n"
-        f"{lines}"
-        "    && apt-get clean \\\n"
-        "    && rm -rf /var/lib/apt/lists/*\n"
-    )
-
-
-def pip_step(packages: Iterable[str]) -> str:
-    """Return the step that installs Python packages."""
-    lines = " \\\n".join(f"        {quoted(package)}" for package in packages)
-    return f"RUN python3 -m pip install --no-cache-dir \\\n{lines}\n"
 
 
 def account_block(project: str, framework: str, base: str, *, is_root: bool = False) -> str:

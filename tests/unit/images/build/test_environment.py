@@ -17,6 +17,7 @@ from mlc_patched.images.build.environment import (
     derive,
     pip_configuration,
     settings_from,
+    uv_configuration,
 )
 from mlc_patched.images.build.failure import failing_line, last_words
 from mlc_patched.images.dockerfile.render import ImageRecipe, render
@@ -62,8 +63,12 @@ def test_the_classic_builder_gets_a_file_and_no_passwords() -> None:
     result = derived(plain, Builder.CLASSIC)
     assert result.arguments == ()
     assert "pypi.example" not in result.text
-    assert result.files == {"/etc/ds01-build-pip.conf": pip_configuration(plain.pip)}
-    assert result.text.rstrip().endswith("RUN rm -f /etc/ds01-build-pip.conf\nUSER ${DS01_USER_ID}")
+    assert result.files == {
+        "/etc/ds01-build-pip.conf": pip_configuration(plain.pip),
+        "/etc/ds01-build-uv.toml": uv_configuration(plain.pip),
+    }
+    remove = f"RUN rm -f {' '.join(result.files)}"
+    assert result.text.rstrip().endswith(f"{remove}\nUSER ${{DS01_USER_ID}}")
     with pytest.raises(MlcError, match="credentials"):
         derived(settings_from(INDEX), Builder.CLASSIC)
     two = {"PIP_EXTRA_INDEX_URL": "https://a.example https://tok@b.example"}
@@ -74,6 +79,25 @@ def test_the_classic_builder_gets_a_file_and_no_passwords() -> None:
 def test_pips_configuration_has_several_values() -> None:
     text = pip_configuration({"PIP_INDEX_URL": "https://a", "PIP_EXTRA_INDEX_URL": "https://b c"})
     assert text == "[global]\nindex-url = https://a\nextra-index-url = https://b c\n"
+
+
+def test_uv_takes_packages_from_the_same_indexes_as_pip() -> None:
+    text = uv_configuration(
+        {
+            "PIP_INDEX_URL": "https://a/simple",
+            "PIP_EXTRA_INDEX_URL": "https://b c",
+            "PIP_TRUSTED_HOST": "d",
+        }
+    )
+    assert text.splitlines() == [
+        'index-url = "https://a/simple"',
+        'extra-index-url = ["https://b", "c"]',
+        'allow-insecure-host = ["d"]',
+        'index-strategy = "unsafe-best-match"',
+    ]
+    result = derived(settings_from(INDEX))
+    assert "ARG UV_CONFIG_FILE=/run/secrets/ds01-uv\n" in result.text
+    assert "me:secret@pypi.example" in result.secrets["ds01-uv"]
 
 
 def test_a_setting_with_control_characters_is_refused() -> None:
@@ -198,7 +222,7 @@ def line_of(text: str, beginning: str) -> int:
 
 
 SETTINGS = BuildSettings(pip={"PIP_INDEX_URL": "https://a.example"})
-PIP_LINE = line_of(TEXT, "RUN python3 -m pip")
+PIP_LINE = line_of(TEXT, "RUN PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip")
 
 
 def test_the_classic_builders_step_is_found() -> None:
@@ -220,7 +244,7 @@ def test_buildkits_step_is_found() -> None:
 def test_podmans_step_is_found_by_its_stage() -> None:
     stages = f"FROM a AS first\nRUN one\n{TEXT}"
     result = derived(SETTINGS, Builder.PODMAN, stages)
-    last = instructions(result.text)[-len(instructions(TEXT)) - 1 :]
+    last = instructions(result.text)[-len(instructions(TEXT)) - 2 :]
     body = [each.keyword for each in last]
     number = next(
         n for n, each in enumerate(last[body.index("FROM") :], 1) if each.keyword == "RUN"

@@ -11,21 +11,35 @@ from hypothesis import strategies as st
 
 from mlc_patched.images.dockerfile.edit import (
     Changes,
-    add_package,
+    add_packages,
     has_account_block,
     remove_package,
     with_account_block,
 )
 from mlc_patched.images.dockerfile.installs import APT, PIP, Kind, packages_in, where_looked
+from mlc_patched.images.dockerfile.package_steps import (
+    UV_COMMENT,
+    apt_step,
+    python_step,
+    uv_step,
+    without_uv,
+)
 from mlc_patched.images.dockerfile.render import ImageRecipe, account_block, render
-from mlc_patched.images.dockerfile.syntax import DockerfileError, final_stage, instructions
+from mlc_patched.images.dockerfile.syntax import (
+    DockerfileError,
+    final_stage,
+    instructions,
+    line_break,
+)
 from mlc_patched.images.packages import pip_name
 
 BLOCK = account_block("demo", "custom", "debian:12")
+DATE = "2026-11-26"
+NAMES = {APT.title: "apt", PIP.title: "pip"}
 
 
 def add(text: str, package: str, kind: Kind = PIP) -> str:
-    return add_package(text, package, kind, Changes())
+    return add_packages(text, Changes(), **{NAMES[kind.title]: (package,)}, date=DATE)
 
 
 def remove(text: str, package: str, kind: Kind = PIP) -> str:
@@ -36,72 +50,128 @@ def dockerfile(*pip: str, apt: tuple[str, ...] = ()) -> str:
     return render(ImageRecipe("demo", "debian:12", "custom", apt, pip))
 
 
-@pytest.mark.parametrize("kind", [PIP, APT], ids=["pip", "apt"])
-def test_adding_gives_what_render_would_write(kind: Kind) -> None:
-    if kind is PIP:
-        assert add(dockerfile("b", "d"), "c") == dockerfile("b", "c", "d")
-        assert add(dockerfile("b"), "a<2") == dockerfile("a<2", "b")
-        assert add(dockerfile("b"), "c") == dockerfile("b", "c")
-        assert add(dockerfile(), "a") == dockerfile("a")
-    else:
-        assert add(dockerfile(), "ffmpeg", APT) == dockerfile(apt=("ffmpeg",))
-        assert add(dockerfile(), "zsh", APT) == dockerfile(apt=("zsh",))
+def test_a_package_is_appended_by_a_step_before_the_account_block() -> None:
+    text = dockerfile("b", "d")
+    piece = f"# Added on {DATE}\n{python_step(('c',))}\n"
+    assert add(text, "c") == text.replace("# Your account", f"{piece}# Your account")
+    again = add(add(text, "c"), "a<2")
+    assert again.count(f"# Added on {DATE}") == 2
+    assert packages_in(again, PIP) == ("b", "d", "c", "a<2")
+
+
+def test_packages_of_one_command_share_a_comment_and_a_step_of_their_kind() -> None:
+    text = dockerfile("b")
+    changed = add_packages(text, Changes(), apt=("zsh", "fd"), pip=("Y", "x[a]>1", "b"), date=DATE)
+    piece = f"# Added on {DATE}\n{apt_step(('fd', 'zsh'))}{python_step(('x[a]>1', 'Y'))}\n"
+    assert changed == text.replace("# Your account", f"{piece}# Your account")
+
+
+def test_removing_the_only_package_of_an_appended_step_removes_step_and_comment() -> None:
+    text = dockerfile("b")
+    both = add_packages(text, Changes(), apt=("fd",), pip=("x",), date=DATE)
+    assert remove(both, "x") == add(text, "fd", APT)
+    assert remove(both, "fd", APT) == add(text, "x")
+    assert remove(remove(both, "fd", APT), "x") == text
+    as_user = f"FROM debian:12\nUSER me\n\n{BLOCK}"
+    assert remove(add(as_user, "fd", APT), "fd", APT) == as_user
+
+
+def test_uv_is_installed_once_before_the_first_step_that_needs_it() -> None:
+    for text in (dockerfile(), f"FROM x\nRUN pip install a\n\n{BLOCK}"):
+        changed = add(add(text, "b"), "c")
+        assert changed.count(uv_step()) == 1
+        assert changed.index(uv_step()) < changed.index("# Added on")
+    own = f"FROM x\nRUN pip install 'uv>=0.9' a\n\n{BLOCK}"
+    assert uv_step() not in add(own, "b")
+    assert packages_in(own, PIP) == ("a",)
+
+
+def test_where_uv_does_not_support_the_python_pip_installs_now_and_later() -> None:
+    text = add(dockerfile("b"), "c")
+    by_pip = without_uv(text)
+    assert "uv pip" not in by_pip
+    assert "uv==" not in by_pip
+    assert packages_in(by_pip, PIP) == ("b", "c")
+    assert without_uv(text.replace("\n", "\r\n")) == by_pip.replace("\n", "\r\n")
+    assert without_uv(add(by_pip, "d")) == add(by_pip, "d")
+
+
+@pytest.mark.parametrize(
+    ("middle", "place"),
+    [
+        ("RUN pip install a\nRUN make\n", "RUN make\n\n|"),
+        ("RUN pip install a\nUSER me\nRUN make\n", "RUN pip install a\n|USER me\n"),
+        ("RUN pip install a\nSHELL ['bash']\n", "RUN pip install a\n|SHELL"),
+        ("USER me\nRUN pip install a\nRUN make\n", "RUN make\n\n|"),
+        ("RUN make\n", "RUN make\n\n|# root"),
+        ("USER root\nRUN make\n", "RUN make\n\n|"),
+        ("USER me\n", "USER me\n\n|# root"),
+    ],
+)
+def test_a_step_goes_to_the_end_unless_the_user_or_shell_changes(middle: str, place: str) -> None:
+    text = f"FROM debian:12\n{middle}\n{BLOCK}"
+    before, _, rest = place.partition("|")
+    changed = add(text, "new")
+    at = changed.index(UV_COMMENT)
+    assert changed[:at].endswith(before)
+    assert changed.replace(changed[at : changed.index("new\n\n") + 5], "") == text
+    as_root = f"{UV_COMMENT}\nUSER root\n" in changed
+    assert as_root == (rest == "# root")
+    if not as_root:
+        assert changed[changed.index("new\n\n") + 5 :].startswith(rest)
+
+
+def test_a_debian_package_is_installed_as_root() -> None:
+    text = f"FROM jupyter/base\nRUN pip install a\n\n{BLOCK}"
+    assert f"# Added on {DATE}\nUSER root\nRUN apt-get" in add(text, "fd", APT)
+    assert "USER root\nRUN python3 -m uv" not in add(text, "b")
 
 
 def test_removing_removes_one_package_only() -> None:
     assert remove(dockerfile("a", "b", "c"), "b") == dockerfile("a", "c")
     assert remove(dockerfile("a", "b", "c"), "c") == dockerfile("a", "b")
-    assert remove(dockerfile("a"), "A") == dockerfile()
+    assert remove(dockerfile("a"), "A") == dockerfile("a").replace(f"{python_step('a')}\n", "\n")
     assert remove(dockerfile(apt=("ffmpeg",)), "ffmpeg", APT) == dockerfile()
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    "step",
     [
-        ("RUN pip install a b", "RUN pip install a b new"),
-        ("RUN pip3 install a&& echo x", "RUN pip3 install a new&& echo x"),
-        ("RUN python3.11 -m pip install -q a; x", "RUN python3.11 -m pip install -q a new; x"),
-        ("RUN pip install 'a<2' # no comment", "RUN pip install 'a<2' new # no comment"),
-        ("RUN apt-get update && pip install \\\n  -r r.txt a", None),
-        ("run PIP_X=1 pip install a \\\n\n  && true", None),
-        ("RUN pip install \\\n    # why\n    a \\\n    # and\n    z \\\n && true", None),
-        ("RUN pip install a \\\n    # last\n    && rm x\n# after", None),
-        ("RUN uv pip install --system a", "RUN uv pip install --system a new"),
-        ("RUN pip install a > log 2> err", "RUN pip install a new > log 2> err"),
-        ("RUN pip install 'b @ https://e.org/b' a", "RUN pip install 'b @ https://e.org/b' a new"),
-        ("RUN --mount=type=cache,target=/x pip install a", None),
+        "RUN pip install a b",
+        "RUN pip3 install a&& echo x",
+        "RUN python3.11 -I -m pip install -q a; x",
+        "RUN pip install 'a<2' # no comment",
+        "RUN apt-get update && pip install \\\n  -r r.txt a",
+        "run PIP_X=1 pip install a \\\n\n  && true",
+        "RUN pip install \\\n    # why\n    a \\\n    # and\n    z \\\n && true",
+        "RUN pip install a \\\n    # last\n    && rm x\n# after",
+        "RUN uv pip install --system a",
+        "RUN python3 -m uv pip install -p python3 --torch-backend cu128 a",
+        "RUN pip install a > log 2> err",
+        "RUN pip install 'b @ https://e.org/b' a",
+        "RUN --mount=type=cache,target=/x pip install a",
+        "RUN pip install torch a --index-url https://e.org/cu121",
     ],
 )
-def test_hand_edits_stay(before: str, after: str | None) -> None:
-    text = f"# top\nFROM debian:12 AS x\n{before}\n\n{BLOCK}"
+def test_hand_edits_stay(step: str) -> None:
+    text = f"# top\nFROM debian:12 AS x\n{step}\n\n{BLOCK}"
     changed = add(text, "new")
-    if after is not None:
-        assert changed == text.replace(before, after)
-    assert "new" in packages_in(changed, PIP)
-    assert remove(changed, "new") == text
+    assert _one_edit(text, changed)
+    assert "a" in packages_in(changed, PIP) or "a<2" in packages_in(changed, PIP)
+    assert packages_in(changed, PIP)[-1] == "new"
+    assert remove(changed, "new") == text.replace("# Your account", f"{uv_step()}\n# Your account")
 
 
 def test_comments_inside_a_step_stay_where_they_are() -> None:
     text = "FROM x\nRUN pip install \\\n    # why\n    a \\\n    # and\n    z \\\n && true\n"
-    assert add(text, "m") == text.replace("    z \\\n", "    m \\\n    z \\\n")
     assert remove(text, "a") == text.replace("    a \\\n", "")
-
-
-def test_a_special_step_takes_no_new_package_but_loses_one() -> None:
-    text = (
-        "FROM x\nRUN pip install torch --index-url https://e.org/cu121\n"
-        f"RUN pip install --upgrade pip\n\n{BLOCK}"
-    )
-    changed = add(text, "pandas")
-    assert changed.startswith(text.partition("\n\n")[0])
-    assert "# Python packages (pip)\nRUN python3 -m pip install --no-cache-dir" in changed
-    assert packages_in(remove(text, "pip"), PIP) == ("torch",)
 
 
 def test_a_version_is_changed_in_place() -> None:
     text = dockerfile("numpy", "pandas")
     changes = Changes()
-    assert add_package(text, "numpy<2", PIP, changes) == text.replace("numpy", '"numpy<2"')
+    changed = add_packages(text, changes, pip=("numpy<2",), date=DATE)
+    assert changed == text.replace("numpy", '"numpy<2"')
     assert changes.added == ["numpy<2"]
     assert add(dockerfile("numpy<2"), "numpy==1.26") == dockerfile("numpy==1.26")
 
@@ -109,7 +179,7 @@ def test_a_version_is_changed_in_place() -> None:
 def test_a_package_that_is_there_is_not_added_again() -> None:
     changes = Changes()
     text = dockerfile("Scikit_Learn<2")
-    assert add_package(text, "scikit-learn", PIP, changes) == text
+    assert add_packages(text, changes, pip=("scikit-learn",), date=DATE) == text
     assert changes.present == ["Scikit_Learn<2"]
 
 
@@ -124,7 +194,7 @@ def test_packages_with_versions_are_recognised_by_name() -> None:
 def test_only_the_last_stage_counts() -> None:
     text = f"FROM a AS build\nRUN pip install one\nFROM b\nRUN pip install two\n\n{BLOCK}"
     assert packages_in(text, PIP) == ("two",)
-    assert "RUN pip install two three\n" in add(text, "three")
+    assert packages_in(add(text, "three"), PIP) == ("two", "three")
     assert remove(text, "one") == text
 
 
@@ -235,16 +305,28 @@ def parsed(text: str) -> list[tuple[str, str]]:
 
 
 @given(dockerfiles(), st.sampled_from(["aaa", "new-package", "zzz>=1", "Mid[x,y]<2"]))
-def test_adding_changes_one_step_and_removing_it_gives_the_very_same_bytes(
-    text: str, package: str
-) -> None:
+def test_adding_appends_steps_and_removing_leaves_every_other_byte(text: str, package: str) -> None:
     changed = add(text, package)
-    assert package in packages_in(changed, PIP)
-    assert remove(changed, package) == text
-    before, after = parsed(text), parsed(changed)
-    different = [pair for pair in after if pair not in before]
-    assert len(different) == 1
-    assert "pip install" in different[0][1]
+    assert packages_in(changed, PIP) == (*packages_in(text, PIP), package)
+    assert _one_edit(text, changed)
+    removed = remove(changed, package)
+    assert package not in packages_in(removed, PIP)
+    for step in (uv_step(), uv_step().replace("\n", "\nUSER root\n", 1)):
+        removed = removed.replace(f"{step}\n".replace("\n", line_break(text)), "")
+    assert removed == text
+    before, after = parsed(text), iter(parsed(changed))
+    assert all(pair in after for pair in before)
+
+
+@given(dockerfiles(), st.lists(st.sampled_from(["a1", "b2>1", "Scipy", "numpy==2"]), max_size=3))
+def test_no_edit_by_hand_is_ever_lost(text: str, packages: list[str]) -> None:
+    """Every line but that of a package whose version changes stays, in its order."""
+    changed = text
+    for package in packages:
+        changed = add(changed, package)
+    lines = iter(changed.splitlines())
+    kept = [line for line in text.splitlines() if "numpy" not in line]
+    assert all(line in lines for line in kept)
 
 
 def _one_edit(before: str, after: str) -> bool:
@@ -253,11 +335,6 @@ def _one_edit(before: str, after: str) -> bool:
     while front < len(before) and before[front] == after[front]:
         front += 1
     return after.endswith(before[front:])
-
-
-@given(dockerfiles(), st.sampled_from(["aaa", "new-package", "zzz>=1"]))
-def test_adding_inserts_one_piece_and_changes_nothing_else(text: str, package: str) -> None:
-    assert _one_edit(text, add(text, package))
 
 
 @given(dockerfiles(), PACKAGES)

@@ -83,13 +83,14 @@ def test_hadolint_finds_nothing_in_a_users_dockerfile_with_the_block(
 def test_the_order_keeps_layers_cached(recipe: ImageRecipe) -> None:
     steps = [
         ("apt" if "apt-get update" in value and "useradd" not in value else "")
-        or ("pip" if "pip install" in value else "")
+        or ("pip" if "uv pip install" in value else "")
+        or ("uv" if "pip install" in value else "")
         or ("account" if "useradd" in value else keyword)
         for keyword, value in structure(render(recipe))
         if keyword in ("RUN", "LABEL", "FROM")
     ]
-    expected = ["FROM", "apt", "pip", "account", "LABEL"]
-    assert steps == [step for step in expected if step != "pip" or recipe.pip]
+    python = ["uv", "pip"] if recipe.pip else []
+    assert steps == ["FROM", "apt", *python, "account", "LABEL"]
 
 
 def test_the_last_instructions_are_user_and_labels(recipe: ImageRecipe) -> None:
@@ -126,9 +127,9 @@ def test_packages_are_sorted_one_per_line_without_duplicates() -> None:
     assert listed == sorted(RECIPES["everything"].pip, key=str.casefold)
 
 
-def test_pip_keeps_no_cache_and_apt_no_lists() -> None:
+def test_uv_keeps_no_cache_and_apt_no_lists() -> None:
     text = render(RECIPES["everything"])
-    assert "pip install --no-cache-dir" in text
+    assert "uv pip install --break-system-packages --compile-bytecode --no-cache \\\n" in text
     assert text.count("rm -rf /var/lib/apt/lists/*") == 2  # once in the account's own step
 
 
