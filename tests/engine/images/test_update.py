@@ -7,6 +7,9 @@ from support.base_images import BASE
 from support.engine_state import docker, inspect
 from support.image_commands import ImageUser, nameless
 
+from mlc_patched.images.dockerfile.append import append_packages, today
+from mlc_patched.images.dockerfile.package_steps import python_step
+
 pytestmark = pytest.mark.real_engine
 
 
@@ -28,9 +31,9 @@ def test_packages_are_added_and_removed_and_hand_edits_stay(demo: ImageUser) -> 
     done = demo.run("image-update", "demo", "--add", "colorama", "--remove", "six", "-y")
     assert "+        colorama" in done.stdout
     assert "-        six" in done.stdout
-    assert demo.dockerfile("demo").read_text() == text.replace(
-        "        six\n", "        colorama\n"
-    )
+    without_six = text.replace(f"{python_step(('six',))}\n", "\n")
+    added = append_packages(without_six, pip=("colorama",), date=today())
+    assert demo.dockerfile("demo").read_text() == added
     said = demo.run_in(
         demo.image("demo"),
         "cat /hand; echo $MY; python3 -c 'import colorama'; pip list | grep six || echo none",
@@ -40,6 +43,33 @@ def test_packages_are_added_and_removed_and_hand_edits_stay(demo: ImageUser) -> 
     # The message names the containers on the former image.
     assert f"{demo.user.tag('c')} (created)" in done.stdout
     assert f"mlc create c --image {demo.image('demo')}" in done.stdout
+
+
+def test_an_added_package_leaves_all_other_layers_and_versions(each_builder: ImageUser) -> None:
+    it = each_builder
+    it.run("image-create", "demo", "--base", BASE, "-p", "idna<3.8", "-y")
+    # As a former version, and DS01's generator, wrote it.
+    file = it.dockerfile("demo")
+    file.write_text(
+        file.read_text().replace(
+            "RUN python3 -m uv pip install --break-system-packages --compile-bytecode --no-cache",
+            "RUN pip install --no-cache-dir",
+        )
+    )
+    it.run("image-update", "demo", "-y")
+    before, layers = _frozen(it), inspect(it.image("demo"))["RootFS"]["Layers"]
+    it.run("image-update", "demo", "--add", "requests", "--apt", "tree", "-y")
+    after, now = _frozen(it), inspect(it.image("demo"))["RootFS"]["Layers"]
+    assert set(before) < set(after)
+    assert any(each.startswith("requests==") for each in after)
+    # All but those of the account and what a builder puts after it.
+    assert len(set(layers) - set(now)) <= 3
+    caches = "sudo find / -xdev -path /proc -prune -o -name CACHEDIR.TAG -print"
+    assert it.run_in(it.image("demo"), f"command -v tree; {caches}") == "/usr/bin/tree"
+
+
+def _frozen(it: ImageUser) -> list[str]:
+    return it.run_in(it.image("demo"), "uv pip freeze --system").splitlines()
 
 
 def test_one_previous_image_is_kept_and_a_rollback_exchanges_them(demo: ImageUser) -> None:
@@ -163,7 +193,7 @@ def test_a_dry_run_shows_the_difference(commands: ImageUser) -> None:
     commands.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
     text = commands.dockerfile("demo").read_text()
     done = commands.run("image-update", "demo", "--add", "idna", "--apt", "tree", "--dry-run")
-    assert "+        idna \\" in done.stdout
+    assert "+        idna" in done.stdout
     assert "+        tree \\" in done.stdout
     assert commands.dockerfile("demo").read_text() == text
     assert commands.names() == set()
