@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pwd import getpwuid
 from typing import TYPE_CHECKING
 
 from . import temporary
-from .engine.address import CONFIGURATION_VARIABLE, DEFAULT, EngineAddress, resolve
+from .engine.address import EngineAddress, resolve
 from .engine.interface import Container, Engine
 from .errors import AlreadyExistsError, NotFoundError
 from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
-from .host.files import is_root_for
+from .host.sudo import for_programs, is_for_another
 from .names import labels
 from .names.containers import (
     ROOT,
@@ -64,6 +63,7 @@ class Context:
     docker_context: str | None = None
     as_ids: str | None = None
     make_engine: Callable[[], Engine] | None = None
+    _open: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
 
     @property
     def job(self) -> temporary.Job:
@@ -85,7 +85,19 @@ class Context:
     @cached_property
     def address(self) -> EngineAddress:
         """Where the engine is: by --context, the environment, or Docker's own settings."""
-        return resolve(self.environ, self.docker_context)
+        found = resolve(self.environ, self.docker_context)
+        if not found.is_users:
+            return found
+        from .engine.users_address import for_root
+
+        return for_root(found, caller(self.environ), self._private_directory)
+
+    def _private_directory(self) -> str:
+        """Make a directory that only the process may use, until the context is closed."""
+        from tempfile import TemporaryDirectory
+
+        prefix = temporary.build_directory_prefix(self._without_lock.token)
+        return self._open.enter_context(TemporaryDirectory(prefix=prefix))
 
     @cached_property
     def engine(self) -> Engine:
@@ -100,13 +112,13 @@ class Context:
     def client_environ(self) -> Mapping[str, str]:
         """The environment for the docker client, so that it uses the same engine."""
         own = {AS_VARIABLE: self.as_ids} if self.as_ids else {}
-        found = {**self.address.client_environment(self.environ), **own}
-        is_plain = self.address.is_local and self.address.context == DEFAULT
-        if is_plain and CONFIGURATION_VARIABLE not in found and is_root_for(self.account):
-            # The client writes files next to its configuration. With a sudo that keeps HOME they
-            # would be root's files in the user's home. It needs no configuration here.
-            found["HOME"] = getpwuid(0).pw_dir
-        return found
+        if is_for_another(self.environ):
+            return {**for_programs(self.environ), **self.address.without_a_name(), **own}
+        return {**self.address.client_environment(self.environ), **own}
+
+    def close(self) -> None:
+        """Remove temporary files of the context."""
+        self._open.close()
 
     def at(self, docker_context: str) -> Context:
         """Return the same context, but with the engine of a Docker context."""
@@ -123,11 +135,15 @@ class Context:
         said = self.environ.get(AS_VARIABLE) if self.as_ids is None else self.as_ids
         if self.as_ids is None and not said:
             return found
-        is_local = self.address.is_local
-        if is_local and self.as_ids is None:
+        by_sudo = is_for_another(self.environ)
+        if self.address.is_local and self.as_ids is None:
             return found
         return known_elsewhere(
-            found, said or "", is_local=is_local, is_process_root=os.geteuid() == 0
+            found,
+            said or "",
+            # A remote engine that root knows would take the user at root's word.
+            is_local=self.address.is_local or (by_sudo and not self.address.is_users),
+            is_login_of_root=os.geteuid() == 0 and not by_sudo,
         )
 
     @cached_property

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import ConflictError
+from .host.sudo import for_programs
 from .names.projects import BUILDING
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def temporary_directory(environ: Mapping[str, str]) -> Path:
     import tempfile
     from pathlib import Path
 
-    return Path(environ.get("TMPDIR") or tempfile.gettempdir())
+    return Path(for_programs(environ).get("TMPDIR") or tempfile.gettempdir())
 
 
 @contextlib.contextmanager

@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoRet
 def run(argv: Sequence[str], program: str, context: Context | None = None) -> int:
     """Run mlc and return its exit code; `context` replaces that of the command line."""
     report = ConsoleReporter()
+    made: list[Context] = []
     try:
         command, arguments = parse(argv)
     except CommandLineError as error:
@@ -61,7 +62,9 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
 
     def carry_out() -> int:
         nonlocal context
-        context = context or _context(arguments, program)
+        if context is None:
+            context = _context(arguments, program)
+            made.append(context)
         context.report = report
         if command.for_users:
             from ..host.account import refuse_root
@@ -80,15 +83,21 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
 
         return write(error, command.program, arguments, context)
 
-    return guarded(carry_out, report, as_json=getattr(arguments, "json", False), log=log)
+    try:
+        return guarded(carry_out, report, as_json=getattr(arguments, "json", False), log=log)
+    finally:
+        for each in made:
+            each.close()
 
 
 def _context(arguments: argparse.Namespace, program: str) -> Context:
     from pathlib import Path
 
     from ..context import Context
+    from ..host.sudo import take_environment
 
     return Context(
+        environ=take_environment(),
         program=Path(program),
         docker_context=getattr(arguments, CONTEXT, None),
         as_ids=getattr(arguments, AS, None),

@@ -68,7 +68,7 @@ def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed
     If DS01_MLC_WRAPPER names the site's own wrapper, that creates it. Raises MlcError as `create`,
     or if it could not be started.
     """
-    wrapper = site_wrapper.path(context.environ)
+    wrapper = site_wrapper.path(context.environ, context.account)
     image = request.image
     with Undo(context.report) as undo:
         if wrapper is None:
@@ -102,7 +102,7 @@ def preview(request: CreateRequest, context: Context) -> Preview:
         decision = decide(plan.reference, image.labels, context.account)
         flow = decision.flow.value
         notes += [decision.warning] if decision.warning else []
-    wrapper = site_wrapper.path(context.environ)
+    wrapper = site_wrapper.path(context.environ, context.account)
     return Preview(
         name=request.name,
         tag=plan.tag,

@@ -138,7 +138,7 @@ def _notes(gpus: int, nodes: list[Node], context: Context) -> list[str]:
     most = max((node.gpus for node in nodes), default=0)
     if gpus > most:
         notes.append(f"no node has {gpus} GPUs (the most is {most}): it waits until one joins")
-    if site_wrapper.path(context.environ) is not None:
+    if site_wrapper.path(context.environ, context.account) is not None:
         notes.append(f"{site_wrapper.VARIABLE} is not used: it creates containers on one engine")
     return notes
 

@@ -10,14 +10,20 @@ import subprocess
 from collections.abc import Mapping
 
 from ..errors import MlcError, last_lines, shown
+from ..host.account import Account
+from ..host.files import is_root_for
+from ..host.sudo import only_root_changes
 from ..plan.request import CreateRequest
 from ..report import Reporter
 
 VARIABLE = "DS01_MLC_WRAPPER"
 
 
-def path(environ: Mapping[str, str]) -> str | None:
-    """Return the absolute path of the wrapper's program, None if none is set, or raise MlcError."""
+def path(environ: Mapping[str, str], account: Account) -> str | None:
+    """Return the absolute path of the wrapper's program, None if none is set, or raise MlcError.
+
+    While root works for the account, it must be a program that the account cannot replace.
+    """
     named = environ.get(VARIABLE)
     if not named:
         return None
@@ -26,7 +32,15 @@ def path(environ: Mapping[str, str]) -> str | None:
             f"{VARIABLE} is {shown(named)}, which is not the absolute path of a program. "
             f"Correct it, or remove it from the environment: unset {VARIABLE}"
         )
-    return named
+    if not is_root_for(account):
+        return named
+    resolved = os.path.realpath(named)
+    if not only_root_changes(resolved, account):
+        raise MlcError(
+            f"{VARIABLE} is {shown(named)}, which root does not run: it is not root's alone.",
+            "Run the command without sudo, or have root own the program and its directories.",
+        )
+    return resolved
 
 
 def command(wrapper: str, request: CreateRequest) -> list[str]:

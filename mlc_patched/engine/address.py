@@ -7,13 +7,18 @@ socket. If none of them is set, this opens only `config.json`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import MlcError, UsageError, shown
+from ..host.account import caller
+from ..host.files import rights_of
+from ..host.sudo import is_for_another, root_home
 from ..json_text import parsed
 
 DEFAULT = "default"
@@ -25,6 +30,11 @@ TLS_VARIABLE = "DOCKER_TLS"
 VERIFY_VARIABLE = "DOCKER_TLS_VERIFY"
 CERTIFICATES_VARIABLE = "DOCKER_CERT_PATH"
 CONFIGURATION_VARIABLE = "DOCKER_CONFIG"
+_BUILDX_VARIABLE = "BUILDX_CONFIG"
+TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
+"""Files of a directory with TLS settings."""
+NO_CONFIGURATION = "/proc/mlc-no-such-directory"
+"""A directory that nobody can create, so that the client neither reads nor writes settings."""
 _UNIX, _SSH, _TCP = "unix://", "ssh://", "tcp://"
 _PORT = 2375
 _LAST_PORT = 65535
@@ -54,11 +64,13 @@ class Tls:
 @dataclass(frozen=True)
 class EngineAddress:
     """An engine's address: `url` is `unix://PATH`, `tcp://HOST:PORT` or `ssh://[USER@]HOST[:PORT]`,
-    `context` the name of the Docker context it comes from."""
+    `context` the name of the Docker context it comes from. `is_users` says that root works for a
+    user, who chose another engine than root's own."""
 
     url: str = _UNIX + SOCKET
     context: str = DEFAULT
     tls: Tls | None = None
+    is_users: bool = False
 
     @property
     def socket_path(self) -> str | None:
@@ -85,22 +97,42 @@ class EngineAddress:
             found.pop(HOST_VARIABLE, None)
         return found
 
+    def without_a_name(self) -> dict[str, str]:
+        """Return variables by which the docker client of root finds this engine without reading
+        the user's contexts, nor root's logins for an engine of the user's choice."""
+        found = {HOST_VARIABLE: self.url, CONTEXT_VARIABLE: DEFAULT}
+        if self.tls is not None:
+            found[CERTIFICATES_VARIABLE] = self.tls.directory
+            found[VERIFY_VARIABLE if self.tls.verify else TLS_VARIABLE] = "1"
+        if self.is_users:
+            found[CONFIGURATION_VARIABLE] = NO_CONFIGURATION
+            found[_BUILDX_VARIABLE] = os.path.join(root_home(), ".docker/buildx")  # noqa: PTH118
+        return found
+
 
 def resolve(environ: Mapping[str, str], chosen: str | None = None) -> EngineAddress:
     """Return the address of the engine to use, of the context `chosen` with --context if given.
 
     Raises UsageError if there is no such context, or an address is invalid.
     """
-    name = chosen
-    if name is None and not environ.get(HOST_VARIABLE):
-        name = environ.get(CONTEXT_VARIABLE) or _current(environ)
-    if name is None or name == DEFAULT:
-        return _default(environ)
-    return _of_context(name, environ)
+    with _rights(environ):
+        name = chosen
+        if name is None and not environ.get(HOST_VARIABLE):
+            name = environ.get(CONTEXT_VARIABLE) or _current(environ)
+        is_named = name is not None and name != DEFAULT
+        found = _of_context(name, environ) if name and is_named else _default(environ)
+    if not is_for_another(environ) or found.url == _UNIX + SOCKET:
+        return found
+    return replace(found, is_users=not (is_named and _has_roots_configuration(environ)))
 
 
 def context_names(environ: Mapping[str, str]) -> list[str]:
     """Return the names of all contexts, the default one first."""
+    with _rights(environ):
+        return _context_names(environ)
+
+
+def _context_names(environ: Mapping[str, str]) -> list[str]:
     found = []
     metadata = f"{_configuration(environ)}/contexts/meta"
     try:
@@ -134,7 +166,7 @@ def _of_context(name: str, environ: Mapping[str, str]) -> EngineAddress:
     contexts = f"{_configuration(environ)}/contexts"
     found = _read(f"{contexts}/meta/{digest}/meta.json")
     if not found:
-        existing = ", ".join(context_names(environ))
+        existing = ", ".join(_context_names(environ))
         raise UsageError(
             f"There is no Docker context {shown(name)}. Existing contexts: {existing}.",
             "To create it: docker context create NAME --docker host=ssh://USER@HOST",
@@ -198,6 +230,17 @@ def _current(environ: Mapping[str, str]) -> str | None:
     """Return the context of `docker context use`, or None if the file cannot be read."""
     name = _read(f"{_configuration(environ)}/config.json").get("currentContext")
     return name if isinstance(name, str) and name else None
+
+
+def _rights(environ: Mapping[str, str]) -> AbstractContextManager[None]:
+    """Read a user's settings with the user's rights while root works for them."""
+    if not is_for_another(environ) or _has_roots_configuration(environ):
+        return contextlib.nullcontext()
+    return rights_of(caller(environ))
+
+
+def _has_roots_configuration(environ: Mapping[str, str]) -> bool:
+    return not environ.get(CONFIGURATION_VARIABLE) and _home(environ) == root_home()
 
 
 def _configuration(environ: Mapping[str, str]) -> str:

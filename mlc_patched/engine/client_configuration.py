@@ -39,6 +39,15 @@ def sdk_client(url: str, version: str, seconds: int) -> Any:
     return client
 
 
+def without_logins(client: Any) -> None:
+    """Make the SDK's client send no login and no header of the configuration, which is root's."""
+    from docker.auth import AuthConfig
+
+    # The SDK would read the logins again if there were none.
+    vars(client)["_auth_configs"] = AuthConfig({"auths": {"none.invalid": {}}})
+    vars(client)["_general_configs"].pop("HttpHeaders", None)
+
+
 @contextlib.contextmanager
 def configuration_errors() -> Iterator[None]:
     """Convert what the SDK raises while it looks for a login, whose form it does not check."""

@@ -113,10 +113,12 @@ class EngineConnection:
 
     @cached_property
     def _client(self) -> Any:
-        from .client_configuration import sdk_client
+        from .client_configuration import sdk_client, without_logins
 
         path = self.address.socket_path
         client = sdk_client(f"unix://{path or _NOWHERE}", self._version, ANSWER_SECONDS)
+        if self.address.is_users:
+            without_logins(client)
         if path is None:
             client.mount("http+docker://", _adapter(self.address))
         return client

@@ -90,7 +90,7 @@ def known_elsewhere(
     said: str,
     *,
     is_local: bool,
-    is_process_root: bool,
+    is_login_of_root: bool,
     user_database: Callable[[int], pwd.struct_passwd] = pwd.getpwuid,
 ) -> Account:
     """Return the account with the IDs (`UID:GID`) that --as gives for the engine's host.
@@ -110,7 +110,7 @@ def known_elsewhere(
         return account
     if not is_local:
         return replace(account, uid=uid, gid=gid, ids_here=account.file_ids)
-    if not is_process_root:
+    if not is_login_of_root:
         raise NotAllowedError(
             f"On this host you are {account.uid}:{account.gid}, and {said} is another user. "
             "--as is for remote engines, where your IDs may be different."

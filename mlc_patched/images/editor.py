@@ -37,11 +37,11 @@ def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -
         try:
             done = subprocess.run(
                 [*command, str(path)],
-                env=dict(environ),
+                env={**environ, "HOME": account.home} if as_root else dict(environ),
                 check=False,
                 user=uid if as_root else None,
                 group=gid if as_root else None,
-                extra_groups=[] if as_root else None,
+                extra_groups=os.getgrouplist(account.login, gid) if as_root else None,
             )
         except OSError as error:
             raise MlcError(f"The editor {command[0]} did not start: {error.strerror}") from error

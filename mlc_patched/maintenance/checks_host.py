@@ -78,7 +78,7 @@ def client(machine: Machine) -> Finding | Sequence[Finding]:
     """The Docker client, which shells and builds need, and its buildx fit the engine."""
     name, context = "client", machine.context
     try:
-        path = docker_client.client_path(context.environ, "a shell in a container")
+        path = docker_client.client_path(context.client_environ, "a shell in a container")
     except EngineError as error:
         return broken(name, error.message, error.hint)
     found = docker_client.version_of(path, context.client_environ, with_buildx=True)

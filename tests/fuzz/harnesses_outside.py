@@ -99,7 +99,7 @@ def _ssh(argv: list[str]) -> None:
 
 def ids_elsewhere(data: bytes) -> None:
     with contextlib.suppress(UsageError):
-        made = known_elsewhere(_ALICE, _text(data), is_local=False, is_process_root=False)
+        made = known_elsewhere(_ALICE, _text(data), is_local=False, is_login_of_root=False)
         assert 0 < made.uid <= HIGHEST_ID
         assert 0 <= made.gid <= HIGHEST_ID
         assert made.file_ids == (1001, 2001)

@@ -17,13 +17,18 @@ CONTEXTS = {
 def make_contexts(home: Path) -> None:
     """Create CONTEXTS, one of them with certificates, and none of them current."""
     for name, endpoint in CONTEXTS.items():
-        meta = home / ".docker/contexts/meta" / digest_of(name)
-        meta.mkdir(parents=True)
-        content = {"Name": name, "Metadata": {}, "Endpoints": {"docker": endpoint}}
-        (meta / "meta.json").write_text(json.dumps(content))
+        make_context(home, name, endpoint)
     certificates = home / ".docker/contexts/tls" / digest_of("tls") / "docker"
     certificates.mkdir(parents=True)
     (certificates / "ca.pem").write_text("")
+
+
+def make_context(home: Path, name: str, endpoint: object) -> None:
+    """Create a context with this endpoint."""
+    meta = home / ".docker/contexts/meta" / digest_of(name)
+    meta.mkdir(parents=True)
+    content = {"Name": name, "Metadata": {}, "Endpoints": {"docker": endpoint}}
+    (meta / "meta.json").write_text(json.dumps(content))
 
 
 def digest_of(name: str) -> str:

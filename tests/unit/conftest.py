@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +25,12 @@ def docker_stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _no_docker_client(docker_stub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the stub on PATH: Docker clients exist only where a test makes one."""
     monkeypatch.setenv("PATH", f"{docker_stub}:{os.environ['PATH']}")
+
+
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    """A directory that every user may enter, which pytest's own are not."""
+    place = Path(tempfile.mkdtemp(prefix="mlc-test-", dir="/var/tmp")).resolve()
+    place.chmod(0o755)
+    yield place
+    shutil.rmtree(place)

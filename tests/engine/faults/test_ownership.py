@@ -145,6 +145,23 @@ def test_sudo_gives_access_only_to_ones_own(alice: User, theirs: User) -> None:
 
 
 @pytest.mark.promise("own-only")
+def test_sudo_does_not_make_its_user_somebody_else(alice: User, theirs: User) -> None:
+    """`--as` is a login of root's on this host's engine; for others it is for remote engines."""
+    before, ids = state_of(theirs), f"{theirs.uid}:{theirs.gid}"
+    for argv in (("remove", "old", "-f"), ("stop", "running", "-f"), ("open", "running")):
+        done = alice.sudo(alice.tree / "bin/mlc", *argv, "--as", ids)
+        assert done.returncode == 1, done.stdout
+        assert f"{ids} is another user" in done.stderr
+        # The variable counts on remote engines only.
+        done = alice.sudo(alice.tree / "bin/mlc", *argv, MLC_AS=ids)
+        assert done.returncode == 1, done.stdout
+        assert "You have no container" in done.stderr
+    assert state_of(theirs) == before
+    root = alice.sudo(alice.tree / "bin/mlc", "list", "-a", "-s", "--as", ids, SUDO_UID="")
+    assert "[running]" in root.stdout
+
+
+@pytest.mark.promise("own-only")
 def test_labels_that_claim_an_owner_give_no_access(alice: User, theirs: User) -> None:
     """A container's name says whose it is: `x._.UID`. Labels that say otherwise change nothing."""
     forged = f"mlc-forged._.{theirs.uid}"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.base_images import BASE
-from support.image_commands import ImageUser
+from support.docker_contexts import make_context
+from support.image_commands import QUICK, ImageUser
+from support.users import User
+from support.worker import engine_address
 
 pytestmark = pytest.mark.real_engine
 
@@ -82,3 +86,77 @@ def test_a_build_whose_files_cannot_all_be_read_fails(commands: ImageUser) -> No
     said = sudo(commands, "image-create", "demo", "--dockerfile", dockerfile, ok=False)
     assert "source/b, in the build context, cannot be read: Permission denied" in said
     assert commands.names() == set()
+
+
+TRAP = """\
+#!/bin/sh
+id -u >>MARK
+"""
+
+
+@pytest.fixture
+def trapped(alice: User) -> Iterator[tuple[User, Path]]:
+    """A user whose home has programs that root could be made to run, and the file in which each
+    writes down who ran it."""
+    mark = Path(tempfile.mkdtemp(prefix="mlc-test-mark-", dir="/var/tmp")) / "ran"
+    mark.parent.chmod(0o777)
+    names = ("docker", "ssh", "git", "docker-credential-evil", "docker-buildx", "wrapper")
+    for place in ("bin", ".docker/cli-plugins", "buildx"):
+        for name in names:
+            alice.file(f"{place}/{name}", TRAP.replace("MARK", str(mark))).chmod(0o755)
+    make_context(alice.home, "lab", {"Host": engine_address()})
+    configuration = {
+        "currentContext": "lab",
+        "credsStore": "evil",
+        "credHelpers": {"registry.invalid": "evil", "docker.io": "evil"},
+        "cliPluginsExtraDirs": [f"{alice.home}/bin"],
+    }
+    alice.file(".docker/config.json", json.dumps(configuration))
+    yield alice, mark
+    for place in ("bin", ".docker", "buildx", "dockerfiles", ".ds01-config"):
+        shutil.rmtree(alice.home / place, ignore_errors=True)
+    shutil.rmtree(mark.parent)
+
+
+@pytest.mark.parametrize("kept", ["HOME", "DOCKER_CONFIG"])
+@pytest.mark.parametrize("by", ["context", "default"])
+def test_root_runs_no_program_of_the_user_s(
+    trapped: tuple[User, Path], labelled: Callable[..., str], kept: str, by: str
+) -> None:
+    """A sudo that keeps variables: HOME, DOCKER_CONFIG, and more."""
+    user, mark = trapped
+    home, image = user.home, labelled(user)
+    environ = {
+        **({"HOME": str(home)} if kept == "HOME" else {"DOCKER_CONFIG": f"{home}/.docker"}),
+        # With DOCKER_HOST the user's context does not count.
+        "DOCKER_HOST": "" if by == "context" else engine_address(),
+        "PATH": f"{home}/bin:{QUICK}",
+        "TMPDIR": str(home),
+        "XDG_CONFIG_HOME": str(home),
+        "BUILDX_CONFIG": f"{home}/buildx",
+        "BUILDX_BUILDER": "evil",
+        "GIT_SSH_COMMAND": f"{home}/bin/ssh",
+    }
+    before = {path for path in home.rglob("*") if path.lstat().st_uid == 0}
+    build = ("demo", "--base", BASE)
+    for argv in (
+        ("image-create", *build, "--dry-run"),
+        *([("image-create", *build, "-y")] if by == "context" else []),
+        ("container-deploy", "it", "--image", image, "-y"),
+        ("container-deploy", "it2", "--image", "registry.invalid/x:1", "-y"),
+        ("doctor",),
+    ):
+        own = user.tree / ("bin/user" if "-" in argv[0] else "bin/mlc")
+        command = (own / argv[0],) if "-" in argv[0] else (own, argv[0])
+        done = user.sudo(*command, *argv[1:], **environ)
+        assert "Unexpected" not in done.stderr, done.stderr
+        assert done.returncode == ("it2" in argv) or "doctor" in argv, done.stderr
+        assert not mark.exists(), (argv, mark.read_text())
+    done = user.sudo(
+        *(user.tree / "bin/user/container-deploy", "it3", "--image", image, "-y"),
+        **environ,
+        DS01_MLC_WRAPPER=f"{home}/bin/wrapper",
+    )
+    assert "not root's alone" in done.stderr
+    assert not mark.exists()
+    assert {path for path in home.rglob("*") if path.lstat().st_uid == 0} == before

@@ -15,7 +15,7 @@ from support.reliability import Counted
 from mlc_patched.cli.main import run
 from mlc_patched.context import Context
 from mlc_patched.engine.address import SOCKET, EngineAddress, Tls, context_names, resolve
-from mlc_patched.errors import UsageError
+from mlc_patched.errors import MlcError, UsageError
 
 
 @pytest.fixture
@@ -233,3 +233,72 @@ def test_a_context_for_another_engine_keeps_the_account(home: Path) -> None:
     assert (first.address.is_local, other.address.context) == (True, "far")
     assert other.account is account
     assert other.client_environ["DOCKER_CONTEXT"] == "far"
+
+
+root_alone = pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")
+SUDO = {"SUDO_UID": "65534", "SUDO_GID": "65534"}
+
+
+@root_alone
+def test_under_sudo_an_engine_of_the_user_s_choice_becomes_an_address_without_root_s_keys(
+    open_place: Path,
+) -> None:
+    make_contexts(open_place)
+    certificates = open_place / ".docker/contexts/tls" / digest_of("tls") / "docker"
+    (certificates / "cert.pem").write_text("of the user")
+    (open_place / "key").write_text("of root")
+    (open_place / "key").chmod(0o600)
+    environ = {"HOME": str(open_place), "PATH": "/usr/bin", **SUDO, "BUILDX_CONFIG": "/evil"}
+    context = Context(environ=environ, docker_context="tls")
+    found = context.client_environ
+    assert (found["DOCKER_HOST"], found["DOCKER_CONTEXT"]) == ("tcp://10.0.0.7:2376", "default")
+    assert found["DOCKER_TLS_VERIFY"] == "1"
+    assert found["HOME"] == "/root"
+    assert found["BUILDX_CONFIG"].startswith("/root/")
+    assert not Path(found["DOCKER_CONFIG"]).exists()
+    private = Path(found["DOCKER_CERT_PATH"])
+    assert (private / "cert.pem").read_text() == "of the user"
+    assert context.address.tls == Tls(str(private))
+    context.close()
+    assert not private.exists()
+    (certificates / "key.pem").symlink_to(open_place / "key")
+    with pytest.raises(MlcError, match=r"key\.pem cannot be read: Permission denied"):
+        Context(environ=environ, docker_context="tls").address  # noqa: B018
+
+
+@root_alone
+def test_under_sudo_root_s_ssh_keys_are_not_used_for_the_user(open_place: Path) -> None:
+    make_contexts(open_place)
+    environ = {"HOME": str(open_place), **SUDO}
+    for named, chosen in ((environ, "far"), ({**environ, "DOCKER_HOST": "ssh://root@far"}, None)):
+        with pytest.raises(MlcError, match="without sudo"):
+            Context(environ=named, docker_context=chosen).address  # noqa: B018
+    own = {name: value for name, value in environ.items() if name not in SUDO}
+    assert Context(environ=own, docker_context="far").address.is_ssh
+
+
+@root_alone
+def test_under_sudo_contexts_are_read_with_the_user_s_rights(open_place: Path) -> None:
+    make_contexts(open_place)
+    (open_place / ".docker").chmod(0o700)
+    for environ in ({"HOME": str(open_place)}, {"DOCKER_CONFIG": f"{open_place}/.docker"}):
+        assert context_names({**environ, **SUDO}) == ["default"]
+        with pytest.raises(UsageError, match="no Docker context 'here'"):
+            resolve({**environ, **SUDO}, "here")
+        assert "here" in context_names(environ)
+
+
+@root_alone
+def test_under_sudo_nobody_is_somebody_else_by_root_s_own_contexts(
+    open_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A remote engine believes whom root's keys open it for."""
+    make_contexts(open_place)
+    monkeypatch.setattr("mlc_patched.engine.address.root_home", lambda: str(open_place))
+    environ = {"HOME": str(open_place), **SUDO}
+    context = Context(environ=environ, docker_context="far", as_ids="7001:7002")
+    assert context.address.is_ssh, "root may use its keys for an engine that root named"
+    with pytest.raises(MlcError, match="is another user"):
+        context.account  # noqa: B018
+    named = Context(environ={**environ, "DOCKER_HOST": "tcp://far:1"}, as_ids="7001:7002")
+    assert named.account.uid == 7001, "an engine that the user reaches without root"

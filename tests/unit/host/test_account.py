@@ -71,7 +71,7 @@ MINE = Account("alice", 1001, 2001, "/home/alice")
 
 
 def test_on_a_remote_engine_as_gives_the_ids_and_local_files_keep_theirs() -> None:
-    found = known_elsewhere(MINE, "7001:7002", is_local=False, is_process_root=False)
+    found = known_elsewhere(MINE, "7001:7002", is_local=False, is_login_of_root=False)
     assert (found.login, found.uid, found.gid, found.home) == ("alice", 7001, 7002, MINE.home)
     assert found.file_ids == (1001, 2001)
     assert MINE.file_ids == (1001, 2001)
@@ -80,13 +80,13 @@ def test_on_a_remote_engine_as_gives_the_ids_and_local_files_keep_theirs() -> No
 @pytest.mark.parametrize("said", ["", "7001", "a:b", "1:2:3", "-1:5", "0:0", "0:5", f"{2**32}:1"])
 def test_an_invalid_as_is_refused(said: str) -> None:
     with pytest.raises(UsageError):
-        known_elsewhere(MINE, said, is_local=False, is_process_root=True)
+        known_elsewhere(MINE, said, is_local=False, is_login_of_root=True)
 
 
 def test_on_this_host_another_uid_is_another_user() -> None:
     with pytest.raises(NotAllowedError, match="is another user"):
-        known_elsewhere(MINE, "7001:7002", is_local=True, is_process_root=False)
-    assert known_elsewhere(MINE, "1001:2001", is_local=True, is_process_root=False) is MINE
+        known_elsewhere(MINE, "7001:7002", is_local=True, is_login_of_root=False)
+    assert known_elsewhere(MINE, "1001:2001", is_local=True, is_login_of_root=False) is MINE
 
     def database(uid: int) -> pwd.struct_passwd:
         if uid != 7001:
@@ -95,7 +95,7 @@ def test_on_this_host_another_uid_is_another_user() -> None:
 
     def as_root(said: str) -> Account:
         return known_elsewhere(
-            MINE, said, is_local=True, is_process_root=True, user_database=database
+            MINE, said, is_local=True, is_login_of_root=True, user_database=database
         )
 
     assert as_root("7001:7002") == Account("bob", 7001, 7002, "/home/bob")

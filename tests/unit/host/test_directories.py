@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +15,10 @@ USER = Account("nobody", 65534, 65534, "/nonexistent")
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
-    """A user's directory, which pytest's own are not: only root may enter those."""
-    place = Path(tempfile.mkdtemp(prefix="mlc-test-", dir="/var/tmp")).resolve()
-    os.chown(place, USER.uid, USER.gid)
-    yield place
-    shutil.rmtree(place)
+def home(open_place: Path) -> Path:
+    """A directory of the user's."""
+    os.chown(open_place, USER.uid, USER.gid)
+    return open_place
 
 
 def test_a_directory_stays_the_opened_one_whatever_becomes_of_its_name(

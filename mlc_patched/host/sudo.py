@@ -1,0 +1,92 @@
+"""What root takes of the environment while it works for another user, as under sudo.
+
+`sudo -E`, or a sudo that keeps HOME, hands the user's variables to root. Those that name programs,
+plugins, settings or directories must not reach root's programs.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+
+from ..errors import MlcError
+from .account import Account, caller
+from .files import rights_of
+
+SUDO_UID = "SUDO_UID"
+_FOREIGN = (
+    *("BUILDKIT_", "BUILDX_", "COMPOSE_", "DOCKER_", "GIT_", "LD_", "OTEL_", "PYTHON", "XDG_"),
+    *("TMPDIR", "TMP", "TEMP", "NETRC"),
+)
+"""How the names of variables begin that lead programs to files or to other programs."""
+_HARMLESS = frozenset(
+    ("BUILDKIT_PROGRESS", "DOCKER_API_VERSION", "DOCKER_BUILDKIT", "DOCKER_DEFAULT_PLATFORM")
+)
+_USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def is_for_another(environ: Mapping[str, str]) -> bool:
+    """Whether the process is root and was started by another user, as under sudo."""
+    return os.getuid() == 0 and environ.get(SUDO_UID) not in (None, "", "0")
+
+
+def root_home() -> str:
+    """Return root's home directory."""
+    import pwd
+
+    return pwd.getpwuid(0).pw_dir
+
+
+def take_environment() -> dict[str, str]:
+    """Return the process's environment, and keep only what root's programs may have of it."""
+    given = dict(os.environ)
+    if is_for_another(given):
+        kept = for_programs(given)
+        for name in given.keys() - kept.keys():
+            del os.environ[name]
+        os.environ.update(kept)
+    return given
+
+
+def for_programs(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for programs that the process starts, and for libraries in it."""
+    if not is_for_another(environ):
+        return dict(environ)
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name in _HARMLESS or not name.startswith(_FOREIGN)
+    }
+    return {**kept, "HOME": root_home(), "PATH": _path(environ)}
+
+
+def only_root_changes(path: str, account: Account) -> bool:
+    """Whether a path, without links in it, leads to root's file or directory that the user cannot
+    replace."""
+    place = path
+    while True:
+        try:
+            status = os.lstat(place)
+        except OSError:
+            return False
+        with rights_of(account):
+            may_write = os.access(place, os.W_OK, effective_ids=True)
+        is_sticky = place != path and status.st_mode & stat.S_ISVTX
+        if status.st_uid != 0 or stat.S_ISLNK(status.st_mode) or (may_write and not is_sticky):
+            return False
+        if place == "/":
+            return True
+        place = os.path.dirname(place)  # noqa: PTH120
+
+
+def _path(environ: Mapping[str, str]) -> str:
+    """Return those directories of PATH that are root's."""
+    try:
+        account = caller(environ)
+    except MlcError:  # reported when the account is needed
+        return _USUAL_PATH
+    named = [each for each in environ.get("PATH", "").split(os.pathsep) if each.startswith("/")]
+    places = [os.path.realpath(each) for each in named]
+    kept = [each for each in dict.fromkeys(places) if only_root_changes(each, account)]
+    return os.pathsep.join(kept) or _USUAL_PATH

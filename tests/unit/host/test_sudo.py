@@ -1,0 +1,70 @@
+"""What root takes of the environment while it works for another user."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mlc_patched.host.account import Account
+from mlc_patched.host.sudo import for_programs, is_for_another, only_root_changes, take_environment
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")
+USER = Account("nobody", 65534, 65534, "/nonexistent")
+SUDO = {"SUDO_UID": "65534", "SUDO_GID": "65534"}
+FOREIGN = (
+    *(
+        "DOCKER_CONFIG",
+        "DOCKER_HOST",
+        "DOCKER_CONTEXT",
+        "DOCKER_CERT_PATH",
+        "DOCKER_CUSTOM_HEADERS",
+    ),
+    *("BUILDX_CONFIG", "BUILDX_BUILDER", "BUILDKIT_HOST", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"),
+    *("GIT_SSH_COMMAND", "GIT_DIR", "LD_PRELOAD", "PYTHONPATH", "TMPDIR", "TMP", "NETRC"),
+)
+
+
+def test_root_s_programs_get_no_variable_that_leads_to_the_user_s_files() -> None:
+    kept = {"LANG": "C", "http_proxy": "http://p:1", "DOCKER_BUILDKIT": "0", "DISPLAY": ":0"}
+    given = {**dict.fromkeys(FOREIGN, "/home/evil"), **kept, **SUDO, "HOME": "/home/evil"}
+    found = for_programs(given)
+    assert {**found, "PATH": ""} == {**kept, **SUDO, "HOME": "/root", "PATH": ""}
+    for own in ({"SUDO_UID": "0", "SUDO_GID": "0"}, {"SUDO_UID": ""}, {}):
+        without = {name: value for name, value in given.items() if name not in SUDO}
+        assert for_programs({**without, **own}) == {**without, **own}, "root is there for itself"
+
+
+def test_root_s_programs_are_found_only_where_the_user_cannot_put_any(open_place: Path) -> None:
+    for name in ("roots", "users", "open", "users/below"):
+        (open_place / name).mkdir()
+    os.chown(open_place / "users", USER.uid, USER.gid)
+    (open_place / "open").chmod(0o1777)
+    (open_place / "link").symlink_to("roots")
+    names = ("users", "link", "open", "users/below", "gone", "roots")
+    path = ":".join(["", ".", "/tmp", *(f"{open_place}/{name}" for name in names), "/usr/bin"])
+    assert for_programs({**SUDO, "PATH": path})["PATH"] == f"{open_place}/roots:/usr/bin"
+    assert "/usr/bin" in for_programs({**SUDO, "PATH": f"{open_place}/users"})["PATH"]
+    assert "/usr/bin" in for_programs({"SUDO_UID": "65534", "SUDO_GID": "x"})["PATH"]
+
+
+def test_a_group_of_the_user_s_may_change_what_is_then_not_root_s_alone(open_place: Path) -> None:
+    program = open_place / "program"
+    program.touch()
+    program.chmod(0o775)
+    assert only_root_changes(str(program), USER)
+    os.chown(program, 0, USER.gid)
+    assert not only_root_changes(str(program), USER)
+
+
+def test_the_process_itself_keeps_what_its_programs_may_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {**SUDO, "DOCKER_CONFIG": "/x", "TMPDIR": "/y", "HOME": "/z"}.items():
+        monkeypatch.setenv(name, value)
+    given = take_environment()
+    assert (given["DOCKER_CONFIG"], given["HOME"]) == ("/x", "/z")
+    assert os.environ["HOME"] == "/root"
+    assert not {"DOCKER_CONFIG", "TMPDIR"} & os.environ.keys()
+    assert is_for_another(os.environ)
