@@ -67,6 +67,15 @@ def check_apt(package: str) -> str:
     )
 
 
+def split(word: str, between: re.Pattern[str], what: str) -> list[str]:
+    """Return the names in an argument, or raise UsageError if there is none: probably a variable
+    was not set."""
+    parts = [part for part in between.split(word) if part]
+    if not parts:
+        raise UsageError(f"{shown(word)} names no {what}.", "Is it a variable that is not set?")
+    return parts
+
+
 def preset(name: str) -> Preset:
     """Return the preset of this name, or raise UsageError, which lists those there are."""
     try:
@@ -141,5 +150,5 @@ def _parsed(text: str) -> Requirement | None:
 
 
 def _each(words: Iterable[str], check: Callable[[str], str]) -> tuple[str, ...]:
-    split = (part for word in words for part in _BETWEEN.split(word))
-    return tuple(dict.fromkeys(check(part) for part in split if part))
+    parts = (part for word in words for part in split(word, _BETWEEN, "package"))
+    return tuple(dict.fromkeys(check(part) for part in parts))

@@ -12,12 +12,13 @@ from ..names.projects import LATEST
 from ..plan.catalog import Catalog, Row, version_order
 from ..plan.request import CUSTOM
 from .dockerfile.render import ImageRecipe
-from .packages import apt_packages, check_pip, merged, pip_packages, preset
+from .packages import apt_packages, check_pip, merged, pip_packages, preset, split
 
 ALWAYS_OFFERED = ("PyTorch", "TensorFlow", "JAX")
 """Design document, "What's in a DS01 Image"."""
 JAX = "jax"
 JAX_PACKAGE = "jax[cuda12]"
+_BETWEEN = re.compile(r"[\s,]+")
 _CUDA = re.compile(r"cuda-?(\d+(?:\.\d+)*)", re.I)
 
 
@@ -170,4 +171,4 @@ def _vendor(architecture: str) -> str:
 
 
 def _presets(request: ImageRequest) -> Iterable[str]:
-    return (part for word in request.presets for part in re.split(r"[\s,]+", word) if part)
+    return (part for word in request.presets for part in split(word, _BETWEEN, "preset"))

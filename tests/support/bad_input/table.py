@@ -292,6 +292,13 @@ def rows() -> list[Row]:
     for what, package, says in PACKAGES:
         add(f"-p: {what}", 2, says, "image-create", "q", "--base", BASE, "-y", f"-p={package}")
         add(f"--add: {what}", 2, says, "image-update", "p", "-y", f"--add={package}")
+    for what, words in (("empty", ""), ("blank", " "), ("a comma", ",")):
+        for flag in ("-p", "--apt", "--preset"):
+            new = ("image-create", "q", "--base", BASE, "-y")
+            add(f"{flag}: {what}", 2, "names no", *new, flag, words)
+        for flag in ("--add", "--apt", "--remove"):
+            says = "not the name of a package" if flag == "--remove" else "names no package"
+            add(f"update {flag}: {what}", 2, says, "image-update", "p", "-y", flag, words)
     for what, flag, value, says in NUMBERS:
         code = 1 if flag == "-arch" else 2  # as AIME's mlc
         add(f"{flag}: {what}", code, says, *CREATE, f"{flag}={value}")
