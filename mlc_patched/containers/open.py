@@ -107,7 +107,7 @@ def _hang_up(container: Container, token: str, context: Context) -> None:
         user = user_of(context)
         context.engine.exec_detached(container.id, ("sh", "-c", HANG_UP, "sh", token), user)
         deadline = time.monotonic() + _HANG_UP_SECONDS
-        while context.engine.processes(container.id) > 1 and time.monotonic() < deadline:
+        while len(context.engine.processes(container.id)) > 1 and time.monotonic() < deadline:
             time.sleep(0.1)
 
 
@@ -116,7 +116,7 @@ def _stop_if_idle(container: Container, lock: SharedLock, context: Context) -> s
     if not lock.alone():
         return "another shell is open in it"
     try:
-        others = context.engine.processes(container.id) - 1
+        others = len(context.engine.processes(container.id)) - 1
         if others > 0:
             what = "1 process is" if others == 1 else f"{others} processes are"
             return f"{what} still running in it"

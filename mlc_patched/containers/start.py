@@ -78,9 +78,21 @@ def ensure_running(container: Container, context: Context) -> bool:
             f"The container {container.name} cannot be started: {error}\n"
             "If one of its devices or directories no longer exists, create it again."
         ) from error
+    _check_entrypoint(container, context)
     if container.labels.get(labels.ARCHITECTURE, "").startswith("ROCM"):
         context.engine.exec_detached(container.id, ROCM_DEVICES_TO_VIDEO, "0:0")
     return False
+
+
+def _check_entrypoint(container: Container, context: Context) -> None:
+    """Raise EngineError if the ENTRYPOINT of the image has ended already, and the container so."""
+    image = context.engine.image(container.image_id)
+    if image is None or not image.entrypoint:
+        return
+    from ..images.entrypoint import REMEDY, early_end
+
+    if ended := early_end(container.id, image, context.engine):
+        raise EngineError(f"The container {container.name} is not running: {ended}\n{REMEDY}")
 
 
 def user_of(context: Context) -> str:

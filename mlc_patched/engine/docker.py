@@ -282,9 +282,10 @@ class DockerEngine(Engine):
         stat = parsed(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
         return None if stat["mode"] & _NOT_A_FILE else (stat, answer.body)
 
-    def processes(self, container: str) -> int:
+    def processes(self, container: str) -> list[str]:
         answer = self._ask("GET", f"/containers/{_quoted(container)}/top")
-        return len(_json(answer)["Processes"] or ())  # null for a container that is just ending
+        # null for a container that is just ending
+        return [str(row[-1]) for row in _json(answer)["Processes"] or ()]
 
     def exec_detached(self, container: str, command: Iterable[str], user: str) -> None:
         with self._sdk() as client:

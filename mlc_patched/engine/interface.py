@@ -284,8 +284,9 @@ class Engine(abc.ABC):
         """Return the content of a regular file of at most `limit` bytes, or None without one."""
 
     @abc.abstractmethod
-    def processes(self, container: str) -> int:
-        """Count the processes in a container."""
+    def processes(self, container: str) -> list[str]:
+        """Return the command lines of the processes in a container; raises ConflictError if it is
+        not running."""
 
     @abc.abstractmethod
     def exec_detached(self, container: str, command: Iterable[str], user: str) -> None:

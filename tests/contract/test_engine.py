@@ -157,7 +157,7 @@ def test_starting_and_stopping_twice_is_not_an_error(fixtures: EngineFixtures) -
     fixtures.engine.start(identity)
     fixtures.engine.start(identity)
     assert fixtures.own()[0].is_running
-    assert fixtures.engine.processes(identity) == 1
+    assert fixtures.engine.processes(identity) == ["bash"]
     fixtures.engine.stop(identity)
     fixtures.engine.stop(identity)
     assert not fixtures.own()[0].is_running
@@ -185,6 +185,8 @@ def test_a_stopped_container_runs_no_commands(fixtures: EngineFixtures) -> None:
     identity = fixtures.create()
     with pytest.raises(ConflictError):
         fixtures.engine.exec_detached(identity, ("true",), "0:0")
+    with pytest.raises(ConflictError):
+        fixtures.engine.processes(identity)
     assert fixtures.engine.stats(identity) is None
 
 

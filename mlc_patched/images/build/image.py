@@ -26,6 +26,7 @@ from ...temporary import STEP, build_directory_prefix, temporary_image, temporar
 from ...undo import Undo, retry_once, warn_on_failure
 from ..dockerfile import render as dockerfile
 from ..dockerfile.syntax import Instruction, instructions
+from ..entrypoint import warn_of_entrypoint
 from ..project.files import ProjectFiles
 from ..verify import verify
 from . import failure as build_failure
@@ -93,6 +94,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
         raise BuildError(f"The build succeeded, but there is no image {tag}.")
     report.step("Checking the account in the image")
     verify(image, account, context)
+    warn_of_entrypoint(image, context)
     yield image
     with defer_signals(), warn_on_failure(f"The name {tag} stays until the next build", report):
         retry_once(lambda: engine.remove_image(tag))

@@ -230,3 +230,19 @@ def path_with_buildx(commands: ImageUser) -> str:
     )
     client.chmod(0o755)
     return f"{client.parent}:{commands.path}"
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "ends"), [('["sh", "-c", "echo no data; exit 3"]', True), ('["env"]', False)]
+)
+def test_an_entrypoint_that_ends_is_reported_at_the_build_and_at_the_start(
+    commands: ImageUser, entrypoint: str, ends: bool
+) -> None:
+    it = commands
+    file = it.user.file("source/Dockerfile", f"FROM {BASE}\nENTRYPOINT {entrypoint}\n")
+    built = it.run("image-create", "demo", "--dockerfile", str(file), "-y")
+    assert ("Containers of this image will not stay running" in built.stderr) is ends
+    done = it.run("container-deploy", "demo", "--background", ok=not ends)
+    if ends:
+        assert "ended with exit code 3 after printing:\nno data\nRemove" in done.stderr
+        assert docker("ps", "-aq", "--filter", f"name={it.user.tag('demo')}") == ""

@@ -70,7 +70,7 @@ class FakeContainer:
     exit_status: int = 0
     lines: list[str] = field(default_factory=list)
     commands: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
-    processes: int = 1
+    processes: list[str] = field(default_factory=lambda: ["bash"])
     changes: list[Change] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     created: float = field(default_factory=time.time)
@@ -87,6 +87,8 @@ class FakeEngine(Engine):
         self.swarm = FakeCluster()
         self.calls: list[str] = []
         self.setup_fails: int = 0
+        self.early_ends: dict[str, tuple[int, list[str]]] = {}
+        """By image ID: exit status and output of an ENTRYPOINT that ends at once."""
         self.oldest_api = "1.24"
         self.in_containerd = False
         self._ids = itertools.count(1)
@@ -251,6 +253,8 @@ class FakeEngine(Engine):
         self.calls.append("start")
         each = self._get(container)
         each.state = "running"
+        if each.image_id in self.early_ends and each.specification.entrypoint is None:
+            each.state, (each.exit_status, each.lines) = "exited", self.early_ends[each.image_id]
         if each.specification.entrypoint and each.specification.entrypoint[0] == "env":
             self._set_up(each)
 
@@ -316,7 +320,7 @@ class FakeEngine(Engine):
         found = {"/etc/passwd": each.passwd.encode(), **each.files}.get(path)
         return found if found is not None and len(found) <= limit else None
 
-    def processes(self, container: str) -> int:
+    def processes(self, container: str) -> list[str]:
         self.calls.append("processes")
         each = self._get(container)
         if each.state != "running":

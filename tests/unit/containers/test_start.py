@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from support.accounts import OWN, own_image
+import pytest
+from support.accounts import OWN, PASSWD, own_image
 from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 
 import mlc_patched
+from mlc_patched.cli.main import run
+from mlc_patched.containers.deploy import deploy
 from mlc_patched.context import Context
+from mlc_patched.errors import EngineError
+from mlc_patched.images import entrypoint
+from mlc_patched.names.labels import Claim, claim_labels
+from mlc_patched.plan.request import CreateRequest
 
 
 def test_commands_run_as_the_user(fake: FakeEngine, context: Context) -> None:
@@ -27,3 +35,78 @@ def test_rocm_s_devices_are_given_to_video_at_the_start(fake: FakeEngine, contex
     mlc_patched.start("n", context=context)
     ((command, user),) = fake.made[created.id].commands
     assert (command[:3], user) == (("chown", "-R", "root:video"), "0:0")
+
+
+@pytest.fixture
+def ended(fake: FakeEngine, context: Context) -> FakeEngine:
+    """An engine with a container whose image's ENTRYPOINT ends at once."""
+    labels = claim_labels(Claim(1001, 2001, "alice"))
+    image = fake.add_image(OWN, labels, PASSWD, entrypoint=("python", "train.py"))
+    fake.early_ends[image.id] = (3, ["loading", "no data: \x1b[2J"])
+    mlc_patched.create("n", image=OWN, context=context)
+    return fake
+
+
+@pytest.mark.parametrize("argv", [["start", "n", "-s"], ["open", "n"], ["start", "n", "-s", "ls"]])
+def test_an_entrypoint_that_ended_is_reported_with_its_last_lines(
+    ended: FakeEngine,
+    context: Context,
+    argv: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mlc_patched.containers.start.fitting_client", lambda *_: "docker")
+    monkeypatch.setattr("mlc_patched.containers.open.fitting_client", lambda *_: "docker")
+    assert run(argv, "mlc", context) == 1
+    said = capsys.readouterr().err
+    assert "n._.1001 is not running: the ENTRYPOINT of its image, python train.py, ended" in said
+    assert "with exit code 3 after printing:\nloading\nno data: \\x1b[2J" in said
+    assert "Remove the ENTRYPOINT" in said
+
+
+def test_a_deployment_whose_entrypoint_ended_leaves_no_container(
+    ended: FakeEngine, context: Context
+) -> None:
+    mlc_patched.remove("n", context=context)
+    request = CreateRequest("m", "custom", "latest", image=OWN)
+    with pytest.raises(EngineError, match="ended with exit code 3"):
+        deploy(request, context, start=True)
+    assert not ended.made
+
+
+@pytest.mark.parametrize("command", ["bash", "bash -c bash"])
+def test_an_entrypoint_that_runs_the_shell_is_fine(
+    ended: FakeEngine, context: Context, command: str
+) -> None:
+    ended.early_ends.clear()
+    (container,) = ended.made.values()
+    container.processes = ["tini -- bash -c bash", command]
+    assert not mlc_patched.start("n", context=context).was_running
+
+
+def test_an_entrypoint_that_stays_is_waited_for_only_briefly(
+    ended: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended.early_ends.clear()
+    (container,) = ended.made.values()
+    container.processes = ["/usr/bin/server"]
+    monkeypatch.setattr(entrypoint, "_SECONDS", 0.2)
+    mlc_patched.start("n", context=context)
+    assert container.state == "running"
+
+
+def test_a_new_image_whose_entrypoint_ends_is_warned_of(
+    ended: FakeEngine, context: Context
+) -> None:
+    context.report = words = RecordingReporter()
+    image = ended.image(OWN)
+    entrypoint.warn_of_entrypoint(image, context)
+    assert "will not stay running: the ENTRYPOINT of its image, python train.py" in " ".join(
+        words.said
+    )
+    assert len(ended.made) == 1
+    ended.early_ends.clear()
+    context.report = words = RecordingReporter()
+    entrypoint.warn_of_entrypoint(image, context)
+    entrypoint.warn_of_entrypoint(ended.add_image("plain"), context)
+    assert not words.said
