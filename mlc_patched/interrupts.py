@@ -75,9 +75,6 @@ def ignore_interrupts() -> Iterator[None]:
     If the block fails all the same, the interrupt was the cause, and ends the command. Enter it
     as the last context of an Undo block: earlier, everything is rolled back.
     """
-    if not _is_main_thread():
-        yield
-        return
     late: list[int] = []
     is_done = False
     try:
@@ -119,9 +116,6 @@ def _is_main_thread() -> bool:
 @contextlib.contextmanager
 def _ignore_briefly() -> Iterator[None]:
     """Ignore interrupts for the first _PATIENCE seconds of a block."""
-    if not _is_main_thread():
-        yield
-        return
     began = time.monotonic()
 
     def later(number: int, frame: FrameType | None) -> None:
@@ -136,9 +130,12 @@ def _ignore_briefly() -> Iterator[None]:
 def _handler(
     handler: Callable[[int, FrameType | None], object],
 ) -> Iterator[Mapping[int, Callable[[int, FrameType | None], object]]]:
-    """Handle the signals in another way for a while; yields the usual handlers."""
+    """Handle the signals in another way for a while; yields the usual handlers.
+
+    Only the main thread has handlers; in another one nothing changes.
+    """
     usual: dict[int, Callable[[int, FrameType | None], object]] = {}
-    for each in _SIGNALS:
+    for each in _SIGNALS if _is_main_thread() else ():
         if callable(found := signal.getsignal(each)):
             usual[each] = found
     for number in usual:

@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 
 from ..context import Context
-from ..errors import NotFoundError, UsageError
-from ..images.create import ImageCreateRequest
+from ..errors import UsageError
+from ..images.create import ImageCreateRequest, refuse_existing
 from ..images.packages import pip_packages, preset
 from ..images.presets import PRESETS
 from ..images.project.files import ProjectFiles
@@ -95,13 +95,4 @@ def _ask_packages() -> tuple[str, ...]:
 
 def _check_new(name: str, request: ImageCreateRequest, context: Context) -> None:
     project = project_of(name, context.account)
-    if request.force:
-        return
-    try:
-        there = ProjectFiles(context.account, project).read_dockerfile() is not None
-    except NotFoundError:
-        there = False
-    if there or context.engine.image(project.image) is not None:
-        raise UsageError(
-            f"You already have a project {name!r}; change it with: image-update {name}"
-        )
+    refuse_existing(request, project, ProjectFiles(context.account, project), context)

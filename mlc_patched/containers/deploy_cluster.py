@@ -89,7 +89,7 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
     service = service_of(
         container,
         service_name(request.name or "", context.account.uid),
-        gpus=_count(plan.choice),
+        gpus=plan.choice.request.count if plan.choice.request else 0,
         capabilities=context.settings.capabilities,
         node=placement.node,
         gpu_kind=placement.gpu_kind,
@@ -240,10 +240,6 @@ def _gpus(said: str | None, context: Context) -> GpuChoice:
             "which ones; --gpu-kind restricts the kind."
         )
     return GpuChoice(ANY_GPU_ARCHITECTURE, str(request.count), request)
-
-
-def _count(choice: GpuChoice) -> int:
-    return choice.request.count if choice.request else 0
 
 
 def _pushed(own: str, context: Context) -> str:

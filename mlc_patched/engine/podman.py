@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -30,13 +29,9 @@ class PodmanEngine(DockerEngine):
 
     product = PODMAN
 
-    @cached_property
-    def _is_rootless(self) -> bool:
-        return self.info().is_rootless
-
     def _body(self, specification: ContainerSpecification) -> dict[str, Any]:
         body = without_shm_size(super()._body(specification))
-        return rootless_body(body) if self._is_rootless else body
+        return rootless_body(body) if self.info().is_rootless else body
 
     def image(self, reference: str) -> Image | None:
         found = super().image(reference)
@@ -146,22 +141,18 @@ def familiar(reference: str) -> str:
 
 def configuration_changes(like: Image, labels: Mapping[str, str]) -> list[str]:
     """Return Dockerfile instructions that copy the configuration of `like` and add labels."""
+    variables = (each.partition("=")[::2] for each in like.environment)
     return [
         f"CMD {json.dumps(list(like.command))}",
         f"ENTRYPOINT {json.dumps(list(like.entrypoint))}",
         f"USER {like.user or 'root'}",
         f"WORKDIR {like.working_directory or '/'}",
-        *(f"ENV {name}={json.dumps(value)}" for name, value in map(_variable, like.environment)),
+        *(f"ENV {name}={json.dumps(value)}" for name, value in variables),
         *(
             f"LABEL {json.dumps(name)}={json.dumps(value)}"
             for name, value in {**like.labels, **labels}.items()
         ),
     ]
-
-
-def _variable(variable: str) -> tuple[str, str]:
-    name, _, value = variable.partition("=")
-    return name, value
 
 
 def _matches(reference: str, patterns: Iterable[str]) -> bool:

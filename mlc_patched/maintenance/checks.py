@@ -42,11 +42,6 @@ class Finding:
     remedy: str = ""
     repair: Repair | None = None
 
-    @property
-    def repair_words(self) -> str:
-        """What `--repair` would do."""
-        return self.repair.words if self.repair else ""
-
     def as_json(self) -> dict[str, Any]:
         """Return it for `--json`."""
         return {

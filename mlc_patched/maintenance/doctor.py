@@ -37,7 +37,11 @@ def doctor(context: Context) -> list[Finding]:
 
     Raises UsageError if there is no such Docker context, so nobody knows which engine is meant.
     """
-    machine = _machine(context)
+    context.address  # noqa: B018 - raises where there is no such context
+    try:
+        machine = Machine(context, context.engine.info())
+    except MlcError as error:
+        machine = Machine(context, None, str(error))
     findings: list[Finding] = []
     for check in CHECKS:
         try:
@@ -49,14 +53,6 @@ def doctor(context: Context) -> list[Finding]:
             found = broken(check.__name__, f"not checked: {error}", "mlc doctor, once more")
         findings += [found] if isinstance(found, Finding) else found
     return findings
-
-
-def _machine(context: Context) -> Machine:
-    context.address  # noqa: B018 - raises where there is no such context
-    try:
-        return Machine(context, context.engine.info())
-    except MlcError as error:
-        return Machine(context, None, str(error))
 
 
 def repair(findings: Iterable[Finding], context: Context) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 
 from ..output import print_json, say
-from ..parser import Parser, add_force, add_json, add_option, add_positional, add_yes
+from ..parser import TYPE_CHECKING, Parser, add_force, add_json, add_option, add_positional, add_yes
 
-TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from ...containers.retire import Retired
     from ...context import Context

@@ -7,6 +7,7 @@ import argparse
 from ...errors import InvalidValueError, UsageError, shown
 from ..output import say, table
 from ..parser import (
+    TYPE_CHECKING,
     Parser,
     add_limits,
     add_machine_flags,
@@ -18,7 +19,6 @@ from ..parser import (
     machine,
 )
 
-TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from ...context import Context
     from ...plan.request import CreateRequest

@@ -6,9 +6,8 @@ import argparse
 
 from ...errors import UsageError
 from ..output import print_json, say
-from ..parser import Parser, add_force, add_json, add_positional, add_switch, add_yes
+from ..parser import TYPE_CHECKING, Parser, add_force, add_json, add_positional, add_switch, add_yes
 
-TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from ...context import Context
 

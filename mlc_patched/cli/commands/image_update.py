@@ -6,9 +6,8 @@ import argparse
 
 from ...errors import DeclinedError, UsageError
 from ..output import print_json, say
-from ..parser import Parser, add_build_flags, add_positional, add_switch, add_words
+from ..parser import TYPE_CHECKING, Parser, add_build_flags, add_positional, add_switch, add_words
 
-TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from ...context import Context
     from ...images.update import Change, ImageUpdated

@@ -7,9 +7,8 @@ import argparse
 from ...errors import MlcError, UsageError
 from ...version import __version__
 from ..output import print_json, say
-from ..parser import Parser, add_force, add_json, add_positional, add_switch
+from ..parser import TYPE_CHECKING, Parser, add_force, add_json, add_positional, add_switch
 
-TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from pathlib import Path
 

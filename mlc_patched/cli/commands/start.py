@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from ..dispatch import TYPE_CHECKING
 from ..output import say
 from ..parser import Parser, add_container_name, add_positional, add_script, add_switch
 
-TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from ...context import Context
 
