@@ -27,11 +27,13 @@ _HANG_UP_SECONDS = 2
 @dataclass(frozen=True)
 class Opened:
     """A shell that has been closed, and its exit status. `left_running` says why the container
-    was not stopped; it is empty if it was."""
+    was not stopped; it is empty if it was. `to_keep` says how to add to the image what was
+    installed."""
 
     name: str
     exit_status: int
     left_running: str
+    to_keep: str = ""
 
 
 def open_shell(name: str, *, context: Context | None = None) -> Opened:
@@ -53,11 +55,13 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
             check_client(place.context)
             status = _shell(place.container, place.context, until_the_end)
             # Stopping the container would end the service.
-            return Opened(name, status, f"it keeps its node until container-retire {name}")
+            left = f"it keeps its node until container-retire {name}"
+            return Opened(name, status, left, _to_keep(place.container, place.context))
         check_client(context)
         ensure_running(container, context)
         status = _shell(container, context, until_the_end)
-        return Opened(name, status, _stop_if_idle(container, lock, context))
+        to_keep = _to_keep(container, context)
+        return Opened(name, status, _stop_if_idle(container, lock, context), to_keep)
 
 
 def check_client(context: Context) -> None:
@@ -83,6 +87,15 @@ def _shell(container: Container, context: Context, until_the_end: contextlib.Exi
         token=token,
         when_cut_off=hang_up,
     )
+
+
+def _to_keep(container: Container, context: Context) -> str:
+    """Return how to add to the image what was installed; see `how_to_keep`."""
+    with contextlib.suppress(ImportError):  # the program was updated while the shell was open
+        from .installed import how_to_keep
+
+        return how_to_keep(container, context)
+    return ""
 
 
 def _place_on_cluster(name: str, context: Context) -> Place:

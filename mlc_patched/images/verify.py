@@ -19,25 +19,36 @@ if ! { true >"$probe" && rm "$probe"; }; then echo "wrong: $HOME is not writable
 [ -d "$HOME/.local/bin" ] || echo "lacks: there is no $HOME/.local/bin"
 case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) echo "lacks: PATH lacks $HOME/.local/bin" ;; esac
 if ! said="$(sudo -n true 2>&1)"; then echo "lacks: sudo does not work: $said"; fi
+for tool in ps less; do command -v "$tool" >/dev/null || echo "without: $tool"; done
+[ -s /etc/ssl/certs/ca-certificates.crt ] || echo "without: certificate authorities"
 """
 
 
 @dataclass(frozen=True)
 class Findings:
     """What is wrong with the account in an image: `wrong` is what its labels claim and is not so
-    (UID, GID, name, home), `lacking` is what images of ours have beyond that."""
+    (UID, GID, name, home), `lacking` is what images of ours have beyond that, `absent` what people
+    expect in them."""
 
     wrong: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 def verify(image: Image, account: Account, context: Context) -> None:
-    """Run an image as its user, and raise SetupError if the account in it is not right."""
+    """Run an image as its user, and raise SetupError if the account in it is not right.
+
+    What else is missing is reported.
+    """
     found = examine(image, Claim.of(account), context)
     if wrong := (*found.wrong, *found.lacking):
         raise SetupError(
             f"The image was built, but would not work for you: {'; '.join(wrong)}. It was removed.",
             "Is the account block of the Dockerfile complete, and the last part of it?",
+        )
+    if found.absent:
+        context.report.note(
+            f"The image has no {' and no '.join(found.absent)}: apt-get could not install them."
         )
 
 
@@ -75,4 +86,4 @@ def _inside(image: Image, wanted: Claim, context: Context) -> Findings:
     last_user = image.user.partition(":")[0]
     if last_user not in (str(wanted.uid), wanted.username):
         wrong.append(f"its user is {image.user or 'root'}")
-    return Findings(tuple(wrong), tuple(result.values("lacks:")))
+    return Findings(tuple(wrong), tuple(result.values("lacks:")), tuple(result.values("without:")))

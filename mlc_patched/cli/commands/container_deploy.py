@@ -62,6 +62,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     opened = open_shell(deployed.name, context=context)
     left = f"left running: {opened.left_running}" if opened.left_running else "stopped"
     say(f"[{opened.name}] {left}. Open it again with: mlc open {opened.name}")
+    if opened.to_keep:
+        context.report.note(opened.to_keep)
     return opened.exit_status
 
 
@@ -100,6 +102,8 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
 
     opened = open_shell(made.name, context=context)
     say(f"[{made.name}] left running: {opened.left_running}.")
+    if opened.to_keep:
+        context.report.note(opened.to_keep)
     return opened.exit_status
 
 

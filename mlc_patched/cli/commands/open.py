@@ -27,4 +27,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         say(f"[{opened.name}] left running: {opened.left_running}.")
     else:
         say(f"[{opened.name}] stopped.")
+    if opened.to_keep:
+        context.report.note(opened.to_keep)
     return opened.exit_status

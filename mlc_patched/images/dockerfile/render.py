@@ -17,8 +17,8 @@ CREATED_ARGUMENT = "DS01_CREATED"
 USER_ID_ARGUMENT = "DS01_USER_ID"
 GROUP_ID_ARGUMENT = "DS01_GROUP_ID"
 USERNAME_ARGUMENT = "DS01_USERNAME"
-ALWAYS_INSTALLED = ("git", "sudo")
-"""Packages that AIME's set-up installs, too."""
+ALWAYS_INSTALLED = ("ca-certificates", "git", "less", "procps", "sudo")
+"""Packages that AIME's set-up installs, too, and those that people expect."""
 WORKSPACE = "/workspace"
 BUILD_CONTEXT_COMMENT = "# Build context: "
 SYSTEM_SECTION = "# System packages (apt)"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.base_images import BARE, BASE
@@ -94,6 +96,57 @@ def test_pip_installs_where_python_belongs_to_the_system(commands: ImageUser) ->
         *("-v", "/etc/ssl/certs/ca-certificates.crt:/ca.crt:ro", "-e", "PIP_CERT=/ca.crt"),
     )
     assert said.startswith("python3")
+
+
+# As uv makes it: the interpreter is in root's home, and there is no pip.
+VENV = (
+    "mkdir -p /root/python/bin /workspace/code && chmod 700 /root && touch /workspace/code/file"
+    " && cp /usr/bin/python3 /root/python/bin && ln -s /usr/lib /root/python/lib"
+    " && /root/python/bin/python3 -m venv /opt/venv && rm /opt/venv/bin/pip* && dpkg --remove less"
+)
+
+
+INSTALLING = """
+export PIP_CERT=/workspace/ca.crt
+pip install -q six && sudo pip install -q colorama
+python3 -c 'import six, colorama; print(six.__file__, colorama.__file__)'
+sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends tree' >/dev/null
+command -v tree
+"""
+
+
+def test_python_in_a_virtual_environment_is_the_users_for_pip_sudo_and_login_shells(
+    commands: ImageUser, image_from: ImageFrom
+) -> None:
+    user = commands.user
+    base = image_from(VENV, "ENV PATH=/opt/venv/bin:/opt/x/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    done = commands.run("image-create", "demo", "--base", base, "-y")
+    assert "The image has no" not in done.stderr
+    said = commands.run_in(
+        commands.image("demo"),
+        "command -v python3; command -v pip; sudo sh -c 'command -v python3; command -v pip';"
+        " bash -lc 'command -v python3; echo $PATH'; echo $PATH; command -v less ps;"
+        " stat -c %U /workspace /workspace/code/file",
+    ).splitlines()
+    assert said[:2] == said[2:4] == ["/opt/venv/bin/python3", "/opt/venv/bin/pip"]
+    assert said[4] == said[0]
+    assert said[5].startswith(said[6])
+    assert said[6].startswith(f"/home/{user.login}/.local/bin:/opt/venv/bin:/opt/x/bin:")
+    assert said[7:] == ["/usr/bin/less", "/usr/bin/ps", user.login, user.login]
+
+    bundle = Path("/etc/ssl/certs/ca-certificates.crt").read_text(encoding="utf-8")
+    user.file("workspace/ca.crt", bundle)
+    made = user.mlc("create", "demo", "--image", commands.image("demo"), "-s")
+    assert made.returncode == 0, made.stderr
+    opened = user.mlc("open", "demo", stdin=INSTALLING)
+    *_, modules, tree, ended = opened.stdout.splitlines()
+    assert all(path.startswith("/opt/venv/lib/") for path in modules.split()), opened.stderr
+    assert (tree, ended) == ("/usr/bin/tree", "[demo] stopped.")
+    names = re.sub(r" \d[\d.]*\d", "", opened.stderr.splitlines()[-1])
+    assert names == (
+        "Installed in the container, but not in its image: colorama, six, tree. "
+        "Add to the image with: image-update demo --add colorama six --apt tree"
+    )
 
 
 @pytest.mark.parametrize(
