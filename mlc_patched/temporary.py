@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from .host.account import Account
     from .report import Reporter
 
-SETUP, LOOK, VERIFY, STEP = "setup", "look", "verify", "step"
+SETUP, LOOK, VERIFY, STEP, VOLUMES = "setup", "look", "verify", "step", "volumes"
 """Kinds of temporary containers: the set-up of the legacy flow, a look into an image, the
-verification of a new image, and a step of the classic builder."""
-KINDS = (SETUP, LOOK, VERIFY, STEP)
+verification of a new image, a step of the classic builder, and a copy of volumes."""
+KINDS = (SETUP, LOOK, VERIFY, STEP, VOLUMES)
 BUILD_PREFIX = "mlc-build-"
 """Prefix of the private directories of builds."""
 EDIT_PREFIX = "mlc-edit-"

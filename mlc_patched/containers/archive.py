@@ -1,8 +1,8 @@
 """The file that export writes and import reads.
 
 A tar archive: first a member `mlc-manifest.json`, then the container's whole file system as the
-engine exports it. Both directions are streams. Any tar program lists it, and `docker import`
-accepts it as it is.
+engine exports it, with what is in the container's volumes. Both directions are streams. Any tar
+program lists it, and `docker import` accepts it as it is.
 
 An archive can come from anybody, so import checks it on its way to the engine. The engine unpacks
 within bounds, but trusts sizes: a sparse file of terabytes takes a kilobyte here and is written
@@ -54,6 +54,7 @@ class Manifest:
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     working_directory: str = ""
+    volumes: tuple[str, ...] = ()
 
 
 def head(manifest: Manifest) -> bytes:
@@ -123,6 +124,7 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         command=strings(content["command"]),
         entrypoint=strings(content["entrypoint"]),
         working_directory=string(content["working_directory"]),
+        volumes=strings(content.get("volumes", [])),  # earlier versions lack it
     )
 
 

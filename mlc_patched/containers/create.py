@@ -88,8 +88,10 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
     if context.settings.legacy_flow == LEGACY_FLOW_BUILD:
         return _by_build(plan, image, context)
 
-    with context.lock(plan.tag):
-        context.remove_leftovers()
+    from ..images.account.commit import without_volumes
+
+    with context.lock(plan.tag) as job:
+        context.remove_leftovers(without_volumes(context.account, job.token))
         return _by_setup(plan, image, context)
 
 

@@ -7,12 +7,15 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from posixpath import dirname, join
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import AlreadyExistsError, MlcError
+from ..errors import AlreadyExistsError, EngineError, MlcError
 from ..host.files import check_file_name, rights_of
+from ..images.volumes import Volume, read_volume, refuse_uncopied, volumes_of
 from ..names import labels
+from ..tar_stream import END, BrokenArchiveError, members
 from ..undo import Undo
 from . import archive
 
@@ -31,9 +34,9 @@ def export(
 ) -> Exported:
     """Write a container to an archive that `import_` can read, by default `NAME.mlc.tar`.
 
-    It does not contain the mounted directories; its manifest says which they were. `force` replaces
-    an existing file. Raises NotFoundError, AlreadyExistsError if the file exists, and MlcError if
-    it cannot be written. A partial file never has its name.
+    It has what is in the container's volumes, but not the mounted directories; its manifest says
+    which they were. `force` replaces an existing file. Raises NotFoundError, AlreadyExistsError if
+    the file exists, and MlcError if it cannot be written. A partial file never has its name.
     """
     context = context or Context()
     container = context.get(name)
@@ -66,9 +69,43 @@ def _stream(container: Container, context: Context) -> Iterator[bytes]:
             command=image.command if image else (),
             entrypoint=image.entrypoint if image else (),
             working_directory=image.working_directory if image else "",
+            volumes=image.volumes if image else (),
         )
     )
-    yield from context.engine.export(container.id)
+    volumes = volumes_of(container, context.engine)
+    if volumes:
+        yield from _with_volumes(container, volumes, context)
+    else:
+        yield from context.engine.export(container.id)
+
+
+def _with_volumes(container: Container, volumes: list[Volume], context: Context) -> Iterator[bytes]:
+    """Yield a container's file system, with the files of volumes instead of what is below them."""
+    engine = context.engine
+    refuse_uncopied(volumes, engine)
+    try:
+        for member in members(engine.export(container.id)):
+            if any(each.holds(f"/{member.path}") for each in volumes):
+                continue
+            if member.link and any(each.holds(f"/{member.link}") for each in volumes):
+                raise MlcError(
+                    f"{container.name} cannot be exported: /{member.path} is a hard link to "
+                    f"/{member.link}, which a volume hides.",
+                    f"Replace /{member.path} with a copy of it in the container.",
+                )
+            yield member.header
+            yield from member.content
+    except BrokenArchiveError as error:
+        raise EngineError(
+            f"The engine's archive of {container.name} is not complete: {error}"
+        ) from error
+    for each in volumes:
+        parent = dirname(each.path).lstrip("/")
+        for member in read_volume(each, container.id, engine, context.report):
+            link = None if member.link is None else join(parent, member.link)
+            yield member.renamed(join(parent, member.path), link)
+            yield from member.content
+    yield END
 
 
 def _check_target(target: Path, force: bool) -> None:

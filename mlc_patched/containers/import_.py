@@ -92,6 +92,7 @@ def _import(
             command=manifest.command,
             entrypoint=manifest.entrypoint,
             working_directory=manifest.working_directory,
+            volumes=manifest.volumes,
         )
         plan = with_served_gpus(plan, image, context)
         committed = commit_with_account(

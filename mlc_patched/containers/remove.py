@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import ConflictError, EngineError, InUseError, MlcError
+from ..errors import (
+    ConflictError,
+    EngineError,
+    EngineUnreachableError,
+    InUseError,
+    MlcError,
+    NotFoundError,
+)
 from ..interrupts import defer_signals
 from ..names import labels
 from ..names.containers import SEPARATOR
 from ..names.images import is_committed_for
 from ..plan.flow import Flow
-from ..undo import retry_once
+from ..temporary import current_job
+from ..undo import retry_once, warn_on_failure
+
+
+@dataclass(frozen=True)
+class KeptVolume:
+    """A volume that was not removed with its container, and where it was mounted."""
+
+    volume: str
+    path: str
+
+    def __str__(self) -> str:
+        """Return what to tell the user."""
+        return (
+            f"What is in {self.path} was kept, as the volume {self.volume}: no image has it. "
+            f"Remove it with: docker volume rm {self.volume}"
+        )
 
 
 @dataclass(frozen=True)
@@ -24,27 +48,85 @@ class Removed:
     tag: str
     image_removed: str | None = None
     image_kept: str = ""
+    volumes_kept: tuple[KeptVolume, ...] = ()
 
 
-def remove(name: str, *, keep_image: bool = False, context: Context | None = None) -> Removed:
+def remove(
+    name: str,
+    *,
+    keep_image: bool = False,
+    is_saved: bool = False,
+    context: Context | None = None,
+) -> Removed:
     """Remove a stopped container and, unless `keep_image`, the image committed for it.
 
-    Raises NotFoundError if there is none, MlcError if it runs or cannot be removed.
+    Its anonymous volumes are removed, too, except those with files that no image has. If it
+    `is_saved`, an image has all of them. Raises NotFoundError if there is none, MlcError if it
+    runs or cannot be removed.
     """
     context = context or Context()
     container = retry_once(lambda: context.get(name))
     refuse_running(container, name)
     reference = committed_image(container, context)
+    unsaved = () if is_saved else _unsaved_volumes(container, context)
+    removed = _remove(name, container, reference, unsaved, keep_image=keep_image, context=context)
+    return replace(removed, volumes_kept=unsaved)
+
+
+def _remove(
+    name: str,
+    container: Container,
+    reference: str | None,
+    unsaved: tuple[KeptVolume, ...],
+    *,
+    keep_image: bool,
+    context: Context,
+) -> Removed:
     with defer_signals():  # only the container leads to the image: remove both, or none
         try:
-            retry_once(lambda: context.engine.remove_container(container.id))
+            retry_once(
+                lambda: context.engine.remove_container(container.id, keep_volumes=bool(unsaved))
+            )
         except ConflictError as error:
             raise MlcError(f"The container {name} was not removed: {error}") from error
+        if unsaved:
+            _remove_other_volumes(container, unsaved, context)
         if reference is None:
             return Removed(name, container.name)
         if keep_image:
             return Removed(name, container.name, image_kept=f"{reference} was kept, as requested")
         return _remove_committed(name, container, reference, context)
+
+
+def _unsaved_volumes(container: Container, context: Context) -> tuple[KeptVolume, ...]:
+    """Return the volumes to keep: those with files that no image has, or all of them if the engine
+    cannot read them, for instance because a directory of the host that was mounted is gone."""
+    if not any(each.is_anonymous for each in container.mounts):
+        return ()
+    from ..images.volumes import unsaved_volumes
+
+    try:
+        with contextlib.ExitStack() as stack:
+            if current_job.get() is None:
+                stack.enter_context(context.lock(container.name))
+            context.remove_leftovers()
+            found = [each.mount for each in unsaved_volumes(container, context)]
+    except EngineUnreachableError:
+        raise
+    except (EngineError, NotFoundError):
+        found = [each for each in container.mounts if each.is_anonymous]
+    return tuple(KeptVolume(each.volume, each.path) for each in found)
+
+
+def _remove_other_volumes(
+    container: Container, kept: tuple[KeptVolume, ...], context: Context
+) -> None:
+    """Remove the anonymous volumes of a removed container that are not kept, nor in a kept one."""
+    for mount in container.mounts:
+        is_kept = any(f"{mount.path}/".startswith(f"{each.path}/") for each in kept)
+        if mount.is_anonymous and not is_kept:
+            with warn_on_failure(f"The volume {mount.volume} was not removed", context.report):
+                context.engine.remove_volume(mount.volume)
 
 
 def refuse_running(container: Container, name: str) -> None:

@@ -11,11 +11,12 @@ from ..engine.interface import Container
 from ..errors import MlcError, NotFoundError, SetupError, UsageError
 from ..host.account import refuse_root
 from ..images.save import Saved, clean, save, target
+from ..images.volumes import unsaved_volumes
 from ..interrupts import defer_signals
 from ..names.containers import first_free, short_name
 from ..names.images import parse_reference
 from ..undo import Undo, retry_once
-from .remove import remove
+from .remove import KeptVolume, remove
 
 if TYPE_CHECKING:
     from ..cluster.place import Found, Place
@@ -54,6 +55,7 @@ class Retired:
     saved: Saved | None = None
     image_removed: str | None = None
     image_kept: str = ""
+    volumes_kept: tuple[KeptVolume, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the result for `--json`."""
@@ -129,13 +131,14 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
                     raise MlcError(
                         f"{saved.image} is not what was saved; {plan.name} was not removed."
                     )
-            removed = remove(plan.name, context=context)
+            removed = remove(plan.name, is_saved=saved is not None, context=context)
     return Retired(
         short_name(container.name),
         container.name,
         saved,
         removed.image_removed,
         removed.image_kept,
+        removed.volumes_kept,
     )
 
 
@@ -150,12 +153,31 @@ def _plan_service(name: str, save_as: str | None, context: Context) -> ServiceRe
             f"You have no container {name!r}.", "See those you have with: container-list"
         )
     if save_as is None:
+        _refuse_unsaved_volumes(service, context)
         return ServiceRetirement(name, service)
     require_registry(site_registry(context))
     place = place_of(service, context)
     image = target(place.container, save_as, context.account)
     replaces = place.context.engine.image(image) is not None
     return ServiceRetirement(name, service, place, image, replaces)
+
+
+def _refuse_unsaved_volumes(service: Found, context: Context) -> None:
+    """Refuse to remove a service whose container has files in volumes that no image has: the
+    cluster removes volumes with the container."""
+    from ..cluster.place import place_of
+
+    try:
+        place = place_of(service, context)
+    except MlcError:
+        return  # it has no container, or its node cannot be reached
+    if unsaved := unsaved_volumes(place.container, place.context):
+        paths = ", ".join(each.mount.path for each in unsaved)
+        raise MlcError(
+            f"{short_name(place.container.name)} has files in {paths} that no image has; they "
+            "would be removed with it.",
+            "Save it with --save, or empty these directories first.",
+        )
 
 
 def _retire_service(plan: ServiceRetirement, context: Context) -> Retired:

@@ -10,7 +10,16 @@ from typing import Any, TypeVar
 
 from ..errors import EngineError
 from ..json_text import pairs, string, strings
-from .interface import DOCKER, PODMAN, Container, EngineInfo, Image, MountsAndDevices, Stats
+from .interface import (
+    DOCKER,
+    PODMAN,
+    Container,
+    EngineInfo,
+    Image,
+    Mount,
+    MountsAndDevices,
+    Stats,
+)
 
 _Reader = TypeVar("_Reader", bound=Callable[..., Any])
 
@@ -72,6 +81,7 @@ def image_of(found: Mapping[str, Any]) -> Image:
         entrypoint=strings(config.get("Entrypoint") or []),
         user=config.get("User") or "",
         working_directory=config.get("WorkingDir") or "",
+        volumes=tuple(sorted(config.get("Volumes") or ())),
         layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
     )
 
@@ -104,6 +114,7 @@ def container_of(found: Mapping[str, Any]) -> Container:
         status=found.get("Status", ""),
         created=found.get("Created", 0),
         size=found.get("SizeRw", 0) if "SizeRootFs" in found or "SizeRw" in found else None,
+        mounts=_mounts(found),
     )
 
 
@@ -120,6 +131,15 @@ def inspected_container_of(found: Mapping[str, Any]) -> Container:
         state=state,
         status=state,
         created=0,
+        mounts=_mounts(found),
+    )
+
+
+def _mounts(found: Mapping[str, Any]) -> tuple[Mount, ...]:
+    return tuple(
+        Mount(string(each["Type"]), string(each["Destination"]), each.get("Name") or "")
+        for each in found.get("Mounts") or ()
+        if isinstance(each, dict)  # Podman's list has only the paths
     )
 
 

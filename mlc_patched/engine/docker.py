@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import binascii
 import contextlib
-import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +20,7 @@ from ..errors import (
 )
 from ..json_text import parsed
 from ..names.images import parse_reference
+from . import container_files as files
 from .answers import (
     container_of,
     image_of,
@@ -56,9 +55,6 @@ if TYPE_CHECKING:
 
 _CHANGES = ("changed", "added", "deleted")  # Docker Engine API, "ContainerChanges"
 _MAYBE_ID = re.compile(r"[0-9a-f]{1,64}")
-_TAR_SPACE = 64 * 1024  # the most that a tar archive of one file adds to its content
-_NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24
-"""Directory, link, device, pipe and socket, as in the mode bits of Go's `os.FileMode`."""
 
 
 class DockerEngine(Engine):
@@ -186,8 +182,10 @@ class DockerEngine(Engine):
             if rest:
                 yield rest.decode(errors="replace").rstrip()
 
-    def remove_container(self, container: str, force: bool = False) -> None:
-        query = {"v": "1", "force": str(int(force))}
+    def remove_container(
+        self, container: str, force: bool = False, *, keep_volumes: bool = False
+    ) -> None:
+        query = {"v": str(int(not keep_volumes)), "force": str(int(force))}
         path = f"/containers/{_quoted(container)}"
         with contextlib.suppress(NotFoundError):
             try:
@@ -197,6 +195,10 @@ class DockerEngine(Engine):
                     raise
                 # An interrupted command requested the removal, and the engine is still at it.
                 self._ask("POST", f"{path}/wait", {"condition": "removed"})
+
+    def remove_volume(self, name: str) -> None:
+        with contextlib.suppress(NotFoundError):
+            self._ask("DELETE", f"/volumes/{_quoted(name)}", seconds=None)
 
     def rename_container(self, container: str, name: str) -> None:
         with contextlib.suppress(NotFoundError):
@@ -220,7 +222,7 @@ class DockerEngine(Engine):
         return full_id(str(answer["Id"]))
 
     def _commit_configuration(self, like: Image, labels: Mapping[str, str]) -> dict[str, Any]:
-        configuration = {
+        configuration: dict[str, Any] = {
             "Cmd": list(like.command),
             # Not None: the engine would then use the set-up container's own.
             "Entrypoint": list(like.entrypoint),
@@ -228,6 +230,7 @@ class DockerEngine(Engine):
             "WorkingDir": like.working_directory,
             "Env": list(like.environment),
             "Labels": {**like.labels, **labels},
+            "Volumes": {path: {} for path in like.volumes} or None,
         }
         return {"conf": configuration}
 
@@ -255,32 +258,23 @@ class DockerEngine(Engine):
         return sorted(found, key=lambda change: change.path)
 
     def read_file(self, container: str, path: str, limit: int = 4 * 1024**2) -> bytes | None:
-        found = self._stat_and_archive(container, path, limit + _TAR_SPACE)
-        if found is None or found[0]["size"] > limit:
-            return None
-        import tarfile
-
-        try:
-            with tarfile.open(fileobj=io.BytesIO(found[1])) as tar:
-                member = tar.next()
-                file = tar.extractfile(member) if member is not None and member.isreg() else None
-                return None if file is None else file.read(limit)
-        except tarfile.TarError as error:
-            raise EngineError(f"The archive of {path} was cut off: {error}") from error
+        return files.content(self._ask, container, path, limit)
 
     def file_size(self, container: str, path: str) -> int | None:
-        found = self._stat_and_archive(container, path, 1)
-        return None if found is None else int(found[0]["size"])
+        return files.size(self._ask, container, path)
 
-    def _stat_and_archive(self, container: str, path: str, most: int) -> tuple[Any, bytes] | None:
-        """Return the stat of a regular file and the first `most` bytes of its tar archive."""
-        target = f"/containers/{_quoted(container)}/archive"
-        try:
-            answer = self._ask("GET", target, {"path": path}, most=most)
-        except NotFoundError:
-            return None
-        stat = parsed(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
-        return None if stat["mode"] & _NOT_A_FILE else (stat, answer.body)
+    def real_path(self, container: str, path: str) -> str:
+        return files.real_path(self._ask, container, path)
+
+    def read_directory(self, container: str, path: str) -> Iterator[bytes]:
+        with self._sdk(unhurried=True) as client:
+            chunks, _ = client.get_archive(container, path, chunk_size=CHUNK)
+            yield from chunks
+
+    def write_directory(self, container: str, path: str, archive: Iterable[bytes]) -> None:
+        with self._sdk(unhurried=True) as client:
+            # An iterator, because requests would encode a list as form fields.
+            client.put_archive(container, path, iter(archive))
 
     def processes(self, container: str) -> list[str]:
         answer = self._ask("GET", f"/containers/{_quoted(container)}/top")

@@ -7,6 +7,7 @@ suite (tests/contract) checks that all of them behave the same.
 from __future__ import annotations
 
 import abc
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ class Image:
     entrypoint: tuple[str, ...] = ()
     user: str = ""
     working_directory: str = ""
+    volumes: tuple[str, ...] = ()
+    """Paths that the image declares as volumes."""
     layers: tuple[str, ...] = ()
     """Digests of its layers, lowest first. Lists of images leave this and everything from
     `environment` on empty."""
@@ -56,6 +59,24 @@ class Layer:
     size: int
 
 
+VOLUME = "volume"
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """What is mounted at a path of a container; `volume` is the name of a volume."""
+
+    kind: str
+    path: str
+    volume: str = ""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether it is a volume that the engine named, and removes with the container."""
+        return self.kind == VOLUME and _ANONYMOUS.fullmatch(self.volume) is not None
+
+
 @dataclass(frozen=True)
 class Container:
     """A container in the engine.
@@ -73,6 +94,7 @@ class Container:
     status: str
     created: int
     size: int | None = None
+    mounts: tuple[Mount, ...] = ()
 
     @property
     def is_running(self) -> bool:
@@ -137,6 +159,8 @@ class Engine(abc.ABC):
     """Operations on an engine. Every method may raise EngineError."""
 
     product = DOCKER
+    copies_owners = True
+    """Whether `read_directory` and `write_directory` keep the owners of files."""
 
     @abc.abstractmethod
     def image(self, reference: str) -> Image | None:
@@ -223,8 +247,19 @@ class Engine(abc.ABC):
         """Yield the lines of a container's output; with `follow`, until it exits."""
 
     @abc.abstractmethod
-    def remove_container(self, container: str, force: bool = False) -> None:
-        """Remove a container if it exists; without `force`, raises ConflictError if it runs."""
+    def remove_container(
+        self, container: str, force: bool = False, *, keep_volumes: bool = False
+    ) -> None:
+        """Remove a container if it exists, and its anonymous volumes unless `keep_volumes`; without
+        `force`, raises ConflictError if it runs."""
+
+    @abc.abstractmethod
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume; a missing one is not an error.
+
+        Raises:
+            ConflictError: a container uses it.
+        """
 
     @abc.abstractmethod
     def rename_container(self, container: str, name: str) -> None:
@@ -241,7 +276,8 @@ class Engine(abc.ABC):
         *,
         message: str = "",
     ) -> str:
-        """Create an image from a container's file system and return its id.
+        """Create an image from a container's file system, without what is in its volumes, and
+        return its id.
 
         The image gets the configuration of `like` plus `labels`. The engine adds labels and
         variables of the container that are not among them. `message` goes into the image's
@@ -284,6 +320,31 @@ class Engine(abc.ABC):
         """Return the content of a regular file of at most `limit` bytes, or None without one."""
 
     @abc.abstractmethod
+    def real_path(self, container: str, path: str) -> str:
+        """Return a path in a container without links in it.
+
+        Raises:
+            NotFoundError: it does not exist.
+        """
+
+    @abc.abstractmethod
+    def read_directory(self, container: str, path: str) -> Iterator[bytes]:
+        """Yield a directory of a container, with everything mounted in it, as a tar archive whose
+        members begin with the directory's own name.
+
+        Raises:
+            NotFoundError: it does not exist.
+        """
+
+    @abc.abstractmethod
+    def write_directory(self, container: str, path: str, archive: Iterable[bytes]) -> None:
+        """Unpack a tar archive into a directory of a container.
+
+        Raises:
+            NotFoundError: the directory does not exist.
+        """
+
+    @abc.abstractmethod
     def processes(self, container: str) -> list[str]:
         """Return the command lines of the processes in a container; raises ConflictError if it is
         not running."""
@@ -302,7 +363,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def export(self, container: str) -> Iterator[bytes]:
-        """Yield a container's file system as a tar archive."""
+        """Yield a container's file system, without what is mounted in it, as a tar archive."""
 
     @abc.abstractmethod
     def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:

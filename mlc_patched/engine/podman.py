@@ -28,6 +28,7 @@ class PodmanEngine(DockerEngine):
     """Podman, with names, ids and states in Docker's form."""
 
     product = PODMAN
+    copies_owners = False  # its archives of directories belong to root
 
     def _body(self, specification: ContainerSpecification) -> dict[str, Any]:
         body = without_shm_size(super()._body(specification))
@@ -147,6 +148,7 @@ def configuration_changes(like: Image, labels: Mapping[str, str]) -> list[str]:
         f"ENTRYPOINT {json.dumps(list(like.entrypoint))}",
         f"USER {like.user or 'root'}",
         f"WORKDIR {like.working_directory or '/'}",
+        *(f"VOLUME {json.dumps([path])}" for path in like.volumes),
         *(f"ENV {name}={json.dumps(value)}" for name, value in variables),
         *(
             f"LABEL {json.dumps(name)}={json.dumps(value)}"

@@ -73,6 +73,8 @@ class ContainerSpecification:
     interactive: bool = False
     dropped_capabilities: tuple[str, ...] = ()
     resources: Resources = UNLIMITED
+    tmpfs: tuple[str, ...] = ()
+    """Paths to mount a file system in memory at: such a path gets no volume."""
 
 
 def container_body(specification: ContainerSpecification) -> dict[str, Any]:
@@ -110,6 +112,7 @@ def container_body(specification: ContainerSpecification) -> dict[str, Any]:
         "Memory": specification.resources.memory or 0,
         "PidsLimit": specification.resources.pids,
         "RestartPolicy": {"Name": "no"},
+        "Tmpfs": dict.fromkeys(specification.tmpfs, "") or None,
     }
     return {
         "Image": specification.image,

@@ -52,13 +52,15 @@ NONE = Packages()
 
 @dataclass(frozen=True)
 class Summary:
-    """What changed: packages by kind, the number of files, and the first of the files."""
+    """What changed: packages by kind, the number of files, the first of the files, and the volumes
+    with other files."""
 
     pip: Packages = NONE
     apt: Packages = NONE
     conda: Packages = NONE
     files: Mapping[str, int] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return the summary as lines of text; at least one."""
@@ -71,6 +73,8 @@ class Summary:
             more = sum(self.files.values()) - len(self.examples)
             rest = f" and {more} more" if more > 0 else ""
             lines.append(f"files: {', '.join(counts)} ({', '.join(self.examples)}{rest})")
+        if self.volumes:
+            lines.append(f"volumes: {', '.join(self.volumes)}")
         return lines or ["only caches and logs"]
 
 

@@ -36,6 +36,7 @@ from .changes import DPKG_STATUS, DPKG_STATUS_LIMIT, Summary, summarise
 from .dockerfile.render import WORKSPACE
 from .project.tags import discard, restore_tag
 from .verify import Findings, examine
+from .volumes import Volume, changed_volumes, commit_with_volumes, refuse_uncopied
 
 CLEAN_SCRIPT = Path(__file__).parents[1] / "data" / "clean.sh"
 _TITLE = "org.opencontainers.image.title"
@@ -95,7 +96,8 @@ def save(container: Container, reference: str, context: Context) -> Saved:
     """Save a stopped container as an image, check it, and only then give it its name.
 
     An image that has the name loses it, and is removed if nothing else needs it. Raises SetupError
-    if the image does not run as the user, or EngineError; nothing is left behind.
+    if the image does not run as the user, MlcError if its volumes cannot be copied, or EngineError;
+    nothing is left behind.
     """
     engine, account = context.engine, context.account
     image = engine.image(container.image_id)
@@ -106,10 +108,12 @@ def save(container: Container, reference: str, context: Context) -> Saved:
             f"Export it instead: mlc export {short}",
         )
     claim = _claim(image, account)
-    summary = _summary(container, context)
     name = parse_reference(reference)
     temporary = temporary_image(name.repository, context.job.token)
     context.remove_leftovers(temporary)
+    changed = changed_volumes(container, context)
+    refuse_uncopied(changed, engine)
+    summary = _summary(container, changed, context)
     context.report.step(f"Saving {reference}")
     with Undo(context.report) as undo:
         undo.add(f"The image {temporary}", lambda: engine.remove_image(temporary))
@@ -117,18 +121,22 @@ def save(container: Container, reference: str, context: Context) -> Saved:
             configuration(image, claim),
             image_labels(container, image, reference, claim),
         )
-        image_id = wait_out_interrupts(
-            f"saving {reference}",
-            lambda: engine.commit(
-                container.id,
-                name.repository,
-                temporary.rpartition(":")[2],
-                like,
-                labelled,
-                message=f"Saved from {container.name}: {'; '.join(summary.lines())}"[:4000],
-            ),
-            context.report,
-        )
+
+        def commit(source: str, unfinished: str | None) -> str:
+            return wait_out_interrupts(
+                f"saving {reference}",
+                lambda: engine.commit(
+                    source,
+                    name.repository,
+                    (unfinished or temporary).rpartition(":")[2],
+                    like,
+                    labelled,
+                    message=f"Saved from {container.name}: {'; '.join(summary.lines())}"[:4000],
+                ),
+                context.report,
+            )
+
+        image_id = commit_with_volumes(container.id, changed, f"{temporary}-s1", commit, context)
         made = engine.image(image_id)
         context.report.step(f"Checking that {reference} runs as you")
         missing = Findings(("it is not there",))
@@ -206,7 +214,7 @@ def image_labels(
     }
     from_image = container.labels.get(labels.USER_SETUP) == Flow.IMAGE.value
     return {
-        **dict.fromkeys((*container.labels, *image.labels), ""),
+        **dict.fromkeys((*container.labels, *image.labels, labels.TEMPORARY), ""),
         **({} if from_image else {BASE_NAME: parse_reference(container.image).repository}),
         labels.IMAGE_FRAMEWORK: container.labels.get(labels.FRAMEWORK, ""),
         **kept,
@@ -220,6 +228,7 @@ def image_labels(
     }
 
 
-def _summary(container: Container, context: Context) -> Summary:
+def _summary(container: Container, changed: Iterable[Volume], context: Context) -> Summary:
     status = context.engine.read_file(container.id, DPKG_STATUS, DPKG_STATUS_LIMIT) or b""
-    return summarise(context.engine.changes(container.id), status.decode(errors="replace"))
+    found = summarise(context.engine.changes(container.id), status.decode(errors="replace"))
+    return replace(found, volumes=tuple(sorted(each.mount.path for each in changed)))

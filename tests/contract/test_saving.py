@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+
 import pytest
 from support.base_images import BASE
 from support.contract_fixtures import LABEL, EngineFixtures
 from support.fakes.engine import FakeEngine
 
 from mlc_patched.engine.interface import Change
-from mlc_patched.errors import ConflictError
+from mlc_patched.errors import ConflictError, NotFoundError
+from mlc_patched.tar_stream import members
 
 
 def test_images_are_found_by_pattern_in_one_call(fixtures: EngineFixtures) -> None:
@@ -67,3 +71,33 @@ def test_a_commit_can_have_a_message(fixtures: EngineFixtures) -> None:
     found = fixtures.engine.image(made)
     assert found is not None
     assert found.labels[LABEL] == fixtures.token
+
+
+def test_a_directory_is_read_and_replaced(fixtures: EngineFixtures) -> None:
+    """A file of its name in the archive replaces it, so files that are no longer there go, too."""
+    engine = fixtures.engine
+    if not engine.copies_owners:
+        return  # Podman, where they are not used
+    first, second = fixtures.create(), fixtures.create("b")
+    if isinstance(engine, FakeEngine):
+        engine.made[first].directories["/srv"] = {}
+        engine.made[second].directories["/srv"] = {"old": b"1"}
+    with pytest.raises(NotFoundError):
+        engine.real_path(first, "/nowhere")
+    assert engine.real_path(first, "/srv") == "/srv"
+    for container, name in ((second, "old"), (first, "new"), (second, "")):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo("srv"))
+            for part in ("srv/", f"srv/{name}")[: 1 + bool(name)]:
+                member = tarfile.TarInfo(part)
+                member.type = tarfile.DIRTYPE if part == "srv/" else tarfile.REGTYPE
+                tar.addfile(member)
+        engine.write_directory(container, "/", [buffer.getvalue()])
+    listed = {
+        container: [each.path for each in members(engine.read_directory(container, "/srv"))]
+        for container in (first, second)
+    }
+    assert listed == {first: ["srv", "srv/new"], second: ["srv"]}
+    with pytest.raises(NotFoundError):
+        list(engine.read_directory(first, "/nowhere"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.names import labels
@@ -88,6 +88,17 @@ def broken(sandbox: Sandbox) -> None:
 def with_dockerfile(sandbox: Sandbox) -> None:
     """Create a Dockerfile without the account block."""
     (sandbox.home / "Dockerfile").write_text(f"FROM {BASE}\nCOPY data /data\n")
+
+
+def with_volume(sandbox: Sandbox) -> None:
+    """Create a container with a file in a volume."""
+    found = sandbox.fake._find_image(OWN)
+    assert found is not None
+    found.image = replace(found.image, volumes=("/srv",))
+    found.directories["/srv"] = {"shipped": b"1"}
+    assert sandbox.run(*FAST.split()).status == 0
+    [files] = sandbox.fake.volumes.values()
+    files["mine"] = b"2"
 
 
 FAST = "create n --image ds01-1001/p:latest -s"
@@ -176,6 +187,9 @@ COMMANDS = [
         **{**BOTH, "rest": "container-retire m --save -y"},
     ),
     Command("container-retire n --save latest -y -f", before=(FAST,), **OWNED, goes_on=True),
+    Command("container-retire n --save kept -y", **OWNED, more=with_volume, goes_on=True),
+    Command("remove n -f", **OWNED, more=with_volume, goes_on=True),
+    Command("export n", **OWNED, more=with_volume),
     Command("container-retire n -y", before=(QUEUED,), **CLUSTER, goes_on=True),
     # The next run cannot know whether the image was on the node before: it replaces and keeps it.
     Command(

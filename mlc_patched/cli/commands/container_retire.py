@@ -64,6 +64,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             _say_retired(done)
         if done.image_kept:
             context.report.note(done.image_kept)
+        for kept in done.volumes_kept:
+            context.report.note(str(kept))
     return print_json("retired", retired) if arguments.json else 0
 
 

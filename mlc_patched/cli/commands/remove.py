@@ -42,4 +42,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     say(f"[{name}] removed{image}.")
     if removed.image_kept:
         context.report.note(removed.image_kept)
+    for kept in removed.volumes_kept:
+        context.report.note(str(kept))
     return 0

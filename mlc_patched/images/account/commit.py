@@ -16,13 +16,14 @@ from ...errors import SetupError, last_lines
 from ...host.account import Account
 from ...interrupts import wait_out_interrupts
 from ...names import labels
-from ...names.images import committed_reference
+from ...names.images import account_image, committed_reference
 from ...report import Reporter
-from ...temporary import SETUP, temporary_name
+from ...temporary import SETUP, temporary_image, temporary_name
 from ...undo import Undo
 from ..dockerfile.render import ACCOUNT_SCRIPT
 from ..probe import create_temporary
 from ..project.tags import restore_tag
+from ..volumes import changed_volumes, commit_with_volumes
 
 EMPTY_PASSWORD = 'passwd -d "$DS01_USERNAME" >/dev/null\n'  # noqa: S105 - a command
 TOOLS = "sudo git"
@@ -98,13 +99,27 @@ def commit_with_account(
         like, claimed = for_account(image, account), labels.claim_labels(labels.Claim.of(account))
         in_containerd = engine.has_containerd_store()
         claimed |= labels.store_labels(image.labels, in_containerd=in_containerd)
-        image_id = wait_out_interrupts(
-            "saving the image",
-            lambda: engine.commit(container, repository, tag, like, claimed),
-            report,
-        )
+
+        def commit(source: str, name: str | None) -> str:
+            to, _, its_tag = (name or committed).rpartition(":")
+            return wait_out_interrupts(
+                "saving the image",
+                lambda: engine.commit(source, to, its_tag, like, claimed),
+                report,
+            )
+
+        # The home, for instance, may be in a volume; what the set-up did there has to stay.
+        found = engine.container(specification.name) if image.volumes else None
+        changed = changed_volumes(found, context) if found else []
+        unfinished = without_volumes(account, context.job.token)
+        image_id = commit_with_volumes(container, changed, unfinished, commit, context)
         engine.remove_container(container, force=True)
     return Committed(committed, image_id, former, image.labels)
+
+
+def without_volumes(account: Account, token: str) -> str:
+    """Return the temporary name of an image that lacks what is in its volumes."""
+    return f"{temporary_image(account_image('', account.uid)[0], token)}-s1"
 
 
 def for_account(image: Image, account: Account) -> Image:

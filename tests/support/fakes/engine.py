@@ -16,12 +16,14 @@ from pathlib import Path, PurePosixPath
 from mlc_patched.engine.build_context import BuildOptions
 from mlc_patched.engine.cluster import Cluster
 from mlc_patched.engine.interface import (
+    VOLUME,
     Change,
     Container,
     Engine,
     EngineInfo,
     Image,
     Layer,
+    Mount,
     MountsAndDevices,
     Stats,
 )
@@ -51,6 +53,7 @@ class FakeImage:
     passwd: str = ROOT_PASSWD
     parent: str = ""
     digests: tuple[str, ...] = ()
+    directories: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,6 +77,10 @@ class FakeContainer:
     changes: list[Change] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     created: float = field(default_factory=time.time)
+    directories: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    """Files of directories, in the container itself, by name."""
+    volumes: dict[str, str] = field(default_factory=dict)
+    """Names of volumes, by path."""
 
 
 class FakeEngine(Engine):
@@ -82,6 +89,7 @@ class FakeEngine(Engine):
     def __init__(self) -> None:
         self.images: dict[str, FakeImage] = {}
         self.made: dict[str, FakeContainer] = {}
+        self.volumes: dict[str, dict[str, bytes]] = {}
         self.pullable: dict[str, str] = {}
         self.registries = FakeRegistry(self)
         self.swarm = FakeCluster()
@@ -215,7 +223,13 @@ class FakeEngine(Engine):
             if bind.must_exist and not Path(bind.source).exists():
                 raise MountMissingError(bind.source)
         identity = self._new_id("")
-        self.made[identity] = FakeContainer(identity, specification, image.image.id, image.passwd)
+        made = FakeContainer(identity, specification, image.image.id, image.passwd)
+        made.directories = {path: dict(files) for path, files in image.directories.items()}
+        for path in image.image.volumes:
+            if path not in specification.tmpfs:
+                made.volumes[path] = self._new_id("")
+                self.volumes[made.volumes[path]] = dict(made.directories.get(path, {}))
+        self.made[identity] = made
         return identity
 
     def containers(
@@ -272,7 +286,9 @@ class FakeEngine(Engine):
         self.calls.append("logs")
         yield from self._get(container).lines
 
-    def remove_container(self, container: str, force: bool = False) -> None:
+    def remove_container(
+        self, container: str, force: bool = False, *, keep_volumes: bool = False
+    ) -> None:
         self.calls.append("remove_container")
         try:
             each = self._get(container)
@@ -281,6 +297,14 @@ class FakeEngine(Engine):
         if each.state == "running" and not force:
             raise ConflictError(f"You cannot remove a running container {container}")
         del self.made[each.id]
+        for name in () if keep_volumes else each.volumes.values():
+            self.volumes.pop(name, None)
+
+    def remove_volume(self, name: str) -> None:
+        self.calls.append("remove_volume")
+        if any(name in each.volumes.values() for each in self.made.values()):
+            raise ConflictError(f"volume {name} is in use")
+        self.volumes.pop(name, None)
 
     def rename_container(self, container: str, name: str) -> None:
         self.calls.append("rename_container")
@@ -308,8 +332,12 @@ class FakeEngine(Engine):
             references=(),
             # The engine adds the container's own labels.
             labels={**self._labels(each), **like.labels, **labels},
+            volumes=tuple(sorted({*like.volumes, *self.images[each.image_id].image.volumes})),
         )
-        self.images[image.id] = FakeImage(image, each.passwd, parent=each.image_id)
+        directories = {path: dict(files) for path, files in each.directories.items()}
+        self.images[image.id] = FakeImage(
+            image, each.passwd, parent=each.image_id, directories=directories
+        )
         self.tag_image(image.id, repository, tag)
         self.calls.pop()
         return image.id
@@ -319,6 +347,49 @@ class FakeEngine(Engine):
         each = self._get(container)
         found = {"/etc/passwd": each.passwd.encode(), **each.files}.get(path)
         return found if found is not None and len(found) <= limit else None
+
+    def real_path(self, container: str, path: str) -> str:
+        self.calls.append("real_path")
+        each = self._get(container)
+        binds = [bind.target for bind in each.specification.binds]
+        if path in each.volumes or path in each.directories or path in binds:
+            return path
+        raise NotFoundError(f"Could not find {path}")
+
+    def read_directory(self, container: str, path: str) -> Iterator[bytes]:
+        self.calls.append("read_directory")
+        each, name = self._get(container), PurePosixPath(path).name
+        if path not in each.volumes and path not in each.directories:
+            raise NotFoundError(f"Could not find {path}")
+        volume = each.volumes.get(path)
+        files = each.directories[path] if volume is None else self.volumes[volume]
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            directory = tarfile.TarInfo(name)
+            directory.type = tarfile.DIRTYPE
+            tar.addfile(directory)
+            for file, content in sorted(files.items()):
+                member = tarfile.TarInfo(f"{name}/{file}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        yield buffer.getvalue()
+
+    def write_directory(self, container: str, path: str, archive: Iterable[bytes]) -> None:
+        self.calls.append("write_directory")
+        each = self._get(container)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(archive))) as tar:
+            for member in tar:
+                target = PurePosixPath(path, member.name)
+                if str(target) in each.volumes:
+                    raise AssertionError(f"a volume is mounted at {target}")
+                if member.isdir():
+                    each.directories.setdefault(str(target), {})
+                elif str(target) in each.directories:
+                    del each.directories[str(target)]  # a file replaces a directory
+                elif str(target.parent) in each.directories:
+                    content = tar.extractfile(member).read()
+                    each.directories[str(target.parent)][target.name] = content
+                each.changes.append(Change(str(target), "changed"))
 
     def processes(self, container: str) -> list[str]:
         self.calls.append("processes")
@@ -531,6 +602,10 @@ class FakeEngine(Engine):
             status=status,
             created=int(each.created),
             size=0 if sizes else None,
+            mounts=(
+                *(Mount("bind", bind.target) for bind in each.specification.binds),
+                *(Mount(VOLUME, path, name) for path, name in each.volumes.items()),
+            ),
         )
 
 

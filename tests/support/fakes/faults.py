@@ -153,8 +153,9 @@ class Faulty:
     def __init__(self, interface: type, real: Any, faults: Faults, called: str = "") -> None:
         """Wrap `real`; `called` is the prefix for the names of its calls."""
         self._interface, self._real, self._faults, self._called = interface, real, faults, called
-        # An attribute, not a call.
+        # Attributes, not calls.
         self.product = getattr(interface, "product", None)
+        self.copies_owners = getattr(interface, "copies_owners", None)
         self._refusal = RegistryError if interface is Registry else EngineError
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.accounts import OWN, own_image
 from support.base_images import BASE
-from support.fakes.engine import FakeEngine
+from support.fakes.engine import FakeEngine, FakeImage
 
 import mlc_patched
+from mlc_patched.containers.remove import KeptVolume
 from mlc_patched.context import Context
-from mlc_patched.errors import (
-    MlcError,
-)
+from mlc_patched.errors import EngineError, MlcError
 
 COMMITTED = "mlc-test/base:n._.1001"
 
@@ -44,3 +45,42 @@ def test_a_running_container_is_not_removed(fake: FakeEngine, context: Context) 
     assert mlc_patched.stop("n", context=context).was_running is False
     mlc_patched.remove("n", context=context)
     assert not fake.made
+
+
+def with_volumes(fake: FakeEngine, *paths: str) -> FakeImage:
+    """Have the user's image declare volumes."""
+    own_image(fake)
+    found = fake._find_image(OWN)
+    assert found is not None
+    found.image = replace(found.image, volumes=paths)
+    return found
+
+
+def test_a_volume_with_files_that_no_image_has_is_kept(fake: FakeEngine, context: Context) -> None:
+    made = with_volumes(fake, "/srv", "/opt")
+    made.directories = {"/srv": {"shipped": b"1"}, "/opt": {"shipped": b"1"}}
+    mlc_patched.create("n", image=OWN, context=context)
+    assert mlc_patched.remove("n", context=context).volumes_kept == ()
+    assert fake.volumes == {}
+    mlc_patched.create("n", image=OWN, context=context)
+    [container] = fake.made.values()
+    srv = container.volumes["/srv"]
+    fake.volumes[srv]["mine"] = b"2"
+    removed = mlc_patched.remove("n", context=context)
+    assert removed.volumes_kept == (KeptVolume(srv, "/srv"),)
+    assert fake.volumes == {srv: {"shipped": b"1", "mine": b"2"}}
+
+
+def test_volumes_that_cannot_be_read_are_kept(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For instance because a directory of the host is gone that was mounted in the container."""
+    with_volumes(fake, "/srv")
+    mlc_patched.create("n", image=OWN, context=context)
+
+    def refuse(container: str, path: str) -> str:
+        raise EngineError("bind source path does not exist")
+
+    monkeypatch.setattr(fake, "real_path", refuse)
+    assert [each.path for each in mlc_patched.remove("n", context=context).volumes_kept] == ["/srv"]
+    assert len(fake.volumes) == 1

@@ -13,6 +13,7 @@ from mlc_patched.containers.source import resolve
 from mlc_patched.context import Context
 from mlc_patched.errors import (
     EngineError,
+    MlcError,
     NotFoundError,
     SetupError,
     UsageError,
@@ -171,3 +172,17 @@ def test_two_containers_are_never_saved_under_one_name(thesis, fake) -> None:
         plan_retirements(["thesis", "second"], "v1", thesis)
     first, second = plan_retirements(["thesis", "second"], "", thesis)
     assert first.image != second.image
+
+
+def test_a_save_fails_where_the_engine_cannot_copy_volumes(thesis, fake, monkeypatch) -> None:
+    """Podman: it names the volume, and the container stays."""
+    good(monkeypatch)
+    [container] = fake.made.values()
+    container.volumes["/srv"], fake.volumes["v"] = "v", {"file": b"1"}
+    monkeypatch.setattr(FakeEngine, "copies_owners", False)
+    [plan] = plan_retirements(["thesis"], "v1", thesis)
+    with pytest.raises(MlcError, match="in the volumes /srv cannot be copied"):
+        retire(plan, thesis)
+    assert fake.image("ds01-1001/thesis:v1") is None
+    assert list(fake.made.values()) == [container]
+    assert fake.volumes == {"v": {"file": b"1"}}

@@ -1,0 +1,74 @@
+"""Files of a container by the engine's archive requests (Docker Engine API, "ContainerArchive")."""
+
+from __future__ import annotations
+
+import binascii
+import io
+import posixpath
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from ..errors import EngineError, NotFoundError
+from ..json_text import parsed
+from .socket import Answer
+
+_TAR_SPACE = 64 * 1024  # the most that a tar archive of one file adds to its content
+_NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24
+"""Directory, link, device, pipe and socket, as in the mode bits of Go's `os.FileMode`."""
+
+
+def content(ask: Callable[..., Answer], container: str, path: str, limit: int) -> bytes | None:
+    """Return the content of a regular file of at most `limit` bytes, or None without one."""
+    found = _regular_file(ask, container, path, limit + _TAR_SPACE)
+    if found is None or found[0]["size"] > limit:
+        return None
+    import tarfile
+
+    try:
+        with tarfile.open(fileobj=io.BytesIO(found[1])) as tar:
+            member = tar.next()
+            file = tar.extractfile(member) if member is not None and member.isreg() else None
+            return None if file is None else file.read(limit)
+    except tarfile.TarError as error:
+        raise EngineError(f"The archive of {path} was cut off: {error}") from error
+
+
+def size(ask: Callable[..., Answer], container: str, path: str) -> int | None:
+    """Return the size of a regular file in bytes, or None without one."""
+    found = _regular_file(ask, container, path, 1)
+    return None if found is None else int(found[0]["size"])
+
+
+def real_path(ask: Callable[..., Answer], container: str, path: str) -> str:
+    """Return a path without links in it.
+
+    Raises:
+        NotFoundError: it does not exist.
+    """
+    real = "/"
+    for part in filter(None, path.split("/")):
+        real = posixpath.join(real, part)
+        answer = ask("HEAD", _target(container), {"path": real})
+        real = _stat(answer).get("linkTarget") or real
+    return real
+
+
+def _regular_file(
+    ask: Callable[..., Answer], container: str, path: str, most: int
+) -> tuple[Any, bytes] | None:
+    """Return the stat of a regular file and the first `most` bytes of its tar archive."""
+    try:
+        answer = ask("GET", _target(container), {"path": path}, most=most)
+    except NotFoundError:
+        return None
+    stat = _stat(answer)
+    return None if stat["mode"] & _NOT_A_FILE else (stat, answer.body)
+
+
+def _stat(answer: Answer) -> Any:
+    return parsed(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
+
+
+def _target(container: str) -> str:
+    return f"/containers/{quote(container, safe='/:')}/archive"
