@@ -66,15 +66,17 @@ def test_a_second_interrupt_does_not_stop_the_rollback() -> None:
 
 def test_an_interrupt_delivered_to_another_thread_does_not_stop_the_rollback() -> None:
     """The kernel delivers a signal to any thread that has not blocked it."""
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     end, done = threading.Event(), []
     other = threading.Thread(target=end.wait)
     other.start()
+    arrived, writes = os.pipe()
+    os.set_blocking(writes, False)
+    before = signal.set_wakeup_fd(writes)
 
     def step() -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        while signal.SIGINT in signal.sigpending():  # not delivered yet
-            time.sleep(0.01)
-        time.sleep(0.1)
+        signal.pthread_kill(other.ident, signal.SIGINT)
+        assert os.read(arrived, 1)  # Python has noticed it, and calls the handler now
         done.append(1)
 
     try:
@@ -83,6 +85,9 @@ def test_an_interrupt_delivered_to_another_thread_does_not_stop_the_rollback() -
             undo.add("two", step)
             raise MlcError("cause")
     finally:
+        signal.set_wakeup_fd(before)
+        os.close(arrived)
+        os.close(writes)
         end.set()
         other.join()
     assert done == [1, 1]
