@@ -29,6 +29,7 @@ trap 'rm -rf "$root"' EXIT
 chmod 755 "$root"
 DESTDIR=$here/$root PREFIX=${PREFIX:-/opt/ds01-infra} BINDIR=/usr/bin SHAREDIR=/usr/share \
     SYSCONFDIR=/etc ZSHDIR=/usr/share/zsh/vendor-completions tools/install.sh install >&2
+rm "$root/etc/ds01/mlc.ini.prefixes" # dpkg keeps the settings itself
 install -D -m 644 LICENSE "$root/usr/share/doc/mlc-patched/copyright"
 
 mkdir "$root/DEBIAN"

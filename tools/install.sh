@@ -20,6 +20,8 @@ readonly share=${SHAREDIR:-${bindir%/*}/share} sysconfdir=${SYSCONFDIR:-/etc}
 readonly zsh=${ZSHDIR:-$share/zsh/site-functions}
 readonly home=$destdir$prefix/mlc-patched
 readonly settings=$destdir$sysconfdir/ds01/mlc.ini
+# The installations that share the settings; only if one of them made the file.
+readonly sharing=$settings.prefixes
 readonly kept=.before-mlc-patched
 readonly replace=${REPLACE:-no} keep=${KEEP:-no}
 
@@ -168,6 +170,46 @@ take_link() { # take_link PLACE TARGET: only our own link; restores what it repl
     fi
 }
 
+use_settings() {
+    mkdir -p "${settings%/*}"
+    exec 8<"${settings%/*}" # an installation with another PREFIX may be at it
+    flock 8
+    if [[ ! -e "$settings" ]]; then
+        install -m 644 "$here/etc/mlc.ini" "$settings"
+        echo "$prefix" >"$sharing"
+    elif [[ -e "$sharing" ]] && ! grep -qxF -- "$prefix" "$sharing"; then
+        echo "$prefix" >>"$sharing"
+    fi
+    exec 8<&-
+}
+
+leave_settings() {
+    local other others=''
+    [[ -d "${settings%/*}" ]] || return 0
+    exec 8<"${settings%/*}"
+    flock 8
+    if [[ -e "$sharing" ]]; then
+        while read -r other; do
+            [[ "$other" == "$prefix" || ! -e "$destdir$other/mlc-patched/current" ]] || others+=$other$'\n'
+        done <"$sharing"
+        if [[ -n "$others" ]]; then
+            printf %s "$others" >"$sharing"
+            echo "kept $settings, which is used by: ${others//$'\n'/ }"
+        else
+            rm "$sharing"
+            if cmp -s "$settings" "$home/current/etc/mlc.ini"; then
+                rm "$settings"
+                rmdir --ignore-fail-on-non-empty "${settings%/*}"
+            else
+                echo "kept $settings, which has been changed"
+            fi
+        fi
+    elif [[ -e "$settings" ]]; then
+        echo "kept $settings, which this installation did not make"
+    fi
+    exec 8<&-
+}
+
 install_all() {
     local id release staging former='' before wanted stay place target
     [[ -x "$here/.venv/bin/python" ]] || die "there is no .venv: run make setup first"
@@ -212,9 +254,7 @@ install_all() {
         echo "kept, as they do not belong to mlc-patched:"
         echo "$stay"
     fi
-    if [[ ! -e "$settings" ]]; then
-        install -D -m 644 "$here/etc/mlc.ini" "$settings"
-    fi
+    use_settings
     # Running commands continue in the previous version; older versions are removed.
     for release in "$home"/*/; do
         release=${release%/}
@@ -229,15 +269,11 @@ install_all() {
 uninstall_all() {
     local place target
     [[ -e "$home/links" ]] || die "nothing is installed in $home"
-    if [[ -e "$settings" ]] && cmp -s "$settings" "$home/current/etc/mlc.ini"; then
-        rm "$settings"
-        rmdir --ignore-fail-on-non-empty "${settings%/*}"
-    fi
+    leave_settings
     while IFS=$'\t' read -r place target; do take_link "$place" "$target"; done <"$home/links"
     rm -rf "$home"
     rmdir --ignore-fail-on-non-empty "$destdir$prefix" 2>/dev/null || true
     echo "removed $home"
-    [[ ! -e "$settings" ]] || echo "kept $settings, which has been changed"
 }
 
 [[ "$prefix" == /* && "$bindir" == /* ]] || die "PREFIX and BINDIR must be absolute paths"

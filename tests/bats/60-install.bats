@@ -132,6 +132,31 @@ listing() {
     [ -z "$(find "$root" ! -type d)" ]
 }
 
+@test "settings stay until the last PREFIX is uninstalled" {
+    local settings=$root/etc/ds01/mlc.ini
+    make_ install
+    make_ install PREFIX=/srv/ds01 BINDIR=/srv/bin
+    make_ install
+    run -0 make_ uninstall
+    says "kept $settings" /srv/ds01
+    cmp "$source/etc/mlc.ini" "$settings"
+    make_ install
+    run -0 make_ uninstall PREFIX=/srv/ds01 BINDIR=/srv/bin
+    says "kept $settings" /opt/ds01-infra
+    make_ install PREFIX=/srv/ds01 BINDIR=/srv/bin
+    rm -rf "${home:?}" # not by make uninstall
+    make_ uninstall PREFIX=/srv/ds01 BINDIR=/srv/bin
+    [ ! -e "$root/etc/ds01" ]
+}
+
+@test "settings that were there before, such as a package's, stay" {
+    install -D -m 644 "$source/etc/mlc.ini" "$root/etc/ds01/mlc.ini"
+    make_ install
+    run -0 make_ uninstall
+    says "kept $root/etc/ds01/mlc.ini"
+    [ "$(ls -A "$root/etc/ds01")" = mlc.ini ]
+}
+
 @test "nothing outside DESTDIR is changed, and the tree does not contain DESTDIR's path" {
     # In a mount namespace where they are read-only, as other tests may write there at the same time.
     unshare -m bash -ec '
