@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import temporary
 from .engine.address import EngineAddress, resolve
-from .engine.interface import Container, Engine
+from .engine.interface import Container, Engine, Image
 from .errors import AlreadyExistsError, NotFoundError
 from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
 from .host.sudo import for_programs, is_for_another
@@ -207,6 +207,14 @@ class Context:
             is_dry_run=is_dry_run,
             is_local=self.address.is_local,
         )
+
+    def pulled(self, reference: str) -> Image:
+        """Pull an image, report the progress, and return it, or raise ImageNotFoundError."""
+        self.engine.pull(reference, self.report.progress)
+        image = self.engine.image(reference)
+        if image is None:
+            raise NotFoundError(f"{reference} was pulled, but the engine does not have it.")
+        return image
 
     def container_tag(self, name: str) -> str:
         """Return the name in Docker of the user's container of this name."""

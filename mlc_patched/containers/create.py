@@ -254,10 +254,9 @@ def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -
 
 def _pulled(reference: str, local: Image | None, context: Context) -> Image:
     """Pull an image; if its registry cannot be reached, use the local one."""
-    report, engine = context.report, context.engine
-    report.step(f"Pulling {reference}")
+    context.report.step(f"Pulling {reference}")
     try:
-        engine.pull(reference, report.progress)
+        return context.pulled(reference)
     except ImageNotFoundError as error:
         if local is None:
             raise NotFoundError(
@@ -265,9 +264,5 @@ def _pulled(reference: str, local: Image | None, context: Context) -> Image:
                 "List local images with: docker images"
             ) from error
         why = str(error).rpartition(": ")[2]  # the innermost reason of a wrapped error
-        report.note(f"Using the local {reference}, as it could not be pulled: {why}")
+        context.report.note(f"Using the local {reference}, as it could not be pulled: {why}")
         return local
-    image = engine.image(reference)
-    if image is None:
-        raise NotFoundError(f"The image {reference} was pulled, but is missing.")
-    return image

@@ -112,7 +112,8 @@ def choose(
             )
     if architecture == CPU:
         return GpuChoice(CPU, NONE, None)
-    request = parse_gpus(default if gpus is None else gpus)
+    wanted = default if gpus is None else gpus
+    request = parse_gpus(wanted)
     if request is None:
         return GpuChoice(architecture or host.architecture or CPU, NONE, None)
     if architecture is None and gpus is None and not host.has_gpu:
@@ -121,6 +122,6 @@ def choose(
         )
         note = f"{found}, so the container will use the CPU (-g all to request GPUs anyway)."
         return GpuChoice(CPU, NONE, None, note)
-    words = (default if gpus is None else gpus).strip().strip("\"'")
+    words = wanted.strip().strip("\"'")
     is_assumed = gpus is None and not host.has_gpu
     return GpuChoice(architecture or host.architecture, words, request, is_assumed=is_assumed)

@@ -73,16 +73,13 @@ def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
     if image is None or pull:
         report.step(f"Pulling {reference}")
         try:
-            engine.pull(reference, report.progress)
+            image = context.pulled(reference)
         except ImageNotFoundError as error:
             raise NotFoundError(
                 f"{error}\nThe base {reference} could not be pulled"
                 f"{'' if image is None else '; without --pull, the local image is used'}.",
                 "List local images with: docker images",
             ) from error
-        image = engine.image(reference)
-        if image is None:
-            raise NotFoundError(f"{reference} was pulled, but the engine does not have it.")
     base = _probed(image, reference, context)
     missing = [tool for tool in NEEDED if tool not in base.programs]
     if missing or "apt-get" not in base.programs:

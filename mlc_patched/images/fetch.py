@@ -43,10 +43,7 @@ def fetch(own: str, pushed: str, context: Context) -> Image:
     report.step(f"{own} is not on this engine; pulling it from the registry")
     is_kept = engine.image(pushed) is not None  # by Swarm, or by a fetch that was killed
     try:
-        engine.pull(pushed, report.progress)
-        image = engine.image(pushed)
-        if image is None:
-            raise MlcError(f"{pushed} was pulled, but the engine does not have it.")
+        image = context.pulled(pushed)
         if wrong := not_own(image, context.account):
             raise MlcError(
                 f"{pushed} was not used: {wrong}.",

@@ -79,11 +79,19 @@ def list_orphans(context: Context, uid: int | None = None) -> Orphans:
         return Orphans()
     stored = all_stored(context.engine)
     names = {image.id: set(image.references) for image in images}
-    sizes = {image.id: context.engine.image_size(image) for image, _, _ in found}
-    orphans = []
-    for image, reference, owner in found:
-        reclaimed = freed(emptied([(image.id, reference)], names), stored)
-        orphans.append(_orphan(image, reference, owner, sizes[image.id], reclaimed))
+    orphans = [
+        Orphan(
+            image=reference,
+            id=image.id,
+            container="" if account_image_of(reference) else parse_reference(reference).tag or "",
+            uid=owner,
+            user=image.labels.get(labels.USERNAME) or ("?" if owner is None else str(owner)),
+            size=context.engine.image_size(image),
+            reclaimed=freed(emptied([(image.id, reference)], names), stored),
+            created=image.created,
+        )
+        for image, reference, owner in found
+    ]
     together = emptied([(image.id, reference) for image, reference, _ in found], names)
     return Orphans(
         tuple(sorted(orphans, key=lambda each: (each.user, each.image))), freed(together, stored)
@@ -116,16 +124,3 @@ def retire_orphans(orphans: Orphans, context: Context) -> OrphansRetired:
     if not kept:
         reclaimed = orphans.reclaimed
     return OrphansRetired(tuple(removed), tuple(kept), reclaimed)
-
-
-def _orphan(image: Image, reference: str, uid: int | None, size: int, reclaimed: int) -> Orphan:
-    return Orphan(
-        image=reference,
-        id=image.id,
-        container="" if account_image_of(reference) else parse_reference(reference).tag or "",
-        uid=uid,
-        user=image.labels.get(labels.USERNAME) or (str(uid) if uid is not None else "?"),
-        size=size,
-        reclaimed=reclaimed,
-        created=image.created,
-    )

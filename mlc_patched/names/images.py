@@ -87,15 +87,12 @@ def is_image_id(reference: str) -> bool:
     return _IMAGE_ID.fullmatch(reference) is not None
 
 
-def committed_reference(image: str, known_names: tuple[str, ...], tag: str) -> tuple[str, str]:
-    """Return repository and tag of the image that the legacy flow commits, `IMAGE:NAME._.UID`.
-
-    If `image` is an ID, the first of the known names counts; `tag` is the container's name in
-    Docker.
-    """
+def committed_repository(image: str, known_names: tuple[str, ...]) -> str:
+    """Return the repository of the image that the legacy flow commits: that of the image it was
+    made from, by the first of its names if it was given by ID."""
     if is_image_id(image):
         image = known_names[0] if known_names else NAMELESS_REPOSITORY
-    return parse_reference(image).repository, tag
+    return parse_reference(image).repository
 
 
 def is_committed_for(reference: str, tag: str) -> bool:

@@ -22,13 +22,11 @@ def locate(environ: Mapping[str, str], file: Path = FILE) -> Path | None:
     try:
         file.stat()
     except (FileNotFoundError, NotADirectoryError):
-        pass
+        named = environ.get(FILE_VARIABLE)
+        return Path(named) if named else None
     except OSError:
-        return file  # it cannot be accessed: reading it will fail with a message
-    else:
-        return file
-    named = environ.get(FILE_VARIABLE)
-    return Path(named) if named else None
+        pass  # it cannot be accessed: reading it will fail with a message
+    return file
 
 
 def load(environ: Mapping[str, str], file: Path = FILE, account: Account | None = None) -> Settings:

@@ -16,7 +16,7 @@ from ...errors import SetupError, last_lines
 from ...host.account import Account
 from ...interrupts import wait_out_interrupts
 from ...names import labels
-from ...names.images import account_image, committed_reference
+from ...names.images import account_image, committed_repository
 from ...report import Reporter
 from ...temporary import SETUP, temporary_image, temporary_name
 from ...undo import Undo
@@ -89,9 +89,9 @@ def commit_with_account(
         container = create_temporary(specification, engine, setup)
         _run(engine, container, reference, report)
         report.step(f"Saving the image for {tag}")
-        repository, tag = committed_reference(reference, image.references, tag)
-        former = engine.image(f"{repository}:{tag}")
+        repository = committed_repository(reference, image.references)
         committed = f"{repository}:{tag}"
+        former = engine.image(committed)
         undo.add(
             f"The image {committed}",
             lambda: restore_tag(engine, repository, tag, former, report),

@@ -62,7 +62,7 @@ class ProjectFiles:
 
         Raises MlcError if it is a link, or cannot be read.
         """
-        content = self._read((DOCKERFILES,), f"{self.project.dockerfile}{suffix}", make=False)
+        content = self._read((DOCKERFILES,), f"{self.project.dockerfile}{suffix}")
         if content is None:
             return None
         try:
@@ -111,7 +111,7 @@ class ProjectFiles:
     def read_metadata(self) -> dict[str, Any]:
         """Return the project's metadata; empty if missing, invalid or of another version."""
         with contextlib.suppress(MlcError, ValueError):
-            content = self._read(METADATA, f"{self.project.name}.json", make=False)
+            content = self._read(METADATA, f"{self.project.name}.json")
             found = parsed(content) if content else None
             if isinstance(found, dict) and found.get("version") == METADATA_VERSION:
                 return found
@@ -155,9 +155,9 @@ class ProjectFiles:
                 "not a link."
             ) from error
 
-    def _read(self, parts: tuple[str, ...], name: str, *, make: bool) -> bytes | None:
+    def _read(self, parts: tuple[str, ...], name: str) -> bytes | None:
         path = "/".join((self._account.home, *parts))
-        if not make and not os.path.lexists(path):
+        if not os.path.lexists(path):
             return None
         with self._directory(parts) as parent:
             try:

@@ -9,7 +9,7 @@ from mlc_patched.errors import (
 )
 from mlc_patched.names.images import (
     check_registry,
-    committed_reference,
+    committed_repository,
     is_committed_for,
     parse_reference,
 )
@@ -43,7 +43,7 @@ def test_parsed_references(reference: str, parts: tuple[object, ...]) -> None:
     ],
 )
 def test_the_legacy_flow_s_image(image: str, names: tuple[str, ...], repository: str) -> None:
-    assert committed_reference(image, names, "n._.1") == (repository, "n._.1")
+    assert committed_repository(image, names) == repository
 
 
 def test_only_the_container_s_own_tag_is_its_committed_image() -> None:
