@@ -25,8 +25,9 @@ def complete(
 
     On a terminal, what is wrong on the command line is reported and asked for again. Without one,
     answers are read from a pipe or file, but only if something is missing: an empty text in the
-    request. Raises InvalidValueError if nobody can be asked, and DeclinedError if the last answer
-    was no.
+    request.
+
+    Raises InvalidValueError if nobody can be asked, and DeclinedError if the last answer was no.
     """
     named = {
         "a container name": request.name,

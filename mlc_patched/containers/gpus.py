@@ -26,9 +26,10 @@ def with_served_gpus(plan: Plan, image: Image, context: Context) -> Plan:
     """Return the plan with its GPU request in a form that the engine serves.
 
     Where NVIDIA's hook or runtime is found, nothing is asked. Otherwise an engine that does not
-    report its devices is asked by starting a container of any image that cannot run. Raises
-    NotFoundError if the engine does not have the requested devices, and EngineError, which says
-    what to install, if it cannot give a container GPUs.
+    report its devices is asked by starting a container, of any image, that cannot run.
+
+    Raises NotFoundError if the engine does not have the requested devices, and EngineError, which
+    says what to install, if it cannot give a container GPUs.
     """
     request = plan.gpus
     if request is None or _is_served_by_docker(request, context):

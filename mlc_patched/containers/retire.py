@@ -75,10 +75,11 @@ def plan_retirements(
 ) -> list[Retirement | ServiceRetirement]:
     """Check every container before the first one is changed; what is not here is a service.
 
-    `save_as` is the tag to save each as; empty for a tag of the date, None not to save. Raises
-    UsageError if two would be saved under one name or the tag is invalid, NotFoundError, and
-    MlcError for root without sudo, or if a service is to be saved and it has no container, its node
-    cannot be reached, or there is no registry.
+    `save_as` is the tag to save each as; empty for a tag of the date, None not to save.
+
+    Raises UsageError if two would be saved under one name or the tag is invalid, NotFoundError if
+    there is no such container, and MlcError for root without sudo, or if a service is to be saved
+    and it has no container, its node cannot be reached, or there is no registry.
     """
     refuse_root(context.account)
     planned: list[Retirement | ServiceRetirement] = []

@@ -39,13 +39,13 @@ def run_inside(
     token: str = "",
     when_cut_off: Callable[[], object] = lambda: None,
 ) -> int:
-    """Run a command inside a running container as `UID:GID` on the caller's terminal, if there is
-    one.
+    """Run a command as `UID:GID` inside a running container, on the caller's terminal if any.
 
     Returns the command's exit status, as Docker's client passes it on. `token` is the value of
     SHELL_VARIABLE inside. `when_cut_off` is called if a signal or a closed terminal ended the
-    client; the engine leaves the command running in that case. Raises EngineError if there is no
-    client.
+    client; the engine leaves the command running in that case.
+
+    Raises EngineError if Docker's client is not installed.
     """
     client = client_path(environ, PURPOSE)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()

@@ -25,8 +25,9 @@ def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = Fals
     """Turn a deploy request into a create request.
 
     A name that was not given is derived from the image, with a number if it is taken. An own image
-    that is not here is fetched from the registry, or with `is_dry_run` only looked up. Raises
-    UsageError for an invalid request, NotFoundError, which lists the caller's images, if the
+    that is not here is fetched from the registry, or with `is_dry_run` only looked up.
+
+    Raises UsageError for an invalid request, NotFoundError, which lists the caller's images, if the
     project has none, and MlcError for root without sudo.
     """
     refuse_root(context.account)

@@ -36,9 +36,10 @@ def start(
     """Start a container, and run a command inside it as the user.
 
     One word is a line for the container's bash, several are a program and its arguments. `detach`
-    returns at once and leaves the command running. Raises UsageError if the command cannot be
-    passed to a program, NotFoundError, and EngineError, with the engine's reason, if it cannot
-    start.
+    returns at once and leaves the command running.
+
+    Raises UsageError if the command cannot be passed to a program, NotFoundError if there is no
+    such container, and EngineError, with the engine's reason, if it cannot be started.
     """
     for word in command:
         check_word(word)

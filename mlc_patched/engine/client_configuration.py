@@ -18,8 +18,7 @@ _READERS = ("docker.auth", "docker.credentials")
 def sdk_client(url: str, version: str, seconds: int) -> Any:
     """Return the SDK's client, which reads the configuration but sends no request yet.
 
-    Raises:
-        ClientConfigurationError: the configuration is invalid.
+    Raises ClientConfigurationError if the configuration is invalid.
     """
     import docker
     from docker.utils.config import find_config_file, load_general_config

@@ -138,8 +138,10 @@ class EngineConnection:
 
         `path` is without the API version, which precedes it if `is_versioned`; `body` is sent as
         JSON. `seconds` is the timeout, None to wait for ever, and `most` how many bytes of the
-        answer to read, None for all. Raises EngineUnreachableError if no engine answers, and
-        ConflictError, ImageNotFoundError, NotFoundError or EngineError if it refused.
+        answer to read, None for all.
+
+        Raises EngineUnreachableError if no engine answers, and ConflictError, ImageNotFoundError,
+        NotFoundError or EngineError if it refused.
         """
         target = f"/v{self._version}{path}" if is_versioned else path
         if query:

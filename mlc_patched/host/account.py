@@ -46,8 +46,7 @@ class Account:
     def container_name(self) -> str:
         """The account's name inside a container (docs/contracts.md, "Accounts").
 
-        Raises:
-            MlcError: the login name cannot be turned into an account name.
+        Raises MlcError if the login name cannot be turned into one.
         """
         if self.is_root:
             return "root"

@@ -18,14 +18,8 @@ def git(
 ) -> str:
     """Run git in a directory and return its output without the final line break.
 
-    Args:
-        directory: the working directory.
-        arguments: of git.
-        environ: additional environment variables.
-        stdin: the standard input; empty by default.
-
-    Raises:
-        MlcError: git is missing or failed; the message contains its error output.
+    `environ` are additional environment variables; standard input is empty by default. Raises
+    MlcError, with git's error output, if it is missing or failed.
     """
     try:
         done = subprocess.run(

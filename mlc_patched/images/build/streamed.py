@@ -25,8 +25,10 @@ def stream_build(
 
     If this process is interrupted or killed, the connection ends, and with it the build. Returns 0,
     or 1 if the build failed, and the last lines of the output; every line is passed to `hear`
-    first. Raises EngineUnreachableError if the engine went away, and MlcError if a file of the
-    build context cannot be read.
+    first.
+
+    Raises EngineUnreachableError if the engine went away, and MlcError if a file of the build
+    context cannot be read.
     """
     log: deque[str] = deque(maxlen=KEPT_LINES)
 

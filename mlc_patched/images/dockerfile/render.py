@@ -76,9 +76,10 @@ def account_block(project: str, framework: str, base: str, *, is_root: bool = Fa
     """Return the last part of a Dockerfile: the user's account, and the labels that name it.
 
     The step checks its own result and fails if the account is not right, so no image has the labels
-    without the account. The framework label is such as `Pytorch-2.8.0`, the base empty if it is
-    unknown; `is_root` says that the steps before the block certainly run as root. Raises UsageError
-    if a value cannot be used in a label.
+    without the account. The framework label is such as `Pytorch-2.8.0`; the base is empty if it is
+    unknown; `is_root` says that the steps before the block certainly run as root.
+
+    Raises UsageError if a value cannot be used in a label.
     """
     if not _FRAMEWORK.fullmatch(framework):
         raise UsageError(f"{framework!r} is not a valid framework name.")
