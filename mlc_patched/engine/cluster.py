@@ -35,7 +35,6 @@ class Node:
     availability: str = "active"
     labels: Mapping[str, str] = field(default_factory=dict)
     gpus: int = 0
-    is_manager: bool = False
 
     @property
     def answers(self) -> bool:

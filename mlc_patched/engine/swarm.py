@@ -90,7 +90,6 @@ def node_of(found: Mapping[str, Any]) -> Node:
         availability=spec.get("Availability", "active"),
         labels=spec.get("Labels") or {},
         gpus=_gpus(resources),
-        is_manager=spec.get("Role") == "manager",
     )
 
 

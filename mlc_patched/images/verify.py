@@ -55,35 +55,31 @@ def verify(image: Image, account: Account, context: Context) -> None:
 def examine(image: Image, wanted: Claim, context: Context) -> Findings:
     """Run an image as its user and return what is wrong with the account in it."""
     if wrong := _wrong_labels(image, wanted):
-        return Findings(tuple(wrong))
-    return _inside(image, wanted, context)
-
-
-def _wrong_labels(image: Image, wanted: Claim) -> list[str]:
-    try:
-        claim = read_claim(image.labels)
-    except MalformedLabelsError as error:
-        return [str(error)]
-    if claim is None:
-        return ["its labels name no account"]
-    if claim != wanted:
-        return [
-            f"its labels name {claim.username} {claim.uid}:{claim.gid}, "
-            f"not {wanted.username} {wanted.uid}:{wanted.gid}"
-        ]
-    return []
-
-
-def _inside(image: Image, wanted: Claim, context: Context) -> Findings:
+        return Findings((wrong,))
     # As mlc starts a container: by number, in these groups.
     result = run_in_image(image, _CHECKS, "verify", context, user=f"{wanted.uid}:{wanted.gid}")
     found = next(iter(result.values("id")), None)
     if result.status != 0 or found is None:
         return Findings((f"it does not run: {result.ending()}",))
-    wrong = result.values("wrong:")
+    faults = result.values("wrong:")
     if found != f"{wanted.uid}:{wanted.gid} {wanted.username}":
-        wrong.insert(0, f"id says {found}, not {wanted.uid}:{wanted.gid} {wanted.username}")
+        faults.insert(0, f"id says {found}, not {wanted.uid}:{wanted.gid} {wanted.username}")
     last_user = image.user.partition(":")[0]
     if last_user not in (str(wanted.uid), wanted.username):
-        wrong.append(f"its user is {image.user or 'root'}")
-    return Findings(tuple(wrong), tuple(result.values("lacks:")), tuple(result.values("without:")))
+        faults.append(f"its user is {image.user or 'root'}")
+    return Findings(tuple(faults), tuple(result.values("lacks:")), tuple(result.values("without:")))
+
+
+def _wrong_labels(image: Image, wanted: Claim) -> str:
+    try:
+        claim = read_claim(image.labels)
+    except MalformedLabelsError as error:
+        return str(error)
+    if claim is None:
+        return "its labels name no account"
+    if claim != wanted:
+        return (
+            f"its labels name {claim.username} {claim.uid}:{claim.gid}, "
+            f"not {wanted.username} {wanted.uid}:{wanted.gid}"
+        )
+    return ""

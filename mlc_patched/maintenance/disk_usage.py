@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
 
 from ..engine.interface import Engine, Image, Layer
 
@@ -16,13 +15,9 @@ _NO_LAYER = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Stored:
-    """An image on disk: for each layer a key that stands for it and all layers below it, and the
-    layer's own bytes."""
-
-    image_id: str
-    chain: tuple[tuple[str, int], ...]
+Stored = tuple[tuple[str, int], ...]
+"""An image on disk: for each layer a key that stands for it and all layers below it, and the
+layer's own bytes."""
 
 
 def stored(image: Image, history: Iterable[Layer]) -> Stored:
@@ -33,7 +28,7 @@ def stored(image: Image, history: Iterable[Layer]) -> Stored:
     `history` has the newest step first.
     """
     if not image.layers:
-        return Stored(image.id, ((image.id, image.size),))
+        return ((image.id, image.size),)
     steps = list(reversed(list(history)))
     surplus = len(steps) - len(image.layers)
     for needless in (_adds_no_layer, lambda step: step.size == 0):
@@ -50,7 +45,7 @@ def stored(image: Image, history: Iterable[Layer]) -> Stored:
     for layer, size in zip(image.layers, sizes, strict=True):
         below = f"{below}/{layer}"  # the same layer on top of others is stored again
         chain.append((below, size))
-    return Stored(image.id, tuple(chain))
+    return tuple(chain)
 
 
 def freed(going: Iterable[str], all_images: Mapping[str, Stored]) -> int:
@@ -60,16 +55,13 @@ def freed(going: Iterable[str], all_images: Mapping[str, Stored]) -> int:
     """
     gone = set(going)
     staying = {
-        layer
-        for image_id, each in all_images.items()
-        if image_id not in gone
-        for layer, _ in each.chain
+        layer for image_id, each in all_images.items() if image_id not in gone for layer, _ in each
     }
     leaving = {
         layer: size
         for image_id in gone
         if image_id in all_images
-        for layer, size in all_images[image_id].chain
+        for layer, size in all_images[image_id]
         if layer not in staying
     }
     return sum(leaving.values())

@@ -131,7 +131,7 @@ class Sandbox:
     def have_cluster(self) -> None:
         """Create a Swarm of this engine and of a node with a GPU, which has a Docker context."""
         swarm = self.fake.swarm
-        swarm.join("server-1", is_manager=True)
+        swarm.join("server-1")
         swarm.join(NODE, gpus=1)
         swarm.engines = {"server-1": self.fake, NODE: self.node}
         name = hashlib.sha256(NODE.encode()).hexdigest()

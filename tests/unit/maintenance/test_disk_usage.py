@@ -15,13 +15,10 @@ def stored(name: str, *layers: tuple[str, int]) -> disk_usage.Stored:
 
 BASE, A, B = ("base", 100), ("a", 10), ("b", 5)
 IMAGES = {
-    each.image_id: each
-    for each in (
-        stored("base", BASE),
-        stored("one", BASE, A),
-        stored("two", BASE, A, B),
-        stored("other", ("else", 1000), A),
-    )
+    "base": stored("base", BASE),
+    "one": stored("one", BASE, A),
+    "two": stored("two", BASE, A, B),
+    "other": stored("other", ("else", 1000), A),
 }
 
 
@@ -51,4 +48,4 @@ def test_steps_without_a_layer_differ_from_steps_with_an_empty_one() -> None:
         Layer("RUN true", 0),
         Layer("/bin/sh -c #(nop) ADD file in /", 50),
     ]
-    assert [size for _, size in disk_usage.stored(image, newest_first).chain] == [50, 0, 7]
+    assert [size for _, size in disk_usage.stored(image, newest_first)] == [50, 0, 7]
