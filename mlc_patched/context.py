@@ -14,6 +14,7 @@ from .engine.address import EngineAddress, resolve
 from .engine.interface import Container, Engine, Image
 from .errors import AlreadyExistsError, NotFoundError
 from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
+from .host.files import is_root_for
 from .host.sudo import for_programs, is_for_another
 from .names import labels
 from .names.containers import (
@@ -119,6 +120,16 @@ class Context:
     def close(self) -> None:
         """Remove temporary files of the context."""
         self._open.close()
+
+    def start(self, container: str) -> None:
+        """Start a container, after a check of what the engine mounts while root works for the user:
+        directories may have become links since it was created. Raises MlcError and EngineError."""
+        if is_root_for(self.account) and self.address.is_local:
+            from .plan.directories import check_mount
+
+            for path in self.engine.mounts_and_devices(container).mounts:
+                check_mount(path, self.account, self.settings)
+        self.engine.start(container)
 
     def at(self, docker_context: str) -> Context:
         """Return the same context, but with the engine of a Docker context."""

@@ -73,7 +73,7 @@ def ensure_running(container: Container, context: Context) -> bool:
     if container.state == "running":
         return True
     try:
-        context.engine.start(container.id)
+        context.start(container.id)
     except EngineError as error:
         raise EngineError(
             f"The container {container.name} cannot be started: {error}\n"

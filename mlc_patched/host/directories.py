@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 
 from .account import Account
@@ -38,14 +39,23 @@ def opened(path: str, account: Account) -> Iterator[str]:
 def resolved(path: str, account: Account) -> str:
     """Return the path of a directory without links in it, resolved with the user's rights.
 
-    Raises OSError if the user cannot reach it, or it is a link.
+    Raises OSError if the user may not read it, or it is a link.
     """
     with rights_of(account):
-        directory = _open(path, os.O_PATH)
+        directory = _open(path, os.O_RDONLY)
         try:
             return os.readlink(f"/proc/self/fd/{directory}")  # noqa: PTH115 - as above
         finally:
             os.close(directory)
+
+
+def is_roots_alone(path: str) -> bool:
+    """Whether a directory exists that root made, so that it is no link of somebody else's."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == 0
 
 
 def _open(path: str, access: int) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..context import Context
 from ..engine.interface import Container, Image
-from ..errors import EngineError, MlcError, SetupError, UsageError
+from ..errors import MlcError, SetupError, UsageError
 from ..host.account import Account
 from ..interrupts import defer_signals, wait_out_interrupts
 from ..names import labels
@@ -82,11 +82,11 @@ def clean(container: Container, context: Context) -> None:
         try:
             if not container.is_running:
                 undo.add(f"The start of {container.name}", lambda: engine.stop(container.id))
-                engine.start(container.id)
+                context.start(container.id)
             status, said = engine.exec_run(
                 container.id, ("/bin/sh", "-c", script, "sh", home), "0:0"
             )
-        except EngineError as error:
+        except MlcError as error:
             status, said = 1, str(error)
     if status != 0:
         report.warn(f"Caches and logs were not cleaned and are saved, too: {said.strip()[-300:]}")

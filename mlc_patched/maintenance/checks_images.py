@@ -15,7 +15,7 @@ from ..names.containers import SEPARATOR, short_name
 from ..names.images import account_image_of, committed_uid, parse_reference
 from ..names.labels import MalformedLabelsError, read_claim
 from ..names.projects import LATEST, Project, project_of_repository, projects_in
-from ..plan.specify import X11_SOCKETS
+from ..plan.directories import X11_SOCKETS
 from ..temporary import LOOK
 from ..units import size_in_words
 from .checks import Finding, Machine, Repair, broken, ok, warning

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..engine.specification import UNLIMITED, Resources
 from ..errors import UsageError
 from ..host.account import Account
+from ..host.files import is_root_for
 from ..host.gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, GpuRequest, choose
 from ..host.hardware import CUDA_DEVICES, ROCM_GPUS, Host
 from ..names import labels
@@ -51,6 +52,7 @@ class Plan:
     resources: Resources = UNLIMITED
     settings: Settings = BUILT_IN_SETTINGS
     is_local: bool = True
+    has_x11_sockets: bool = True
 
     @property
     def image(self) -> str:
@@ -120,6 +122,18 @@ def make_plan(
     wanted = wanted_devices(architecture, NONE if by_cdi else choice.gpus, settings.devices)
     # The devices of another host are unknown; the requested GPUs are assumed to exist.
     there = host.devices if is_local else ROCM_GPUS
+    mounted = directories.resolve(
+        request.workspace,
+        request.data,
+        request.models,
+        account,
+        make=not is_dry_run,
+        is_local=is_local,
+    )
+    if is_local and is_root_for(account):
+        for what, path in vars(mounted).items():
+            if path is not None:
+                directories.check_owner(what, path, account, settings)
     return Plan(
         tag=tag,
         reference=reference,
@@ -127,14 +141,7 @@ def make_plan(
         choice=choice,
         architecture=architecture,
         framework=f"{framework}-{version}",
-        directories=directories.resolve(
-            request.workspace,
-            request.data,
-            request.models,
-            account,
-            make=not is_dry_run,
-            is_local=is_local,
-        ),
+        directories=mounted,
         devices=tuple(path for path in wanted if path in there),
         missing_devices=tuple(path for path in wanted if path not in there and is_local),
         shm_size=settings.shm_size if request.shm_size is None else parse_size(request.shm_size),
@@ -143,6 +150,8 @@ def make_plan(
         resources=limits.resources(request.cpus, request.memory, request.pids_limit, settings),
         settings=settings,
         is_local=is_local,
+        # The X server of another host is not the user's.
+        has_x11_sockets=is_local and directories.x11_sockets(account, make=not is_dry_run),
     )
 
 

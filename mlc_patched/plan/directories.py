@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -9,11 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from ..errors import MlcError, NotFoundError, UsageError, shown
+from ..errors import MlcError, NotAllowedError, NotFoundError, UsageError, shown
 from ..host.account import Account
+from ..host.directories import is_roots_alone, resolved
+from ..host.files import is_root_for, rights_of
 from ..host.home import directory
+from ..host.sudo import only_root_changes
+from ..settings.model import Settings
 
 DEFAULT_WORKSPACE = "~/workspace"
+X11_SOCKETS = "/tmp/.X11-unix"  # noqa: S108 - the X server's own place
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,9 @@ def resolve(
     """Make the paths absolute, with `~` as the account's home, and check that they exist.
 
     The default workspace, `~/workspace`, is created if it is missing, unless `make` is false; any
-    other directory must exist. With `is_local` false the paths are on another host: nothing is
-    checked or created, and the home is assumed to have the same path there.
+    other directory must exist. While root works for the user, links are resolved with the user's
+    rights, and the last part must not be one. With `is_local` false the paths are on another host:
+    nothing is checked or created, and the home is assumed to have the same path there.
 
     Raises UsageError for an invalid path, NotFoundError for a missing directory, with the command
     that creates it, and MlcError if it is not a directory or cannot be accessed.
@@ -71,6 +78,8 @@ def check(what: str, path: str, account: Account, *, is_local: bool = True) -> s
             f"The {what} directory {shown(path)} is not UTF-8, which Docker requires. "
             "Rename it, or name a link to it."
         ) from None
+    if is_local and is_root_for(account):
+        return _resolved(what, expand(path, account), account)
     if is_local:
         _check_here(what, expand(path, account))
     elif not path.startswith("/") and path != "~" and not path.startswith("~/"):
@@ -89,6 +98,63 @@ def expand(path: str, account: Account) -> str:
     return os.path.abspath(path)  # noqa: PTH100
 
 
+def check_mount(path: str, account: Account, settings: Settings) -> None:
+    """Check, before root has the engine mount a directory for the user, that it is still theirs.
+
+    Raises MlcError if it has become a link to what the user may not read, or to what the settings
+    do not let them mount.
+    """
+    if path == X11_SOCKETS:
+        if not is_roots_alone(path):
+            raise MlcError(f"{path} does not belong to root, so it is not mounted under sudo.")
+        return
+    if only_root_changes(path, account):  # such as what the administrator's tools mount
+        return
+    with rights_of(account):
+        _check_here("mounted", path)
+        may_read = os.access(path, os.R_OK | os.X_OK, effective_ids=True)
+    if not may_read:
+        raise MlcError(f"The mounted directory {path}: {os.strerror(errno.EACCES)}")
+    if not settings.privileged and _resolved("mounted", path, account) != path:
+        raise MlcError(f"The mounted directory {path} has become a link.")
+    check_owner("mounted", path, account, settings)
+
+
+def check_owner(what: str, path: str, account: Account, settings: Settings) -> None:
+    """Refuse a directory that the user may not mount while root works for them.
+
+    The user is root inside, and reaches everything below a mounted directory. That matters only if
+    containers are not privileged, as root in those is root on the host.
+    """
+    if settings.privileged:
+        return
+    shared = any(path == each or path.startswith(f"{each}/") for each in settings.directories)
+    try:
+        is_own = os.lstat(path).st_uid == account.file_ids[0]
+    except FileNotFoundError:
+        return  # the default workspace, before a dry run
+    if not (shared or is_own):
+        raise NotAllowedError(
+            f"The {what} directory {path} does not belong to you, and under sudo only your own and "
+            "those in the setting container.directories are mounted.",
+            "Ask your administrator.",
+        )
+
+
+def x11_sockets(account: Account, *, make: bool) -> bool:
+    """Whether to mount the directory of X11 sockets.
+
+    Anybody may create it if it is missing, so under sudo it must be root's, who creates it.
+    """
+    if not is_root_for(account):
+        return True
+    if make:
+        with contextlib.suppress(OSError):
+            os.mkdir(X11_SOCKETS)  # noqa: PTH102
+            os.chmod(X11_SOCKETS, 0o1777)  # noqa: PTH101, S103 - as systemd makes it
+    return is_roots_alone(X11_SOCKETS)
+
+
 def make_in_home(account: Account, name: str) -> None:
     """Create a directory in the account's home, owned by the account, if it is missing.
 
@@ -104,6 +170,21 @@ def make_in_home(account: Account, name: str) -> None:
             f"{account.home}/{name} cannot be created: {error.strerror}.",
             "Choose another workspace with -w DIR.",
         ) from error
+
+
+def _resolved(what: str, absolute: str, account: Account) -> str:
+    """Return a directory's path without links, if the user may read it."""
+    with rights_of(account):
+        _check_here(what, absolute)
+    try:
+        return resolved(absolute, account)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise MlcError(f"The {what} directory {absolute}: {error.strerror}") from error
+        raise MlcError(
+            f"The {what} directory {absolute} is a link, which is not mounted under sudo.",
+            "Name the directory that it leads to.",
+        ) from None
 
 
 def _check_here(what: str, absolute: str) -> None:

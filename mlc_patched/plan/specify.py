@@ -14,11 +14,11 @@ from ..names.containers import short_name
 from ..names.projects import is_own_project
 from ..version import CONTAINER_VERSION
 from .container import Plan
+from .directories import X11_SOCKETS
 from .flow import Flow
 
 COMMAND = ("bash", "-c", "bash")
 WORKING_DIRECTORY = "/workspace"
-X11_SOCKETS = "/tmp/.X11-unix"  # noqa: S108 - the X server's own place
 GROUPS = ("video", "sudo")
 ROCM_PATH = "/opt/rocm"
 ROCM_SHM_SIZE = 8 * 1024**3
@@ -47,7 +47,7 @@ def specify(
         binds.append(Bind(plan.directories.data, "/data", must_exist))
     if plan.directories.models:
         binds.append(Bind(plan.directories.models, "/models", must_exist))
-    if plan.is_local:  # the X server of another host is not the user's
+    if plan.has_x11_sockets:
         binds.append(Bind(X11_SOCKETS, X11_SOCKETS))
     environment = {NAME_VARIABLE: short_name(plan.tag)}
     if account.is_root:

@@ -55,6 +55,7 @@ class Settings:
     privileged: bool = True
     capabilities: tuple[str, ...] = CAPABILITIES
     devices: tuple[str, ...] | None = None
+    directories: tuple[str, ...] = ()
     network: str = "host"
     ipc: str = "host"
     shm_size: int | None = None

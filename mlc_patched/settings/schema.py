@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -143,6 +144,13 @@ def _devices(text: str) -> tuple[str, ...] | None:
     return words
 
 
+def _paths(text: str) -> tuple[str, ...]:
+    words = _words(text)
+    if not all(word.startswith("/") and os.path.normpath(word) == word for word in words):
+        raise ValueError(text)
+    return words
+
+
 _PATH = _optional(_matching(r"/.*"))
 _NETWORK = _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CGROUP = _optional(_matching(CGROUP.pattern))
@@ -170,6 +178,7 @@ SETTINGS = (
     Setting("container.privileged", "yes", "yes or no", _yes_no),
     Setting("container.capabilities", " ".join(CAPABILITIES), _CAPABILITY_NAMES, _capabilities),
     Setting("container.devices", _OWN_DEVICES, _DEVICES, _devices),
+    Setting("container.directories", "", "absolute paths, separated by blanks, or nothing", _paths),
     Setting("container.network", "host", "host, bridge, none, or a network's name", _NETWORK),
     Setting("container.ipc", "host", ", ".join(IPC_MODES), _matching("|".join(IPC_MODES))),
     Setting("container.shm_size", "", "a size such as 16g, or nothing", _optional(parse_size)),

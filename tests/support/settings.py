@@ -7,7 +7,6 @@ from typing import Any
 
 from mlc_patched.context import Context
 from mlc_patched.engine.specification import container_body
-from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host
 from mlc_patched.plan.catalog import Catalog, Row
 from mlc_patched.plan.container import make_plan
@@ -15,8 +14,9 @@ from mlc_patched.plan.flow import Flow
 from mlc_patched.plan.request import CreateRequest
 from mlc_patched.plan.specify import specify
 from mlc_patched.settings.parse import parse
+from support.accounts import AccountOfThisProcess
 
-ACCOUNT = Account("h.baker@hertie-school.lan", 1722830498, 100, "/")
+ACCOUNT = AccountOfThisProcess("h.baker@hertie-school.lan", 1722830498, 100, "/")
 HOST = Host("CUDA_ADA", True, frozenset({"/dev/snd", "/dev/video0", "/dev/kfd", "/dev/fuse"}))
 CATALOG = Catalog(
     (Row("Pytorch", "2", ("CUDA_ADA",), "hub/x:1"), Row("Pytorch", "2", ("ROCM6",), "hub/rocm")),

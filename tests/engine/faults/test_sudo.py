@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.base_images import BASE
 from support.docker_contexts import make_context
+from support.engine_state import docker, inspect
 from support.image_commands import QUICK, ImageUser
 from support.users import User
 from support.worker import engine_address
@@ -160,3 +162,47 @@ def test_root_runs_no_program_of_the_user_s(
     assert "not root's alone" in done.stderr
     assert not mark.exists()
     assert {path for path in home.rglob("*") if path.lstat().st_uid == 0} == before
+
+
+def test_root_mounts_only_what_the_user_may_have(
+    alice: User, labelled: Callable[..., str], of_root: Path
+) -> None:
+    """Also after the container was made: the engine looks at its directories at each start."""
+    image, home = labelled(alice), alice.home
+    settings = alice.file("mlc.ini", "[container]\nprivileged = no\ndirectories = /usr/share\n")
+    walls = {"DS01_SETTINGS": str(settings)}
+    alice.file("mine/")
+    (home / "link").symlink_to(of_root)
+    (home / "up").symlink_to(of_root.parent)
+
+    def mlc(*argv: str | Path, ok: bool = False, **environ: str) -> str:
+        done = alice.sudo(alice.tree / "bin/mlc", *argv, "-s", **environ)
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return done.stderr
+
+    create = ("create", "it", "--image", image)
+    for named in (of_root, home / "link", home / "up" / of_root.name, f"/proc/self/root{of_root}"):
+        for flag in ("-w", "-d", "-m"):
+            assert re.search("is a link|Permission denied", mlc(*create, f"{flag}={named}"))
+    for named in ("/", "/etc", "/home", home.parent):
+        assert "container.directories" in mlc(*create, "-d", named, **walls)
+    shutil.rmtree(home / "workspace")
+    (home / "workspace").symlink_to(of_root)
+    assert re.search("is a link|Permission denied", mlc(*create))
+    (home / "workspace").unlink()
+    assert docker("ps", "-aq", "--filter", f"name={alice.tag('it')}") == ""
+
+    mlc(*create, "-d", "/usr/share", "-m", home / "mine", ok=True, **walls)
+    assert not inspect(alice.tag("it"))["HostConfig"]["Privileged"]
+    mlc("start", "it", ok=True, **walls)
+    docker("exec", alice.tag("it"), "test", "-d", "/data/doc")
+    mlc("stop", "it", "-f", ok=True)
+    (home / "workspace").rename(home / "moved")
+    for target, environ in ((of_root, {}), (of_root, walls), (home / "moved", walls)):
+        (home / "workspace").symlink_to(target)
+        assert re.search("is a link|Permission denied", mlc("start", "it", **environ))
+        assert inspect(alice.tag("it"))["State"]["Status"] == "exited"
+        (home / "workspace").unlink()
+    (home / "moved").rename(home / "workspace")
+    for name in ("link", "up"):
+        (home / name).unlink()

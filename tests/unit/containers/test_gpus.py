@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.accounts import AccountOfThisProcess
 from support.base_images import BASE
 from support.fakes.engine import FakeEngine
 
@@ -13,7 +14,6 @@ from mlc_patched.containers.create import create
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import DOCKER, PODMAN, EngineInfo
 from mlc_patched.errors import EngineError, MlcError, NotFoundError
-from mlc_patched.host.account import Account
 from mlc_patched.host.gpus import GpuRequest
 from mlc_patched.host.hardware import Host
 from mlc_patched.plan.request import CreateRequest
@@ -68,7 +68,7 @@ def made(
     if hook:
         (tmp_path / "nvidia-container-runtime-hook").touch(0o755)
     context = Context(environ={"PATH": str(tmp_path)}, make_engine=lambda: engine)
-    account = Account("me", 1001, 2001, str(tmp_path))
+    account = AccountOfThisProcess("me", 1001, 2001, str(tmp_path))
     context.__dict__.update(account=account, host=Host("CUDA_ADA", has_gpu, frozenset()))
     request = CreateRequest("n", "custom", "latest", image=BASE, gpus=gpus)
     request = replace(request, architecture=architecture)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.plans import CATALOG, REQUEST
 
-from mlc_patched.errors import MlcError, NotFoundError, UsageError
+from mlc_patched.errors import MlcError, NotAllowedError, NotFoundError, UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import elsewhere
 from mlc_patched.plan import directories
 from mlc_patched.plan.container import Plan, make_plan
+from mlc_patched.plan.directories import (
+    Directories,
+    check_mount,
+    check_owner,
+    resolve,
+    x11_sockets,
+)
+from mlc_patched.settings.model import Settings
 
 
 def test_directories_are_absolute_and_must_exist(account: Account, tmp_path: Path) -> None:
@@ -61,3 +70,109 @@ def test_directories_on_another_host_are_neither_checked_nor_created(tmp_path: P
     for path in ("here", "./here", "", "a\nb"):
         with pytest.raises(UsageError, match="workspace directory"):
             far_plan(account, architecture="CUDA_ADA", workspace=path)
+
+
+root_alone = pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")
+STRICT = Settings(privileged=False)
+
+
+@pytest.fixture
+def user(open_place: Path) -> Account:
+    """A user for whom root works, with a home."""
+    home = open_place / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    return Account("nobody", 65534, 65534, str(home))
+
+
+def own(user: Account, *names: str) -> None:
+    for name in names:
+        place = Path(user.home, name)
+        place.mkdir(parents=True)
+        os.chown(place, *user.file_ids)
+
+
+@root_alone
+def test_under_sudo_directories_are_resolved_with_the_user_s_rights(
+    user: Account, open_place: Path
+) -> None:
+    own(user, "work", "data")
+    secret = open_place / "secret"
+    (secret / "sub").mkdir(parents=True)
+    secret.chmod(0o700)
+    links = {"link": "work", "out": str(secret), "deep": str(secret / "sub"), "home": user.home}
+    for name, target in links.items():
+        Path(user.home, name).symlink_to(target)
+    found = resolve("~/home/work", "~/data/../data", None, user)
+    assert found == Directories(f"{user.home}/work", f"{user.home}/data", None)
+    for named in ("~/link", "~/link/", "~/out", "~/deep", "~/home/link", "~/out/sub", str(secret)):
+        for what in ({"workspace": named}, {"data": named}, {"models": named}):
+            with pytest.raises(MlcError, match=r"is a link|Permission denied"):
+                resolve(**{"workspace": None, "data": None, "models": None, **what}, account=user)
+    # The default workspace, too.
+    shutil.rmtree(f"{user.home}/workspace")
+    Path(user.home, "workspace").symlink_to(secret)
+    with pytest.raises(MlcError, match=r"is a link|Permission denied"):
+        resolve(None, None, None, user)
+
+
+@root_alone
+def test_without_privileges_only_one_s_own_directories_and_listed_ones_are_mounted_under_sudo(
+    user: Account, open_place: Path
+) -> None:
+    """Whoever is root inside reaches everything below, whatever its mode."""
+    own(user, "mine")
+    check_owner("data", f"{user.home}/mine", user, STRICT)
+    shared = Settings(privileged=False, directories=("/usr/share",))
+    for path in ("/usr/share", "/usr/share/doc"):
+        check_owner("data", path, user, shared)
+    for path in ("/", "/etc", "/home", "/usr/share", str(open_place)):
+        with pytest.raises(NotAllowedError, match=r"container\.directories"):
+            check_owner("data", path, user, STRICT)
+        check_owner("data", path, user, Settings())
+    with pytest.raises(NotAllowedError):
+        check_owner("data", "/usr", user, shared)
+
+
+@root_alone
+def test_a_directory_that_became_a_link_is_not_mounted_again(
+    user: Account, open_place: Path
+) -> None:
+    own(user, "work", "other")
+    secret = open_place / "secret"
+    secret.mkdir(0o700)
+    path = f"{user.home}/work"
+    for settings in (Settings(), STRICT):
+        check_mount(path, user, settings)
+        check_mount("/etc", user, settings)  # which only root's tools mount
+    Path(path).rename(f"{user.home}/moved")
+    with pytest.raises(NotFoundError, match="mkdir"):
+        check_mount(path, user, Settings())
+    Path(path).symlink_to(secret)
+    for settings in (Settings(), STRICT):
+        with pytest.raises(MlcError, match="Permission denied"):
+            check_mount(path, user, settings)
+    Path(path).unlink()
+    Path(path).symlink_to(f"{user.home}/other")
+    check_mount(path, user, Settings())
+    with pytest.raises(MlcError, match="is a link"):
+        check_mount(path, user, STRICT)
+
+
+@root_alone
+def test_under_sudo_x11_sockets_are_mounted_only_from_a_directory_of_root_s(
+    user: Account, open_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a server without X, anybody may make /tmp/.X11-unix, as a link to anything."""
+    place = open_place / "x11"
+    monkeypatch.setattr("mlc_patched.plan.directories.X11_SOCKETS", str(place))
+    assert not x11_sockets(user, make=False)
+    assert x11_sockets(user, make=True)
+    assert place.stat().st_mode & 0o7777 == 0o1777
+    check_mount(str(place), user, STRICT)
+    place.rmdir()
+    place.symlink_to("/root")
+    assert not x11_sockets(user, make=True)
+    assert x11_sockets(Account("root", 0, 0, "/root"), make=True), "nobody but root is there"
+    with pytest.raises(MlcError, match="does not belong to root"):
+        check_mount(str(place), user, Settings())
