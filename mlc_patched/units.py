@@ -8,6 +8,8 @@ import time
 from .errors import UsageError, shown
 
 _SIZE = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,19})?)\s*([kmgt]?)(?:i?b)?", re.I)
+_SHORT = ("days", "h", "min", "s")
+LONG = ("days", "hours", "minutes", "seconds")
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -35,20 +37,40 @@ def size_in_words(size: int | None) -> str:
     return f"{amount:.4g}TB"
 
 
+def seconds_since_1970(moment: str) -> float | None:
+    """Return a time in the format of RFC 3339; None for other text, and for times before 1970."""
+    from datetime import datetime
+
+    offset = moment[-6:] if moment[-6:-5] in ("+", "-") else "+00:00"
+    try:
+        then = datetime.fromisoformat(f"{moment[:19]}{offset}").timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return then if then >= 0 else None
+
+
+def rfc_3339(seconds: float | None) -> str | None:
+    """Return seconds since 1970 as a time in UTC in the format of RFC 3339; None for None."""
+    if seconds is None:
+        return None
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def duration_in_words(seconds: float, units: tuple[str, str, str, str] = _SHORT) -> str:
+    """Return a duration such as `3 h`; with LONG as `units`, such as `3 hours`."""
+    amount = max(int(seconds), 0)
+    for unit, length in zip(units, (86400, 3600, 60), strict=False):
+        if amount >= 2 * length:
+            return f"{amount // length} {unit}"
+    return f"{amount} {units[-1]}"
+
+
 def age_in_words(moment: str, now: float | None = None) -> str:
     """Return how long ago a time was, such as `3 h ago`; what is not RFC 3339 stays as it is.
 
     `now` is in seconds since the epoch; by the clock when None.
     """
-    from datetime import datetime
-
-    offset = moment[-6:] if moment[-6:-5] in ("+", "-") else "+00:00"
-    try:
-        then = datetime.fromisoformat(f"{moment[:19]}{offset}")
-    except ValueError:
+    then = seconds_since_1970(moment)
+    if then is None:
         return moment
-    seconds = max(int((time.time() if now is None else now) - then.timestamp()), 0)
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit} ago"
-    return f"{seconds} s ago"
+    return f"{duration_in_words((time.time() if now is None else now) - then)} ago"

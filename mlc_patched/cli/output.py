@@ -6,12 +6,14 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TextIO
+
+    from ..containers.jobs import Job
 
     Column = tuple[str, bool, Callable[[Any], str]]
     """A column of a table: its heading, whether it is shown, and a row's cell in it."""
@@ -24,6 +26,7 @@ _GAP = "  "
 NOTHING = "-"
 """A cell without content."""
 _DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_LONGEST_COMMAND = 40
 _LONGEST = 2000  # characters of a line of a message; only input makes a line longer
 
 
@@ -36,9 +39,9 @@ def readable(text: str) -> str:
     return _without_control("\n".join(map(_cut, text.split("\n"))))
 
 
-def _cut(line: str) -> str:
-    half = _LONGEST // 2
-    return line if len(line) <= _LONGEST else f"{line[:half]} [...] {line[-half:]}"
+def _cut(line: str, longest: int = _LONGEST, mark: str = " [...] ") -> str:
+    half = longest // 2
+    return line if len(line) <= longest else f"{line[:half]}{mark}{line[-half:]}"
 
 
 def _without_control(text: str) -> str:
@@ -144,6 +147,19 @@ def say(text: str) -> None:
         print(text.encode(encoding, "replace").decode(encoding))
 
 
+def write(content: Iterable[bytes]) -> None:
+    """Write a program's output to standard output, as it is."""
+    sys.stdout.flush()
+    buffer = getattr(sys.stdout, "buffer", None)
+    for chunk in content:
+        if buffer is None:  # replaced by a user of the API
+            sys.stdout.write(chunk.decode(errors="replace"))
+        else:
+            buffer.write(chunk)
+    if buffer is not None:
+        buffer.flush()
+
+
 def print_json(kind: str, content: object, **more: object) -> int:
     """Print a result in its envelope, and return the exit code of success.
 
@@ -173,6 +189,21 @@ def show_fields(fields: Sequence[tuple[str, str]]) -> None:
     for name, value in fields:
         if value:
             say(f"  {name:<{width}}  {value}")
+
+
+def job_in_words(job: Job | None) -> str:
+    """Return a container's last job as a list shows it: `running: python3 train.py (2 h)`."""
+    if job is None:
+        return NOTHING
+    from ..containers.jobs import RUNNING
+    from ..units import duration_in_words
+
+    now = time.time()
+    if job.state == RUNNING:
+        command = _cut(job.command, _LONGEST_COMMAND, "…")
+        return f"running: {command} ({duration_in_words(now - job.started)})"
+    since = "" if job.ended is None else f" ({duration_in_words(now - job.ended)} ago)"
+    return f"last: {job.status}{since}"
 
 
 def below_home(path: str, home: str) -> str:

@@ -11,7 +11,7 @@ from .dispatch import COMMANDS
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
     from .dispatch import Command
@@ -50,7 +50,12 @@ class CommandLineError(UsageError):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser that raises its errors instead of exiting."""
+    """An argparse parser that raises its errors instead of exiting.
+
+    `explain` may return a better message for arguments that cannot be parsed.
+    """
+
+    explain: Callable[[Sequence[str]], str] = staticmethod(lambda argv: "")
 
     def error(self, message: str) -> NoReturn:
         """Raise a CommandLineError."""
@@ -110,13 +115,35 @@ def parse_arguments(
 ) -> argparse.Namespace:
     """Parse arguments in any order, such as `mlc start NAME -d LINE`.
 
-    `parse_args` gives up optional positionals at the first flag, and `parse_intermixed_args`
-    before Python 3.12.8 takes words after `--` for flags again.
+    Raises:
+        CommandLineError: they cannot be parsed.
     """
+    if any(action.nargs == argparse.REMAINDER for action in parser._actions):
+        return _parse_up_to_command(parser, argv, namespace)
+    # `parse_args` gives up optional positionals at the first flag, and `parse_intermixed_args`
+    # before Python 3.12.8 takes words after `--` for flags again.
     positionals = argv[argv.index("--") :] if "--" in argv else ()
-    if any(word.startswith("-") for word in positionals[1:]):
-        return parser.parse_args(argv, namespace)
-    return parser.parse_intermixed_args(argv, namespace)
+    try:
+        if any(word.startswith("-") for word in positionals[1:]):
+            return parser.parse_args(argv, namespace)
+        return parser.parse_intermixed_args(argv, namespace)
+    except CommandLineError as error:
+        error.args = (parser.explain(argv) or error.message,)
+        (error.message,) = error.args
+        raise
+
+
+def _parse_up_to_command(
+    parser: Parser, argv: Sequence[str], namespace: argparse.Namespace | None
+) -> argparse.Namespace:
+    """Parse arguments that end in a command, with `--` before it or without.
+
+    Python's versions differ in what they do with the `--`.
+    """
+    at = argv.index("--") if "--" in argv else len(argv)
+    found = parser.parse_args(argv[:at], namespace)
+    found.command = [*found.command, *argv[at + (not found.command) :]]
+    return found
 
 
 def _examples(lines: Sequence[str]) -> str:
@@ -262,3 +289,7 @@ def add_script(command: Arguments) -> None:
 
 def add_json(command: Arguments) -> None:
     add_switch(command, "--json", "print JSON")
+
+
+def add_job(command: Arguments) -> None:
+    add_option(command, "-j --job", "N", "the job of this number (default: the last one)", type=int)

@@ -13,7 +13,7 @@ from ..images.packages import apt_name, pip_name, quoted
 from ..images.project.files import ProjectFiles
 from ..names import labels
 from ..names.projects import project_of
-from .start import user_of
+from .shell import user_of
 
 # Prints what is newer than the container: Python packages that were asked for by name (PEP 376,
 # PEP 610), and Debian packages, with those that dpkg installed and those that apt added by itself.

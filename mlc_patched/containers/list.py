@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..context import Context
 from ..engine.interface import Container
@@ -14,13 +15,18 @@ from ..names.containers import SEPARATOR, short_name
 from ..names.images import parse_reference
 from ..names.projects import BUILDING, LATEST, PREVIOUS
 
+if TYPE_CHECKING:
+    from .jobs import Job
+
 _DIGEST_SHOWN = len("sha256:") + 12
+_FEW, _AT_ONCE = 4, 16
+"""From how many containers on threads are worth their import, and how many of them."""
 
 
 @dataclass(frozen=True)
 class Listed:
     """A container as `mlc list` shows it. `size` is the bytes it has written, None if not
-    measured."""
+    measured; `job` is its last job in the background that runs, else its last one, or None."""
 
     name: str
     tag: str
@@ -34,6 +40,7 @@ class Listed:
     models: str
     gpus: str
     size: int | None
+    job: Job | None
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ def list_containers(
     *, all_users: bool = False, sizes: bool = False, context: Context | None = None
 ) -> list[Listed]:
     """Return the caller's containers, or every user's, newest first, in two engine calls however
-    many there are.
+    many there are, and a few more for each of the caller's that runs.
 
     `sizes` measures how much each container has written, which is slow.
     """
@@ -64,6 +71,7 @@ def list_containers(
     found = context.containers(all_users=all_users, sizes=sizes)
     # An image saved from a container has its labels with empty values; so do its containers.
     found = [each for each in found if each.labels[labels.OWNER]]
+    jobs = shown_jobs(found, context)
     return [
         Listed(
             **_labelled(each.name, each.labels),
@@ -71,6 +79,7 @@ def list_containers(
             status=each.status,
             state=each.state,
             size=each.size,
+            job=jobs.get(each.id),
         )
         for each in found
     ]
@@ -81,9 +90,9 @@ def list_with_images(
 ) -> list[ListedContainer]:
     """Return containers and cluster services ordered by name, with their images.
 
-    Four engine calls however many containers there are, two more if there are services, and two for
-    each container whose image has changed. `sizes` measures how much each has written: slow. Raises
-    MlcError for root without sudo.
+    Four engine calls however many containers there are, two more if there are services, two for
+    each container whose image has changed, and a few for each of the caller's that runs. `sizes`
+    measures how much each has written: slow. Raises MlcError for root without sudo.
     """
     refuse_root(context.account)
     found = context.containers(all_users=all_users, sizes=sizes)
@@ -91,6 +100,7 @@ def list_with_images(
     names = {image.id: image.references for image in images}
     ids = {name: image.id for image in images for name in image.references}
     listed = list_services(context, all_users=all_users)
+    jobs = shown_jobs(found, context)
     for each in found:
         image, is_outdated = image_of(each, names, ids)
         is_outdated = is_outdated and _is_other_image(each, image, context)
@@ -101,6 +111,7 @@ def list_with_images(
                 status=each.status,
                 state=each.state,
                 size=each.size,
+                job=jobs.get(each.id),
                 project=each.labels.get(labels.PROJECT) or labels.NOT_GIVEN,
                 image=image,
                 is_outdated=is_outdated,
@@ -112,6 +123,30 @@ def list_with_images(
             )
         )
     return sorted(listed, key=lambda each: (each.name, each.tag))
+
+
+def shown_jobs(found: Sequence[Container], context: Context) -> dict[str, Job | None]:
+    """Return what to show of the jobs of the caller's running containers, by their IDs.
+
+    An engine call for each of them, at the same time if there are many; two or three for those in
+    which a job runs.
+    """
+    login = context.account.login
+    running = [each for each in found if each.is_running and each.labels[labels.OWNER] == login]
+    if not running:
+        return {}
+    from .jobs import jobs_of, shown_job
+
+    def look(container: Container) -> Job | None:
+        return shown_job(jobs_of(container, context))
+
+    # The connection to a remote engine is one, for one request at a time.
+    if len(running) < _FEW or not context.address.is_local:
+        return {each.id: look(each) for each in running}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return dict(zip((each.id for each in running), pool.map(look, running), strict=True))
 
 
 def list_services(context: Context, *, all_users: bool = False) -> list[ListedContainer]:
@@ -143,6 +178,7 @@ def list_services(context: Context, *, all_users: bool = False) -> list[ListedCo
                 status=state.status,
                 state=state.state,
                 size=None,
+                job=None,
                 project=each.labels.get(labels.PROJECT) or labels.NOT_GIVEN,
                 image=f"{image.repository.partition('/')[2]}@{digest[:_DIGEST_SHOWN]}",
                 is_outdated=False,

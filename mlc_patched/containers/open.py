@@ -14,8 +14,8 @@ from ..engine.interface import Container
 from ..errors import ConflictError, MlcError, NotFoundError
 from ..host.locks import SharedLock, shared
 from ..interrupts import defer_signals
-from .shell import HANG_UP, PURPOSE, run_inside
-from .start import ensure_running, user_of
+from .shell import JOB_SHELL, PURPOSE, hang_up, run_inside, user_of
+from .start import ensure_running
 
 if TYPE_CHECKING:
     from ..cluster.place import Place
@@ -74,7 +74,7 @@ def _shell(container: Container, context: Context, until_the_end: contextlib.Exi
     """Run a shell on the caller's terminal and return its exit status."""
     token = secrets.token_hex(8)
 
-    def hang_up() -> None:
+    def cut_off() -> None:
         # A closed terminal sends several signals; the container must be stopped all the same.
         until_the_end.enter_context(defer_signals())
         _hang_up(container, token, context)
@@ -85,7 +85,7 @@ def _shell(container: Container, context: Context, until_the_end: contextlib.Exi
         user_of(context),
         context.client_environ,
         token=token,
-        when_cut_off=hang_up,
+        when_cut_off=cut_off,
     )
 
 
@@ -116,9 +116,8 @@ def _place_on_cluster(name: str, context: Context) -> Place:
 
 def _hang_up(container: Container, token: str, context: Context) -> None:
     """End a shell whose terminal has been closed, as the terminal would."""
+    hang_up(container, token, context)
     with contextlib.suppress(NotFoundError, ConflictError):  # it has ended already
-        user = user_of(context)
-        context.engine.exec_detached(container.id, ("sh", "-c", HANG_UP, "sh", token), user)
         deadline = time.monotonic() + _HANG_UP_SECONDS
         while len(context.engine.processes(container.id)) > 1 and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -129,7 +128,8 @@ def _stop_if_idle(container: Container, lock: SharedLock, context: Context) -> s
     if not lock.alone():
         return "another shell is open in it"
     try:
-        others = len(context.engine.processes(container.id)) - 1
+        found = context.engine.processes(container.id)
+        others = sum(JOB_SHELL not in line for line in found) - 1
         if others > 0:
             what = "1 process is" if others == 1 else f"{others} processes are"
             return f"{what} still running in it"

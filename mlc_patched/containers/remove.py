@@ -66,7 +66,7 @@ def remove(
     """
     context = context or Context()
     container = retry_once(lambda: context.get(name))
-    refuse_running(container, name)
+    refuse_running(container, name, context)
     reference = committed_image(container, context)
     unsaved = () if is_saved else _unsaved_volumes(container, context)
     removed = _remove(name, container, reference, unsaved, keep_image=keep_image, context=context)
@@ -129,11 +129,17 @@ def _remove_other_volumes(
                 context.engine.remove_volume(mount.volume)
 
 
-def refuse_running(container: Container, name: str) -> None:
-    """Raise InUseError for a running container, which is not removed."""
+def refuse_running(container: Container, name: str, context: Context) -> None:
+    """Raise InUseError for a running container, which is not removed, and say what runs in it."""
     if container.is_running:
+        from .processes import programs_in
+
+        programs = []
+        with contextlib.suppress(EngineError, NotFoundError):  # it is paused, or has just stopped
+            programs = programs_in(container, context)
         raise InUseError(
-            f"The container {name} is running.", f"Stop it first with: mlc stop {name}"
+            " ".join((f"The container {name} is running.", *(f"{each}." for each in programs))),
+            f"Stop it first with: mlc stop {name}",
         )
 
 

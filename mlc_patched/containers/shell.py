@@ -9,7 +9,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
+from ..context import Context
 from ..engine.client import client_path
+from ..engine.interface import Container
+from ..errors import ConflictError, NotFoundError
 
 FORWARDED = ("DISPLAY", "NCCL_P2P_LEVEL")
 """Variables forwarded on from the caller's environment (docs/contracts.md, "AIME's commands")."""
@@ -17,6 +20,8 @@ FORWARDED = ("DISPLAY", "NCCL_P2P_LEVEL")
 
 PURPOSE = "a shell in a container"
 """What needs the Docker client, for messages about it."""
+JOB_SHELL = " mlc-job run "
+"""In the command line of the shell around a job, which is no process of the user's."""
 SHELL_VARIABLE = "MLC_SHELL"
 """Variable in the environment of an interactive shell: a token by which it is found inside."""
 HANG_UP = f"""\
@@ -28,6 +33,19 @@ for status in /proc/[0-9]*/status; do
 done 2>/dev/null
 """
 """Hangs up the shell whose token is $1, which passes the signal on to its jobs."""
+
+
+def user_of(context: Context) -> str:
+    """Return the caller as `UID:GID`, as the engine takes it."""
+    return f"{context.account.uid}:{context.account.gid}"
+
+
+def hang_up(container: Container, token: str, context: Context) -> None:
+    """Hang up the command that `run_inside` started with a token, as a closed terminal would."""
+    with contextlib.suppress(NotFoundError, ConflictError):  # it has ended already
+        context.engine.exec_detached(
+            container.id, ("sh", "-c", HANG_UP, "sh", token), user_of(context)
+        )
 
 
 def run_inside(

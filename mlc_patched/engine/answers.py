@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from ..errors import EngineError
 from ..json_text import pairs, string, strings
+from ..units import seconds_since_1970
 from .interface import (
     DOCKER,
     PODMAN,
+    Activity,
     Container,
     EngineInfo,
     Image,
@@ -140,6 +142,32 @@ def _mounts(found: Mapping[str, Any]) -> tuple[Mount, ...]:
         Mount(string(each["Type"]), string(each["Destination"]), each.get("Name") or "")
         for each in found.get("Mounts") or ()
         if isinstance(each, dict)  # Podman's list has only the paths
+    )
+
+
+@validated
+def command_ids_of(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """Convert an answer of ContainerInspect to the IDs of the commands started in it."""
+    return strings(found.get("ExecIDs"))
+
+
+@validated
+def running_command_of(found: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Convert an answer of ExecInspect; None if the command has ended."""
+    process = found.get("ProcessConfig") or {}
+    return (process["entrypoint"], *strings(process["arguments"])) if found["Running"] else None
+
+
+@validated
+def activity_of(found: Mapping[str, Any], commands: tuple[tuple[str, ...], ...]) -> Activity:
+    """Convert an answer of ContainerInspect to when the container last ran."""
+    state = found["State"]
+    is_running = state.get("Running", False)
+    return Activity(
+        started=seconds_since_1970(state.get("StartedAt", "")),
+        ended=None if is_running else seconds_since_1970(state.get("FinishedAt", "")),
+        exit_status=state.get("ExitCode", 0),
+        commands=commands,
     )
 
 

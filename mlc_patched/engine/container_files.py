@@ -40,6 +40,18 @@ def size(ask: Callable[..., Answer], container: str, path: str) -> int | None:
     return None if found is None else int(found[0]["size"])
 
 
+def below(
+    ask: Callable[..., Answer], container: str, path: str, limit: int
+) -> dict[str, bytes] | None:
+    """Return the regular files below a directory, or None without one; see Engine.files_below."""
+    from .archive import files_in
+
+    try:
+        return files_in(ask("GET", _target(container), {"path": path}, most=limit).body)
+    except NotFoundError:
+        return None
+
+
 def real_path(ask: Callable[..., Answer], container: str, path: str) -> str:
     """Return a path without links in it.
 

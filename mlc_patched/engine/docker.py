@@ -22,12 +22,15 @@ from ..json_text import parsed
 from ..names.images import parse_reference
 from . import container_files as files
 from .answers import (
+    activity_of,
+    command_ids_of,
     container_of,
     image_of,
     info_of,
     inspected_container_of,
     listed_image_of,
     mounts_and_devices_of,
+    running_command_of,
     stats_of,
     transfer_progress,
 )
@@ -35,6 +38,7 @@ from .connection import ANSWER_SECONDS, CHUNK, EngineConnection
 from .containerd_store import remove_unused_steps, step_below
 from .interface import (
     REFUSED,
+    Activity,
     Change,
     Container,
     Engine,
@@ -275,6 +279,24 @@ class DockerEngine(Engine):
         with self._sdk(unhurried=True) as client:
             # An iterator, because requests would encode a list as form fields.
             client.put_archive(container, path, iter(archive))
+
+    def files_below(
+        self, container: str, path: str, limit: int = 4 * 1024**2
+    ) -> dict[str, bytes] | None:
+        return files.below(self._ask, container, path, limit)
+
+    def stream_file(self, container: str, path: str) -> Iterator[bytes]:
+        from .archive import content_in
+
+        return content_in(self.read_directory(container, path), path)
+
+    def activity(self, container: str) -> Activity:
+        found = _json(self._ask("GET", f"/containers/{_quoted(container)}/json"))
+        commands = []
+        for each in command_ids_of(found):
+            with contextlib.suppress(NotFoundError):  # it has just ended
+                commands.append(running_command_of(_json(self._ask("GET", f"/exec/{each}/json"))))
+        return activity_of(found, tuple(each for each in commands if each))
 
     def processes(self, container: str) -> list[str]:
         answer = self._ask("GET", f"/containers/{_quoted(container)}/top")

@@ -155,6 +155,19 @@ class Stats:
         return 100 * self.memory / self.memory_limit if self.memory_limit else 0.0
 
 
+@dataclass(frozen=True)
+class Activity:
+    """When a container last ran, and the commands that were started in it and still run.
+
+    Times are seconds since 1970, or None if it has not started or not ended since.
+    """
+
+    started: float | None = None
+    ended: float | None = None
+    exit_status: int = 0
+    commands: tuple[tuple[str, ...], ...] = ()
+
+
 class Engine(abc.ABC):
     """Operations on an engine. Every method may raise EngineError."""
 
@@ -342,6 +355,33 @@ class Engine(abc.ABC):
 
         Raises:
             NotFoundError: the directory does not exist.
+        """
+
+    @abc.abstractmethod
+    def files_below(
+        self, container: str, path: str, limit: int = 4 * 1024**2
+    ) -> dict[str, bytes] | None:
+        """Return the regular files below a directory by their paths in it, or None without one.
+
+        Files beyond `limit` bytes of the directory's tar archive are left out.
+        """
+
+    @abc.abstractmethod
+    def stream_file(self, container: str, path: str) -> Iterator[bytes]:
+        """Yield the content of a regular file of any size.
+
+        Raises:
+            NotFoundError: there is no such file.
+        """
+
+    @abc.abstractmethod
+    def activity(self, container: str) -> Activity:
+        """Return when a container last ran, and which commands started in it still run.
+
+        The engine forgets such commands when it is restarted while they go on.
+
+        Raises:
+            NotFoundError: there is no such container.
         """
 
     @abc.abstractmethod

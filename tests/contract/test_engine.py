@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from support.base_images import BASE
 from support.contract_fixtures import LABEL, PODMAN_S_OWN, EngineFixtures
 from support.remote_engine import open_place
 
-from mlc_patched.engine.interface import PODMAN
+from mlc_patched.engine.interface import PODMAN, Activity
 from mlc_patched.engine.specification import Bind
 from mlc_patched.errors import (
     ConflictError,
@@ -267,6 +268,38 @@ def test_files_are_read_from_a_container_that_never_ran(fixtures: EngineFixtures
     assert passwd.startswith(b"root:x:0:0:")
     assert fixtures.engine.read_file(identity, "/etc/passwd", limit=10) is None
     assert fixtures.engine.read_file(identity, "/no/such/file") is None
+
+
+def test_files_of_any_size_are_streamed(fixtures: EngineFixtures) -> None:
+    identity = fixtures.create()
+    passwd = fixtures.engine.read_file(identity, "/etc/passwd")
+    assert b"".join(fixtures.engine.stream_file(identity, "/etc/passwd")) == passwd
+    for missing in ("/no/such/file", "/etc"):
+        with pytest.raises(NotFoundError):
+            list(fixtures.engine.stream_file(identity, missing))
+
+
+def test_a_missing_directory_is_none(fixtures: EngineFixtures) -> None:
+    assert fixtures.engine.files_below(fixtures.create(), "/no/such/directory") is None
+
+
+def test_activity_is_when_a_container_ran_and_what_was_started_in_it(
+    fixtures: EngineFixtures,
+) -> None:
+    identity = fixtures.create()
+    assert fixtures.engine.activity(identity) == Activity()
+    before = time.time()
+    fixtures.engine.start(identity)
+    running = fixtures.engine.activity(identity)
+    assert before - 5 < running.started < time.time() + 5
+    assert (running.ended, running.commands) == (None, ())
+    fixtures.engine.stop(identity, 0)
+    stopped = fixtures.engine.activity(identity)
+    assert stopped.started == running.started
+    assert stopped.started <= stopped.ended + 1
+    assert stopped.exit_status in (129, 137)
+    with pytest.raises(NotFoundError):
+        fixtures.engine.activity(fixtures.name("none"))
 
 
 def test_an_exported_file_system_can_be_imported(fixtures: EngineFixtures) -> None:

@@ -41,6 +41,13 @@ def test_a_command_runs_in_a_running_container(fixtures: EngineFixtures) -> None
     if not isinstance(fixtures.engine, FakeEngine):
         failing = ("sh", "-c", "exec 2>&1; id -u; echo 'and more' >&2; exit 7")
         assert fixtures.engine.exec_run(container, failing, "12:0") == (7, "12\nand more\n")
+        assert fixtures.engine.activity(container).commands == ()
+        fixtures.engine.exec_detached(container, ("sleep", "30"), "0:0")
+        assert fixtures.engine.activity(container).commands == (("sleep", "30"),)
+        write = "mkdir -p /d/e/h; echo 1 >/d/e/f; echo 2 >/d/g; ln -s g /d/i"
+        fixtures.engine.exec_run(container, ("sh", "-c", write), "0:0")
+        expected = {"e/f": b"1\n", "g": b"2\n"}
+        assert fixtures.engine.files_below(container, "/d") == expected
 
 
 def test_changes_of_a_container_are_listed(fixtures: EngineFixtures) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import NOTHING, below_home, print_json, show
+from ..output import NOTHING, below_home, job_in_words, print_json, show
 from ..parser import TYPE_CHECKING, Parser, add_json, add_switch
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         ("IMAGE", True, image),
         ("NODE", any(each.node != NOTHING for each in found), lambda each: each.node),
         ("STATUS", True, lambda each: each.status),
+        ("JOB", any(each.job for each in found), lambda each: job_in_words(each.job)),
         ("GPU", True, lambda each: each.gpus),
         ("CREATED", True, lambda each: age_in_words(each.created)),
         ("WORKSPACE", True, lambda each: short(each.workspace)),

@@ -35,7 +35,8 @@ def add_arguments(command: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from ...containers.retire import plan_retirements, retire
+    from ...containers.processes import say_what_ends
+    from ...containers.retire import Retirement, plan_retirements, retire
     from ...host.account import refuse_root
     from ..prompts import confirm
 
@@ -51,6 +52,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             question = f"The image {plan.image} already exists. Replace it?"
             confirm(arguments, question, flag="-y")
     for plan in plans:
+        if isinstance(plan, Retirement) and not (arguments.force or arguments.yes):
+            say_what_ends(plan.container, context)
         if plan.image is None:
             question = f"Remove {plan.name}? Everything installed in it will be lost."
         else:

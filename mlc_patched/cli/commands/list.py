@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import below_home, print_json, show
+from ..output import below_home, job_in_words, print_json, show
 from ..parser import TYPE_CHECKING, Parser, add_json, add_switch
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     ]
     if not everything:  # as AIME's, where only -a puts SIZE and WORKSPACE first
         columns[4:] = [columns[at] for at in (5, 7, 8, 4, 6)]
+    columns.append(("JOB", any(each.job for each in found), lambda each: job_in_words(each.job)))
     show(columns, found)
     if not found:
         context.report.note("No containers. Create one with: mlc create")

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ..prompts import choose_container, confirm
 
     name = choose_container(arguments, context, "remove", running=False)
-    refuse_running(context.get(name), name)  # before the question, as AIME's does
+    refuse_running(context.get(name), name, context)  # before the question, as AIME's does
     question = f"Remove the container {name}? Everything installed in it will be lost."
     confirm(arguments, question, piped=True)
     removed = remove(name, keep_image=arguments.keep_image, context=context)

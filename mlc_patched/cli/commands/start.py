@@ -9,20 +9,26 @@ from ..output import say
 from ..parser import Parser, add_container_name, add_positional, add_script, add_switch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...containers.jobs import Job
     from ...context import Context
 
 EXAMPLES = (
     "mlc start my-project",
     "mlc start my-project 'python train.py --epochs 3'",
-    "mlc start my-project -d 'python train.py'     in the background",
+    "mlc start my-project -d 'python train.py'     in the background, as a job",
 )
+
+_FLAGS = ("-d", "--detach", "-s", "--script", "-y", "-Y", "--yes")
 
 
 def add_arguments(command: Parser) -> None:
     add_container_name(command)
     add_positional(command, "execute_command", "a line for the container's bash, quoted")
-    add_switch(command, "-d --detach", "do not wait for the command to end")
+    add_switch(command, "-d --detach", "run it in the background, as a job (see mlc jobs)")
     add_script(command)
+    command.explain = lambda argv: _unquoted(argv, command.prog)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -36,6 +42,57 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if not line:
         state = "is already running" if started.was_running else "started"
         say(f"[{name}] {state}. Open a shell with: mlc open {name}")
-    elif detach:
-        say(f"[{name}] the command runs in the background. See: mlc stats")
+    elif started.job is not None:
+        _say_started(name, started.job, context)
     return started.exit_status
+
+
+def _say_started(name: str, job: Job, context: Context) -> None:
+    """Say that a job runs, or how it has ended.
+
+    Raises:
+        MlcError: it has failed; the exit code is its exit status.
+    """
+    from ...containers.background import last_output
+    from ...containers.jobs import RUNNING
+    from ...errors import MlcError, last_lines
+
+    if job.state == RUNNING:
+        say(f"[{name}] job {job.number} runs in the background: {job.command}")
+        say(f"  Its output: mlc logs {name} -f - its state: mlc jobs {name}")
+    elif job.exit_status == 0:
+        say(f"[{name}] job {job.number} has ended already: exit 0. Its output: mlc logs {name}")
+    else:
+        output = last_output(context.get(name), job, 30, context).decode(errors="replace")
+        error = MlcError(
+            f"{last_lines(output.splitlines())}\nThe command failed within a second: {job.status}.",
+            f"It was job {job.number} of {name}: mlc jobs {name}",
+        )
+        error.exit_code = job.exit_status or 1
+        raise error
+
+
+def _unquoted(argv: Sequence[str], program: str) -> str:
+    """Return a message for a command that was not quoted, with what works; else nothing."""
+    import shlex
+
+    words, flags, name = list(argv), [], ""
+    if "--" in words:
+        words.remove("--")
+    while words and (words[0] in _FLAGS or not name):
+        word = words.pop(0)
+        if word in _FLAGS:
+            flags.append(word)
+        elif word.startswith("-"):
+            return ""
+        else:
+            name = word
+    if words and words[-1] in _FLAGS:
+        flags.append(words.pop())
+    if len(words) < 2 or words[0].startswith("-"):
+        return ""
+    line = shlex.join(words)
+    return (
+        f"the command has to be quoted: {' '.join((program, name, *flags))} {shlex.quote(line)} - "
+        f"or, without a shell: mlc exec {name} -- {line}"
+    )

@@ -24,7 +24,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ..prompts import choose_container, confirm
 
     name = choose_container(arguments, context, "stop", running=True)
-    context.get(name)  # no question about a container that does not exist
+    container = context.get(name)  # no question about a container that does not exist
+    if not (arguments.force or arguments.script or arguments.yes):
+        from ...containers.processes import say_what_ends
+
+        say_what_ends(container, context)
     question = f"Stop the container {name}? Everything running in it will be ended."
     confirm(arguments, question, piped=True)
     stopped = stop(name, context=context)

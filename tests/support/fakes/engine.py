@@ -17,6 +17,7 @@ from mlc_patched.engine.build_context import BuildOptions
 from mlc_patched.engine.cluster import Cluster
 from mlc_patched.engine.interface import (
     VOLUME,
+    Activity,
     Change,
     Container,
     Engine,
@@ -37,6 +38,7 @@ from mlc_patched.errors import (
     NotFoundError,
 )
 from mlc_patched.names.images import is_image_id, parse_reference
+from support.fakes import jobs
 from support.fakes.cluster import FakeCluster, FakeRegistry
 
 ROOT_PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
@@ -76,6 +78,7 @@ class FakeContainer:
     processes: list[str] = field(default_factory=lambda: ["bash"])
     changes: list[Change] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    activity: Activity = field(default_factory=Activity)
     created: float = field(default_factory=time.time)
     directories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     """Files of directories, in the container itself, by name."""
@@ -267,6 +270,7 @@ class FakeEngine(Engine):
         self.calls.append("start")
         each = self._get(container)
         each.state = "running"
+        each.activity = Activity(started=time.time())
         if each.image_id in self.early_ends and each.specification.entrypoint is None:
             each.state, (each.exit_status, each.lines) = "exited", self.early_ends[each.image_id]
         if each.specification.entrypoint and each.specification.entrypoint[0] == "env":
@@ -277,6 +281,7 @@ class FakeEngine(Engine):
         each = self._get(container)
         if each.state == "running":
             each.state, each.exit_status = "exited", 129
+            each.activity = Activity(each.activity.started, time.time(), 129)
 
     def wait(self, container: str) -> int:
         self.calls.append("wait")
@@ -391,6 +396,28 @@ class FakeEngine(Engine):
                     each.directories[str(target.parent)][target.name] = content
                 each.changes.append(Change(str(target), "changed"))
 
+    def files_below(
+        self, container: str, path: str, limit: int = 4 * 1024**2
+    ) -> dict[str, bytes] | None:
+        self.calls.append("files_below")
+        found = {
+            name.removeprefix(f"{path}/"): content
+            for name, content in self._get(container).files.items()
+            if name.startswith(f"{path}/")
+        }
+        return found or None
+
+    def stream_file(self, container: str, path: str) -> Iterator[bytes]:
+        self.calls.append("stream_file")
+        files = {"/etc/passwd": self._get(container).passwd.encode(), **self._get(container).files}
+        if path not in files:
+            raise NotFoundError(f"Could not find the file {path} in container {container}")
+        yield files[path]
+
+    def activity(self, container: str) -> Activity:
+        self.calls.append("activity")
+        return self._get(container).activity
+
     def processes(self, container: str) -> list[str]:
         self.calls.append("processes")
         each = self._get(container)
@@ -403,12 +430,20 @@ class FakeEngine(Engine):
         each = self._get(container)
         if each.state != "running":
             raise ConflictError(f"Container {container} is not running")
-        each.commands.append((tuple(command), user))
+        command = tuple(command)
+        each.commands.append((command, user))
+        if jobs.act(command, each.files) is not None:
+            running = (*each.activity.commands, command)
+            each.activity = replace(each.activity, commands=running)
 
     def exec_run(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
-        self.exec_detached(container, command, user)
-        self.calls[-1] = "exec_run"
-        return 0, ""
+        self.calls.append("exec_run")
+        each = self._get(container)
+        if each.state != "running":
+            raise ConflictError(f"Container {container} is not running")
+        command = tuple(command)
+        each.commands.append((command, user))
+        return 0, jobs.act(command, each.files) or ""
 
     def build(
         self,

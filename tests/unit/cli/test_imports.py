@@ -83,6 +83,8 @@ def test_so_do_help_and_version_of_mlc(argv: tuple[str, ...]) -> None:
         (("stats",), {"containers.stats"}),
         (("open", "a", "-s"), {"containers.open", "containers.shell", "containers.start"}),
         (("start", "a", "-s"), {"containers.shell", "containers.start"}),
+        (("exec", "a", "true"), {"containers.shell", "containers.start"}),
+        (("jobs", "a"), {"containers.jobs", "containers.processes"}),
         (("stop", "a", "-s"), {"containers.stop"}),
         (("remove", "a", "-s"), {"containers.remove"}),
         (("container-list",), {"containers.list"}),

@@ -49,7 +49,8 @@ def test_a_flag_after_the_command_wins_over_one_before_it() -> None:
         ("nonsense", "mlc: error: there is no command 'nonsense'; see the commands with: mlc -h"),
         ("-x list", "mlc: error: unrecognized arguments: -x"),
         ("--context", "mlc: error: argument --context: expected one argument"),
-        ("start a b c", "mlc start: error: unrecognized arguments: c"),
+        ("start --no-such", "mlc start: error: unrecognized arguments: --no-such"),
+        ("stop a b", "mlc stop: error: unrecognized arguments: b"),
         ("import", "mlc import: error: the following arguments are required: file"),
         ("mlc-patch", "mlc-patch: error: the following arguments are required: ACTION"),
         ("image-list --no-such", "image-list: error: unrecognized arguments: --no-such"),
@@ -106,3 +107,38 @@ def test_every_command_has_help_with_examples(
         run([name, "-h"], "mlc")
     assert ended.value.code == 0
     assert "examples:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "works"),
+    [
+        (["a", "python3", "-V"], "mlc start a 'python3 -V'"),
+        (["a", "python3", "train.py", "-d"], "mlc start a -d 'python3 train.py'"),
+        (["-d", "a", "--", "python3", "--epochs=3"], "mlc start a -d 'python3 --epochs=3'"),
+        (["a", "-s", "echo", "it's", "a  b"], """mlc start a -s 'echo '"'"'it'"'"'"'"""),
+    ],
+)
+def test_a_command_that_is_not_quoted_is_said_with_what_works(
+    argv: list[str], works: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["start", *argv], "mlc") == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert f"error: the command has to be quoted: {works}" in last
+    assert "mlc exec a -- " in last
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["a", "python3", "-V"], ["python3", "-V"]),
+        (["a", "--", "python3", "-V"], ["python3", "-V"]),
+        (["--", "a"], ["a"]),
+        (["--context", "x", "a", "ls", "--context", "y"], ["ls", "--context", "y"]),
+        (["a", "grep", "--", "-h"], ["grep", "--", "-h"]),
+        (["a", "--", "grep", "--", "-h"], ["grep", "--", "-h"]),
+        (["a"], []),
+    ],
+)
+def test_exec_leaves_the_command_as_it_is(argv: list[str], command: list[str]) -> None:
+    _, arguments = parse(["exec", *argv])
+    assert arguments.command == command

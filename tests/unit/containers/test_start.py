@@ -20,9 +20,13 @@ from mlc_patched.plan.request import CreateRequest
 def test_commands_run_as_the_user(fake: FakeEngine, context: Context) -> None:
     own_image(fake)
     created = mlc_patched.create("n", image=OWN, context=context)
-    mlc_patched.start("n", ["python train.py"], detach=True, context=context)
-    mlc_patched.start("n", ["python", "train.py"], detach=True, context=context)
-    assert fake.made[created.id].commands == [
+    first = mlc_patched.start("n", ["python train.py"], detach=True, context=context).job
+    second = mlc_patched.start("n", ["python", "train.py"], detach=True, context=context).job
+    assert (first.number, first.state, first.command) == (1, "running", "python train.py")
+    assert (second.number, second.words) == (2, ("python", "train.py"))
+    found = fake.made[created.id].commands
+    run = [(words[7:], user) for words, user in found if words[4] == "run"]
+    assert run == [
         (("bash", "-c", "python train.py"), "1001:2001"),
         (("python", "train.py"), "1001:2001"),
     ]

@@ -1,0 +1,55 @@
+"""`mlc logs`."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..output import write
+from ..parser import TYPE_CHECKING, Parser, add_container_name, add_job, add_option, add_switch
+
+if TYPE_CHECKING:
+    from ...context import Context
+
+EXAMPLES = (
+    "mlc logs my-project              all of the last job's output",
+    "mlc logs my-project -f           and what follows, until it ends",
+    "mlc logs my-project -n 20        the last lines",
+    "mlc logs my-project --job 3      of another job",
+)
+
+
+def add_arguments(command: Parser) -> None:
+    add_container_name(command)
+    add_switch(command, "-f --follow", "go on until the job ends")
+    add_option(command, "-n --tail", "LINES", "only the last lines", type=int)
+    add_job(command)
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    from ...containers.background import follow, last_output, output_of
+    from ...containers.jobs import RUNNING, find_job
+    from ...errors import NotFoundError, UsageError
+    from ..main import INTERRUPTED
+    from ..prompts import choose_container
+
+    lines = arguments.tail
+    if lines is not None and lines < 0:
+        raise UsageError("-n takes a number of lines.")
+    name = choose_container(arguments, context, "logs")
+    container, job = find_job(name, arguments.job, context)
+    if arguments.follow and job.state == RUNNING:
+        job = follow(name, job, context, lines)
+        if job.state == RUNNING:
+            return INTERRUPTED
+        context.report.note(f"[{name}] job {job.number} has ended: {job.status}.")
+        return 0
+    if lines is not None:
+        write([last_output(container, job, lines, context)])
+        return 0
+    try:
+        write(output_of(container, job, context))
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"The output of job {job.number} is no longer in {name}: {job.output}"
+        ) from error
+    return 0

@@ -1,0 +1,147 @@
+"""The processes in a running container, and what its user would call them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from ..context import Context
+from ..engine.interface import Container
+from ..errors import EngineError, NotFoundError
+from ..names.containers import short_name
+from ..units import LONG, duration_in_words
+
+_MARK = "mlc-processes"
+_LOOK = """\
+cat /proc/uptime /proc/[0-9]*/stat
+echo
+grep -a -H '' /proc/[0-9]*/cmdline"""
+_STAT = re.compile(r"^(\d+) \((.*)\) (\S) (.*)$", re.M)
+_COMMAND = re.compile(r"^/proc/(\d+)/cmdline:(.*)$")
+_TICKS = 100
+"""Ticks in a second: USER_HZ, the same on every Linux that runs containers (proc(5))."""
+_OURS = ("mlc-job", _MARK)
+_SHELLS = frozenset({"ash", "bash", "dash", "fish", "ksh", "sh", "zsh"})
+_INTERPRETERS = re.compile(r"(?:python|perl|ruby|node)[0-9.]*")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process; `started` in ticks since the host's boot, `seconds` since then."""
+
+    pid: int
+    parent: int
+    started: int
+    seconds: float
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What somebody started in a container, and for how many seconds it has run."""
+
+    name: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.name} has run for {duration_in_words(self.seconds, LONG)}"
+
+
+def processes_in(container: Container, context: Context) -> list[Process]:
+    """Return the processes in a running container.
+
+    Raises:
+        ConflictError: it does not run, or is paused.
+    """
+    _, said = context.engine.exec_run(
+        container.id, ("/bin/sh", "-c", f"({_LOOK}) 2>/dev/null", _MARK), "0:0"
+    )
+    return list(read_processes(said))
+
+
+def programs_in(container: Container, context: Context) -> list[Program]:
+    """Return what runs in a container, longest first: not the processes that belong to it."""
+    found = _programs(processes_in(container, context))
+    return sorted(found, key=lambda each: each.seconds, reverse=True)
+
+
+def say_what_ends(container: Container, context: Context) -> None:
+    """Report what runs in a container that is to be stopped, if anything."""
+    if not container.is_running:
+        return
+    with contextlib.suppress(EngineError, NotFoundError):  # it is paused, or has just stopped
+        for each in programs_in(container, context):
+            context.report.note(f"[{short_name(container.name)}] {each} and will end.")
+
+
+def read_processes(said: str) -> Iterator[Process]:
+    """Yield the processes that _LOOK printed."""
+    first, _, rest = said.partition("\n\n")
+    words: dict[int, str] = {}
+    last = None
+    for line in rest.split("\n"):
+        match = _COMMAND.match(line)
+        if match:
+            last = int(match[1])
+            words[last] = f"{words[last]}\n{match[2]}" if last in words else match[2]
+    uptime = float(first.partition(" ")[0] or 0)
+    for pid, _, state, numbers in _STAT.findall(first):
+        fields = numbers.split()
+        command = words.get(int(pid), "").rstrip("\0")
+        if state != "Z" and command and len(fields) > 18:
+            started = int(fields[18])
+            seconds = uptime - started / _TICKS
+            yield Process(int(pid), int(fields[0]), started, seconds, tuple(command.split("\0")))
+
+
+def _programs(processes: Iterable[Process]) -> Iterator[Program]:
+    children: dict[int, list[Process]] = {}
+    for each in processes:
+        children.setdefault(each.parent, []).append(each)
+
+    def below(parent: int) -> Iterator[Program]:
+        for each in children.get(parent, ()):
+            if each.pid == 1 or _MARK in each.words[:4]:
+                continue
+            inside = list(below(each.pid)) if _is_only_around(each.words) else []
+            if inside:
+                yield from inside
+            elif not _is_only_around(each.words):
+                yield Program(name_of(each.words), each.seconds)
+
+    # Docker's own commands have no parent inside; those whose parent has ended have the first.
+    yield from below(0)
+    yield from below(1)
+
+
+def _is_only_around(words: tuple[str, ...]) -> bool:
+    """Whether a process matters only by what runs in it: an interactive shell, or job.sh."""
+    if any(mark in words[:4] for mark in _OURS):
+        return True
+    name = PurePosixPath(words[0]).name.lstrip("-")
+    return name in _SHELLS and all(word.startswith("-") and "c" not in word for word in words[1:])
+
+
+def name_of(words: tuple[str, ...]) -> str:
+    """Return what a user calls a process: `python3 train.py`, `jupyter-lab`, or a shell's line."""
+    name = PurePosixPath(words[0]).name
+    if name in _SHELLS and len(words) > 2 and words[1] == "-c":
+        return _shortened(words[2])
+    rest = words[1:]
+    script = PurePosixPath(rest[0]) if rest else PurePosixPath()
+    if _INTERPRETERS.fullmatch(name) and script.parent.name == "bin":
+        name, rest = script.name, rest[1:]
+    said = [name]
+    for word in rest:
+        if word.startswith("--"):
+            break
+        said.append(word)
+    return _shortened(" ".join(said))
+
+
+def _shortened(text: str, longest: int = 40) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
