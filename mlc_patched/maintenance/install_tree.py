@@ -20,6 +20,7 @@ NEEDED = (
     "lib/username_utils.py",
     "lib/username-utils.sh",
     "mlc_patched/data/account.sh",
+    "mlc_patched/data/job.sh",
     "mlc_patched/data/ml_images.repo",
 )
 MODULES = ("docker", "packaging", "username_utils")
