@@ -192,6 +192,7 @@ def confirm(
 
 
 def _answer(prompt: str) -> str:
+    """Return an answer, or raise MlcError if the input ends: NoAnswerError without a terminal."""
     is_terminal = on_terminal()
     # Line editing of the answers, if Python was built with it.
     with contextlib.suppress(ImportError):

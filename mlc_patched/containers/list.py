@@ -65,7 +65,8 @@ def list_containers(
     """Return the caller's containers, or every user's, newest first, in two engine calls however
     many there are, and a few more for each of the caller's that runs.
 
-    `sizes` measures how much each container has written, which is slow.
+    `sizes` measures how much each container has written, which is slow. Raises EngineError if the
+    engine does not answer.
     """
     context = context or Context()
     found = context.containers(all_users=all_users, sizes=sizes)

@@ -38,7 +38,10 @@ class Measured:
 
 
 def stats(*, all_users: bool = False, context: Context | None = None) -> list[Measured]:
-    """Measure the caller's running containers, or with `all_users` everybody's, concurrently."""
+    """Measure the caller's running containers, or with `all_users` everybody's, concurrently.
+
+    Raises EngineError if the engine does not answer.
+    """
     context = context or Context()
     engine = context.engine
     running = [each for each in context.containers(all_users=all_users) if each.is_running]

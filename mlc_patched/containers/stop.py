@@ -17,7 +17,8 @@ class Stopped:
 
 
 def stop(name: str, *, context: Context | None = None) -> Stopped:
-    """Stop a container; raises NotFoundError if there is none."""
+    """Stop a container; raises NotFoundError if there is none, EngineError if it cannot be
+    stopped."""
     context = context or Context()
     container = context.get(name)
     if container.is_running:

@@ -27,7 +27,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9._+=:~-]+")
 
 
 def pip_packages(words: Iterable[str]) -> tuple[str, ...]:
-    """Return the requirements in arguments such as `pandas`, `numpy<2 scipy` or `a,b[c,d]>=1`."""
+    """Return the requirements in arguments such as `pandas`, `numpy<2 scipy` or `a,b[c,d]>=1`.
+
+    Raises UsageError, which says which and what to do, if one is not a plain requirement.
+    """
     return _each(words, check_pip)
 
 

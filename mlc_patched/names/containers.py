@@ -19,7 +19,7 @@ _TAG_LIMIT = 128  # a tag's length in the distribution specification
 
 
 def container_tag(name: str, uid: int) -> str:
-    """Return the name of a user's container in Docker, `NAME._.UID`, if NAME is valid."""
+    """Return the name in Docker of a user's container, `NAME._.UID`, or raise InvalidValueError."""
     check_container_name(name, uid)
     return f"{name}{SEPARATOR}{uid}"
 

@@ -127,7 +127,10 @@ class ProjectFiles:
         self._remove(METADATA, f"{self.project.name}.json")
 
     def remove_half_written(self) -> None:
-        """Remove what a killed command left of these files; the caller holds the project's lock."""
+        """Remove what a killed command left of these files; the caller holds the project's lock.
+
+        Raises MlcError if a directory is a link or something else.
+        """
         for parts, name in (
             ((DOCKERFILES,), re.escape(self.project.dockerfile) + r"(\.[\w-]+)?"),
             (METADATA, re.escape(self.project.name) + r"\.json"),
