@@ -1,7 +1,7 @@
 # Set up, test and demonstrate mlc-patched on this machine. `make` alone lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help setup engine base demo picture test newest engines cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb clean
+.PHONY: help setup engine base demo picture test newest engines cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools clean
 
 # Two thirds of the time of the unit tests; they run once, on the Python of .venv.
 NOT_SLOW := --ignore tests/unit/faults --ignore tests/unit/fuzz
@@ -107,12 +107,29 @@ uninstall:  ## remove what install installed; users' files stay
 deb: setup  ## make a Debian package in dist/
 	tools/debian-package.sh
 
+# The oldest Python is the one that the fewest versions of packages support.
+lock: release-tools  ## renew requirements.lock: the newest packages that the program needs, with hashes
+	.release/bin/uv pip compile -q --upgrade --universal --python-version $(firstword $(PYTHONS)) \
+	    --generate-hashes --no-emit-package pywin32 --custom-compile-command 'make lock' \
+	    --output-file requirements.lock setup.cfg
+
+# AUDIT=no: where the service that knows the vulnerabilities cannot be reached.
+release: release-tools  ## make sdist, wheel, package, SBOM and checksums in dist/, after an audit
+	.venv/bin/python tools/release.py $(if $(filter no,$(AUDIT)),--no-audit)
+
+# In an environment of their own, so that they change no version in .venv.
+release-tools: setup
+	@[ -e .release/ready ] || { .venv/bin/python -m venv .release && \
+	    .release/bin/pip install -q build cyclonedx-bom pip-audit uv && touch .release/ready; }
+
 clean:  ## remove what make and the tools made in this tree
-	rm -rf .venv .nox build dist *.egg-info lib/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .nox .release build dist *.egg-info lib/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # All users run mlc, not only the one who makes .venv, so they must be able to read it.
-.venv/ready: setup.cfg
+.venv/ready: setup.cfg requirements.lock
 	umask 022 && "$$(tools/python.sh)" -m venv .venv
+	# What is installed for users is what the hashes say, also where other files were before.
+	umask 022 && .venv/bin/pip install -q --force-reinstall --require-hashes -r requirements.lock
 	umask 022 && .venv/bin/pip install -q -e '.[test,lint,build,dev]'
 	# Other users cannot write bytecode here, and would compile everything in each command.
 	umask 022 && .venv/bin/python -m compileall -q mlc_patched lib

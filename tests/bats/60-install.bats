@@ -107,7 +107,7 @@ listing() {
     make_ install
     listing | grep -v '/\.staging\|mlc-patched d ' >"$BATS_TEST_TMPDIR/before"
     mkdir "$next"
-    cp -r "$source"/{bin,lib,mlc_patched,etc,tools,LICENSE} "$next"
+    cp -r "$source"/{bin,lib,mlc_patched,etc,tools,LICENSE,requirements.lock} "$next"
     ln -s "$(cd "$source" && pwd)/.venv" "$next/.venv"
     sed -i 's/^__version__ = .*/__version__ = "9.9"/' "$next/mlc_patched/version.py"
     DESTDIR=$root setsid "$next/tools/install.sh" install &
