@@ -23,7 +23,9 @@ from .names.containers import (
     check_container_name,
     container_tag,
     is_own_name,
+    short_name,
 )
+from .names.words import did_you_mean
 from .report import Reporter, SilentReporter
 
 if TYPE_CHECKING:
@@ -34,11 +36,6 @@ if TYPE_CHECKING:
     from .plan.container import Plan
     from .plan.request import CreateRequest
     from .settings.model import Settings
-
-
-def not_found(name: str) -> NotFoundError:
-    """Return the error for a container that the user does not have."""
-    return NotFoundError(f"You have no container {name!r}.", "See those you have with: mlc list -a")
 
 
 def already_exists(name: str) -> AlreadyExistsError:
@@ -253,8 +250,15 @@ class Context:
         """Return the user's container of exactly this name, or raise NotFoundError."""
         container = self.find(name)
         if container is None:
-            raise not_found(name)
+            raise self.not_found(name)
         return container
+
+    def not_found(self, name: str, listing: str = "mlc list -a") -> NotFoundError:
+        """Return the error for a container that the user does not have; `listing` shows those."""
+        close = did_you_mean(name, (short_name(each.name) for each in self.containers()))
+        return NotFoundError(
+            f"You have no container {name!r}.{close}", f"See those you have with: {listing}"
+        )
 
     def refuse_existing(self, name: str) -> None:
         """Raise AlreadyExistsError if a name is in use, before anything slow starts."""

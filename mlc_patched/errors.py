@@ -83,6 +83,10 @@ class EngineUnreachableError(EngineError):
     code = "engine_unreachable"
 
 
+class NoAccessError(EngineUnreachableError):
+    """The user may not use the engine's socket."""
+
+
 class ClientConfigurationError(EngineError):
     """The docker client's configuration cannot be used, such as its login to a registry."""
 

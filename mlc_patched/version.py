@@ -7,3 +7,10 @@ AIME_VERSION = "2.2.0"
 
 CONTAINER_VERSION = 4
 """Value of the label `aime.mlc.MLC_VERSION` (docs/contracts.md, "Labels")."""
+
+
+def documentation(page: str) -> str:
+    """Return the path of a page of the documentation, which is installed with the program."""
+    from pathlib import Path
+
+    return str(Path(__file__).resolve().parents[1] / "docs" / f"{page}.md")

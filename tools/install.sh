@@ -42,7 +42,7 @@ relative() { # relative FROM PATH
 
 # Print the files of the program, sorted.
 sources() {
-    (cd "$here" && find bin lib mlc_patched etc/mlc.ini LICENSE -type f \
+    (cd "$here" && find bin lib mlc_patched docs etc/mlc.ini LICENSE -type f \
         ! -name '*.pyc' ! -path '*.egg-info/*' | LC_ALL=C sort)
 }
 
@@ -255,6 +255,10 @@ install_all() {
         echo "$stay"
     fi
     use_settings
+    if [[ -z "$destdir" ]]; then
+        [[ ":$PATH:" == *":$bindir:"* ]] || echo "warning: $bindir is not on your PATH"
+        echo "Next: mlc doctor"
+    fi
     # Running commands continue in the previous version; older versions are removed.
     for release in "$home"/*/; do
         release=${release%/}

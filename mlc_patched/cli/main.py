@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from ..errors import InvalidValueError, MlcError, Terminated
+from ..errors import DeclinedError, InvalidValueError, MlcError, Terminated
 from .dispatch import COMMANDS
 from .output import ConsoleReporter, print_json, readable, say
 from .parser import AS, CONTEXT, CommandLineError, command_parser, parse_arguments, top_parser
@@ -122,16 +122,27 @@ def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
     Only that command's parser is built: all of them take as long as starting Python. Raises
     CommandLineError if the command line cannot be parsed.
     """
+    if argv[:1] == ["help"]:
+        argv = [*argv[1:2], "-h"]
     name, rest = (argv[0], argv[1:]) if argv else (None, [])
     arguments = argparse.Namespace()
     if name not in COMMANDS:  # flags before the command, or no command
         top = top_parser()
-        found = top.parse_args(argv)
+        try:
+            found = top.parse_args(argv)
+        except CommandLineError as error:
+            for word in argv:
+                if word in COMMANDS:
+                    command_parser(COMMANDS[word]).error(f"{error.message}, before {word}")
+            raise
         name, rest = found.command, found.arguments
         if name is None:
             return None, found
         if name not in COMMANDS:
-            top.error(f"there is no command {name!r}; see the commands with: mlc -h")
+            from ..names.words import did_you_mean
+
+            close = did_you_mean(name, COMMANDS)
+            top.error(f"there is no command {name!r}.{close} See the commands with: mlc -h")
         del found.command, found.arguments
         arguments = found
     command = COMMANDS[name]
@@ -162,7 +173,7 @@ def guarded(
             raise
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reports it
             status, failure = _failure(error, log)
-            report.error(str(failure))
+            (report.note if isinstance(failure, DeclinedError) else report.error)(str(failure))
             if as_json:
                 print_json("error", _as_json(failure))
         sys.stdout.flush()

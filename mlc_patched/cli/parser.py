@@ -82,7 +82,7 @@ def top_parser() -> Parser:
         formatter_class=_Formatter,
     )
     commands = top.add_argument_group(
-        "commands (each has -h)",
+        "commands (each has -h, as has: mlc help COMMAND)",
         "\n".join(f"{command.name:<{width}}  {command.summary}" for command in listed),
     )
     add_positional(commands, "command", argparse.SUPPRESS)

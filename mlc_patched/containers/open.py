@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..context import Context, not_found
+from ..context import Context
 from ..engine.client import fitting_client
 from ..engine.interface import Container
 from ..errors import ConflictError, MlcError, NotFoundError
@@ -108,7 +108,7 @@ def _place_on_cluster(name: str, context: Context) -> Place:
 
     found = find_service(name, context)
     if found is None:
-        raise not_found(name)
+        raise context.not_found(name)
     if found.state.state != RUNNING:
         raise MlcError(f"{name} is on the cluster, but not running: {found.state.status}.")
     return place_of(found, context)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import MlcError, NotFoundError, SetupError, UsageError
+from ..errors import MlcError, SetupError, UsageError
 from ..host.account import refuse_root
 from ..images.save import Saved, clean, save, target
 from ..images.volumes import unsaved_volumes
@@ -150,9 +150,7 @@ def _plan_service(name: str, save_as: str | None, context: Context) -> ServiceRe
 
     service = find_service(name, context)
     if service is None:
-        raise NotFoundError(
-            f"You have no container {name!r}.", "See those you have with: container-list"
-        )
+        raise context.not_found(name, "container-list")
     if save_as is None:
         _refuse_unsaved_volumes(service, context)
         return ServiceRetirement(name, service)

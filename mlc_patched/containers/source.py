@@ -8,16 +8,18 @@ from ..context import Context
 from ..errors import NotFoundError, UsageError
 from ..host.account import refuse_root
 from ..names.containers import check_container_name, first_free, is_own_name, short_name
-from ..names.images import check_reference, parse_reference
+from ..names.images import Reference, check_reference, parse_reference
 from ..names.projects import (
     BUILDING,
     LATEST,
     Project,
     check_project,
+    image_of,
     is_own_project,
     project_of_repository,
     projects_in,
 )
+from ..names.words import did_you_mean
 from ..plan.request import CUSTOM, CreateRequest, DeployRequest, allowed_name, container_name_from
 
 
@@ -37,6 +39,8 @@ def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = Fals
         wish = container_name_from(request.image)
         if is_own_project(reference, context.account):
             _have_image(request.image, context, is_dry_run=is_dry_run)
+        elif "/" not in reference.repository:
+            _refuse_project_as_image(reference, context)
     elif request.framework is not None:
         version = _newest(request, context) if request.version is None else request.version
         options = replace(request.options, framework=request.framework, version=version)
@@ -47,6 +51,8 @@ def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = Fals
                 "Which project?", f"Say: container-deploy PROJECT. {_own_images(context)}"
             )
         named = request.name if request.project is None else request.project
+        if named and ":" in named:
+            raise _names_image(*image_of(named, context.account))
         project = Project(context.account.uid, check_project(named or ""))
         _have_image(project.image, context, is_dry_run=is_dry_run)
         options = replace(request.options, image=project.image, framework=CUSTOM, version=LATEST)
@@ -62,6 +68,22 @@ def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = Fals
     name = _free_name(wish, context)
     context.report.note(f"The container is named {name}, after its image.")
     return replace(options, name=name)
+
+
+def _refuse_project_as_image(reference: Reference, context: Context) -> None:
+    """Raise NotFoundError if there is no such image but a project of this name."""
+    name = reference.repository
+    if context.engine.image(str(reference)) is None and name in own_projects(context):
+        raise NotFoundError(
+            f"There is no image {reference}, but you have a project {name}.",
+            f"Use its image with: --project {name}",
+        )
+
+
+def _names_image(project: Project, tag: str | None) -> UsageError:
+    image = f"{project.repository}:{tag}"
+    instead = f"--project {project.name}" if tag == LATEST else f"--image {image}"
+    return UsageError(f"{project.name}:{tag} names an image.", f"Use it with: {instead}")
 
 
 def own_projects(context: Context) -> list[str]:
@@ -102,10 +124,11 @@ def _have_image(reference: str, context: Context, *, is_dry_run: bool) -> None:
             fetch(own, pushed, context)
         return
     named = project_of_repository(name.repository)
+    close = did_you_mean(named.name, own_projects(context)) if named else ""
     make = f" Build it with: image-create {named.name}" if named else ""
     registry = site_registry(context)
     nor = f", nor in the registry {registry}" if registry else ""
-    raise NotFoundError(f"There is no image {reference}{nor}. {_own_images(context)}{make}")
+    raise NotFoundError(f"There is no image {reference}{nor}.{close} {_own_images(context)}{make}")
 
 
 def _own_images(context: Context) -> str:

@@ -20,6 +20,7 @@ from ..errors import (
     EngineUnreachableError,
     ImageNotFoundError,
     MountMissingError,
+    NoAccessError,
     NotFoundError,
 )
 from ..json_text import parsed
@@ -235,7 +236,7 @@ def _unreachable(text: str, address: EngineAddress) -> EngineUnreachableError:
             f"Check whether the docker client can reach it: {_client_command(address)}",
         )
     if "Permission denied" in text or "PermissionError" in text:
-        return EngineUnreachableError(
+        return NoAccessError(
             "You have no access to the Docker Engine. Ask an administrator to add you to the "
             "group docker (usermod -aG docker NAME), then log in again."
         )

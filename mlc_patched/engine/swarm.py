@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import EngineError, NotFoundError
+from ..version import documentation
 from .answers import validated
 from .cluster import Cluster, Node, NotManagerError, Service, Task
 from .connection import EngineConnection
@@ -68,7 +69,8 @@ def _manager_needed() -> Iterator[None]:
         if _NO_MANAGER in words or (isinstance(error, NotFoundError) and _PODMAN in words):
             raise NotManagerError(
                 "This engine is not a Docker Swarm manager. Choose a manager with DOCKER_HOST or "
-                "--context NAME (docker context ls). To set up a cluster, see docs/cluster.md."
+                "--context NAME (docker context ls). To set up a cluster, see "
+                f"{documentation('cluster')}."
             ) from error
         raise
 

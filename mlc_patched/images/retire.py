@@ -12,8 +12,9 @@ from ..errors import ConflictError, InUseError, MlcError, NotFoundError
 from ..interrupts import defer_signals
 from ..names.images import parse_reference
 from ..names.projects import LATEST, PREVIOUS, Project, image_of
+from ..names.words import did_you_mean
 from ..undo import retry_once
-from .project.files import ProjectFiles, dated_suffix
+from .project.files import ProjectFiles, dated_suffix, projects_with_files
 from .project.lock import working_on
 
 
@@ -59,7 +60,9 @@ def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = Fals
         if not (with_dockerfile and not tag and text is not None):
             there = f" (its Dockerfile is {files.dockerfile_path})" if text is not None else ""
             raise NotFoundError(
-                f"You have no image {wanted[0]}{there}.", "List your images with: image-list"
+                f"You have no image {wanted[0]}{there}."
+                + did_you_mean(project.name, projects_with_files(context.account) - {project.name}),
+                "List your images with: image-list",
             )
     _refuse_used(project, images, context)
     others = tuple(sorted(set(found) - set(wanted))) if not tag else ()

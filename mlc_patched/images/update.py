@@ -12,6 +12,7 @@ from ..engine.interface import Container, Engine, Image
 from ..errors import MlcError, NotFoundError, UsageError
 from ..interrupts import ignore_interrupts
 from ..names.projects import BUILDING, LATEST, PREVIOUS, Project, project_of
+from ..names.words import did_you_mean
 from ..undo import Undo, retry_once, warn_on_failure
 from .base import ready_base
 from .build.client import check_client
@@ -27,7 +28,7 @@ from .dockerfile.edit import (
 from .dockerfile.installs import APT, PIP, where_looked
 from .dockerfile.syntax import base_of
 from .packages import apt_name, apt_packages, pip_name, pip_packages
-from .project.files import BEFORE, ProjectFiles
+from .project.files import BEFORE, ProjectFiles, projects_with_files
 from .project.lock import working_on
 from .project.metadata import note_metadata
 from .project.tags import restore_tag
@@ -102,7 +103,8 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     before = files.read_dockerfile()
     if before is None:
         raise NotFoundError(
-            f"There is no Dockerfile {files.dockerfile_path} to build {project.image} from.",
+            f"There is no Dockerfile {files.dockerfile_path} to build {project.image} from."
+            + did_you_mean(project.name, projects_with_files(context.account)),
             f"Create the project with: image-create {project.name}",
         )
     changes = Changes()

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..context import Context
 from ..engine.interface import EngineInfo, Image
+from ..errors import MlcError
 
 
 class Health(enum.Enum):
@@ -60,7 +61,15 @@ class Machine:
 
     context: Context
     info: EngineInfo | None
-    error: str = ""
+    error: MlcError | None = None
+
+    @cached_property
+    def has_settings(self) -> bool:
+        """Whether the settings can be read; if not, the check `settings` says why."""
+        try:
+            return self.context.settings is not None
+        except MlcError:
+            return False
 
     @cached_property
     def images(self) -> list[Image]:

@@ -18,7 +18,7 @@ from ..context import Context
 from ..engine import client as docker_client
 from ..engine.address import DEFAULT
 from ..engine.interface import DOCKER, PODMAN, Engine, EngineInfo
-from ..errors import EngineError, MlcError, NotFoundError
+from ..errors import EngineError, MlcError, NoAccessError, NotFoundError
 from ..host.hardware import CDI_DIRECTORIES, NVIDIA_HOOKS, Host, described_in
 from ..patch import checkout as patch_checkout
 from ..patch.layout import checkout_of
@@ -46,8 +46,11 @@ def engine(machine: Machine) -> Finding:
     """The engine answers, and is not older than what is tested."""
     info, address = machine.info, machine.context.address
     if info is None:
-        remedy = "systemctl start docker" if address.is_local else "docker context ls"
-        return broken("engine", machine.error, remedy)
+        if isinstance(machine.error, NoAccessError):
+            remedy = f"sudo usermod -aG docker {machine.context.account.login}"
+        else:
+            remedy = "systemctl start docker" if address.is_local else "docker context ls"
+        return broken("engine", str(machine.error), remedy)
     name = f"rootless {info.product}" if info.is_rootless else info.product
     oldest = OLDEST[info.product]
     if docker_client.numbers(info.version) < oldest:
@@ -128,10 +131,9 @@ def gpu(machine: Machine) -> Finding | Sequence[Finding]:
     context = machine.context
     if machine.info is None and not context.address.is_local:
         return ()
-    try:
-        host = context.host
-    except MlcError:  # the settings name its devices, and cannot be read: `settings` says why
+    if not machine.has_settings:  # they may name devices
         return ()
+    host = context.host
     if not host.is_here:
         if machine.info is not None and has_gpus(machine.info.cdi_devices or ()):
             there = "the engine has GPUs as CDI devices"
@@ -186,8 +188,10 @@ def settings(machine: Machine) -> Finding:
     return ok("settings", "valid")
 
 
-def catalog(machine: Machine) -> Finding:
+def catalog(machine: Machine) -> Finding | Sequence[Finding]:
     """The catalog can be read, and some of its images are on this host."""
+    if not machine.has_settings:  # they may name the catalog
+        return ()
     try:
         found = machine.context.catalog
     except MlcError as error:

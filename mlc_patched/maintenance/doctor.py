@@ -41,7 +41,7 @@ def doctor(context: Context) -> list[Finding]:
     try:
         machine = Machine(context, context.engine.info())
     except MlcError as error:
-        machine = Machine(context, None, str(error))
+        machine = Machine(context, None, error)
     findings: list[Finding] = []
     for check in CHECKS:
         try:

@@ -62,12 +62,24 @@ def update_sys(
     if patched := checkout_of(program):
         with patch_store.locked(patched):
             return _update_patched(patched, report, confirm)
-    checkout = Path(git(program.resolve().parent, "rev-parse", "--show-toplevel"))
+    checkout = Path(git(place_in_git(program), "rev-parse", "--show-toplevel"))
     changes = _fetch(checkout, report)
     if changes:
         confirm(changes)
         git(checkout, "merge", "--ff-only", "--quiet", "@{upstream}")
     return Updated(str(checkout), changes)
+
+
+def place_in_git(program: Path) -> Path:
+    """Return the program's directory if it is in a git checkout, or raise MlcError."""
+    place = program.resolve().parent
+    if any((each / ".git").exists() for each in (place, *place.parents)):
+        return place
+    raise MlcError(
+        f"{place} is not in a git checkout, so update-sys cannot update it.",
+        "Update the tree that it was installed from (git pull), then: sudo make install - or, if "
+        "it came as a Debian package, that package.",
+    )
 
 
 def _fetch(checkout: Path, report: Reporter) -> tuple[str, ...]:

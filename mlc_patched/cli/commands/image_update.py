@@ -69,7 +69,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         context.report.note(f"{package} is already in the Dockerfile.")
     if arguments.edit:
         change = _by_hand(change, context)
-    if diff := change.diff():
+    diff = change.diff()
+    if arguments.edit and not diff:
+        context.report.note("The Dockerfile is unchanged.")
+    if diff:
         # With --json, standard output is for the result alone.
         (context.report.note if arguments.json else say)(diff)
     if arguments.dry_run:

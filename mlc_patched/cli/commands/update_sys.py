@@ -51,11 +51,12 @@ def _become_owner(arguments: argparse.Namespace, context: Context) -> None:
 
     from ...errors import NotAllowedError
     from ...patch.layout import checkout_of
+    from ...patch.update import place_in_git
     from ..prompts import on_terminal
 
     program = context.program or Path(__file__)
     patched = checkout_of(program)
-    checkout = patched or program.resolve().parent
+    checkout = patched or place_in_git(program)
     if os.geteuid() == 0 or checkout.stat().st_uid != 0:
         return
     own = [str(patched / "mlc-update-sys")] if patched else [str(program.absolute()), "update-sys"]

@@ -46,8 +46,8 @@ def test_a_flag_after_the_command_wins_over_one_before_it() -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("nonsense", "mlc: error: there is no command 'nonsense'; see the commands with: mlc -h"),
-        ("-x list", "mlc: error: unrecognized arguments: -x"),
+        ("nonsense", "mlc: error: there is no command 'nonsense'. See the commands with: mlc -h"),
+        ("-x list", "mlc list: error: unrecognized arguments: -x, before list"),
         ("--context", "mlc: error: argument --context: expected one argument"),
         ("start --no-such", "mlc start: error: unrecognized arguments: --no-such"),
         ("stop a b", "mlc stop: error: unrecognized arguments: b"),

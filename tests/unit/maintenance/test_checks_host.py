@@ -15,6 +15,7 @@ from support.findings import INFO, assert_finding
 
 from mlc_patched.engine.address import EngineAddress
 from mlc_patched.engine.interface import DOCKER, PODMAN, EngineInfo
+from mlc_patched.errors import EngineUnreachableError, MlcError, NoAccessError
 from mlc_patched.host.hardware import Host, elsewhere
 from mlc_patched.maintenance import checks_host as host
 from mlc_patched.maintenance import install_tree
@@ -50,8 +51,22 @@ def test_the_engine(
 ) -> None:
     monkeypatch.setattr(host, "_distance", lambda engine: 0.0234)
     machine.context.__dict__["address"] = address
-    machine.info, machine.error = info, "No engine answers"
+    machine.info, machine.error = info, EngineUnreachableError("No engine answers")
     assert_finding(host.engine(machine), health, words)
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (EngineUnreachableError("No engine answers"), "systemctl start docker"),
+        (NoAccessError("You have no access"), "sudo usermod -aG docker alice"),
+    ],
+)
+def test_what_to_do_depends_on_why_the_engine_does_not_answer(
+    machine: Machine, error: MlcError, remedy: str
+) -> None:
+    machine.info, machine.error = None, error
+    assert host.engine(machine).remedy == remedy
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.fakes.engine import FakeEngine
 from support.findings import INFO, assert_finding
+from support.run_command import call
 
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Image
@@ -48,6 +49,8 @@ def test_settings_that_cannot_be_read_stop_no_other_check(context: Context, tmp_
     file.write_text("[nonsense\n")
     context.environ = {**context.environ, "DS01_SETTINGS": str(file)}
     del context.__dict__["host"]
+    outcome = call(["mlc", "doctor"], context)
+    assert (outcome.code, outcome.out.count(str(file))) == (1, 1), outcome
     found = {each.name: each for each in doctor.doctor(context)}
     assert found["settings"].health is Health.BROKEN
     assert str(file) in found["settings"].text
