@@ -122,7 +122,7 @@ def docker_group(machine: Machine) -> Finding:
         return warning(name, text, "log out and in again, or: newgrp docker")
     if in_session:
         return ok(name, "this session has it, though the user database does not list you")
-    remedy = f"sudo usermod -aG docker {account.login}"
+    remedy = f"sudo usermod -aG docker {shlex.quote(account.login)}"
     return broken(name, f"{account.login} is not in it", remedy)
 
 
@@ -201,7 +201,7 @@ def catalog(machine: Machine) -> Finding | Sequence[Finding]:
     here = sum(1 for each in images if each in there or f"{each}:latest" in there)
     text = f"{found.source}: {len(found.rows)} rows, {here} of {len(images)} images are here"
     if not images:
-        return broken("catalog", text, f"git checkout -- {found.source.name}")
+        return broken("catalog", text, f"git checkout -- {shlex.quote(found.source.name)}")
     if not here:
         text += "; the first container from each has to pull it"
         return warning("catalog", text, f"docker pull {found.rows[0].image}")
@@ -252,7 +252,7 @@ def disk(machine: Machine) -> Finding | Sequence[Finding]:
                 break
     if free is None:
         text = f"the free space in {directory or 'the engine'} cannot be seen from here"
-        return warning("disk", text, f"df -h {directory or '/'}")
+        return warning("disk", text, f"df -h {shlex.quote(directory or '/')}")
     words = f"{size_in_words(free)} free in {directory}"
     if free < LEAST_FREE:
         return broken("disk", words, "mlc prune; docker system df")
@@ -329,4 +329,4 @@ def checkout(machine: Machine) -> Finding | Sequence[Finding]:
     text = f"{path} is {condition.value}"
     if condition in (Condition.AIME, Condition.PATCHED):
         return ok(name, text)
-    return broken(name, text, f"sudo mlc-patch apply {path}")
+    return broken(name, text, f"sudo mlc-patch apply {shlex.quote(str(path))}")

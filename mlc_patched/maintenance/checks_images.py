@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from ..context import Context
 from ..engine.interface import Image, MountsAndDevices
@@ -134,7 +135,7 @@ def containers(machine: Machine) -> Sequence[Finding]:
             found.append(broken("container", text, remedy))
         for path in mounts:
             text = f"{name} cannot start as it should: {path}, which it mounts, is missing"
-            found.append(broken("container", text, f"mkdir -p '{path}'"))
+            found.append(broken("container", text, f"mkdir -p {quote(path)}"))
         if context.engine.image(container.image_id) is None:
             # It starts all the same: the engine keeps the layers of its containers.
             text = f"the image of {name} is gone ({container.image}), so it cannot be saved"

@@ -70,11 +70,18 @@ def test_containers_that_cannot_start_are_found(
             image=image.id,
             labels=own,
             devices=("/dev/none", "/dev/null"),
-            binds=(Bind("/none", "/data"), Bind(str(tmp_path), "/workspace")),
+            binds=(
+                Bind("/none", "/data"),
+                Bind(str(tmp_path), "/workspace"),
+                Bind("/a'; id; '", "/models"),
+            ),
         )
     )
     del fake.images[image.id]
+    remedies = {each.remedy for each in images.containers(machine)}
+    assert """mkdir -p '/a'"'"'; id; '"'"''""" in remedies
     assert sorted(each.text.split(" (")[0] for each in images.containers(machine)) == [
+        "it cannot start as it should: /a'; id; ', which it mounts, is missing",
         "it cannot start as it should: /none, which it mounts, is missing",
         "it cannot start: the device /dev/none is missing",
         "the image of fine is gone",
