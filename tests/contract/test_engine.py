@@ -158,7 +158,7 @@ def test_starting_and_stopping_twice_is_not_an_error(fixtures: EngineFixtures) -
     fixtures.engine.start(identity)
     fixtures.engine.start(identity)
     assert fixtures.own()[0].is_running
-    assert fixtures.engine.processes(identity) == ["bash"]
+    assert len(fixtures.engine.processes(identity)) == 1
     fixtures.engine.stop(identity)
     fixtures.engine.stop(identity)
     assert not fixtures.own()[0].is_running
