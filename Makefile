@@ -72,6 +72,8 @@ test-tools:
 	    tools/apt-install.sh --not-started openssh-server openssl
 	@command -v docker-registry >/dev/null && command -v htpasswd >/dev/null || \
 	    tools/apt-install.sh --not-started docker-registry apache2-utils curl
+	@command -v chromium >/dev/null || tools/apt-install.sh chromium
+	@.venv/bin/python -c 'import playwright' 2>/dev/null || .venv/bin/pip install -q -e '.[browser]'
 
 # Not part of `make test`: takes minutes, and needs more packages.
 engines: setup engine base test-tools  ## run tests on every kind of engine, including Podman; writes docs/engines.md

@@ -39,7 +39,7 @@ BASES = ("mlc-test/base:bookworm", "mlc-test/bare:bookworm")
 SECONDS = 300  # for one test: on some engines a test waits for something that never happens
 SUITES = {
     "contract": ("tests/contract", "-m", "real_engine"),
-    "life": ("tests/products",),
+    "life": ("tests/products/test_life.py",),
     "containers": ("tests/engine/containers",),
     "images": ("tests/engine/images",),
     "maintenance": ("tests/engine/maintenance",),

@@ -80,6 +80,7 @@ _ALL = (
     Command("jobs", "list the commands that run, or ran, in the background of a container"),
     Command("logs", "print the output of a command in the background"),
     Command("wait", "wait until a command in the background has ended"),
+    Command("jupyter", "start JupyterLab in a container, and say how to open it"),
     Command("export", "write a container to a file"),
     Command("import", "make a container from an exported file", module="import_"),
     Command("config", "show the settings in force and their origin", uses_engine=False),

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "jobs (no such)": ("jobs", "no-such"),
     "logs (no such)": ("logs", "no-such"),
     "wait (no such)": ("wait", "no-such"),
+    "jupyter (no such)": ("jupyter", "no-such"),
     "stop (no such)": ("stop", "no-such", "-s"),
     "remove (no such)": ("remove", "no-such", "-s"),
     "export (no such)": ("export", "no-such", "-s"),

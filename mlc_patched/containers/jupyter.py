@@ -1,0 +1,199 @@
+"""jupyter: JupyterLab in a container, and TensorBoard, as jobs on free ports."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..context import Context
+from ..engine.interface import Container
+from ..errors import MlcError, NotFoundError, last_lines
+from ..names import labels
+from ..names.containers import short_name
+from .background import end_jobs, last_output, output_of, start_job
+from .jobs import RUNNING, Job, jobs_of
+from .shell import user_of
+from .start import ensure_running
+
+LAB, BOARD = "jupyter", "tensorboard"
+"""Kinds of the jobs."""
+_PORT = 8888
+_LOOPBACK = "127.0.0.1"
+_START_SECONDS = 90
+_IN_USERS_PATH = 'PATH="$HOME/.local/bin:$PATH"'
+"""Where `pip install` puts programs of a user; not everything that runs in a container has it."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs as a job of a container. The URL of JupyterLab has its token."""
+
+    url: str
+    port: int
+    job: int
+
+
+@dataclass(frozen=True)
+class Jupyter:
+    """JupyterLab, and TensorBoard if it runs; `ssh` is the command that makes both reachable."""
+
+    name: str
+    lab: Server
+    tensorboard: Server | None
+    was_running: bool
+    ssh: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the servers for `--json`."""
+        board = None if self.tensorboard is None else vars(self.tensorboard)
+        return {**vars(self), "lab": vars(self.lab), "tensorboard": board}
+
+
+def jupyter(
+    name: str,
+    port: int | None = None,
+    tensorboard: str | None = None,
+    *,
+    context: Context | None = None,
+) -> Jupyter:
+    """Start JupyterLab in a container, or find the one that runs in it.
+
+    `port` is exactly that one, instead of a free one; `tensorboard` a directory in the container
+    to start TensorBoard for. Raises NotFoundError if the container or the program is missing, and
+    MlcError, with the last lines of its output, if a server does not start.
+    """
+    context = context or Context()
+    container = context.get(name)
+    with context.lock(container.name):
+        ensure_running(container, context)
+        container = context.get(name)
+        running = _servers(container, context)
+        was_running = LAB in running
+        if not was_running:
+            wanted = str(port or _PORT)
+            flags = ["--no-browser", f"--ip={_address(container, context)}", f"--port={wanted}"]
+            # Of the ports that follow it takes the first that is free; one that was given is meant.
+            flags.append(f"--ServerApp.port_retries={0 if port else 100}")
+            if context.account.is_root:
+                flags.append("--allow-root")
+            running[LAB] = _started(container, ("jupyter-lab", *flags), LAB, context)
+        if tensorboard is not None and BOARD not in running:
+            flags = [f"--logdir={tensorboard}", f"--host={_address(container, context)}"]
+            running[BOARD] = _started(container, ("tensorboard", *flags), BOARD, context)
+    servers = [running[LAB], *([running[BOARD]] if BOARD in running else [])]
+    ports = " ".join(
+        f"-L {each.port}:{urlsplit(each.url).hostname}:{each.port}" for each in servers
+    )
+    return Jupyter(
+        name, servers[0], running.get(BOARD), was_running, f"ssh {ports} {_login(context)}"
+    )
+
+
+def stop_jupyter(name: str, *, context: Context | None = None) -> list[int]:
+    """End JupyterLab and TensorBoard in a container; return the numbers of their jobs."""
+    context = context or Context()
+    container = context.get(name)
+    jobs = _running_jobs(container, context)
+    if jobs:
+        context.report.step(f"Stopping {' and '.join(job.words[0] for job in jobs)}")
+        end_jobs(container, jobs, context)
+    return [job.number for job in jobs]
+
+
+def _running_jobs(container: Container, context: Context) -> list[Job]:
+    found = jobs_of(container, context)
+    return [job for job in found if job.kind in (LAB, BOARD) and job.state == RUNNING]
+
+
+def _servers(container: Container, context: Context) -> dict[str, Server]:
+    """Return the servers that run in a container by their kinds."""
+    return {job.kind: _server(container, job, context) for job in _running_jobs(container, context)}
+
+
+def _started(container: Container, command: tuple[str, ...], kind: str, context: Context) -> Server:
+    """Start a server, and return where it is once it listens."""
+    program = command[0]
+    look = ("/bin/sh", "-c", f'{_IN_USERS_PATH}; command -v "$0"', program)
+    status, _ = context.engine.exec_run(container.id, look, user_of(context))
+    if status:
+        raise _missing(container, program, kind)
+    context.report.step(f"Starting {program}")
+    run = ("/bin/sh", "-c", f'{_IN_USERS_PATH} exec "$0" "$@"', *command)
+    # The other flags are our business, and a user knows the port by the URL.
+    words = [word for word in command if not word.startswith("--") or word.startswith("--logdir")]
+    job = start_job(container, run, context, kind=kind, words=words)
+    try:
+        return _server(container, job, context)
+    except BaseException:
+        end_jobs(container, [job], context)
+        raise
+
+
+def _server(container: Container, job: Job, context: Context) -> Server:
+    """Wait until a server says in its output where it listens."""
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        found = _url(container, job, context)
+        if found is not None:
+            return Server(found, urlsplit(found).port or 0, job.number)
+        now = next((each for each in jobs_of(container, context) if each.number == job.number), job)
+        if now.state != RUNNING or time.monotonic() > deadline:
+            break
+        context.report.progress(f"waiting for {job.words[0]}")
+        time.sleep(0.5)
+    output = last_output(container, job, 30, context).decode(errors="replace")
+    why = f"ended: {now.status}" if now.state != RUNNING else "does not say where it listens"
+    name = short_name(container.name)
+    raise MlcError(
+        f"{last_lines(output.splitlines())}\n{job.words[0]} {why}.",
+        f"All of its output: mlc logs {name} --job {job.number}",
+    )
+
+
+def _url(container: Container, job: Job, context: Context) -> str | None:
+    try:
+        output = b"".join(islice(output_of(container, job, context), 1))
+    except NotFoundError:
+        return None
+    host = re.escape(_address(container, context))
+    match = re.search(rf"http://{host}:\d+/\S*", output.decode(errors="replace"))
+    return match[0] if match else None
+
+
+def _address(container: Container, context: Context) -> str:
+    """Return the address to listen on: only this host, or only the container, can reach it."""
+    if context.settings.network == "host":
+        return _LOOPBACK
+    _, said = context.engine.exec_run(container.id, ("hostname", "-i"), user_of(context))
+    return next(iter(said.split()), _LOOPBACK)
+
+
+def _missing(container: Container, program: str, kind: str) -> NotFoundError:
+    name = short_name(container.name)
+    package = "jupyterlab" if kind == LAB else kind
+    here = f"with: mlc exec {name} -- pip install {package}"
+    project = container.labels.get(labels.PROJECT)
+    if not project:
+        return NotFoundError(f"There is no {program} in {name}.", f"Add it {here}")
+    return NotFoundError(
+        f"There is no {program} in {name}.",
+        f"Add it to its image with: image-update {project} --add {package} - or only to this "
+        f"container {here}",
+    )
+
+
+def _login(context: Context) -> str:
+    """Return the user and host to give to ssh."""
+    if context.address.is_local:
+        host = os.uname().nodename
+        connection = context.environ.get("SSH_CONNECTION", "").split()
+        if "." not in host and len(connection) == 4:
+            host = connection[2]  # the address by which the user reaches this server
+        return f"{context.account.login}@{host}"
+    parts = urlsplit(context.address.url)
+    return f"{parts.username or context.account.login}@{parts.hostname}"

@@ -1,0 +1,160 @@
+"""JupyterLab as a job; tests/products/test_jupyter.py has a real one and a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from support.accounts import OWN, own_image
+from support.fakes.engine import FakeContainer, FakeEngine
+from support.fakes.jobs import RECORDS
+from support.run_command import call
+
+import mlc_patched
+from mlc_patched.containers import jupyter as module
+from mlc_patched.containers.jupyter import jupyter
+from mlc_patched.context import Context
+from mlc_patched.engine.address import EngineAddress
+from mlc_patched.errors import MlcError
+
+LOG = f"{RECORDS.removesuffix('/records')}/{{}}.log"
+SAID = b"""\
+[I ServerApp] Serving notebooks from local directory: /workspace
+    http://localhost:8890/lab?token=abc
+    http://127.0.0.1:8890/lab?token=abc
+"""
+BOARD = b"TensorBoard 2.15.1 at http://127.0.0.1:6007/ (Press CTRL+C to quit)\n"
+Then = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def it(fake: FakeEngine, context: Context) -> FakeContainer:
+    """The container `it`."""
+    own_image(fake)
+    return fake.made[mlc_patched.create("it", image=OWN, context=context).id]
+
+
+@pytest.fixture
+def while_waiting(monkeypatch: pytest.MonkeyPatch) -> Then:
+    """Does something instead of the pause while a server starts."""
+
+    def set_up(action: Callable[[], object]) -> None:
+        monkeypatch.setattr(module.time, "sleep", lambda seconds: action())
+
+    return set_up
+
+
+def commands(it: FakeContainer, verb: str) -> list[tuple[str, ...]]:
+    return [words[5:] for words, _ in it.commands if words[3:5] == ("mlc-job", verb)]
+
+
+def test_the_url_is_what_the_server_says(
+    it: FakeContainer, context: Context, while_waiting: Then
+) -> None:
+    while_waiting(lambda: it.files.update({LOG.format(1): SAID, LOG.format(2): BOARD}))
+    context.environ = {**context.environ, "SSH_CONNECTION": "10.1.1.1 5 192.0.2.7 22"}
+    outcome = call(["mlc", "jupyter", "it", "--tensorboard", "runs"], context)
+    assert outcome.code == 0
+    assert "http://127.0.0.1:8890/lab?token=abc" in outcome.out
+    assert "http://127.0.0.1:6007/\n" in outcome.out
+    assert "ssh -L 8890:127.0.0.1:8890 -L 6007:127.0.0.1:6007 alice@" in outcome.out
+    assert "everybody on this server can read it" in outcome.err
+    lab, board = commands(it, "run")
+    assert lab[5:] == (
+        *("jupyter-lab", "--no-browser", "--ip=127.0.0.1", "--port=8888"),
+        "--ServerApp.port_retries=100",
+    )
+    assert board[5:] == ("tensorboard", "--logdir=runs", "--host=127.0.0.1")
+    again = call(["mlc", "jupyter", "it", "--port", "9999"], context)
+    assert "runs already, as job 1" in again.out
+    assert "It has port 8890 until you end it" in again.err
+    assert len(commands(it, "run")) == 2
+    assert call(["mlc", "jupyter", "it", "--stop"], context).out == "[it] JupyterLab has ended.\n"
+    assert commands(it, "end") == [("/home/alice/.mlc/jobs", "1", "2")]
+
+
+def test_a_server_that_ends_is_a_failure_with_its_last_lines(
+    it: FakeContainer, context: Context, while_waiting: Then
+) -> None:
+    def end() -> None:
+        it.files[LOG.format(1)] = b"The port 8888 is already in use.\n"
+        it.files[f"{RECORDS}/1/status"] = b"1 1\n"
+
+    while_waiting(end)
+    outcome = call(["mlc", "jupyter", "it", "--port", "8888"], context)
+    assert outcome.code == 1
+    assert "The port 8888 is already in use." in outcome.err
+    assert "jupyter-lab ended: exit 1." in outcome.last
+    assert commands(it, "run")[0][-1] == "--ServerApp.port_retries=0"
+
+
+def test_a_server_that_was_interrupted_at_its_start_is_ended(
+    it: FakeContainer, context: Context, while_waiting: Then
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    while_waiting(interrupt)
+    assert call(["mlc", "jupyter", "it"], context).code == 130
+    assert commands(it, "end") == [("/home/alice/.mlc/jobs", "1")]
+
+
+def test_a_server_that_never_says_where_it_is_is_ended(
+    it: FakeContainer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_START_SECONDS", -1)
+    with pytest.raises(MlcError, match="does not say where it listens"):
+        jupyter("it", context=context)
+    assert commands(it, "end") == [("/home/alice/.mlc/jobs", "1")]
+
+
+def test_with_a_network_of_its_own_the_address_is_the_containers(
+    fake: FakeEngine,
+    it: FakeContainer,
+    context: Context,
+    while_waiting: Then,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = fake.exec_run
+
+    def exec_run(container: str, command: tuple[str, ...], user: str) -> tuple[int, str]:
+        if command == ("hostname", "-i"):
+            return 0, "172.17.0.2 \n"
+        return run(container, command, user)
+
+    monkeypatch.setattr(fake, "exec_run", exec_run)
+    context.__dict__["settings"] = replace(context.settings, network="bridge")
+    said = SAID.replace(b"127.0.0.1", b"172.17.0.2")
+    while_waiting(lambda: it.files.update({LOG.format(1): said}))
+    found = jupyter("it", context=context)
+    assert found.lab.url == "http://172.17.0.2:8890/lab?token=abc"
+    assert "-L 8890:172.17.0.2:8890" in found.ssh
+    assert "--ip=172.17.0.2" in commands(it, "run")[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "login"),
+    [("ssh://bob@far.example", "bob@far.example"), ("tcp://far.example:2376", "alice@far.example")],
+)
+def test_of_a_remote_engine_the_line_for_ssh_has_its_host(
+    it: FakeContainer, context: Context, while_waiting: Then, url: str, login: str
+) -> None:
+    while_waiting(lambda: it.files.update({LOG.format(1): SAID}))
+    context.__dict__["address"] = EngineAddress(url)
+    assert jupyter("it", context=context).ssh.endswith(f" {login}")
+
+
+def test_a_container_without_jupyterlab_is_said_with_what_adds_it(
+    fake: FakeEngine, it: FakeContainer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake, "exec_run", lambda *arguments: (127, ""))
+    outcome = call(["mlc", "jupyter", "it"], context)
+    assert outcome.code == 1
+    assert "There is no jupyter-lab in it." in outcome.last
+    assert "mlc exec it -- pip install jupyterlab" in outcome.last
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "x"])
+def test_a_port_that_cannot_be_is_a_usage_error(context: Context, port: str) -> None:
+    assert call(["mlc", "jupyter", "it", "--port", port], context).code == 2
