@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MlcError
+from ..host.account import Account
+from ..host.owner import account_for
 from ..host.process import output_of
 from ..interrupts import defer_signals
 from ..report import Reporter
 from . import checkout as patch_checkout
 from . import store as patch_store
-from .layout import ORIGINAL, PROGRAM, STORE
+from .layout import MARKER, ORIGINAL, PROGRAM, STORE
 from .shim import shim
 from .state import SHIMS, Condition, FileState, State, examine
 from .store import Kept, Manifest, Original
@@ -124,8 +126,11 @@ def verify(path: Path) -> tuple[State, tuple[str, ...]]:
         wrong.append(f"our program {state.program} is missing")
     if not wrong:
         for name in state.checkout.commands:
-            command = [str(path / name)] if os.access(path / name, os.X_OK) else None
-            if command and (said := _fails([*command, "-h"])):
+            if not os.access(path / name, os.X_OK):
+                continue
+            # What others can change root runs as them.
+            account = account_for(path, path / STORE, path / STORE / MARKER, path / name)
+            if said := _fails([str(path / name), "-h"], account):
                 wrong.append(f"{name} -h fails: {said}")
     return state, tuple(wrong)
 
@@ -264,7 +269,7 @@ def _is_open(file: Path) -> bool:
     )
 
 
-def _fails(argv: list[str]) -> str:
+def _fails(argv: list[str], account: Account | None = None) -> str:
     """Run a command; return its error message if it failed, else an empty string."""
-    done = output_of(argv, seconds=_SECONDS)
+    done = output_of(argv, seconds=_SECONDS, account=account)
     return "" if done.returncode == 0 else done.stderr.strip()[-300:] or "no error message"

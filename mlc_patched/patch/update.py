@@ -84,7 +84,7 @@ def place_in_git(program: Path) -> Path:
 
 def _fetch(checkout: Path, report: Reporter) -> tuple[str, ...]:
     report.step(f"Checking for updates of {checkout}")
-    git(checkout, "fetch", "--quiet")
+    git(checkout, "fetch", "--quiet", fetches=True)
     return tuple(git(checkout, "log", "--format=%h %s", "HEAD..@{upstream}").splitlines())
 
 

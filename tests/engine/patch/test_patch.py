@@ -359,6 +359,37 @@ def test_only_the_owner_patches_a_checkout(v2: AimeCheckout, alice: User, patch)
     assert {each.stat().st_uid for each in v2.path.iterdir()} == {alice.uid}
 
 
+def test_root_runs_nothing_of_a_checkout_that_belongs_to_others(
+    v2: AimeCheckout, alice: User, patch
+) -> None:
+    """Its git configuration, and the Python that its commands run, are their owner's."""
+    patch("apply", v2.path)
+    trap, mark = v2.path.parent / "trap", v2.path.parent / "ran"
+    trap.write_text(f'#!/bin/sh\necho "$(id -u) $*" >>{mark}\nexit 1\n')
+    trap.chmod(0o755)
+    (v2.path / ".mlc-patched/active").write_text(f"{trap}\n")
+    tree = v2.git("rev-parse", "HEAD^{tree}")
+    for key, value in {
+        "core.repositoryFormatVersion": "1",
+        "extensions.partialClone": "origin",
+        "remote.origin.promisor": "true",
+        "remote.origin.url": f"ext::{trap} remote",
+        "protocol.ext.allow": "always",
+        "core.fsmonitor": str(trap),
+    }.items():
+        v2.git("config", key, value)
+    (v2.path / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    subprocess.run(["chown", "-R", f"{alice.uid}:{alice.gid}", v2.path.parent], check=True)
+    login = {"SUDO_UID": "", "SUDO_GID": ""}
+    for action in ("status", "verify", "apply"):
+        for way in ({}, login):
+            done = alice.sudo(alice.tree / "bin/mlc-patch", action, v2.path, **way)
+            assert "Unexpected" not in done.stderr
+    who = mark.read_text().splitlines()
+    assert {line.split()[0] for line in who} == {str(alice.uid)}, "its commands, by verify"
+    assert "remote" not in mark.read_text()
+
+
 @pytest.mark.parametrize("number", [0, 1, 5, 11])
 def test_a_failed_apply_is_rolled_back(
     v2: AimeCheckout, tree: Path, monkeypatch: pytest.MonkeyPatch, number: int
