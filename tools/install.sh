@@ -60,6 +60,8 @@ stage() { # stage DIRECTORY: build the whole program there
     ln -s python "$1/.venv/bin/python3"
     printf '%s\n' "home = ${python%/*}" 'include-system-site-packages = false' >"$1/.venv/pyvenv.cfg"
     "$here/.venv/bin/python" "$here/tools/private-packages.py" "$1/.venv/lib/python$version/site-packages"
+    # This Python imports the program, too: see docs/api.md.
+    printf '%s\n' ../../../.. ../../../../lib >"$1/.venv/lib/python$version/site-packages/mlc-patched.pth"
     "$here/.venv/bin/python" "$here/tools/completions.py" "$1/share/completion"
     "$here/.venv/bin/python" "$here/tools/manpages.py" "$1/share/man/man1"
     gzip -9n "$1"/share/man/man1/*

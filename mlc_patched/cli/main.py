@@ -45,6 +45,13 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoRet
     sys.exit(run(list(sys.argv[1:] if argv is None else argv), program or sys.argv[0]))
 
 
+def program() -> NoReturn:
+    """Run the command that the program is called after: `image-create`, or `mlc-list`."""
+    name = sys.argv[0].rpartition("/")[2]
+    command = name if name in COMMANDS else name.removeprefix("mlc-")
+    main(sys.argv[1:] if name == "mlc" else [command, *sys.argv[1:]])
+
+
 def run(argv: Sequence[str], program: str, context: Context | None = None) -> int:
     """Run mlc and return its exit code; `context` replaces that of the command line."""
     report = ConsoleReporter()

@@ -17,8 +17,11 @@ listing() {
     find "$root" -printf '%P %y %m %T@ %l\n' | LC_ALL=C sort
 }
 
-@test "installing twice changes nothing" {
+@test "installing twice changes nothing, and the installed Python imports the program" {
     make_ install
+    run -0 "$home/current/.venv/bin/python" -c 'import mlc_patched.api, username_utils; print(mlc_patched.__file__)'
+    says "$(readlink -f "$home/current")/mlc_patched"
+    [ -f "$home/current/docs/cluster.md" ]
     listing >"$BATS_TEST_TMPDIR/before"
     run -0 make_ install
     says "already"
