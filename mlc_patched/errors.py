@@ -38,6 +38,10 @@ class MlcError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
 
+    def add_hint(self, text: str) -> None:
+        """Add a sentence to what to do next."""
+        self.hint = f"{self.hint} {text}".lstrip()
+
 
 class UsageError(MlcError):
     """The request is invalid: an argument is missing, misspelt or contradictory."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..context import Context
-from ..errors import AlreadyExistsError
+from ..errors import AlreadyExistsError, MlcError, SetupError
 from ..host.account import Account
 from ..host.files import check_file_name, read_text
 from ..names.projects import Project, project_of
@@ -17,7 +18,7 @@ from ..undo import Undo
 from .base import ready_base
 from .build.client import build_command, build_network, check_client, choose_builder
 from .build.environment import derive, settings_from
-from .build.image import BuildRequest, account_arguments, needs_build_context
+from .build.image import BuildError, BuildRequest, account_arguments, needs_build_context
 from .dockerfile import render as dockerfile
 from .dockerfile.append import today
 from .dockerfile.edit import (
@@ -28,7 +29,7 @@ from .dockerfile.edit import (
 )
 from .dockerfile.render import ImageRecipe
 from .dockerfile.syntax import base_of
-from .project.files import ProjectFiles
+from .project.files import REJECTED, ProjectFiles
 from .project.lock import working_on
 from .publish import place_dockerfile, publish
 from .recipe import ImageRequest, chosen_apt, chosen_pip, recipe_for
@@ -129,7 +130,8 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
         check_client(context)
         text, inherited = _on_its_base(request, prepared, context)
         build = BuildRequest(files, text, request.no_cache, inherited)
-        with publish(build, context, back_up=True) as published:
+        with _kept_if_rejected(build), publish(build, context, back_up=True) as published:
+            files.remove_dockerfile(REJECTED)
             return ImageCreated(
                 project=project.name,
                 image=project.image,
@@ -139,6 +141,20 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
                 seconds=round(time.monotonic() - started, 1),
                 backup=published.backup,
             )
+
+
+@contextlib.contextmanager
+def _kept_if_rejected(build: BuildRequest) -> Iterator[None]:
+    """Keep a Dockerfile whose build or check fails, for the user to edit."""
+    try:
+        yield
+    except (BuildError, SetupError) as error:
+        with contextlib.suppress(MlcError, OSError):
+            kept = build.files.write_dockerfile(build.dockerfile, REJECTED)
+            error.add_hint(
+                f"The Dockerfile is kept in {kept}; to build it, give it by --dockerfile."
+            )
+        raise
 
 
 def planned_command(request: ImageCreateRequest, prepared: Prepared, context: Context) -> list[str]:

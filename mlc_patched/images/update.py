@@ -28,13 +28,12 @@ from .dockerfile.edit import (
 from .dockerfile.installs import APT, PIP, where_looked
 from .dockerfile.syntax import base_of
 from .packages import apt_name, apt_packages, pip_name, pip_packages
-from .project.files import BEFORE, ProjectFiles, projects_with_files
+from .project.files import BEFORE, REJECTED, ProjectFiles, projects_with_files
 from .project.lock import working_on
 from .project.metadata import note_metadata
 from .project.tags import restore_tag
 from .publish import Published, publish
 
-_REJECTED = ".rejected"
 _EXCHANGING = f"{BUILDING}exchange"
 """Tag of the former current image during a rollback."""
 
@@ -114,7 +113,7 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     apt, pip = apt_packages(request.apt), pip_packages(request.add)
     text = add_packages(text, changes, apt=apt, pip=pip, date=today())
     text = with_block(text, project)
-    return Change(project, before, text, changes, files.read_dockerfile(_REJECTED))
+    return Change(project, before, text, changes, files.read_dockerfile(REJECTED))
 
 
 def with_block(text: str, project: Project) -> str:
@@ -144,16 +143,17 @@ def update_image(
         try:
             check_client(context)
             published, stale = _rebuilt(change, request, files, context)
-        except BaseException:
+        except BaseException as error:
             if by_hand and change.after != change.before:
-                kept = files.write_dockerfile(change.after, _REJECTED)
-                context.report.note(
+                kept = files.write_dockerfile(change.after, REJECTED)
+                text = (
                     f"Your edit is kept in {kept}. Continue with: "
                     f"image-update {project.name} --edit"
                 )
+                (error.add_hint if isinstance(error, MlcError) else context.report.note)(text)
             raise
         if by_hand:
-            files.remove_dockerfile(_REJECTED)
+            files.remove_dockerfile(REJECTED)
     return ImageUpdated(
         project=project.name,
         image=project.image,

@@ -40,7 +40,7 @@ from mlc_patched.engine.answers import (
 from mlc_patched.errors import EngineError, MlcError, NotFoundError, UsageError
 from mlc_patched.host.account import HIGHEST_ID, Account
 from mlc_patched.host.gpus import parse_gpus
-from mlc_patched.images.build.failure import last_words
+from mlc_patched.images.build.failure import cause, last_words
 from mlc_patched.images.changes import summarise
 from mlc_patched.images.dockerfile.edit import (
     Changes,
@@ -429,7 +429,9 @@ def package_status(data: bytes) -> None:
 
 
 def build_log(data: bytes) -> None:
-    assert all(isinstance(line, str) for line in last_words(text_of(data).split("\n")))
+    lines = text_of(data).split("\n")
+    assert all(isinstance(line, str) for line in last_words(lines))
+    assert isinstance(cause(lines), str)
 
 
 HARNESSES: dict[str, Callable[[bytes], None]] = {

@@ -104,6 +104,8 @@ def with_volume(sandbox: Sandbox) -> None:
 FAST = "create n --image ds01-1001/p:latest -s"
 OTHER = "create m --image ds01-1001/p:latest -s"
 SLOW = "create n Pytorch 2.8.0 -s"
+REJECTED = ("home/dockerfiles/demo.Dockerfile.rejected",)
+"""A Dockerfile whose build failed is kept."""
 DEMO = f"image-create demo --base {BASE} -y"
 UPDATE = "image-update demo --add six -y"
 SITE = f"registry = {REGISTRY}"
@@ -213,12 +215,12 @@ COMMANDS = [
         goes_on=True,
         stays=("ds01-1001/p:kept", f"{REGISTRY}/ds01-1001/p:kept"),
     ),
-    Command(DEMO),
-    Command(DEMO, registry=True),
-    Command(f"{DEMO} --force -p six", before=(DEMO,)),
+    Command(DEMO, keeps=REJECTED),
+    Command(DEMO, registry=True, keeps=REJECTED),
+    Command(f"{DEMO} --force -p six", before=(DEMO,), keeps=REJECTED),
     Command(f"{DEMO} --no-build"),
     Command(f"{DEMO} --no-build --force -p six", before=(DEMO,)),
-    Command("image-create demo --dockerfile Dockerfile -y", more=with_dockerfile),
+    Command("image-create demo --dockerfile Dockerfile -y", more=with_dockerfile, keeps=REJECTED),
     Command(UPDATE, before=(DEMO,)),
     Command(UPDATE, before=(DEMO, "image-update demo --add colorama -y")),
     # An edit whose build fails is kept for the next run.
@@ -226,7 +228,7 @@ COMMANDS = [
         "image-update demo --edit -y",
         before=(DEMO,),
         goes_on=True,
-        keeps=("home/dockerfiles/demo.Dockerfile.rejected",),
+        keeps=REJECTED,
     ),
     Command("image-update demo --rollback", before=(DEMO, UPDATE), never_late=True),
     Command("image-list", before=(DEMO,)),

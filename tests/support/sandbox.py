@@ -166,7 +166,7 @@ class Sandbox:
     # Fakes for the docker client.
 
     def _build(
-        self, command: BuildCommand, environ: object, hear: object = None
+        self, command: BuildCommand, environ: object, **named: object
     ) -> tuple[int, list[str]]:
         argv = command.argv
         text = Path(argv[argv.index("--file") + 1]).read_text()

@@ -68,6 +68,7 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     import sys
 
+    from ...images.build.image import BuildError
     from ...images.create import create_image, from_own_dockerfile, prepare
     from ..prompts import ask_yes_no, may_ask
 
@@ -99,9 +100,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     sys.stdout.flush()  # before the build's output, which goes to standard error
     try:
         created = create_image(request, prepared, context)
-    except MlcError:
-        if asks:
-            context.report.note(f"To try again: {_as_command(request)}")
+    except MlcError as error:
+        if asks or isinstance(error, BuildError):
+            error.add_hint(f"To try again: {_as_command(request)}")
         raise
     return _say_created(created, arguments)
 
@@ -187,7 +188,12 @@ def _as_command(request: ImageCreateRequest) -> str:
         argv += [flag, value] if value else []
     for flag, values in (("--preset", image.presets), ("-p", image.pip), ("--apt", image.apt)):
         argv += [flag, *values] if values else []
-    argv += ["--force"] if request.force else []
+    for flag, is_set in (
+        ("--force", request.force),
+        ("--pull", request.pull),
+        ("--no-cache", request.no_cache),
+    ):
+        argv += [flag] if is_set else []
     return shlex.join([*argv, "-y"])
 
 

@@ -10,7 +10,7 @@ from ..parser import TYPE_CHECKING, Parser, add_build_flags, add_positional, add
 
 if TYPE_CHECKING:
     from ...context import Context
-    from ...images.update import Change, ImageUpdated
+    from ...images.update import Change, ImageUpdated, ImageUpdateRequest
 
 EXAMPLES = (
     "image-update thesis --add seaborn 'numpy<2'",
@@ -46,6 +46,7 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     import sys
 
+    from ...images.build.image import BuildError
     from ...images.update import ImageUpdateRequest, plan_change, roll_back, update_image
     from ..prompts import ask_yes_no, choose_project, may_ask
 
@@ -81,8 +82,29 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if may_ask(arguments, "yes") and not ask_yes_no(question, default=True):
         raise DeclinedError("Nothing was done.")
     sys.stdout.flush()  # before the build's output, which goes to standard error
-    updated = update_image(change, request, context, by_hand=arguments.edit)
+    try:
+        updated = update_image(change, request, context, by_hand=arguments.edit)
+    except BuildError as error:
+        if not arguments.edit:
+            error.add_hint(f"To try again: {_as_command(request)}")
+        raise
     return _say_updated(updated, arguments, "is ready")
+
+
+def _as_command(request: ImageUpdateRequest) -> str:
+    """Return the command line that asks for the same without a question."""
+    import shlex
+
+    argv = ["image-update", request.project]
+    for flag, words in (
+        ("--add", request.add),
+        ("--apt", request.apt),
+        ("--remove", request.remove),
+        ("--pull", request.pull),
+        ("--no-cache", request.no_cache),
+    ):
+        argv += [flag, *(words if isinstance(words, tuple) else ())] if words else []
+    return shlex.join([*argv, "-y"])
 
 
 def _by_hand(change: Change, context: Context) -> Change:

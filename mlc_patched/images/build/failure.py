@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..dockerfile.syntax import Instruction, instructions
+from .cause import cause_of
 from .environment import DerivedDockerfile
 
 _CLASSIC_STEP = re.compile(r"^Step (\d+)/\d+ : ")
@@ -26,6 +27,19 @@ _NOISE = re.compile(
     r"|DEPRECATED: |\s+BuildKit is currently disabled|\s+environment-variable\.|\s+Install the "
     r"|\s+https://docs\.docker\.com/go/buildx|Sending build context to )"
 )
+_HEADING = re.compile(r"#\d+ (?:\[(?!internal)|sha256:)| > \[")
+_OWN_PREFIX = re.compile(r"^(?:#\d+ (?:\d+\.\d+ )?|\d+\.\d{1,3} )")
+_COMMAND = re.compile(
+    r"(?<=executor failed running) \[.*\](?=: )|(?<=process) \".*\"(?= did not)"
+    r"|(?<=^The command) '.*'(?= returned)|(?<=building at STEP) \".*?\"(?=: )"
+)
+"""A failed step's command in the builder's message: its words are not its output."""
+
+
+def cause(log: Sequence[str]) -> str:
+    """Return why a build failed, in one or two sentences; empty if it is not recognised."""
+    step = [line for line in _of_failed_step(log) if not _HEADING.match(line)]
+    return cause_of([_COMMAND.sub("", _OWN_PREFIX.sub("", line)) for line in step])
 
 
 def failing_line(log: Sequence[str], derived: DerivedDockerfile) -> int | None:
@@ -42,7 +56,8 @@ def failing_line(log: Sequence[str], derived: DerivedDockerfile) -> int | None:
 def last_words(log: Sequence[str]) -> list[str]:
     """Return the lines of a log that say why a build failed, without routine output."""
     step = _of_failed_step(log)
-    kept = [_PASSWORD.sub("://****@", line) for line in step if not _NOISE.match(line)]
+    kept = [_OWN_PREFIX.sub("", line) for line in step if not _NOISE.match(line)]
+    kept = [_PASSWORD.sub("://****@", line) for line in kept if line]
     return [line if len(line) <= 300 else f"{line[:299]}…" for line in kept[-SHOWN_LINES:]]
 
 

@@ -34,6 +34,7 @@ from .client import Client, build_command, build_network, choose_builder
 from .context_stream import SENT_DOCKERFILE, STANDARD_INPUT, sent_context
 from .environment import Builder, DerivedDockerfile, derive, settings_from
 from .process import run_build
+from .shown import OwnSteps
 from .steps import StepNames
 from .streamed import stream_build
 
@@ -42,7 +43,7 @@ _FROM_FLAG = re.compile(r"\s--from=|,from=")
 
 
 class BuildError(EngineError):
-    """A build failed. The message has the end of the builder's output and the failed line."""
+    """A build failed; the message begins with the cause, and has the end of the output."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
             build = _through_the_api(request, derived, tag, context)
         else:
             build = _with_client(client, request, derived, tag, private, context)
-        _run(partial(build, hear=steps.hear if steps else None), request, derived, context)
+        if steps is not None:
+            build = partial(build, hear=steps.hear, show=OwnSteps(derived).line)
+        _run(build, request, derived, context)
     if steps is not None:
         with warn_on_failure("Images of the steps stay until the next build", report):
             steps.clear()
@@ -135,9 +138,9 @@ def _with_client(
     if not is_sent:
         return partial(run_build, command, context.client_environ)
 
-    def build(hear: Callable[[str], object] | None = None) -> tuple[int, list[str]]:
+    def build(**options: Callable[[str], str | None]) -> tuple[int, list[str]]:
         with sent_context(directory, derived.text, account, client.builder) as stream:
-            done = run_build(command, context.client_environ, hear, stdin=stream)
+            done = run_build(command, context.client_environ, **options, stdin=stream)
             stream.check()
             return done
 
@@ -221,19 +224,18 @@ def _run(
 
 
 def _failure(log: list[str], request: BuildRequest, derived: DerivedDockerfile, status: int) -> str:
-    said = "\n".join(f"  {line}" for line in build_failure.last_words(log))
+    """Return why a build failed: the cause, where it was, and the builder's last words."""
     line = build_failure.failing_line(log, derived)
     if line is None:
-        where = f"The build of {request.files.project.image} failed (exit status {status})"
+        where = f"The build of {request.files.project.image} failed (exit status {status})."
     else:
         where = (
             f"The build of {request.files.project.image} failed at line {line} of the Dockerfile: "
             f"{_step_at(request.dockerfile, line)}"
         )
-    return (
-        f"The end of the builder's output:\n{said}\n{where}\n"
-        "The images of the project were not changed."
-    )
+    said = (f"  {line}" for line in build_failure.last_words(log))
+    parts = [build_failure.cause(log), where, "The end of the builder's output:", *said]
+    return "\n".join((*filter(None, parts), "The images of the project were not changed."))
 
 
 def _step_at(text: str, line: int) -> str:

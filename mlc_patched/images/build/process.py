@@ -32,13 +32,15 @@ def run_build(
     command: BuildCommand,
     environ: Mapping[str, str],
     hear: Callable[[str], object] | None = None,
+    show: Callable[[str], str | None] | None = None,
     stdin: Stream | None = None,
 ) -> tuple[int, list[str]]:
     """Run a build and pass its output on to standard error.
 
     On a terminal the client gets a pseudo-terminal, so that it draws its usual progress; otherwise
-    it writes plain lines. If this process is interrupted, the build is stopped and waited for; if
-    this process is killed, the kernel kills the build.
+    it writes plain lines. With `show` only those lines that it returns are passed on. If this
+    process is interrupted, the build is stopped and waited for; if this process is killed, the
+    kernel kills the build.
 
     Returns the exit status and the last lines, without colours and cursor movements, just as `hear`
     is called with every line before it is passed on.
@@ -47,7 +49,7 @@ def run_build(
     sys.stderr.flush()
     log = _Log()
     environment = {**environ, **command.environment}
-    terminal = os.isatty(2)
+    terminal = os.isatty(2) and show is None
     ours, theirs = pty.openpty() if terminal else os.pipe()
     try:
         with contextlib.ExitStack() as stack:
@@ -66,7 +68,7 @@ def run_build(
             if stdin is not None:
                 stdin.close()
             try:
-                _pass_on(ours, log, hear or (lambda line: None), as_it_is=terminal)
+                _pass_on(ours, log, hear or (lambda line: None), None if terminal else show or str)
                 status = process.wait()
             except BaseException:
                 with defer_signals():
@@ -103,8 +105,13 @@ def plain(line: bytes) -> str:
     return text.rpartition("\r")[2]
 
 
-def _pass_on(source: int, log: _Log, hear: Callable[[str], object], *, as_it_is: bool) -> None:
-    """Pass output on until it ends: as it is, or as lines without colours."""
+def _pass_on(
+    source: int,
+    log: _Log,
+    hear: Callable[[str], object],
+    show: Callable[[str], str | None] | None,
+) -> None:
+    """Pass output on until it ends: as it is, or the lines that `show` returns, without colours."""
     while True:
         try:
             chunk = os.read(source, 65536)
@@ -117,8 +124,9 @@ def _pass_on(source: int, log: _Log, hear: Callable[[str], object], *, as_it_is:
         lines = log.write(chunk)
         for line in lines:
             hear(line)
-        if not as_it_is:
-            chunk = "".join(f"{line}\n" for line in lines).encode()
+        if show is not None:
+            shown = [text for text in map(show, lines) if text is not None]
+            chunk = "".join(f"{text}\n" for text in shown).encode()
         with contextlib.suppress(OSError):  # the reader is gone; the build need not fail
             write_all(2, chunk)
 

@@ -20,8 +20,9 @@ def stream_build(
     labels: Mapping[str, str],
     options: BuildOptions,
     hear: Callable[[str], object] | None = None,
+    show: Callable[[str], str | None] = str,
 ) -> tuple[int, list[str]]:
-    """Send a build to the engine and pass its output on to standard error.
+    """Send a build to the engine and pass what `show` returns of its output on to standard error.
 
     If this process is interrupted or killed, the connection ends, and with it the build. Returns 0,
     or 1 if the build failed, and the last lines of the output; every line is passed to `hear`
@@ -37,8 +38,10 @@ def stream_build(
         log.append(text)
         if hear is not None:
             hear(text)
-        with contextlib.suppress(OSError):  # nobody reads it; the build need not fail
-            write_all(2, f"{text}\n".encode())
+        shown = show(text)
+        if shown is not None:
+            with contextlib.suppress(OSError):  # nobody reads it; the build need not fail
+                write_all(2, f"{shown}\n".encode())
 
     try:
         engine.build(dockerfile, tag, labels=labels, progress=progress, options=options)

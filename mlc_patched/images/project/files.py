@@ -30,6 +30,8 @@ HALF = ".mlc-part"
 """Suffix of a file that is being written."""
 BEFORE = f".{PREVIOUS}"
 """Suffix of the copy of the Dockerfile that the previous image was built from."""
+REJECTED = ".rejected"
+"""Suffix of a copy of the Dockerfile whose build failed."""
 _DOCKERFILE_MODE = 0o644
 _METADATA_MODE = 0o600
 _LARGEST = 4 * 1024**2

@@ -95,6 +95,8 @@ class Trial:
         if not mode.can_be_rolled_back or status == 0:
             return
         between = without_whole(between, before, (BASE, OWN) if self.command.pushed else (BASE,))
+        kept = {row for row in between.files if row[1] in self.command.keeps} - {*before.files}
+        between = replace(between, files=tuple(row for row in between.files if row not in kept))
         if between != before and not self.command.goes_on:
             yield f"left: {differences(before, between)}: {said}"
         if between != before and self.command.goes_on:

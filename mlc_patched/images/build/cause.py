@@ -1,0 +1,348 @@
+"""Say in plain words why a build failed, from what the builder and its programs print. Pure.
+
+The phrases are those of pip, uv, apt, conda, git, the classic builder, BuildKit and Podman;
+tests/unit/images/build/recorded.txt has real output of most.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from ..known_packages import is_known, similar_debian, similar_python
+from .environment import CA_VARIABLE
+
+_REGISTRY = "docker login REGISTRY, if it is a private one"
+_NETWORK = "check the address; behind a proxy, set http_proxy and https_proxy"  # see docs/images.md
+_HOST = re.compile(
+    r"host='([\w.-]+)'|https?://(?:[^/\s@]*@)?([\w.-]+)|[Rr]esolve(?: host:?)? '?([\w.-]+\w)"
+    r"|resolving '([\w.-]+)|lookup ([\w.-]+) on"
+)
+_INSTRUCTIONS = (
+    *("ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL"),
+    *("ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
+)
+
+
+def cause_of(lines: Sequence[str]) -> str:
+    """Return why a build failed, in one or two sentences; empty if nothing is recognised.
+
+    `lines` are what the failed step and the builder printed.
+    """
+    text = "\n".join(lines)
+    # uv and conda break lines, and begin them with lines of a tree.
+    flat = re.sub(r"\s*\n[\s│├╰─▶>×|]*", " ", text)
+    for find in _FINDERS:
+        if said := find(text, flat):
+            return said
+    return ""
+
+
+def _space(text: str, flat: str) -> str:
+    found = re.search(r"no space left on device|disk quota exceeded", text, re.I)
+    return "There is no space left on the disk of the engine." if found else ""
+
+
+def _memory(text: str, flat: str) -> str:
+    if re.search(
+        r"(?:exit (?:code|status):? |non-zero code: )137\b|cannot allocate memory|^MemoryError"
+        r"|std::bad_alloc|fatal error: Killed signal|^Killed$",
+        text,
+        re.I | re.M,
+    ):
+        return (
+            "The step ran out of memory and was killed. Use fewer processes at a time (as by ENV "
+            "MAX_JOBS=2), or build where there is more memory."
+        )
+    return ""
+
+
+def _certificate(text: str, flat: str) -> str:
+    line = _last(
+        r"certificate verif\w+ failed|CERTIFICATE_VERIFY_FAILED|invalid peer certificate"
+        r"|certificate signed by unknown authority|SSL certificate problem"
+        r"|certificate is NOT trusted",
+        text,
+    )
+    if not line:
+        return ""
+    host = _host(line) or _host(text)
+    if "x509" in line:
+        return (
+            f"The engine does not trust the certificate of {host or 'the registry'}: an "
+            "administrator puts ca.crt in /etc/docker/certs.d/REGISTRY."
+        )
+    return (
+        f"The certificate of {host or 'a server'} is not trusted in the build: set {CA_VARIABLE} "
+        "to the file of your site's certificate authority."
+    )
+
+
+def _login(text: str, flat: str) -> str:
+    if match := re.search(
+        r"Permission denied \(publickey|Host key verification failed|could not read Username for"
+        r"|cannot run ssh|Authentication failed for",
+        text,
+    ):
+        return (
+            f"git could not log in ({match[0].strip('(')}). For a private repository, build with "
+            "--ssh, and give its URL as git+ssh://git@HOST/PATH."
+        )
+    match = re.search(r"\b(401|403)\b[^\n]{0,40}(?:Unauthorized|Forbidden|for url)", text)
+    match = match or re.search(r"[Ss]tatus (?:code )?\(?(401|403)", text)
+    if match and not re.search(r"pull access denied|insufficient_scope", text):
+        where = _host(_last(re.escape(match[0]), text)) or "the server"
+        return f"Access to {where} was refused (HTTP {match[1]}): check the login in its URL."
+    return ""
+
+
+def _image(text: str, flat: str) -> str:
+    match = (
+        re.search(r"pull access denied for ([^\s,]+)", text)
+        or re.search(r"manifest for (\S+) not found", text)
+        or re.search(
+            r"resolve source metadata for (\S+): .*(?:not found|unauthorized|denied)", text
+        )
+        or re.search(
+            r"load metadata for ([^\s]+):?\n(?:.*\n)*.*(?:not found|denied|unauthorized)", text
+        )
+        or re.search(
+            r"[Ii]nitializing source docker://(\S+): .*(?:denied|unknown|unauthorized)", text
+        )
+    )
+    if match:
+        return f"There is no image {match[1].rstrip(':')}, or you may not pull it: {_REGISTRY}."
+    if re.search(r"toomanyrequests|pull rate limit", text):
+        return "The registry allows no more pulls for now. Log in (docker login), or try later."
+    if match := re.search(r"no matching manifest for (\S+)", text):
+        return f"The base image is not there for this machine's architecture ({match[1]})."
+    return ""
+
+
+def _network(text: str, flat: str) -> str:
+    tail = "\n".join(text.splitlines()[-40:])
+    names = (
+        r"Temporary failure|Name or service not known|Could not resolve|Failed to resolve"
+        r"|no such host|failed to lookup address|nodename nor servname"
+    )
+    links = (
+        r"Connection refused|Network is unreachable|No route to host|[Cc]onnection timed out"
+        r"|Read timed out|ConnectTimeout|[Cc]onnection reset by peer|CONNECTION FAILED"
+        r"|operation timed out|i/o timeout|Cannot initiate the connection|Could not connect to"
+    )
+    for pattern, what in ((names, "could not be found by name"), (links, "could not be reached")):
+        line = _last(pattern, tail)
+        # pip tries again, and may fail at another package in the end.
+        missing = re.search(r"No matching distribution found for ([\w.-]+)", tail)
+        is_retry = "Retrying (" in line and missing is not None
+        if line and not (is_retry and missing and f"/{missing[1].lower()}/" not in line.lower()):
+            where = _host(line) or _host(tail)
+            return f"{where or 'A server'} {what} from the build: {_NETWORK}."
+    return ""
+
+
+def _conflict(text: str, flat: str) -> str:
+    if match := re.search(r"Cannot install (.+?) because these package versions", flat):
+        reasons = re.search(r"conflict is caused by:\n((?:\s+.+\n)+)", text)
+        why = [line.strip() for line in reasons[1].splitlines()] if reasons else []
+        named = " and ".join(dict.fromkeys(re.split(r",? and |, ", match[1])))
+        because = f" ({'; '.join(why[:4])})" if why else ""
+        return f"These packages conflict: {named}{because}."
+    match = re.search(r"Because (.+?)(?:, we can conclude|\.(?:\s|$))", _unsolved(flat))
+    if match and "depends on" in match[1] and "current Python version" not in match[1]:
+        return f"These packages conflict: {match[1]}."
+    if re.search(r"UnsatisfiableError|incompatible with each other|conflicting requests", text):
+        return "conda found no versions that fit together; its reasons are below."
+    if re.search(r"unmet dependencies|held broken packages", text):
+        return "These Debian packages do not fit together; apt-get's reasons are below."
+    return ""
+
+
+def _version(text: str, flat: str) -> str:
+    if match := re.search(
+        r"current Python version \(([\d.]+)\) does not satisfy Python(\S+?)(?:,[<>!=~]\S+)* and "
+        r"(\S+)",
+        _unsolved(flat),
+    ):
+        return f"{match[3]} needs Python {match[2]}, and the image has {match[1]}."
+    match = re.search(r"satisfies the requirement (\S+)[^(]*\(from versions: (?!none)(.+?)\)", flat)
+    if match:
+        other = re.search(r"require a different python version: (.+?)(?: ERROR|$)", flat)
+        needed = re.search(r"==([\w.]+)$", match[1])
+        if (
+            other
+            and needed
+            and (
+                python := re.search(rf"\b{re.escape(needed[1])} Requires-Python ([^;]+)", other[1])
+            )
+        ):
+            return f"{match[1]} needs Python {python[1].strip()}, which the image does not have."
+        newest = match[2].split(", ")[-1]
+        return f"The package index has no {match[1]}; the newest version there is {newest}."
+    match = re.search(r"there (?:is|are) no versions? of (\S+?)(?: and|,|$)", _unsolved(flat))
+    return f"The package index has no {match[1]}." if match else ""
+
+
+def _missing(text: str, flat: str) -> str:
+    name = ""
+    if match := re.search(r"Because (\S+) was not found in the package registry", flat):
+        name = match[1]
+    elif match := re.search(
+        r"satisfies the requirement ([\w.-]+)\S*(?: \(from \S+\))? \(from versions: none", flat
+    ):
+        name = match[1]
+        if is_known(_canonical(name)):
+            return (
+                f"The package index has no version of {name} for the Python of the image, or for "
+                "its architecture."
+            )
+    if name:
+        index = "The package index" if re.search(r"^Looking in indexes", text, re.M) else "PyPI"
+        return f"{index} has no package {name}{_meant(similar_python(_canonical(name)))}"
+    if match := re.search(
+        r"PackagesNotFoundError: .*?- ([\w.-]+)|nothing provides requested ([\w.-]+)"
+        r"|([\w.-]+)\S*\s+does not exist \(perhaps a typo",
+        flat,
+    ):
+        name = next(filter(None, match.groups()))
+        return f"The conda channels have no package {name}{_meant(similar_python(name))}"
+    return ""
+
+
+def _unusable(text: str, flat: str) -> str:
+    """Why pip or uv did not begin: a word, a file, or the Python."""
+    if match := re.search(r"Invalid requirement: '?([^'\n]+)|Failed to parse: `([^`]+)`", text):
+        return f"{match[1] or match[2]} is not a package with versions, as 'numpy<2' is."
+    if match := re.search(
+        r"Could not open requirements file: .*'([^']+)'|File not found: `([^`]+)`", text
+    ):
+        return f"The build has no requirements file {match[1] or match[2]}: COPY it first."
+    if "DO NOT MATCH THE HASHES" in text or "Hash mismatch for" in text:
+        return "A download is not the file whose hash the requirements give."
+    if "externally-managed-environment" in text or "is externally managed" in flat:
+        return (
+            "The Python of the image belongs to the system and refuses pip. Put this before the "
+            "step: ENV PIP_BREAK_SYSTEM_PACKAGES=1 UV_BREAK_SYSTEM_PACKAGES=1"
+        )
+    return ""
+
+
+def _compiled(text: str, flat: str) -> str:
+    match = (
+        re.search(r"Failed building wheel for (\S+)", text)
+        or re.search(r"Failed to build `([^`]+)`", text)
+        or re.search(
+            r"(?:legacy-install-failure|wheel-build\S*|metadata-generation-failed).*?╰─> (\S+)",
+            text,
+            re.S,
+        )
+    )
+    if not match:
+        return ""
+    compiler = re.search(
+        r"gcc|g\+\+|C compiler|autoconf error|linker `cc`|Rust|cargo|[Cc][Mm]ake|Python\.h", text
+    )
+    how = " It may need a compiler: --apt build-essential python3-dev" if compiler else ""
+    return f"{match[1]} has to be built from its source, and that failed.{how}"
+
+
+def _apt(text: str, flat: str) -> str:
+    match = re.search(r"Unable to locate package (\S+)", text) or re.search(
+        r"Package '?([^'\s]+)'? has no installation candidate", text
+    )
+    if match:
+        if not re.search(r"^(?:Get|Hit|Ign|Err):\d", text, re.M):
+            return (
+                f"apt-get knows no package {match[1]}: run apt-get update before, in the same step."
+            )
+        return (
+            f"The package sources of the base have no {match[1]}{_meant(similar_debian(match[1]))}"
+        )
+    if match := re.search(r"Version '([^']+)' for '([^']+)' was not found", text):
+        return f"The package sources of the base have no version {match[1]} of {match[2]}."
+    if re.search(r"does not have a Release file|no longer has a Release file", text):
+        return "The package sources of the base do not exist any more: use a newer base."
+    if re.search(r"NO_PUBKEY|is not signed", text):
+        return "A package source of the base is not signed by a key that the base has."
+    return ""
+
+
+def _copied(text: str, flat: str) -> str:
+    match = (
+        re.search(
+            r"COPY failed: .*stat (?:/\S*/builder\d+/)?(\S+): (?:file does not exist|no such)", text
+        )
+        or re.search(r"\"/([^\"\n]+)\"(?: not found)?: not found", text)
+        or re.search(r"no items matching glob \"(?:\S*/)?([^\"\n/]+)\"", text)
+        or re.search(r"copier: stat: \"/?([^\"\n]+)\": no such file", text)
+    )
+    if match:
+        return (
+            f"There is no {match[1]} in the build context, the directory of the Dockerfile, or its "
+            ".dockerignore excludes it."
+        )
+    return ""
+
+
+def _syntax(text: str, flat: str) -> str:
+    match = re.search(r"dockerfile parse error (?:on )?line \d+: (.+)", text)
+    if not match:
+        return ""
+    why = match[1].rstrip(".")
+    if (unknown := re.search(r"unknown instruction: (\w+)", why)) and "did you mean" not in why:
+        import difflib
+
+        near = difflib.get_close_matches(unknown[1].upper(), _INSTRUCTIONS, n=1)
+        why += _meant("".join(near)).rstrip(".")
+    return f"The Dockerfile is not valid: {why}{'' if why.endswith('?') else '.'}"
+
+
+def _program(text: str, flat: str) -> str:
+    match = re.search(
+        r"(?:/bin/)?(?:ba)?sh: (?:line )?\d+: ([\w./+-]+): (?:command )?not found"
+        r"|exec: \"([^\"]+)\": executable file not found|^([\w./+-]+): not found$",
+        text,
+        re.M,
+    )
+    if match:
+        name = next(filter(None, match.groups()))
+        how = ": --apt python3-pip" if name in ("pip", "pip3") else ""
+        return f"The image has no program {name} at this step{how}."
+    if match := re.search(r"(\S*python\S*): No module named (?:'|\")?(\w+)", text):
+        return f"{match[1]} has no module {match[2]} at this step."
+    return ""
+
+
+def _status(text: str, flat: str) -> str:
+    found = re.findall(r"(?:exit (?:code|status):? |non-zero code: )(\d+)", text)
+    return f"The step ended with exit status {found[-1]}." if found else ""
+
+
+# The first that finds something is the cause: what lies deeper comes first.
+_FINDERS: tuple[Callable[[str, str], str], ...] = (
+    *(_space, _memory, _certificate, _login, _image, _network, _conflict, _version, _missing),
+    *(_unusable, _compiled, _apt, _copied, _syntax, _program, _status),
+)
+
+
+def _meant(similar: str) -> str:
+    return f"; did you mean {similar}?" if similar else "."
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _unsolved(flat: str) -> str:
+    """Return what follows uv's "No solution found"."""
+    return flat.rpartition("No solution found when resolving dependencies")[2]
+
+
+def _last(pattern: str, text: str) -> str:
+    """Return the last line that contains a pattern, or ''."""
+    return next((line for line in reversed(text.splitlines()) if re.search(pattern, line)), "")
+
+
+def _host(text: str) -> str:
+    match = _HOST.search(text)
+    return next(filter(None, match.groups())) if match else ""
