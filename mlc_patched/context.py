@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from .plan.request import CreateRequest
     from .settings.model import Settings
 
+_ROOTS = f"{SEPARATOR}{ROOT}"
+
 
 def already_exists(name: str) -> AlreadyExistsError:
     """Return the error for a name that a container of the user has."""
@@ -234,7 +236,9 @@ class Context:
         It takes one to three engine calls, whose duration does not depend on the number of
         containers. If there is no container `NAME._.UID`, one with the user's label is returned
         that is called NAME, as AIME's first version created it, or `NAME._.0`, as AIME's mlc
-        creates it under sudo. Raises UsageError if the name is not valid.
+        creates it under sudo. Such a name does not say whose the container is, so it has to have
+        all of AIME's labels, and a note says that it was found by them. Raises UsageError if the
+        name is not valid.
         """
         check_container_name(name, self.account.uid)
         found = _recognised(self.engine.container(self.container_tag(name)))
@@ -242,9 +246,25 @@ class Context:
             return found
         for other in (name, container_tag(name, ROOT)):
             found = self.engine.container(other)
-            if found is not None and found.labels.get(labels.OWNER) == self.account.login:
+            if found is not None and self._is_by_labels(found):
+                if found.id not in self._noted:
+                    self._noted.add(found.id)
+                    self.report.note(
+                        f"{found.name} is yours by its labels alone; its name does not say whose "
+                        "it is."
+                    )
                 return found
         return None
+
+    @cached_property
+    def _noted(self) -> set[str]:
+        return set()
+
+    def _is_by_labels(self, container: Container) -> bool:
+        """Whether a container whose name says nothing belongs to the user by its labels."""
+        return container.labels.get(labels.OWNER) == self.account.login and labels.is_complete(
+            container.labels, short_name(container.name)
+        )
 
     def get(self, name: str) -> Container:
         """Return the user's container of exactly this name, or raise NotFoundError."""
@@ -286,7 +306,11 @@ class Context:
                 is_known = label == labels.OWNER or (
                     labels.OWNER not in each.labels and SEPARATOR in each.name
                 )
-                if is_known and (all_users or is_own_name(each.name, self.account.uid)):
+                is_own = all_users or is_own_name(each.name, self.account.uid)
+                names_nobody = SEPARATOR not in each.name or each.name.endswith(_ROOTS)
+                if not (is_known and is_own):
+                    continue
+                if not names_nobody or labels.is_complete(each.labels, short_name(each.name)):
                     found.append(each)
         found.sort(key=lambda container: container.created, reverse=True)
         return [each for each in map(_recognised, found) if each is not None]

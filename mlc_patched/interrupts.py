@@ -68,6 +68,25 @@ def wait_out_interrupts(
     return result
 
 
+class _Deferred:
+    """A handler that notes interrupts. One that comes some seconds after the first ends the block,
+    as the engine may hang."""
+
+    def __init__(self, *, is_later: bool = False) -> None:
+        self._since = time.monotonic() if is_later else None
+        self.signals: list[int] = []
+        self.is_ended = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+        elif now - self._since >= _PATIENCE:
+            self.is_ended = True
+            raise CleanupSkipped(number)
+        self.signals.append(number)
+
+
 @contextlib.contextmanager
 def ignore_interrupts() -> Iterator[None]:
     """Ignore interrupts in a block that comes after the result is complete.
@@ -75,37 +94,45 @@ def ignore_interrupts() -> Iterator[None]:
     If the block fails all the same, the interrupt was the cause, and ends the command. Enter it
     as the last context of an Undo block: earlier, everything is rolled back.
     """
-    late: list[int] = []
+    if not _is_main_thread():
+        yield
+        return
+    late = _Deferred()
     is_done = False
     try:
-        with _handler(lambda number, _frame: late.append(number)):
+        with _handler(late):
             yield
         is_done = True
     finally:
-        if late and not is_done:
-            signal.raise_signal(late[0])
+        if late.signals and not is_done and not late.is_ended:
+            signal.raise_signal(late.signals[0])
 
 
 @contextlib.contextmanager
-def defer_signals() -> Iterator[None]:
+def defer_signals(*, is_later: bool = False) -> Iterator[None]:
     """Defer interrupts until the end of a block that must not be left half done.
 
-    The signal mask covers this thread only. In a program with several threads, as one that uses
-    the Python API, the kernel delivers the signal to another, and Python runs the handler in the
-    main thread all the same; so the handler is replaced, too.
+    One that comes some seconds after the first raises CleanupSkipped in the block. With `is_later`
+    the first one was before the block.
     """
     if not _is_main_thread():
         yield
         return
-    deferred: list[int] = []
+    deferred = _Deferred(is_later=is_later)
+    # None may come while the handlers are replaced. In the block the mask would be no help: in a
+    # program with several threads the kernel delivers a signal to another one.
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        with _handler(lambda number, _frame: deferred.append(number)):
-            yield
+        with _handler(deferred):
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+            try:
+                yield
+            finally:
+                signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-        if deferred:
-            signal.raise_signal(deferred[0])
+        if deferred.signals and not deferred.is_ended:
+            signal.raise_signal(deferred.signals[0])
 
 
 def _is_main_thread() -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,12 +17,13 @@ from typing import TYPE_CHECKING
 
 from .errors import ConflictError
 from .host.sudo import for_programs
+from .names.labels import TEMPORARY
 from .names.projects import BUILDING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .engine.interface import Engine
+    from .engine.interface import Engine, Image
     from .host.account import Account
     from .report import Reporter
 
@@ -33,7 +35,19 @@ BUILD_PREFIX = "mlc-build-"
 """Prefix of the private directories of builds."""
 EDIT_PREFIX = "mlc-edit-"
 """Prefix of the directories in which a Dockerfile is edited."""
+MARK_FILE = ".mlc-temporary"
+HALF = ".mlc-part"
+"""Suffix of a file that is being written."""
+MANIFEST = "mlc-manifest.json"
+"""The first member of an exported file."""
 _DIGITS = 12
+SET_UP = "account set-up: "
+"""What the account script prints, which stands in the history of an image made by it."""
+COMMITS = ("mlc create ", "Saved from ", "mlc adopt ")
+"""How the messages of our commits begin."""
+_LAST_STEP = re.compile(rf'LABEL (?:.* )?"?{re.escape(TEMPORARY)}"?=(?:""|\|)?(?: |$)')
+_MARKED = re.compile(rf'LABEL (?:.* )?"?{re.escape(TEMPORARY)}"?="?([0-9]+-[0-9a-f]+)')
+"""Steps of a builder that complete an image, and that mark one, as histories have them."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,17 @@ def temporary_name(kind: str, account: Account, token: str) -> str:
 def temporary_image(repository: str, token: str) -> str:
     """Return the name of an image that is being built and has not been verified yet."""
     return f"{repository}:{BUILDING}{token}"
+
+
+def mark(account: Account, token: str) -> str:
+    """Return the value of `labels.TEMPORARY` on the images of a job's steps. What a job completes
+    has the label without a value, so that images built on it do not inherit the mark."""
+    return f"{account.uid}-{token}"
+
+
+def mark_directory(path: Path) -> None:
+    """Mark a directory as one that exists only while a command runs."""
+    path.joinpath(MARK_FILE).touch()
 
 
 def build_directory_prefix(token: str) -> str:
@@ -111,7 +136,9 @@ def remove_leftovers(
     for container in engine.containers(names=names):
         engine.remove_container(container.id, force=True)
         report.note(f"Removed {container.name}, left behind by a killed command")
-    for found in engine.find_images(names=(f"{image}*",)) if image else ():
+    if image is None:
+        return
+    for found in engine.find_images(names=(f"{image}*",)):
         for name in found.references:
             if name != image and not name.startswith(f"{image}-"):
                 continue
@@ -121,3 +148,50 @@ def remove_leftovers(
                 report.warn(f"{name}, left behind by a killed command, stays: {error}")
             else:
                 report.note(f"Removed {name}, left behind by a killed command")
+    remove_nameless(engine, mark(account, job.token), report)
+
+
+def remove_nameless(engine: Engine, wanted: str, report: Reporter) -> None:
+    """Remove images without a name that a job's builds made, unless something uses them.
+
+    An image that another is built on is listed only once that one is gone. A builder whose client
+    was killed completes its step, so this is called again after the next build.
+    """
+    seen: set[str] = set()
+    while found := [
+        each.id
+        for each in engine.find_images(nameless=True)
+        if each.id not in seen and mark_of(each, engine) == wanted
+    ]:
+        seen.update(found)
+        for image_id in found:
+            with contextlib.suppress(ConflictError):  # a container uses it
+                engine.remove_image(image_id)
+                report.note(f"Removed the image {image_id}, left behind by a killed command")
+
+
+def mark_of(image: Image, engine: Engine) -> str | None:
+    """Return the mark of the job whose builds made this very image, or None.
+
+    An image that was completed no longer has the mark as a label, but in its history.
+    """
+    value = image.labels.get(TEMPORARY)
+    if value != "":
+        return value
+    history = [layer.created_by for layer in engine.history(image.id)]
+    if not history or not _LAST_STEP.search(history[0]):
+        return None  # something was built on it
+    return next((match[1] for each in history if (match := _MARKED.search(each))), None)
+
+
+def is_ours(image: Image, engine: Engine) -> bool:
+    """Whether a command of ours made this very image, not somebody who built on one of ours: labels
+    are inherited, the newest entry of a history is not."""
+    if image.labels.get(TEMPORARY):
+        return True
+    newest = next(iter(engine.history(image.id)), None)
+    return newest is not None and bool(
+        _LAST_STEP.search(newest.created_by)
+        or SET_UP in newest.created_by
+        or newest.comment.startswith(COMMITS)
+    )

@@ -45,7 +45,7 @@ class Undo:
         that hangs: the steps would hang, too."""
         if kind is None or issubclass(kind, CleanupSkipped):
             return
-        with defer_signals():
+        with defer_signals(is_later=issubclass(kind, KeyboardInterrupt)):
             for what, step in reversed(self._steps):
                 try:
                     retry_once(step)

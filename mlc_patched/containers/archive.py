@@ -22,8 +22,8 @@ from typing import Any, BinaryIO, NoReturn
 
 from ..errors import MlcError, shown
 from ..json_text import pairs, string, strings
+from ..temporary import MANIFEST
 
-MANIFEST = "mlc-manifest.json"
 FORMAT = "mlc-container"
 VERSION = 1
 CHUNK = 2 * 1024**2

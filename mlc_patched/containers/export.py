@@ -16,6 +16,7 @@ from ..host.files import check_file_name, rights_of
 from ..images.volumes import Volume, read_volume, refuse_uncopied, volumes_of
 from ..names import labels
 from ..tar_stream import END, BrokenArchiveError, members
+from ..temporary import HALF
 from ..undo import Undo
 from . import archive
 
@@ -123,7 +124,7 @@ def _check_target(target: Path, force: bool) -> None:
 
 def _write(target: Path, chunks: Iterator[bytes], context: Context, force: bool) -> int:
     """Write next to the target under a temporary name, and rename at the end."""
-    partial = target.with_name(f".{target.name}.{context.job.token}.part")
+    partial = target.with_name(f".{target.name}.{context.job.token}{HALF}")
     size = 0
     with Undo(context.report) as undo:
         if context.job.is_alone:

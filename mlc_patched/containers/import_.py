@@ -18,6 +18,7 @@ from ..names import labels
 from ..names.containers import short_name
 from ..names.projects import BUILDING
 from ..plan.request import CreateRequest
+from ..temporary import mark
 from ..undo import Undo
 from . import archive
 from .create import Created, create_committed
@@ -93,6 +94,7 @@ def _import(
             entrypoint=manifest.entrypoint,
             working_directory=manifest.working_directory,
             volumes=manifest.volumes,
+            labels={labels.TEMPORARY: ""},  # instead of the imported image's mark
         )
         plan = with_served_gpus(plan, image, context)
         committed = commit_with_account(
@@ -118,7 +120,12 @@ def _imported(file: BinaryIO, name: str, tag: str, undo: Undo, context: Context)
     undo.add("The imported image", lambda: context.engine.remove_image(f"{REPOSITORY}:{tag}"))
     return wait_out_interrupts(
         "importing the image",
-        lambda: context.engine.import_image(chunks, REPOSITORY, tag),
+        lambda: context.engine.import_image(
+            chunks,
+            REPOSITORY,
+            tag,
+            labels={labels.TEMPORARY: mark(context.account, context.job.token)},
+        ),
         context.report,
         shorten=unwanted.set,
     )

@@ -31,6 +31,8 @@ from .answers import is_podman_conflict, missing_mount
 from .interface import REFUSED
 
 ANSWER_SECONDS = 120
+LONGEST_SECONDS = 6 * 3600
+"""How long a request may be silent that commits, removes or builds, or follows a container."""
 """Timeout for requests that do not start a long operation."""
 NEWEST_API = "1.51"
 """The newest version of the engine's API that this program was tested with (Docker Engine 28.5)."""
@@ -106,10 +108,10 @@ class EngineConnection:
     def sdk(self, *, unhurried: bool = False) -> Iterator[Any]:
         """Provide the SDK's client for what is not a plain request, with this program's errors.
 
-        With `unhurried` there is no timeout; a commit of 18 GB takes minutes without any output.
+        With `unhurried` the timeout is long; a commit of 18 GB takes minutes without any output.
         """
         with self._translated():
-            self._client.timeout = None if unhurried else ANSWER_SECONDS
+            self._client.timeout = LONGEST_SECONDS if unhurried else ANSWER_SECONDS
             yield self._client
 
     @cached_property
@@ -131,15 +133,15 @@ class EngineConnection:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         *,
-        seconds: float | None = ANSWER_SECONDS,
+        seconds: float = ANSWER_SECONDS,
         most: int | None = None,
         is_versioned: bool = True,
     ) -> engine_socket.Answer:
         """Send a plain request to the engine.
 
         `path` is without the API version, which precedes it if `is_versioned`; `body` is sent as
-        JSON. `seconds` is the timeout, None to wait for ever, and `most` how many bytes of the
-        answer to read, None for all.
+        JSON. `seconds` is the timeout, and `most` how many bytes of the answer to read, None for
+        all.
 
         Raises EngineUnreachableError if no engine answers, and ConflictError, ImageNotFoundError,
         NotFoundError or EngineError if it refused.
@@ -151,7 +153,7 @@ class EngineConnection:
         try:
             answer = self._send(method, target, content, seconds=seconds, most=most)
         except TimeoutError as error:
-            raise _no_answer() from error
+            raise _no_answer(seconds) from error
         except OSError as error:
             raise _unreachable(str(error), self.address) from error
         if answer.status >= 400:
@@ -173,7 +175,7 @@ class EngineConnection:
             status = getattr(error.response, "status_code", 0)
             raise self._refusal(status, str(error.explanation or error).strip()) from error
         except requests.exceptions.Timeout as error:
-            raise _no_answer() from error
+            raise _no_answer(self._client.timeout) from error
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             raise _unreachable(str(error), self.address) from error
 
@@ -224,8 +226,8 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def _no_answer() -> EngineError:
-    return EngineError(f"The Docker Engine did not answer within {ANSWER_SECONDS} seconds.")
+def _no_answer(seconds: float) -> EngineError:
+    return EngineError(f"The Docker Engine did not answer within {seconds:.0f} seconds.")
 
 
 def _unreachable(text: str, address: EngineAddress) -> EngineUnreachableError:

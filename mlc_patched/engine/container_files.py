@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import binascii
+import contextlib
 import io
 import posixpath
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import EngineError, NotFoundError
+from ..errors import EngineError, NotFoundError, SetupError
 from ..json_text import parsed
 from .socket import Answer
 
+ACCOUNTS = ("/etc/passwd", "/etc/group")
 _TAR_SPACE = 64 * 1024  # the most that a tar archive of one file adds to its content
 _NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24
 """Directory, link, device, pipe and socket, as in the mode bits of Go's `os.FileMode`."""
@@ -64,6 +66,27 @@ def real_path(ask: Callable[..., Answer], container: str, path: str) -> str:
         answer = ask("HEAD", _target(container), {"path": real})
         real = _stat(answer).get("linkTarget") or real
     return real
+
+
+def refuse_accounts_that_hang(ask: Callable[..., Answer], container: str) -> None:
+    """Refuse to start a container whose lists of accounts are no regular files.
+
+    The engine reads them to find the user's groups. Of a pipe it waits for ever, and with it every
+    request about that container, such as each list of all containers.
+    """
+    for path in ACCOUNTS:
+        with contextlib.suppress(EngineError, NotFoundError):  # without it the start says why
+            stat = _stat(ask("HEAD", _target(container), {"path": path}))
+            if target := stat.get("linkTarget"):
+                stat = _stat(ask("HEAD", _target(container), {"path": target}))
+            if stat["mode"] & _NOT_A_FILE:
+                break
+    else:
+        return
+    raise SetupError(
+        f"{path} is not a regular file. The container was not started: the engine would hang.",
+        "Use another image.",
+    )
 
 
 def _regular_file(

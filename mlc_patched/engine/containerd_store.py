@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import ConflictError, ImageNotFoundError
 from ..json_text import parsed
+from .connection import LONGEST_SECONDS
 
 
 def step_below(reference: str, ask: Callable[..., Any]) -> str:
@@ -32,7 +33,7 @@ def remove_unused_steps(image_id: str, ask: Callable[..., Any]) -> None:
             return
         try:
             # The engine's own pruning would not look for other children.
-            ask("DELETE", f"/images/{image_id}", {"noprune": "1"}, seconds=None)
+            ask("DELETE", f"/images/{image_id}", {"noprune": "1"}, seconds=LONGEST_SECONDS)
         except (ConflictError, ImageNotFoundError):
             return
         image_id = str(image.get("ParentId") or "")

@@ -34,7 +34,7 @@ from .answers import (
     stats_of,
     transfer_progress,
 )
-from .connection import ANSWER_SECONDS, CHUNK, EngineConnection
+from .connection import ANSWER_SECONDS, CHUNK, LONGEST_SECONDS, EngineConnection
 from .containerd_store import remove_unused_steps, step_below
 from .interface import (
     REFUSED,
@@ -117,7 +117,7 @@ class DockerEngine(Engine):
     def remove_image(self, reference: str) -> None:
         step = step_below(_quoted(reference), self._ask) if self._has_containerd_store else ""
         with contextlib.suppress(ImageNotFoundError):
-            self._ask("DELETE", f"/images/{_quoted(reference)}", seconds=None)
+            self._ask("DELETE", f"/images/{_quoted(reference)}", seconds=LONGEST_SECONDS)
         if step:
             remove_unused_steps(step, self._ask)
 
@@ -147,7 +147,7 @@ class DockerEngine(Engine):
             filters["ancestor"] = [image]
         query = {"all": "1", "size": str(int(sizes)), "filters": json.dumps(filters)}
         answer = self._ask(
-            "GET", "/containers/json", query, seconds=None if sizes else ANSWER_SECONDS
+            "GET", "/containers/json", query, seconds=LONGEST_SECONDS if sizes else ANSWER_SECONDS
         )
         return [container_of(found) for found in _json(answer)]
 
@@ -162,6 +162,7 @@ class DockerEngine(Engine):
         return inspected_container_of(_json(answer))
 
     def start(self, container: str) -> None:
+        files.refuse_accounts_that_hang(self._ask, container)
         self._ask("POST", f"/containers/{_quoted(container)}/start")
 
     def stop(self, container: str, seconds: int = 10) -> None:
@@ -174,7 +175,9 @@ class DockerEngine(Engine):
         self._ask("POST", f"{path}/stop", {"t": str(seconds)}, seconds=patience)
 
     def wait(self, container: str) -> int:
-        answer = self._ask("POST", f"/containers/{_quoted(container)}/wait", seconds=None)
+        answer = self._ask(
+            "POST", f"/containers/{_quoted(container)}/wait", seconds=LONGEST_SECONDS
+        )
         return int(_json(answer)["StatusCode"])
 
     def logs(self, container: str, follow: bool = False) -> Iterator[str]:
@@ -202,7 +205,7 @@ class DockerEngine(Engine):
 
     def remove_volume(self, name: str) -> None:
         with contextlib.suppress(NotFoundError):
-            self._ask("DELETE", f"/volumes/{_quoted(name)}", seconds=None)
+            self._ask("DELETE", f"/volumes/{_quoted(name)}", seconds=LONGEST_SECONDS)
 
     def rename_container(self, container: str, name: str) -> None:
         with contextlib.suppress(NotFoundError):
@@ -326,14 +329,24 @@ class DockerEngine(Engine):
         with self._sdk(unhurried=True) as client:
             yield from client.export(container, chunk_size=CHUNK)
 
-    def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
+    def import_image(
+        self,
+        archive: Iterable[bytes],
+        repository: str,
+        tag: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+    ) -> str:
+        changes = [
+            f"LABEL {json.dumps(key)}={json.dumps(each)}" for key, each in (labels or {}).items()
+        ]
         name = f"{repository}:{tag}" if tag else repository
         before = self.image(name)
         try:
             with self._sdk(unhurried=True) as client:
                 # An iterator, because requests would encode a list as form fields.
                 answer = client.import_image_from_stream(
-                    iter(archive), repository=repository, tag=tag
+                    iter(archive), repository=repository, tag=tag, changes=changes or None
                 )
             if match := re.search(r'"status"\s*:\s*"(sha256:[0-9a-f]{64})"', answer):
                 return match.group(1)
@@ -351,7 +364,10 @@ class DockerEngine(Engine):
             answer = self._ask("GET", f"/images/{_quoted(image)}/history")
         except ImageNotFoundError:
             return []
-        return [Layer(each.get("CreatedBy", ""), each.get("Size", 0)) for each in _json(answer)]
+        return [
+            Layer(each.get("CreatedBy", ""), each.get("Size", 0), each.get("Comment") or "")
+            for each in _json(answer)
+        ]
 
     def has_containerd_store(self) -> bool:
         return self._has_containerd_store
@@ -370,7 +386,7 @@ class DockerEngine(Engine):
 
     def shared_sizes(self) -> Mapping[str, int]:
         # With `type`, engines from API 1.42 on compute only this part of their disk usage.
-        answer = self._ask("GET", "/system/df", {"type": "image"}, seconds=None)
+        answer = self._ask("GET", "/system/df", {"type": "image"}, seconds=LONGEST_SECONDS)
         images = _json(answer).get("Images") or []
         return {each["Id"]: max(each.get("SharedSize", 0), 0) for each in images}
 

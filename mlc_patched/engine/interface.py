@@ -57,6 +57,7 @@ class Layer:
 
     created_by: str
     size: int
+    comment: str = ""
 
 
 VOLUME = "volume"
@@ -406,8 +407,15 @@ class Engine(abc.ABC):
         """Yield a container's file system, without what is mounted in it, as a tar archive."""
 
     @abc.abstractmethod
-    def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
-        """Create an image from a tar archive of a file system and return its id.
+    def import_image(
+        self,
+        archive: Iterable[bytes],
+        repository: str,
+        tag: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+    ) -> str:
+        """Create an image with labels from a tar archive of a file system and return its id.
 
         It is tagged at once: if the answer is lost, only the tag can find the image.
         """

@@ -38,9 +38,16 @@ class PodmanEngine(DockerEngine):
         found = super().image(reference)
         return None if found is None else _with_familiar_names(found)
 
-    def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
+    def import_image(
+        self,
+        archive: Iterable[bytes],
+        repository: str,
+        tag: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+    ) -> str:
         # Podman ignores a tag that is given apart from the name.
-        return super().import_image(archive, f"{repository}:{tag}", "")
+        return super().import_image(archive, f"{repository}:{tag}", "", labels=labels)
 
     def find_images(
         self, *, names: Iterable[str] = (), labels: Iterable[str] = (), nameless: bool = False

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import MlcError, shown
 from ..host.account import Account
 from ..host.files import read_text
-from ..temporary import EDIT_PREFIX
+from ..temporary import EDIT_PREFIX, mark_directory
 
 _LARGEST = 4 * 1024**2  # as for a Dockerfile in the home
 _USUAL = ("sensible-editor", "nano", "vim", "vi")
@@ -27,6 +27,7 @@ def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -
     """
     command = _editor(environ)
     with tempfile.TemporaryDirectory(prefix=EDIT_PREFIX) as directory:
+        mark_directory(Path(directory))
         path = Path(directory, name)
         path.write_text(text, encoding="utf-8", newline="")
         uid, gid = account.file_ids

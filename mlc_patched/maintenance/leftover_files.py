@@ -16,13 +16,21 @@ from pathlib import Path
 from ..errors import MlcError
 from ..host.account import Account
 from ..host.files import rights_of
-from ..images.project.files import DOCKERFILES, HALF, METADATA
-from ..temporary import BUILD_PREFIX, EDIT_PREFIX, temporary_directory
+from ..images.project.files import DOCKERFILES, METADATA
+from ..temporary import (
+    BUILD_PREFIX,
+    EDIT_PREFIX,
+    HALF,
+    MANIFEST,
+    MARK_FILE,
+    temporary_directory,
+)
 from .leftovers import Kind, Leftover
 
 _DIRECTORIES = (BUILD_PREFIX, EDIT_PREFIX)
-_HALF_WRITTEN = re.compile(rf"\..+\.[0-9a-f]{{8}}{HALF}")
-_HALF_EXPORTED = re.compile(r"\..+\.[0-9a-f]{8,12}\.part")
+_HALF_WRITTEN = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(HALF)}")
+_HALF_EXPORTED = re.compile(rf"\..+\.[0-9a-f]{{12}}{re.escape(HALF)}")
+_PRIVATE = re.compile(rf"(?:{BUILD_PREFIX}[0-9a-f]{{12}}-|{EDIT_PREFIX})[a-z0-9_]{{8}}")
 
 
 def left_files(account: Account, environ: Mapping[str, str], before: float) -> list[Leftover]:
@@ -38,8 +46,7 @@ def left_files(account: Account, environ: Mapping[str, str], before: float) -> l
             found += _in(directory, _HALF_WRITTEN, account, before)
         for directory in dict.fromkeys((Path.cwd(), home)):
             found += _in(directory, _HALF_EXPORTED, account, before)
-        private = re.compile(rf"({'|'.join(_DIRECTORIES)})[\w-]+")
-        found += _in(temporary, private, account, before)
+        found += _in(temporary, _PRIVATE, account, before)
     return found
 
 
@@ -65,11 +72,22 @@ def _left(entry: os.DirEntry[str], account: Account, before: float) -> Leftover 
         if not (stat.S_ISDIR(status.st_mode) and entry.name.startswith(_DIRECTORIES)):
             return None
         # Saving a file does not change the time of its directory.
-        times = [each.stat(follow_symlinks=False).st_mtime for each in os.scandir(entry.path)]
-        changed = max((changed, *times))
+        inside = list(os.scandir(entry.path))
+        if inside and MARK_FILE not in [each.name for each in inside]:
+            return None
+        changed = max((changed, *(each.stat(follow_symlinks=False).st_mtime for each in inside)))
+    elif _HALF_EXPORTED.fullmatch(entry.name) and not _is_export(entry.path):
+        return None
     if changed > before:
         return None
     return Leftover(Kind.FILE, entry.path, "", account.uid, status.st_size if is_file else 0)
+
+
+def _is_export(path: str) -> bool:
+    """Whether a file is empty or begins like an exported one."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        beginning = file.read(len(MANIFEST) + 1)
+    return f"{MANIFEST}\0".encode().startswith(beginning)
 
 
 def remove_file(left: Leftover, account: Account) -> None:

@@ -6,11 +6,12 @@ import calendar
 import enum
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..engine.interface import Container, Image
+from ..host.account import read_id
 from ..names import labels
 from ..names.containers import SEPARATOR
 from ..names.images import account_image_of, committed_uid, parse_reference
@@ -18,10 +19,12 @@ from ..names.labels import MalformedLabelsError, read_claim
 from ..names.projects import BUILDING, PREVIOUS, project_of_repository
 from ..temporary import KINDS, STEP
 
-_TEMPORARY = re.compile(rf"mlc-({'|'.join(KINDS)})-(\d{{1,10}})-[0-9a-f]{{8,12}}")
-_UNFINISHED = re.compile(rf"{BUILDING}[0-9a-f]{{8,12}}(?:-ca|-s\d+)?")
-_IMPORTED = re.compile(rf"mlc-import:{BUILDING}(\d{{1,10}})-[0-9a-f]{{8,12}}")
-_ACCOUNT_STEP = re.compile(rf"mlc-account-(\d{{1,10}}):{BUILDING}[0-9a-f]{{12}}-s\d+")
+_HEX = "[0-9a-f]{12}"
+_TEMPORARY = re.compile(rf"mlc-({'|'.join(KINDS)})-(\d{{1,10}})-{_HEX}")
+_UNFINISHED = re.compile(rf"{BUILDING}{_HEX}(?:-ca|-s\d+)?")
+_STEP_OF_A_BUILD = re.compile(rf"{BUILDING}{_HEX}-s\d+")
+_IMPORTED = re.compile(rf"mlc-import:{BUILDING}(\d{{1,10}})-{_HEX}")
+_ACCOUNT_STEP = re.compile(rf"mlc-account-(\d{{1,10}}):{BUILDING}{_HEX}-s\d+")
 _NOBODY = -1
 _CREATED = "%Y-%m-%dT%H:%M:%S"
 
@@ -67,9 +70,9 @@ def left_containers(
         match = _TEMPORARY.fullmatch(each.name)
         if match is None or each.is_running or each.created > before:
             continue
-        is_labelled = labels.SETUP_FOR in each.labels or labels.TEMPORARY in each.labels
-        is_ours = is_labelled or match[1] == STEP
-        if is_ours and (uid is None or int(match[2]) == uid):
+        is_labelled = labels.SETUP_FOR in each.labels or each.labels.get(labels.TEMPORARY)
+        is_own = is_labelled or match[1] == STEP
+        if is_own and (uid is None or int(match[2]) == uid):
             found.append(Leftover(Kind.SETUP, each.name, each.id, int(match[2])))
     return found
 
@@ -79,6 +82,7 @@ def left_images(
     containers: Collection[Container],
     uid: int | None,
     before: float,
+    is_ours: Callable[[Image], bool],
     *,
     unused: bool = False,
     moved: Collection[str] = (),
@@ -121,8 +125,19 @@ def left_images(
                 Kind.UNFINISHED: made_at(image) > before,
                 Kind.NAMELESS: made_at(image) > before,
             }
-            if not is_needed.get(kind, False):
+            if not is_needed.get(kind, False) and (
+                not _is_checked(kind, reference, image) or is_ours(image)
+            ):
                 yield Leftover(kind, reference, image.id, owner)
+
+
+def _is_checked(kind: Kind, reference: str, image: Image) -> bool:
+    """Whether more than name and labels has to show that an image is ours: labels are inherited by
+    what is built on it. The names of steps and of account images are nobody else's, and AIME's
+    committed images have no labels."""
+    if kind is Kind.UNFINISHED:
+        return _STEP_OF_A_BUILD.search(reference) is None
+    return kind is Kind.NAMELESS or (kind is Kind.ORPHAN and is_labelled(image))
 
 
 def is_labelled(image: Image) -> bool:
@@ -134,7 +149,8 @@ def _origin(image: Image, reference: str) -> tuple[Kind | None, int | None]:
     """Return what made an image, by its name and labels, and for whom; None for others' images."""
     claimed = _claimed_uid(image)
     if not image.references:
-        return Kind.NAMELESS, None if claimed == _NOBODY else claimed
+        marked = read_id(image.labels.get(labels.TEMPORARY, "").partition("-")[0])
+        return Kind.NAMELESS, marked or (None if claimed == _NOBODY else claimed)
     if match := _IMPORTED.fullmatch(reference) or _ACCOUNT_STEP.fullmatch(reference):
         return Kind.UNFINISHED, int(match[1])
     if (built := account_image_of(reference)) and claimed == built[0]:

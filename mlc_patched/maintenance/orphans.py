@@ -62,7 +62,7 @@ def list_orphans(context: Context, uid: int | None = None) -> Orphans:
     moved = moved_account_images(images, context.engine)
     found += [
         (by_id[each.id], each.name, each.uid)
-        for each in left_images(images, (), None, 0, moved=moved)
+        for each in left_images(images, (), None, 0, lambda image: False, moved=moved)
         if each.kind is Kind.BUILT
     ]
     used = {each.image_id for each in context.engine.containers()} if found else set()

@@ -7,6 +7,7 @@ import pwd
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ..context import Context
 from ..errors import ConflictError, UsageError
@@ -14,6 +15,7 @@ from ..host.account import Account
 from ..host.locks import account_lock, exclusive
 from ..names.images import parse_reference
 from ..names.projects import project_of_repository
+from ..temporary import is_ours
 from . import disk_usage
 from .image_store import moved_account_images
 from .leftover_files import left_files, remove_file
@@ -87,7 +89,7 @@ def find(
     moved = moved_account_images(images, engine)
     in_containerd = engine.has_containerd_store() if images else False
     for each in left_images(
-        *(all_images, staying, uid, before),
+        *(all_images, staying, uid, before, partial(is_ours, engine=engine)),
         unused=unused,
         moved=moved,
         in_containerd=in_containerd,
@@ -143,7 +145,10 @@ def prune(found: Found, context: Context) -> Pruned:
 def _nameless(found: Found, context: Context) -> Iterator[Leftover]:
     engine = context.engine
     images = engine.find_images(nameless=True)
-    for each in left_images(images, engine.containers(), found.uid, found.before or 0):
+    for each in left_images(
+        *(images, engine.containers(), found.uid, found.before or 0),
+        partial(is_ours, engine=engine),
+    ):
         if each.kind is Kind.NAMELESS:
             yield each
 

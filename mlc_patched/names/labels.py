@@ -94,6 +94,20 @@ OWNED = frozenset(
 """Labels that say whose a container is and how it was created; users cannot set them."""
 
 
+_OF_EVERY_VERSION = (MLC_VERSION, WORKSPACE, DATA, FRAMEWORK, GPUS)
+
+
+def is_complete(labels: Mapping[str, str], name: str) -> bool:
+    """Whether a container has all labels that every version of AIME's mlc gives one called `name`.
+
+    Where the name in Docker does not say whose a container is, one label is not enough."""
+    return (
+        labels.get(NAME) == name
+        and labels.get(USER) == labels.get(OWNER)
+        and all(label in labels for label in _OF_EVERY_VERSION)
+    )
+
+
 _SPECIAL = re.compile(r"[,\n\r]|%(?=2C|0A|0D|25)")
 _ESCAPED = re.compile(r"%(2C|0A|0D|25)")
 

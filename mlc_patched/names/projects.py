@@ -12,7 +12,7 @@ from .images import Reference, check_tag, parse_reference
 
 LATEST = "latest"
 PREVIOUS = "previous"
-BUILDING = "build-"
+BUILDING = "mlc-build-"
 """Prefix of the tag of an image that is being built and has not been verified yet."""
 _LONGEST = 128
 _NAME = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"

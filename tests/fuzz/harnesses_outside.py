@@ -29,7 +29,7 @@ from mlc_patched.patch.store import read_manifest
 
 _FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None
 _ALICE = Account("alice", 1001, 2001, "/home/alice")
-_NAMES = ("mlc-step-1001-0123456789ab", "ds01-1001/demo:build-0123456789ab")
+_NAMES = ("mlc-step-1001-0123456789ab", "ds01-1001/demo:mlc-build-0123456789ab")
 _DOCKERFILE = "FROM debian\nRUN one\nFROM debian AS two\nCOPY x y\nRUN three\n"
 
 

@@ -79,7 +79,7 @@ class Command:
 def broken(sandbox: Sandbox) -> None:
     """Create what doctor repairs: an old set-up container, and a missing workspace."""
     specification = ContainerSpecification(
-        name="mlc-setup-1001-0123abcd", image=BASE, labels={labels.SETUP_FOR: "x._.1001"}
+        name="mlc-setup-1001-0123456789ab", image=BASE, labels={labels.SETUP_FOR: "x._.1001"}
     )
     sandbox.fake.made[sandbox.fake.create_container(specification)].created = 0
     shutil.rmtree(sandbox.home / "workspace")

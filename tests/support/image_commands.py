@@ -96,7 +96,7 @@ class ImageUser:
         containers = docker("ps", "-a", "--format", "{{.Names}}").split()
         ours = (f"mlc-look-{self.user.uid}-", f"mlc-verify-{self.user.uid}-")
         return {name for name in containers if name.startswith(ours)} | {
-            name for name in self.names() if ":build-" in name
+            name for name in self.names() if ":mlc-build-" in name
         }
 
     def run_in(self, image: str, script: str, *options: str) -> str:

@@ -34,7 +34,7 @@ from mlc_patched.temporary import (
 
 DEMO = Project(1001, "demo")
 STEP_NAME = "mlc-step-1001-0123456789ab"
-TEMPORARY = "ds01-1001/demo:build-0123456789ab"
+TEMPORARY = "ds01-1001/demo:mlc-build-0123456789ab"
 
 
 @pytest.fixture
@@ -327,7 +327,7 @@ def test_prune_recognises_temporary_images() -> None:
 
     name = temporary_image(DEMO.repository, "0123456789ab")
     names = (name, f"{name}-ca", f"{name}-s12", f"{name}-mine")
-    found = left_images([Image("sha256:1", names)], [], 1001, before=1)
+    found = left_images([Image("sha256:1", names)], [], 1001, 1, lambda image: True)
     assert [each.name for each in found] == list(names[:3])
     assert name == TEMPORARY
 

@@ -10,7 +10,7 @@ import time
 import pytest
 from support.recording_reporter import RecordingReporter
 
-from mlc_patched.errors import MlcError
+from mlc_patched.errors import CleanupSkipped, MlcError
 from mlc_patched.report import SilentReporter
 from mlc_patched.undo import Undo
 
@@ -91,3 +91,49 @@ def test_an_interrupt_delivered_to_another_thread_does_not_stop_the_rollback() -
         end.set()
         other.join()
     assert done == [1, 1]
+
+
+@pytest.mark.promise("signal")
+@pytest.mark.parametrize("patience", [0, 60])
+def test_a_later_interrupt_ends_a_rollback_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    """But one that follows at once does not: keys are pressed twice."""
+    monkeypatch.setattr("mlc_patched.interrupts._PATIENCE", patience)
+    done: list[str] = []
+
+    def hang() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        if not patience:
+            time.sleep(60)
+        done.append("hung")
+
+    with pytest.raises(KeyboardInterrupt) as raised, Undo(SilentReporter()) as undo:
+        undo.add("one", lambda: done.append("one"))
+        undo.add("two", hang)
+        raise KeyboardInterrupt
+    assert (raised.type is CleanupSkipped) == (patience == 0)
+    assert done == (["hung", "one"] if patience else [])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_of_a_rollback_without_an_interrupt_the_second_one_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mlc_patched.interrupts._PATIENCE", 0)
+    done: list[int] = []
+
+    def step() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append(2)
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(CleanupSkipped), Undo(SilentReporter()) as undo:
+            undo.add("one", step)
+            raise MlcError("cause")
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    assert done == [1]

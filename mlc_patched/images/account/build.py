@@ -16,7 +16,7 @@ from ...host.account import Account
 from ...names import labels
 from ...names.images import account_image, account_image_of
 from ...plan.limits import BASE_NAME
-from ...temporary import STEP, temporary_image, temporary_name
+from ...temporary import STEP, mark, remove_nameless, temporary_image, temporary_name
 from ...undo import Undo, warn_on_failure
 from ..build.steps import StepNames
 from ..dockerfile.render import ACCOUNT_SCRIPT, run_step
@@ -107,22 +107,29 @@ def build_with_account(
         undo.add("The images of the build's steps", steps.clear)
         try:
             built = engine.build(
-                dockerfile(base, account, empty_password=empty_password),
+                dockerfile(base, account, empty_password=empty_password, mark=mark(account, token)),
                 f"{repository}:{tag}",
-                labels={**labels.claim_labels(labels.Claim.of(account)), BASE_NAME: reference},
+                labels={
+                    **labels.claim_labels(labels.Claim.of(account)),
+                    BASE_NAME: reference,
+                    labels.TEMPORARY: "",
+                },
                 progress=hear,
             )
         except EngineError as error:
             raise SetupError(f"{error}\nThe account could not be set up in {reference}.") from error
     with warn_on_failure("Images of the steps stay until the next build", report):
         steps.clear()
+        remove_nameless(engine, mark(account, token), report)
     image = engine.image(built)
     if image is None:
         raise SetupError(f"{repository}:{tag} was built, but the engine does not have it.")
     return image
 
 
-def dockerfile(base: Image, account: Account, *, empty_password: bool = False) -> str:
+def dockerfile(
+    base: Image, account: Account, *, empty_password: bool = False, mark: str = ""
+) -> str:
     """Return the Dockerfile: one layer with the account and the tools that were missing.
 
     If the build is killed, each step before RUN leaves a nameless image that keeps the base from
@@ -135,6 +142,8 @@ def dockerfile(base: Image, account: Account, *, empty_password: bool = False) -
     if not _ACCOUNT_NAME.fullmatch(claim.username):
         raise SetupError(f"{claim.username!r} is not an account name.")
     lines = [f"FROM {base.id}"]
+    if mark:
+        lines.append(f'LABEL {labels.TEMPORARY}="{mark}"')
     if base.user not in _ROOT:
         lines.append("USER 0:0")
     lines += [

@@ -100,17 +100,22 @@ def commit_with_account(
         in_containerd = engine.has_containerd_store()
         claimed |= labels.store_labels(image.labels, in_containerd=in_containerd)
 
+        # The home, for instance, may be in a volume; what the set-up did there has to stay.
+        found = engine.container(specification.name) if image.volumes else None
+        changed = changed_volumes(found, context) if found else []
+        if changed:
+            claimed[labels.TEMPORARY] = ""  # the container of their copies has a value
+
         def commit(source: str, name: str | None) -> str:
             to, _, its_tag = (name or committed).rpartition(":")
             return wait_out_interrupts(
                 "saving the image",
-                lambda: engine.commit(source, to, its_tag, like, claimed),
+                lambda: engine.commit(
+                    source, to, its_tag, like, claimed, message=f"mlc create {tag}"
+                ),
                 report,
             )
 
-        # The home, for instance, may be in a volume; what the set-up did there has to stay.
-        found = engine.container(specification.name) if image.volumes else None
-        changed = changed_volumes(found, context) if found else []
         unfinished = without_volumes(account, context.job.token)
         image_id = commit_with_volumes(container, changed, unfinished, commit, context)
         engine.remove_container(container, force=True)

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 from ...errors import MlcError, UsageError
 from ...host.account import Account
 from ...host.files import read_text
+from ...names import labels
+from ..dockerfile.render import USER_ID_ARGUMENT
 from ..dockerfile.syntax import Instruction, final_stage, instructions
 
 CA_VARIABLE = "DS01_CA_CERTIFICATE"
@@ -155,9 +157,10 @@ def _has_login(url: str) -> bool:
 
 
 def derive(
-    text: str, settings: BuildSettings, builder: Builder, files_image: str
+    text: str, settings: BuildSettings, builder: Builder, files_image: str, mark: str = ""
 ) -> DerivedDockerfile:
-    """Return the Dockerfile for one build; `files_image` names the image with the files, if needed.
+    """Return the Dockerfile for one build; `files_image` names the image with the files, if needed,
+    and `mark` marks the images of the steps from the account block on (`temporary.mark`).
 
     Raises DockerfileError if the Dockerfile cannot be read, and MlcError if an index has a
     password, and the builder does not support secrets.
@@ -196,11 +199,15 @@ def derive(
     files = {**staying, **temporary}
     after_from += [f"COPY --from={files_image} {path} {path}" for path in files]
     at_end = _cleaning(text, found, list(temporary)) if temporary else []
+    before: dict[int, str] = {}
+    if mark:
+        before[_account_block(text, found)] = f'LABEL {labels.TEMPORARY}="{mark}"'
+        at_end.append(f'LABEL {labels.TEMPORARY}=""')
     mounts = "".join(
         f" --mount=type=secret,id={name},target={target},mode=0444"
         for name, (target, _) in secrets.items()
     )
-    lines, origin = _assembled(text, found, after_from, at_end, mounts)
+    lines, origin = _assembled(text, found, after_from, before, at_end, mounts)
     return DerivedDockerfile(
         "".join(lines),
         tuple(origin),
@@ -240,15 +247,36 @@ def _cleaning(text: str, found: list[Instruction], paths: list[str]) -> list[str
     return ["USER root", f"RUN rm -f {' '.join(paths)}", f"USER {user}"]
 
 
+def _account_block(text: str, found: list[Instruction]) -> int:
+    """Return the line at which what differs between users begins: steps before it are cached for
+    all of them."""
+    stage = final_stage(found)
+    own = (
+        each
+        for each in stage
+        if each.keyword == "ARG" and USER_ID_ARGUMENT in each.body(text).split()
+    )
+    return next((each.line for each in own), stage[0].last_line + 1)
+
+
 def _assembled(
-    text: str, found: list[Instruction], after_from: list[str], at_end: list[str], mounts: str
+    text: str,
+    found: list[Instruction],
+    after_from: list[str],
+    before: Mapping[int, str],
+    at_end: list[str],
+    mounts: str,
 ) -> tuple[list[str], list[int]]:
-    """Insert lines after each FROM and at the end, and mounts into each RUN."""
+    """Insert lines after each FROM, before lines of a number and at the end, and mounts into each
+    RUN."""
     stage_starts = {each.last_line for each in found if each.keyword == "FROM"}
     steps = {each.line for each in found if each.keyword == "RUN"}
     lines: list[str] = []
     origin: list[int] = []
     for number, line in enumerate(text.split("\n"), 1):
+        if number in before:
+            lines.append(f"{before[number]}\n")
+            origin.append(0)
         if number in steps and mounts:
             head = len(line) - len(line.lstrip()) + len("RUN")
             line = f"{line[:head]}{mounts}{line[head:]}"  # noqa: PLW2901

@@ -20,9 +20,18 @@ from ...errors import EngineError
 from ...host.account import Account
 from ...host.files import is_root_for
 from ...interrupts import defer_signals
+from ...names import labels
 from ...names.labels import Claim, later_labels
 from ...report import Reporter
-from ...temporary import STEP, build_directory_prefix, temporary_image, temporary_name
+from ...temporary import (
+    STEP,
+    build_directory_prefix,
+    mark,
+    mark_directory,
+    remove_nameless,
+    temporary_image,
+    temporary_name,
+)
 from ...undo import Undo, retry_once, warn_on_failure
 from ..dockerfile import render as dockerfile
 from ..dockerfile.syntax import Instruction, instructions
@@ -74,13 +83,18 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
         undo.add("The images of the build's steps", steps.clear)
     undo.add(f"The image {tag}", lambda: engine.remove_image(tag))
     files_image = f"{tag}-ca"
+    own = mark(account, token)
     derived = derive(
-        request.dockerfile, settings_from(context.environ, account), client.builder, files_image
+        request.dockerfile,
+        settings_from(context.environ, account),
+        client.builder,
+        files_image,
+        own,
     )
     report.step(f"Building {request.files.project.image} with {client.builder.value}")
     with (
         _private_directory(token) as private,
-        _image_of_files(engine, files_image, derived.files, report),
+        _image_of_files(engine, files_image, derived.files, own, report),
     ):
         if client.builder is Builder.PODMAN:
             build = _through_the_api(request, derived, tag, context)
@@ -92,6 +106,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     if steps is not None:
         with warn_on_failure("Images of the steps stay until the next build", report):
             steps.clear()
+            remove_nameless(engine, own, report)
     image = engine.image(tag)
     if image is None:
         raise BuildError(f"The build succeeded, but there is no image {tag}.")
@@ -158,7 +173,7 @@ def _through_the_api(
         context.engine,
         derived.text,
         tag,
-        labels=later_labels(Claim.of(context.account), request.base_labels),
+        labels=_last_labels(request, context),
         options=BuildOptions(
             context.account,
             _build_context(request),
@@ -168,6 +183,12 @@ def _through_the_api(
             no_cache=request.no_cache,
         ),
     )
+
+
+def _last_labels(request: BuildRequest, context: Context) -> dict[str, str]:
+    """Return labels that the builder adds in a last step, if any are needed."""
+    later = later_labels(Claim.of(context.account), request.base_labels)
+    return {**later, labels.TEMPORARY: ""} if later else {}
 
 
 def account_arguments(account: Account, now: float | None = None) -> tuple[str, ...]:
@@ -251,6 +272,7 @@ def _private_directory(token: str) -> Iterator[Path]:
     """Have a directory that belongs to the process, even if root works for a user: what the docker
     client reads there as root must not be replaceable by a link."""
     with tempfile.TemporaryDirectory(prefix=build_directory_prefix(token)) as path:
+        mark_directory(Path(path))
         yield Path(path)
 
 
@@ -261,7 +283,7 @@ def _written(path: Path, content: str) -> Path:
 
 @contextlib.contextmanager
 def _image_of_files(
-    engine: Engine, name: str, files: Mapping[str, str], report: Reporter
+    engine: Engine, name: str, files: Mapping[str, str], own: str, report: Reporter
 ) -> Iterator[None]:
     """Have a temporary image of some files, for build steps to copy from."""
     if not files:
@@ -278,7 +300,9 @@ def _image_of_files(
     try:
         # Otherwise an interrupt could remove the image before the engine has made it.
         with defer_signals():
-            engine.import_image([archive.getvalue()], repository, tag)
+            engine.import_image(
+                [archive.getvalue()], repository, tag, labels={labels.TEMPORARY: own}
+            )
         yield
     finally:
         with defer_signals(), warn_on_failure(f"The image {name} was not removed", report):

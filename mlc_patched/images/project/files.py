@@ -21,13 +21,12 @@ from ...host.account import Account
 from ...host.home import CONFIGURATION, directory, open_file
 from ...json_text import parsed
 from ...names.projects import PREVIOUS, Project
+from ...temporary import HALF
 from ..dockerfile.render import build_context_in
 
 DOCKERFILES = "dockerfiles"
 METADATA = (CONFIGURATION, "images")
 METADATA_VERSION = 1
-HALF = ".mlc-part"
-"""Suffix of a file that is being written."""
 BEFORE = f".{PREVIOUS}"
 """Suffix of the copy of the Dockerfile that the previous image was built from."""
 REJECTED = ".rejected"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from support.account_in_container import (
     LEGACY_FLOW,
@@ -212,3 +214,25 @@ def test_a_leftover_image_of_the_name_is_superseded(alice: User) -> None:
     create(alice)
     assert inspect(committed(alice))["Id"] != former
     assert former not in image_ids()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "rm /etc/passwd; mkfifo /etc/passwd",
+        "mkfifo /pipe; ln -sf /pipe /etc/passwd",
+        "rm /etc/group; mkfifo /etc/group",
+        "ln -sf /dev/zero /etc/passwd; rm -f /dev/zero; mknod /dev/zero c 1 5",
+    ],
+)
+def test_an_image_with_a_pipe_for_its_accounts_is_not_started(
+    alice: User, image_from: Callable[..., str], script: str
+) -> None:
+    """dockerd would read it for ever, and hold the container's lock."""
+    image = image_from(script)
+    with nothing_left():
+        done = alice.mlc("create", "it", "--image", image, "-s", timeout=60)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "is not a regular file. The container was not started" in done.stderr
+        listed = alice.mlc("list", "-a", timeout=20)
+        assert listed.returncode == 0

@@ -66,13 +66,13 @@ STEPS = [
     Step("image-create", DEMO, "POST /(build|grpc)"),
     Step("image-create", DEMO, "POST /containers/create.*mlc-verify"),
     Step("image-create", DEMO, "POST /images/.*/tag", is_small=True),
-    Step("image-create", DEMO, "DELETE /images/.*:build-[0-9a-f]*$"),
+    Step("image-create", DEMO, "DELETE /images/.*:mlc-build-[0-9a-f]*$"),
     Step("image-update", UPDATE, "POST /images/.*/tag.*previous", ("image-create demo",)),
     Step("image-update", UPDATE, "POST /images/.*/tag.*latest", ("image-create demo",)),
     Step("container-retire", SAVED, "POST /commit", ("mlc create n",)),
     Step("container-retire", SAVED, "POST /containers/create.*mlc-verify", ("mlc create n",)),
     Step("container-retire", SAVED, "POST /images/.*/tag", ("mlc create n",), is_small=True),
-    Step("container-retire", SAVED, "DELETE /images/.*:build-", ("mlc create n",)),
+    Step("container-retire", SAVED, "DELETE /images/.*:mlc-build-", ("mlc create n",)),
     Step("mlc", "export n", "GET /containers/.*/export", ("mlc create n",)),
     Step("mlc", IMPORT, "POST /images/create", IMPORTED),
     Step("mlc", IMPORT, "POST /containers/create.*mlc-setup", IMPORTED),
@@ -88,7 +88,7 @@ CASES = [
     if is_full() or (step.is_small and number in (signal.SIGKILL, signal.SIGTERM))
 ]
 """In a small run, the step at which most is half-made, of a flow, a build and a save."""
-PASSING = ("build-", ".part", *(f"mlc-{kind}-" for kind in KINDS))
+PASSING = ("build-", "-part", *(f"mlc-{kind}-" for kind in KINDS))
 """What stands in the names of what is there only while a command works."""
 
 
@@ -106,7 +106,7 @@ def ready(alice: User, labelled: Callable[..., str]) -> Iterator[User]:
     (alice.home / SETTINGS).unlink(missing_ok=True)
     for path in alice.home.glob("*.mlc.tar"):
         path.unlink()
-    for path in alice.home.glob(".*.part"):
+    for path in alice.home.glob(".*-part"):
         path.unlink()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support import aime_containers as aime
 from support.base_images import BASE
 from support.engine_requests import ask
 from support.engine_state import docker, inspect, sweep
@@ -20,7 +21,11 @@ pytestmark = pytest.mark.real_engine
 
 def left(user: User) -> str:
     """Return the name of a set-up container of the user's, as a killed command leaves one."""
-    return f"mlc-setup-{user.uid}-0123abcd"
+    return f"mlc-setup-{user.uid}-0123456789ab"
+
+
+def _labels(user: User, name: str) -> list[str]:
+    return [f"{key}={value}" for key, value in aime.labels(user, name).items()]
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +54,8 @@ def theirs(ldap_account: User, image_with_account: Callable[[User], str]) -> Ite
                 left(ldap_user),
                 f"aime.mlc.DS01_SETUP_FOR={ldap_user.tag('x')}",
             ),
-            # Of AIME's first version: known by the owner's label alone.
-            ("mlc-test-plain", f"aime.mlc={ldap_user.login}"),
+            # Of AIME's first version: known by its labels alone.
+            ("mlc-test-plain", *_labels(ldap_user, "mlc-test-plain")),
         )
     ]
     yield ldap_user
@@ -165,7 +170,8 @@ def test_sudo_does_not_make_its_user_somebody_else(alice: User, theirs: User) ->
 def test_labels_that_claim_an_owner_give_no_access(alice: User, theirs: User) -> None:
     """A container's name says whose it is: `x._.UID`. Labels that say otherwise change nothing."""
     forged = f"mlc-forged._.{theirs.uid}"
-    docker("create", "--name", forged, f"--label=aime.mlc={alice.login}", BASE)
+    for name in (forged, "mlc-forged"):
+        docker("create", "--name", name, f"--label=aime.mlc={alice.login}", BASE)
     before, mine = state_of(theirs), context_of(alice)
     for argv in (("mlc", "remove", "mlc-forged", "-f"), ("container-retire", "mlc-forged", "-y")):
         outcome = call([*argv], mine)
@@ -173,6 +179,7 @@ def test_labels_that_claim_an_owner_give_no_access(alice: User, theirs: User) ->
         assert "You have no container 'mlc-forged'" in outcome.err
     for argv in (("mlc", "list", "--json"), ("container-list", "--json")):
         assert "mlc-forged" not in call([*argv], mine).out
+    docker("rm", "mlc-forged")
     assert state_of(theirs) == before
 
 

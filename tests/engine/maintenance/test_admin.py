@@ -100,7 +100,7 @@ def test_prune_removes_the_caller_s_leftovers_and_nothing_else(
     alice: User, ldap_user: User, labelled: Callable[..., str]
 ) -> None:
     for user in (alice, ldap_user):
-        name, label = f"mlc-setup-{user.uid}-0123abcd", SETUP.format(uid=user.uid)
+        name, label = f"mlc-setup-{user.uid}-0123456789ab", SETUP.format(uid=user.uid)
         docker("create", "--network=host", f"--name={name}", label, BASE, "true")
         mlc(user, "create", "it", "Pytorch", "2.8.0", "-s")
         mlc(user, "remove", "it", "-s", "--keep-image")
@@ -112,10 +112,10 @@ def test_prune_removes_the_caller_s_leftovers_and_nothing_else(
     orphan = f"{repository}:{alice.tag('it')}"
     try:
         before = things(alice, ldap_user)
-        assert f"mlc-setup-{alice.uid}-0123abcd" not in mlc(alice, "prune", "--dry-run")
+        assert f"mlc-setup-{alice.uid}-0123456789ab" not in mlc(alice, "prune", "--dry-run")
         found = json.loads(mlc(alice, "prune", "-n", "--older-than", "0", "--previous", "--json"))
         assert {each["name"] for each in found["left_over"]} == {
-            f"mlc-setup-{alice.uid}-0123abcd",
+            f"mlc-setup-{alice.uid}-0123456789ab",
             orphan,
             own.replace("latest", "previous"),
         }
@@ -128,7 +128,7 @@ def test_prune_removes_the_caller_s_leftovers_and_nothing_else(
         assert "pass -y to confirm" in mlc(alice, "prune", code=2)
         mlc(alice, "prune", "-y", "--older-than", "0", "--previous")
         assert before - things(alice, ldap_user) == {
-            f"mlc-setup-{alice.uid}-0123abcd",
+            f"mlc-setup-{alice.uid}-0123456789ab",
             orphan,
             own.replace("latest", "previous"),
         }
@@ -136,7 +136,7 @@ def test_prune_removes_the_caller_s_leftovers_and_nothing_else(
         theirs = json.loads(
             as_root(alice, "prune", "--all-users", "-n", "--older-than=0", "--json")
         )
-        assert f"mlc-setup-{ldap_user.uid}-0123abcd" in {
+        assert f"mlc-setup-{ldap_user.uid}-0123456789ab" in {
             each["name"] for each in theirs["left_over"]
         }
         assert not [each for each in theirs["left_over"] if "-mine" in each["name"]]

@@ -120,7 +120,11 @@ TAKES_A_TAG = {
     "container-retire --save": ("container-retire", "-y", "mine", "--save=TAG"),
 }
 MEANT_OTHERWISE = "is reserved. Choose another one"
-SAVED_TAGS = {"of the image before": "previous", "of a build": "build-1", "of a commit": "x._.1"}
+SAVED_TAGS = {
+    "of the image before": "previous",
+    "of a build": "mlc-build-1",
+    "of a commit": "x._.1",
+}
 NO_REGISTRY = "is not a valid registry name. Give HOST:PORT"
 REGISTRIES = {
     "nothing": "",

@@ -56,6 +56,9 @@ class FakeImage:
     parent: str = ""
     digests: tuple[str, ...] = ()
     directories: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    history: list[Layer] = field(default_factory=list)
+    made_by: str = "made in memory"
+    comment: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -341,7 +344,12 @@ class FakeEngine(Engine):
         )
         directories = {path: dict(files) for path, files in each.directories.items()}
         self.images[image.id] = FakeImage(
-            image, each.passwd, parent=each.image_id, directories=directories
+            image,
+            each.passwd,
+            parent=each.image_id,
+            directories=directories,
+            made_by=" ".join((*(each.specification.entrypoint or ()), *each.specification.command)),
+            comment=message,
         )
         self.tag_image(image.id, repository, tag)
         self.calls.pop()
@@ -494,7 +502,14 @@ class FakeEngine(Engine):
             tar.addfile(member, io.BytesIO(content))
         yield buffer.getvalue()
 
-    def import_image(self, archive: Iterable[bytes], repository: str, tag: str) -> str:
+    def import_image(
+        self,
+        archive: Iterable[bytes],
+        repository: str,
+        tag: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+    ) -> str:
         self.calls.append("import_image")
         try:
             with tarfile.open(fileobj=io.BytesIO(b"".join(archive))) as tar:
@@ -502,7 +517,7 @@ class FakeEngine(Engine):
                 passwd = tar.extractfile("etc/passwd").read().decode() if has_accounts else ""
         except tarfile.TarError as error:
             raise EngineError(f"The engine could not import the archive: {error}") from error
-        image = Image(id=self._new_id("sha256:"))
+        image = Image(id=self._new_id("sha256:"), labels=dict(labels or {}))
         self.images[image.id] = FakeImage(image, passwd)
         self.tag_image(image.id, repository, tag)
         self.calls.pop()
@@ -511,7 +526,9 @@ class FakeEngine(Engine):
     def history(self, image: str) -> list[Layer]:
         self.calls.append("history")
         found = self._find_image(image)
-        return [Layer("made in memory", found.image.size)] if found else []
+        if found is None:
+            return []
+        return found.history or [Layer(found.made_by, found.image.size, found.comment)]
 
     def has_containerd_store(self) -> bool:
         return self.in_containerd

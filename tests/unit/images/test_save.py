@@ -101,7 +101,7 @@ def test_the_name_of_a_saved_image() -> None:
     assert target(container("My_X._.1001"), "v", ALICE) == "ds01-1001/my_x:v"
     dated = target(container(), "", ALICE, now=0)
     assert dated.startswith("ds01-1001/thesis:19")
-    for tag in ("a b", "-x", "x" * 129, "previous", "build-1", "n._.1001", "a/b"):
+    for tag in ("a b", "-x", "x" * 129, "previous", "mlc-build-1", "n._.1001", "a/b"):
         with pytest.raises(UsageError):
             target(container(), tag, ALICE)
 

@@ -31,7 +31,7 @@ def test_doctor_repairs_only_set_up_containers(
     """Two days later: the set-up container is removed, the committed image is left to its user."""
     image = fake.add_image("base:gone._.1001", OURS)
     setup = ContainerSpecification(
-        name="mlc-setup-1001-0123abcd", image=fake.add_image("base").id, labels=SETUP
+        name="mlc-setup-1001-0123456789ab", image=fake.add_image("base").id, labels=SETUP
     )
     fake.create_container(setup)
     fake.create_container(ContainerSpecification(name="mlc-setup-1001-mine", image=image.id))

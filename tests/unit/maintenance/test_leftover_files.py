@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from mlc_patched.containers import archive
 from mlc_patched.context import Context
 from mlc_patched.host.account import Account
 from mlc_patched.maintenance import prune
 from mlc_patched.maintenance.leftover_files import left_files
 from mlc_patched.maintenance.leftovers import Kind
+from mlc_patched.temporary import mark_directory
 
 
 def test_half_written_files_are_found_by_name_owner_and_age(
@@ -26,16 +28,28 @@ def test_half_written_files_are_found_by_name_owner_and_age(
         ".ds01-config/images/.a.json.0123abcd.mlc-part": True,
         ".ds01-config/images/a.json": False,
         ".ds01-config/locks": False,
-        ".n.mlc.tar.0123abcd.part": True,
+        ".n.mlc.tar.0123456789ab.mlc-part": True,
+        ".empty.tar.0123456789ab.mlc-part": True,
+        ".other.tar.0123456789ab.mlc-part": False,  # not an export
+        ".film.deadbeef.part": False,
+        ".film.202611261200.part": False,
         "n.mlc.tar": False,
         "workspace/.x.0123abcd": False,
-        "tmp/mlc-build-abc_d123/Dockerfile": True,
+        "tmp/mlc-build-0123456789ab-abc_d123/Dockerfile": True,
         "tmp/mlc-edit-abc_d123/a.Dockerfile": True,
+        "tmp/mlc-edit-abc_d124/thesis.txt": False,  # without the mark
+        "tmp/mlc-build-notes/Dockerfile": False,
         "tmp/other/Dockerfile": False,
     }
     for name in left:
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text("x")
+    (home / ".n.mlc.tar.0123456789ab.mlc-part").write_bytes(
+        archive.head(archive.Manifest("n", "alice", {}))[:700]
+    )
+    (home / ".empty.tar.0123456789ab.mlc-part").write_text("")
+    for name in ("mlc-build-0123456789ab-abc_d123", "mlc-edit-abc_d123", "mlc-build-notes"):
+        mark_directory(home / "tmp" / name)
     monkeypatch.chdir(home)
     owner = context.account
     context.environ = {**context.environ, "TMPDIR": str(home / "tmp")}

@@ -11,8 +11,9 @@ from support.base_images import BASE
 from support.fakes.engine import FakeEngine
 
 import mlc_patched
+from mlc_patched import temporary
 from mlc_patched.context import Context
-from mlc_patched.engine.interface import Container, Image
+from mlc_patched.engine.interface import Container, Image, Layer
 from mlc_patched.maintenance import prune
 from mlc_patched.maintenance.leftovers import Kind, is_labelled, left_containers, left_images
 from mlc_patched.maintenance.orphans import list_orphans, own_orphans
@@ -22,6 +23,11 @@ from mlc_patched.plan.limits import BASE_NAME
 
 SETUP = {labels.SETUP_FOR: "it._.1001"}
 OURS = claim_labels(Claim(1001, 2001, "alice"))
+
+
+def nobodys(image: Image) -> bool:
+    """Say that no command of ours made an image."""
+    return False
 
 
 def container(name: str, own: dict[str, str], state: str = "exited", created: int = 0) -> Container:
@@ -35,14 +41,16 @@ def container_of(image: str) -> Container:
 @pytest.mark.parametrize(
     ("each", "is_left"),
     [
-        (container("mlc-setup-1001-0123abcd", SETUP), True),
-        (container("mlc-look-1001-0123abcd", {labels.TEMPORARY: "look"}), True),
-        (container("mlc-setup-1001-0123abcd", {}), False),  # not ours by label
+        (container("mlc-setup-1001-0123456789ab", SETUP), True),
+        (container("mlc-look-1001-0123456789ab", {labels.TEMPORARY: "look"}), True),
+        (container("mlc-setup-1001-0123456789ab", {}), False),  # not ours by label
+        (container("mlc-setup-1001-20261126", SETUP), False),  # a date
+        (container("mlc-look-1001-0123456789ab", {labels.TEMPORARY: ""}), False),  # inherited
         (container("mlc-setup-mine", SETUP), False),  # not ours by name
         (container("it._.1001", SETUP), False),  # made of an image that was committed
-        (container("mlc-setup-1002-0123abcd", SETUP), False),  # another user's
-        (container("mlc-setup-1001-0123abcd", SETUP, "running"), False),
-        (container("mlc-setup-1001-0123abcd", SETUP, created=1000), False),  # too young
+        (container("mlc-setup-1002-0123456789ab", SETUP), False),  # another user's
+        (container("mlc-setup-1001-0123456789ab", SETUP, "running"), False),
+        (container("mlc-setup-1001-0123456789ab", SETUP, created=1000), False),  # too young
     ],
 )
 def test_set_up_containers_are_leftovers_by_label_name_and_age(
@@ -66,7 +74,7 @@ def test_committed_images_are_the_caller_s_by_tag_and_labels() -> None:
         container("named._.1001", {}),
         Container("x", "other", "img", "sha256:5", {}, "exited", "", 0),
     ]
-    found = left_images(images, containers, 1001, time.time())
+    found = left_images(images, containers, 1001, time.time(), lambda image: True)
     assert [(each.kind, each.name) for each in found] == [
         (Kind.ORPHAN, "base:gone._.1001"),
         (Kind.ORPHAN, "base:aime._.1001"),
@@ -90,10 +98,10 @@ def test_an_account_image_is_a_leftover_once_its_base_has_changed(
     images: list[Image], is_left: bool, is_unused: bool
 ) -> None:
     for unused, expected in ((False, is_left), (True, is_unused)):
-        found = left_images(images, [], 1001, time.time(), unused=unused)
+        found = left_images(images, [], 1001, time.time(), nobodys, unused=unused)
         assert [each.id for each in found] == ["sha256:of-1001"] * expected
     using = container_of("sha256:of-1001")
-    assert list(left_images(images, [using], 1001, time.time(), unused=True)) == []
+    assert list(left_images(images, [using], 1001, time.time(), nobodys, unused=True)) == []
 
 
 def test_previous_images_belong_to_projects() -> None:
@@ -104,29 +112,37 @@ def test_previous_images_belong_to_projects() -> None:
         Image("sha256:4", ("somebody/c:previous",), OURS),
         Image("sha256:5", ("ds01-1001/d:previous",)),
     ]
-    found = left_images(images, [], 1001, time.time())
+    found = left_images(images, [], 1001, time.time(), nobodys)
     assert [(each.kind, each.name) for each in found] == [(Kind.PREVIOUS, "ds01-1001/a:previous")]
 
 
 def test_unfinished_images_are_found_by_name_and_age() -> None:
     young = "2100-01-01T00:00:00Z"
+    build = "mlc-build-0123456789ab"
     images = [
-        Image("sha256:1", ("ds01-1001/a:build-0123abcd",)),
-        Image("sha256:2", ("ds01-1001/a:build-0123abcd-ca",)),
-        Image("sha256:3", ("ds01-1001/a:build-0123456789ab",)),  # as retire --save has it
-        Image("sha256:4", ("mlc-import:build-1001-0123abcd",)),
-        Image("sha256:5", ("ds01-1001/a:build-exchange",)),  # a rollback goes on from it
-        Image("sha256:6", ("ds01-1001/a:build-mine", "ds01-1001/a:latest")),
-        Image("sha256:7", ("ds01-1002/a:build-0123abcd",)),
-        Image("sha256:8", ("mlc-import:build-1002-0123abcd",)),
-        Image("sha256:9", ("somebody/a:build-0123abcd",)),
-        Image("sha256:a", ("ds01-1001/a:build-00000000",), created=young),
-        Image("sha256:b", ("ds01-1001/a:build-11111111",)),
+        Image("sha256:1", (f"ds01-1001/a:{build}",)),
+        Image("sha256:2", (f"ds01-1001/a:{build}-ca",)),
+        Image("sha256:3", (f"ds01-1001/a:{build}-s2",)),
+        Image("sha256:4", ("mlc-import:mlc-build-1001-0123456789ab",)),
+        Image("sha256:5", ("ds01-1001/a:mlc-build-exchange",)),  # a rollback goes on from it
+        Image("sha256:6", ("ds01-1001/x:build-20261126", "ds01-1001/x:build-202611261200")),
+        Image("sha256:7", (f"ds01-1002/a:{build}",)),
+        Image("sha256:8", ("mlc-import:mlc-build-1002-0123456789ab",)),
+        Image("sha256:9", (f"somebody/a:{build}",)),
+        Image("sha256:a", ("ds01-1001/a:mlc-build-000000000000",), created=young),
+        Image("sha256:b", ("ds01-1001/a:mlc-build-111111111111",)),
+        Image("sha256:c", ("ds01-1001/a:mlc-build-222222222222",)),
+        Image("sha256:d", ("ds01-1001/a:mlc-build-222222222222-s1",)),
     ]
     using = [container_of("sha256:b")]
-    found = left_images(images, using, 1001, time.time())
-    assert [each.id[-1] for each in found] == ["1", "2", "3", "4"]
-    everybodys = left_images(images, [], None, time.time())
+
+    def is_ours(image: Image) -> bool:
+        return image.id[-1] not in "cd"
+
+    found = left_images(images, using, 1001, time.time(), is_ours)
+    # An early step of a build has no mark; its name is nobody else's.
+    assert [each.id[-1] for each in found] == ["1", "2", "3", "4", "d"]
+    everybodys = left_images(images, [], None, time.time(), is_ours)
     assert [each.uid for each in everybodys if each.id[-1] in "78"] == [1002, 1002]
 
 
@@ -137,9 +153,61 @@ def test_nameless_images_are_found_by_labels() -> None:
         Image("sha256:3", (), claim_labels(Claim(1002, 1002, "bob"))),
         Image("sha256:4", (), {labels.HAS_USER_SETUP: "maybe"}),
         Image("sha256:5", (), OURS),
+        Image("sha256:6", (), {labels.TEMPORARY: "1001-0123456789ab"}),
+        Image("sha256:7", (), {labels.TEMPORARY: "1002-0123456789ab", **OURS}),
+        Image("sha256:8", (), OURS),  # built on one of ours by somebody
     ]
-    found = left_images(images, [container_of("sha256:5")], 1001, time.time())
-    assert [each.name for each in found] == ["sha256:1"]
+    found = left_images(
+        images, [container_of("sha256:5")], 1001, time.time(), lambda image: image.id[-1] != "8"
+    )
+    assert [each.name for each in found] == ["sha256:1", "sha256:6"]
+
+
+def test_a_committed_image_is_not_one_that_somebody_built_on_it() -> None:
+    built = Image("sha256:1", ("mine:test._.1001",), OURS)
+    assert not list(left_images([built], [], 1001, time.time(), lambda image: False))
+
+
+@pytest.mark.parametrize(
+    ("labelled", "newest", "comment", "is_ours"),
+    [
+        ("1001-0123456789ab", "/bin/sh -c #(nop)  ENV A=b", "", True),
+        ("", f"/bin/sh -c #(nop)  LABEL {labels.TEMPORARY}=", "", True),
+        ("", f"LABEL {labels.TEMPORARY}=", "buildkit.dockerfile.v0", True),
+        ("", f'/bin/sh -c #(nop) LABEL "{labels.TEMPORARY}"=""', "", True),  # Podman
+        ("", f"/bin/sh -c #(nop)  LABEL a=b {labels.TEMPORARY}= ds01.user_id=1", "", True),
+        ("", "/bin/sh -c #(nop)  CMD bash", "", False),
+        ("", f"LABEL {labels.TEMPORARY}=x", "", False),
+        ("", f"/bin/sh -c echo {labels.TEMPORARY}=", "", False),
+        ("", "bash", "Saved from it._.1001: only caches and logs", True),
+        ("", "bash", "mlc create it._.1001", True),
+        # As images of earlier versions have it, which have no message.
+        ("", 'sh -c set -eu; echo "account set-up: $(id x)"', "", True),
+        (None, "bash", "", False),
+    ],
+)
+def test_an_image_is_ours_by_the_newest_entry_of_its_history(
+    fake: FakeEngine, labelled: str | None, newest: str, comment: str, is_ours: bool
+) -> None:
+    """Labels are inherited by images that are built on one of ours."""
+    own = {} if labelled is None else {labels.TEMPORARY: labelled}
+    image = fake.add_image("x:1", own)
+    fake.images[image.id].history = [Layer(newest, 1, comment), Layer("older", 2)]
+    assert temporary.is_ours(image, fake) == is_ours
+
+
+def test_a_completed_image_names_its_job_in_its_history(fake: FakeEngine) -> None:
+    image = fake.add_image("x:1", {labels.TEMPORARY: ""})
+    steps = [
+        Layer(f"LABEL {labels.TEMPORARY}=", 0),
+        Layer("USER 1001", 0),
+        Layer(f"LABEL {labels.TEMPORARY}=1001-0123456789ab", 0),
+        Layer(f"LABEL {labels.TEMPORARY}=1002-ba9876543210", 0),
+    ]
+    fake.images[image.id].history = steps
+    assert temporary.mark_of(image, fake) == "1001-0123456789ab"
+    fake.images[image.id].history = [Layer("CMD bash", 0), *steps]
+    assert temporary.mark_of(image, fake) is None
 
 
 def test_an_account_image_is_needed_while_its_base_is_here_under_another_id(

@@ -10,6 +10,7 @@ from support.accounts import account_image
 from support.fakes.engine import FakeEngine
 
 from mlc_patched.context import Context
+from mlc_patched.engine.interface import Image
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import UsageError
 from mlc_patched.maintenance import doctor, prune
@@ -20,6 +21,13 @@ from mlc_patched.names.labels import Claim, claim_labels
 
 SETUP = {labels.SETUP_FOR: "it._.1001"}
 OURS = claim_labels(Claim(1001, 2001, "alice"))
+
+
+def committed(fake: FakeEngine, name: str, labels: dict[str, str], **config: object) -> Image:
+    """Add an image as the legacy flow commits one."""
+    image = fake.add_image(name, labels, **config)
+    fake.images[image.id].comment = "mlc create gone._.1001"
+    return image
 
 
 def test_account_images_are_shown_and_removed_by_their_user(
@@ -45,7 +53,7 @@ def test_an_image_that_only_its_digest_names_is_nameless(
     context: Context, fake: FakeEngine
 ) -> None:
     """As a fetch leaves one if the engine goes away, once the image has been retired."""
-    image = fake.add_image("ds01-1001/p:latest", OURS)
+    image = committed(fake, "ds01-1001/p:latest", OURS)
     fake.tag_image(image.id, "registry:5000/ds01-1001/p", "latest")
     digest = fake.registry().push("registry:5000/ds01-1001/p:latest", lambda line: None)
     fake.pull(f"registry:5000/ds01-1001/p@{digest}", lambda line: None)
@@ -61,7 +69,7 @@ def test_only_root_may_prune_for_all_users(
     context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under sudo, too, where the account is the calling user's."""
-    fake.add_image("base:gone._.1002", claim_labels(Claim(1002, 1002, "bob")))
+    committed(fake, "base:gone._.1002", claim_labels(Claim(1002, 1002, "bob")))
     monkeypatch.setattr(os, "geteuid", lambda: 1001)
     with pytest.raises(UsageError, match="root"):
         prune.find(context, all_users=True)
@@ -72,8 +80,8 @@ def test_only_root_may_prune_for_all_users(
 
 
 def test_images_that_have_come_into_use_are_kept(context: Context, fake: FakeEngine) -> None:
-    image = fake.add_image("base:gone._.1001", OURS, size=10)
-    fake.add_image("base:free._.1001", OURS, size=5)
+    image = committed(fake, "base:gone._.1001", OURS, size=10)
+    committed(fake, "base:free._.1001", OURS, size=5)
     found = prune.find(context)
     assert found.frees == 15
     fake.create_container(ContainerSpecification(name="now", image=image.id))
@@ -84,7 +92,7 @@ def test_images_that_have_come_into_use_are_kept(context: Context, fake: FakeEng
 
 
 def test_an_image_with_another_name_frees_nothing(context: Context, fake: FakeEngine) -> None:
-    image = fake.add_image("base:gone._.1001", OURS, size=10)
+    image = committed(fake, "base:gone._.1001", OURS, size=10)
     fake.tag_image(image.id, "mine", "kept")
     found = prune.find(context)
     assert [(each.name, each.frees) for each in found.items] == [("base:gone._.1001", 0)]
@@ -94,7 +102,7 @@ def test_an_image_with_another_name_frees_nothing(context: Context, fake: FakeEn
 
 def test_young_set_ups_are_left_alone(context: Context, fake: FakeEngine) -> None:
     image = fake.add_image("base")
-    name = "mlc-setup-1001-0123abcd"
+    name = "mlc-setup-1001-0123456789ab"
     fake.create_container(ContainerSpecification(name=name, image=image.id, labels=SETUP))
     assert prune.find(context).items == ()
     assert [each.name for each in prune.find(context, older_than=-5).items] == [name]
@@ -106,10 +114,10 @@ def test_prune_goes_on_until_no_image_without_a_name_is_found(
     """An image that another is built on is found only once that one is gone."""
     # As in containerd's image store: the images below one are not removed with it.
     monkeypatch.setattr(fake, "remove_image", fake.images.pop)
-    below = fake.add_image("x:1", OURS, created="2020-01-01T00:00:00Z")
+    below = committed(fake, "x:1", OURS, created="2020-01-01T00:00:00Z")
     steps = [below.id]
     for number in range(2, 5):
-        step = fake.add_image(f"x:{number}", OURS, created="2020-01-01T00:00:00Z")
+        step = committed(fake, f"x:{number}", OURS, created="2020-01-01T00:00:00Z")
         fake.images[step.id].parent = steps[-1]
         steps.append(step.id)
     for each in steps:
