@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import BinaryIO
 
 from ..context import Context
 from ..engine.interface import Image
-from ..errors import MlcError
+from ..errors import MlcError, shown
 from ..host.files import check_file_name, rights_of
 from ..images.account.commit import commit_with_account
 from ..interrupts import wait_out_interrupts
@@ -25,6 +27,12 @@ from .create import Created, create_committed
 from .gpus import with_served_gpus
 
 REPOSITORY = "mlc-import"
+_DIRECTORIES = {
+    "workspace": ("-w", labels.WORKSPACE),
+    "data": ("-d", labels.DATA),
+    "models": ("-m", labels.MODELS),
+}
+"""The flag for each directory, and its label in an archive."""
 _FORMER_ACCOUNT = """\
 former="$DS01_FORMER_USERNAME"
 if [ "$former" != "$DS01_USERNAME" ] && [ "$(id -u "$former" 2>/dev/null || echo 0)" != 0 ]; then
@@ -39,8 +47,11 @@ fi
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What was asked for; None takes the archive's value. A directory of the archive that this
-    host does not have is left out, and the workspace is then the default one."""
+    """What was asked for; None takes the archive's value, and `-` leaves a directory out.
+
+    A directory of the archive that this host does not have is left out, too, and the workspace is
+    then the default one. One that is not below the user's home has to be `accepted`: an archive can
+    come from anybody, and what is mounted can be read and written in the container."""
 
     file: str
     name: str | None = None
@@ -49,6 +60,7 @@ class ImportRequest:
     workspace: str | None = None
     data: str | None = None
     models: str | None = None
+    accepted: frozenset[str] = frozenset()
 
 
 def import_(request: ImportRequest, context: Context | None = None) -> Created:
@@ -61,6 +73,31 @@ def import_(request: ImportRequest, context: Context | None = None) -> Created:
         SetupError: the account could not be set up. On any error, everything is rolled back.
     """
     context = context or Context()
+    with _opened(request, context) as (file, manifest):
+        return _import(request, manifest, file, context)
+
+
+def directories_to_accept(request: ImportRequest, context: Context) -> dict[str, str]:
+    """Return the directories of the host that an archive would have mounted and that are not below
+    the user's home, by the field of the request that names another one; errors as for `import_`."""
+    with _opened(request, context) as (_, manifest):
+        found = {
+            field: _archived(field, manifest)
+            for field in _DIRECTORIES
+            if getattr(request, field) is None
+        }
+    return {
+        field: path
+        for field, path in found.items()
+        if path and _exists(path, context) and not _is_in_home(path, context)
+    }
+
+
+@contextlib.contextmanager
+def _opened(
+    request: ImportRequest, context: Context
+) -> Iterator[tuple[BinaryIO, archive.Manifest]]:
+    """Open an archive with the user's rights, and read its beginning."""
     try:
         with rights_of(context.account):
             # As in host/files.py: a pipe that nobody writes to ends at once.
@@ -68,8 +105,7 @@ def import_(request: ImportRequest, context: Context | None = None) -> Created:
             opened = os.open(check_file_name(request.file), flags)
         with os.fdopen(opened, "rb") as file:
             os.set_blocking(opened, True)
-            manifest = archive.read_head(file, request.file)
-            return _import(request, manifest, file, context)
+            yield file, archive.read_head(file, request.file)
     except OSError as error:
         raise MlcError(f"{request.file} cannot be read: {error.strerror}") from error
 
@@ -144,9 +180,9 @@ def _create_request(
         image=REPOSITORY,
         architecture=request.architecture,
         gpus=request.gpus,
-        workspace=_directory(request.workspace, labels.WORKSPACE, manifest, context),
-        data=_directory(request.data, labels.DATA, manifest, context),
-        models=_directory(request.models, labels.MODELS, manifest, context),
+        workspace=_directory("workspace", request, manifest, context),
+        data=_directory("data", request, manifest, context),
+        models=_directory("models", request, manifest, context),
     )
     if request.gpus is None and context.host.has_gpu:
         # The host decides whether to use GPUs, the archive how many.
@@ -155,17 +191,48 @@ def _create_request(
 
 
 def _directory(
-    said: str | None, label: str, manifest: archive.Manifest, context: Context
+    field: str, request: ImportRequest, manifest: archive.Manifest, context: Context
 ) -> str | None:
+    said = getattr(request, field)
     if said is not None:
-        return said
-    path = labels.read_value(manifest.labels, label) or labels.NOT_GIVEN
-    if path == labels.NOT_GIVEN:
+        return None if said == labels.NOT_GIVEN else str(said)
+    path = _archived(field, manifest)
+    if path is None:
         return None
-    if not os.path.isdir(path):  # noqa: PTH112 - no exception for what cannot be a path
+    if not _exists(path, context):
         context.report.note(f"Not mounted, because this host does not have it: {path}")
         return None
+    if path not in request.accepted and not _is_in_home(path, context):
+        flag = _DIRECTORIES[field][0]
+        raise MlcError(
+            f"{request.file} wants {shown(path)} of this host mounted, which is not below your "
+            "home. Nothing was imported.",
+            f"If you want that, name it: {flag} {quote(path)} - else leave it out: "
+            f"{flag} {labels.NOT_GIVEN}",
+        )
     return path
+
+
+def _archived(field: str, manifest: archive.Manifest) -> str | None:
+    path = labels.read_value(manifest.labels, _DIRECTORIES[field][1]) or labels.NOT_GIVEN
+    return None if path == labels.NOT_GIVEN else path
+
+
+def _exists(path: str, context: Context) -> bool:
+    """Whether the host has a directory; always, if it cannot be looked at."""
+    if not context.address.is_local:
+        return True
+    with rights_of(context.account):
+        return os.path.isdir(path)  # noqa: PTH112 - no exception for what cannot be a path
+
+
+def _is_in_home(path: str, context: Context) -> bool:
+    """Whether a directory is below the user's home, links resolved where they can be."""
+    home = context.account.home
+    if context.address.is_local:
+        with rights_of(context.account):
+            path, home = os.path.realpath(path), os.path.realpath(home)
+    return os.path.normpath(path).startswith(f"{home.rstrip('/')}/")
 
 
 def _chunks(

@@ -8,6 +8,9 @@ from ..output import say
 from ..parser import TYPE_CHECKING, Parser, add_machine_flags, add_positional, add_script, machine
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from ...containers.import_ import ImportRequest
     from ...context import Context
 
 EXAMPLES = (
@@ -23,10 +26,30 @@ def add_arguments(command: Parser) -> None:
     add_script(command)
 
 
+def _answers(request: ImportRequest, context: Context) -> dict[str, Any]:
+    """Ask whether directories that are not below the home are mounted."""
+    from ...containers.import_ import directories_to_accept
+    from ..prompts import ask_yes_no
+
+    accepted, left_out = [], {}
+    for field, path in directories_to_accept(request, context).items():
+        say(f"The archive wants {path} of this host mounted as /{field}.")
+        if ask_yes_no("It is not below your home. Mount it?", default=False):
+            accepted.append(path)
+        else:
+            left_out[field] = "-"
+    return {"accepted": frozenset(accepted), **left_out}
+
+
 def run(arguments: argparse.Namespace, context: Context) -> int:
+    from dataclasses import replace
+
     from ...containers.import_ import ImportRequest, import_
+    from ..prompts import may_ask
 
     request = ImportRequest(arguments.file, arguments.container_name, **machine(arguments))
+    if may_ask(arguments, "script"):
+        request = replace(request, **_answers(request, context))
     created = import_(request, context)
     say(f"[{created.name}] ready. Open it with: mlc open {created.name}")
     return 0

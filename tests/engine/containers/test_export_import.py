@@ -68,9 +68,16 @@ def test_another_user_gets_their_own_account_and_home(
     file = shared(alice, "theirs.tar")
     assert alice.mlc("export", "it", file, "-f").returncode == 0
     file.chmod(0o644)
-    done = ldap_user.mlc("import", file, "-s")
+    with nothing_left():
+        done = ldap_user.mlc("import", file, "-s")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"wants {str(alice.workspace)!r} of this host mounted" in done.stderr
+        assert f"-w {alice.workspace} - else leave it out: -w -" in done.stderr
+    done = ldap_user.mlc("import", file, "-s", "-w", "-")
     assert done.returncode == 0, done.stderr
-    assert f"Not mounted, because this host does not have it: {alice.workspace}" not in done.stderr
+    assert (
+        f"{ldap_user.workspace}:/workspace" in inspect(ldap_user.tag("it"))["HostConfig"]["Binds"]
+    )
     name = account(ldap_user)
     owner = run(ldap_user, "stat -c '%u:%g' ~/file ~/.local ~/.local/link; cat ~/file")
     assert owner.split() == [f"{ldap_user.uid}:{ldap_user.gid}"] * 3 + ["mine"]

@@ -82,7 +82,8 @@ def test_a_build_that_is_killed_at_a_late_step_leaves_nothing_to_the_next(
     late = sum(re.search(TAGGED, call) is not None for call in engine_calls.calls)
     assert late > 1
     assert nameless() == dangling
-    for number in range(max(1, late + 1 - sized(2, late)), late + 1):
+    killed = 0
+    for number in range(max(1, late - sized(2, late)), late):
         process: list[subprocess.Popen[str]] = []
         engine_calls.before[TAGGED] = Killer(process, number, engine_calls)
         process.append(
@@ -93,10 +94,15 @@ def test_a_build_that_is_killed_at_a_late_step_leaves_nothing_to_the_next(
             )
         )
         process[0].communicate(timeout=120)
+        if process[0].returncode == 0:  # it had fewer steps to name: an image had its name already
+            engine_calls.before.clear()
+            continue
         assert process[0].returncode == -signal.SIGKILL
-        counted("kills")
+        killed += 1
         it.run(*again)
         assert nameless() == dangling, f"killed at the name of late step {number}"
+    assert killed
+    counted("kills", killed)
     assert it.names() == {it.image("demo"), it.image("demo", "previous")}
     done = it.user.mlc("prune", "-y", "--older-than", "0", "--dry-run")
     assert "There are no leftovers" in done.stdout, done.stdout

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from support.accounts import OWN, own_image
 from support.fakes.engine import FakeEngine
 
 import mlc_patched
+from mlc_patched.containers import archive
+from mlc_patched.containers.import_ import ImportRequest, directories_to_accept, import_
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Engine
-from mlc_patched.errors import (
-    EngineError,
-)
+from mlc_patched.errors import EngineError, MlcError
+from mlc_patched.names import labels
 
 
 def faulty(engine: Engine, call: str, occurrence: int, after: bool, error: Exception) -> None:
@@ -42,3 +47,51 @@ def test_an_import_that_fails_leaves_nothing(
     with pytest.raises(EngineError):
         mlc_patched.import_(file, "copy", context=context)
     assert (fake.images, fake.made) == (images, made)
+
+
+def archive_of(place: Path, **directories: str) -> str:
+    """Write an archive that wants directories of the host; return its path."""
+    named = {"workspace": labels.WORKSPACE, "data": labels.DATA, "models": labels.MODELS}
+    own = {named[field]: path for field, path in directories.items()}
+    file = place / "n.mlc.tar"
+    file.write_bytes(archive.head(archive.Manifest("n", "alice", own)) + b"\0" * 1024)
+    return str(file)
+
+
+@pytest.mark.parametrize("path", ["/", "/var/run", "{home}", "{home}/../other", "{home}/link"])
+@pytest.mark.parametrize("field", ["workspace", "data", "models"])
+def test_a_directory_that_is_not_below_the_home_is_mounted_only_on_request(
+    context: Context, fake: FakeEngine, tmp_path: Path, path: str, field: str
+) -> None:
+    """An archive can come from anybody."""
+    home = Path(context.account.home)
+    (tmp_path / "other").mkdir()
+    (home / "link").symlink_to("/var")
+    path = path.format(home=home)
+    request = ImportRequest(archive_of(tmp_path, **{field: path}), "copy")
+    assert directories_to_accept(request, context) == {field: path}
+    with pytest.raises(MlcError, match="which is not below your home") as raised:
+        import_(request, context)
+    assert f"-{field[0]} -" in str(raised.value.hint)
+    assert not fake.images
+    for asked, is_mounted in (
+        (replace(request, accepted=frozenset({path})), True),
+        (replace(request, **{field: "-"}), False),
+        (replace(request, **{field: str(home / "workspace")}), False),
+    ):
+        import_(asked, context)
+        [made] = fake.made.values()
+        sources = [bind.source for bind in made.specification.binds]
+        assert (str(Path(path).resolve()) in map(os.path.realpath, sources)) == is_mounted
+        fake.made.clear()
+
+
+def test_directories_below_the_home_are_mounted_without_a_question(
+    context: Context, tmp_path: Path
+) -> None:
+    home = Path(context.account.home)
+    (home / "data").mkdir()
+    request = ImportRequest(
+        archive_of(tmp_path, workspace=f"{home}/workspace", data=f"{home}/data", models="/nowhere")
+    )
+    assert directories_to_accept(request, context) == {}
