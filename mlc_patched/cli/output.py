@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     from ..containers.jobs import Job
+    from ..containers.list import Listed
+    from ..report import Reporter
 
     Column = tuple[str, bool, Callable[[Any], str]]
     """A column of a table: its heading, whether it is shown, and a row's cell in it."""
@@ -195,15 +197,25 @@ def job_in_words(job: Job | None) -> str:
     """Return a container's last job as a list shows it: `running: python3 train.py (2 h)`."""
     if job is None:
         return NOTHING
-    from ..containers.jobs import RUNNING
+    from ..containers.jobs import RUNNING, STOPPED
     from ..units import duration_in_words
 
     now = time.time()
+    command = _cut(job.command, _LONGEST_COMMAND, "…")
+    if job.state == STOPPED:
+        return f"stopped: {command}"
     if job.state == RUNNING:
-        command = _cut(job.command, _LONGEST_COMMAND, "…")
         return f"running: {command} ({duration_in_words(now - job.started)})"
     since = "" if job.ended is None else f" ({duration_in_words(now - job.ended)} ago)"
     return f"last: {job.status}{since}"
+
+
+def say_interrupted(found: Iterable[Listed], report: Reporter) -> None:
+    """Say which containers ran when the server went down, and how to start them again."""
+    names = [f"[{each.name}]" for each in found if each.ran_at_shutdown]
+    if names:
+        ran = f"{', '.join(names)} ran when the server went down."
+        report.note(f"{ran} Start what ran with: mlc start --all")
 
 
 def below_home(path: str, home: str) -> str:

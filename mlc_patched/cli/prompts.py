@@ -138,7 +138,8 @@ def choose_container(
         kind = {None: "", True: "running ", False: "stopped "}[running]
         raise UsageError(f"You have no {kind}container.", "See your containers with: mlc list")
     print("Your containers:")
-    return offered[ask_choice(f"Which one to {verb}?", offered)]
+    is_verb = verb not in ("jobs", "jupyter", "logs")
+    return offered[ask_choice(f"Which one to {verb}?" if is_verb else "Which one?", offered)]
 
 
 def _is_service(name: str, context: Context) -> bool:

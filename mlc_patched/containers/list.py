@@ -26,7 +26,8 @@ _FEW, _AT_ONCE = 4, 16
 @dataclass(frozen=True)
 class Listed:
     """A container as `mlc list` shows it. `size` is the bytes it has written, None if not
-    measured; `job` is its last job in the background that runs, else its last one, or None."""
+    measured; `job` is its last job in the background that runs, else its last one, or None.
+    `ran_at_shutdown` says that it ended when its server went down."""
 
     name: str
     tag: str
@@ -41,6 +42,7 @@ class Listed:
     gpus: str
     size: int | None
     job: Job | None
+    ran_at_shutdown: bool
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def list_containers(
     found = context.containers(all_users=all_users, sizes=sizes)
     # An image saved from a container has its labels with empty values; so do its containers.
     found = [each for each in found if each.labels[labels.OWNER]]
-    jobs = shown_jobs(found, context)
+    jobs, interrupted = shown_jobs(found, context), _interrupted(found, context)
     return [
         Listed(
             **_labelled(each.name, each.labels),
@@ -80,7 +82,8 @@ def list_containers(
             status=each.status,
             state=each.state,
             size=each.size,
-            job=jobs.get(each.id),
+            job=jobs.get(each.id) or interrupted.get(each.id),
+            ran_at_shutdown=each.id in interrupted,
         )
         for each in found
     ]
@@ -101,7 +104,7 @@ def list_with_images(
     names = {image.id: image.references for image in images}
     ids = {name: image.id for image in images for name in image.references}
     listed = list_services(context, all_users=all_users)
-    jobs = shown_jobs(found, context)
+    jobs, interrupted = shown_jobs(found, context), _interrupted(found, context)
     for each in found:
         image, is_outdated = image_of(each, names, ids)
         is_outdated = is_outdated and _is_other_image(each, image, context)
@@ -112,7 +115,8 @@ def list_with_images(
                 status=each.status,
                 state=each.state,
                 size=each.size,
-                job=jobs.get(each.id),
+                job=jobs.get(each.id) or interrupted.get(each.id),
+                ran_at_shutdown=each.id in interrupted,
                 project=each.labels.get(labels.PROJECT) or labels.NOT_GIVEN,
                 image=image,
                 is_outdated=is_outdated,
@@ -150,6 +154,17 @@ def shown_jobs(found: Sequence[Container], context: Context) -> dict[str, Job | 
         return dict(zip((each.id for each in running), pool.map(look, running), strict=True))
 
 
+def _interrupted(found: Sequence[Container], context: Context) -> dict[str, Job | None]:
+    """Return the IDs of the caller's containers that ran when the server last went down, within a
+    week of that, each with a job that ran in it or None."""
+    if all(each.is_running for each in found):
+        return {}
+    from .interrupted import interrupted
+
+    listed = interrupted(found, context, is_news=True)
+    return {each.container.id: next(iter(each.jobs[::-1]), None) for each in listed}
+
+
 def list_services(context: Context, *, all_users: bool = False) -> list[ListedContainer]:
     """Return cluster services as containers; none, after one call, if the engine manages no
     Swarm."""
@@ -180,6 +195,7 @@ def list_services(context: Context, *, all_users: bool = False) -> list[ListedCo
                 state=state.state,
                 size=None,
                 job=None,
+                ran_at_shutdown=False,
                 project=each.labels.get(labels.PROJECT) or labels.NOT_GIVEN,
                 image=f"{image.repository.partition('/')[2]}@{digest[:_DIGEST_SHOWN]}",
                 is_outdated=False,

@@ -128,3 +128,12 @@ def _search(path: Path, pattern: str) -> re.Match[str] | None:
         return re.search(pattern, path.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return None
+
+
+def boot_time(stat: Path = Path("/proc/stat")) -> float | None:
+    """Return when this host was started, in seconds since 1970; None if it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in stat.read_text(encoding="ascii").splitlines():
+            if line.startswith("btime "):
+                return float(line.split()[1])
+    return None

@@ -94,7 +94,7 @@ def request_of(arguments: argparse.Namespace, context: Context) -> DeployRequest
     project = arguments.project
     sources = (arguments.name, project, arguments.image, arguments.framework)
     if all(each is None for each in sources):
-        project = _choose_project(arguments, context)
+        project = choose_project(arguments, context)
     return DeployRequest(
         name=arguments.name,
         project=project,
@@ -105,7 +105,8 @@ def request_of(arguments: argparse.Namespace, context: Context) -> DeployRequest
     )
 
 
-def _choose_project(arguments: argparse.Namespace, context: Context) -> str | None:
+def choose_project(arguments: argparse.Namespace, context: Context) -> str | None:
+    """Return one of the user's projects, chosen from a menu; None if nobody can be asked."""
     from ...containers.source import own_projects
     from ...errors import UsageError
     from ..prompts import ask_choice, may_ask

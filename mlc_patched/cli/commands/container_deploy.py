@@ -51,20 +51,47 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         check_client(context)
     if arguments.cluster or arguments.node or arguments.gpu_kind:
         return _on_cluster(arguments, context, has_shell)
-    deployed = container_create.create(arguments, context, start=True)
-    if deployed is None or not has_shell:
-        return 0
+    name = _own_container(arguments, context) if has_shell else None
+    if name is None:
+        deployed = container_create.create(arguments, context, start=True)
+        if deployed is None or not has_shell:
+            return 0
+        name = deployed.name
     import sys
 
     from ...containers.open import open_shell
 
     sys.stdout.flush()
-    opened = open_shell(deployed.name, context=context)
+    opened = open_shell(name, context=context)
     left = f"left running: {opened.left_running}" if opened.left_running else "stopped"
     say(f"[{opened.name}] {left}. Open it again with: mlc open {opened.name}")
     if opened.to_keep:
         context.report.note(opened.to_keep)
     return opened.exit_status
+
+
+def _own_container(arguments: argparse.Namespace, context: Context) -> str | None:
+    """Return a container of the project that the user opens instead, if none was named."""
+    from ...host.account import refuse_root
+    from ...names import labels
+    from ...names.containers import short_name
+    from ..prompts import ask_choice, may_ask
+
+    refuse_root(context.account)
+    others = (arguments.name, arguments.image, arguments.framework)
+    if any(each is not None for each in others) or not may_ask(arguments, "yes"):
+        return None
+    if arguments.project is None:
+        arguments.project = container_create.choose_project(arguments, context)
+    project = arguments.project
+    own = [each for each in context.containers() if each.labels.get(labels.PROJECT) == project]
+    if not own:
+        return None
+    names = [short_name(each.name) for each in own]
+    say(f"You have a container of {project} already:")
+    offered = [f"open {name} ({each.status})" for name, each in zip(names, own, strict=True)]
+    choice = ask_choice("What now?", [*offered, "create another one"], default=0)
+    return names[choice] if choice < len(names) else None
 
 
 def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import NOTHING, below_home, job_in_words, print_json, show
+from ..output import NOTHING, below_home, job_in_words, print_json, say_interrupted, show
 from ..parser import TYPE_CHECKING, Parser, add_json, add_switch
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         ("ID", arguments.detailed, lambda each: each.id[:12]),
     ]
     show(columns, found, repeats=("PROJECT",))
+    say_interrupted(found, context.report)
     if not found:
         context.report.note("No containers. Create one with: container-deploy PROJECT")
     for each in found:

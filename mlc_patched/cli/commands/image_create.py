@@ -211,6 +211,6 @@ def _say_created(created: ImageCreated, arguments: argparse.Namespace) -> int:
         f"[{created.project}] {created.image} is ready: {size_in_words(created.size)}, "
         f"built and checked in {created.seconds:.0f} s.\n"
         f"Its Dockerfile: {created.dockerfile}\n"
-        f"Create a container from it: mlc create {created.project} --image {created.image}"
+        f"Create a container from it: container-deploy {created.project}"
     )
     return 0

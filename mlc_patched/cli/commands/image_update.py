@@ -145,4 +145,5 @@ def _say_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: str
                 f"  {container.tag} ({container.state}): when you are done with it, "
                 f"mlc remove {short} and mlc create {short} --image {updated.image}"
             )
+    say(f"Create a container from it: container-deploy {updated.project}")
     return 0

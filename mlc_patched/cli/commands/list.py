@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import below_home, job_in_words, print_json, show
+from ..output import below_home, job_in_words, print_json, say_interrupted, show
 from ..parser import TYPE_CHECKING, Parser, add_json, add_switch
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         columns[4:] = [columns[at] for at in (5, 7, 8, 4, 6)]
     columns.append(("JOB", any(each.job for each in found), lambda each: job_in_words(each.job)))
     show(columns, found)
+    say_interrupted(found, context.report)
     if not found:
         context.report.note("No containers. Create one with: mlc create")
     return 0

@@ -18,6 +18,7 @@ EXAMPLES = (
     "mlc start my-project",
     "mlc start my-project 'python train.py --epochs 3'",
     "mlc start my-project -d 'python train.py'     in the background, as a job",
+    "mlc start --all                               what ran when the server went down",
 )
 
 _FLAGS = ("-d", "--detach", "-s", "--script", "-y", "-Y", "--yes")
@@ -27,6 +28,7 @@ def add_arguments(command: Parser) -> None:
     add_container_name(command)
     add_positional(command, "execute_command", "a line for the container's bash, quoted")
     add_switch(command, "-d --detach", "run it in the background, as a job (see mlc jobs)")
+    add_switch(command, "--all", "start your containers that ran when the server went down")
     add_script(command)
     command.explain = lambda argv: _unquoted(argv, command.prog)
 
@@ -35,6 +37,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.start import start
     from ..prompts import choose_container
 
+    if arguments.all:
+        return _start_all(arguments, context)
     name = choose_container(arguments, context, "start")
     line = (arguments.execute_command,) if arguments.execute_command else ()
     detach = arguments.detach and bool(line)
@@ -45,6 +49,33 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     elif started.job is not None:
         _say_started(name, started.job, context)
     return started.exit_status
+
+
+def _start_all(arguments: argparse.Namespace, context: Context) -> int:
+    """Start what ran when the server went down, and say which jobs ended with that."""
+    import shlex
+
+    from ...containers.interrupted import all_interrupted
+    from ...containers.start import start
+    from ...errors import MlcError, UsageError
+
+    if arguments.container_name is not None or arguments.detach:
+        raise UsageError("--all takes neither a container nor a command.", "Use: mlc start --all")
+    failed = []
+    for each in all_interrupted(context):
+        try:
+            start(each.name, context=context)
+        except MlcError as error:
+            context.report.warn(str(error))
+            failed.append(each.name)
+            continue
+        say(f"[{each.name}] started.")
+        for job in each.jobs:
+            again = f"mlc start {each.name} -d {shlex.quote(job.command)}"
+            say(f"  Its job {job.number} was interrupted. Run it again with: {again}")
+    if failed:
+        raise MlcError(f"Not started: {', '.join(failed)}; see the messages above.")
+    return 0
 
 
 def _say_started(name: str, job: Job, context: Context) -> None:

@@ -643,7 +643,9 @@ class FakeEngine(Engine):
         return line
 
     def _container(self, each: FakeContainer, labels: dict[str, str], sizes: bool) -> Container:
-        status = {"created": "Created", "running": "Up 1 second"}.get(each.state, "Exited")
+        status = {"created": "Created", "running": "Up 1 second"}.get(
+            each.state, f"Exited ({each.exit_status}) 2 hours ago"
+        )
         return Container(
             id=each.id,
             name=each.specification.name,

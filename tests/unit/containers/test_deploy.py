@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from support.accounts import PASSWD, THESIS_LABELS
+from support.fakes.engine import FakeEngine
+from support.run_command import call
 
 from mlc_patched.containers.deploy import deploy, preview
+from mlc_patched.containers.open import Opened
 from mlc_patched.containers.source import resolve
 from mlc_patched.context import Context
 from mlc_patched.errors import (
@@ -88,3 +91,30 @@ def test_an_interrupt_while_starting_leaves_nothing(context: Context, fake, monk
         deploy(deployed(context, name="thesis"), context, start=True)
     assert not fake.made
     assert fake.image("ds01-1001/thesis:latest")
+
+
+@pytest.mark.parametrize(
+    ("answers", "opened"), [(["1"], "thesis"), ([""], "thesis"), (["2"], "thesis-2")]
+)
+def test_without_a_name_ones_own_container_is_offered_first(
+    context: Context,
+    fake: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    answers: list[str],
+    opened: str,
+) -> None:
+    fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
+    assert call(["container-create", "thesis"], context).code == 0
+    names: list[str] = []
+
+    def open_shell(name: str, **named: object) -> Opened:
+        names.append(name)
+        return Opened(name, 0, "")
+
+    monkeypatch.setattr("mlc_patched.containers.open.open_shell", open_shell)
+    monkeypatch.setattr("mlc_patched.containers.open.check_client", lambda context: None)
+    monkeypatch.setattr("mlc_patched.cli.prompts.on_terminal", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda prompt: answers.pop(0))
+    outcome = call(["container-deploy", "--project", "thesis"], context)
+    assert "1) open thesis (Created)\n  2) create another one\n" in outcome.out
+    assert (outcome.code, names) == (0, [opened])
