@@ -73,14 +73,18 @@ def caller(
     environ = os.environ if environ is None else environ
     uid = os.getuid() if uid is None else uid
     gid = os.getgid() if gid is None else gid
-    if uid == 0 and environ.get("SUDO_UID"):
+    by_sudo = uid == 0 and bool(environ.get("SUDO_UID"))
+    if by_sudo:
         uid = _id_from(environ, "SUDO_UID")
         gid = _id_from(environ, "SUDO_GID")
     try:
         entry = user_database(uid)
     except KeyError:
         # LDAP may be down, or the UID exists only in a container: continue with what is known.
-        return Account(login=str(uid), uid=uid, gid=gid, home=environ.get("HOME", "/"))
+        home = environ.get("HOME", "/")
+        if by_sudo and not _belongs_to(home, uid):
+            home = "/nonexistent"  # root's, or any other that sudo kept
+        return Account(login=str(uid), uid=uid, gid=gid, home=home)
     return Account(login=entry.pw_name, uid=uid, gid=gid, home=entry.pw_dir)
 
 
@@ -136,6 +140,13 @@ def refuse_root(account: Account) -> None:
             "You are root, but containers belong to users.",
             "Run this as that user: sudo -u USER …, or with sudo from that user's own account.",
         )
+
+
+def _belongs_to(path: str, uid: int) -> bool:
+    try:
+        return os.lstat(path).st_uid == uid
+    except OSError:
+        return False
 
 
 def _id_from(environ: Mapping[str, str], variable: str) -> int:

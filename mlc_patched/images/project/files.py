@@ -18,6 +18,7 @@ from typing import Any
 
 from ...errors import MlcError
 from ...host.account import Account
+from ...host.files import rights_of
 from ...host.home import CONFIGURATION, directory, open_file
 from ...json_text import parsed
 from ...names.projects import PREVIOUS, Project
@@ -165,9 +166,12 @@ class ProjectFiles:
             return None
         with self._directory(parts) as parent:
             try:
-                file = os.open(
-                    name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent
-                )
+                with rights_of(self._account):  # it may be a hard link to a file of root's
+                    file = os.open(
+                        name,
+                        os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+                        dir_fd=parent,
+                    )
             except FileNotFoundError:
                 return None
             except OSError as error:
@@ -211,7 +215,8 @@ def projects_with_files(account: Account) -> set[str]:
     """Return the names of the projects that have a Dockerfile."""
     ending = Project(0, "").dockerfile
     try:
-        names = [path.name for path in Path(account.home, DOCKERFILES).iterdir()]
+        with rights_of(account):
+            names = [path.name for path in Path(account.home, DOCKERFILES).iterdir()]
     except OSError:
         return set()
     return {name.removesuffix(ending) for name in names if name.endswith(ending)} - {""}

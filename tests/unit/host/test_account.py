@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pwd
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +62,22 @@ def test_invalid_sudo_variables_are_refused(value: str) -> None:
 def test_a_user_missing_from_the_database() -> None:
     assert who(4242, 1, HOME="/somewhere") == Account("4242", 4242, 1, "/somewhere")
     assert who(4242, 1).container_name == "u-4242"
+
+
+def test_a_missing_user_behind_sudo_has_no_home_but_their_own(tmp_path: Path) -> None:
+    """HOME is root's then, or whatever sudo kept."""
+    sudo = {"SUDO_UID": str(4242 if os.getuid() == 0 else os.getuid()), "SUDO_GID": "1"}
+
+    def missing(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    def home(path: str) -> str:
+        return caller({**sudo, "HOME": path}, uid=0, gid=0, user_database=missing).home
+
+    assert home("/") == home("/gone") == home("/etc") == "/nonexistent"
+    if os.getuid() == 0:
+        os.chown(tmp_path, 4242, 1)
+    assert home(str(tmp_path)) == str(tmp_path)
 
 
 def test_a_login_name_without_a_usable_character() -> None:

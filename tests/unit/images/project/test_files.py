@@ -106,3 +106,21 @@ def test_a_dockerfile_that_is_not_text_is_reported(files: ProjectFiles, home: Pa
     (home / "dockerfiles/demo.Dockerfile").write_bytes(b"\xff\xfe")
     with pytest.raises(MlcError, match="not text"):
         files.read_dockerfile()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")
+def test_root_reads_for_the_user_only_what_the_user_may_read(open_place: Path) -> None:
+    """A hard link to a file of root's is no link to see; and a directory may be a link."""
+    user = Account("nobody", 65534, 65534, str(open_place / "home"))
+    secret = open_place / "secret"
+    secret.mkdir()
+    (secret / "demo.Dockerfile").write_text("of root")
+    (secret / "demo.Dockerfile").chmod(0o600)
+    (open_place / "home/dockerfiles").mkdir(parents=True)
+    (open_place / "home/dockerfiles/demo.Dockerfile").hardlink_to(secret / "demo.Dockerfile")
+    with pytest.raises(MlcError, match="cannot be read: Permission denied"):
+        ProjectFiles(user, Project(1, "demo")).read_dockerfile()
+    secret.chmod(0o700)
+    (open_place / "home/dockerfiles").rename(open_place / "moved")
+    (open_place / "home/dockerfiles").symlink_to(secret)
+    assert projects_with_files(user) == set()
