@@ -72,7 +72,8 @@ test-tools:
 	    tools/apt-install.sh --not-started openssh-server openssl
 	@command -v docker-registry >/dev/null && command -v htpasswd >/dev/null || \
 	    tools/apt-install.sh --not-started docker-registry apache2-utils curl
-	@command -v chromium >/dev/null || tools/apt-install.sh chromium
+	@command -v chromium >/dev/null && command -v busybox >/dev/null || \
+	    tools/apt-install.sh chromium busybox
 	@.venv/bin/python -c 'import playwright' 2>/dev/null || .venv/bin/pip install -q -e '.[browser]'
 
 # Not part of `make test`: takes minutes, and needs more packages.

@@ -18,9 +18,10 @@ _MARK = "mlc-processes"
 _LOOK = """\
 cat /proc/uptime /proc/[0-9]*/stat
 echo
-grep -a -H '' /proc/[0-9]*/cmdline"""
+head -v -c 4096 /proc/[0-9]*/cmdline"""
 _STAT = re.compile(r"^(\d+) \((.*)\) (\S) (.*)$", re.M)
-_COMMAND = re.compile(r"^/proc/(\d+)/cmdline:(.*)$")
+_COMMAND = re.compile(r"^==> /proc/(\d+)/cmdline <==$\n", re.M)
+"""As head(1) begins each file, in GNU's version and BusyBox's."""
 _TICKS = 100
 """Ticks in a second: USER_HZ, the same on every Linux that runs containers (proc(5))."""
 _OURS = ("mlc-job", _MARK)
@@ -80,17 +81,12 @@ def say_what_ends(container: Container, context: Context) -> None:
 def read_processes(said: str) -> Iterator[Process]:
     """Yield the processes that _LOOK printed."""
     first, _, rest = said.partition("\n\n")
-    words: dict[int, str] = {}
-    last = None
-    for line in rest.split("\n"):
-        match = _COMMAND.match(line)
-        if match:
-            last = int(match[1])
-            words[last] = f"{words[last]}\n{match[2]}" if last in words else match[2]
+    _, *parts = _COMMAND.split(rest)
+    words = dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
     uptime = float(first.partition(" ")[0] or 0)
     for pid, _, state, numbers in _STAT.findall(first):
         fields = numbers.split()
-        command = words.get(int(pid), "").rstrip("\0")
+        command = words.get(int(pid), "").rstrip("\n").rstrip("\0")
         if state != "Z" and command and len(fields) > 18:
             started = int(fields[18])
             seconds = uptime - started / _TICKS

@@ -148,14 +148,16 @@ def _mounts(found: Mapping[str, Any]) -> tuple[Mount, ...]:
 @validated
 def command_ids_of(found: Mapping[str, Any]) -> tuple[str, ...]:
     """Convert an answer of ContainerInspect to the IDs of the commands started in it."""
-    return strings(found.get("ExecIDs"))
+    return strings(found.get("ExecIDs") or [])
 
 
 @validated
 def running_command_of(found: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Convert an answer of ExecInspect; None if the command has ended."""
-    process = found.get("ProcessConfig") or {}
-    return (process["entrypoint"], *strings(process["arguments"])) if found["Running"] else None
+    if not found["Running"]:
+        return None
+    process = found["ProcessConfig"]
+    return (string(process["entrypoint"]), *strings(process.get("arguments") or []))
 
 
 @validated

@@ -19,9 +19,13 @@ Script = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(params=SHELLS)
-def script(request: pytest.FixtureRequest, tmp_path: Path) -> Script:
-    """Runs a script of jobs with one of the shells."""
+def script(
+    request: pytest.FixtureRequest, tmp_path: Path, applets: Path, monkeypatch: pytest.MonkeyPatch
+) -> Script:
+    """Runs a script of jobs with one of the shells; with BusyBox's, with its programs, too."""
     shell = [shutil.which(request.param), *(["sh"] if request.param == "busybox" else [])]
+    if request.param == "busybox":
+        monkeypatch.setenv("PATH", str(applets))
 
     def run(verb: str, *arguments: str, lasts: bool = False) -> object:
         command = job_command(verb, str(tmp_path / "jobs"), *arguments)
@@ -154,7 +158,7 @@ def test_a_process_that_ignores_the_end_of_its_job_is_killed(
     line = "trap '' TERM; echo up; while :; do /bin/sleep 1; done"
     running = script("run", "1", "sh", "-c", line, lasts=True)
     eventually(lambda: (tmp_path / "jobs/1.log").exists() and content(tmp_path, "1.log") == "up\n")
-    monkeypatch.setenv("PATH", f"{fast.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{fast.parent}:{os.environ['PATH']}")
     script("end", "1")
     assert running.wait(timeout=30) == -9
     running.stdout.close()

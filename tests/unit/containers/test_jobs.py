@@ -65,7 +65,7 @@ def test_a_job_runs_if_the_engine_or_the_container_says_so(
     processes = (
         "100.00 0.00\n3 (sh) S 0 3 3 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 30 0\n"
         "4 (sh) S 0 4 4 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 999 0\n\n"
-        "/proc/3/cmdline:sh\0\n/proc/4/cmdline:sh\0\n"
+        "==> /proc/3/cmdline <==\nsh\0\n==> /proc/4/cmdline <==\nsh\0"
     )
     monkeypatch.setattr(fake, "exec_run", lambda *arguments: (0, processes))
     assert states(context) == [

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from support.accounts import OWN, own_image
 from support.fakes.engine import FakeEngine
 from support.run_command import call
 
 import mlc_patched
-from mlc_patched.containers.processes import name_of
+from mlc_patched.containers.processes import _LOOK, name_of, read_processes
 from mlc_patched.context import Context
 from mlc_patched.errors import ConflictError
 
@@ -20,10 +26,10 @@ def said(*processes: tuple[int, int, int, str]) -> str:
         for pid, parent, age, _ in processes
     )
     lines = "".join(
-        "/proc/{}/cmdline:{}\0\n".format(pid, words.replace("|", "\0"))
+        "\n==> /proc/{}/cmdline <==\n{}\0".format(pid, words.replace("|", "\0"))
         for pid, *_, words in processes
     )
-    return f"3600.00 1.00\n{stat}\n{lines}"
+    return f"3600.00 1.00\n{stat}\n{lines[1:]}"
 
 
 @pytest.fixture
@@ -79,6 +85,23 @@ def test_what_cannot_be_looked_at_is_stopped_all_the_same(
 
     monkeypatch.setattr(fake, "exec_run", refuses)
     assert "pass -f to confirm" in call(["mlc", "stop", "it"], context).last
+
+
+@pytest.mark.parametrize("shell", ["sh", *(["busybox"] if shutil.which("busybox") else [])])
+def test_the_processes_of_this_machine_are_read(shell: str, applets: Path) -> None:
+    """As in a container, with GNU's programs and BusyBox's."""
+    words = ("/bin/sleep", "60 ", "\n", "")
+    with subprocess.Popen([sys.executable, "-c", "input()", *words], stdin=-1) as child:
+        path = "/usr/bin:/bin" if shell == "sh" else str(applets)
+        argv = [shutil.which(shell), *(["sh"] if shell == "busybox" else []), "-c", _LOOK]
+        done = subprocess.run(argv, capture_output=True, env={"PATH": path}, check=False)
+        found = {each.pid: each for each in read_processes(done.stdout.decode(errors="replace"))}
+        child.communicate(b"\n")
+    assert found[child.pid].parent == os.getpid()
+    assert found[child.pid].words[1:6] == ("-c", "input()", *words[:3])
+    assert 0 <= found[child.pid].seconds < 600
+    start = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    assert found[os.getpid()].started == start
 
 
 @pytest.mark.parametrize(
