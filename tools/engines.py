@@ -335,6 +335,9 @@ mlc recognises Podman by its version information, and uses its Docker-compatible
   needs ranges in `/etc/subuid` and `/etc/subgid`, and works for the service's own user only.
   `memlock` stays at the user's own limit. With cgroups version 1, `--cpus`, `--memory` and
   `--pids-limit` have no effect; Podman reports that only in its log.
+- **Volumes**: its API returns the files of a directory as root's. So what is in a container's
+  volumes can be neither saved nor exported: both refuse, and `remove` keeps every volume that has
+  files.
 - **Images** get Podman's registry as a prefix of their names; they are shown as they were typed.
 - **Builds** are Podman's own, through its API: no Docker client is needed, and settings with
   passwords are secrets of the build. After Ctrl-C the step that is running goes on to its end; no
