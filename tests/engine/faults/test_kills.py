@@ -3,22 +3,26 @@ is left, and the same command works right after it."""
 
 from __future__ import annotations
 
+import random
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
+from support import aime_containers as aime
 from support.base_images import BASE
 from support.engine_proxy import Recording
 from support.engine_requests import ask
-from support.engine_state import container_names, docker, image_ids
-from support.image_commands import HOST_CERTIFICATES, QUICK, clean_home, nameless
-from support.reliability import Counted, is_full
+from support.engine_state import container_names, docker, image_ids, sweep
+from support.image_commands import BUILDERS, HOST_CERTIFICATES, QUICK, clean_home, nameless
+from support.reliability import Counted, is_full, sized
 from support.users import User
 
+from mlc_patched.images.build.environment import Builder
 from mlc_patched.temporary import KINDS
 
 pytestmark = pytest.mark.real_engine
@@ -34,15 +38,18 @@ TIDYING = ("prune", "-y", "--older-than", "0")
 class Step:
     """A command, and a request at which it is stopped: a pattern of `METHOD /path?query`.
 
-    `by_build` has the account added by a build, as the setting `legacy_flow = build` says.
+    `by_build` has the account added by a build, as the setting `legacy_flow = build` says;
+    `is_classic` takes the classic builder; `aime` has a container of AIME's mlc.
     """
 
     program: str
     argv: str
-    request: str
+    request: str = ""
     needs: tuple[str, ...] = ()
     is_small: bool = False
     by_build: bool = False
+    is_classic: bool = False
+    aime: bool = False
 
 
 SETTINGS = "mlc.ini"
@@ -80,6 +87,21 @@ STEPS = [
     Step("mlc", IMPORT, "DELETE /images/.*mlc-import", IMPORTED),
     Step("mlc", IMPORT, "POST /containers/create.*copy._", IMPORTED),
 ]
+ANY_MOMENT = [
+    Step("mlc", SLOW, is_small=True),
+    Step("image-create", DEMO),
+    Step("image-create", DEMO, is_classic=True),
+    Step("image-update", UPDATE, needs=("image-create demo",), is_classic=True),
+    Step("container-retire", SAVED, needs=("mlc create n", "mlc start n"), is_small=True),
+    Step("mlc", "export n -f", needs=("mlc create n",)),
+    Step("mlc", IMPORT, needs=IMPORTED),
+    Step("mlc", "adopt old -s", aime=True, is_small=True),
+]
+"""Commands that are killed at random moments; the retired container has a file in a volume. In a
+small run each is killed once, or twice if that takes seconds."""
+SUDO_FOR_ALL = "echo 'ALL ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/all"
+"""As AIME's set-up gives it."""
+KILLS_OF_EACH = 25
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CASES = [
     pytest.param(step, number, id=f"{step.program} {step.argv} - {step.request} - {number.name}")
@@ -116,6 +138,7 @@ def prepare(step: Step, user: User) -> None:
     for line in step.needs:
         name, *words = line.split()
         more = {"create": ["Pytorch", "2.8.0", "-s"], "demo": ["--base", BASE, "-y"]}
+        more["start"] = ["sudo -n sh -c 'echo kept > /opt/file; echo kept > /srv/file'", "-s"]
         words += more.get(words[0], [])
         done = user.run(program(user, name), *words, cwd=user.home, PATH=QUICK)
         assert done.returncode == 0, done.stderr
@@ -187,6 +210,60 @@ def test_prune_finds_what_a_killed_command_left(
     assert nameless() <= dangling
 
 
+@pytest.mark.promise("sigkill", "again", "create-atomic", "build-atomic", "save-atomic")
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    "step", ANY_MOMENT, ids=lambda step: f"{step.program} {step.argv}{' classic' * step.is_classic}"
+)
+def test_a_command_that_is_killed_at_any_moment(
+    alice: User, image_from: Callable[..., str], step: Step, counted: Counted
+) -> None:
+    """The same command, run again, leaves exactly what one run leaves that nobody kills."""
+    user = alice
+    if "mlc start n" in step.needs:
+        with_volume = image_from("echo shipped > /srv/shipped", "VOLUME /srv")
+        user.file("volume.repo", f"Pytorch, 2.8.0, [CUDA_ADA], {with_volume}\n")
+        user = replace(user, environ={**user.environ, "MLC_CATALOG": f"{user.home}/volume.repo"})
+    aimes = image_from(SUDO_FOR_ALL) if step.aime else ""
+    dangling, wanted, seconds = nameless(), set[str](), 0.0
+    number, count = -1, sized(2 if step.is_small else 1, KILLS_OF_EACH)
+    while number < count:
+        clear(user)
+        prepare(step, user)
+        if step.aime:
+            aime.container(user, "old", aimes)
+        began = time.monotonic()
+        command = start(step, user)
+        if number >= 0:
+            # At a random moment of each of as many parts of its time.
+            time.sleep(seconds * (number + random.random()) / count)
+            command.kill()
+            counted("kills")
+        output, _ = command.communicate(timeout=120)
+        if number < 0:
+            assert command.returncode == 0, output
+            seconds, wanted = time.monotonic() - began, ours(user)
+        else:
+            settle(user)
+            again(step, user)
+        assert ours(user) == wanted, f"{step}: killed in part {number} of {count}"
+        assert nameless() <= dangling, f"{step}: killed in part {number} of {count}"
+        if "mlc start n" in step.needs:
+            saved = f"ds01-{user.uid}/n:kept"
+            found = docker("run", "--rm", saved, "sh", "-c", "cat /opt/file /srv/file /srv/shipped")
+            assert found.split() == ["kept", "kept", "shipped"]
+        number += 1
+    clear(user)
+
+
+def clear(user: User) -> None:
+    """Remove what a user has."""
+    sweep(user)
+    clean_home(user)
+    for path in (*user.home.glob("*.mlc.tar"), *user.home.glob(".*-part")):
+        path.unlink()
+
+
 def struck(
     step: Step, number: signal.Signals, user: User, engine_calls: Recording, counted: Counted
 ) -> subprocess.Popen[str]:
@@ -215,6 +292,8 @@ def start(step: Step, user: User, **environ: str) -> subprocess.Popen[str]:
     words = step.argv.format(uid=user.uid).split()
     if step.by_build:
         environ["DS01_SETTINGS"] = str(user.home / SETTINGS)
+    if step.is_classic:
+        environ |= {"PATH": BUILDERS[Builder.CLASSIC], "DOCKER_BUILDKIT": "0"}
     return subprocess.Popen(
         user.argv([program(user, step.program), *words], **{**BUILDS, **environ}),
         stdin=subprocess.DEVNULL,
