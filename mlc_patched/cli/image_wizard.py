@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..context import Context
 from ..errors import UsageError
 from ..images.create import ImageCreateRequest, refuse_existing
-from ..images.packages import pip_packages, preset
+from ..images.packages import pip_packages, preset, unquoted
 from ..images.presets import PRESETS
 from ..images.project.files import ProjectFiles
 from ..images.recipe import ImageRequest, frameworks_on_offer, newest_cuda_row, rows_for
@@ -73,7 +73,7 @@ def _chosen(answer: str, names: list[str]) -> tuple[str, ...]:
     if answer == _NONE:
         return ()
     chosen = []
-    for word in re.split(r"[\s,]+", answer.strip(" ,")):
+    for word in re.split(r"[\s,]+", unquoted(answer).strip(" ,")):
         if word.isascii() and word.isdigit():
             if not 1 <= int(word) <= len(names):
                 raise UsageError(f"There is no number {word}; enter 1 to {len(names)}.")
@@ -86,11 +86,11 @@ def _chosen(answer: str, names: list[str]) -> tuple[str, ...]:
 
 def _ask_packages() -> tuple[str, ...]:
     answer = ask_text(
-        "More Python packages, separated by spaces",
+        "More Python packages, separated by spaces or commas",
         _NONE,
-        check=lambda text: text == _NONE or pip_packages([text]),
+        check=lambda text: text == _NONE or pip_packages([unquoted(text)]),
     )
-    return () if answer == _NONE else pip_packages([answer])
+    return () if answer == _NONE else pip_packages([unquoted(answer)])
 
 
 def _check_new(name: str, request: ImageCreateRequest, context: Context) -> None:

@@ -256,6 +256,9 @@ def limits(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def add_build_flags(command: Arguments) -> None:
     """Add the flags that image-create and image-update share."""
+    add_words(
+        command, "--build-arg", metavar="NAME=VALUE", help="a value for an ARG of the Dockerfile"
+    )
     add_switch(command, "--pull", "pull the base image first")
     add_switch(command, "--no-cache", "build without the cache")
     add_yes(command)

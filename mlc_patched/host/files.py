@@ -57,14 +57,25 @@ def check_file_name(name: str) -> str:
 
 
 def read_text(path: str, what: str, account: Account | None, *, largest: int = LARGEST_TEXT) -> str:
-    """Return the content of a UTF-8 text file, with its line breaks as they are.
+    """Return the content of a UTF-8 text file, with its line breaks as they are; see `read_bytes`.
+
+    Raises MlcError also if it is not UTF-8 text.
+    """
+    try:
+        return read_bytes(path, what, account, largest=largest).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MlcError(f"The {what} {path} is not valid UTF-8 text: {error}") from error
+
+
+def read_bytes(path: str, what: str, account: Account | None, *, largest: int) -> bytes:
+    """Return the content of a file.
 
     Pipes can be read, too, as the shell passes one for `<(command)`. A pipe without a writer counts
     as empty, so that reading it does not block. The rights are the account's, or those of the
     process. `what` names the file in messages, and `largest` is in bytes.
 
-    Raises UsageError if the name is not valid, NotFoundError, and MlcError if it cannot be read, is
-    not UTF-8 text, or is too large.
+    Raises UsageError if the name is not valid, NotFoundError, and MlcError if it cannot be read or
+    is too large.
     """
     check_file_name(path)
     try:
@@ -72,8 +83,11 @@ def read_text(path: str, what: str, account: Account | None, *, largest: int = L
             file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(file, "rb") as stream:
             os.set_blocking(file, True)
-            is_file = stat.S_ISREG(os.fstat(file).st_mode)
-            content = stream.read(largest + 1)
+            found = os.fstat(file)
+            is_file = stat.S_ISREG(found.st_mode)
+            # Python would allocate as much as is asked for.
+            is_small = is_file and 0 < found.st_size <= largest
+            content = stream.read((found.st_size if is_small else largest) + 1)
     except FileNotFoundError as error:
         raise NotFoundError(f"There is no {what} {path}.") from error
     except OSError as error:
@@ -84,7 +98,4 @@ def read_text(path: str, what: str, account: Account | None, *, largest: int = L
         )
     if not content and not is_file:
         raise MlcError(f"The {what} {path} is not a file, and reading it returned nothing.")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise MlcError(f"The {what} {path} is not valid UTF-8 text: {error}") from error
+    return content

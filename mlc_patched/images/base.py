@@ -16,7 +16,7 @@ from .probe import run_in_image
 
 NEEDED = ("bash", "awk", "getent", "groupadd", "groupmod", "pwconv", "useradd")
 """Programs that the account script needs (data/account.sh)."""
-_ASKED = (*NEEDED, "apt-get", "python3", "pip")
+_ASKED = (*NEEDED, "apt-get", "python3", "pip", "conda", "micromamba")
 _OLD_PYTHONS = {"Ubuntu 18.": "3.6", "Debian GNU/Linux 9": "3.5", "Debian GNU/Linux 10": "3.7"}
 """The Python that apt-get installs in distributions whose Python is older than uv supports."""
 # Runs in the image's own shell, whatever that is; prints one answer a line.

@@ -6,17 +6,19 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ..context import Context
-from ..errors import AlreadyExistsError, MlcError, SetupError
+from ..errors import AlreadyExistsError, MlcError, SetupError, UsageError
 from ..host.account import Account
 from ..host.files import check_file_name, read_text
 from ..names.projects import Project, project_of
 from ..plan.directories import expand
 from ..undo import Undo
 from .base import ready_base
-from .build.client import build_command, build_network, check_client, choose_builder
+from .brought import NOTHING, Brought, bring
+from .build.client import SSH_MOUNT, build_command, build_network, check_client, choose_builder
 from .build.environment import derive, settings_from
 from .build.image import BuildError, BuildRequest, account_arguments, needs_build_context
 from .dockerfile import render as dockerfile
@@ -45,6 +47,8 @@ class ImageCreateRequest:
     force: bool = False
     pull: bool = False
     no_cache: bool = False
+    requirements: str | None = None
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Prepared:
     framework: str
     recipe: ImageRecipe | None = None
     block_added: str = ""
+    brought: Brought = NOTHING
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,9 @@ def from_own_dockerfile(request: ImageCreateRequest, context: Context) -> ImageC
     """Return the request, to be built from the project's Dockerfile if nothing but --force was
     asked for and there is one: for a user whose UID has changed, for example."""
     image = request.image
-    asked_for_more = request.dockerfile or image != ImageRequest(image.project)
+    asked_for_more = (
+        request.dockerfile or request.requirements or image != ImageRequest(image.project)
+    )
     if not request.force or asked_for_more or not image.project:
         return request
     files = ProjectFiles(context.account, project_of(image.project, context.account))
@@ -95,22 +102,35 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
     what is named, and DockerfileError if the user's own Dockerfile cannot be used.
     """
     project = project_of(request.image.project, context.account)
+    brought, names = bring(request.requirements, request.image.pip, project.name, context.account)
+    image = replace(
+        request.image, pip=(*names, *brought.pip), apt=(*request.image.apt, *brought.apt)
+    )
     if request.dockerfile is None:
-        recipe, note = recipe_for(request.image, context.catalog, context.catalog_architecture())
+        recipe, note = recipe_for(image, context.catalog, context.catalog_architecture())
         if note:
             context.report.note(note)
-        return Prepared(project, dockerfile.render(recipe), recipe.framework, recipe)
+        recipe = replace(recipe, steps=brought.steps, directory=brought.directory)
+        text = dockerfile.render(recipe)
+        return Prepared(project, text, recipe.framework, recipe, brought=brought)
     path, text = _own_dockerfile(request.dockerfile, context.account)
     framework = request.image.label
     block = missing_account_block(text, project.name, framework)
     text = with_account_block(text, block)
-    apt, pip = chosen_apt(request.image), chosen_pip(request.image)
-    text = add_packages(text, Changes(), apt=apt, pip=pip, date=today())
-    directory = str(path.parent)
-    is_elsewhere = directory != ProjectFiles(context.account, project).directory
-    if is_elsewhere and needs_build_context(text):
-        text = dockerfile.with_build_context(text, directory)
-    return Prepared(project, text, framework, block_added=block)
+    directory, files = str(path.parent), ProjectFiles(context.account, project)
+    is_elsewhere = directory != files.directory and needs_build_context(text)
+    needed = brought.directory or (files.directory if brought.files else directory)
+    if is_elsewhere and needed != directory:
+        raise UsageError(
+            f"{path} copies files of its directory, and what you bring is in {needed}; a build "
+            "has one of them.",
+            "Copy it there, and install it by a step of your Dockerfile.",
+        )
+    apt, pip = chosen_apt(image), chosen_pip(image)
+    text = add_packages(text, Changes(), apt=apt, pip=pip, steps=brought.steps, date=today())
+    if is_elsewhere or brought.directory:
+        text = dockerfile.with_build_context(text, needed)
+    return Prepared(project, text, framework, block_added=block, brought=brought)
 
 
 def create_image(request: ImageCreateRequest, prepared: Prepared, context: Context) -> ImageCreated:
@@ -129,8 +149,12 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
             return _without_build(request, prepared, files, context)
         check_client(context)
         text, inherited = _on_its_base(request, prepared, context)
-        build = BuildRequest(files, text, request.no_cache, inherited)
-        with _kept_if_rejected(build), publish(build, context, back_up=True) as published:
+        build = BuildRequest(files, text, request.no_cache, inherited, arguments=request.arguments)
+        with (
+            _copies(prepared.brought, files, context),
+            _kept_if_rejected(build),
+            publish(build, context, back_up=True) as published,
+        ):
             files.remove_dockerfile(REJECTED)
             return ImageCreated(
                 project=project.name,
@@ -141,6 +165,26 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
                 seconds=round(time.monotonic() - started, 1),
                 backup=published.backup,
             )
+
+
+@contextlib.contextmanager
+def _copies(brought: Brought, files: ProjectFiles, context: Context) -> Iterator[None]:
+    """Have the copies that a Dockerfile needs beside it; after a failure those that were there
+    before, and new ones if a rejected Dockerfile needs them."""
+    with Undo(context.report) as undo:
+        for name, content in brought.files.items():
+            former = None if name.endswith(".whl") else files.read_copy(name)
+            if former is not None:
+                undo.add(f"The file {name}", partial(files.write_copy, name, former))
+            elif not files.has_copy(name):
+                undo.add(f"The file {name}", partial(_remove_unless_rejected, name, files))
+            files.write_copy(name, content)
+        yield
+
+
+def _remove_unless_rejected(name: str, files: ProjectFiles) -> None:
+    if name not in (files.read_dockerfile(REJECTED) or ""):
+        files.remove_copy(name)
 
 
 @contextlib.contextmanager
@@ -173,10 +217,11 @@ def planned_command(request: ImageCreateRequest, prepared: Prepared, context: Co
         dockerfile=files.dockerfile_path,
         build_context=files.build_context(prepared.text),
         tag=project.image,
-        arguments=account_arguments(context.account),
+        arguments=(*account_arguments(context.account), *request.arguments),
         inherited=derived.arguments,
         no_cache=request.no_cache,
         network=build_network(context.environ),
+        ssh=SSH_MOUNT in prepared.text,
     )
     return list(command.argv)
 
@@ -207,7 +252,10 @@ def _without_build(
     text, reference = prepared.text, base_of(prepared.text)
     if reference and context.engine.image(reference) is not None:
         text, _ = _on_its_base(replace(request, pull=False), prepared, context)
-    with Undo(context.report) as undo:
+    with (
+        _copies(prepared.brought, files, context),
+        Undo(context.report) as undo,
+    ):
         backup = place_dockerfile(text, files, undo, back_up=True)
     return ImageCreated(
         prepared.project.name, prepared.project.image, files.dockerfile_path, backup=backup
@@ -224,7 +272,12 @@ def _on_its_base(
     if not reference:
         return text, {}
     base = ready_base(reference, context, pull=request.pull)
-    if recipe is not None and (extra := base.extra_apt(bool(recipe.pip))):
+    if prepared.brought.by_conda and not base.programs & {"conda", "micromamba"}:
+        raise MlcError(
+            f"{reference} has neither conda nor micromamba, which a conda environment needs.",
+            "Give a base that has one, or name the packages with -p.",
+        )
+    if recipe is not None and (extra := base.extra_apt(bool(recipe.pip or recipe.steps))):
         text = dockerfile.render(replace(recipe, apt=(*recipe.apt, *extra)))
     return base.installable(text, context.report), base.image.labels
 

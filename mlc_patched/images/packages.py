@@ -39,6 +39,16 @@ def apt_packages(words: Iterable[str]) -> tuple[str, ...]:
     return _each(words, check_apt)
 
 
+def split_words(text: str) -> list[str]:
+    """Return the words of an argument, or of an answer, such as `pandas, 'numpy<2'`."""
+    return split(text, _BETWEEN, "package")
+
+
+def unquoted(text: str) -> str:
+    """Return an answer at a prompt without the quotes that a shell would need."""
+    return re.sub("[\"'`\u2018\u2019\u201c\u201d]", "", text)
+
+
 def check_pip(requirement: str) -> str:
     """Return a requirement `name[extra]>=1,<2`; raises UsageError, which says what to do, for
     others."""
@@ -115,7 +125,10 @@ def merged(packages: Iterable[str]) -> tuple[str, ...]:
 
 
 def quoted(word: str) -> str:
-    """Return an allowed word for a RUN step, in quotes if a shell would interpret it."""
+    """Return an allowed word for a RUN step, in quotes if a shell would interpret it; an option
+    with its value, `-r FILE`, as it is."""
+    if word.startswith("-r "):
+        return word
     return word if _PLAIN.fullmatch(word) else f'"{word}"'
 
 

@@ -48,6 +48,7 @@ class ImageUpdateRequest:
     remove: tuple[str, ...] = ()
     pull: bool = False
     no_cache: bool = False
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -286,6 +287,6 @@ def _rebuilt(
     base = ready_base(reference, context, pull=request.pull) if reference else None
     labels = base.image.labels if base else {}
     text = base.installable(change.after, context.report) if base else change.after
-    build = BuildRequest(files, text, request.no_cache, labels)
+    build = BuildRequest(files, text, request.no_cache, labels, request.arguments)
     with publish(build, context) as published:
         return published, containers_on(published.former, context)

@@ -19,6 +19,7 @@ EXAMPLES = (
     "image-create thesis -f PyTorch --preset data-science -y",
     "image-create thesis -f JAX -p flax optax -y",
     "image-create thesis --base ubuntu:24.04 -p pandas 'numpy<2' --apt ffmpeg -y",
+    "image-create thesis -f PyTorch -r requirements.txt -y",
     "image-create thesis --dockerfile ./Dockerfile      your own Dockerfile",
     "image-create thesis --from ds01-1002/vision        build on a colleague's image",
     "image-create thesis --force -y                     rebuild it from its Dockerfile",
@@ -47,7 +48,11 @@ def add_arguments(command: Parser) -> None:
         command, "--preset", "-t", "--type", metavar="PRESET", help=f"of {', '.join(PRESETS)}"
     )
     add_words(
-        command, "-p", "--packages", metavar="PACKAGE", help="Python packages, e.g. 'numpy<2'"
+        command,
+        "-p",
+        "--packages",
+        metavar="PACKAGE",
+        help="Python packages, e.g. 'numpy<2', wheels and URLs",
     )
     add_words(
         command, "--apt", "-s", "--system", metavar="PACKAGE", help="Debian packages, e.g. ffmpeg"
@@ -56,7 +61,7 @@ def add_arguments(command: Parser) -> None:
         command,
         "-r --requirements",
         "FILE",
-        "a requirements file; its packages are listed",
+        "requirements.txt, pyproject.toml, uv.lock or a conda environment.yml",
         "files",
     )
     add_switch(command, "--no-build", "only write the Dockerfile, do not build it")
@@ -108,15 +113,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _request(arguments: argparse.Namespace, context: Context) -> ImageCreateRequest:
-    from ...host.files import read_text
+    from ...images.build.client import build_arguments
     from ...images.create import ImageCreateRequest
-    from ...images.packages import requirements_of
     from ...images.recipe import ImageRequest
 
-    pip = list(arguments.packages)
-    if arguments.requirements is not None:
-        text = read_text(arguments.requirements, "requirements file", context.account)
-        pip += requirements_of(text.removeprefix("\ufeff"), arguments.requirements)
     return ImageCreateRequest(
         image=ImageRequest(
             project=arguments.project or "",
@@ -124,7 +124,7 @@ def _request(arguments: argparse.Namespace, context: Context) -> ImageCreateRequ
             version=arguments.version,
             base=arguments.base,
             presets=tuple(arguments.preset),
-            pip=tuple(pip),
+            pip=tuple(arguments.packages),
             apt=tuple(arguments.apt),
         ),
         dockerfile=arguments.dockerfile,
@@ -132,6 +132,8 @@ def _request(arguments: argparse.Namespace, context: Context) -> ImageCreateRequ
         force=arguments.force,
         pull=arguments.pull,
         no_cache=arguments.no_cache,
+        requirements=arguments.requirements,
+        arguments=build_arguments(arguments.build_arg, context.environ),
     )
 
 
@@ -184,9 +186,15 @@ def _as_command(request: ImageCreateRequest) -> str:
         ("-v", image.version),
         ("--base", image.base),
         ("--dockerfile", request.dockerfile),
+        ("-r", request.requirements),
     ):
         argv += [flag, value] if value else []
-    for flag, values in (("--preset", image.presets), ("-p", image.pip), ("--apt", image.apt)):
+    for flag, values in (
+        ("--preset", image.presets),
+        ("-p", image.pip),
+        ("--apt", image.apt),
+        ("--build-arg", request.arguments),
+    ):
         argv += [flag, *values] if values else []
     for flag, is_set in (
         ("--force", request.force),

@@ -46,6 +46,7 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     import sys
 
+    from ...images.build.client import build_arguments
     from ...images.build.image import BuildError
     from ...images.update import ImageUpdateRequest, plan_change, roll_back, update_image
     from ..prompts import ask_yes_no, choose_project, may_ask
@@ -64,6 +65,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         remove=tuple(arguments.remove),
         pull=arguments.pull,
         no_cache=arguments.no_cache,
+        arguments=build_arguments(arguments.build_arg, context.environ),
     )
     change = plan_change(request, context)
     for package in change.changes.present:
@@ -100,6 +102,7 @@ def _as_command(request: ImageUpdateRequest) -> str:
         ("--add", request.add),
         ("--apt", request.apt),
         ("--remove", request.remove),
+        ("--build-arg", request.arguments),
         ("--pull", request.pull),
         ("--no-cache", request.no_cache),
     ):

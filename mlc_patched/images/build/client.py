@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from ...engine.client import buildx_of, client_path, fitting_client
 from ...engine.interface import PODMAN
 from ...errors import UsageError, shown
 from ...host.process import output_of
+from ..dockerfile.syntax import instructions
 from .environment import Builder
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ PURPOSE = "building an image"
 NETWORK_VARIABLE = "DS01_BUILD_NETWORK"
 NETWORK = "host"
 """The network of build steps, the same as of mlc's containers."""
+_ARGUMENT = re.compile(r"([A-Za-z_]\w*)(?:=(.*))?", re.S)
+_RESERVED = "DS01_"
+SSH_MOUNT = "--mount=type=ssh"
+SSH_VARIABLE = "SSH_AUTH_SOCK"
 _NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _SECONDS = 30
 _LAST_WITH_BUILDKIT = 22  # since 23.0, BuildKit needs the buildx plugin
@@ -82,6 +87,48 @@ def find_client(environ: Mapping[str, str]) -> Client:
     return Client(path, Builder.CLASSIC, docker_context)
 
 
+def build_arguments(words: Iterable[str], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return build arguments, each `NAME=VALUE`; the environment has the value of a plain `NAME`.
+
+    Raises UsageError for one that is not valid, or has a name of ours.
+    """
+    found = []
+    for word in words:
+        match = _ARGUMENT.fullmatch(word)
+        if match is None or "\0" in word:
+            raise UsageError(f"{shown(word)} is not a build argument, as NAME=VALUE is.")
+        if match[1].startswith(_RESERVED):
+            raise UsageError(f"The build argument {match[1]} is set by the program itself.")
+        value = environ.get(match[1]) if match[2] is None else match[2]
+        if value is None:
+            raise UsageError(f"{match[1]} is not set in the environment; give {match[1]}=VALUE.")
+        found.append(f"{match[1]}={value}")
+    return tuple(found)
+
+
+def needs_ssh(text: str, client: Client, environ: Mapping[str, str]) -> bool:
+    """Whether steps of a Dockerfile use the caller's ssh agent, as for private repositories.
+
+    Raises UsageError if the builder cannot lend it to them, or there is none.
+    """
+    if not any(
+        each.keyword == "RUN" and SSH_MOUNT in each.body(text) for each in instructions(text)
+    ):
+        return False
+    if client.builder not in (Builder.BUILDX, Builder.BUILDKIT):
+        raise UsageError(
+            f"A step of the Dockerfile uses ssh ({SSH_MOUNT}), which {client.builder.value} cannot "
+            "lend to it.",
+            "Install BuildKit (apt-get install docker-buildx).",
+        )
+    if not environ.get(SSH_VARIABLE):
+        raise UsageError(
+            f"A step of the Dockerfile uses ssh ({SSH_MOUNT}), and there is no ssh agent.",
+            'Start one with: eval "$(ssh-agent)" && ssh-add - no key gets into the image.',
+        )
+    return True
+
+
 def build_network(environ: Mapping[str, str]) -> str:
     """Return the network of build steps: DS01_BUILD_NETWORK, else the host's.
 
@@ -108,12 +155,14 @@ def build_command(
     labels: Mapping[str, str] | None = None,
     no_cache: bool = False,
     network: str = NETWORK,
+    ssh: bool = False,
 ) -> BuildCommand:
     """Return the command of a build.
 
     `arguments` are build arguments, each `NAME=VALUE`; the client reads the value of the
     `inherited` ones from its environment, so that process lists do not show it. `secrets` are paths
-    of files by id, `labels` those in addition to the Dockerfile's, `network` that of the steps.
+    of files by id, `labels` those in addition to the Dockerfile's, `network` that of the
+    steps. With `ssh`, steps can use the caller's ssh agent.
     """
     argv = [client.path]
     environment = {}
@@ -134,6 +183,8 @@ def build_command(
     argv += ["--network", network, "--file", dockerfile, "--tag", tag]
     if no_cache:
         argv.append("--no-cache")
+    if ssh:
+        argv += ["--ssh", "default"]
     for argument in (*arguments, *inherited):
         argv += ["--build-arg", argument]
     for name, path in (secrets or {}).items():

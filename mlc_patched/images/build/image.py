@@ -39,7 +39,7 @@ from ..entrypoint import warn_of_entrypoint
 from ..project.files import ProjectFiles
 from ..verify import verify
 from . import failure as build_failure
-from .client import Client, build_command, build_network, choose_builder
+from .client import Client, build_command, build_network, choose_builder, needs_ssh
 from .context_stream import SENT_DOCKERFILE, STANDARD_INPUT, sent_context
 from .environment import Builder, DerivedDockerfile, derive, settings_from
 from .process import run_build
@@ -63,6 +63,7 @@ class BuildRequest:
     dockerfile: str
     no_cache: bool = False
     base_labels: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -140,7 +141,7 @@ def _with_client(
         else str(_written(private / "Dockerfile", derived.text)),
         build_context=STANDARD_INPUT if is_sent else directory,
         tag=tag,
-        arguments=account_arguments(account),
+        arguments=(*account_arguments(account), *request.arguments),
         inherited=derived.arguments,
         secrets={
             name: str(_written(private / name, content))
@@ -149,6 +150,7 @@ def _with_client(
         labels=later_labels(Claim.of(account), request.base_labels),
         no_cache=request.no_cache,
         network=build_network(context.environ),
+        ssh=needs_ssh(request.dockerfile, client, context.client_environ),
     )
     if not is_sent:
         return partial(run_build, command, context.client_environ)
@@ -166,7 +168,9 @@ def _through_the_api(
     request: BuildRequest, derived: DerivedDockerfile, tag: str, context: Context
 ) -> Callable[..., tuple[int, list[str]]]:
     """Return the build by the engine itself, which needs no client."""
-    arguments = dict(each.split("=", 1) for each in account_arguments(context.account))
+    needs_ssh(request.dockerfile, Client("podman", Builder.PODMAN), context.client_environ)
+    named = (*account_arguments(context.account), *request.arguments)
+    arguments = dict(each.split("=", 1) for each in named)
     inherited = {name: context.client_environ[name] for name in derived.arguments}
     return partial(
         stream_build,

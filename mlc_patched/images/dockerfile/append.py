@@ -36,6 +36,7 @@ def append_packages(
     *,
     apt: Sequence[str] = (),
     pip: Sequence[str] = (),
+    steps: str = "",
     date: str,
 ) -> str:
     """Return a Dockerfile with steps that install more packages.
@@ -44,24 +45,27 @@ def append_packages(
         text: the Dockerfile.
         apt: Debian packages that passed the allow-list.
         pip: Python packages that passed the allow-list.
+        steps: more steps that install packages, as images/brought writes them.
         date: today's, for the comment.
 
     Raises:
         DockerfileError: there is no place for a step; the message lists the steps that were
             considered.
     """
-    if not apt and not pip:
+    if not apt and not pip and not steps:
         return text
     stage = final_stage(instructions(text))
-    position, as_root = _place(text, stage, (*apt, *pip)[0], is_apt=bool(apt))
+    position, as_root = _place(text, stage, (*apt, *pip, "it")[0], is_apt=bool(apt))
     by_pip = is_by_pip(text)
     parts = [f"{ADDED}{date}\n"]
     if apt:
         parts.append(apt_step(apt))
     if pip:
         parts.append(python_step(pip, by_pip=by_pip))
+    if steps:
+        parts.append(steps)
     parts.append("\n")
-    if pip and not by_pip and not has_uv(text, position):
+    if (pip or "-m uv " in steps) and not by_pip and not has_uv(text, position):
         parts[:0] = [f"{uv_step()}\n"]
     if as_root:
         comment, _, rest = parts[0].partition("\n")

@@ -43,6 +43,7 @@ def add_packages(
     *,
     apt: Iterable[str] = (),
     pip: Iterable[str] = (),
+    steps: str = "",
     date: str,
 ) -> str:
     """Return a Dockerfile with packages added by steps at its end; of a package that it installs
@@ -53,6 +54,7 @@ def add_packages(
         changes: records what was done.
         apt: Debian packages that passed the allow-list.
         pip: Python packages that passed the allow-list.
+        steps: more steps that install packages, as images/brought writes them.
         date: today's, for the comment above the steps.
 
     Raises:
@@ -68,7 +70,7 @@ def add_packages(
             else:
                 text = changed
     more = {"apt": sorted(new[APT.title]), "pip": merged(new[PIP.title])}
-    return append_packages(text, **more, date=date)
+    return append_packages(text, **more, steps=steps, date=date)
 
 
 def _changed(text: str, package: str, kind: Kind, changes: Changes) -> str | None:

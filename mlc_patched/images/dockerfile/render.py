@@ -45,6 +45,10 @@ class ImageRecipe:
     framework: str
     apt: tuple[str, ...] = ()
     pip: tuple[str, ...] = ()
+    steps: str = ""
+    """More steps that install packages (images/brought)."""
+    directory: str | None = None
+    """The build context, if the steps need another than the directory of Dockerfiles."""
 
 
 def render(recipe: ImageRecipe) -> str:
@@ -66,10 +70,13 @@ def render(recipe: ImageRecipe) -> str:
         f"{PYTHON_SECTION}; the settings let pip and uv work where Python belongs to the system\n"
         "ENV PIP_BREAK_SYSTEM_PACKAGES=1 \\\n    PIP_ROOT_USER_ACTION=ignore \\\n"
         "    UV_BREAK_SYSTEM_PACKAGES=1\n",
-        *((uv_step(), python_step(recipe.pip)) if recipe.pip else ()),
+        *((uv_step(),) if recipe.pip or "-m uv " in recipe.steps else ()),
+        *((python_step(recipe.pip),) if recipe.pip else ()),
+        *((recipe.steps,) if recipe.steps else ()),
         account_block(recipe.project, recipe.framework, recipe.base, is_root=True),
     ]
-    return "\n".join(parts)
+    text = "\n".join(parts)
+    return with_build_context(text, recipe.directory) if recipe.directory else text
 
 
 def account_block(project: str, framework: str, base: str, *, is_root: bool = False) -> str:

@@ -32,6 +32,8 @@ BEFORE = f".{PREVIOUS}"
 """Suffix of the copy of the Dockerfile that the previous image was built from."""
 REJECTED = ".rejected"
 """Suffix of a copy of the Dockerfile whose build failed."""
+_COPIES = r"requirements\.txt|pyproject\.toml|uv\.lock|environment\.yml|[^/]+\.whl"
+"""Names of copies beside the Dockerfile, after that of the project (images/brought)."""
 _DOCKERFILE_MODE = 0o644
 _METADATA_MODE = 0o600
 _LARGEST = 4 * 1024**2
@@ -81,6 +83,22 @@ class ProjectFiles:
     def remove_dockerfile(self, suffix: str = "") -> None:
         """Remove the Dockerfile or a copy, if it exists."""
         self._remove((DOCKERFILES,), f"{self.project.dockerfile}{suffix}")
+
+    def has_copy(self, name: str) -> bool:
+        """Whether there is a file of this name in the directory of Dockerfiles."""
+        return os.path.lexists(f"{self.directory}/{name}")
+
+    def read_copy(self, name: str) -> bytes | None:
+        """Return a file in the directory of Dockerfiles, or None."""
+        return self._read((DOCKERFILES,), name)
+
+    def write_copy(self, name: str, content: bytes) -> None:
+        """Write a file that the Dockerfile copies into the image beside it, or raise MlcError."""
+        self._write((DOCKERFILES,), name, content, _DOCKERFILE_MODE)
+
+    def remove_copy(self, name: str) -> None:
+        """Remove such a file, if it exists."""
+        self._remove((DOCKERFILES,), name)
 
     def back_up_dockerfile(self, suffix: str | None = None, *, move: bool = False) -> str | None:
         """Make a backup of the Dockerfile under an unused name, and return its path, or None if
@@ -135,6 +153,7 @@ class ProjectFiles:
         """
         for parts, name in (
             ((DOCKERFILES,), re.escape(self.project.dockerfile) + r"(\.[\w-]+)?"),
+            ((DOCKERFILES,), re.escape(self.project.name) + rf"\.({_COPIES})"),
             (METADATA, re.escape(self.project.name) + r"\.json"),
         ):
             if not os.path.lexists("/".join((self._account.home, *parts))):

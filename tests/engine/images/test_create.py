@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.base_images import BARE, BASE
 from support.engine_state import docker, inspect
-from support.image_commands import BUILDERS, ImageUser, labels_of, nameless
+from support.image_commands import BUILDERS, HOST_CERTIFICATES, ImageUser, labels_of, nameless
 
 from mlc_patched.images.build.environment import Builder
 
@@ -148,7 +148,7 @@ def test_requirements_and_debian_packages_are_listed(commands: ImageUser) -> Non
     [
         (("demo",), "-f PyTorch"),
         (("Demo Project", "--base", BASE), "demo-project"),
-        (("demo", "--base", BASE, "-p", "git+https://example.org/x"), "--edit"),
+        (("demo", "--base", BASE, "-p", "git+https://me:pw@example.org/x"), "a password"),
         (("demo", "--base", BASE, "-p", "a\nRUN id"), "not the name of"),
         (("demo", "--base", BASE, "--apt", "a;id"), "Debian package"),
         (("demo", "--base", "mlc-test/there-is-no-such-image:1"), "could not be pulled"),
@@ -246,3 +246,79 @@ def test_an_entrypoint_that_ends_is_reported_at_the_build_and_at_the_start(
     if ends:
         assert "ended with exit code 3 after printing:\nno data\nRemove" in done.stderr
         assert docker("ps", "-aq", "--filter", f"name={it.user.tag('demo')}") == ""
+
+
+PROJECT = """\
+[project]
+name = "mine"
+version = "1.0"
+requires-python = ">=3.9"
+dependencies = ["six==1.16.0"]
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[tool.setuptools]
+py-modules = ["mine"]
+"""
+REQUIREMENTS = """\
+-e .
+colorama; sys_platform == "linux"
+idna; sys_platform == "win32"
+"""
+
+
+def test_what_people_bring_is_installed(commands: ImageUser) -> None:
+    """A requirements file that names its directory, its project's lock, and a wheel."""
+    user = commands.user
+    for name, text in {"pyproject.toml": PROJECT, "requirements.txt": REQUIREMENTS}.items():
+        user.file(f"source/{name}", text)
+    user.file("source/mine.py", "NAME = 'mine'\n")
+    source = user.home / "source"
+    commands.run(
+        *("image-create", "demo", "--base", BASE, "-r", source / "requirements.txt", "-y"),
+        *("--build-arg", "SAID=yes"),
+    )
+    image = commands.image("demo")
+    said = commands.run_in(image, "cd /; python3 -c 'import mine, six, colorama; print(mine.NAME)'")
+    assert said == "mine"
+    assert commands.run_in(image, "python3 -c 'import idna' 2>/dev/null || echo no") == "no"
+
+    mounts = ("-v", f"{source}:/workspace", "-v", f"{HOST_CERTIFICATES}:/ca.crt:ro")
+    trusted = ("-e", "SSL_CERT_FILE=/ca.crt", "-e", "PIP_CERT=/ca.crt")
+    commands.run_in(
+        image,
+        "python3 -m uv lock -q && python3 -m pip download -q --no-deps -d . sniffio==1.3.1",
+        *(*mounts, *trusted),
+    )
+    commands.run(
+        *("image-create", "locked", "--base", BASE, "-r", source / "uv.lock", "-y"),
+        *("-p", source / "sniffio-1.3.1-py3-none-any.whl", "tqdm"),
+    )
+    listed = commands.run_in(commands.image("locked"), "python3 -m uv pip freeze --system")
+    assert {"six==1.16.0"} < set(listed.splitlines())
+    assert {"mine", "colorama"} & {each.partition("=")[0] for each in listed.splitlines()} == set()
+    assert "sniffio @ file:" in listed
+    assert "tqdm==" in listed
+    files = user.home / "dockerfiles"
+    assert (files / "locked.uv.lock").read_text() == (source / "uv.lock").read_text()
+
+
+def test_private_git_uses_the_agent_of_the_caller(commands: ImageUser) -> None:
+    user = commands.user
+    step = "RUN --mount=type=ssh test -S $SSH_AUTH_SOCK && echo $SAID >/said"
+    path = user.file("source/Dockerfile", f"FROM {BASE}\nARG SAID\n{step}\n")
+    refused = commands.run("image-create", "demo", "--dockerfile", path, "-y", ok=False)
+    assert "there is no ssh agent" in refused.stderr
+    agent = user.home / "agent"
+    process = user.start("ssh-agent", "-D", "-a", agent)
+    try:
+        while not agent.exists():
+            assert process.poll() is None
+        commands.run(
+            *("image-create", "demo", "--dockerfile", path, "--build-arg", "SAID=it worked", "-y"),
+            SSH_AUTH_SOCK=str(agent),
+        )
+    finally:
+        process.terminate()
+        process.communicate()
+    assert commands.run_in(commands.image("demo"), "cat /said") == "it worked"

@@ -140,15 +140,27 @@ PACKAGES = (
     ("a command without a blank", "x;rm", "is not the name of a Python package"),
     ("an option with an index", "--index-url=http://evil", "is an option of pip, not a package"),
     ("an option", "-rhttp://evil", "is an option of pip, not a package"),
-    ("a VCS address", "git+https://evil/x.git", "is a URL or a path"),
-    ("an address", "x@https://evil/x.whl", "is a URL or a path"),
-    ("a file", "./x.whl", "is a URL or a path"),
     ("a line break", "x\nRUN id", "is not the name of a Python package"),
     ("a variable", "$(id)", "is not the name of a Python package"),
     ("a back quote", "`id`", "is not the name of a Python package"),
     ("NUL", "x\0", "is not the name of a Python package"),
     ("201 characters", "x" * 201, "is not the name of a Python package"),
     ("a letter that looks like one", "numpy\u0430", "is not the name of a Python package"),
+)
+ADDRESSES = (
+    ("a VCS address", "git+https://evil/x.git"),
+    ("an address", "x@https://evil/x.whl"),
+    ("a file", "./x.whl"),
+)
+"""What image-create takes, and image-update does not."""
+BROUGHT = (
+    ("a command in an address", "git+https://evil/$(id)", 2, "is not a URL of a package"),
+    ("a quote in an address", 'https://evil/x".whl', 2, "is not a URL of a package"),
+    ("an address without TLS", "git+http://evil/x", 2, "is not a URL of a package"),
+    ("another scheme", "file:///etc/shadow", 2, "is not a URL of a package"),
+    ("a password", "https://me:secret@evil/x.whl", 2, "contains a password"),
+    ("a wheel that is not there", "HOME/x.whl", 1, "There is no wheel"),
+    ("a command as a wheel", "HOME/$(id).whl", 2, "is not the name of a wheel"),
 )
 NUMBERS = tuple(
     (what, flag, value, says)
@@ -292,6 +304,12 @@ def rows() -> list[Row]:
     for what, package, says in PACKAGES:
         add(f"-p: {what}", 2, says, "image-create", "q", "--base", BASE, "-y", f"-p={package}")
         add(f"--add: {what}", 2, says, "image-update", "p", "-y", f"--add={package}")
+    for what, package in ADDRESSES:
+        argv = ("image-update", "p", "-y", f"--add={package}")
+        add(f"--add: {what}", 2, "is a URL or a path", *argv)
+    for what, package, code, says in BROUGHT:
+        argv = ("image-create", "q", "--base", BASE, "-y", f"-p={package}")
+        add(f"-p: {what}", code, says, *argv)
     for what, words in (("empty", ""), ("blank", " "), ("a comma", ",")):
         for flag in ("-p", "--apt", "--preset"):
             new = ("image-create", "q", "--base", BASE, "-y")

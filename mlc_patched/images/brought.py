@@ -1,0 +1,273 @@
+"""What people bring to an image besides names of packages: a requirements file, pyproject.toml with
+uv.lock, a conda environment, wheels, and URLs. Files are copied beside the Dockerfile, whose steps
+install them; a file that names its own directory (`-e .`) needs that as the build context.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import UsageError, shown
+from ..host.account import Account
+from ..host.files import LARGEST_TEXT, check_file_name, read_bytes, read_text
+from ..plan.directories import expand
+from .build.client import SSH_MOUNT
+from .dockerfile.package_steps import python_step
+from .packages import requirements_of, split_words
+
+SOURCE = "/usr/local/src"
+"""Where the files are in an image, in a directory of the project's name."""
+SSH_CLIENT = "openssh-client"
+_LARGEST_LOCK = 8 * 1024**2
+_LARGEST_WHEEL = 2 * 1024**3
+_SSH = "GIT_SSH_COMMAND='ssh -o StrictHostKeyChecking=accept-new' "
+_URL = re.compile(
+    r"(?:[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._-]+\])? ?@ ?)?"
+    r"(?:git\+ssh|git\+https|https)://[A-Za-z0-9._~:/?#@&+,;=%()-]+"
+)
+_WHEEL = re.compile(r"[A-Za-z0-9._+!-]+\.whl")
+_PASSWORD = re.compile(r"://[^/\s@:]*:[^/\s@]+@")
+_LOCAL_OPTION = re.compile(
+    r"\s*-?\s*(?:-e|--editable|-r|--requirement|-c|--constraint|-f|--find-links)[ =]?\s*"
+    r"(?!\S*://)(\S+)"
+)
+_LOCAL_PATH = re.compile(
+    r"\s*(?:-\s+)?((?:\.{1,2}/|/|\.$|\.\s)\S*|\S+\.(?:whl|tar\.gz|zip))(?:\s|;|$)"
+)
+_LOCAL_SOURCE = re.compile(
+    r"(?:^|[{,])\s*(?:path|directory|workspace|editable)\s*=\s*(?!\"\.\")(\S+)", re.M
+)
+
+
+@dataclass(frozen=True)
+class Brought:
+    """The copies to make, by name, and the steps that install from them. `directory` is the build
+    context if the steps copy a whole directory; `pip` are packages to list in the Dockerfile."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    steps: str = ""
+    directory: str | None = None
+    pip: tuple[str, ...] = ()
+    apt: tuple[str, ...] = ()
+    by_conda: bool = False
+
+
+NOTHING = Brought()
+
+
+def bring(
+    file: str | None, words: Iterable[str], project: str, account: Account
+) -> tuple[Brought, tuple[str, ...]]:
+    """Return what a file and arguments bring, and the arguments that are names of packages.
+
+    The account's rights are used to read files. Raises UsageError, NotFoundError or MlcError, which
+    name the file and the line, if something cannot be installed.
+    """
+    plain: list[str] = []
+    others: list[str] = []
+    for word in words:
+        for each in split_words(word):
+            (others if _is_more_than_a_name(each) else plain).append(each)
+    found = NOTHING if file is None else _file(file, project, account)
+    more = _words(others, project, account)
+    if found.directory and more.files:
+        raise UsageError(f"Put the wheels into {found.directory}, and name them in {file}.")
+    both = Brought(
+        {**found.files, **more.files},
+        "\n".join(filter(None, (found.steps, more.steps))),
+        found.directory,
+        found.pip,
+        tuple(dict.fromkeys((*found.apt, *more.apt))),
+        found.by_conda,
+    )
+    return both, tuple(plain)
+
+
+def _is_more_than_a_name(word: str) -> bool:
+    return not word.startswith("-") and ("://" in word or word.endswith(".whl"))
+
+
+def _words(words: list[str], project: str, account: Account) -> Brought:
+    """Bring wheels and URLs that are arguments."""
+    files: dict[str, bytes] = {}
+    copies, packages = "", []
+    for word in words:
+        if "://" not in word:
+            name = Path(word).name
+            if not _WHEEL.fullmatch(name):
+                raise UsageError(f"{shown(word)} is not the name of a wheel.")
+            files[f"{project}.{name}"] = read_bytes(
+                expand(word, account), "wheel", account, largest=_LARGEST_WHEEL
+            )
+            copies += f"COPY {project}.{name} {SOURCE}/{project}/{name}\n"
+            packages.append(f"{SOURCE}/{project}/{name}")
+            continue
+        if not _URL.fullmatch(word):
+            raise UsageError(
+                f"{shown(word)} is not a URL of a package, as https://… or git+ssh://…"
+            )
+        _refuse_password(word, shown(word))
+        packages.append(word)
+    if not packages:
+        return NOTHING
+    is_ssh = any("git+ssh://" in each for each in packages)
+    steps = f"{copies}{_install(packages, is_ssh=is_ssh)}"
+    return Brought(files, steps, apt=(SSH_CLIENT,) if is_ssh else ())
+
+
+def _file(path: str, project: str, account: Account) -> Brought:
+    """Bring a file, by its name and content."""
+    path = expand(check_file_name(path), account)
+    name = Path(path).name
+    if name == "uv.lock":
+        return _pyproject(str(Path(path).with_name("pyproject.toml")), project, account)
+    if name.endswith(".toml"):
+        return _pyproject(path, project, account)
+    if name.endswith((".yml", ".yaml")):
+        return _environment(path, project, account)
+    text = _read(path, "requirements file", account)
+    try:
+        return Brought(pip=requirements_of(text, path))
+    except UsageError as error:  # more than plain packages: installed by -r
+        _check_requirements(text, path, error)
+    _refuse_password(text, path)
+    at = f"{SOURCE}/{project}"
+    is_ssh = "git+ssh://" in text
+    apt = (SSH_CLIENT,) if is_ssh else ()
+    if _has_local(text.replace("\\\n", " "), path):
+        steps = (
+            f"# {name} names files of its directory, which is the build context\n"
+            f"COPY . {at}/\nWORKDIR {at}\n{_install([f'-r {_word(name)}'], is_ssh=is_ssh)}"
+        )
+        return Brought(steps=steps, directory=str(Path(path).parent), apt=apt)
+    copy = f"{project}.requirements.txt"
+    steps = (
+        f"# Packages of {_comment(name)}, which was copied beside this file\n"
+        f"COPY {copy} {at}/requirements.txt\n"
+        f"{_install([f'-r {at}/requirements.txt'], is_ssh=is_ssh)}"
+    )
+    return Brought({copy: text.encode()}, steps, apt=apt)
+
+
+def _pyproject(path: str, project: str, account: Account) -> Brought:
+    """Bring the dependencies of a pyproject.toml, from its uv.lock if there is one."""
+    text = _read(path, "project file", account)
+    _refuse_password(text, path)
+    lock_path = Path(path).with_name("uv.lock")
+    lock = _read(str(lock_path), "lock file", account, _LARGEST_LOCK) if lock_path.exists() else ""
+    if local := _LOCAL_SOURCE.search(text) or _LOCAL_SOURCE.search(lock):
+        raise UsageError(
+            f"{path} depends on a package in another directory ({local[1].strip(',}')}), which a "
+            "build cannot read.",
+            "Write a Dockerfile that copies it: image-create PROJECT --dockerfile FILE",
+        )
+    at = f"{SOURCE}/{project}"
+    files = {f"{project}.pyproject.toml": text.encode()}
+    steps = (
+        "# Dependencies of pyproject.toml, which was copied beside this file\n"
+        f"COPY {project}.pyproject.toml {at}/pyproject.toml\n"
+    )
+    is_ssh = "git+ssh://" in text or "ssh://" in lock
+    apt = (SSH_CLIENT,) if is_ssh else ()
+    if not lock:
+        return Brought(files, steps + _install([f"-r {at}/pyproject.toml"], is_ssh=is_ssh), apt=apt)
+    files[f"{project}.uv.lock"] = lock.encode()
+    steps += (
+        f"COPY {project}.uv.lock {at}/uv.lock\n"
+        f"RUN python3 -m uv export --quiet --frozen --no-emit-project --no-dev \\\n"
+        f"        --project {at} --output-file {at}/requirements.txt\n"
+        f"{_install([f'-r {at}/requirements.txt'], is_ssh=is_ssh)}"
+    )
+    return Brought(files, steps, apt=apt)
+
+
+def _environment(path: str, project: str, account: Account) -> Brought:
+    """Bring a conda environment, which is installed into the base's own."""
+    text = _read(path, "conda environment", account)
+    _refuse_password(text, path)
+    if not re.search(r"^dependencies\s*:", text, re.M):
+        raise UsageError(f"{path} is not a conda environment: it has no dependencies.")
+    if _has_local(text, path):
+        raise UsageError(
+            f"{path} names files of its directory, which a build cannot read.",
+            "Write a Dockerfile that copies them: image-create PROJECT --dockerfile FILE",
+        )
+    at = f"{SOURCE}/{project}/environment.yml"
+    steps = (
+        "# The conda environment, which was copied beside this file\n"
+        f"COPY {project}.environment.yml {at}\n"
+        "RUN if command -v conda >/dev/null; then \\\n"
+        f"        conda env update --name base --file {at} && conda clean --all --yes; \\\n"
+        "    else \\\n"
+        f"        micromamba install --yes --name base --file {at} \\\n"
+        "        && micromamba clean --all --yes; \\\n"
+        "    fi\n"
+    )
+    return Brought({f"{project}.environment.yml": text.encode()}, steps, by_conda=True)
+
+
+def _install(arguments: list[str], *, is_ssh: bool) -> str:
+    step = python_step(arguments)
+    return step.replace("RUN ", f"RUN {SSH_MOUNT} {_SSH}", 1) if is_ssh else step
+
+
+def _check_requirements(text: str, path: str, error: UsageError) -> None:
+    """Raise the error if a line is neither a requirement nor an option, a URL or a path."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for line in text.replace("\\\n", " ").splitlines():
+        bare = re.sub(r"(^|\s)#.*|\s--(?:hash|config-settings|global-option)\b.*", "", line).strip()
+        if not bare or bare.startswith("-") or "://" in bare or _LOCAL_PATH.match(bare):
+            continue
+        try:
+            Requirement(bare)
+        except InvalidRequirement as why:
+            message = str(why).splitlines()[0]
+            raise UsageError(f"{path}: {shown(bare)} is not a requirement: {message}") from error
+
+
+def _has_local(text: str, path: str) -> bool:
+    """Whether a file names others of its directory; UsageError for those elsewhere."""
+    found = False
+    for line in text.splitlines():
+        bare = re.sub(r"(^|\s)#.*", "", line)
+        match = _LOCAL_OPTION.match(bare) or ("://" not in bare and _LOCAL_PATH.match(bare))
+        if not match and not re.search(r"@\s*file:", bare):
+            continue
+        target = match[1] if match else "/"
+        if target.startswith("/") or os.path.normpath(target).startswith(".."):
+            raise UsageError(
+                f"{path} names {shown(bare.strip())}, which is not in its directory; a build "
+                "cannot read it.",
+                f"Copy it into {Path(path).parent}.",
+            )
+        found = True
+    return found
+
+
+def _read(path: str, what: str, account: Account, largest: int = LARGEST_TEXT) -> str:
+    text = read_text(path, what, account, largest=largest).removeprefix("\ufeff")
+    return text.replace("\r\n", "\n")
+
+
+def _refuse_password(text: str, where: str) -> None:
+    if _PASSWORD.search(text):
+        raise UsageError(
+            f"{where} contains a password, which everybody who has the image could read.",
+            "For a package index, set PIP_INDEX_URL; for git, use git+ssh://git@HOST/PATH.",
+        )
+
+
+def _word(name: str) -> str:
+    """Return a file's name for a step, or raise UsageError."""
+    if not re.fullmatch(r"[A-Za-z0-9._+=:~-]+", name):
+        raise UsageError(f"Rename {shown(name)}: a step of a Dockerfile cannot name it.")
+    return name
+
+
+def _comment(name: str) -> str:
+    return name if name.isprintable() else "the requirements file"

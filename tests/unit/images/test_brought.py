@@ -1,0 +1,200 @@
+"""What people bring to an image besides names of packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.accounts import AccountOfThisProcess
+from support.sandbox import BASE, Sandbox
+
+from mlc_patched.errors import UsageError
+from mlc_patched.host.account import Account
+from mlc_patched.images.brought import bring
+from mlc_patched.images.build.client import build_arguments
+
+AT = "/usr/local/src/demo"
+HASH = f"six==1.17.0 \\\n    --hash=sha256:{'4721f391' * 8}\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Account:
+    """An account whose home has what is brought."""
+    return AccountOfThisProcess("alice", 1001, 2001, str(tmp_path))
+
+
+def brought(account: Account, name: str, text: str, *words: str):
+    Path(account.home, name).write_text(text)
+    return bring(f"~/{name}", words, "demo", account)
+
+
+def test_plain_packages_are_listed_in_the_dockerfile(here: Account) -> None:
+    found, names = brought(here, "r.txt", "pandas >= 2, <3\n# no\nsix\n", "numpy<2,scipy")
+    assert (found.pip, found.steps, found.files) == (("pandas>=2,<3", "six"), "", {})
+    assert names == ("numpy<2", "scipy")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HASH,
+        "pywin32; sys_platform == 'win32'\n",
+        "--index-url https://index.example/simple\npandas\n",
+        "x @ https://index.example/x-1.0-py3-none-any.whl\n",
+        "git+https://git.example/x/y.git@v1#egg=y\n",
+        "pandas[excel]  # with a comment\nnumpy; python_version < '3.12'\n",
+    ],
+)
+def test_any_other_requirements_file_is_copied_as_it_is(here: Account, text: str) -> None:
+    found, _ = brought(here, "requirements-gpu.txt", text)
+    assert found.files == {"demo.requirements.txt": text.encode()}
+    assert f"COPY demo.requirements.txt {AT}/requirements.txt\nRUN " in found.steps
+    assert found.steps.endswith(f" \\\n        -r {AT}/requirements.txt\n")
+    assert "requirements-gpu.txt" in found.steps
+    assert found.directory is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["-e .", "-e ./src[extra]", "./pkg", ".", "dist/x-1-py3-none-any.whl", "-c constraints.txt"],
+)
+def test_a_file_that_names_its_own_directory_needs_that_as_the_build_context(
+    here: Account, line: str
+) -> None:
+    found, _ = brought(here, "requirements.txt", f"pandas\n{line}\n")
+    assert found.directory == here.home
+    assert f"COPY . {AT}/\nWORKDIR {AT}\nRUN " in found.steps
+    assert found.steps.endswith("        -r requirements.txt\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("-e ../other", "not in its directory"),
+        ("/data/x-1-py3-none-any.whl", "not in its directory"),
+        ("x @ file:///data/x.whl", "not in its directory"),
+        ("--extra-index-url https://me:secret@index.example/simple", "contains a password"),
+        ("this is not one", "'this is not one' is not a requirement"),
+        ("numpy=<2", "'numpy=<2' is not a requirement"),
+    ],
+)
+def test_what_a_build_cannot_have_is_refused(here: Account, line: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as error:
+        brought(here, "requirements.txt", f"pandas\n{line}\n")
+    assert "secret" not in str(error.value)
+
+
+def test_pyproject_alone_and_with_its_lock(here: Account) -> None:
+    project = '[project]\nname = "x"\nversion = "1"\ndependencies = ["six"]\n'
+    found, _ = brought(here, "pyproject.toml", project)
+    assert found.files == {"demo.pyproject.toml": project.encode()}
+    assert found.steps.endswith(f"        -r {AT}/pyproject.toml\n")
+    lock = 'version = 1\n[[package]]\nname = "x"\nsource = { editable = "." }\n'
+    locked, _ = brought(here, "uv.lock", lock)
+    assert locked.files == {**found.files, "demo.uv.lock": lock.encode()}
+    assert f"uv export --quiet --frozen --no-emit-project --no-dev \\\n        --project {AT} " in (
+        locked.steps
+    )
+    assert bring("~/pyproject.toml", (), "demo", here)[0] == locked
+
+
+def test_a_project_with_packages_elsewhere_needs_its_own_dockerfile(here: Account) -> None:
+    text = '[project]\nname = "x"\n[tool.uv.sources]\ny = { path = "../y" }\n'
+    with pytest.raises(UsageError, match="another directory"):
+        brought(here, "pyproject.toml", text)
+
+
+def test_a_conda_environment_is_installed_by_conda_or_micromamba(here: Account) -> None:
+    text = "name: x\ndependencies:\n  - numpy\n  - pip:\n    - six\n"
+    found, _ = brought(here, "environment.yml", text)
+    assert found.files == {"demo.environment.yml": text.encode()}
+    assert f"conda env update --name base --file {AT}/environment.yml" in found.steps
+    assert found.by_conda
+    with pytest.raises(UsageError, match="not a conda environment"):
+        brought(here, "other.yaml", "a: b\n")
+
+
+def test_wheels_and_urls_are_arguments_beside_names(here: Account) -> None:
+    Path(here.home, "x-1.0+cu12-py3-none-any.whl").write_bytes(b"wheel")
+    words = ("six", "~/x-1.0+cu12-py3-none-any.whl", "git+https://git.example/a/b@v1")
+    found, names = bring(None, words, "demo", here)
+    assert names == ("six",)
+    assert found.files == {"demo.x-1.0+cu12-py3-none-any.whl": b"wheel"}
+    copy, *step = found.steps.splitlines()
+    name = "x-1.0+cu12-py3-none-any.whl"
+    assert copy == f"COPY demo.{name} {AT}/{name}"
+    assert step[1:] == [f"        {AT}/{name} \\", '        "git+https://git.example/a/b@v1"'] or (
+        step[1:] == [f'        "{AT}/{name}" \\', '        "git+https://git.example/a/b@v1"']
+    )
+
+
+@pytest.mark.parametrize(
+    "word", ["git+https://me:pw@git.example/x", "https://x.example/$(id).whl", "ftp://x.example/y"]
+)
+def test_urls_that_are_no_packages_or_have_a_password_are_refused(here: Account, word: str) -> None:
+    with pytest.raises(UsageError):
+        bring(None, [word], "demo", here)
+
+
+def test_private_git_gets_the_ssh_agent_for_its_step_alone(here: Account) -> None:
+    found, _ = bring(None, ["git+ssh://git@git.example/a/b.git@v1"], "demo", here)
+    assert found.steps.startswith("RUN --mount=type=ssh GIT_SSH_COMMAND=")
+    assert found.apt == ("openssh-client",)
+
+
+@pytest.mark.parametrize("word", ["1=2", "", "A B=c", "DS01_USER_ID=0"])
+def test_build_arguments_that_are_not_valid_or_ours_are_refused(word: str) -> None:
+    with pytest.raises(UsageError):
+        build_arguments([word], {})
+
+
+def test_build_arguments_have_values_of_their_own_or_of_the_environment() -> None:
+    words = ["A=b=c", "HOME", "EMPTY="]
+    assert build_arguments(words, {"HOME": "/h"}) == ("A=b=c", "HOME=/h", "EMPTY=")
+    with pytest.raises(UsageError, match="not set"):
+        build_arguments(["HOME"], {})
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    made = Sandbox(tmp_path, monkeypatch)
+    made.fake.add_image(BASE)
+    (made.home / "r.txt").write_text(HASH)
+    return made
+
+
+def test_copies_are_beside_the_dockerfile_and_go_with_a_failure(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = sandbox.home / "dockerfiles/demo.requirements.txt"
+    asked = f"image-create demo --base {BASE} -r r.txt -y".split()
+    build = "mlc_patched.images.build.image.run_build"
+    with monkeypatch.context() as patch:
+        patch.setattr(build, lambda *arguments, **named: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert sandbox.run(*asked).status == 130
+        assert not copy.exists()
+        patch.setattr(build, lambda *arguments, **named: (1, ["no"]))
+        failed = sandbox.run(*asked)
+        assert failed.output.endswith(f"image-create demo --base {BASE} -r r.txt -y\n")
+        assert copy.exists(), "the rejected Dockerfile needs it"
+    assert sandbox.run(*asked).status == 0
+    assert copy.read_text() == HASH
+    (sandbox.home / "r.txt").write_text(f"{HASH}# more\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(build, lambda *arguments, **named: (1, ["no"]))
+        assert sandbox.run(*asked, "--force").status == 1
+    assert copy.read_text() == HASH
+
+
+def test_a_conda_environment_needs_a_base_with_conda(sandbox: Sandbox) -> None:
+    (sandbox.home / "environment.yml").write_text("dependencies:\n  - numpy\n")
+    failed = sandbox.run(*f"image-create demo --base {BASE} -r environment.yml -y".split())
+    assert failed.status == 1
+    assert f"{BASE} has neither conda nor micromamba" in failed.output
+
+
+def test_without_an_agent_or_buildkit_ssh_is_refused_before_the_build(sandbox: Sandbox) -> None:
+    asked = f"image-create demo --base {BASE} -p git+ssh://git@git.example/a/b -y".split()
+    failed = sandbox.run(*asked)
+    assert failed.status == 2
+    assert "which the classic builder cannot lend to it" in failed.output
