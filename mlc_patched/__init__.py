@@ -1,7 +1,7 @@
 """mlc-patched: AIME's mlc, with containers made from labelled images in one engine call.
 
-The commands are functions of this package: `create`, `open`, `start`, `stop`, `remove`,
-`list_containers`, `stats`, `export`, `import_`. Every failure is an `MlcError`.
+The commands are functions of this package, such as `create`, `run` and `list_images`, and return
+dataclasses. Every failure is an `MlcError`. docs/api.md lists all of it.
 """
 
 from __future__ import annotations
@@ -10,36 +10,142 @@ from .version import __version__
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
-    from .api import (
+    from .api.containers import (
+        Completed,
+        Created,
+        Deployed,
+        Exported,
+        Finding,
+        Job,
+        Jupyter,
+        Listed,
+        Measured,
+        Opened,
+        Removed,
+        Retired,
+        Started,
+        Stopped,
         create,
+        deploy,
+        doctor,
         export,
         import_,
+        jobs,
+        jupyter,
         list_containers,
+        logs,
         open,
         remove,
+        retire,
+        run,
         start,
         stats,
         stop,
+        stop_jupyter,
+        wait,
+    )
+    from .api.images import (
+        ImageCreated,
+        ImageRetired,
+        ImageUpdated,
+        ListedImage,
+        Pushed,
+        create_image,
+        list_images,
+        push_image,
+        retire_image,
+        roll_back_image,
+        update_image,
     )
     from .context import Context
-    from .errors import MlcError
+    from .errors import (
+        AlreadyExistsError,
+        CleanupSkipped,
+        ClientConfigurationError,
+        ConflictError,
+        DeclinedError,
+        EngineError,
+        EngineUnreachableError,
+        ImageNotFoundError,
+        InUseError,
+        InvalidValueError,
+        MlcError,
+        MountMissingError,
+        NoAccessError,
+        NotAllowedError,
+        NotFoundError,
+        SetupError,
+        Terminated,
+        UsageError,
+    )
 
 __all__ = [
+    "AlreadyExistsError",
+    "CleanupSkipped",
+    "ClientConfigurationError",
+    "Completed",
+    "ConflictError",
     "Context",
+    "Created",
+    "DeclinedError",
+    "Deployed",
+    "EngineError",
+    "EngineUnreachableError",
+    "Exported",
+    "Finding",
+    "ImageCreated",
+    "ImageNotFoundError",
+    "ImageRetired",
+    "ImageUpdated",
+    "InUseError",
+    "InvalidValueError",
+    "Job",
+    "Jupyter",
+    "Listed",
+    "ListedImage",
+    "Measured",
     "MlcError",
+    "MountMissingError",
+    "NoAccessError",
+    "NotAllowedError",
+    "NotFoundError",
+    "Opened",
+    "Pushed",
+    "Removed",
+    "Retired",
+    "SetupError",
+    "Started",
+    "Stopped",
+    "Terminated",
+    "UsageError",
     "__version__",
     "create",
+    "create_image",
+    "deploy",
+    "doctor",
     "export",
     "import_",
+    "jobs",
+    "jupyter",
     "list_containers",
+    "list_images",
+    "logs",
     "open",
+    "push_image",
     "remove",
+    "retire",
+    "retire_image",
+    "roll_back_image",
+    "run",
     "start",
     "stats",
     "stop",
+    "stop_jupyter",
+    "update_image",
+    "wait",
 ]
 
-_HOMES = {"MlcError": "errors", "Context": "context"}
+_HOMES = ("errors", "context", "api.containers", "api.images")
 
 
 def __getattr__(name: str) -> object:
@@ -48,4 +154,10 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{_HOMES.get(name, 'api')}", __name__), name)
+    homes = (import_module(f".{each}", __name__) for each in _HOMES)
+    return next(vars(home)[name] for home in homes if name in vars(home))
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return list(__all__)

@@ -56,6 +56,11 @@ def rfc_3339(seconds: float | None) -> str | None:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def in_utc(moment: str) -> str | None:
+    """Return a time of the format of RFC 3339 in UTC; None for other text, and before 1970."""
+    return rfc_3339(seconds_since_1970(moment))
+
+
 def duration_in_words(seconds: float, units: tuple[str, str, str, str] = _SHORT) -> str:
     """Return a duration such as `3 h`; with LONG as `units`, such as `3 hours`."""
     amount = max(int(seconds), 0)
@@ -65,12 +70,13 @@ def duration_in_words(seconds: float, units: tuple[str, str, str, str] = _SHORT)
     return f"{amount} {units[-1]}"
 
 
-def age_in_words(moment: str, now: float | None = None) -> str:
-    """Return how long ago a time was, such as `3 h ago`; what is not RFC 3339 stays as it is.
+def age_in_words(moment: str | None, now: float | None = None) -> str:
+    """Return how long ago a time was, such as `3 h ago`; what is not RFC 3339 stays as it is, and
+    None is empty.
 
     `now` is in seconds since the epoch; by the clock when None.
     """
-    then = seconds_since_1970(moment)
+    then = seconds_since_1970(moment or "")
     if then is None:
-        return moment
+        return moment or ""
     return f"{duration_in_words((time.time() if now is None else now) - then)} ago"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..containers.list import Listed
     from ..report import Reporter
 
-    Column = tuple[str, bool, Callable[[Any], str]]
+    Column = tuple[str, bool, Callable[[Any], str | None]]
     """A column of a table: its heading, whether it is shown, and a row's cell in it."""
 
 JSON_VERSION = 1
@@ -181,11 +181,11 @@ def _fields(value: Any) -> object:
 def show(columns: Sequence[Column], found: Sequence[object], repeats: Collection[str] = ()) -> None:
     """Print what was found as a table, in the columns that are shown; `repeats` as for `table`."""
     shown = [column for column in columns if column[1]]
-    rows = [[cell(each) for _, _, cell in shown] for each in found]
+    rows = [[cell(each) or NOTHING for _, _, cell in shown] for each in found]
     table([name for name, _, _ in shown], rows, repeats)
 
 
-def show_fields(fields: Sequence[tuple[str, str]]) -> None:
+def show_fields(fields: Sequence[tuple[str, str | None]]) -> None:
     """Print names and values below each other, without those that have no value."""
     width = max(len(name) for name, _ in fields)
     for name, value in fields:
@@ -218,8 +218,10 @@ def say_interrupted(found: Iterable[Listed], report: Reporter) -> None:
         report.note(f"{ran} Start what ran with: mlc start --all")
 
 
-def below_home(path: str, home: str) -> str:
-    """Return a path with `~` in place of the home directory."""
+def below_home(path: str | None, home: str) -> str | None:
+    """Return a path with `~` in place of the home directory; None for None."""
+    if path is None:
+        return None
     below = path == home or path.startswith(f"{home}/")
     return f"~{path[len(home) :]}" if below and home != "/" else path
 

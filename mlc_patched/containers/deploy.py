@@ -22,18 +22,19 @@ from .start import ensure_running
 
 @dataclass(frozen=True)
 class Deployed:
-    """A new container: its image, its mounts, and whether it runs."""
+    """A new container: its image, its mounts, and whether it runs. None is what was not given;
+    `flow` is `image` or `commit`, None if the site's wrapper created it without our labels."""
 
     name: str
     tag: str
     image: str
-    flow: str
+    flow: str | None
     state: str
-    workspace: str
-    data: str
-    models: str
-    gpus: str
-    project: str = labels.NOT_GIVEN
+    workspace: str | None
+    data: str | None
+    models: str | None
+    gpus: str | None
+    project: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Preview:
     image: str
     flow: str
     workspace: str
-    data: str
-    models: str
+    data: str | None
+    models: str | None
     gpus: str
     architecture: str
     devices: tuple[str, ...]
@@ -109,8 +110,8 @@ def preview(request: CreateRequest, context: Context) -> Preview:
         image=plan.image,
         flow=flow,
         workspace=plan.directories.workspace,
-        data=plan.directories.data or labels.NOT_GIVEN,
-        models=plan.directories.models or labels.NOT_GIVEN,
+        data=plan.directories.data,
+        models=plan.directories.models,
         gpus=plan.choice.gpus,
         architecture=plan.architecture,
         devices=plan.devices,
@@ -137,8 +138,8 @@ def _roll_back(identity: str | None, request: CreateRequest, context: Context) -
 
 
 def _deployed(container: Container, image: str, *, is_running: bool) -> Deployed:
-    def label(name: str) -> str:
-        return labels.read_value(container.labels, name) or labels.NOT_GIVEN
+    def label(name: str) -> str | None:
+        return labels.given(container.labels, name)
 
     return Deployed(
         name=short_name(container.name),

@@ -214,8 +214,7 @@ def _directory(
 
 
 def _archived(field: str, manifest: archive.Manifest) -> str | None:
-    path = labels.read_value(manifest.labels, _DIRECTORIES[field][1]) or labels.NOT_GIVEN
-    return None if path == labels.NOT_GIVEN else path
+    return labels.given(manifest.labels, _DIRECTORIES[field][1])
 
 
 def _exists(path: str, context: Context) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..context import Context
 from ..engine.interface import Container
@@ -14,6 +13,7 @@ from ..names import labels
 from ..names.containers import SEPARATOR, short_name
 from ..names.images import parse_reference
 from ..names.projects import BUILDING, LATEST, PREVIOUS
+from ..units import in_utc, rfc_3339
 
 if TYPE_CHECKING:
     from .jobs import Job
@@ -25,21 +25,21 @@ _FEW, _AT_ONCE = 4, 16
 
 @dataclass(frozen=True)
 class Listed:
-    """A container as `mlc list` shows it. `size` is the bytes it has written, None if not
-    measured; `job` is its last job in the background that runs, else its last one, or None.
+    """A container as `mlc list` shows it; None is what is not given or not known. `size` is the
+    bytes it has written; `job` is its last job in the background that runs, else its last one.
     `ran_at_shutdown` says that it ended when its server went down."""
 
     name: str
     tag: str
     user: str
-    framework: str
+    framework: str | None
     status: str
     state: str
-    architecture: str
-    workspace: str
-    data: str
-    models: str
-    gpus: str
+    architecture: str | None
+    workspace: str | None
+    data: str | None
+    models: str | None
+    gpus: str | None
     size: int | None
     job: Job | None
     ran_at_shutdown: bool
@@ -51,13 +51,13 @@ class ListedContainer(Listed):
     image's name now means a newer image; `created` is RFC 3339 in UTC. `node` is where the cluster
     runs it, and `ahead` how many services wait for a GPU before it, None if it is not waiting."""
 
-    project: str
+    project: str | None
     image: str
     is_outdated: bool
-    created: str
+    created: str | None
     id: str
     image_id: str
-    node: str
+    node: str | None
     ahead: int | None
 
 
@@ -78,7 +78,7 @@ def list_containers(
     return [
         Listed(
             **_labelled(each.name, each.labels),
-            gpus=labels.read_value(each.labels, labels.GPUS) or labels.NOT_GIVEN,
+            gpus=labels.given(each.labels, labels.GPUS),
             status=each.status,
             state=each.state,
             size=each.size,
@@ -111,19 +111,19 @@ def list_with_images(
         listed.append(
             ListedContainer(
                 **_labelled(each.name, each.labels),
-                gpus=labels.read_value(each.labels, labels.GPUS) or labels.NOT_GIVEN,
+                gpus=labels.given(each.labels, labels.GPUS),
                 status=each.status,
                 state=each.state,
                 size=each.size,
                 job=jobs.get(each.id) or interrupted.get(each.id),
                 ran_at_shutdown=each.id in interrupted,
-                project=each.labels.get(labels.PROJECT) or labels.NOT_GIVEN,
+                project=each.labels.get(labels.PROJECT) or None,
                 image=image,
                 is_outdated=is_outdated,
-                created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.created)),
+                created=rfc_3339(each.created),
                 id=each.id,
                 image_id=each.image_id,
-                node=labels.NOT_GIVEN,
+                node=None,
                 ahead=None,
             )
         )
@@ -196,13 +196,13 @@ def list_services(context: Context, *, all_users: bool = False) -> list[ListedCo
                 size=None,
                 job=None,
                 ran_at_shutdown=False,
-                project=each.labels.get(labels.PROJECT) or labels.NOT_GIVEN,
+                project=each.labels.get(labels.PROJECT) or None,
                 image=f"{image.repository.partition('/')[2]}@{digest[:_DIGEST_SHOWN]}",
                 is_outdated=False,
-                created=f"{each.created[:19]}Z",
+                created=in_utc(each.created),
                 id=each.id,
                 image_id=digest,
-                node=state.node or labels.NOT_GIVEN,
+                node=state.node or None,
                 ahead=state.ahead,
             )
         )
@@ -252,7 +252,7 @@ def _is_temporary(name: str) -> bool:
     return name.startswith("ds01-") and (tag == PREVIOUS or tag.startswith(BUILDING))
 
 
-def _labelled(tag: str, given: Mapping[str, str]) -> dict[str, str]:
+def _labelled(tag: str, given: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields of `Listed` that containers and services have as labels."""
     fields = {
         "user": labels.OWNER,
@@ -262,8 +262,5 @@ def _labelled(tag: str, given: Mapping[str, str]) -> dict[str, str]:
         "data": labels.DATA,
         "models": labels.MODELS,
     }
-    found = {
-        field: labels.read_value(given, label) or labels.NOT_GIVEN
-        for field, label in fields.items()
-    }
+    found = {field: labels.given(given, label) for field, label in fields.items()}
     return {"name": short_name(tag), "tag": tag, **found}

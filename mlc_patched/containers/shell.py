@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
@@ -65,12 +67,8 @@ def run_inside(
 
     Raises EngineError if Docker's client is not installed.
     """
-    client = client_path(environ, PURPOSE)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    variables = [part for name in FORWARDED if environ.get(name) for part in ("--env", name)]
-    variables += ["--env", f"{SHELL_VARIABLE}={token}"] if token else []
-    flags = "-it" if terminal else "-i"
-    argv = [client, "exec", flags, "--user", user, *variables, container, *command]
+    argv = _exec(("-it" if terminal else "-i",), container, command, user, environ, token)
     sys.stdout.flush()
     with (
         subprocess.Popen(argv, env=dict(environ)) as process,
@@ -83,11 +81,60 @@ def run_inside(
     return status if status >= 0 else 128 - status
 
 
+def run_captured(
+    container: Container,
+    command: Sequence[str],
+    context: Context,
+    *,
+    input: bytes | None = None,
+    timeout: float | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command inside a running container, and return its output and exit status.
+
+    Whatever ends the waiting for it, such as Ctrl-C, also hangs the command up. Raises
+    subprocess.TimeoutExpired, and EngineError if Docker's client is not installed.
+    """
+    environ, token = context.client_environ, secrets.token_hex(8)
+    flags = () if input is None else ("-i",)
+    argv = _exec(flags, container.name, command, user_of(context), environ, token)
+    try:
+        return subprocess.run(
+            argv,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL if input is None else None,
+            input=input,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except BaseException:
+        hang_up(container, token, context)
+        raise
+
+
+def _exec(
+    flags: Sequence[str],
+    container: str,
+    command: Sequence[str],
+    user: str,
+    environ: Mapping[str, str],
+    token: str,
+) -> list[str]:
+    """Return the command line of Docker's client, or raise EngineError if it is not installed."""
+    variables = [part for name in FORWARDED if environ.get(name) for part in ("--env", name)]
+    variables += ["--env", f"{SHELL_VARIABLE}={token}"] if token else []
+    client = client_path(environ, PURPOSE)
+    return [client, "exec", *flags, "--user", user, *variables, container, *command]
+
+
 @contextlib.contextmanager
 def _forward_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
     """Let the client handle signals: those from the terminal reach it anyway, and those that are
     forwarded to it are yielded."""
     forwarded: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield forwarded  # only the main thread may set handlers
+        return
 
     def forward(number: int, frame: FrameType | None) -> None:
         forwarded.append(number)

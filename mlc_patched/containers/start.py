@@ -37,28 +37,30 @@ class Started:
 
 def start(
     name: str,
-    command: Sequence[str] = (),
+    command: str | Sequence[str] = (),
     *,
     detach: bool = False,
     context: Context | None = None,
 ) -> Started:
     """Start a container, and run a command inside it as the user.
 
-    One word is a line for the container's bash, several are a program and its arguments. With
-    `detach` it runs in the background, as a job.
+    Its output is the caller's: `run` returns it. With `detach` it runs in the background, as a job.
 
-    Raises UsageError if the command cannot be passed to a program, NotFoundError if there is no
-    such container, EngineError, with the engine's reason, if it cannot be started, and MlcError if
-    the job cannot be recorded.
+    Args:
+        command: a text is a line for the container's bash, a sequence a program and its arguments.
+
+    Raises:
+        UsageError: the command cannot be passed to a program.
+        NotFoundError: there is no such container.
+        EngineError: it cannot be started, for the engine's reason.
+        MlcError: the job cannot be recorded.
     """
-    for word in command:
-        check_word(word)
+    line = words_of(command)
     context = context or Context()
     container = context.get(name)
-    if command and not detach:
+    if line and not detach:
         fitting_client(context.client_environ, PURPOSE, context.engine)
     was_running = ensure_running(container, context)
-    line = ("bash", "-c", command[0]) if len(command) == 1 else tuple(command)
     if line and detach:
         from .background import start_job
 
@@ -80,18 +82,32 @@ def execute(name: str, command: Sequence[str], *, context: Context | None = None
     Raises:
         UsageError, NotFoundError, EngineError: as `start`.
     """
-    for word in command:
-        check_word(word)
+    words = words_of(command)
     context = context or Context()
     container = context.get(name)
     fitting_client(context.client_environ, PURPOSE, context.engine)
     ensure_running(container, context)
-    return run_inside(container.name, command, user_of(context), context.client_environ)
+    return run_inside(container.name, words, user_of(context), context.client_environ)
+
+
+def words_of(command: str | Sequence[str]) -> tuple[str, ...]:
+    """Return a command as a program and its arguments; a text is a line for bash.
+
+    Raises UsageError for an empty text, and for a word that would not arrive unchanged.
+    """
+    if command == "":
+        raise UsageError("The command is empty.")
+    words = ("bash", "-c", command) if isinstance(command, str) else tuple(command)
+    for word in words:
+        check_word(word)
+    return words
 
 
 def check_word(word: str) -> None:
     """Raise UsageError for a word of a command that would not arrive unchanged: it contains NUL, or
     bytes that are not UTF-8, which Docker replaces."""
+    if not isinstance(word, str):
+        raise UsageError(f"{shown(word)} is not text, as the words of a command must be.")
     try:
         word.encode()
     except UnicodeEncodeError:

@@ -11,10 +11,10 @@ from ..errors import MlcError
 from ..names import labels
 from ..names.labels import Claim, MalformedLabelsError, read_claim
 from ..names.projects import BUILDING, LATEST, Project, projects_in
+from ..units import in_utc
 from .dockerfile.installs import APT, PIP, packages_in
 from .project.files import ProjectFiles, projects_with_files
 
-NOT_BUILT = "not built"
 ALL_PROJECTS = "ds01-*/*"
 
 
@@ -31,7 +31,8 @@ class Details:
 
 @dataclass(frozen=True)
 class ListedImage:
-    """One image of a project, or a project whose Dockerfile has not been built yet.
+    """One image of a project, or a project whose Dockerfile has not been built yet: `id` and
+    `created` are None then. `created` is RFC 3339 in UTC.
 
     `size` and `shared` are in bytes; `shared` is the part that other images use as well, None if
     the engine did not say. `problem` says what is wrong with its account and how to fix it.
@@ -42,12 +43,12 @@ class ListedImage:
     uid: int
     image: str
     id: str | None = None
-    framework: str = labels.NOT_GIVEN
+    framework: str | None = None
     size: int | None = None
     shared: int | None = None
-    created: str = NOT_BUILT
+    created: str | None = None
     containers: tuple[str, ...] = ()
-    account: str = labels.NOT_GIVEN
+    account: str | None = None
     problem: str = ""
     details: Details | None = None
 
@@ -111,10 +112,10 @@ def _listed(
         uid=project.uid,
         image=f"{project.repository}:{tag}",
         id=image.id,
-        framework=image.labels.get(labels.IMAGE_FRAMEWORK) or labels.NOT_GIVEN,
+        framework=image.labels.get(labels.IMAGE_FRAMEWORK) or None,
         size=context.engine.image_size(image),
         shared=use.shared.get(image.id),
-        created=image.labels.get(labels.CREATED) or image.created,
+        created=in_utc(image.labels.get(labels.CREATED) or image.created),
         containers=tuple(sorted(each.name for each in used_by)),
         account=account,
         problem=problem,
@@ -122,15 +123,15 @@ def _listed(
     )
 
 
-def _account_in(image: Image, project: Project, context: Context) -> tuple[str, str]:
+def _account_in(image: Image, project: Project, context: Context) -> tuple[str | None, str]:
     """Return the account that an image's labels claim, and why it would not work for its user."""
     rebuild = f"rebuild it with: image-create {project.name} --force"
     try:
         claim: Claim | None = read_claim(image.labels)
     except MalformedLabelsError as error:
-        return labels.NOT_GIVEN, f"its labels are invalid ({error}); {rebuild}"
+        return None, f"its labels are invalid ({error}); {rebuild}"
     if claim is None:
-        return labels.NOT_GIVEN, f"it contains no account; {rebuild}"
+        return None, f"it contains no account; {rebuild}"
     words = f"{claim.username} {claim.uid}:{claim.gid}"
     own = project.uid == context.account.uid
     expected = context.account.uid if own else project.uid

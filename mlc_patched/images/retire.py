@@ -29,7 +29,7 @@ class Retirement:
 
 
 @dataclass(frozen=True)
-class Retired:
+class ImageRetired:
     """What was removed. `dockerfile` is the path of the Dockerfile, if it stays."""
 
     project: str
@@ -69,7 +69,7 @@ def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = Fals
     return Retirement(project, images, not tag, others)
 
 
-def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False) -> Retired:
+def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False) -> ImageRetired:
     """Remove a project's images; its Dockerfile stays, or becomes a dated backup.
 
     Raises MlcError if a container started to use an image in the meantime.
@@ -94,7 +94,7 @@ def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False)
             with contextlib.suppress(MlcError):  # metadata never breaks a command
                 files.remove_metadata()
         there = files.read_dockerfile() is not None
-    return Retired(
+    return ImageRetired(
         project=project.name,
         images=tuple(removed),
         dockerfile=files.dockerfile_path if there else None,

@@ -10,6 +10,7 @@ from ..errors import ConflictError, MlcError, UsageError
 from ..names import labels
 from ..names.containers import SEPARATOR
 from ..names.images import account_image_of, committed_uid, parse_reference
+from ..units import in_utc
 from .disk_usage import all_stored, emptied, freed
 from .image_store import moved_account_images
 from .leftovers import Kind, left_images
@@ -28,7 +29,7 @@ class Orphan:
     user: str
     size: int
     reclaimed: int
-    created: str
+    created: str | None
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def list_orphans(context: Context, uid: int | None = None) -> Orphans:
             user=image.labels.get(labels.USERNAME) or ("?" if owner is None else str(owner)),
             size=context.engine.image_size(image),
             reclaimed=freed(emptied([(image.id, reference)], names), stored),
-            created=image.created,
+            created=in_utc(image.created),
         )
         for image, reference, owner in found
     ]

@@ -125,6 +125,12 @@ def read_value(labels: Mapping[str, str], label: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), labels.get(label, ""))
 
 
+def given(labels: Mapping[str, str], label: str) -> str | None:
+    """Return the value of a container's label, as `read_value`; None if nothing was given."""
+    value = read_value(labels, label)
+    return None if value in ("", NOT_GIVEN) else value
+
+
 def devcontainer(username: str) -> str:
     """Return the label by which VS Code attaches as a user: one property, so without a comma."""
     return json.dumps([{"remoteUser": username}], separators=(",", ":"))

@@ -10,6 +10,8 @@ from pathlib import Path
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cluster.md"
 _BLOCK = re.compile(r"^```sh ([^\n]+)\n(.*?)^```$", re.M | re.S)
 
+_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -17,6 +19,11 @@ class Step:
 
     words: tuple[str, ...]
     script: str
+
+
+def python_blocks(page: Path) -> str:
+    """Return the Python blocks of a page, as one script."""
+    return "\n".join(_PYTHON.findall(page.read_text(encoding="utf-8")))
 
 
 def steps(page: Path = PAGE) -> Iterator[Step]:

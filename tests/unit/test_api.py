@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import is_dataclass
+from pathlib import Path
+
 import pytest
-from support.accounts import OWN, AccountOfThisProcess, own_image
+from support.accounts import OWN, PASSWD, THESIS_LABELS, AccountOfThisProcess, own_image
 from support.base_images import CATALOG
 from support.fakes.engine import FakeEngine
 
 import mlc_patched
+from mlc_patched import errors
 from mlc_patched.context import Context
-from mlc_patched.errors import (
-    NotFoundError,
-    UsageError,
-)
+from mlc_patched.errors import InUseError, MlcError, NotFoundError, UsageError
 
 
 @pytest.mark.parametrize("verb", ["open", "start", "stop", "remove", "export"])
@@ -35,6 +37,108 @@ def test_another_user_s_container_of_the_name_is_not_touched(
     assert list(fake.made) == [created.id]
     assert mlc_patched.list_containers(context=context) == []
     assert [each.name for each in mlc_patched.list_containers(all_users=True, context=context)]
+
+
+def test_the_package_shows_and_exports_its_api() -> None:
+    shown = dir(mlc_patched)
+    assert {"create", "run", "create_image", "deploy", "doctor", "MlcError", "Context"} <= {*shown}
+    for name in shown:
+        found = getattr(mlc_patched, name)
+        if is_dataclass(found) and name != "Context":
+            assert found.__dataclass_params__.frozen, name
+        if inspect.isfunction(found):
+            kinds = {each.name: each.kind for each in inspect.signature(found).parameters.values()}
+            assert kinds["context"] is inspect.Parameter.KEYWORD_ONLY, name
+    with pytest.raises(AttributeError, match="no_such_function"):
+        mlc_patched.no_such_function  # noqa: B018
+
+
+def test_every_error_is_exported() -> None:
+    for name, found in vars(errors).items():
+        if isinstance(found, type) and issubclass(found, BaseException):
+            assert getattr(mlc_patched, name) is found
+
+
+def test_a_text_is_a_line_and_a_sequence_a_program(fake: FakeEngine, context: Context) -> None:
+    own_image(fake)
+    mlc_patched.create("c", image=OWN, context=context)
+    line = mlc_patched.start("c", "echo hello", detach=True, context=context).job
+    program = mlc_patched.start("c", ["nvidia-smi"], detach=True, context=context).job
+    assert line.words == ("bash", "-c", "echo hello")
+    assert program.words == ("nvidia-smi",)
+    for wrong in ("", "a\0b", ["sleep", 5], ["\udcff"]):
+        with pytest.raises(UsageError):
+            mlc_patched.start("c", wrong, context=context)
+
+
+@pytest.fixture
+def client(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Docker client that prints its arguments and input, and exits with 3."""
+    monkeypatch.setattr("mlc_patched.containers.run.fitting_client", lambda *_: "docker")
+    program = tmp_path / "docker"
+    program.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\ncat >&2\nexit 3\n")
+    program.chmod(0o755)
+    context.environ = {**context.environ, "PATH": f"{tmp_path}:{context.environ['PATH']}"}
+    return program
+
+
+def test_run_returns_what_a_command_prints(
+    fake: FakeEngine, context: Context, client: Path
+) -> None:
+    own_image(fake)
+    mlc_patched.create("c", image=OWN, context=context)
+    done = mlc_patched.run("c", "echo hello", input="given", context=context)
+    words = done.stdout.splitlines()
+    assert (done.name, done.exit_status, done.stderr) == ("c", 3, "given")
+    assert words[:4] == ["exec", "-i", "--user", "1001:2001"]
+    assert words[-4:] == ["c._.1001", "bash", "-c", "echo hello"]
+    assert fake.container("c._.1001").is_running
+    done = mlc_patched.run("c", ["nvidia-smi"], context=context)
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("nvidia-smi", "")
+    with pytest.raises(MlcError, match="failed: exit 3"):
+        mlc_patched.run("c", ["false"], check=True, context=context)
+
+
+def test_run_ends_a_command_that_takes_too_long(
+    fake: FakeEngine, context: Context, client: Path
+) -> None:
+    own_image(fake)
+    created = mlc_patched.create("c", image=OWN, context=context)
+    client.write_text("#!/bin/sh\nexec sleep 60\n")
+    with pytest.raises(MlcError, match=r"longer than 0\.1 seconds"):
+        mlc_patched.run("c", "sleep 60", timeout=0.1, context=context)
+    ((hang_up, _),) = fake.made[created.id].commands
+    assert "kill -HUP" in hang_up[2]
+
+
+def test_images_and_deployments(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
+    made = mlc_patched.deploy("thesis", gpus=1, context=context)
+    assert (made.state, made.flow, made.gpus, made.project) == ("running", "image", "1", "thesis")
+    assert (made.data, made.models) == (None, None)
+    (listed,) = mlc_patched.list_containers(context=context)
+    assert (listed.framework, listed.data) == ("custom-latest", None)
+    (image,) = mlc_patched.list_images(context=context)
+    assert (image.name, image.framework) == ("thesis", None)
+    with pytest.raises(InUseError):
+        mlc_patched.retire_image("thesis", context=context)
+    assert mlc_patched.retire("thesis", context=context).name == "thesis"
+    assert mlc_patched.retire_image("thesis", context=context).images == (
+        "ds01-1001/thesis:latest",
+    )
+    written = mlc_patched.create_image(
+        "paper", base="debian:12", pip="numpy<2", build=False, context=context
+    )
+    assert "numpy<2" in Path(written.dockerfile).read_text()
+    (image,) = mlc_patched.list_images(context=context)
+    assert (image.project, image.id, image.created) == ("paper", None, None)
+
+
+def test_doctor_returns_findings(context: Context) -> None:
+    found = mlc_patched.doctor(context=context)
+    assert "engine" in [each.name for each in found]
 
 
 def test_listing_is_two_calls(fake: FakeEngine, context: Context) -> None:

@@ -121,9 +121,7 @@ def choose_project(arguments: argparse.Namespace, context: Context) -> str | Non
 
 
 def _say_created(deployed: Deployed) -> None:
-    from ...names.labels import NOT_GIVEN
-
-    how = {"image": "directly from", "commit": "with your account set up in", NOT_GIVEN: "from"}
+    how = {"image": "directly from", "commit": "with your account set up in", None: "from"}
     say(f"[{deployed.name}] {deployed.state}, {how[deployed.flow]} {deployed.image}.")
     get_in = ("Get in", f"mlc open {deployed.name}")
     if deployed.state != "running":
@@ -140,8 +138,8 @@ def _say_created(deployed: Deployed) -> None:
                 "on this host by Remote-SSH; then open /workspace",
             ),
             ("Mounted", f"/workspace is {deployed.workspace}"),
-            ("", f"/data is {deployed.data}" if deployed.data != NOT_GIVEN else ""),
-            ("", f"/models is {deployed.models}" if deployed.models != NOT_GIVEN else ""),
+            ("", f"/data is {deployed.data}" if deployed.data else ""),
+            ("", f"/models is {deployed.models}" if deployed.models else ""),
             ("GPUs", deployed.gpus),
             ("Retire", f"container-retire {deployed.name} [--save]"),
         ]
@@ -151,7 +149,6 @@ def _say_created(deployed: Deployed) -> None:
 def _say_planned(planned: Preview, start: bool) -> None:
     import shlex
 
-    from ...names.labels import NOT_GIVEN
     from ...plan.limits import NANO
     from ...units import size_in_words
 
@@ -176,4 +173,4 @@ def _say_planned(planned: Preview, start: bool) -> None:
         ("Cgroup", planned.cgroup_parent or ""),
         ("Wrapper", shlex.join(planned.wrapper)),
     ]
-    show_fields([(name, value) for name, value in fields if value != NOT_GIVEN])
+    show_fields(fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import NOTHING, below_home, job_in_words, print_json, say_interrupted, show
+from ..output import below_home, job_in_words, print_json, say_interrupted, show
 from ..parser import TYPE_CHECKING, Parser, add_json, add_switch
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.json:
         return print_json("containers", found)
 
-    def short(path: str) -> str:
+    def short(path: str | None) -> str | None:
         return below_home(path, context.account.home)
 
     def image(each: ListedContainer) -> str:
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         ("USER", arguments.all, lambda each: each.user),
         ("PROJECT", True, lambda each: each.project),
         ("IMAGE", True, image),
-        ("NODE", any(each.node != NOTHING for each in found), lambda each: each.node),
+        ("NODE", any(each.node for each in found), lambda each: each.node),
         ("STATUS", True, lambda each: each.status),
         ("JOB", any(each.job for each in found), lambda each: job_in_words(each.job)),
         ("GPU", True, lambda each: each.gpus),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import one_line, print_json, say, show, table
+from ..output import NOTHING, one_line, print_json, say, show, table
 from ..parser import TYPE_CHECKING, Parser, add_json, add_switch
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.orphans:
         return _list_orphans(arguments, context)
     from ...images.list import list_images
-    from ...names.labels import NOT_GIVEN
     from ...units import age_in_words, size_in_words
+
+    def account(each: ListedImage) -> str | None:
+        return f"{each.account or NOTHING} !" if each.problem else each.account
 
     found = list_images(context, all_users=arguments.all, detailed=arguments.detailed)
     if arguments.json:
@@ -51,9 +53,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         ("FRAMEWORK", True, lambda each: each.framework),
         ("SIZE", True, lambda each: size_in_words(each.size)),
         ("SHARED", True, lambda each: size_in_words(each.shared)),
-        ("CREATED", True, lambda each: age_in_words(each.created)),
-        ("CONTAINERS", True, lambda each: ", ".join(each.containers) or NOT_GIVEN),
-        ("ACCOUNT", True, lambda each: f"{each.account} !" if each.problem else each.account),
+        ("CREATED", True, lambda each: age_in_words(each.created) if each.id else "not built"),
+        ("CONTAINERS", True, lambda each: ", ".join(each.containers)),
+        ("ACCOUNT", True, account),
     ]
     show(columns, found)
     for each in found:
@@ -66,16 +68,15 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _say_details(image: ListedImage) -> None:
-    from ...names.labels import NOT_GIVEN
     from ...units import size_in_words
 
     details = image.details
     if details is None:
         return
     say(f"\n{image.image}")
-    say(f"  Dockerfile: {details.dockerfile or NOT_GIVEN}")
-    say(f"  Python packages: {' '.join(details.pip) or NOT_GIVEN}")
-    say(f"  System packages: {' '.join(details.apt) or NOT_GIVEN}")
+    say(f"  Dockerfile: {details.dockerfile or NOTHING}")
+    say(f"  Python packages: {' '.join(details.pip) or NOTHING}")
+    say(f"  System packages: {' '.join(details.apt) or NOTHING}")
     say("  Labels:")
     for name, value in sorted(details.labels.items()):
         say(f"    {one_line(f'{name}={value}')}")

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.json:
         return print_json("containers", found)
 
-    def short(path: str) -> str:
+    def short(path: str | None) -> str | None:
         return below_home(path, context.account.home)
 
     everything = arguments.all

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.all:
         return _start_all(arguments, context)
     name = choose_container(arguments, context, "start")
-    line = (arguments.execute_command,) if arguments.execute_command else ()
+    line = arguments.execute_command or ()
     detach = arguments.detach and bool(line)
     started = start(name, line, detach=detach, context=context)
     if not line:

@@ -17,13 +17,13 @@ pytestmark = pytest.mark.real_engine
 MAKER = """
 import json, sys
 sys.path[:0] = sys.argv[3:]
-from mlc_patched import api
+import mlc_patched
 from mlc_patched.errors import MlcError
 image, names = sys.argv[1:3]
 made, refused = [], {}
 for name in json.loads(names):
     try:
-        made.append(api.create(name, image=image).name)
+        made.append(mlc_patched.create(name, image=image).name)
     except MlcError as error:
         refused[name] = str(error)
 print(json.dumps([made, refused]))

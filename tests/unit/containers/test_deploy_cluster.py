@@ -68,7 +68,7 @@ def test_two_run_and_the_third_waits(on_cluster: Context, fake: FakeEngine) -> N
     assert [(each.name, each.node, each.ahead) for each in found] == [
         ("a", "server-1", None),
         ("b", "server-2", None),
-        ("thesis", "-", 0),
+        ("thesis", None, 0),
     ]
     made = fake.swarm.specification("a-1001")
     assert made.container.image.startswith(f"{PUSHED}@sha256:")

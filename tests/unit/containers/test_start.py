@@ -20,7 +20,7 @@ from mlc_patched.plan.request import CreateRequest
 def test_commands_run_as_the_user(fake: FakeEngine, context: Context) -> None:
     own_image(fake)
     created = mlc_patched.create("n", image=OWN, context=context)
-    first = mlc_patched.start("n", ["python train.py"], detach=True, context=context).job
+    first = mlc_patched.start("n", "python train.py", detach=True, context=context).job
     second = mlc_patched.start("n", ["python", "train.py"], detach=True, context=context).job
     assert (first.number, first.state, first.command) == (1, "running", "python train.py")
     assert (second.number, second.words) == (2, ("python", "train.py"))

@@ -33,7 +33,7 @@ def built(context: Context, fake: FakeEngine) -> Context:
     return context
 
 
-def create(name: str, context: Context) -> mlc_patched.api.Created:
+def create(name: str, context: Context) -> mlc_patched.Created:
     return mlc_patched.create(name, "Pytorch", "2.8.0", context=context)
 
 

@@ -1,0 +1,175 @@
+"""The Python API for images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..context import Context
+from ..images import create as _image_create
+from ..images import list as _image_list
+from ..images import push as _image_push
+from ..images import retire as _image_retire
+from ..images import update as _image_update
+from ..images.create import ImageCreated
+from ..images.list import ListedImage
+from ..images.push import Pushed
+from ..images.recipe import ImageRequest as _ImageRequest
+from ..images.retire import ImageRetired
+from ..images.update import ImageUpdated
+
+__all__ = [
+    "ImageCreated",
+    "ImageRetired",
+    "ImageUpdated",
+    "ListedImage",
+    "Pushed",
+    "create_image",
+    "list_images",
+    "push_image",
+    "retire_image",
+    "roll_back_image",
+    "update_image",
+]
+
+
+def create_image(
+    project: str,
+    *,
+    framework: str | None = None,
+    version: str | None = None,
+    base: str | None = None,
+    dockerfile: str | None = None,
+    presets: str | Sequence[str] = (),
+    pip: str | Sequence[str] = (),
+    apt: str | Sequence[str] = (),
+    build: bool = True,
+    force: bool = False,
+    pull: bool = False,
+    no_cache: bool = False,
+    context: Context | None = None,
+) -> ImageCreated:
+    """Write a project's Dockerfile, and build its image with the user's account in it.
+
+    Args:
+        project: its name.
+        framework: `PyTorch`, `TensorFlow`, `JAX` or another one of the catalog.
+        version: version of the framework; the newest by default.
+        base: image to build on, instead of a framework's.
+        dockerfile: path of your own Dockerfile; the account block is added to it.
+        presets: sets of packages, such as `data-science`.
+        pip: Python packages, such as `numpy<2`.
+        apt: Debian packages.
+        build: whether to build it, or only to write the Dockerfile.
+        force: whether to replace a project; alone: rebuild it from its Dockerfile.
+        pull: whether to pull the base first.
+        no_cache: whether to build without the cache.
+
+    Raises:
+        UsageError: an argument is invalid.
+        AlreadyExistsError: the project exists.
+        NotFoundError: the catalog or the disk does not have what is named.
+        MlcError: the build failed. On any error, images and files are as they were.
+    """
+    context = context or Context()
+    request = _image_create.ImageCreateRequest(
+        image=_ImageRequest(
+            project, framework, version, base, _words(presets), _words(pip), _words(apt)
+        ),
+        dockerfile=dockerfile,
+        build=build,
+        force=force,
+        pull=pull,
+        no_cache=no_cache,
+    )
+    request = _image_create.from_own_dockerfile(request, context)
+    return _image_create.create_image(request, _image_create.prepare(request, context), context)
+
+
+def update_image(
+    project: str,
+    *,
+    add: str | Sequence[str] = (),
+    apt: str | Sequence[str] = (),
+    remove: str | Sequence[str] = (),
+    pull: bool = False,
+    no_cache: bool = False,
+    context: Context | None = None,
+) -> ImageUpdated:
+    """Change the packages in a project's Dockerfile, and rebuild its image.
+
+    Args:
+        project: its name.
+        add: Python packages to add.
+        apt: Debian packages to add.
+        remove: packages to remove, Python's or Debian's.
+        pull: whether to pull the base first.
+        no_cache: whether to build without the cache.
+
+    Raises:
+        NotFoundError: there is no such project, or no such package to remove.
+        MlcError: the build failed. On any error, images and files are as they were.
+    """
+    context = context or Context()
+    request = _image_update.ImageUpdateRequest(
+        project, _words(add), _words(apt), _words(remove), pull, no_cache
+    )
+    change = _image_update.plan_change(request, context)
+    return _image_update.update_image(change, request, context)
+
+
+def roll_back_image(project: str, *, context: Context | None = None) -> ImageUpdated:
+    """Exchange a project's image and the previous one, with their Dockerfiles.
+
+    Raises:
+        NotFoundError: there is no previous image.
+    """
+    return _image_update.roll_back(project, context or Context())
+
+
+def list_images(
+    *, all_users: bool = False, detailed: bool = False, context: Context | None = None
+) -> list[ListedImage]:
+    """Return the images of the caller's projects, or of every user's, ordered by project.
+
+    Args:
+        all_users: whether to return those of all users.
+        detailed: whether to add packages, labels, Dockerfile and layers.
+    """
+    return _image_list.list_images(context or Context(), all_users=all_users, detailed=detailed)
+
+
+def push_image(name: str, registry: str | None = None, *, context: Context | None = None) -> Pushed:
+    """Push a project's image to a registry.
+
+    Args:
+        name: the project, or `PROJECT:TAG` for one image of it.
+        registry: HOST:PORT of the registry; DS01_REGISTRY or the site's by default.
+
+    Raises:
+        NotFoundError: there is no such image.
+        MlcError: there is no registry, or it refused; or the image is not the caller's.
+    """
+    return _image_push.push_image(name, registry, context or Context())
+
+
+def retire_image(
+    name: str, *, with_dockerfile: bool = False, context: Context | None = None
+) -> ImageRetired:
+    """Remove the images of a project that no container uses.
+
+    Args:
+        name: the project, or `PROJECT:TAG` for one image of it.
+        with_dockerfile: whether to move the Dockerfile to a backup, too.
+
+    Raises:
+        NotFoundError: there is no such image.
+        InUseError: containers use it.
+    """
+    context = context or Context()
+    plan = _image_retire.plan_retirement(name, context, with_dockerfile=with_dockerfile)
+    return _image_retire.retire(plan, context, with_dockerfile=with_dockerfile)
+
+
+def _words(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one word, or several, as a tuple."""
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -1,0 +1,112 @@
+"""Write the reference in docs/api.md from the signatures and docstrings of the Python API.
+
+PYTHONPATH=. .venv/bin/python tools/api_page.py      after a change; a test fails until it is done
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlc_patched
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "api.md"
+MARK = "<!-- From here to the end written by tools/api_page.py, from the docstrings. -->\n"
+FOOTER = "\n---\n[Documentation](README.md) · next: [Remote engines](remote.md)\n"
+_SECTION = re.compile(r"^(Args|Raises|Returns):\n", re.M)
+_ANNOTATION = re.compile(r": '([^']*)'")
+_ENTRY = re.compile(r"^(\w[\w, ]*): ", re.M)
+
+
+def reference() -> str:
+    """Return the generated part of the page."""
+    public = {name: getattr(mlc_patched, name) for name in dir(mlc_patched)}
+    functions = [each for each in public.items() if inspect.isfunction(each[1])]
+    results = [each for each in public.items() if dataclasses.is_dataclass(each[1])]
+    failures = [
+        each
+        for each in public.values()
+        if isinstance(each, type) and issubclass(each, mlc_patched.MlcError)
+    ]
+    lines = ["## Functions", ""]
+    for name, function in functions:
+        lines += [f"### {name}", "", "```text", *_signature(name, function), "```", ""]
+        lines += [*_documented(function), ""]
+    lines += ["## Results", "", "Frozen dataclasses.", ""]
+    for name, result in results:
+        if name != "Context":
+            lines += [f"### {name}", "", *_text(_first(result)), "", *_fields(result), ""]
+    lines += [
+        "## Errors",
+        "",
+        "| error | code | exit code | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for each in sorted(failures, key=lambda each: (len(each.__mro__), each.__name__)):
+        meaning = " ".join(_first(each).split("\n\n")[0].split())
+        lines.append(f"| `{each.__name__}` | `{each.code}` | {each.exit_code} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _signature(name: str, function: Callable[..., object]) -> list[str]:
+    found = inspect.signature(function)
+    parts, is_keyword_only = [], False
+    for each in found.parameters.values():
+        if each.kind is each.KEYWORD_ONLY and not is_keyword_only:
+            parts.append("*")
+            is_keyword_only = True
+        if each.name != "context":
+            parts.append(_ANNOTATION.sub(r": \1", str(each)))
+    if parts[-1:] == ["*"]:
+        parts.pop()
+    end = f") -> {found.return_annotation}"
+    line = f"{name}({', '.join(parts)}{end}"
+    return [line] if len(line) <= 96 else [f"{name}(", *(f"    {each}," for each in parts), end]
+
+
+def _documented(function: Callable[..., object]) -> Iterator[str]:
+    """Yield a function's docstring, with its sections as lists."""
+    text, *sections = _SECTION.split(_first(function))
+    yield from _text(text.strip())
+    for title, body in zip(sections[::2], sections[1::2], strict=True):
+        _, *entries = _ENTRY.split(textwrap.dedent(body).strip())
+        yield from ("", {"Args": "Arguments:", "Raises": "Errors:"}.get(title, title), "")
+        for name, words in zip(entries[::2], entries[1::2], strict=True):
+            if name != "context":
+                names = ", ".join(f"`{each}`" for each in name.split(", "))
+                yield from _wrapped(f"- {names}: {' '.join(words.split())}", "  ")
+
+
+def _fields(result: type) -> list[str]:
+    fields = ", ".join(f"`{each.name}: {each.type}`" for each in dataclasses.fields(result))
+    return _wrapped(f"Fields: {fields}.")
+
+
+def _text(text: str) -> Iterator[str]:
+    for number, paragraph in enumerate(text.split("\n\n")):
+        yield from [""] if number else []
+        yield from _wrapped(" ".join(paragraph.split()))
+
+
+def _first(documented: object) -> str:
+    return inspect.getdoc(documented) or ""
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def page() -> str:
+    """Return the whole page, with the part that is written by hand as it is."""
+    by_hand = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
+    return f"{by_hand}{MARK}\n{reference()}{FOOTER}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
