@@ -16,14 +16,16 @@ from ..names.projects import project_of
 from .shell import user_of
 
 # Prints what is newer than the container: Python packages that were asked for by name (PEP 376,
-# PEP 610), and Debian packages, with those that dpkg installed and those that apt added by itself.
+# PEP 610) and what the new ones need; Debian packages, those that dpkg installed, and those that
+# apt added by itself.
 _SCRIPT = r"""
 python="$(command -v python3)"
 for place in "$HOME/.local" /usr/local "${python%/bin/*}"; do
     find "$place"/lib/python3*/*-packages -maxdepth 1 -name '*.dist-info' -newermt "$1"
 done 2>/dev/null | sort -u | while read -r found; do
+    sed -n '/extra ==/d; s/^Requires-Dist: \([A-Za-z0-9._-]*\).*/needs \1/p' "$found/METADATA"
     if [ -e "$found/REQUESTED" ] && [ ! -e "$found/direct_url.json" ]; then
-        echo "pip ${found##*/}"
+        echo "$(head -n 1 "$found/INSTALLER") ${found##*/}"
     fi
 done
 if find /var/lib/dpkg/info -maxdepth 1 -name '*.list' -newermt "$1" -printf 'list %f\n' | grep .
@@ -34,7 +36,7 @@ then
 fi 2>/dev/null
 true
 """
-_PIP = re.compile(r"pip (.+)-([^-]+)\.dist-info")
+_PYTHON = re.compile(r"(\S+) (\S+)-([^-]+)\.dist-info")
 _APT = re.compile(r"list ([^:]+)(?::\w+)?\.list")
 
 
@@ -60,8 +62,14 @@ def sentence(project: str, lines: list[str], dockerfile: str) -> str:
     """Say which packages the script found that a Dockerfile does not install, and how to add them;
     empty if there are none."""
     have = {pip_name(each) for each in packages_in(dockerfile, PIP)}
-    found = [match.groups() for match in map(_PIP.fullmatch, lines) if match]
-    pip = {name: version for name, version in found if pip_name(name) not in {*have, ""}}
+    # uv marks every package as asked for, also what others need.
+    needed = {pip_name(line[6:]) for line in lines if line.startswith("needs ")}
+    found = [match.groups() for match in map(_PYTHON.fullmatch, lines) if match]
+    pip = {
+        name: version
+        for tool, name, version in found
+        if pip_name(name) not in {*have, "", *(needed if tool == "uv" else ())}
+    }
     have = {apt_name(each) for each in packages_in(dockerfile, APT)}
     said = {
         key: {line.split(" ", 1)[1].partition(":")[0] for line in lines if line.startswith(key)}

@@ -139,6 +139,12 @@ def _file(path: str, project: str, account: Account) -> Brought:
     is_ssh = "git+ssh://" in text
     apt = (SSH_CLIENT,) if is_ssh else ()
     if _has_local(text.replace("\\\n", " "), path):
+        if str(Path(path).parent) in (account.home, "/"):
+            raise UsageError(
+                f"{path} names files of its directory, which would be copied into the image as a "
+                "whole.",
+                "Put them into a directory of their own.",
+            )
         steps = (
             f"# {name} names files of its directory, which is the build context\n"
             f"COPY . {at}/\nWORKDIR {at}\n{_install([f'-r {_word(name)}'], is_ssh=is_ssh)}"

@@ -108,7 +108,9 @@ VENV = (
 
 INSTALLING = """
 export PIP_CERT=/workspace/ca.crt
+export SSL_CERT_FILE=$PIP_CERT
 pip install -q six && sudo pip install -q colorama
+pip install -q uv && python3 -m uv pip install -q requests
 python3 -c 'import six, colorama; print(six.__file__, colorama.__file__)'
 sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends tree' >/dev/null
 command -v tree
@@ -144,8 +146,9 @@ def test_python_in_a_virtual_environment_is_the_users_for_pip_sudo_and_login_she
     assert (tree, ended) == ("/usr/bin/tree", "[demo] stopped.")
     names = re.sub(r" \d[\d.]*\d", "", opened.stderr.splitlines()[-1])
     assert names == (
-        "Installed in the container, but not in its image: colorama, six, tree. "
-        "Add to the image with: image-update demo --add colorama six --apt tree"
+        "Installed in the container, but not in its image: colorama, requests, six, uv, "
+        "tree. Add to the image with: "
+        "image-update demo --add colorama requests six uv --apt tree"
     )
 
 

@@ -41,6 +41,18 @@ def test_what_was_asked_for_and_is_not_in_the_dockerfile_is_named_with_the_comma
     )
 
 
+def test_what_other_packages_need_is_not_named_though_uv_marks_it_as_asked_for() -> None:
+    lines = [
+        "uv seaborn-0.13.2.dist-info",
+        "needs numpy",
+        "needs Foo.bar",
+        "uv numpy-2.1.dist-info",
+    ]
+    lines += ["uv foo_bar-1.dist-info", "pip numpy-2.1.dist-info"]
+    assert sentence("t", lines[:-1], "FROM x").endswith(" --add seaborn")
+    assert sentence("t", lines, "FROM x").endswith(" --add numpy seaborn")
+
+
 def test_only_python_packages_need_no_apt() -> None:
     assert sentence("t", FOUND[:1], "FROM x").endswith("image-update t --add seaborn")
 

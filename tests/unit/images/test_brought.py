@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,11 @@ def test_any_other_requirements_file_is_copied_as_it_is(here: Account, text: str
 def test_a_file_that_names_its_own_directory_needs_that_as_the_build_context(
     here: Account, line: str
 ) -> None:
-    found, _ = brought(here, "requirements.txt", f"pandas\n{line}\n")
-    assert found.directory == here.home
+    with pytest.raises(UsageError, match="as a whole"):
+        brought(here, "requirements.txt", f"pandas\n{line}\n")
+    Path(here.home, "code").mkdir()
+    found, _ = brought(here, "code/requirements.txt", f"pandas\n{line}\n")
+    assert found.directory == f"{here.home}/code"
     assert f"COPY . {AT}/\nWORKDIR {AT}\nRUN " in found.steps
     assert found.steps.endswith("        -r requirements.txt\n")
 
@@ -112,6 +116,38 @@ def test_a_conda_environment_is_installed_by_conda_or_micromamba(here: Account) 
     assert found.by_conda
     with pytest.raises(UsageError, match="not a conda environment"):
         brought(here, "other.yaml", "a: b\n")
+
+
+@pytest.mark.parametrize(
+    ("programs", "called"),
+    [
+        (
+            ("conda", "micromamba"),
+            ["conda env update --name base --file FILE", "conda clean --all --yes"],
+        ),
+        (
+            ("micromamba",),
+            ["micromamba install --yes --name base --file FILE", "micromamba clean --all --yes"],
+        ),
+    ],
+)
+def test_the_step_calls_the_program_that_the_base_has(
+    here: Account, programs: tuple[str, ...], called: list[str]
+) -> None:
+    found, _ = brought(here, "environment.yml", "dependencies:\n  - numpy\n")
+    _, _, step = found.steps.partition("\nRUN ")
+    for name in programs:
+        program = Path(here.home, name)
+        program.write_text('#!/bin/sh\necho "${0##*/} $*"\n')
+        program.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", step.replace("\\\n", "")],
+        env={"PATH": here.home},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.replace(f"{AT}/environment.yml", "FILE").splitlines() == called
 
 
 def test_wheels_and_urls_are_arguments_beside_names(here: Account) -> None:

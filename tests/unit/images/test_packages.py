@@ -18,6 +18,7 @@ from mlc_patched.images.packages import (
     preset,
     quoted,
     requirements_of,
+    unquoted,
 )
 from mlc_patched.images.presets import PRESETS
 
@@ -38,6 +39,20 @@ from mlc_patched.images.presets import PRESETS
 )
 def test_arguments_become_requirements(words: list[str], packages: tuple[str, ...]) -> None:
     assert pip_packages(words) == packages
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "pandas 'numpy<2' jax[cuda12]",
+        "'pandas', 'numpy<2', 'jax[cuda12]'",
+        '"pandas","numpy<2","jax[cuda12]",',
+        "pandas,  numpy<2,jax[cuda12]",
+        "\u201cpandas\u201d, \u2018numpy<2\u2019 `jax[cuda12]`",
+    ],
+)
+def test_an_answer_may_have_commas_and_quotes(answer: str) -> None:
+    assert pip_packages([unquoted(answer)]) == ("pandas", "numpy<2", "jax[cuda12]")
 
 
 @pytest.mark.parametrize(
