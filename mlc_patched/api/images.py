@@ -9,6 +9,7 @@ from ..images import create as _image_create
 from ..images import list as _image_list
 from ..images import push as _image_push
 from ..images import retire as _image_retire
+from ..images import rollback as _rollback
 from ..images import update as _image_update
 from ..images.create import ImageCreated
 from ..images.list import ListedImage
@@ -16,6 +17,7 @@ from ..images.push import Pushed
 from ..images.recipe import ImageRequest as _ImageRequest
 from ..images.retire import ImageRetired
 from ..images.update import ImageUpdated
+from ..images.versions.pins import Upgrade as _Upgrade
 
 __all__ = [
     "ImageCreated",
@@ -39,6 +41,7 @@ def create_image(
     version: str | None = None,
     base: str | None = None,
     dockerfile: str | None = None,
+    source: str | None = None,
     presets: str | Sequence[str] = (),
     pip: str | Sequence[str] = (),
     apt: str | Sequence[str] = (),
@@ -56,6 +59,7 @@ def create_image(
         version: version of the framework; the newest by default.
         base: image to build on, instead of a framework's.
         dockerfile: path of your own Dockerfile; the account block is added to it.
+        source: a project, an image or the path of a lock to build the same as.
         presets: sets of packages, such as `data-science`.
         pip: Python packages, such as `numpy<2`.
         apt: Debian packages.
@@ -76,6 +80,7 @@ def create_image(
             project, framework, version, base, _words(presets), _words(pip), _words(apt)
         ),
         dockerfile=dockerfile,
+        source=source,
         build=build,
         force=force,
         pull=pull,
@@ -91,6 +96,8 @@ def update_image(
     add: str | Sequence[str] = (),
     apt: str | Sequence[str] = (),
     remove: str | Sequence[str] = (),
+    upgrade: bool | Sequence[str] = (),
+    compact: bool = False,
     pull: bool = False,
     no_cache: bool = False,
     context: Context | None = None,
@@ -102,6 +109,8 @@ def update_image(
         add: Python packages to add.
         apt: Debian packages to add.
         remove: packages to remove, Python's or Debian's.
+        upgrade: packages to move to newer versions; True for all.
+        compact: whether to fold the steps that were appended.
         pull: whether to pull the base first.
         no_cache: whether to build without the cache.
 
@@ -111,10 +120,18 @@ def update_image(
     """
     context = context or Context()
     request = _image_update.ImageUpdateRequest(
-        project, _words(add), _words(apt), _words(remove), pull, no_cache
+        project,
+        _words(add),
+        _words(apt),
+        _words(remove),
+        _Upgrade(upgrade is True, () if isinstance(upgrade, bool) else _words(upgrade)),
+        compact,
+        pull,
+        no_cache,
     )
     change = _image_update.plan_change(request, context)
-    return _image_update.update_image(change, request, context)
+    resolved = _image_update.preview(change, request, context)
+    return _image_update.update_image(change, request, context, resolved=resolved)
 
 
 def roll_back_image(project: str, *, context: Context | None = None) -> ImageUpdated:
@@ -123,7 +140,7 @@ def roll_back_image(project: str, *, context: Context | None = None) -> ImageUpd
     Raises:
         NotFoundError: there is no previous image.
     """
-    return _image_update.roll_back(project, context or Context())
+    return _rollback.roll_back(project, context or Context())
 
 
 def list_images(

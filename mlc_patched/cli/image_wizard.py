@@ -26,6 +26,8 @@ def complete(request: ImageCreateRequest, context: Context) -> ImageCreateReques
             "Name of the project", check=lambda name: _check_new(name, request, context)
         )
         image = replace(image, project=name)
+    if request.source is not None:
+        return replace(request, image=image)
     if image.base is None and request.dockerfile is None:
         image = _with_framework(image, context)
     if not image.presets and request.dockerfile is None:

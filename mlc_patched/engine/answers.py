@@ -85,6 +85,7 @@ def image_of(found: Mapping[str, Any]) -> Image:
         working_directory=config.get("WorkingDir") or "",
         volumes=tuple(sorted(config.get("Volumes") or ())),
         layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
+        digests=strings(found.get("RepoDigests") or []),
     )
 
 

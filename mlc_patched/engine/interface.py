@@ -43,12 +43,23 @@ class Image:
     layers: tuple[str, ...] = ()
     """Digests of its layers, lowest first. Lists of images leave this and everything from
     `environment` on empty."""
+    digests: tuple[str, ...] = ()
+    """Its names by digest in registries, `REPOSITORY@sha256:…`."""
 
     def is_copy_of(self, other: Image) -> bool:
         """Whether both are the same image, which may have another ID in each image store."""
         if not self.layers or self.id == other.id:
             return self.id == other.id
-        return replace(self, id=other.id, references=other.references, size=other.size) == other
+        return (
+            replace(
+                self,
+                id=other.id,
+                references=other.references,
+                size=other.size,
+                digests=other.digests,
+            )
+            == other
+        )
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 
 from ..context import Context
 from ..engine.interface import Image
 from ..errors import ImageNotFoundError, MlcError, NotFoundError
-from ..names.images import check_reference
+from ..names.images import check_reference, parse_reference
 from ..names.projects import is_own_project
 from ..plan.limits import check_base
 from ..report import Reporter
 from .dockerfile.package_steps import without_uv
 from .probe import run_in_image
+from .versions.inventory import NOTHING, PYTHON_SCRIPT, Inventory, read_inventory
+from .versions.lockfile import LockedBase
 
 NEEDED = ("bash", "awk", "getent", "groupadd", "groupmod", "pwconv", "useradd")
 """Programs that the account script needs (data/account.sh)."""
@@ -23,22 +26,35 @@ _OLD_PYTHONS = {"Ubuntu 18.": "3.6", "Debian GNU/Linux 9": "3.5", "Debian GNU/Li
 _PROBE = f"""
 for tool in {" ".join(_ASKED)}; do command -v "$tool" >/dev/null 2>&1 && echo "has $tool"; done
 python3 -m pip --version >/dev/null 2>&1 && echo "has python-pip"
-command -v python3 >/dev/null 2>&1 &&
-    python3 -c 'import sys; print("python %d.%d" % sys.version_info[:2])'
 test -r /etc/os-release && sed -n 's/^PRETTY_NAME=/is /p' /etc/os-release
-true
 """
+_SCRIPT = f"{_PROBE}{PYTHON_SCRIPT}true\n"
 
 
 @dataclass(frozen=True)
 class Base:
-    """What a base contains: programs, its distribution's name, and the version of `python3`, which
-    is empty if there is none."""
+    """What a base contains: programs, its distribution's name, and its Python packages.
 
+    `is_former` says that the name means another image by now, and this is that of the last build.
+    """
+
+    reference: str
     image: Image
     programs: frozenset[str]
     system: str
-    python: str = ""
+    inventory: Inventory = NOTHING
+    is_former: bool = False
+
+    @property
+    def locked(self) -> LockedBase:
+        """The base as it is in a lock."""
+        repository = parse_reference(self.reference).repository
+        digests = [each for each in self.image.digests if each.startswith(f"{repository}@")]
+        return LockedBase(self.reference, self.image.id, (*digests, *self.image.digests, "")[0])
+
+    def is_that_of(self, last: LockedBase) -> bool:
+        """Whether this is the base in a lock."""
+        return self.reference == last.reference and _is_same(self.image, last)
 
     def extra_apt(self, wants_pip: bool) -> tuple[str, ...]:
         """Return the Debian packages that pip still needs in this base."""
@@ -49,7 +65,7 @@ class Base:
     def installable(self, text: str, report: Reporter) -> str:
         """Return a Dockerfile on this base, with pip in place of uv if uv does not support its
         Python, which is reported."""
-        python = self.python or next(
+        python = self.inventory.python or next(
             (python for name, python in _OLD_PYTHONS.items() if self.system.startswith(name)), ""
         )
         if not _is_too_old(python) or (by_pip := without_uv(text)) == text:
@@ -58,29 +74,33 @@ class Base:
         return by_pip
 
 
-def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
+def ready_base(
+    reference: str, context: Context, *, pull: bool = False, last: LockedBase | None = None
+) -> Base:
     """Return a base that an account can be set up in; with `pull`, pull it even if it is here.
 
+    Without `pull` it is the base of the last build, also if the name means another image by now.
     Raises UsageError if this is not an image name, NotAllowedError if the settings do not allow the
     base, NotFoundError if the engine does not have it and cannot pull it, and MlcError, which says
     what is missing, if no account can be set up in it.
     """
-    engine, report = context.engine, context.report
-    name = check_reference(reference)
-    if not is_own_project(name, context.account):
-        check_base(name, context.settings)
-    image = engine.image(reference)
+    check_allowed(reference, context)
+    image = here = context.engine.image(reference)
+    last = last if last is not None and last.reference == reference else None
+    if not pull and last is not None and not (image and _is_same(image, last)):
+        image = _former(last, context) or image
     if image is None or pull:
-        report.step(f"Pulling {reference}")
-        try:
-            image = context.pulled(reference)
-        except ImageNotFoundError as error:
-            raise NotFoundError(
-                f"{error}\nThe base {reference} could not be pulled"
-                f"{'' if image is None else '; without --pull, the local image is used'}.",
-                "List local images with: docker images",
-            ) from error
-    base = _probed(image, reference, context)
+        image = _pulled(reference, here, context)
+        if last is not None:
+            _report_move(reference, last, image, context.report)
+    elif last is not None and not _is_same(image, last):
+        context.report.note(
+            f"{reference} is not the image of the last build, which is no longer available. "
+            "Packages that come with the base may have other versions."
+        )
+    named = context.engine.image(reference)
+    is_former = named is None or named.id != image.id
+    base = replace(_probed(image, reference, context), is_former=is_former)
     missing = [tool for tool in NEEDED if tool not in base.programs]
     if missing or "apt-get" not in base.programs:
         lacking = ", ".join([*missing, *(["apt-get"] if "apt-get" not in base.programs else [])])
@@ -92,9 +112,60 @@ def ready_base(reference: str, context: Context, *, pull: bool = False) -> Base:
     return base
 
 
+def check_allowed(reference: str, context: Context) -> None:
+    """Raise UsageError if this is not an image name, and NotAllowedError if the settings do not
+    allow it as a base."""
+    name = check_reference(reference)
+    if not is_own_project(name, context.account):
+        check_base(name, context.settings)
+
+
+def _is_same(image: Image, last: LockedBase) -> bool:
+    return image.id == last.id or (bool(last.digest) and last.digest in image.digests)
+
+
+def _former(last: LockedBase, context: Context) -> Image | None:
+    """Return the base of the last build, which may have lost its name; pull it if it is gone."""
+    for name in filter(None, (last.id, last.digest)):
+        if image := context.engine.image(name):
+            return image
+    if not last.digest:
+        return None
+    context.report.step(f"Pulling {last.digest}, the base of the last build")
+    with contextlib.suppress(ImageNotFoundError):
+        return context.pulled(last.digest)
+    return None
+
+
+def _pulled(reference: str, here: Image | None, context: Context) -> Image:
+    context.report.step(f"Pulling {reference}")
+    try:
+        return context.pulled(reference)
+    except ImageNotFoundError as error:
+        raise NotFoundError(
+            f"{error}\nThe base {reference} could not be pulled"
+            f"{'' if here is None else '; without --pull, the local image is used'}.",
+            "List local images with: docker images",
+        ) from error
+
+
+def _report_move(reference: str, last: LockedBase, image: Image, report: Reporter) -> None:
+    if _is_same(image, last):
+        report.note(f"The base {reference} has not changed.")
+    else:
+        new = next(iter(image.digests), image.id)
+        report.note(
+            f"The base {reference} moves: {_short(last.digest or last.id)} -> {_short(new)}"
+        )
+
+
+def _short(digest: str) -> str:
+    return digest.rpartition("sha256:")[2][:12] or "unknown"
+
+
 def _probed(image: Image, reference: str, context: Context) -> Base:
     """Look into a base with a temporary container."""
-    result = run_in_image(image, _PROBE, "look", context)
+    result = run_in_image(image, _SCRIPT, "look", context)
     if result.status != 0:
         raise MlcError(
             f"{reference} cannot be the base of an image: it has no working shell "
@@ -103,10 +174,9 @@ def _probed(image: Image, reference: str, context: Context) -> Base:
         )
     programs = result.values("has")
     system = next((name.strip('"') for name in result.values("is")), "")
-    python = next(iter(result.values("python")), "")
-    return Base(image, frozenset(programs), system, python)
+    return Base(reference, image, frozenset(programs), system, read_inventory(result))
 
 
 def _is_too_old(python: str) -> bool:
     """Whether uv does not support a Python (PyPI, "Requires: Python >=3.8")."""
-    return bool(python) and tuple(map(int, python.split("."))) < (3, 8)
+    return bool(python) and tuple(map(int, python.split(".")[:2])) < (3, 8)

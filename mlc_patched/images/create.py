@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,17 +16,20 @@ from ..host.files import check_file_name, read_text
 from ..names.projects import Project, project_of
 from ..plan.directories import expand
 from ..undo import Undo
-from .base import ready_base
+from .base import Base, ready_base
 from .brought import NOTHING, Brought, bring
 from .build.client import SSH_MOUNT, build_command, build_network, check_client, choose_builder
-from .build.environment import derive, settings_from
+from .build.derive import derive
+from .build.environment import settings_from
 from .build.image import BuildError, BuildRequest, account_arguments, needs_build_context
 from .dockerfile import render as dockerfile
 from .dockerfile.append import today
 from .dockerfile.edit import (
     Changes,
     add_packages,
+    framework_in,
     missing_account_block,
+    renamed,
     with_account_block,
 )
 from .dockerfile.render import ImageRecipe
@@ -35,14 +38,18 @@ from .project.files import REJECTED, ProjectFiles
 from .project.lock import working_on
 from .publish import place_dockerfile, publish
 from .recipe import ImageRequest, chosen_apt, chosen_pip, recipe_for
+from .versions.lockfile import Lock
+from .versions.record import find_lock, read_lock
 
 
 @dataclass(frozen=True)
 class ImageCreateRequest:
-    """A request to create a project. `dockerfile` is the path of the user's own, maybe with `~`."""
+    """A request to create a project. `dockerfile` is the path of the user's own, maybe with `~`;
+    `source` a project, an image or a lock to build the same as."""
 
     image: ImageRequest
     dockerfile: str | None = None
+    source: str | None = None
     build: bool = True
     force: bool = False
     pull: bool = False
@@ -56,7 +63,7 @@ class Prepared:
     """A Dockerfile ready to be built.
 
     `recipe` is what it was rendered from; None for the user's own Dockerfile. `block_added` is the
-    account block if that had to be added to the user's own.
+    account block if that had to be added to the user's own. The build keeps the versions of `lock`.
     """
 
     project: Project
@@ -65,6 +72,7 @@ class Prepared:
     recipe: ImageRecipe | None = None
     block_added: str = ""
     brought: Brought = NOTHING
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,10 @@ def from_own_dockerfile(request: ImageCreateRequest, context: Context) -> ImageC
     asked for and there is one: for a user whose UID has changed, for example."""
     image = request.image
     asked_for_more = (
-        request.dockerfile or request.requirements or image != ImageRequest(image.project)
+        request.dockerfile
+        or request.source
+        or request.requirements
+        or image != ImageRequest(image.project)
     )
     if not request.force or asked_for_more or not image.project:
         return request
@@ -106,6 +117,11 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
     image = replace(
         request.image, pip=(*names, *brought.pip), apt=(*request.image.apt, *brought.apt)
     )
+    if request.source is not None:
+        lock = find_lock(request.source, context)
+        if lock is not None:
+            return _from_lock(lock, image, brought, project)
+        image = replace(image, base=request.source)
     if request.dockerfile is None:
         recipe, note = recipe_for(image, context.catalog, context.catalog_architecture())
         if note:
@@ -130,7 +146,19 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
     text = add_packages(text, Changes(), apt=apt, pip=pip, steps=brought.steps, date=today())
     if is_elsewhere or brought.directory:
         text = dockerfile.with_build_context(text, needed)
-    return Prepared(project, text, framework, block_added=block, brought=brought)
+    lock = read_lock(files) if str(path) == files.dockerfile_path else None
+    return Prepared(project, text, framework, block_added=block, brought=brought, lock=lock)
+
+
+def _from_lock(lock: Lock, image: ImageRequest, brought: Brought, project: Project) -> Prepared:
+    """Prepare what builds the image of a lock again, with more packages if they are wanted."""
+    text = renamed(lock.dockerfile, project.name)
+    apt, pip = chosen_apt(image), chosen_pip(image)
+    text = add_packages(text, Changes(), apt=apt, pip=pip, steps=brought.steps, date=today())
+    if brought.directory:
+        text = dockerfile.with_build_context(text, brought.directory)
+    framework = framework_in(text) or image.label
+    return Prepared(project, text, framework, brought=brought, lock=lock)
 
 
 def create_image(request: ImageCreateRequest, prepared: Prepared, context: Context) -> ImageCreated:
@@ -148,8 +176,10 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
         if not request.build:
             return _without_build(request, prepared, files, context)
         check_client(context)
-        text, inherited = _on_its_base(request, prepared, context)
-        build = BuildRequest(files, text, request.no_cache, inherited, arguments=request.arguments)
+        text, base = _on_its_base(request, prepared, context)
+        build = BuildRequest(
+            *(files, text, request.no_cache, base, prepared.lock), arguments=request.arguments
+        )
         with (
             _copies(prepared.brought, files, context),
             _kept_if_rejected(build),
@@ -264,14 +294,15 @@ def _without_build(
 
 def _on_its_base(
     request: ImageCreateRequest, prepared: Prepared, context: Context
-) -> tuple[str, Mapping[str, str]]:
+) -> tuple[str, Base | None]:
     """Check the base before anything is built, and add the Debian packages that pip needs; return
-    the Dockerfile to build and the base's labels."""
+    the Dockerfile to build and the base."""
     text, recipe = prepared.text, prepared.recipe
     reference = base_of(text)
     if not reference:
-        return text, {}
-    base = ready_base(reference, context, pull=request.pull)
+        return text, None
+    last = prepared.lock.base if prepared.lock else None
+    base = ready_base(reference, context, pull=request.pull, last=last)
     if prepared.brought.by_conda and not base.programs & {"conda", "micromamba"}:
         raise MlcError(
             f"{reference} has neither conda nor micromamba, which a conda environment needs.",
@@ -279,7 +310,7 @@ def _on_its_base(
         )
     if recipe is not None and (extra := base.extra_apt(bool(recipe.pip or recipe.steps))):
         text = dockerfile.render(replace(recipe, apt=(*recipe.apt, *extra)))
-    return base.installable(text, context.report), base.image.labels
+    return base.installable(text, context.report), base
 
 
 def _own_dockerfile(path: str, account: Account) -> tuple[Path, str]:

@@ -14,19 +14,22 @@ from ..names.projects import BUILDING, LATEST, Project, projects_in
 from ..units import in_utc
 from .dockerfile.installs import APT, PIP, packages_in
 from .project.files import ProjectFiles, projects_with_files
+from .versions.record import is_outdated, lock_in
 
 ALL_PROJECTS = "ds01-*/*"
 
 
 @dataclass(frozen=True)
 class Details:
-    """What `--detailed` adds: packages and path of the Dockerfile, labels, layers."""
+    """What `--detailed` adds: packages and path of the Dockerfile, labels, layers, and by name the
+    versions that steps installed."""
 
     dockerfile: str | None
     pip: tuple[str, ...]
     apt: tuple[str, ...]
     labels: Mapping[str, str]
     layers: tuple[Layer, ...]
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class ListedImage:
     `created` are None then. `created` is RFC 3339 in UTC.
 
     `size` and `shared` are in bytes; `shared` is the part that other images use as well, None if
-    the engine did not say. `problem` says what is wrong with its account and how to fix it.
+    the engine did not say. `problem` says what is wrong with its account and how to fix it, `note`
+    that its Dockerfile was changed since.
     """
 
     project: str
@@ -50,6 +54,7 @@ class ListedImage:
     containers: tuple[str, ...] = ()
     account: str | None = None
     problem: str = ""
+    note: str = ""
     details: Details | None = None
 
     @property
@@ -119,8 +124,21 @@ def _listed(
         containers=tuple(sorted(each.name for each in used_by)),
         account=account,
         problem=problem,
+        note=_note(project, context) if tag == LATEST else "",
         details=_details(project, image, context) if detailed else None,
     )
+
+
+def _note(project: Project, context: Context) -> str:
+    if project.uid != context.account.uid:
+        return ""
+    try:
+        is_older = is_outdated(ProjectFiles(context.account, project))
+    except MlcError as error:
+        return str(error)
+    if not is_older:
+        return ""
+    return f"its lock is older than its Dockerfile; build it with: image-update {project.name}"
 
 
 def _account_in(image: Image, project: Project, context: Context) -> tuple[str | None, str]:
@@ -147,9 +165,12 @@ def _details(project: Project, image: Image | None, context: Context) -> Details
     path: str | None = None
     pip: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
+    versions: dict[str, str] = {}
     if project.uid == context.account.uid:
         files = ProjectFiles(context.account, project)
         try:
+            if image is not None and (lock := lock_in(image, files)) is not None:
+                versions = {each.name: each.version for each in lock.packages}
             text = files.read_dockerfile()
             if text is not None:
                 path, pip, apt = (
@@ -160,7 +181,8 @@ def _details(project: Project, image: Image | None, context: Context) -> Details
         except MlcError as error:
             context.report.note(f"{project.name}: {error}")
     layers = context.engine.history(image.id) if image else []
-    return Details(path, pip, apt, dict(image.labels) if image else {}, tuple(layers))
+    labels_of = dict(image.labels) if image else {}
+    return Details(path, pip, apt, labels_of, tuple(layers), versions)
 
 
 def _not_built(project: Project, context: Context, detailed: bool) -> ListedImage:

@@ -15,16 +15,20 @@ from .build.image import BuildRequest, built
 from .project.files import BEFORE, ProjectFiles
 from .project.metadata import dockerfile_of, note_metadata
 from .project.tags import discard, take_name
+from .versions.collect import differences
+from .versions.lockfile import render
 
 
 @dataclass(frozen=True)
 class Published:
-    """A new image of a project, the one that had the name, and the Dockerfile's backup."""
+    """A new image of a project, the one that had the name, the Dockerfile's backup, and what
+    changed against the last build, a package a line."""
 
     image: Image
     former: Image | None
     backup: str | None
     size: int
+    changes: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -38,18 +42,22 @@ def publish(build: BuildRequest, context: Context, *, back_up: bool = False) -> 
     engine, files = context.engine, build.files
     project = files.project
     former, text = engine.image(project.image), files.read_dockerfile()
+    former_lock = files.read_lock()
     with contextlib.ExitStack() as done:
-        with Undo(context.report) as undo, built(build, context, undo) as image:
-            size, backup = engine.image_size(image), None
+        with Undo(context.report) as undo, built(build, context, undo) as made:
+            image, backup = made.image, None
+            size = engine.image_size(image)
             if build.dockerfile != text:
                 backup = place_dockerfile(build.dockerfile, files, undo, back_up=back_up)
+            undo.add(f"The lock {files.lock_path}", lambda: files.write_lock(former_lock))
+            files.write_lock(render(made.lock))
             superseded = take_name(image, project, context, undo)
             done.enter_context(ignore_interrupts())
         if former is not None and former.id != image.id:
-            _keep_former(dockerfile_of(former, files) or text, files)
+            _keep_former(dockerfile_of(former, files) or text, former_lock, files)
         note_metadata(image, files, context, build.dockerfile)
         discard(engine, superseded, context.report)
-        yield Published(image, former, backup, size)
+        yield Published(image, former, backup, size, tuple(differences(build.lock, made.lock)))
 
 
 def place_dockerfile(
@@ -75,9 +83,10 @@ def place_dockerfile(
     return backup
 
 
-def _keep_former(text: str | None, files: ProjectFiles) -> None:
-    """Keep the Dockerfile of what is the previous image now, for a rollback."""
-    with contextlib.suppress(MlcError):  # a rollback works without it
+def _keep_former(text: str | None, lock: str | None, files: ProjectFiles) -> None:
+    """Keep the Dockerfile and the lock of what is the previous image now, for a rollback."""
+    with contextlib.suppress(MlcError):  # a rollback works without them
+        files.write_lock(lock, BEFORE)
         if text is None:
             files.remove_dockerfile(BEFORE)
         else:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import difflib
 import time
 from dataclasses import dataclass, field
-from functools import partial
 
 from ..context import Context
-from ..engine.interface import Container, Engine, Image
+from ..engine.interface import Container, Image
 from ..errors import MlcError, NotFoundError, UsageError
-from ..interrupts import ignore_interrupts
-from ..names.projects import BUILDING, LATEST, PREVIOUS, Project, project_of
+from ..names.projects import Project, project_of
 from ..names.words import did_you_mean
-from ..undo import Undo, retry_once, warn_on_failure
-from .base import ready_base
+from ..undo import warn_on_failure
+from .base import NEEDED, Base, check_allowed, ready_base
 from .build.client import check_client
 from .build.image import BuildRequest
+from .build.uv import Resolved, resolve
 from .dockerfile.append import today
+from .dockerfile.compact import appended_steps, compacted
 from .dockerfile.edit import (
     Changes,
     add_packages,
@@ -25,27 +25,29 @@ from .dockerfile.edit import (
     remove_package,
     with_account_block,
 )
-from .dockerfile.installs import APT, PIP, where_looked
+from .dockerfile.installs import APT, PIP, packages_in, where_looked
 from .dockerfile.syntax import base_of
 from .packages import apt_name, apt_packages, pip_name, pip_packages
-from .project.files import BEFORE, REJECTED, ProjectFiles, projects_with_files
+from .project.files import REJECTED, ProjectFiles, projects_with_files
 from .project.lock import working_on
-from .project.metadata import note_metadata
-from .project.tags import restore_tag
 from .publish import Published, publish
-
-_EXCHANGING = f"{BUILDING}exchange"
-"""Tag of the former current image during a rollback."""
+from .versions.inventory import Inventory
+from .versions.lockfile import Lock
+from .versions.pins import NO_UPGRADE, Pins, Upgrade, constraints_of
+from .versions.record import read_lock
 
 
 @dataclass(frozen=True)
 class ImageUpdateRequest:
-    """A request to update a project: `add` are Python packages, `apt` Debian ones."""
+    """A request to update a project: `add` are Python packages, `apt` Debian ones; `compact` folds
+    the appended steps."""
 
     project: str
     add: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
+    upgrade: Upgrade = NO_UPGRADE
+    compact: bool = False
     pull: bool = False
     no_cache: bool = False
     arguments: tuple[str, ...] = ()
@@ -80,7 +82,8 @@ class StaleContainer:
 
 @dataclass(frozen=True)
 class ImageUpdated:
-    """The image that now has the project's name, and the containers that use the former one."""
+    """The image that now has the project's name, the containers that use the former one, and what
+    changed in it, a package a line, and how many steps were appended so far."""
 
     project: str
     image: str
@@ -90,6 +93,8 @@ class ImageUpdated:
     dockerfile: str
     previous: str | None
     containers: tuple[StaleContainer, ...] = ()
+    changes: tuple[str, ...] = ()
+    appended: int = 0
 
 
 def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
@@ -107,12 +112,17 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
             + did_you_mean(project.name, projects_with_files(context.account)),
             f"Create the project with: image-create {project.name}",
         )
+    for name in request.upgrade.packages:
+        if not pip_name(name) and not apt_name(name):
+            raise UsageError(f"{name!r} is not the name of a package.")
     changes = Changes()
     text = before
     for package in request.remove:
         text = _without(text, package, changes)
     apt, pip = apt_packages(request.apt), pip_packages(request.add)
     text = add_packages(text, changes, apt=apt, pip=pip, date=today())
+    if request.compact:
+        text = compacted(text, today())
     text = with_block(text, project)
     return Change(project, before, text, changes, files.read_dockerfile(REJECTED))
 
@@ -122,10 +132,36 @@ def with_block(text: str, project: Project) -> str:
     return with_account_block(text, missing_account_block(text, project.name))
 
 
+def preview(change: Change, request: ImageUpdateRequest, context: Context) -> Resolved:
+    """Return which versions the image would get, as far as uv can say so in the present image.
+
+    Raises ConflictingPackagesError, which says which, if packages cannot be installed together.
+    """
+    upgrade, project = request.upgrade, change.project
+    wanted = pip_packages(request.add)
+    options = [f"--upgrade-package={name}" for name in upgrade.packages]
+    if upgrade:
+        wanted = tuple(each for each in packages_in(change.after, PIP) if pip_name(each))
+        options += ["--upgrade"] if upgrade.everything else []
+    image = context.engine.image(project.image) if wanted else None
+    if image is None:
+        return Resolved()
+    with working_on(project, context):
+        lock = read_lock(ProjectFiles(context.account, project))
+        kept = constraints_of(lock, change.after, upgrade, is_same_base=True) if lock else ()
+        found = resolve(image, wanted, Pins(kept), context, lock=lock, options=options)
+    return found or Resolved()
+
+
 def update_image(
-    change: Change, request: ImageUpdateRequest, context: Context, *, by_hand: bool = False
+    change: Change,
+    request: ImageUpdateRequest,
+    context: Context,
+    *,
+    by_hand: bool = False,
+    resolved: Resolved | None = None,
 ) -> ImageUpdated:
-    """Rebuild a project's image and give it the project's name.
+    """Rebuild a project's image and give it the project's name; `resolved` is its preview.
 
     With `by_hand`, the user's edit of the Dockerfile is kept if the build fails. Raises MlcError if
     the Dockerfile was changed in the meantime, the base cannot be used, or the build failed.
@@ -143,7 +179,7 @@ def update_image(
             )
         try:
             check_client(context)
-            published, stale = _rebuilt(change, request, files, context)
+            published, stale = _rebuilt(change, request, files, resolved, context)
         except BaseException as error:
             if by_hand and change.after != change.before:
                 kept = files.write_dockerfile(change.after, REJECTED)
@@ -164,86 +200,9 @@ def update_image(
         dockerfile=files.dockerfile_path,
         previous=project.previous if published.former else None,
         containers=stale,
+        changes=published.changes,
+        appended=len(appended_steps(change.after)),
     )
-
-
-def roll_back(name: str, context: Context) -> ImageUpdated:
-    """Exchange a project's image and the previous one, with their Dockerfiles.
-
-    Raises NotFoundError if there is no previous image.
-    """
-    project = project_of(name, context.account)
-    files = ProjectFiles(context.account, project)
-    engine = context.engine
-    with working_on(project, context):
-        current, previous = _exchanged(project, engine)
-        if previous is None:
-            raise NotFoundError(
-                f"There is no {project.previous} to go back to. Each image-update keeps one."
-            )
-        size = engine.image_size(previous)
-        text, text_before = files.read_dockerfile(), files.read_dockerfile(BEFORE)
-        with ignore_interrupts():
-            with Undo(context.report) as undo:
-                if text is not None and text_before is not None:
-                    undo.add("The new Dockerfile", lambda: files.write_dockerfile(text))
-                    undo.add(
-                        "The copy of the Dockerfile",
-                        lambda: files.write_dockerfile(text_before, BEFORE),
-                    )
-                    files.write_dockerfile(text, BEFORE)
-                if text_before is not None:
-                    files.write_dockerfile(text_before)
-                _exchange(project, current, previous, engine, undo)
-            temporary = f"{project.repository}:{_EXCHANGING}"
-            with warn_on_failure(f"The name {temporary} stays", context.report):
-                retry_once(lambda: engine.remove_image(temporary))
-            stale = containers_on(current, context)
-        if text_before is not None:
-            note_metadata(previous, files, context, text_before)
-        else:
-            context.report.note(
-                f"The Dockerfile {files.dockerfile_path} was not changed: "
-                "there is no copy of the previous one."
-            )
-    return ImageUpdated(
-        project=project.name,
-        image=project.image,
-        image_id=previous.id,
-        size=size,
-        seconds=0.0,
-        dockerfile=files.dockerfile_path,
-        previous=project.previous if current else None,
-        containers=stale,
-    )
-
-
-def _exchanged(project: Project, engine: Engine) -> tuple[Image | None, Image | None]:
-    """Return the current and the previous image, also if an exchange of them was interrupted."""
-    current, previous = engine.image(project.image), engine.image(project.previous)
-    interrupted = engine.image(f"{project.repository}:{_EXCHANGING}")
-    if interrupted is None:
-        return current, previous
-    if previous is not None and previous.id == interrupted.id:
-        previous = current
-    return interrupted, previous
-
-
-def _exchange(
-    project: Project, current: Image | None, previous: Image, engine: Engine, undo: Undo
-) -> None:
-    """Exchange the names of two images, each of which always has a name."""
-    if current is not None:
-        temporary = f"{project.repository}:{_EXCHANGING}"
-        undo.add(f"The name {temporary}", lambda: engine.remove_image(temporary))
-        engine.tag_image(current.id, project.repository, _EXCHANGING)
-    for tag, image in ((LATEST, current), (PREVIOUS, previous)):
-        undo.add(
-            f"The name {project.repository}:{tag}",
-            partial(restore_tag, engine, project.repository, tag, image, undo.report),
-        )
-    engine.tag_image(previous.id, project.repository, LATEST)
-    restore_tag(engine, project.repository, PREVIOUS, current, undo.report)
 
 
 def containers_on(image: Image | None, context: Context) -> tuple[StaleContainer, ...]:
@@ -280,13 +239,36 @@ def _without(text: str, package: str, changes: Changes) -> str:
 
 
 def _rebuilt(
-    change: Change, request: ImageUpdateRequest, files: ProjectFiles, context: Context
+    change: Change,
+    request: ImageUpdateRequest,
+    files: ProjectFiles,
+    resolved: Resolved | None,
+    context: Context,
 ) -> tuple[Published, tuple[StaleContainer, ...]]:
     """Build and publish the image; return it and the containers that use the former one."""
-    reference = base_of(change.after)
-    base = ready_base(reference, context, pull=request.pull) if reference else None
-    labels = base.image.labels if base else {}
+    reference, lock = base_of(change.after), read_lock(files)
+    last = lock.base if lock else None
+    base = _base_of_lock(reference, lock, request, context) if lock else None
+    if base is None and reference:
+        base = ready_base(reference, context, pull=request.pull, last=last)
     text = base.installable(change.after, context.report) if base else change.after
-    build = BuildRequest(files, text, request.no_cache, labels, request.arguments)
+    sources = resolved.sources if resolved else {}
+    build = BuildRequest(
+        *(files, text, request.no_cache, base, lock, request.upgrade, sources), request.arguments
+    )
     with publish(build, context) as published:
         return published, containers_on(published.former, context)
+
+
+def _base_of_lock(
+    reference: str, lock: Lock, request: ImageUpdateRequest, context: Context
+) -> Base | None:
+    """Return the base without looking into it, if it is that of the last build; None otherwise."""
+    if request.pull or reference != lock.base.reference or not lock.python:
+        return None
+    image = context.engine.image(reference)
+    if image is None or image.id != lock.base.id:
+        return None
+    check_allowed(reference, context)
+    inventory = Inventory(lock.python, lock.machine, lock.of_base)
+    return Base(reference, image, frozenset(NEEDED), "", inventory)

@@ -10,6 +10,13 @@ from ..errors import SetupError
 from ..host.account import Account
 from ..names.labels import Claim, MalformedLabelsError, read_claim
 from .probe import run_in_image
+from .versions.inventory import (
+    DEBIAN_SCRIPT,
+    NOTHING,
+    PYTHON_SCRIPT,
+    Inventory,
+    read_inventory,
+)
 
 _CHECKS = r"""
 echo "id $(id -u):$(id -g) $(id -un)"
@@ -33,12 +40,13 @@ class Findings:
     wrong: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    inventory: Inventory = NOTHING
 
 
-def verify(image: Image, account: Account, context: Context) -> None:
+def verify(image: Image, account: Account, context: Context) -> Inventory:
     """Run an image as its user, and raise SetupError if the account in it is not right.
 
-    What else is missing is reported.
+    What else is missing is reported. Returns what is in the image.
     """
     found = examine(image, Claim.of(account), context)
     if wrong := (*found.wrong, *found.lacking):
@@ -50,6 +58,7 @@ def verify(image: Image, account: Account, context: Context) -> None:
         context.report.note(
             f"The image has no {' and no '.join(found.absent)}: apt-get could not install them."
         )
+    return found.inventory
 
 
 def examine(image: Image, wanted: Claim, context: Context) -> Findings:
@@ -57,7 +66,8 @@ def examine(image: Image, wanted: Claim, context: Context) -> Findings:
     if wrong := _wrong_labels(image, wanted):
         return Findings((wrong,))
     # As mlc starts a container: by number, in these groups.
-    result = run_in_image(image, _CHECKS, "verify", context, user=f"{wanted.uid}:{wanted.gid}")
+    script = f"{_CHECKS}{PYTHON_SCRIPT}{DEBIAN_SCRIPT}true\n"
+    result = run_in_image(image, script, "verify", context, user=f"{wanted.uid}:{wanted.gid}")
     found = next(iter(result.values("id")), None)
     if result.status != 0 or found is None:
         return Findings((f"it does not run: {result.ending()}",))
@@ -67,7 +77,12 @@ def examine(image: Image, wanted: Claim, context: Context) -> Findings:
     last_user = image.user.partition(":")[0]
     if last_user not in (str(wanted.uid), wanted.username):
         faults.append(f"its user is {image.user or 'root'}")
-    return Findings(tuple(faults), tuple(result.values("lacks:")), tuple(result.values("without:")))
+    return Findings(
+        tuple(faults),
+        tuple(result.values("lacks:")),
+        tuple(result.values("without:")),
+        read_inventory(result),
+    )
 
 
 def _wrong_labels(image: Image, wanted: Claim) -> str:

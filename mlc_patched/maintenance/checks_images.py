@@ -9,9 +9,11 @@ from shlex import quote
 
 from ..context import Context
 from ..engine.interface import Image, MountsAndDevices
-from ..errors import NotFoundError
+from ..errors import MlcError, NotFoundError
 from ..host.account import Account
 from ..images.probe import temporary_container
+from ..images.project.files import ProjectFiles
+from ..images.versions.record import is_outdated
 from ..names.containers import SEPARATOR, short_name
 from ..names.images import account_image_of, committed_uid, parse_reference
 from ..names.labels import MalformedLabelsError, read_claim
@@ -45,6 +47,30 @@ def labels(machine: Machine) -> Sequence[Finding]:
                 remedy = remedy if is_own else f"as its user: {remedy}"
                 found.append(warning("labels", f"{project.image} {text}", remedy))
     return found or [ok("labels", "images are made for the users they belong to")]
+
+
+def locks(machine: Machine) -> Sequence[Finding]:
+    """Dockerfiles are as they were built."""
+    if machine.info is None:
+        return ()
+    found, account = [], machine.context.account
+    for image in machine.images:
+        for project, tag in projects_in(image.references):
+            if tag != LATEST or project.uid != account.uid:
+                continue
+            try:
+                is_older = is_outdated(ProjectFiles(account, project))
+            except MlcError as error:
+                found.append(warning("locks", f"{project.image}: {error}", _update(project)))
+                continue
+            if is_older:
+                text = f"the lock of {project.image} is older than {project.dockerfile}"
+                found.append(warning("locks", text, _update(project)))
+    return found or [ok("locks", "images are built from their Dockerfiles as they are")]
+
+
+def _update(project: Project) -> str:
+    return f"image-update {project.name}"
 
 
 def _wrong_claim(image: Image, project: Project, account: Account) -> str:

@@ -22,6 +22,7 @@ CHECKS: tuple[Check, ...] = (
     host.disk,
     image_store,
     images.labels,
+    images.locks,
     images.logs,
     images.containers,
     images.leftovers,

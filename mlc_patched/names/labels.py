@@ -50,6 +50,8 @@ PROJECT = "aime.mlc.DS01_PROJECT"
 IMAGE_FRAMEWORK = "aime.mlc.DS01_FRAMEWORK"
 CREATED = "aime.mlc.DS01_CREATED"
 """Time of the build, in the format of RFC 3339."""
+LOCK = "aime.mlc.DS01_LOCK"
+"""Digest of the lock with the exact versions in the image (docs/images.md, "The lock")."""
 DEVCONTAINER = "devcontainer.metadata"
 """Names the user as whom VS Code attaches (containers.dev, "Image Metadata")."""
 LATER_SPELLING = {

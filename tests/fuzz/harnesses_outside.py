@@ -20,7 +20,8 @@ from mlc_patched.engine.swarm import node_of, service_of, task_of
 from mlc_patched.errors import EngineError, MlcError, UsageError
 from mlc_patched.host.account import HIGHEST_ID, Account, known_elsewhere
 from mlc_patched.host.hardware import probe
-from mlc_patched.images.build.environment import Builder, BuildSettings, derive
+from mlc_patched.images.build.derive import derive
+from mlc_patched.images.build.environment import Builder, BuildSettings
 from mlc_patched.images.build.failure import failing_line
 from mlc_patched.images.build.steps import StepNames
 from mlc_patched.images.editor import _words

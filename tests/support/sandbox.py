@@ -54,7 +54,8 @@ class RespondingEngine(FakeEngine):
         """See Engine."""
         super().start(container)
         each = self._get(container)
-        if each.specification.name.startswith(("mlc-look-", "mlc-verify-")):
+        is_look = each.specification.name.startswith(("mlc-look-", "mlc-verify-"))
+        if is_look and each.specification.entrypoint != ("sleep",):  # uv runs in that one
             each.state = "exited"
             each.lines += _said(each)
 

@@ -21,7 +21,8 @@ EXAMPLES = (
     "image-create thesis --base ubuntu:24.04 -p pandas 'numpy<2' --apt ffmpeg -y",
     "image-create thesis -f PyTorch -r requirements.txt -y",
     "image-create thesis --dockerfile ./Dockerfile      your own Dockerfile",
-    "image-create thesis --from ds01-1002/vision        build on a colleague's image",
+    "image-create thesis --from ds01-1002/vision        the same as a colleague's image",
+    "image-create thesis --from ./vision.lock           the same versions, from a lock",
     "image-create thesis --force -y                     rebuild it from its Dockerfile",
     "image-create thesis -f PyTorch --dry-run           only show the Dockerfile",
 )
@@ -40,7 +41,15 @@ def add_arguments(command: Parser) -> None:
         "versions",
     )
     base = command.add_mutually_exclusive_group()
-    add_option(base, "--base --from", "IMAGE", "the image to build on, of your choice", "images")
+    add_option(base, "--base", "IMAGE", "the image to build on, of your choice", "images")
+    add_option(
+        base,
+        "--from",
+        "SOURCE",
+        "a project, an image or a lock file to build the same as",
+        "images",
+        dest="source",
+    )
     add_option(
         base, "--dockerfile", "FILE", "your own Dockerfile; the account block is added", "files"
     )
@@ -98,7 +107,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         tell("Your Dockerfile lacks the account block. This is added at its end:\n")
         tell(prepared.block_added)
     if asks:
-        _summary(prepared)
+        _summary(request, prepared, context)
         question = "Build it now?" if request.build else "Write the Dockerfile?"
         if not ask_yes_no(question, default=True):
             raise DeclinedError("Nothing was done.")
@@ -128,6 +137,7 @@ def _request(arguments: argparse.Namespace, context: Context) -> ImageCreateRequ
             apt=tuple(arguments.apt),
         ),
         dockerfile=arguments.dockerfile,
+        source=arguments.source,
         build=not arguments.no_build,
         force=arguments.force,
         pull=arguments.pull,
@@ -155,11 +165,14 @@ def _say_planned(request: ImageCreateRequest, prepared: Prepared, context: Conte
     from ...images.create import planned_command
 
     say(prepared.text.rstrip("\n"))
+    say("")
+    for line in _steps(request, prepared, context):
+        say(f"# {line}")
     say(f"\n# Build command:\n# {shlex.join(planned_command(request, prepared, context))}")
     return 0
 
 
-def _summary(prepared: Prepared) -> None:
+def _summary(request: ImageCreateRequest, prepared: Prepared, context: Context) -> None:
     from ...images.dockerfile.installs import APT, PIP, packages_in
 
     say("")
@@ -172,7 +185,20 @@ def _summary(prepared: Prepared) -> None:
             ("System packages", " ".join(packages_in(prepared.text, APT)) or "none"),
         ]
     )
+    say("\n".join(_steps(request, prepared, context)))
     say("")
+
+
+def _steps(request: ImageCreateRequest, prepared: Prepared, context: Context) -> list[str]:
+    from ...images.summary import summary_of
+
+    return summary_of(
+        prepared.text,
+        prepared.project,
+        context,
+        is_fresh=request.no_cache,
+        pull=request.pull,
+    ).lines()
 
 
 def _as_command(request: ImageCreateRequest) -> str:
@@ -185,6 +211,7 @@ def _as_command(request: ImageCreateRequest) -> str:
         ("-f", image.framework),
         ("-v", image.version),
         ("--base", image.base),
+        ("--from", request.source),
         ("--dockerfile", request.dockerfile),
         ("-r", request.requirements),
     ):

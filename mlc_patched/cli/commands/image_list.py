@@ -61,6 +61,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     for each in found:
         if each.problem:
             say(f"! {each.name}: {each.problem}")
+        if each.note:
+            say(f"{each.name}: {each.note}")
     if arguments.detailed:
         for each in found:
             _say_details(each)
@@ -76,6 +78,9 @@ def _say_details(image: ListedImage) -> None:
     say(f"\n{image.image}")
     say(f"  Dockerfile: {details.dockerfile or NOTHING}")
     say(f"  Python packages: {' '.join(details.pip) or NOTHING}")
+    if details.versions:
+        versions = (f"{name} {version}" for name, version in sorted(details.versions.items()))
+        say(f"  Versions: {', '.join(versions)}")
     say(f"  System packages: {' '.join(details.apt) or NOTHING}")
     say("  Labels:")
     for name, value in sorted(details.labels.items()):

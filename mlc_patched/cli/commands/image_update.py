@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from ...context import Context
     from ...images.update import Change, ImageUpdated, ImageUpdateRequest
 
+_MOST_SHOWN = 40
 EXAMPLES = (
     "image-update thesis --add seaborn 'numpy<2'",
     "image-update thesis --remove scipy --apt ffmpeg",
+    "image-update thesis --upgrade numpy     a newer version; all without a name",
     "image-update thesis --edit         in your editor",
     "image-update thesis                from the Dockerfile as it is",
     "image-update thesis --rollback     the image before the last update",
@@ -36,6 +38,13 @@ def add_arguments(command: Parser) -> None:
         metavar="PACKAGE",
         help="Debian packages to add",
     )
+    command.add_argument(
+        "--upgrade",
+        nargs="*",
+        metavar="PACKAGE",
+        help="move these packages to newer versions, or all without a name; others stay",
+    )
+    add_switch(command, "--compact", "fold the appended steps into one, with the same versions")
     add_switch(command, "--rebuild", "rebuild from the Dockerfile as it is (the default)")
     add_switch(command, "--edit", "open the Dockerfile in $EDITOR first")
     add_switch(command, "--rollback", "go back to the image before the last update")
@@ -48,12 +57,16 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     from ...images.build.client import build_arguments
     from ...images.build.image import BuildError
-    from ...images.update import ImageUpdateRequest, plan_change, roll_back, update_image
+    from ...images.rollback import roll_back
+    from ...images.summary import summary_of
+    from ...images.update import ImageUpdateRequest, plan_change, preview, update_image
+    from ...images.versions.pins import Upgrade
     from ..prompts import ask_yes_no, choose_project, may_ask
 
     name = arguments.project or choose_project(arguments, context, "update")
     if arguments.rollback:
-        if arguments.add or arguments.apt or arguments.remove or arguments.edit:
+        changes = (arguments.add, arguments.apt, arguments.remove, arguments.edit)
+        if any(changes) or arguments.upgrade is not None or arguments.compact:
             raise UsageError(
                 "--rollback cannot be combined with changes: it goes back to an existing image."
             )
@@ -63,6 +76,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         add=tuple(arguments.add),
         apt=tuple(arguments.apt),
         remove=tuple(arguments.remove),
+        upgrade=Upgrade(arguments.upgrade == [], tuple(arguments.upgrade or ())),
+        compact=arguments.compact,
         pull=arguments.pull,
         no_cache=arguments.no_cache,
         arguments=build_arguments(arguments.build_arg, context.environ),
@@ -72,20 +87,31 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         context.report.note(f"{package} is already in the Dockerfile.")
     if arguments.edit:
         change = _by_hand(change, context)
+    # With --json, standard output is for the result alone.
+    tell = context.report.note if arguments.json else say
     diff = change.diff()
     if arguments.edit and not diff:
         context.report.note("The Dockerfile is unchanged.")
     if diff:
-        # With --json, standard output is for the result alone.
-        (context.report.note if arguments.json else say)(diff)
+        tell(diff)
+    resolved = preview(change, request, context)
+    if versions := resolved.lines():
+        tell("\n".join(("Versions:", *versions)))
+    asks = may_ask(arguments, "yes")
+    if asks or arguments.dry_run:
+        fresh = request.no_cache or request.upgrade.everything
+        summary = summary_of(
+            change.after, change.project, context, is_fresh=fresh, pull=request.pull
+        )
+        tell("\n".join(summary.lines()))
     if arguments.dry_run:
         return 0
     question = f"Build {change.project.image} now?"
-    if may_ask(arguments, "yes") and not ask_yes_no(question, default=True):
+    if asks and not ask_yes_no(question, default=True):
         raise DeclinedError("Nothing was done.")
     sys.stdout.flush()  # before the build's output, which goes to standard error
     try:
-        updated = update_image(change, request, context, by_hand=arguments.edit)
+        updated = update_image(change, request, context, by_hand=arguments.edit, resolved=resolved)
     except BuildError as error:
         if not arguments.edit:
             error.add_hint(f"To try again: {_as_command(request)}")
@@ -103,6 +129,8 @@ def _as_command(request: ImageUpdateRequest) -> str:
         ("--apt", request.apt),
         ("--remove", request.remove),
         ("--build-arg", request.arguments),
+        ("--upgrade", request.upgrade.packages or request.upgrade.everything),
+        ("--compact", request.compact),
         ("--pull", request.pull),
         ("--no-cache", request.no_cache),
     ):
@@ -128,6 +156,7 @@ def _by_hand(change: Change, context: Context) -> Change:
 
 
 def _say_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: str) -> int:
+    from ...images.dockerfile.compact import MOST
     from ...names.containers import short_name
     from ...units import size_in_words
 
@@ -135,6 +164,13 @@ def _say_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: str
         return print_json("updated", updated)
     took = f", built and checked in {updated.seconds:.0f} s" if updated.seconds else ""
     say(f"[{updated.project}] {updated.image} {what}: {size_in_words(updated.size)}{took}.")
+    if updated.changes:
+        say("\n".join(("What changed against the last build:", *_shown(updated.changes))))
+    if updated.appended > MOST:
+        say(
+            f"{updated.appended} steps with packages were appended; fold them into one with: "
+            f"image-update {updated.project} --compact"
+        )
     if updated.previous:
         say(
             f"The previous image is {updated.previous}; go back to it with: "
@@ -150,3 +186,9 @@ def _say_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: str
             )
     say(f"Create a container from it: container-deploy {updated.project}")
     return 0
+
+
+def _shown(changes: tuple[str, ...]) -> list[str]:
+    rest = len(changes) - _MOST_SHOWN
+    more = [f"  and {rest} more; see the lock beside the Dockerfile"] if rest > 0 else []
+    return [*(f"  {line}" for line in changes[:_MOST_SHOWN]), *more]

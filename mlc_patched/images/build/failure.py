@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..dockerfile.syntax import Instruction, instructions
 from .cause import cause_of
-from .environment import DerivedDockerfile
+from .derive import DerivedDockerfile
 
 _CLASSIC_STEP = re.compile(r"^Step (\d+)/\d+ : ")
 _PODMAN_STEP = re.compile(r"^(?:\[(\d+)/\d+\] )?STEP (\d+)/\d+: ")

@@ -33,16 +33,22 @@ from ...temporary import (
     temporary_name,
 )
 from ...undo import Undo, retry_once, warn_on_failure
+from ..base import Base
 from ..dockerfile import render as dockerfile
 from ..dockerfile.syntax import Instruction, instructions
 from ..entrypoint import warn_of_entrypoint
 from ..project.files import ProjectFiles
 from ..verify import verify
+from ..versions.collect import Sources
+from ..versions.lockfile import Lock, digest, render
+from ..versions.pins import NO_UPGRADE, Pins, Upgrade, pins_of
 from . import failure as build_failure
 from .client import Client, build_command, build_network, choose_builder, needs_ssh
 from .context_stream import SENT_DOCKERFILE, STANDARD_INPUT, sent_context
-from .environment import Builder, DerivedDockerfile, derive, settings_from
+from .derive import DerivedDockerfile, derive
+from .environment import Builder, settings_from
 from .process import run_build
+from .record import lock_of
 from .shown import OwnSteps
 from .steps import StepNames
 from .streamed import stream_build
@@ -57,18 +63,35 @@ class BuildError(EngineError):
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """A build of a project: the text of its Dockerfile, and the labels the image inherits."""
+    """A build of a project: the text of its Dockerfile, its base, the lock of the last build, what
+    to upgrade, and where packages can be had, as far as it is known."""
 
     files: ProjectFiles
     dockerfile: str
     no_cache: bool = False
-    base_labels: Mapping[str, str] = field(default_factory=dict)
+    base: Base | None = None
+    lock: Lock | None = None
+    upgrade: Upgrade = NO_UPGRADE
+    sources: Sources = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+
+    @property
+    def inherited_labels(self) -> Mapping[str, str]:
+        """The labels that the image inherits."""
+        return self.base.image.labels if self.base else {}
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image that was built and checked, and its lock."""
+
+    image: Image
+    lock: Lock
 
 
 @contextlib.contextmanager
-def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image]:
-    """Build an image and check it; in the block it exists under a temporary name.
+def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Built]:
+    """Build an image, check it and compose its lock; in the block it has a temporary name.
 
     `undo` receives the removal of what the build makes. Raises BuildError if the build failed,
     EngineUnreachableError if the engine went away, SetupError if the account in the image is not
@@ -78,45 +101,116 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Image
     token = context.job.token
     tag = temporary_image(request.files.project.repository, token)
     client = choose_builder(context)
-    steps = None
-    if client.builder in (Builder.CLASSIC, Builder.PODMAN):
-        steps = StepNames(engine, temporary_name(STEP, account, token), tag)
-        undo.add("The images of the build's steps", steps.clear)
+    steps = StepNames(engine, temporary_name(STEP, account, token), tag)
+    undo.add("The images of the build's steps", steps.clear)
     undo.add(f"The image {tag}", lambda: engine.remove_image(tag))
-    files_image = f"{tag}-ca"
+    files_image, base_image = f"{tag}-ca", f"{tag}-base"
     own = mark(account, token)
+    pins = _pins(request, client.builder, context)
+    former = request.base.reference if request.base and request.base.is_former else None
     derived = derive(
         request.dockerfile,
         settings_from(context.environ, account),
         client.builder,
         files_image,
-        own,
+        mark=own,
+        pins=pins,
+        bases={former: base_image} if former else {},
+        user=str(account.uid),
     )
     report.step(f"Building {request.files.project.image} with {client.builder.value}")
     with (
         _private_directory(token) as private,
         _image_of_files(engine, files_image, derived.files, own, report),
+        _named_base(request, base_image, context),
     ):
         if client.builder is Builder.PODMAN:
             build = _through_the_api(request, derived, tag, context)
         else:
             build = _with_client(client, request, derived, tag, private, context)
-        if steps is not None:
+        if client.builder in (Builder.CLASSIC, Builder.PODMAN):
             build = partial(build, hear=steps.hear, show=OwnSteps(derived).line)
         _run(build, request, derived, context)
-    if steps is not None:
-        with warn_on_failure("Images of the steps stay until the next build", report):
-            steps.clear()
-            remove_nameless(engine, own, report)
     image = engine.image(tag)
     if image is None:
         raise BuildError(f"The build succeeded, but there is no image {tag}.")
     report.step("Checking the account in the image")
-    verify(image, account, context)
+    inventory = verify(image, account, context)
     warn_of_entrypoint(image, context)
-    yield image
-    with defer_signals(), warn_on_failure(f"The name {tag} stays until the next build", report):
-        retry_once(lambda: engine.remove_image(tag))
+    lock = lock_of(
+        image,
+        inventory,
+        context,
+        project=request.files.project.name,
+        text=request.dockerfile,
+        base=request.base,
+        last=request.lock,
+        pins=pins,
+        builder=client.builder.name,
+        sources=request.sources,
+    )
+    yield Built(_labelled(image, lock, f"{tag}-lock", steps, undo, context), lock)
+    with warn_on_failure("Images of the steps stay until the next build", report):
+        steps.clear()
+        remove_nameless(engine, own, report)
+    for name in (tag, f"{tag}-lock"):
+        said = f"The name {name} stays until the next build"
+        with defer_signals(), warn_on_failure(said, report):
+            retry_once(partial(engine.remove_image, name))
+
+
+def _labelled(
+    image: Image, lock: Lock, name: str, steps: StepNames, undo: Undo, context: Context
+) -> Image:
+    """Return the image with the label for its lock, which is known only when it is built."""
+    engine = context.engine
+    undo.add(f"The image {name}", lambda: engine.remove_image(name))
+    made = engine.build(
+        f"FROM {image.id}\n",
+        name,
+        # The second one completes the image: see temporary.mark.
+        labels={labels.LOCK: digest(render(lock)), labels.TEMPORARY: ""},
+        progress=steps.hear,
+    )
+    labelled = engine.image(made)
+    if labelled is None:
+        raise BuildError(f"{name} was built, but the engine does not have it.")
+    return labelled
+
+
+def _pins(request: BuildRequest, builder: Builder, context: Context) -> Pins:
+    lock, base = request.lock, request.base
+    former = context.engine.image(request.files.project.image) if lock else None
+    is_of_lock = (
+        lock is not None
+        and former is not None
+        and former.labels.get(labels.LOCK) == digest(render(lock))
+    )
+    return pins_of(
+        lock,
+        request.dockerfile,
+        request.upgrade,
+        builder=builder.name,
+        keeps_pinned=builder is Builder.CLASSIC and is_of_lock and not request.no_cache,
+        is_same_base=lock is None or base is None or base.is_that_of(lock.base),
+        now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+
+
+@contextlib.contextmanager
+def _named_base(request: BuildRequest, name: str, context: Context) -> Iterator[None]:
+    """Give the base of the last build a name if its own means another image by now."""
+    if request.base is None or not request.base.is_former:
+        yield
+        return
+    engine = context.engine
+    repository, _, tag = name.rpartition(":")
+    try:
+        engine.tag_image(request.base.image.id, repository, tag)
+        yield
+    finally:
+        with defer_signals(), warn_on_failure(f"The name {name} stays", context.report):
+            retry_once(lambda: engine.remove_image(name))
 
 
 def _with_client(
@@ -147,7 +241,7 @@ def _with_client(
             name: str(_written(private / name, content))
             for name, content in derived.secrets.items()
         },
-        labels=later_labels(Claim.of(account), request.base_labels),
+        labels=later_labels(Claim.of(account), request.inherited_labels),
         no_cache=request.no_cache,
         network=build_network(context.environ),
         ssh=needs_ssh(request.dockerfile, client, context.client_environ),
@@ -191,7 +285,7 @@ def _through_the_api(
 
 def _last_labels(request: BuildRequest, context: Context) -> dict[str, str]:
     """Return labels that the builder adds in a last step, if any are needed."""
-    later = later_labels(Claim.of(context.account), request.base_labels)
+    later = later_labels(Claim.of(context.account), request.inherited_labels)
     return {**later, labels.TEMPORARY: ""} if later else {}
 
 

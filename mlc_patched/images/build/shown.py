@@ -10,7 +10,7 @@ import re
 
 from ..dockerfile.render import USER_ID_ARGUMENT
 from ..dockerfile.syntax import instructions
-from .environment import DerivedDockerfile
+from .derive import DerivedDockerfile
 
 _STEP = re.compile(r"(?:Step (?=\d+/\d+ :)|(?:\[(\d+)/\d+\] )?STEP (?=\d+/\d+:))(\d+)/\d+ ?: (.*)")
 _NOISE = re.compile(

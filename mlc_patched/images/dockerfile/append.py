@@ -23,7 +23,7 @@ from .syntax import (
 )
 
 ADDED = "# Added on "
-_ROOT = ("root", "0", "root:root", "0:0")
+ROOT = ("root", "0", "root:root", "0:0")
 
 
 def today() -> str:
@@ -123,5 +123,5 @@ def _place(
     if last >= 0 and (block is None or changes):
         return next(each.end for each in stage if each.start == last), False
     users = [each.body(text).strip() for each in own if each.keyword == "USER"]
-    is_root = bool(users) and users[-1].strip("\"'") in _ROOT
+    is_root = bool(users) and users[-1].strip("\"'") in ROOT
     return end, not is_root and (is_apt or last < 0)

@@ -60,16 +60,16 @@ def add_packages(
     Raises:
         DockerfileError: there is no place for a step.
     """
-    new: dict[str, list[str]] = {APT.title: [], PIP.title: []}
+    new: dict[str, list[str]] = {APT.word: [], PIP.word: []}
     for kind, packages in ((APT, apt), (PIP, pip)):
         for package in packages:
             changed = _changed(text, package, kind, changes)
             if changed is None:
                 changes.added.append(package)
-                new[kind.title].append(package)
+                new[kind.word].append(package)
             else:
                 text = changed
-    more = {"apt": sorted(new[APT.title]), "pip": merged(new[PIP.title])}
+    more = {"apt": sorted(new[APT.word]), "pip": merged(new[PIP.word])}
     return append_packages(text, **more, steps=steps, date=date)
 
 
@@ -150,6 +150,27 @@ def with_account_block(text: str, block: str) -> str:
     if text and not text.endswith("\n"):
         text += break_
     return text + break_ + block.replace("\n", break_)
+
+
+def framework_in(text: str) -> str:
+    """Return the framework label that a Dockerfile's account block sets; empty without one."""
+    match = re.search(rf'{re.escape(labels.IMAGE_FRAMEWORK)}="([^"$]*)"', text)
+    return match[1] if match else ""
+
+
+def renamed(text: str, project: str) -> str:
+    """Return a project's Dockerfile for another project: its labels, and the comment at its top."""
+    former = re.search(rf'{re.escape(labels.PROJECT)}="([^"$]*)"', text)
+    if former is None:
+        return text
+    for label in (labels.PROJECT, "org.opencontainers.image.title"):
+        text = text.replace(f'{label}="{former[1]}"', f'{label}="{project}"')
+    for before, after in (
+        ("# The image of the project ", ". This file"),
+        ("# image-update ", ". Versions"),
+    ):
+        text = text.replace(f"{before}{former[1]}{after}", f"{before}{project}{after}", 1)
+    return text
 
 
 def _there(is_there: bool) -> str:

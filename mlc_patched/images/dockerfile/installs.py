@@ -44,6 +44,7 @@ class Kind:
     """A kind of package, and how its install commands are parsed."""
 
     title: str
+    word: str
     name: Callable[[str], str]
     arguments: Callable[[list[Word]], list[Word] | None]
     values: frozenset[str]
@@ -114,8 +115,8 @@ def _apt_arguments(words: list[Word]) -> list[Word] | None:
     return None
 
 
-PIP = Kind("Python", _name_of_pip, _pip_arguments, _PIP_VALUES)
-APT = Kind("Debian", _name_of_apt, _apt_arguments, _APT_VALUES)
+PIP = Kind("Python", "pip", _name_of_pip, _pip_arguments, _PIP_VALUES)
+APT = Kind("Debian", "apt", _name_of_apt, _apt_arguments, _APT_VALUES)
 
 
 def find_installs(text: str, kind: Kind) -> list[Install]:

@@ -26,6 +26,8 @@ from ...temporary import HALF
 from ..dockerfile.render import build_context_in
 
 DOCKERFILES = "dockerfiles"
+LOCK = ".lock"
+"""Ending of the file with the exact versions in a project's image."""
 METADATA = (CONFIGURATION, "images")
 METADATA_VERSION = 1
 BEFORE = f".{PREVIOUS}"
@@ -100,6 +102,27 @@ class ProjectFiles:
         """Remove such a file, if it exists."""
         self._remove((DOCKERFILES,), name)
 
+    @property
+    def lock_path(self) -> str:
+        """The path of the lock."""
+        return f"{self.directory}/{self.project.name}{LOCK}"
+
+    def read_lock(self, suffix: str = "") -> str | None:
+        """Return the text of the lock, or of its copy with a suffix; None if there is none.
+
+        Raises MlcError if it is a link, or cannot be read.
+        """
+        content = self._read((DOCKERFILES,), f"{self.project.name}{LOCK}{suffix}")
+        return None if content is None else content.decode("utf-8", "replace")
+
+    def write_lock(self, text: str | None, suffix: str = "") -> None:
+        """Write the lock, or a copy of it; remove it if there is no text."""
+        name = f"{self.project.name}{LOCK}{suffix}"
+        if text is None:
+            self._remove((DOCKERFILES,), name)
+        else:
+            self._write((DOCKERFILES,), name, text.encode(), _DOCKERFILE_MODE)
+
     def back_up_dockerfile(self, suffix: str | None = None, *, move: bool = False) -> str | None:
         """Make a backup of the Dockerfile under an unused name, and return its path, or None if
         there is no Dockerfile.
@@ -154,6 +177,7 @@ class ProjectFiles:
         for parts, name in (
             ((DOCKERFILES,), re.escape(self.project.dockerfile) + r"(\.[\w-]+)?"),
             ((DOCKERFILES,), re.escape(self.project.name) + rf"\.({_COPIES})"),
+            ((DOCKERFILES,), re.escape(f"{self.project.name}{LOCK}") + r"(\.[\w-]+)?"),
             (METADATA, re.escape(self.project.name) + r"\.json"),
         ):
             if not os.path.lexists("/".join((self._account.home, *parts))):

@@ -13,9 +13,10 @@ from mlc_patched.context import Context
 from mlc_patched.engine.interface import Image
 from mlc_patched.host.account import Account
 from mlc_patched.images import publish as publishing
-from mlc_patched.images.build.image import BuildRequest
+from mlc_patched.images.build.image import BuildRequest, Built
 from mlc_patched.images.project.files import BEFORE, ProjectFiles
 from mlc_patched.images.publish import publish
+from mlc_patched.images.versions.lockfile import Lock, render
 from mlc_patched.names.projects import Project
 
 PROJECT = Project(1001, "demo")
@@ -43,8 +44,8 @@ def published(text: str, image: Image, context: Context, patch: pytest.MonkeyPat
     """Publish a Dockerfile, with this image as the result of its build."""
 
     @contextlib.contextmanager
-    def built(*arguments: object) -> Iterator[Image]:
-        yield image
+    def built(*arguments: object) -> Iterator[Built]:
+        yield Built(image, Lock("demo", text))
 
     patch.setattr(publishing, "built", built)
     with publish(BuildRequest(ProjectFiles(context.account, PROJECT), text), context):
@@ -63,6 +64,8 @@ def test_the_former_image_becomes_the_previous_one_with_its_dockerfile(
     assert (latest.id, previous.id) == (second.id, first.id)
     assert files.read_dockerfile() == "FROM b\n"
     assert files.read_dockerfile(BEFORE) == "FROM a\n"
+    assert files.read_lock() == render(Lock("demo", "FROM b\n"))
+    assert files.read_lock(BEFORE) == render(Lock("demo", "FROM a\n"))
 
 
 def test_a_build_that_gives_the_same_image_keeps_the_previous_one_s_dockerfile(

@@ -35,11 +35,10 @@ from mlc_patched.images.packages import pip_name
 
 BLOCK = account_block("demo", "custom", "debian:12")
 DATE = "2026-11-26"
-NAMES = {APT.title: "apt", PIP.title: "pip"}
 
 
 def add(text: str, package: str, kind: Kind = PIP) -> str:
-    return add_packages(text, Changes(), **{NAMES[kind.title]: (package,)}, date=DATE)
+    return add_packages(text, Changes(), **{kind.word: (package,)}, date=DATE)
 
 
 def remove(text: str, package: str, kind: Kind = PIP) -> str:

@@ -1,0 +1,241 @@
+"""Derive the Dockerfile for one build from the user's, which stays plain.
+
+The derived one adds what depends on the site, the user's lock and the builder:
+
+- proxies as Docker's predefined build arguments, which images and their history do not contain;
+- with BuildKit and Podman, the settings of pip and uv, the certificates and the versions to keep as
+  secrets, mounted for each step; a cached step does not depend on their content;
+- with BuildKit, caches of packages (`caches`);
+- with the classic builder, which has no secrets, all that as files that the last step removes. A
+  layer still contains them, so an index with a password is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ...names import labels
+from ..dockerfile.installs import APT, PIP, find_installs
+from ..dockerfile.render import USER_ID_ARGUMENT
+from ..dockerfile.syntax import Instruction, final_stage, instructions
+from ..versions.pins import NO_PINS, Pins
+from .caches import secrets_for, with_caches
+from .environment import (
+    Builder,
+    BuildSettings,
+    Certificates,
+    pip_configuration,
+    refuse_credentials,
+    uv_configuration,
+)
+
+_SECRETS = "/run/secrets"
+_CA_SECRET = "ds01-ca"  # noqa: S105 - a name
+_APT_SECRET = "ds01-apt"  # noqa: S105 - a name
+IMAGE_BUNDLE = "/etc/ssl/certs/ds01-ca-bundle.crt"
+IMAGE_CERTIFICATE = "/usr/local/share/ca-certificates/ds01-site-ca.crt"
+IMAGE_APT = "/etc/apt/apt.conf.d/99ds01-ca"
+_CA_USERS = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+"""Variables that tell pip, OpenSSL, requests, curl and git where certificates are."""
+
+
+@dataclass(frozen=True)
+class DerivedDockerfile:
+    """A Dockerfile for one build.
+
+    `lines` has the number of the original line for each of its lines, 0 for inserted ones.
+    `secrets` are contents by id, `arguments` names of variables that the client passes on,
+    `files` contents by path of an image that steps copy from, which is named `files_image`.
+    """
+
+    text: str
+    lines: tuple[int, ...]
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Additions:
+    """What a build adds: lines after each FROM, and contents of secrets and files."""
+
+    classic: bool
+    after_from: list[str] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)
+    temporary: dict[str, str] = field(default_factory=dict)
+    staying: dict[str, str] = field(default_factory=dict)
+
+    def point(self, variable: str, secret: str, file: str, content: str) -> None:
+        """Have a variable name a secret with this content, or a file with the classic builder."""
+        (self.temporary if self.classic else self.secrets)[file if self.classic else secret] = (
+            content
+        )
+        self.after_from.append(f"ARG {variable}={file if self.classic else _at(secret)}")
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files to copy, by path."""
+        return {**self.staying, **self.temporary}
+
+    @property
+    def mounts(self) -> str:
+        """The mounts of every step."""
+        return "".join(
+            f" --mount=type=secret,id={name},target={_at(name)},mode=0444" for name in self.secrets
+        )
+
+
+def _at(secret: str) -> str:
+    return f"{_SECRETS}/{secret}"
+
+
+def derive(
+    text: str,
+    settings: BuildSettings,
+    builder: Builder,
+    files_image: str,
+    *,
+    mark: str = "",
+    pins: Pins = NO_PINS,
+    bases: Mapping[str, str] | None = None,
+    user: str = "",
+) -> DerivedDockerfile:
+    """Return the Dockerfile for one build.
+
+    Args:
+        text: the user's Dockerfile.
+        settings: the settings from the environment.
+        builder: the builder.
+        files_image: name of the image with the files, if one is needed.
+        mark: marks the images of the steps from the account block on (`temporary.mark`).
+        pins: the versions to keep.
+        bases: names in FROM that are replaced, and by what.
+        user: whose caches BuildKit's steps use; without a user they use none.
+
+    Raises:
+        DockerfileError: the Dockerfile cannot be read.
+        MlcError: an index has a password, and the builder does not support secrets.
+    """
+    found = instructions(text)
+    add = _Additions(builder is Builder.CLASSIC)
+    if pins.constraints or not add.classic:
+        # As secrets always, so that the steps of the first build are those of the next.
+        add.point("UV_CONSTRAINT", "ds01-lock", "/etc/ds01-build-lock.txt", pins.for_uv)
+        add.point("PIP_CONSTRAINT", "ds01-pip-lock", "/etc/ds01-build-pip-lock.txt", pins.for_pip)
+    if settings.pip:
+        if add.classic:
+            refuse_credentials(settings)
+        pip, uv = pip_configuration(settings.pip), uv_configuration(settings.pip)
+        add.point("PIP_CONFIG_FILE", "ds01-pip", "/etc/ds01-build-pip.conf", pip)
+        add.point("UV_CONFIG_FILE", "ds01-uv", "/etc/ds01-build-uv.toml", uv)
+    if settings.certificates:
+        _trust(settings.certificates, add)
+    add.after_from += [f"COPY --from={files_image} {path} {path}" for path in add.files]
+    at_end = _cleaning(text, found, list(add.temporary)) if add.temporary else []
+    before = _marks(text, found, pins)
+    if mark:
+        before.setdefault(_account_block(text, found), []).append(
+            f'LABEL {labels.TEMPORARY}="{mark}"'
+        )
+        at_end.append(f'LABEL {labels.TEMPORARY}=""')
+    text = _with_bases(text, found, bases or {})
+    mounts = {each.line: add.mounts for each in found if each.keyword == "RUN"}
+    if user and builder in (Builder.BUILDX, Builder.BUILDKIT):
+        cached = with_caches(text, instructions(text))
+        text = cached.text
+        mounts |= {line: add.mounts + more for line, more in cached.mounts.items()}
+        if cached.mounts:
+            add.secrets |= secrets_for(user, add.secrets.get(_APT_SECRET, ""))
+    lines, origin = _assembled(text, found, add.after_from, before, at_end, mounts)
+    return DerivedDockerfile(
+        "".join(lines), tuple(origin), add.secrets, settings.proxies, add.files
+    )
+
+
+def _trust(certificates: Certificates, add: _Additions) -> None:
+    """Have all steps trust a site's certificates, and the image, too, if it is to."""
+    if add.classic or certificates.in_image:
+        apt = f'Acquire::https::CaInfo "{IMAGE_BUNDLE}";\n'
+        files = {
+            IMAGE_BUNDLE: certificates.bundle,
+            IMAGE_APT: apt,
+            IMAGE_CERTIFICATE: certificates.own,
+        }
+        (add.staying if certificates.in_image else add.temporary).update(files)
+        keyword = "ENV" if certificates.in_image else "ARG"
+        add.after_from += [f"{keyword} {name}={IMAGE_BUNDLE}" for name in _CA_USERS]
+        return
+    add.secrets[_CA_SECRET] = certificates.bundle
+    add.secrets[_APT_SECRET] = f'Acquire::https::CaInfo "{_at(_CA_SECRET)}";\n'
+    add.after_from += [f"ARG {name}={_at(_CA_SECRET)}" for name in _CA_USERS]
+    add.after_from.append(f"ARG APT_CONFIG={_at(_APT_SECRET)}")
+
+
+def _cleaning(text: str, found: list[Instruction], paths: list[str]) -> list[str]:
+    """Return the steps that remove files at the end and restore the user."""
+    users = [each for each in final_stage(found) if each.keyword == "USER"]
+    user = users[-1].body(text).strip() if users else "root"
+    return ["USER root", f"RUN rm -f {' '.join(paths)}", f"USER {user}"]
+
+
+def _account_block(text: str, found: list[Instruction]) -> int:
+    """Return the line at which what differs between users begins: steps before it are cached for
+    all of them."""
+    stage = final_stage(found)
+    own = (
+        each
+        for each in stage
+        if each.keyword == "ARG" and USER_ID_ARGUMENT in each.body(text).split()
+    )
+    return next((each.line for each in own), stage[0].last_line + 1)
+
+
+def _marks(text: str, found: list[Instruction], pins: Pins) -> dict[int, list[str]]:
+    """Return lines to insert before steps, by line: a step does not come from a cache of before
+    the last upgrade of its kind of package."""
+    before: dict[int, list[str]] = {}
+    for kind in (PIP, APT):
+        mark = pins.marks.get(kind.word)
+        steps = [each.instruction.line for each in find_installs(text, kind) if each.packages]
+        if mark and steps:
+            before.setdefault(min(steps), []).append(f"ARG DS01_UPGRADED_{kind.word}={mark}")
+    return before
+
+
+def _with_bases(text: str, found: list[Instruction], bases: Mapping[str, str]) -> str:
+    """Replace the names of bases in FROM."""
+    for each in reversed(found):
+        if each.keyword == "FROM":
+            words = re.split(r"(\s+)", text[each.start : each.end])
+            new = "".join(bases.get(word, word) for word in words)
+            text = text[: each.start] + new + text[each.end :]
+    return text
+
+
+def _assembled(
+    text: str,
+    found: list[Instruction],
+    after_from: list[str],
+    before: Mapping[int, list[str]],
+    at_end: list[str],
+    mounts: Mapping[int, str],
+) -> tuple[list[str], list[int]]:
+    """Insert lines after each FROM, before some lines and at the end, and mounts into RUN."""
+    stage_starts = {each.last_line for each in found if each.keyword == "FROM"}
+    lines: list[str] = []
+    origin: list[int] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        lines += [f"{each}\n" for each in before.get(number, ())]
+        origin += [0] * len(before.get(number, ()))
+        if number in mounts:
+            head = len(line) - len(line.lstrip()) + len("RUN")
+            line = f"{line[:head]}{mounts[number]}{line[head:]}"  # noqa: PLW2901
+        lines.append(f"{line}\n")
+        origin.append(number)
+        if number in stage_starts:
+            lines += [f"{each}\n" for each in after_from]
+            origin += [0] * len(after_from)
+    lines += [f"{each}\n" for each in at_end]
+    return lines, [*origin, *[0] * len(at_end)]

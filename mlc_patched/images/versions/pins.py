@@ -1,0 +1,146 @@
+"""Decide which versions a build keeps, by the lock of the last one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ..dockerfile.append import account_block_start
+from ..dockerfile.installs import APT, PIP, packages_in
+from ..dockerfile.syntax import final_stage, instructions
+from ..packages import pip_name
+from .lockfile import Lock
+
+_BUILD_TOOLS = frozenset(("pip", "setuptools", "wheel", "uv"))
+"""pip applies constraints also to what it builds packages with, and newer packages need newer ones
+of these."""
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What a build is to move: everything, or the packages named."""
+
+    everything: bool = False
+    packages: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.packages)
+
+    def marks(self, lock: Lock | None, text: str, now: str) -> dict[str, str]:
+        """Return the time of the last upgrade of each kind of package."""
+        marks = dict(lock.upgraded) if lock else {}
+        debian = {APT.name(each) for each in packages_in(text, APT)}
+        if self.everything or any(each in debian for each in self.packages):
+            marks["apt"] = now
+        if self.everything or any(each not in debian for each in self.packages):
+            marks["pip"] = now
+        return marks
+
+
+NO_UPGRADE = Upgrade()
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What a build gets from a lock: constraints for Python packages (`name==version`), and by kind
+    of package the time of the last upgrade, so that no step comes from a cache of before."""
+
+    constraints: tuple[str, ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def for_uv(self) -> str:
+        """The constraints as a file for uv."""
+        return _file(self.constraints)
+
+    @property
+    def for_pip(self) -> str:
+        """The constraints as a file for pip."""
+        return _file(
+            each for each in self.constraints if each.partition("==")[0] not in _BUILD_TOOLS
+        )
+
+
+NO_PINS = Pins()
+
+
+def pins_of(
+    lock: Lock | None,
+    text: str,
+    upgrade: Upgrade,
+    *,
+    builder: str,
+    keeps_pinned: bool,
+    is_same_base: bool,
+    now: str,
+) -> Pins:
+    """Return the pins for a build.
+
+    Args:
+        lock: the lock of the last build, if there is one.
+        text: the Dockerfile to build.
+        upgrade: what to move.
+        builder: name of the builder.
+        keeps_pinned: other constraints than the last build's would make all steps run again, as
+            with the classic builder, and the steps of the last build are in its cache. If only
+            steps are appended, their versions stay without constraints: cached steps are not run,
+            and uv does not replace what is installed and fits.
+        is_same_base: whether the base is that of the lock.
+        now: the time.
+    """
+    if lock is None:
+        return Pins((), upgrade.marks(None, text, now) if upgrade else {})
+    marks = upgrade.marks(lock, text, now) if upgrade else dict(lock.upgraded)
+    is_cached = keeps_pinned and is_same_base and lock.builder == builder and not upgrade
+    if is_cached and is_append(lock.dockerfile, text):
+        return Pins(lock.pinned, marks)
+    return Pins(constraints_of(lock, text, upgrade, is_same_base=is_same_base), marks)
+
+
+def constraints_of(
+    lock: Lock, text: str, upgrade: Upgrade, *, is_same_base: bool
+) -> tuple[str, ...]:
+    """Return the constraints by which a build keeps the versions of a lock.
+
+    Free are: what is to be upgraded, what the Dockerfile wants in another version by now, what is
+    not from an index, and on another base what the base has.
+    """
+    wanted = {pip_name(each) or PIP.name(each): each for each in packages_in(text, PIP)}
+    free = {pip_name(each) for each in upgrade.packages}
+    found: dict[str, str] = dict(lock.of_base) if is_same_base else {}
+    if not upgrade.everything:
+        found |= {each.name: each.version for each in lock.packages if not each.is_elsewhere}
+    return tuple(
+        f"{name}=={version}"
+        for name, version in sorted(found.items())
+        if name not in free and _fits(version, wanted.get(name, name))
+    )
+
+
+def is_append(before: str, after: str) -> bool:
+    """Whether a Dockerfile is another one with steps added, if any, before its account block."""
+    former, now = _steps(before), _steps(after)
+    return now[: len(former)] == former
+
+
+def _steps(text: str) -> list[str]:
+    found = instructions(text)
+    end = account_block_start(text, final_stage(found))
+    return [text[each.start : each.end].strip() for each in found if end is None or each.end <= end]
+
+
+def _file(constraints: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in ("# The versions of the last build", *constraints))
+
+
+def _fits(version: str, requirement: str) -> bool:
+    """Whether a version is valid, and one that a requirement allows; one with a URL or a variable
+    may mean any."""
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        wanted = Requirement(requirement)
+        return not wanted.url and wanted.specifier.contains(Version(version), prereleases=True)
+    except (InvalidRequirement, InvalidVersion):
+        return False

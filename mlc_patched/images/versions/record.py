@@ -1,0 +1,53 @@
+"""Find the lock of a project, of an image, or in a file."""
+
+from __future__ import annotations
+
+from ...context import Context
+from ...engine.interface import Image
+from ...errors import MlcError
+from ...host.files import check_file_name, read_text
+from ...names.labels import LOCK as LABEL
+from ...names.projects import project_of
+from ...plan.directories import expand
+from ..project.files import BEFORE, LOCK, ProjectFiles
+from .lockfile import Lock, digest, parse
+
+
+def read_lock(files: ProjectFiles) -> Lock | None:
+    """Return a project's lock, or None; LockError if it cannot be read."""
+    text = files.read_lock()
+    return None if text is None else parse(text, files.lock_path)
+
+
+def lock_in(image: Image, files: ProjectFiles) -> Lock | None:
+    """Return the lock of an image of a project, the present or the previous one, or None."""
+    for suffix in ("", BEFORE):
+        text = files.read_lock(suffix)
+        if text is not None and digest(text) == image.labels.get(LABEL):
+            return parse(text, f"{files.lock_path}{suffix}")
+    return None
+
+
+def is_outdated(files: ProjectFiles) -> bool:
+    """Whether a project's Dockerfile was changed after its last build; LockError if its lock cannot
+    be read."""
+    lock, text = read_lock(files), files.read_dockerfile()
+    return lock is not None and text is not None and lock.dockerfile != text
+
+
+def find_lock(source: str, context: Context) -> Lock | None:
+    """Return the lock that a file or a project's name means; None if it can only mean an image.
+
+    Raises LockError if the lock cannot be read, and NotFoundError if there is none.
+    """
+    path = expand(check_file_name(source), context.account)
+    if source.endswith(LOCK) or source.startswith(("/", "./", "../", "~")):
+        return parse(read_text(path, "lock", context.account), source)
+    try:
+        files = ProjectFiles(context.account, project_of(source, context.account))
+    except MlcError:
+        return None
+    if (lock := read_lock(files)) is not None:
+        return lock
+    text = files.read_dockerfile()
+    return None if text is None else Lock(source, text)
