@@ -313,6 +313,13 @@ def _program(text: str, flat: str) -> str:
     return ""
 
 
+def _account(text: str, flat: str) -> str:
+    line = _last(r"^account set-up: ", text)
+    if not line or re.match(r"account set-up: (?:installing|uid=)", line):
+        return ""
+    return f"The account cannot be set up: {line.partition(': ')[2]}."
+
+
 def _status(text: str, flat: str) -> str:
     found = re.findall(r"(?:exit (?:code|status):? |non-zero code: )(\d+)", text)
     return f"The step ended with exit status {found[-1]}." if found else ""
@@ -321,7 +328,7 @@ def _status(text: str, flat: str) -> str:
 # The first that finds something is the cause: what lies deeper comes first.
 _FINDERS: tuple[Callable[[str, str], str], ...] = (
     *(_space, _memory, _certificate, _login, _image, _network, _conflict, _version, _missing),
-    *(_unusable, _compiled, _apt, _copied, _syntax, _program, _status),
+    *(_unusable, _compiled, _apt, _copied, _syntax, _account, _program, _status),
 )
 
 

@@ -21,6 +21,7 @@ from types import FrameType
 from ...host.child import Stream
 from ...interrupts import defer_signals
 from .client import BuildCommand
+from .shown import without_long_headings
 
 KEPT_LINES = 2000
 _GRACE_SECONDS = 15
@@ -68,7 +69,12 @@ def run_build(
             if stdin is not None:
                 stdin.close()
             try:
-                _pass_on(ours, log, hear or (lambda line: None), None if terminal else show or str)
+                _pass_on(
+                    ours,
+                    log,
+                    hear or (lambda line: None),
+                    None if terminal else show or without_long_headings,
+                )
                 status = process.wait()
             except BaseException:
                 with defer_signals():

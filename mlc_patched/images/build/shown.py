@@ -18,6 +18,9 @@ _NOISE = re.compile(
     r"|\s+https://docs\.docker\.com/go/buildx|Sending build context to |Removing intermediate "
     r"| ?--+> |Successfully (?:built|tagged) |COMMIT |\s*$"
 )
+_HEADING = re.compile(
+    r"(?:#\d+ | > )\[|(?:#\d+ )?(?:ERROR: .*)?(?:process|executor failed running) "
+)
 _LONGEST = 160
 
 
@@ -58,6 +61,11 @@ class OwnSteps:
             return -1  # Podman's own, as the labels, the last step
         is_step = match[3].upper().startswith(self._steps[position].keyword)
         return position if is_step else None
+
+
+def without_long_headings(text: str) -> str:
+    """Return a line of BuildKit's output; the heading of a step, which has all of it, is cut."""
+    return shortened(text) if _HEADING.match(text) else text
 
 
 def shortened(text: str) -> str:

@@ -192,6 +192,10 @@ def test_every_builder_and_program_was_recorded() -> None:
             "The image has no program pip at this step: --apt python3-pip",
         ),
         ("/usr/bin/python3: No module named pip", "/usr/bin/python3 has no module pip"),
+        (
+            "account set-up: installing less\naccount set-up: this image has no bash; use a base",
+            "The account cannot be set up: this image has no bash; use a base.",
+        ),
         ("everything is fine", ""),
         ("", ""),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlc_patched.images.build.environment import Builder, BuildSettings, derive
-from mlc_patched.images.build.shown import OwnSteps
+from mlc_patched.images.build.shown import OwnSteps, without_long_headings
 from mlc_patched.images.dockerfile.render import ImageRecipe, render
 from mlc_patched.images.dockerfile.syntax import instructions
 
@@ -45,6 +45,14 @@ def test_the_heading_of_a_step_is_one_line_that_is_not_too_long() -> None:
     (line,) = shown([f"Step 1/20 : FROM debian:12  {'x' * 500}"])
     assert line.startswith("Step 1/20 : FROM debian:12 xxx")
     assert len(line) == 160
+
+
+def test_buildkits_headings_are_cut_and_what_programs_print_is_not() -> None:
+    long = "x" * 400
+    for line in (f"#5 [2/2] RUN {long}", f" > [2/2] RUN {long}:", f"#5 ERROR: process {long}"):
+        assert len(without_long_headings(line)) == 160
+    for line in (f"#5 0.1 {long}", long, "#5 DONE 0.1s"):
+        assert without_long_headings(line) == line
 
 
 def test_podmans_steps_are_those_of_a_stage() -> None:
