@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from . import temporary
 from .engine.address import EngineAddress, resolve
 from .engine.interface import Container, Engine, Image
-from .errors import AlreadyExistsError, NotFoundError
+from .errors import AlreadyExistsError, MlcError, NotFoundError
 from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
 from .host.files import is_root_for
 from .host.sudo import for_programs, is_for_another
@@ -121,14 +121,26 @@ class Context:
         self._open.close()
 
     def start(self, container: str) -> None:
-        """Start a container, after a check of what the engine mounts while root works for the user:
-        directories may have become links since it was created. Raises MlcError and EngineError."""
-        if is_root_for(self.account) and self.address.is_local:
-            from .plan.directories import check_mount
+        """Start a container. While root works for the user, check what the engine mounts, before
+        and after: directories may have become links. Raises MlcError and EngineError."""
+        if not (is_root_for(self.account) and self.address.is_local):
+            self.engine.start(container)
+            return
+        from .host.directories import is_mounted
+        from .plan.directories import check_mount
 
-            for path in self.engine.mounts_and_devices(container).mounts:
-                check_mount(path, self.account, self.settings)
+        paths = self.engine.mounts_and_devices(container).mounts
+        found = {path: check_mount(path, self.account, self.settings) for path in paths}
         self.engine.start(container)
+        now = self.engine.mounts_and_devices(container)
+        for path, identity in found.items():
+            target = now.targets.get(path, "")
+            # In a deeper path inside, a link of the image's could lead elsewhere.
+            if not now.process or identity is None or target.count("/") != 1:
+                continue
+            if not is_mounted(now.process, target, identity):
+                self.engine.stop(container, seconds=0)
+                raise MlcError(f"{path} was exchanged while the container was started.")
 
     def at(self, docker_context: str) -> Context:
         """Return the same context, but with the engine of a Docker context."""

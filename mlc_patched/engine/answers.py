@@ -178,12 +178,16 @@ def activity_of(found: Mapping[str, Any], commands: tuple[tuple[str, ...], ...])
 def mounts_and_devices_of(found: Mapping[str, Any]) -> MountsAndDevices:
     """Convert an answer of ContainerInspect to the host paths the container needs."""
     host = found.get("HostConfig") or {}
-    binds = [bind.split(":")[0] for bind in host.get("Binds") or ()]
-    mounts = [each["Source"] for each in host.get("Mounts") or () if each.get("Type") == "bind"]
+    binds = [bind.split(":") for bind in host.get("Binds") or ()]
+    mounts = [each for each in host.get("Mounts") or () if each.get("Type") == "bind"]
+    targets = {bind[0]: bind[1] for bind in binds if len(bind) > 1}
+    targets |= {each["Source"]: each["Target"] for each in mounts}
     return MountsAndDevices(
         devices=tuple(each["PathOnHost"] for each in host.get("Devices") or ()),
         # Without a leading slash it is the name of a volume.
-        mounts=tuple(path for path in (*binds, *mounts) if path.startswith("/")),
+        mounts=tuple(path for path in targets if path.startswith("/")),
+        targets=targets,
+        process=(found.get("State") or {}).get("Pid") or 0,
     )
 
 

@@ -116,10 +116,16 @@ class Container:
 
 @dataclass(frozen=True)
 class MountsAndDevices:
-    """Host paths that must exist for a container to start: devices and sources of bind mounts."""
+    """Host paths that must exist for a container to start: devices and sources of bind mounts.
+
+    `targets` are the mounts' paths inside by source; `process` is the ID of the container's first
+    process on the engine's host, 0 if it is not running.
+    """
 
     devices: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
+    targets: Mapping[str, str] = field(default_factory=dict)
+    process: int = 0
 
 
 @dataclass(frozen=True)

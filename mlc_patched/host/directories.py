@@ -49,6 +49,16 @@ def resolved(path: str, account: Account) -> str:
             os.close(directory)
 
 
+def is_mounted(process: int, target: str, identity: tuple[int, int]) -> bool:
+    """Whether a process of a container has this directory (device and inode) at its path `target`,
+    directly below its root; also if it has ended."""
+    try:
+        status = os.lstat(f"/proc/{process}/root{target}")
+    except OSError:
+        return True
+    return (status.st_dev, status.st_ino) == identity
+
+
 def is_roots_alone(path: str) -> bool:
     """Whether a directory exists that root made, so that it is no link of somebody else's."""
     try:

@@ -98,26 +98,28 @@ def expand(path: str, account: Account) -> str:
     return os.path.abspath(path)  # noqa: PTH100
 
 
-def check_mount(path: str, account: Account, settings: Settings) -> None:
+def check_mount(path: str, account: Account, settings: Settings) -> tuple[int, int] | None:
     """Check, before root has the engine mount a directory for the user, that it is still theirs.
 
-    Raises MlcError if it has become a link to what the user may not read, or to what the settings
-    do not let them mount.
+    Returns its device and inode, or None if only root can change the path. Raises MlcError if it
+    has become a link to what the user may not read, or to what the settings do not let them mount.
     """
     if path == X11_SOCKETS:
         if not is_roots_alone(path):
             raise MlcError(f"{path} does not belong to root, so it is not mounted under sudo.")
-        return
+        return None
     if only_root_changes(path, account):  # such as what the administrator's tools mount
-        return
+        return None
     with rights_of(account):
         _check_here("mounted", path)
         may_read = os.access(path, os.R_OK | os.X_OK, effective_ids=True)
+        status = os.stat(path)  # noqa: PTH116
     if not may_read:
         raise MlcError(f"The mounted directory {path}: {os.strerror(errno.EACCES)}")
     if not settings.privileged and _resolved("mounted", path, account) != path:
         raise MlcError(f"The mounted directory {path} has become a link.")
     check_owner("mounted", path, account, settings)
+    return status.st_dev, status.st_ino
 
 
 def check_owner(what: str, path: str, account: Account, settings: Settings) -> None:

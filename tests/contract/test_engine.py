@@ -437,6 +437,7 @@ def test_mounts_and_devices_of_a_container(fixtures: EngineFixtures) -> None:
     container = fixtures.create(binds=(Bind("/tmp", "/data"),), devices=("/dev/null",))
     found = fixtures.engine.mounts_and_devices(container)
     assert (found.devices, found.mounts) == (("/dev/null",), ("/tmp",))
+    assert (found.targets, found.process) == ({"/tmp": "/data"}, 0)
     with pytest.raises(NotFoundError):
         fixtures.engine.mounts_and_devices(fixtures.name("none"))
 

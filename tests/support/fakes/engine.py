@@ -549,7 +549,9 @@ class FakeEngine(Engine):
         self.calls.append("mounts_and_devices")
         specification = self._get(container).specification
         return MountsAndDevices(
-            specification.devices, tuple(bind.source for bind in specification.binds)
+            specification.devices,
+            tuple(bind.source for bind in specification.binds),
+            {bind.source: bind.target for bind in specification.binds},
         )
 
     def file_size(self, container: str, path: str) -> int | None:

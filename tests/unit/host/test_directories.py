@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlc_patched.host.account import Account
-from mlc_patched.host.directories import opened, resolved
+from mlc_patched.host.directories import is_mounted, opened, resolved
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")
 USER = Account("nobody", 65534, 65534, "/nonexistent")
@@ -59,3 +59,13 @@ def test_links_are_resolved_with_the_user_s_rights_and_refused_as_the_last_name(
 def test_without_sudo_a_path_is_used_as_it_is(home: Path) -> None:
     with opened(f"{home}/../x", Account("root", 0, 0, "/root")) as place:
         assert place == f"{home}/../x"
+
+
+def test_what_a_process_has_at_a_path_is_known_by_device_and_inode(open_place: Path) -> None:
+    def identity(path: str | Path) -> tuple[int, int]:
+        status = Path(path).stat()
+        return status.st_dev, status.st_ino
+
+    assert is_mounted(os.getpid(), "/var", identity("/var"))
+    assert not is_mounted(os.getpid(), "/var", identity(open_place))
+    assert is_mounted(2**22 + 1, "/var", identity(open_place)), "a process that has ended"

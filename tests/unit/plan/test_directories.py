@@ -8,8 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.fakes.engine import FakeEngine
 from support.plans import CATALOG, REQUEST
 
+from mlc_patched.context import Context
+from mlc_patched.engine.interface import MountsAndDevices
+from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import MlcError, NotAllowedError, NotFoundError, UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import elsewhere
@@ -176,3 +180,32 @@ def test_under_sudo_x11_sockets_are_mounted_only_from_a_directory_of_root_s(
     assert x11_sockets(Account("root", 0, 0, "/root"), make=True), "nobody but root is there"
     with pytest.raises(MlcError, match="does not belong to root"):
         check_mount(str(place), user, Settings())
+
+
+@root_alone
+def test_a_directory_that_is_exchanged_while_a_container_starts_ends_it(
+    user: Account, context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine follows the path again, after the check."""
+    own(user, "work", "other")
+    context.__dict__["account"] = user
+    place, status = f"{user.home}/work", Path(user.home, "work").stat()
+    identity = status.st_dev, status.st_ino
+    assert check_mount(place, user, Settings()) == identity
+    found = MountsAndDevices((), (place,), {place: "/workspace"}, os.getpid())
+    monkeypatch.setattr(fake, "mounts_and_devices", lambda container: found)
+    seen: list[object] = []
+
+    def is_mounted(*arguments: object) -> bool:
+        seen.append(arguments)
+        return len(seen) == 1
+
+    monkeypatch.setattr("mlc_patched.host.directories.is_mounted", is_mounted)
+    container = fake.create_container(
+        ContainerSpecification(name="x", image=fake.add_image("x:1").id)
+    )
+    context.start(container)
+    assert seen == [(os.getpid(), "/workspace", identity)]
+    with pytest.raises(MlcError, match="was exchanged while the container was started"):
+        context.start(container)
+    assert fake.container("x").state == "exited"
