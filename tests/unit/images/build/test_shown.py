@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlc_patched.images.build.environment import Builder, BuildSettings, derive
+from mlc_patched.images.build.derive import derive
+from mlc_patched.images.build.environment import Builder, BuildSettings
 from mlc_patched.images.build.shown import OwnSteps, without_long_headings
 from mlc_patched.images.dockerfile.render import ImageRecipe, render
 from mlc_patched.images.dockerfile.syntax import instructions
