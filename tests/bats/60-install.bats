@@ -110,12 +110,15 @@ listing() {
     make_ install
     listing | grep -v '/\.staging\|mlc-patched d ' >"$BATS_TEST_TMPDIR/before"
     mkdir "$next"
-    cp -r "$source"/{bin,lib,mlc_patched,etc,tools,LICENSE,requirements.lock} "$next"
+    cp -r "$source"/{bin,docs,lib,mlc_patched,etc,tools,LICENSE,requirements.lock} "$next"
     ln -s "$(cd "$source" && pwd)/.venv" "$next/.venv"
     sed -i 's/^__version__ = .*/__version__ = "9.9"/' "$next/mlc_patched/version.py"
     DESTDIR=$root setsid "$next/tools/install.sh" install &
     installing=$!
-    until compgen -G "$home/.staging.*/*/.venv/lib/*/site-packages" >/dev/null; do sleep 0.02; done
+    until compgen -G "$home/.staging.*/*/.venv/lib/*/site-packages" >/dev/null; do
+        kill -0 "$installing" # or the installation failed
+        sleep 0.02
+    done
     kill -KILL -- "-$installing"
     wait "$installing" || true
     compgen -G "$home/.staging.*" >/dev/null
