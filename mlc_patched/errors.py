@@ -117,6 +117,14 @@ class ConflictError(InUseError, EngineError):
     """Something in the engine is in the way: a name or an image is in use."""
 
 
+class NoFreeGpuError(InUseError):
+    """Fewer GPUs are free than were requested."""
+
+
+class GpuTakenError(InUseError):
+    """A GPU that was chosen for a stopped container is in use."""
+
+
 class SetupError(MlcError):
     """The user's account could not be set up in an image; the attempt was rolled back."""
 

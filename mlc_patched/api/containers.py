@@ -14,6 +14,7 @@ from ..containers import retire as _retire
 from ..containers.create import Created
 from ..containers.deploy import Deployed
 from ..containers.export import Exported, export
+from ..containers.gpu_usage import GpuUsage, gpu_usage
 from ..containers.jobs import Job
 from ..containers.jupyter import Jupyter, jupyter, stop_jupyter
 from ..containers.list import Listed, list_containers
@@ -38,6 +39,7 @@ __all__ = [
     "Deployed",
     "Exported",
     "Finding",
+    "GpuUsage",
     "Job",
     "Jupyter",
     "Listed",
@@ -51,6 +53,7 @@ __all__ = [
     "deploy",
     "doctor",
     "export",
+    "gpu_usage",
     "import_",
     "jobs",
     "jupyter",
@@ -85,6 +88,7 @@ def create(
     cpus: float | None = None,
     memory: str | None = None,
     pids_limit: int | None = None,
+    wait_for_gpus: bool = False,
     context: Context | None = None,
 ) -> Created:
     """Create a container, without starting it.
@@ -105,6 +109,7 @@ def create(
         cpus: maximum number of cores.
         memory: maximum memory, such as `64g`.
         pids_limit: maximum number of processes.
+        wait_for_gpus: wait until GPUs are free, with the setting `gpus.assign = free`.
         context: the caller and the engine.
 
     Raises:
@@ -120,7 +125,7 @@ def create(
         version=version,
         image=image,
         labels=dict(labels or {}),
-        **_machine(architecture, gpus, workspace, data, models),
+        **_machine(architecture, gpus, workspace, data, models, wait_for_gpus),
         **_limits(shm_size, cgroup_parent, cpus, memory, pids_limit),
     )
     return _create.create(request, context)
@@ -144,6 +149,7 @@ def deploy(
     cpus: float | None = None,
     memory: str | None = None,
     pids_limit: int | None = None,
+    wait_for_gpus: bool = False,
     context: Context | None = None,
 ) -> Deployed:
     """Create a container from a project's image, or another one, and start it.
@@ -171,7 +177,7 @@ def deploy(
         version=version,
         options=CreateRequest(
             name="",
-            **_machine(architecture, gpus, workspace, data, models),
+            **_machine(architecture, gpus, workspace, data, models, wait_for_gpus),
             **_limits(shm_size, cgroup_parent, cpus, memory, pids_limit),
         ),
     )
@@ -187,6 +193,7 @@ def import_(
     workspace: str | None = None,
     data: str | None = None,
     models: str | None = None,
+    wait_for_gpus: bool = False,
     context: Context | None = None,
 ) -> Created:
     """Create a container from a file that `export` wrote.
@@ -197,7 +204,7 @@ def import_(
         MlcError: the file cannot be read or was not written by `export`; it mounts a directory
             that is not below the home, and that was not named; else as `create`.
     """
-    machine = _machine(architecture, gpus, workspace, data, models)
+    machine = _machine(architecture, gpus, workspace, data, models, wait_for_gpus)
     return _import.import_(_import.ImportRequest(file, name, **machine), context)
 
 
@@ -287,6 +294,7 @@ def _machine(
     workspace: str | None,
     data: str | None,
     models: str | None,
+    wait: bool,
 ) -> dict[str, Any]:
     """Return where and on what a container works, as requests take it."""
     return {
@@ -295,6 +303,7 @@ def _machine(
         "workspace": workspace,
         "data": data,
         "models": models,
+        "wait": wait,
     }
 
 

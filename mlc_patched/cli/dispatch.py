@@ -81,6 +81,7 @@ _ALL = (
     Command("logs", "print the output of a command in the background"),
     Command("wait", "wait until a command in the background has ended"),
     Command("jupyter", "start JupyterLab in a container, and say how to open it"),
+    Command("gpus", "show the GPUs, who has them, and which processes use them"),
     Command("export", "write a container to a file"),
     Command("import", "make a container from an exported file", module="import_"),
     Command("config", "show the settings in force and their origin", uses_engine=False),

@@ -222,6 +222,7 @@ def add_machine_flags(command: Arguments, *, aime: bool = False) -> None:
     command.add_argument(
         "--cpu-only", action="store_const", const="none", dest="gpus", help="the same as -g none"
     )
+    add_switch(command, "--wait", "wait until GPUs are free (with the setting gpus.assign = free)")
     for name, text in (
         ("workspace", "mounted as /workspace (default: ~/workspace)"),
         ("data", "mounted as /data"),
@@ -244,7 +245,7 @@ def add_limits(command: Arguments) -> None:
 
 def machine(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the values of the machine flags as CreateRequest takes them."""
-    names = ("architecture", "gpus", "workspace", "data", "models")
+    names = ("architecture", "gpus", "workspace", "data", "models", "wait")
     return {name: getattr(arguments, name) for name in names}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from ..plan.flow import Flow, account_in_passwd, decide
 from ..plan.limits import check_image
 from ..plan.request import CreateRequest
 from ..plan.specify import specify
-from ..settings.model import LEGACY_FLOW_BUILD, LEGACY_FLOW_NO
+from ..settings.model import ENGINE, LEGACY_FLOW_BUILD, LEGACY_FLOW_NO
 from ..undo import Undo
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
         if created is not None:
             return created
     _refuse_legacy_flow(plan, context)
+    if plan.gpus is not None and context.settings.assign_gpus != ENGINE:
+        from .assign import await_free_gpus
+
+        await_free_gpus(plan, context)
     if context.settings.legacy_flow == LEGACY_FLOW_BUILD:
         return _by_build(plan, image, context)
 
@@ -120,11 +125,11 @@ def _from_image(
 ) -> Created | None:
     """Create from the image that was looked at, by its name; None without the account it claims."""
     engine = context.engine
+    with _gpus(plan, context) as complete, Undo(context.report) as undo:
 
-    def specified(reference: str) -> ContainerSpecification:
-        return specify(plan, reference, image.id, Flow.IMAGE, context.account, image.labels)
+        def specified(reference: str) -> ContainerSpecification:
+            return specify(complete, reference, image.id, Flow.IMAGE, context.account, image.labels)
 
-    with Undo(context.report) as undo:
         container = _create(specified(name), engine, undo)
         if name != image.id:
             found = engine.container(plan.tag)
@@ -217,13 +222,26 @@ def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Cont
     from ..images.project.tags import discard
 
     reference, image_id = committed.reference, committed.image_id
-    specification = specify(
-        plan, reference, image_id, Flow.COMMIT, context.account, committed.inherited
-    )
-    container = _create(specification, context.engine, undo)
+    with _gpus(plan, context) as complete:
+        specification = specify(
+            complete, reference, image_id, Flow.COMMIT, context.account, committed.inherited
+        )
+        container = _create(specification, context.engine, undo)
     with ignore_interrupts():
         discard(context.engine, committed.former, context.report)
     return Created(short_name(plan.tag), plan.tag, container, reference, image_id, Flow.COMMIT)
+
+
+def _gpus(plan: Plan, context: Context) -> AbstractContextManager[Plan]:
+    """Choose GPUs if the settings want that, while the container is created; see
+    `assign.assigned`."""
+    settings = plan.settings
+    is_engines = settings.assign_gpus == ENGINE and settings.per_user_gpus is None
+    if plan.choice.request is None or (is_engines and not plan.waits_for_gpus):
+        return nullcontext(plan)
+    from .assign import assigned
+
+    return assigned(plan, context)
 
 
 def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -> str:

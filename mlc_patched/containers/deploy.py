@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import MlcError
+from ..errors import GpuTakenError, MlcError
 from ..names import labels
 from ..names.containers import short_name
 from ..names.projects import is_own_project
+from ..plan.assign import names_of_devices
 from ..plan.flow import Flow, decide
 from ..plan.limits import check_image
 from ..plan.request import CreateRequest
@@ -19,11 +20,15 @@ from .create import create
 from .remove import remove
 from .start import ensure_running
 
+_TRIES = 3
+
 
 @dataclass(frozen=True)
 class Deployed:
     """A new container: its image, its mounts, and whether it runs. None is what was not given;
-    `flow` is `image` or `commit`, None if the site's wrapper created it without our labels."""
+    `flow` is `image` or `commit`, None if the site's wrapper created it without our labels.
+    `devices` has the UUIDs of GPUs that were chosen for it, else the IDs that its request means, or
+    `all`."""
 
     name: str
     tag: str
@@ -35,6 +40,7 @@ class Deployed:
     models: str | None
     gpus: str | None
     project: str | None = None
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,19 @@ class Preview:
 def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed:
     """Create a container, and start it if `start` is set; on any error it is removed again.
 
-    If DS01_MLC_WRAPPER names the site's own wrapper, that creates it. Raises MlcError as `create`,
+    If DS01_MLC_WRAPPER names the site's own wrapper, that creates it. If another container takes
+    the GPUs that were chosen before it is started, others are chosen. Raises MlcError as `create`,
     or if it could not be started.
     """
+    for _ in range(_TRIES - 1):
+        try:
+            return _deploy(request, context, start=start)
+        except GpuTakenError as error:
+            context.report.note(f"{error.message} Choosing again.")
+    return _deploy(request, context, start=start)
+
+
+def _deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed:
     wrapper = site_wrapper.path(context.environ, context.account)
     image = request.image
     with Undo(context.report) as undo:
@@ -152,4 +168,5 @@ def _deployed(container: Container, image: str, *, is_running: bool) -> Deployed
         models=label(labels.MODELS),
         gpus=label(labels.GPUS),
         project=label(labels.PROJECT),
+        devices=names_of_devices(container.labels),
     )

@@ -23,6 +23,7 @@ from ..plan.request import CreateRequest
 from ..temporary import mark
 from ..undo import Undo
 from . import archive
+from .assign import await_free_gpus
 from .create import Created, create_committed
 from .gpus import with_served_gpus
 
@@ -51,7 +52,8 @@ class ImportRequest:
 
     A directory of the archive that this host does not have is left out, too, and the workspace is
     then the default one. One that is not below the user's home has to be `accepted`: an archive can
-    come from anybody, and what is mounted can be read and written in the container."""
+    come from anybody, and what is mounted can be read and written in the container. `wait` is as in
+    CreateRequest."""
 
     file: str
     name: str | None = None
@@ -61,6 +63,7 @@ class ImportRequest:
     data: str | None = None
     models: str | None = None
     accepted: frozenset[str] = frozenset()
+    wait: bool = False
 
 
 def import_(request: ImportRequest, context: Context | None = None) -> Created:
@@ -116,6 +119,7 @@ def _import(
     plan = context.plan(_create_request(request, manifest, context))
     for text in plan.notes():
         context.report.note(text)
+    await_free_gpus(plan, context)
     with context.lock(plan.tag) as job, Undo(context.report) as undo:
         # A temporary name, by which the next run finds what a killed import left.
         tag = f"{BUILDING}{context.account.uid}-{job.token}"
@@ -180,6 +184,7 @@ def _create_request(
         image=REPOSITORY,
         architecture=request.architecture,
         gpus=request.gpus,
+        wait=request.wait,
         workspace=_directory("workspace", request, manifest, context),
         data=_directory("data", request, manifest, context),
         models=_directory("models", request, manifest, context),

@@ -49,7 +49,8 @@ class Listed:
 class ListedContainer(Listed):
     """A container or cluster service as `container-list` shows it. `is_outdated` says that its
     image's name now means a newer image; `created` is RFC 3339 in UTC. `node` is where the cluster
-    runs it, and `ahead` how many services wait for a GPU before it, None if it is not waiting."""
+    runs it, and `ahead` how many services wait for a GPU before it, None if it is not waiting.
+    `devices` are the UUIDs or IDs of its GPUs, or `all`; empty in a cluster."""
 
     project: str | None
     image: str
@@ -59,6 +60,7 @@ class ListedContainer(Listed):
     image_id: str
     node: str | None
     ahead: int | None
+    devices: tuple[str, ...]
 
 
 def list_containers(
@@ -98,6 +100,8 @@ def list_with_images(
     each container whose image has changed, and a few for each of the caller's that runs. `sizes`
     measures how much each has written: slow. Raises MlcError for root without sudo.
     """
+    from ..plan.assign import names_of_devices
+
     refuse_root(context.account)
     found = context.containers(all_users=all_users, sizes=sizes)
     images = context.engine.find_images() if found else []
@@ -125,6 +129,7 @@ def list_with_images(
                 image_id=each.image_id,
                 node=None,
                 ahead=None,
+                devices=names_of_devices(each.labels),
             )
         )
     return sorted(listed, key=lambda each: (each.name, each.tag))
@@ -204,6 +209,7 @@ def list_services(context: Context, *, all_users: bool = False) -> list[ListedCo
                 image_id=digest,
                 node=state.node or None,
                 ahead=state.ahead,
+                devices=(),
             )
         )
     return listed

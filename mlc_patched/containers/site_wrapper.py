@@ -9,7 +9,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 
-from ..errors import MlcError, last_lines, shown
+from ..errors import MlcError, UsageError, last_lines, shown
 from ..host.account import Account
 from ..host.files import is_root_for
 from ..host.sudo import only_root_changes
@@ -66,6 +66,8 @@ def create(
     wrapper: str, request: CreateRequest, environ: Mapping[str, str], report: Reporter
 ) -> None:
     """Create a container through the wrapper; if it fails, raise MlcError with its last lines."""
+    if request.wait:
+        raise UsageError(f"--wait cannot be passed on to the site's {wrapper}.")
     report.step(f"Creating {request.name} by {wrapper}")
     lines: list[str] = []
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from ..context import Context
 from ..engine.client import fitting_client
 from ..engine.interface import Container
 from ..errors import EngineError, UsageError, shown
+from ..host.gpus import NONE
 from ..names import labels
 from .shell import PURPOSE, run_inside, user_of
 
@@ -53,6 +55,7 @@ def start(
         UsageError: the command cannot be passed to a program.
         NotFoundError: there is no such container.
         EngineError: it cannot be started, for the engine's reason.
+        GpuTakenError: a GPU that was chosen for it is in use.
         MlcError: the job cannot be recorded.
     """
     line = words_of(command)
@@ -120,17 +123,29 @@ def ensure_running(container: Container, context: Context) -> bool:
     """Start a container unless it is running; return whether it was. Raises EngineError."""
     if container.state == "running":
         return True
-    try:
-        context.start(container.id)
-    except EngineError as error:
-        raise EngineError(
-            f"The container {container.name} cannot be started: {error}\n"
-            "If one of its devices or directories no longer exists, create it again."
-        ) from error
+    with _gpus(container, context):
+        try:
+            context.start(container.id)
+        except EngineError as error:
+            raise EngineError(
+                f"The container {container.name} cannot be started: {error}\n"
+                "If one of its devices or directories no longer exists, create it again."
+            ) from error
     _check_entrypoint(container, context)
     if container.labels.get(labels.ARCHITECTURE, "").startswith("ROCM"):
         context.engine.exec_detached(container.id, ROCM_DEVICES_TO_VIDEO, "0:0")
     return False
+
+
+def _gpus(container: Container, context: Context) -> AbstractContextManager[None]:
+    """Check a container's GPUs while it is started; see `assign.startable`."""
+    given = container.labels
+    is_limited = given.get(labels.GPUS, NONE) != NONE and context.settings.per_user_gpus is not None
+    if not given.get(labels.DEVICES) and not is_limited:
+        return nullcontext()
+    from .assign import startable
+
+    return startable(container, context)
 
 
 def _check_entrypoint(container: Container, context: Context) -> None:

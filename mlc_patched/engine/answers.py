@@ -78,7 +78,8 @@ def image_of(found: Mapping[str, Any]) -> Image:
         labels=pairs(config.get("Labels") or {}),
         size=found.get("Size", 0),
         created=found.get("Created", ""),
-        environment=strings(config.get("Env") or []),
+        # A name alone sets nothing; see images/save.py.
+        environment=tuple(each for each in strings(config.get("Env") or []) if "=" in each),
         command=strings(config.get("Cmd") or []),
         entrypoint=strings(config.get("Entrypoint") or []),
         user=config.get("User") or "",

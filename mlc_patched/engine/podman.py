@@ -149,7 +149,7 @@ def familiar(reference: str) -> str:
 
 def configuration_changes(like: Image, labels: Mapping[str, str]) -> list[str]:
     """Return Dockerfile instructions that copy the configuration of `like` and add labels."""
-    variables = (each.partition("=")[::2] for each in like.environment)
+    variables = (each.partition("=")[::2] for each in like.environment if "=" in each)
     return [
         f"CMD {json.dumps(list(like.command))}",
         f"ENTRYPOINT {json.dumps(list(like.entrypoint))}",

@@ -7,6 +7,8 @@ engine still uses each name only once.
 The holder of a lock also removes what a killed holder before it left (temporary.py). So a home on
 NFS must not be mounted with `nolock` or `local_lock`: each host would then have its own locks in
 it, which cannot be detected.
+
+Only what all users share, the GPUs, has a lock of the host's.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import hashlib
 import os
 import stat
 import struct
+import time
 from collections.abc import Iterator
 
 from ..report import Reporter
@@ -24,6 +27,9 @@ from .account import Account
 from .home import CONFIGURATION, directory, open_file
 
 FILE = "locks"
+HOST_LOCK = "/run/lock"
+"""A directory of every host, whose lock nobody else takes (File Hierarchy Standard)."""
+HOST_LOCK_SECONDS = 30.0
 _RANDOM_BYTES = 16
 _FLOCK = struct.Struct("hhqqi")
 """struct flock: type, whence, start, length, and a process ID, which stays 0 (fcntl(2))."""
@@ -131,4 +137,40 @@ def _locked(file: int, tag: str, kind: int, *, wait: bool = False) -> bool | Non
         return False
     except OSError:
         return None  # such as NFS without its lock daemon
+    return True
+
+
+@contextlib.contextmanager
+def of_the_host(report: Reporter, purpose: str) -> Iterator[None]:
+    """Hold the one lock that all users of this host share, while `purpose` is done.
+
+    It is flock(2) on a directory, so no file is made that somebody else could own. Any user can
+    hold it; so that nobody can block others, it is waited for only for HOST_LOCK_SECONDS.
+    """
+    try:
+        file = os.open(HOST_LOCK, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        file = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        end, is_told = time.monotonic() + HOST_LOCK_SECONDS, False
+        while not _flocked(file):
+            if time.monotonic() > end:
+                report.warn(f"Another command {purpose} does not end; going on without its lock.")
+                break
+            if not is_told:
+                report.step(f"Waiting for another command {purpose}")
+                is_told = True
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(file)
+
+
+def _flocked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without locks: as in `exclusive`
     return True

@@ -27,9 +27,10 @@ from ..names.labels import (
     read_claim,
 )
 from ..names.projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
+from ..plan.assign import names_of_devices
 from ..plan.flow import Flow
 from ..plan.limits import BASE_NAME
-from ..plan.specify import NAME_VARIABLE
+from ..plan.specify import CUDA_VARIABLE, NAME_VARIABLE
 from ..temporary import temporary_image
 from ..undo import Undo, retry_once
 from .changes import DPKG_STATUS, DPKG_STATUS_LIMIT, Summary, summarise
@@ -117,10 +118,8 @@ def save(container: Container, reference: str, context: Context) -> Saved:
     context.report.step(f"Saving {reference}")
     with Undo(context.report) as undo:
         undo.add(f"The image {temporary}", lambda: engine.remove_image(temporary))
-        like, labelled = (
-            configuration(image, claim),
-            image_labels(container, image, reference, claim),
-        )
+        like = without_chosen_gpus(configuration(image, claim), container)
+        labelled = image_labels(container, image, reference, claim)
 
         def commit(source: str, unfinished: str | None) -> str:
             return wait_out_interrupts(
@@ -184,6 +183,18 @@ def configuration(image: Image, claim: Claim) -> Image:
         working_directory=WORKSPACE,
         labels={},
     )
+
+
+def without_chosen_gpus(like: Image, container: Container) -> Image:
+    """Return the configuration of a saved image that does not inherit which GPUs the container was
+    given: they would be hidden from CUDA in every other container.
+
+    Docker removes a variable that is a name alone (Docker Engine API, "ContainerConfig").
+    """
+    is_own = any(each.startswith(f"{CUDA_VARIABLE}=") for each in like.environment)
+    if is_own or not names_of_devices(container.labels):
+        return like
+    return replace(like, environment=(*like.environment, CUDA_VARIABLE))
 
 
 def environment(variables: Iterable[str], home: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from ..errors import EngineError, MlcError
 from . import checks_host as host
 from . import checks_images as images
 from .checks import Check, Finding, Machine, broken
+from .checks_gpus import shared_gpus
 from .image_store import image_store
 
 CHECKS: tuple[Check, ...] = (
@@ -16,6 +17,7 @@ CHECKS: tuple[Check, ...] = (
     host.client,
     host.docker_group,
     host.gpu,
+    shared_gpus,
     host.settings,
     host.catalog,
     host.workspace,

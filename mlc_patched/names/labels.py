@@ -27,6 +27,8 @@ NOT_GIVEN = "-"
 # On a container, ours.
 USER_SETUP = "aime.mlc.DS01_USER_SETUP"
 IMAGE_ID = "aime.mlc.DS01_IMAGE"
+DEVICES = "aime.mlc.DS01_DEVICES"
+"""UUIDs of the GPUs that were chosen for it (the setting `gpus.assign`), as `escaped`."""
 REQUEST = "aime.mlc.DS01_REQUEST"
 """A random token of the process that created the container or service, by which the process finds
 it when the engine's response was lost."""
@@ -90,7 +92,7 @@ _DS01_WORKSPACE = "ds01.workspace"
 
 OWNED = frozenset(
     {OWNER, NAME, USER, ARCHITECTURE, MLC_VERSION, WORKSPACE, DATA, MODELS, FRAMEWORK, GPUS}
-    | {USER_SETUP, IMAGE_ID, REQUEST, SETUP_FOR, SERVICE}
+    | {USER_SETUP, IMAGE_ID, DEVICES, REQUEST, SETUP_FOR, SERVICE}
     | {HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME, IMAGE_STORE}
 )
 """Labels that say whose a container is and how it was created; users cannot set them."""

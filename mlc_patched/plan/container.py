@@ -34,7 +34,8 @@ class Plan:
 
     `is_current` says that a local image is used as it is, because it was named by --image or has
     just been pulled; a catalog image is updated first. `is_local` says that the directories are on
-    this host.
+    this host. `assigned` has the UUIDs of GPUs that were chosen for the container, `visible` of
+    those that CUDA may use; both are decided when it is created.
     """
 
     tag: str
@@ -53,6 +54,9 @@ class Plan:
     settings: Settings = BUILT_IN_SETTINGS
     is_local: bool = True
     has_x11_sockets: bool = True
+    waits_for_gpus: bool = False
+    assigned: tuple[str, ...] = ()
+    visible: tuple[str, ...] = ()
 
     @property
     def image(self) -> str:
@@ -152,6 +156,7 @@ def make_plan(
         is_local=is_local,
         # The X server of another host is not the user's.
         has_x11_sockets=is_local and directories.x11_sockets(account, make=not is_dry_run),
+        waits_for_gpus=request.wait,
     )
 
 

@@ -51,7 +51,7 @@ def default_gpus(settings: Settings, *, by_wrapper: bool = False) -> str:
 
     `by_wrapper` says that `mlc-create-wrapper.sh` is creating the container.
     """
-    largest = settings.largest_gpus
+    largest = _largest(settings)
     default = settings.wrapper_gpus if by_wrapper else settings.default_gpus
     request = parse_gpus(default)
     if largest is None or request is None or request.most <= largest:
@@ -61,7 +61,7 @@ def default_gpus(settings: Settings, *, by_wrapper: bool = False) -> str:
 
 def check_gpus(choice: GpuChoice, is_rocm: bool, settings: Settings) -> None:
     """Raise NotAllowedError for more GPUs than the settings allow."""
-    largest = settings.largest_gpus
+    largest = _largest(settings)
     if largest is None or choice.request is None:
         return
     if is_rocm:
@@ -74,6 +74,12 @@ def check_gpus(choice: GpuChoice, is_rocm: bool, settings: Settings) -> None:
             f"At most {largest} GPUs are allowed here, and {choice.gpus!r} asks for more.",
             f"For example: -g {largest or NONE}",
         )
+
+
+def _largest(settings: Settings) -> int | None:
+    """Return the largest number of GPUs of a container: no more than its user may have."""
+    limits = (settings.largest_gpus, settings.per_user_gpus)
+    return min((each for each in limits if each is not None), default=None)
 
 
 def cgroup(wanted: str | None, account: Account, settings: Settings) -> str | None:

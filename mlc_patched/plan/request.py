@@ -22,7 +22,7 @@ class CreateRequest:
     With `image` the catalog is not used, and `framework` and `version` are only words for the
     label. `gpus` is `all`, a number, `device=ID[,ID]` or `none`; `shm_size` and `memory` are sizes
     such as `16g`, `cpus` is a number of cores, `pids_limit` a number of processes; `labels` are
-    additional labels.
+    additional labels. `wait` is for GPUs, with the setting `gpus.assign = free`.
     """
 
     name: str
@@ -40,6 +40,7 @@ class CreateRequest:
     cpus: str | None = None
     memory: str | None = None
     pids_limit: str | None = None
+    wait: bool = False
 
 
 _NO_OPTIONS = CreateRequest("")

@@ -25,6 +25,9 @@ ROCM_SHM_SIZE = 8 * 1024**3
 STACK_LIMIT = 64 * 1024**2
 NAME_VARIABLE = "MLC_CONTAINER_NAME"
 """Variable in the container: the name that the shell prompt shows."""
+CUDA_VARIABLE = "CUDA_VISIBLE_DEVICES"
+"""What limits CUDA programs to some devices, also where all of them can be opened (CUDA C++
+Programming Guide, "CUDA Environment Variables")."""
 
 
 def specify(
@@ -52,6 +55,8 @@ def specify(
     environment = {NAME_VARIABLE: short_name(plan.tag)}
     if account.is_root:
         environment["HOME"] = "/root"  # an image built for a user sets that user's HOME
+    if plan.visible:
+        environment[CUDA_VARIABLE] = ",".join(plan.visible)
     if rocm:
         environment["ROCM_PATH"] = ROCM_PATH
     return ContainerSpecification(
@@ -104,6 +109,7 @@ def _all_labels(
         **own,
         labels.USER_SETUP: flow.value,
         labels.IMAGE_ID: image_id,
+        **({labels.DEVICES: labels.escaped(",".join(plan.assigned))} if plan.assigned else {}),
     }
 
 

@@ -16,6 +16,8 @@ CGROUP = re.compile(r"/|/?[A-Za-z0-9_.@:\\-]+(?:/[A-Za-z0-9_.@:\\-]+)*/?")
 BUILT_IN = "built-in"
 LEGACY_FLOW_BUILD = "build"
 LEGACY_FLOW_NO = "no"
+ENGINE, FREE = "engine", "free"
+"""Who chooses GPUs: the engine, which takes the first ones, or mlc, which takes free ones."""
 CAPABILITIES = (
     "AUDIT_WRITE",
     "CHOWN",
@@ -52,6 +54,8 @@ class Settings:
     default_gpus: str = "all"
     wrapper_gpus: str = "1"
     largest_gpus: int | None = None
+    assign_gpus: str = ENGINE
+    per_user_gpus: int | None = None
     privileged: bool = True
     capabilities: tuple[str, ...] = CAPABILITIES
     devices: tuple[str, ...] | None = None

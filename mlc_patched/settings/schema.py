@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..host.gpus import CPU, KNOWN_ARCHITECTURES, parse_gpus
 from ..names.images import check_registry
 from ..units import parse_size
-from .model import CAPABILITIES, CGROUP, LEGACY_FLOW_BUILD, LEGACY_FLOW_NO
+from .model import CAPABILITIES, CGROUP, ENGINE, FREE, LEGACY_FLOW_BUILD, LEGACY_FLOW_NO
 
 LABELS = "labels"
 """The section with additional labels for every container; its keys are labels, but for `ds01`."""
@@ -26,6 +26,7 @@ _OTHERS = (
     "SYS_TIME SYS_TTY_CONFIG WAKE_ALARM"
 )
 _KNOWN_CAPABILITIES = frozenset((*CAPABILITIES, *_OTHERS.split()))
+_SHORT_KEYS = ("assign", "default", "largest", "per_user", "wrapper")
 _NO_DEVICES = "none"
 _OWN_DEVICES = "default"
 
@@ -59,7 +60,7 @@ class Setting:
         """The field of Settings that it fills: the key, unless that would be too short."""
         if self.section == LABELS:
             return f"{self.key}_labels"
-        return f"{self.key}_gpus" if self.key in ("default", "largest", "wrapper") else self.key
+        return f"{self.key}_gpus" if self.key in _SHORT_KEYS else self.key
 
 
 def _yes_no(text: str) -> bool:
@@ -174,6 +175,8 @@ SETTINGS = (
     Setting("gpus.architecture", "", _ARCHITECTURES, _ARCHITECTURE, "MLC_ARCH"),
     Setting("gpus.default", "all", "all, none, a number, or device=ID,ID", _gpus, "MLC_GPUS"),
     Setting("gpus.largest", "all", "all, or a number from 0", _largest),
+    Setting("gpus.assign", ENGINE, f"{ENGINE} or {FREE}", _matching(f"{ENGINE}|{FREE}")),
+    Setting("gpus.per_user", "all", "all, or a number from 0", _largest),
     Setting("gpus.wrapper", "1", "all, none, a number, or device=ID,ID", _gpus),
     Setting("container.privileged", "yes", "yes or no", _yes_no),
     Setting("container.capabilities", " ".join(CAPABILITIES), _CAPABILITY_NAMES, _capabilities),

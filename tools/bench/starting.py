@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "logs (no such)": ("logs", "no-such"),
     "wait (no such)": ("wait", "no-such"),
     "jupyter (no such)": ("jupyter", "no-such"),
+    "gpus (no GPU)": ("gpus",),
     "stop (no such)": ("stop", "no-such", "-s"),
     "remove (no such)": ("remove", "no-such", "-s"),
     "export (no such)": ("export", "no-such", "-s"),

@@ -121,6 +121,8 @@ def choose_project(arguments: argparse.Namespace, context: Context) -> str | Non
 
 
 def _say_created(deployed: Deployed) -> None:
+    from ...plan.assign import in_words
+
     how = {"image": "directly from", "commit": "with your account set up in", None: "from"}
     say(f"[{deployed.name}] {deployed.state}, {how[deployed.flow]} {deployed.image}.")
     get_in = ("Get in", f"mlc open {deployed.name}")
@@ -140,7 +142,7 @@ def _say_created(deployed: Deployed) -> None:
             ("Mounted", f"/workspace is {deployed.workspace}"),
             ("", f"/data is {deployed.data}" if deployed.data else ""),
             ("", f"/models is {deployed.models}" if deployed.models else ""),
-            ("GPUs", deployed.gpus),
+            ("GPUs", in_words(deployed.devices) if deployed.devices else deployed.gpus or ""),
             ("Retire", f"container-retire {deployed.name} [--save]"),
         ]
     )

@@ -28,6 +28,7 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.list import list_with_images
+    from ...plan.assign import in_words
     from ...units import age_in_words, size_in_words
 
     found = list_with_images(context, all_users=arguments.all, sizes=arguments.detailed)
@@ -40,6 +41,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     def image(each: ListedContainer) -> str:
         return f"{each.image} (image updated since)" if each.is_outdated else each.image
 
+    def gpu(each: ListedContainer) -> str | None:
+        return in_words(each.devices) if each.devices else each.gpus
+
     columns: list[Column] = [
         ("CONTAINER", True, lambda each: f"[{each.name}]"),
         ("USER", arguments.all, lambda each: each.user),
@@ -48,7 +52,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         ("NODE", any(each.node for each in found), lambda each: each.node),
         ("STATUS", True, lambda each: each.status),
         ("JOB", any(each.job for each in found), lambda each: job_in_words(each.job)),
-        ("GPU", True, lambda each: each.gpus),
+        ("GPU", True, gpu),
         ("CREATED", True, lambda each: age_in_words(each.created)),
         ("WORKSPACE", True, lambda each: short(each.workspace)),
         ("DATA", arguments.detailed, lambda each: short(each.data)),

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from support.recording_reporter import RecordingReporter
 
+from mlc_patched.host import locks
 from mlc_patched.host.account import Account
 from mlc_patched.host.locks import FILE, exclusive, shared
 from mlc_patched.report import SilentReporter
@@ -206,3 +207,57 @@ def test_a_file_system_without_locks_does_not_block(
     monkeypatch.setattr(fcntl, "fcntl", refuse)
     with exclusive(account, "n", SilentReporter()), shared(account, "n") as lock:
         assert lock.alone()
+
+
+def holder_of_the_host_s_lock(release: threading.Event) -> threading.Thread:
+    """Hold the host's lock in a thread until `release` is set."""
+    held = threading.Event()
+
+    def hold() -> None:
+        with locks.of_the_host(RecordingReporter(), "that chooses GPUs"):
+            held.set()
+            release.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    return thread
+
+
+@pytest.mark.parametrize("place", [".", "missing"])
+def test_the_lock_of_the_host_is_held_by_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr(locks, "HOST_LOCK", str(tmp_path / place))
+    release, report = threading.Event(), RecordingReporter()
+    thread = holder_of_the_host_s_lock(release)
+    monkeypatch.setattr(report, "step", lambda text: (report.said.append(text), release.set()))
+    with locks.of_the_host(report, "that chooses GPUs"):
+        thread.join()
+    assert report.said == ["Waiting for another command that chooses GPUs"]
+
+
+def test_the_lock_of_the_host_blocks_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "HOST_LOCK", str(tmp_path))
+    monkeypatch.setattr(locks, "HOST_LOCK_SECONDS", 0.1)
+    release, report = threading.Event(), RecordingReporter()
+    thread = holder_of_the_host_s_lock(release)
+    with locks.of_the_host(report, "that chooses GPUs"):
+        pass
+    release.set()
+    thread.join()
+    assert "going on without its lock" in report.said[-1]
+
+
+def test_the_lock_of_the_host_is_left_free_by_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "HOST_LOCK", str(tmp_path))
+    report = RecordingReporter()
+    with pytest.raises(ValueError, match="x"), locks.of_the_host(report, "that chooses GPUs"):
+        raise ValueError("x")
+    with locks.of_the_host(report, "that chooses GPUs"):
+        pass
+    assert report.said == []
