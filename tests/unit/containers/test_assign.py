@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from mlc_patched.containers.deploy import deploy
 from mlc_patched.context import Context
 from mlc_patched.engine.address import EngineAddress
 from mlc_patched.engine.interface import PODMAN, EngineInfo
-from mlc_patched.engine.specification import container_body
+from mlc_patched.engine.specification import ContainerSpecification, container_body
 from mlc_patched.errors import (
     AlreadyExistsError,
     GpuTakenError,
@@ -354,28 +355,36 @@ def test_deploy_chooses_again_if_the_gpu_is_taken_before_it_starts(
 # Races.
 
 
+@pytest.mark.parametrize("starts", [True, False])
 def test_containers_that_are_created_at_once_get_different_gpus(
-    free: Context, smi: NvidiaSmi
+    free: Context, fake: FakeEngine, smi: NvidiaSmi, monkeypatch: pytest.MonkeyPatch, starts: bool
 ) -> None:
     smi.set(*map(Gpu, range(6)))
-    start = threading.Barrier(8)
+    start = threading.Barrier(8 if starts else 6)
     failed: list[Exception] = []
+    create = fake.create_container
+
+    def slowly(specification: ContainerSpecification) -> str:
+        time.sleep(0.02)  # in which others would choose the same GPU
+        return create(specification)
+
+    monkeypatch.setattr(fake, "create_container", slowly)
 
     def run(name: str) -> None:
         start.wait()
         try:
-            deploy(CreateRequest(name, image=OWN, gpus="1"), free, start=True)
+            deploy(CreateRequest(name, image=OWN, gpus="1"), free, start=starts)
         except NoFreeGpuError as error:
             failed.append(error)
 
-    threads = [threading.Thread(target=run, args=(f"c{number}",)) for number in range(8)]
+    threads = [threading.Thread(target=run, args=(f"c{n}",)) for n in range(start.parties)]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
     given = [each.specification.labels[labels.DEVICES] for each in free.engine.made.values()]
     assert sorted(given) == [uuid(number) for number in range(6)]
-    assert len(failed) == 2
+    assert len(failed) == start.parties - 6
 
 
 # A limit for each user.
