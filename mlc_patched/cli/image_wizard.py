@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from ..context import Context
 from ..errors import UsageError
+from ..images.brought import bring
 from ..images.create import ImageCreateRequest, refuse_existing
-from ..images.packages import pip_packages, preset, unquoted
+from ..images.packages import pip_packages, preset, split_words, unquoted
 from ..images.presets import PRESETS
 from ..images.project.files import ProjectFiles
 from ..images.recipe import ImageRequest, frameworks_on_offer, newest_cuda_row, rows_for
@@ -33,7 +34,7 @@ def complete(request: ImageCreateRequest, context: Context) -> ImageCreateReques
     if not image.presets and request.dockerfile is None:
         image = replace(image, presets=_ask_presets())
     if not image.pip and request.dockerfile is None:
-        image = replace(image, pip=_ask_packages())
+        image = replace(image, pip=_ask_packages(context))
     return replace(request, image=image)
 
 
@@ -86,13 +87,20 @@ def _chosen(answer: str, names: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-def _ask_packages() -> tuple[str, ...]:
-    answer = ask_text(
-        "More Python packages, separated by spaces or commas",
-        _NONE,
-        check=lambda text: text == _NONE or pip_packages([unquoted(text)]),
+def _ask_packages(context: Context) -> tuple[str, ...]:
+    def given(answer: str) -> tuple[str, ...]:
+        """Return the words of an answer, which is checked as arguments are."""
+        if answer == _NONE:
+            return ()
+        words = split_words(unquoted(answer))
+        _, names = bring(None, words, "project", context.account)
+        if names:
+            pip_packages(names)
+        return tuple(words)
+
+    return given(
+        ask_text("More Python packages, separated by spaces or commas", _NONE, check=given)
     )
-    return () if answer == _NONE else pip_packages([unquoted(answer)])
 
 
 def _check_new(name: str, request: ImageCreateRequest, context: Context) -> None:
