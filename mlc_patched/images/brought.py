@@ -5,19 +5,24 @@ install them; a file that names its own directory (`-e .`) needs that as the bui
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from ..context import Context
 from ..errors import UsageError, shown
 from ..host.account import Account
 from ..host.files import LARGEST_TEXT, check_file_name, read_bytes, read_text
 from ..plan.directories import expand
+from ..undo import Undo
 from .build.client import SSH_MOUNT
 from .dockerfile.package_steps import python_step
 from .packages import requirements_of, split_words
+from .project.files import REJECTED, ProjectFiles
 
 SOURCE = "/usr/local/src"
 """Where the files are in an image, in a directory of the project's name."""
@@ -85,6 +90,26 @@ def bring(
         found.by_conda,
     )
     return both, tuple(plain)
+
+
+@contextlib.contextmanager
+def copies(brought: Brought, files: ProjectFiles, context: Context) -> Iterator[None]:
+    """Have the copies that a Dockerfile needs beside it; after a failure those that were there
+    before, and new ones if a rejected Dockerfile needs them."""
+    with Undo(context.report) as undo:
+        for name, content in brought.files.items():
+            former = None if name.endswith(".whl") else files.read_copy(name)
+            if former is not None:
+                undo.add(f"The file {name}", partial(files.write_copy, name, former))
+            elif not files.has_copy(name):
+                undo.add(f"The file {name}", partial(_remove_unless_rejected, name, files))
+            files.write_copy(name, content)
+        yield
+
+
+def _remove_unless_rejected(name: str, files: ProjectFiles) -> None:
+    if name not in (files.read_dockerfile(REJECTED) or ""):
+        files.remove_copy(name)
 
 
 def _is_more_than_a_name(word: str) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from ..context import Context
@@ -17,7 +16,7 @@ from ..names.projects import Project, project_of
 from ..plan.directories import expand
 from ..undo import Undo
 from .base import Base, ready_base
-from .brought import NOTHING, Brought, bring
+from .brought import NOTHING, Brought, bring, copies
 from .build.client import SSH_MOUNT, build_command, build_network, check_client, choose_builder
 from .build.derive import derive
 from .build.environment import settings_from
@@ -181,7 +180,7 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
             *(files, text, request.no_cache, base, prepared.lock), arguments=request.arguments
         )
         with (
-            _copies(prepared.brought, files, context),
+            copies(prepared.brought, files, context),
             _kept_if_rejected(build),
             publish(build, context, back_up=True) as published,
         ):
@@ -195,26 +194,6 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
                 seconds=round(time.monotonic() - started, 1),
                 backup=published.backup,
             )
-
-
-@contextlib.contextmanager
-def _copies(brought: Brought, files: ProjectFiles, context: Context) -> Iterator[None]:
-    """Have the copies that a Dockerfile needs beside it; after a failure those that were there
-    before, and new ones if a rejected Dockerfile needs them."""
-    with Undo(context.report) as undo:
-        for name, content in brought.files.items():
-            former = None if name.endswith(".whl") else files.read_copy(name)
-            if former is not None:
-                undo.add(f"The file {name}", partial(files.write_copy, name, former))
-            elif not files.has_copy(name):
-                undo.add(f"The file {name}", partial(_remove_unless_rejected, name, files))
-            files.write_copy(name, content)
-        yield
-
-
-def _remove_unless_rejected(name: str, files: ProjectFiles) -> None:
-    if name not in (files.read_dockerfile(REJECTED) or ""):
-        files.remove_copy(name)
 
 
 @contextlib.contextmanager
@@ -283,7 +262,7 @@ def _without_build(
     if reference and context.engine.image(reference) is not None:
         text, _ = _on_its_base(replace(request, pull=False), prepared, context)
     with (
-        _copies(prepared.brought, files, context),
+        copies(prepared.brought, files, context),
         Undo(context.report) as undo,
     ):
         backup = place_dockerfile(text, files, undo, back_up=True)

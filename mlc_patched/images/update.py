@@ -13,8 +13,9 @@ from ..names.projects import Project, project_of
 from ..names.words import did_you_mean
 from ..undo import warn_on_failure
 from .base import NEEDED, Base, check_allowed, ready_base
+from .brought import NOTHING, Brought, bring, copies
 from .build.client import check_client
-from .build.image import BuildRequest
+from .build.image import BuildRequest, needs_build_context
 from .build.uv import Resolved, resolve
 from .dockerfile.append import today
 from .dockerfile.compact import appended_steps, compacted
@@ -26,6 +27,7 @@ from .dockerfile.edit import (
     with_account_block,
 )
 from .dockerfile.installs import APT, PIP, packages_in, where_looked
+from .dockerfile.render import with_build_context
 from .dockerfile.syntax import base_of
 from .packages import apt_name, apt_packages, pip_name, pip_packages
 from .project.files import REJECTED, ProjectFiles, projects_with_files
@@ -51,17 +53,21 @@ class ImageUpdateRequest:
     pull: bool = False
     no_cache: bool = False
     arguments: tuple[str, ...] = ()
+    requirements: str | None = None
 
 
 @dataclass(frozen=True)
 class Change:
-    """A Dockerfile before and after a change. `rejected` is a former edit whose build failed."""
+    """A Dockerfile before and after a change. `rejected` is a former edit whose build failed,
+    `names` the Python packages that were asked for by name."""
 
     project: Project
     before: str
     after: str
     changes: Changes = field(default_factory=Changes)
     rejected: str | None = None
+    brought: Brought = NOTHING
+    names: tuple[str, ...] = ()
 
     def diff(self) -> str:
         """Return a unified diff; empty if nothing changed."""
@@ -119,12 +125,29 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     text = before
     for package in request.remove:
         text = _without(text, package, changes)
-    apt, pip = apt_packages(request.apt), pip_packages(request.add)
-    text = add_packages(text, changes, apt=apt, pip=pip, date=today())
+    brought, names = bring(request.requirements, request.add, project.name, context.account)
+    pip = pip_packages((*names, *brought.pip))
+    apt = apt_packages((*request.apt, *brought.apt))
+    steps = "" if brought.steps in text else brought.steps
+    if steps and brought.files and files.build_context(text) != files.directory:
+        raise UsageError(
+            f"The Dockerfile copies files of {files.build_context(text)}, and what you bring would "
+            f"be in {files.directory}; a build has one of them.",
+            f"Copy it there, and add a step: image-update {project.name} --edit",
+        )
+    text = add_packages(text, changes, apt=apt, pip=pip, steps=steps, date=today())
+    if brought.directory:
+        if needs_build_context(before) and files.build_context(before) != brought.directory:
+            raise UsageError(
+                f"The Dockerfile copies files of {files.build_context(before)}, and the "
+                f"requirements file needs those of {brought.directory}; a build has one of them."
+            )
+        text = with_build_context(text, brought.directory)
     if request.compact:
         text = compacted(text, today())
     text = with_block(text, project)
-    return Change(project, before, text, changes, files.read_dockerfile(REJECTED))
+    rejected = files.read_dockerfile(REJECTED)
+    return Change(project, before, text, changes, rejected, brought, pip)
 
 
 def with_block(text: str, project: Project) -> str:
@@ -138,7 +161,7 @@ def preview(change: Change, request: ImageUpdateRequest, context: Context) -> Re
     Raises ConflictingPackagesError, which says which, if packages cannot be installed together.
     """
     upgrade, project = request.upgrade, change.project
-    wanted = pip_packages(request.add)
+    wanted = change.names
     options = [f"--upgrade-package={name}" for name in upgrade.packages]
     if upgrade:
         wanted = tuple(each for each in packages_in(change.after, PIP) if pip_name(each))
@@ -179,7 +202,8 @@ def update_image(
             )
         try:
             check_client(context)
-            published, stale = _rebuilt(change, request, files, resolved, context)
+            with copies(change.brought, files, context):
+                published, stale = _rebuilt(change, request, files, resolved, context)
         except BaseException as error:
             if by_hand and change.after != change.before:
                 kept = files.write_dockerfile(change.after, REJECTED)

@@ -6,7 +6,15 @@ import argparse
 
 from ...errors import DeclinedError, UsageError
 from ..output import print_json, say
-from ..parser import TYPE_CHECKING, Parser, add_build_flags, add_positional, add_switch, add_words
+from ..parser import (
+    TYPE_CHECKING,
+    Parser,
+    add_build_flags,
+    add_option,
+    add_positional,
+    add_switch,
+    add_words,
+)
 
 if TYPE_CHECKING:
     from ...context import Context
@@ -25,7 +33,14 @@ EXAMPLES = (
 
 def add_arguments(command: Parser) -> None:
     add_positional(command, "project", "name of the project", "projects", metavar="PROJECT")
-    add_words(command, "--add", "-p", metavar="PACKAGE", help="Python packages to add")
+    add_words(command, "--add", "-p", metavar="PACKAGE", help="Python packages, wheels, URLs")
+    add_option(
+        command,
+        "-r --requirements",
+        "FILE",
+        "requirements.txt, pyproject.toml, uv.lock or a conda environment.yml",
+        "files",
+    )
     add_words(
         command, "--remove", metavar="PACKAGE", help="packages to remove, Python's or Debian's"
     )
@@ -65,8 +80,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     name = arguments.project or choose_project(arguments, context, "update")
     if arguments.rollback:
-        changes = (arguments.add, arguments.apt, arguments.remove, arguments.edit)
-        if any(changes) or arguments.upgrade is not None or arguments.compact:
+        changes = (arguments.add, arguments.requirements, arguments.apt, arguments.remove)
+        if any(changes) or arguments.edit or arguments.upgrade is not None or arguments.compact:
             raise UsageError(
                 "--rollback cannot be combined with changes: it goes back to an existing image."
             )
@@ -81,6 +96,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         pull=arguments.pull,
         no_cache=arguments.no_cache,
         arguments=build_arguments(arguments.build_arg, context.environ),
+        requirements=arguments.requirements,
     )
     change = plan_change(request, context)
     for package in change.changes.present:
@@ -129,6 +145,7 @@ def _as_command(request: ImageUpdateRequest) -> str:
         ("--apt", request.apt),
         ("--remove", request.remove),
         ("--build-arg", request.arguments),
+        ("-r", (request.requirements or "",) if request.requirements else ()),
         ("--upgrade", request.upgrade.packages or request.upgrade.everything),
         ("--compact", request.compact),
         ("--pull", request.pull),

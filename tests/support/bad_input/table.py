@@ -147,12 +147,6 @@ PACKAGES = (
     ("201 characters", "x" * 201, "is not the name of a Python package"),
     ("a letter that looks like one", "numpy\u0430", "is not the name of a Python package"),
 )
-ADDRESSES = (
-    ("a VCS address", "git+https://evil/x.git"),
-    ("an address", "x@https://evil/x.whl"),
-    ("a file", "./x.whl"),
-)
-"""What image-create takes, and image-update does not."""
 BROUGHT = (
     ("a command in an address", "git+https://evil/$(id)", 2, "is not a URL of a package"),
     ("a quote in an address", 'https://evil/x".whl', 2, "is not a URL of a package"),
@@ -304,12 +298,10 @@ def rows() -> list[Row]:
     for what, package, says in PACKAGES:
         add(f"-p: {what}", 2, says, "image-create", "q", "--base", BASE, "-y", f"-p={package}")
         add(f"--add: {what}", 2, says, "image-update", "p", "-y", f"--add={package}")
-    for what, package in ADDRESSES:
-        argv = ("image-update", "p", "-y", f"--add={package}")
-        add(f"--add: {what}", 2, "is a URL or a path", *argv)
     for what, package, code, says in BROUGHT:
         argv = ("image-create", "q", "--base", BASE, "-y", f"-p={package}")
         add(f"-p: {what}", code, says, *argv)
+        add(f"--add: {what}", code, says, "image-update", "p", "-y", f"--add={package}")
     for what, words in (("empty", ""), ("blank", " "), ("a comma", ",")):
         for flag in ("-p", "--apt", "--preset"):
             new = ("image-create", "q", "--base", BASE, "-y")

@@ -234,3 +234,28 @@ def test_without_an_agent_or_buildkit_ssh_is_refused_before_the_build(sandbox: S
     failed = sandbox.run(*asked)
     assert failed.status == 2
     assert "which the classic builder cannot lend to it" in failed.output
+
+
+def test_an_update_takes_the_same_and_adds_the_steps_once(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sandbox.home / "dockerfiles"
+    sandbox.run(*f"image-create demo --base {BASE} -y".split())
+    before = (files / "demo.Dockerfile").read_text()
+    (sandbox.home / "x-1-py3-none-any.whl").write_bytes(b"wheel")
+    asked = ["image-update", "demo", "--add", "x-1-py3-none-any.whl", "-r", "r.txt", "-y"]
+    with monkeypatch.context() as patch:
+        build = "mlc_patched.images.build.image.run_build"
+        patch.setattr(build, lambda *arguments, **named: (1, ["no"]))
+        assert sandbox.run(*asked).status == 1
+        assert (files / "demo.Dockerfile").read_text() == before
+        assert not (files / "demo.requirements.txt").exists()
+    assert sandbox.run(*asked).status == 0
+    after = (files / "demo.Dockerfile").read_text()
+    assert f"COPY demo.requirements.txt {AT}/requirements.txt\n" in after
+    assert f"COPY demo.x-1-py3-none-any.whl {AT}/x-1-py3-none-any.whl\n" in after
+    assert (files / "demo.requirements.txt").read_text() == HASH
+    (sandbox.home / "r.txt").write_text(f"{HASH}# more\n")
+    assert sandbox.run(*asked).status == 0
+    assert (files / "demo.Dockerfile").read_text() == after
+    assert (files / "demo.requirements.txt").read_text() == f"{HASH}# more\n"
