@@ -135,6 +135,15 @@ def list_with_images(
     return sorted(listed, key=lambda each: (each.name, each.tag))
 
 
+def made_by_others(context: Context) -> list[Container]:
+    """Return containers of the user's images that no mlc created, but VS Code, Compose or docker.
+
+    They have inherited the image's labels. One engine call.
+    """
+    found = context.engine.containers(labels=(f"{labels.USER_ID}={context.account.uid}",))
+    return [each for each in found if not labels.is_mlc_s(each.name, each.labels)]
+
+
 def shown_jobs(found: Sequence[Container], context: Context) -> dict[str, Job | None]:
     """Return what to show of the jobs of the caller's running containers, by their IDs.
 
@@ -233,6 +242,8 @@ def image_of(
     own = [name for name in current if parse_reference(name).repository == repository]
     if own:
         return own[0], False
+    if container.image in current:  # another image, built on one of the project's
+        return container.image, False
     latest = f"{repository}:{LATEST}"
     if project and ids.get(latest, container.image_id) != container.image_id:
         return latest, True

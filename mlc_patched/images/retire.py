@@ -10,7 +10,9 @@ from ..context import Context
 from ..engine.interface import Image
 from ..errors import ConflictError, InUseError, MlcError, NotFoundError
 from ..interrupts import defer_signals
+from ..names.containers import short_name
 from ..names.images import parse_reference
+from ..names.labels import is_mlc_s
 from ..names.projects import LATEST, PREVIOUS, Project, image_of
 from ..names.words import did_you_mean
 from ..undo import retry_once
@@ -105,10 +107,14 @@ def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False)
 
 def _refuse_used(project: Project, images: tuple[tuple[str, Image], ...], context: Context) -> None:
     ids = {image.id for _, image in images}
-    users = sorted(each.name for each in context.engine.containers() if each.image_id in ids)
+    users = [each for each in context.engine.containers() if each.image_id in ids]
     if users:
+        own = sorted(short_name(each.name) for each in users if is_mlc_s(each.name, each.labels))
+        others = sorted(each.name for each in users if not is_mlc_s(each.name, each.labels))
+        commands = [f"container-retire {' '.join(own)}"] if own else []
+        commands += [f"docker rm -f {' '.join(others)}"] if others else []
         raise InUseError(
             f"The image of {project.name} is in use and was not removed. Containers on it: "
-            f"{', '.join(users)}.",
-            "Remove them first with: mlc remove NAME",
+            f"{', '.join(sorted(each.name for each in users))}.",
+            f"Remove them first with: {' - and: '.join(commands)}",
         )

@@ -250,3 +250,10 @@ def _read_id(labels: Mapping[str, str], label: str) -> int:
     if number is None or str(number) != value:
         raise MalformedLabelsError(f"{label} is {shown(value)}, not an ID")
     return number
+
+
+def is_mlc_s(name: str, labels: Mapping[str, str]) -> bool:
+    """Whether a container is one of this program, AIME's or DS01's, or is there only while one of
+    our commands works; one of VS Code or Compose has at most the labels of its image."""
+    owners = (OWNER, DS01_OWNER, SERVICE)
+    return any(labels.get(owner) for owner in owners) or name.startswith("mlc-")

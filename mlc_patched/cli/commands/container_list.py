@@ -27,7 +27,7 @@ def add_arguments(command: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from ...containers.list import list_with_images
+    from ...containers.list import list_with_images, made_by_others
     from ...plan.assign import in_words
     from ...units import age_in_words, size_in_words
 
@@ -72,4 +72,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 f"For the new image: container-retire {each.name}, then "
                 f"container-deploy {each.name} --project {each.project}"
             )
+    for other in made_by_others(context):
+        context.report.note(
+            f"{other.name} ({other.status}) uses your image {other.image}, but mlc did not create "
+            f"it. Remove it with: docker rm -f {other.name}"
+        )
     return 0

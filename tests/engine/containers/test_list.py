@@ -165,12 +165,11 @@ def test_a_container_is_looked_up_by_name_not_in_a_list(
     assert (done.returncode, done.stdout) == (1, "")
     assert "You have no container 'n'" in done.stderr.splitlines()[-1]
     # The second is the name that AIME's first version would have given it.
-    # After that, a cluster is asked by open.
+    # After that, a cluster is asked by open, and a list for a name that resembles this one.
     assert engine_calls.paths()[:2] == [
         f"GET /containers/{alice.tag('n')}/json",
         "GET /containers/n/json",
     ]
-    assert "GET /containers/json" not in engine_calls.paths()
     engine_calls.calls.clear()
     if verb in ("remove", "start"):
         done = alice.mlc(verb, "n1", "-s", DOCKER_HOST=engine_calls.address)

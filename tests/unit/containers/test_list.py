@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 from support.accounts import PASSWD, THESIS_LABELS
 from support.fakes.engine import FakeEngine
+from support.run_command import call
 
 from mlc_patched.containers.deploy import deploy
 from mlc_patched.containers.list import image_of, list_with_images
 from mlc_patched.containers.source import resolve
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Container
+from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.plan.request import CreateRequest, DeployRequest
 
 
@@ -50,6 +52,34 @@ def test_the_image_of_a_container(image_id, project, shown, is_outdated) -> None
     if image_id == "sha256:4":
         listed = replace(listed, image="hub/base:n._.1001")
     assert image_of(listed, NAMES, IDS) == (shown, is_outdated)
+
+
+def test_a_container_of_an_image_that_was_built_on_a_project_s_is_not_outdated() -> None:
+    """The image, and so the container, has inherited the project's label."""
+    labels = {"aime.mlc.DS01_PROJECT": "thesis"}
+    listed = replace(container(image="sha256:5"), labels=labels, image="app:1")
+    names = {**NAMES, "sha256:5": ("app:1",)}
+    assert image_of(listed, names, {**IDS, "app:1": "sha256:5"}) == ("app:1", False)
+
+
+def of_compose(fake: FakeEngine, image: str) -> None:
+    """Make a container as Compose makes it: with the image's labels, and its own name."""
+    fake.create_container(ContainerSpecification(name="app-web-1", image=image))
+
+
+def test_containers_that_mlc_did_not_create_are_named_with_how_to_remove_them(
+    context: Context, fake: FakeEngine
+) -> None:
+    fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
+    deploy(deployed(context, project="thesis"), context, start=False)
+    of_compose(fake, "ds01-1001/thesis:latest")
+    listed = call(["container-list"], context)
+    assert "app-web-1" not in listed.out
+    assert "docker rm -f app-web-1" in listed.err
+    retired = call(["image-retire", "thesis", "-y"], context)
+    assert retired.code == 1
+    assert "container-retire thesis - and: docker rm -f app-web-1" in retired.err
+    assert fake.image("ds01-1001/thesis:latest") is not None
 
 
 @pytest.mark.parametrize(
