@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import packages
 from creating import BUILT, DOCKER, FLOWS, IMPORT_DOCKER, LABELLED, LEGACY
 from plot import Group
 from report import compared, seconds, size, table, times, verdicts
@@ -31,6 +32,9 @@ def sections(results: dict[str, Any]) -> list[tuple[str, str]]:
         ("image-update that adds one package", _update(results)),
         ("A full engine", _full(results)),
     ]
+    if "packages" in results:
+        found = packages.section(results["packages"], results["quick"])
+        parts.insert(-1, ("Images with Python packages", found))
     if "aime" in results:
         parts.insert(2, ("AIME's own mlc", compared(results["aime"], "AIME's mlc create")))
     return parts

@@ -23,6 +23,7 @@ from typing import Any
 import counting
 import creating
 import looking
+import packages
 import pages
 import scaling
 import starting
@@ -87,6 +88,8 @@ def _with_network(results: dict[str, Any], person: Person, quick: bool) -> None:
     results["steps"] = {name: updating.rebuilt_steps(lines) for name, lines in said.items()}
     step("bytes added to a base without sudo and git")
     results["bytes"] = updating.bytes_added(person)
+    step("i: images with Python packages")
+    results["packages"] = packages.measure(quick)
     step("h: requests to the engine")
     results["calls"] = counting.calls(person)
     if checkout := os.environ.get("AIME_CHECKOUT"):
