@@ -19,6 +19,7 @@ from ..versions.collect import Sources, sources_in
 from ..versions.inventory import Inventory
 from ..versions.lockfile import Lock
 from ..versions.pins import Pins
+from .cause import cause_of
 from .client import build_network
 from .environment import settings_from, uv_configuration
 
@@ -88,12 +89,18 @@ def resolve(
         removed = {name: version for sign, name, version in changes if sign == "-"}
         return Resolved(added, removed, sources)
     if _CONFLICT.search(said):
-        raise ConflictingPackagesError(
-            f"The packages cannot be installed together:\n{_plain(said)}",
-            "Nothing was built. To let other packages move: image-update PROJECT --upgrade "
-            "PACKAGE…",
-        )
+        raise refusal(said)
     return None
+
+
+def refusal(said: str) -> ConflictingPackagesError:
+    """Return why packages cannot be installed, in a sentence and in uv's words."""
+    lines = [line for line in said.splitlines() if not line.startswith("Using Python")]
+    why = cause_of(lines) or "The packages cannot be installed together."
+    hint = "Nothing was built."
+    if "was not found in the package registry" not in " ".join(said.split()):
+        hint += " To let other packages move: image-update PROJECT --upgrade PACKAGE…"
+    return ConflictingPackagesError("\n".join((why, *lines[:_SHOWN])), hint)
 
 
 def find_sources(
@@ -170,8 +177,3 @@ def _uv_in(image: Image, files: Mapping[str, str], context: Context) -> Iterator
         uv.write(files)
         yield uv
         engine.remove_container(container, force=True)
-
-
-def _plain(said: str) -> str:
-    lines = [line for line in said.splitlines() if not line.startswith("Using Python")]
-    return "\n".join(lines[:_SHOWN])

@@ -116,6 +116,9 @@ def test_a_previous_image_that_a_container_uses_is_kept(demo: ImageUser) -> None
 def test_a_failed_update_changes_neither_image_nor_dockerfile(demo: ImageUser) -> None:
     text, image = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
     done = demo.run("image-update", "demo", "--add", "no-such-package-mlc", "-y", ok=False)
+    assert "no package no-such-package-mlc" in done.stderr
+    assert "Nothing was built" in done.stderr
+    done = demo.run("image-update", "demo", "--apt", "no-such-package-mlc", "-y", ok=False)
     assert "failed at line" in done.stderr
     assert demo.dockerfile("demo").read_text() == text
     assert inspect(demo.image("demo"))["Id"] == image
