@@ -91,7 +91,11 @@ def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False)
             removed.append(reference)
         backup = None
         if with_dockerfile and plan.whole:
-            backup = files.back_up_dockerfile(dated_suffix(), move=True)
+            suffix = dated_suffix()
+            backup = files.back_up_dockerfile(suffix, move=True)
+            if (lock := files.read_lock()) is not None:
+                files.write_lock(lock, f".{suffix}")
+                files.write_lock(None)
         if plan.whole:
             with contextlib.suppress(MlcError):  # metadata never breaks a command
                 files.remove_metadata()

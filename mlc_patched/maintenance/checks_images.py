@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
@@ -58,19 +59,17 @@ def locks(machine: Machine) -> Sequence[Finding]:
         for project, tag in projects_in(image.references):
             if tag != LATEST or project.uid != account.uid:
                 continue
+            files = ProjectFiles(account, project)
             try:
-                is_older = is_outdated(ProjectFiles(account, project))
+                is_older = is_outdated(files)
             except MlcError as error:
-                found.append(warning("locks", f"{project.image}: {error}", _update(project)))
+                remedy = f"rm {shlex.quote(files.lock_path)}"
+                found.append(warning("locks", f"{project.image}: {error}", remedy))
                 continue
             if is_older:
                 text = f"the lock of {project.image} is older than {project.dockerfile}"
-                found.append(warning("locks", text, _update(project)))
+                found.append(warning("locks", text, f"image-update {project.name}"))
     return found or [ok("locks", "images are built from their Dockerfiles as they are")]
-
-
-def _update(project: Project) -> str:
-    return f"image-update {project.name}"
 
 
 def _wrong_claim(image: Image, project: Project, account: Account) -> str:

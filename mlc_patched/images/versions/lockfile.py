@@ -19,6 +19,7 @@ from ...errors import MlcError
 VERSION = "1"
 _PACKAGE = "[[packages]]"
 _TOOL = "tool.mlc"
+_REMEDY = "Restore it, or remove it: the next build then takes the newest versions."
 _TABLE = re.compile(r"\[([^\[\]]+)\]")
 _HEADING = """\
 # The exact versions in the image of the project {project}, as of its last build. image-create and
@@ -142,7 +143,7 @@ def parse(text: str, name: str) -> Lock:
     if tool.get("version") != VERSION:
         raise LockError(
             f"{name} is not a lock that this version of image-create can use.",
-            "Locks are written by image-create and image-update: ~/dockerfiles/PROJECT.lock",
+            _REMEDY,
         )
 
     def mapping(key: str) -> dict[str, str]:
@@ -200,7 +201,7 @@ def _read(text: str, name: str) -> tuple[dict[str, dict[str, object]], list[Lock
             else:
                 table[key] = list(_listed(lines)) if value == "[" else json.loads(value)
         except ValueError as error:
-            raise LockError(f"{name} cannot be read: line {number}: {error}.") from error
+            raise LockError(f"{name} cannot be read: line {number}: {error}.", _REMEDY) from error
     return tables, [_package(each, name) for each in packages]
 
 
@@ -232,4 +233,4 @@ def _package(values: Mapping[str, str], name: str) -> Locked:
             json.loads(values["name"]), json.loads(values["version"]), source, is_elsewhere
         )
     except (LookupError, ValueError) as error:
-        raise LockError(f"{name} cannot be read: a package lacks {error}.") from error
+        raise LockError(f"{name} cannot be read: a package lacks {error}.", _REMEDY) from error

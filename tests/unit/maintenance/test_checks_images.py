@@ -11,10 +11,13 @@ from support.findings import INFO, assert_finding
 
 from mlc_patched.engine.specification import Bind, ContainerSpecification
 from mlc_patched.host.account import Account
+from mlc_patched.images.project.files import ProjectFiles
+from mlc_patched.images.versions.lockfile import Lock, render
 from mlc_patched.maintenance import checks_images as images
 from mlc_patched.maintenance.checks import Health, Machine
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
+from mlc_patched.names.projects import Project
 
 ALICE = claim_labels(Claim(1001, 2001, "alice"))
 
@@ -34,6 +37,23 @@ def test_labels_of_another_account_are_found(machine: Machine, fake: FakeEngine)
     assert [each.text.split()[0] for each in images.labels(machine)] == [
         f"ds01-1001/{name}:latest" for name in "bcd"
     ]
+
+
+def test_a_lock_that_is_older_than_its_dockerfile_is_found(
+    machine: Machine, fake: FakeEngine
+) -> None:
+    fake.add_image("ds01-1001/a:latest", ALICE)
+    files = ProjectFiles(machine.context.account, Project(1001, "a"))
+    files.write_dockerfile("FROM x\n")
+    files.write_lock(render(Lock("a", "FROM x\n")))
+    assert images.locks(machine)[0].health is Health.OK
+    files.write_dockerfile("FROM x\nRUN make\n")
+    (found,) = images.locks(Machine(machine.context, INFO))
+    assert (found.health, found.remedy) == (Health.WARNING, "image-update a")
+    files.write_lock("nonsense")
+    (found,) = images.locks(Machine(machine.context, INFO))
+    assert "line 1" in found.text
+    assert found.remedy == f"rm {files.lock_path}"
 
 
 def test_blown_up_logs_are_found(
