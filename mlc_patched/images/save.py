@@ -27,10 +27,11 @@ from ..names.labels import (
     read_claim,
 )
 from ..names.projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
-from ..plan.assign import names_of_devices
+from ..plan.assign import assigned_uuids
 from ..plan.flow import Flow
 from ..plan.limits import BASE_NAME
 from ..plan.specify import CUDA_VARIABLE, NAME_VARIABLE
+from ..settings.model import FREE
 from ..temporary import temporary_image
 from ..undo import Undo, retry_once
 from .changes import DPKG_STATUS, DPKG_STATUS_LIMIT, Summary, summarise
@@ -118,7 +119,9 @@ def save(container: Container, reference: str, context: Context) -> Saved:
     context.report.step(f"Saving {reference}")
     with Undo(context.report) as undo:
         undo.add(f"The image {temporary}", lambda: engine.remove_image(temporary))
-        like = without_chosen_gpus(configuration(image, claim), container)
+        like = configuration(image, claim)
+        if assigned_uuids(container.labels) or context.settings.assign_gpus == FREE:
+            like = without_chosen_gpus(like)
         labelled = image_labels(container, image, reference, claim)
 
         def commit(source: str, unfinished: str | None) -> str:
@@ -185,14 +188,13 @@ def configuration(image: Image, claim: Claim) -> Image:
     )
 
 
-def without_chosen_gpus(like: Image, container: Container) -> Image:
+def without_chosen_gpus(like: Image) -> Image:
     """Return the configuration of a saved image that does not inherit which GPUs the container was
-    given: they would be hidden from CUDA in every other container.
+    given: all others would be hidden from CUDA in every container of it.
 
     Docker removes a variable that is a name alone (Docker Engine API, "ContainerConfig").
     """
-    is_own = any(each.startswith(f"{CUDA_VARIABLE}=") for each in like.environment)
-    if is_own or not names_of_devices(container.labels):
+    if any(each.startswith(f"{CUDA_VARIABLE}=") for each in like.environment):
         return like
     return replace(like, environment=(*like.environment, CUDA_VARIABLE))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
-from ..plan.limits import default_gpus
+from ..plan.limits import default_gpus, least_gpus
 from ..settings.model import BUILT_IN
 from ..settings.schema import LABELS, SETTINGS, Setting
 
@@ -48,7 +48,7 @@ def _in_force(setting: Setting, context: Context) -> InForce:
     if setting.name in ("gpus.default", "gpus.wrapper"):
         allowed = default_gpus(settings, by_wrapper=setting.name == "gpus.wrapper")
         if allowed != value:
-            return InForce(setting.name, allowed, settings.origins["gpus.largest"])
+            return InForce(setting.name, allowed, settings.origins[least_gpus(settings)])
     if setting.name == "images.catalog" and not value:
         return InForce(setting.name, str(context.catalog_file), "found")
     return InForce(setting.name, value, origin)

@@ -82,6 +82,12 @@ def _largest(settings: Settings) -> int | None:
     return min((each for each in limits if each is not None), default=None)
 
 
+def least_gpus(settings: Settings) -> str:
+    """Return the name of the setting that limits the GPUs of a container."""
+    is_users = settings.per_user_gpus is not None and settings.per_user_gpus == _largest(settings)
+    return "gpus.per_user" if is_users else "gpus.largest"
+
+
 def cgroup(wanted: str | None, account: Account, settings: Settings) -> str | None:
     """Return the parent cgroup of a container: that of the settings, or one below it.
 

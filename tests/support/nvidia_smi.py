@@ -109,7 +109,9 @@ class NvidiaSmi:
             f"--query-gpu={fields} {_FORMAT}": rows,
             f"--query-compute-apps={_APPS} {_FORMAT}": apps,
             "-L": "".join(map(_listed, gpus)),
-            "-q -x": f"<?xml version='1.0' ?><nvidia_smi_log>{''.join(map(_xml, gpus))}"
+            "-q -x": "<?xml version='1.0' ?>\n"
+            "<!DOCTYPE nvidia_smi_log SYSTEM 'nvsmi_device_v13.dtd'>\n"
+            f"<nvidia_smi_log>{''.join(map(_xml, gpus))}"
             "</nvidia_smi_log>\n",
         }
         self._write({f"'{wanted}'": text for wanted, text in answers.items()})

@@ -294,6 +294,18 @@ def test_a_project_s_container_is_created_again_by_container_deploy(
     assert line in failure.value.hint
 
 
+def test_what_is_exported_and_imported_again_gets_free_gpus(free: Context, tmp_path: Path) -> None:
+    make(free, "a", "1")
+    mlc_patched.stop("a", context=free)
+    make(free, "b", "device=0")
+    file = mlc_patched.export("a", f"{tmp_path}/a.mlc.tar", context=free).file
+    mlc_patched.remove("a", context=free)
+    made = mlc_patched.import_(file, "a", context=free)
+    found = free.engine.made[made.id].specification
+    assert (found.labels[labels.GPUS], found.labels[labels.DEVICES]) == ("1", uuid(1))
+    mlc_patched.start("a", context=free)
+
+
 def test_a_process_that_uses_its_gpu_keeps_a_container_from_starting(
     free: Context, smi: NvidiaSmi
 ) -> None:
@@ -350,6 +362,17 @@ def test_deploy_chooses_again_if_the_gpu_is_taken_before_it_starts(
         "a._.1001",
         "thief._.1001",
     ]
+
+
+def test_the_labels_of_a_container_on_a_remote_engine_are_compared(
+    free: Context, smi: NvidiaSmi
+) -> None:
+    make(free, "a", start=False)
+    make(free, "b", "all")
+    smi.program.unlink()
+    free.__dict__["address"] = EngineAddress("ssh://me@gpu2", "gpu2")
+    with pytest.raises(GpuTakenError, match=r"GPU-d50ab500.*\[b\] of alice"):
+        mlc_patched.start("a", context=free)
 
 
 # Races.

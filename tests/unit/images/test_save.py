@@ -12,7 +12,7 @@ from mlc_patched.engine.interface import Change, Container, Image
 from mlc_patched.errors import UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.images.changes import summarise
-from mlc_patched.images.save import environment, image_labels, target
+from mlc_patched.images.save import environment, image_labels, target, without_chosen_gpus
 from mlc_patched.names.labels import Claim
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
@@ -153,3 +153,16 @@ def test_variables_of_a_saved_image() -> None:
         "MLC_CONTAINER_NAME=",
     }
     assert environment(made, "/home/alice") == made
+
+
+@pytest.mark.parametrize(
+    ("own", "saved"),
+    [
+        (("A=1",), ("A=1", "CUDA_VISIBLE_DEVICES")),
+        (("CUDA_VISIBLE_DEVICES=0",), ("CUDA_VISIBLE_DEVICES=0",)),
+    ],
+)
+def test_a_saved_image_does_not_inherit_the_gpus_of_its_container(
+    own: tuple[str, ...], saved: tuple[str, ...]
+) -> None:
+    assert without_chosen_gpus(Image("sha256:1", environment=own)).environment == saved

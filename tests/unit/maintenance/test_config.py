@@ -29,6 +29,16 @@ def test_config_prints_every_setting_and_its_origin(context: Context, tmp_path) 
     assert "gpus.largest" in call(["mlc", "config"], context).out
 
 
+def test_a_limit_for_each_user_is_shown_as_the_origin_of_the_default(
+    context: Context, tmp_path
+) -> None:
+    with_settings(context, "[gpus]\nper_user = 1\nlargest = 2\ndefault = 4\n", tmp_path)
+    printed = json.loads(call(["mlc", "config", "--json"], context).out)
+    found = {each["setting"]: (each["value"], each["from"]) for each in printed["settings"]}
+    assert found["gpus.default"] == ("1", f"{tmp_path / 'mlc.ini'}, line 2")
+    assert found["gpus.wrapper"] == ("1", "built-in")
+
+
 def test_config_and_doctor_show_the_new_name_of_a_renamed_setting(
     context: Context, tmp_path
 ) -> None:
