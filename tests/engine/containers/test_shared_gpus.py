@@ -87,7 +87,7 @@ def test_users_share_three_gpus_for_a_day(
         next(tag for tag in running if given[tag] == [uuid(number)]) for number in range(3)
     ]
     assert found[0]["processes"][0]["container"] == first
-    assert alice.mlc("gpus", **env).stdout.count(" of h.baker@hertie-school.lan, ") >= 1
+    assert alice.mlc("gpus", **env).stdout.count(f" of {ldap_user.login}, ") >= 1
 
     # The GPU of a stopped container is another one's when it is started again.
     smi.set(*map(Gpu, range(3)))
@@ -103,7 +103,7 @@ def test_users_share_three_gpus_for_a_day(
     for verb in (("start", name, "-s"), ("open", name), ("exec", name, "--", "true")):
         done = alice.mlc(*verb, **env)
         assert done.returncode == 1
-        assert "[thief] of h.baker@hertie-school.lan" in done.stderr
+        assert f"[thief] of {ldap_user.login}" in done.stderr
         assert f"container-deploy {name} --project project -g 1" in done.stderr
     assert not inspect(tag)["State"]["Running"]
 
@@ -121,4 +121,4 @@ def test_users_share_three_gpus_for_a_day(
     with unchanged(alice):
         done = alice.mlc("create", "late", "--image", images[alice.uid], "-s", "-g", "1", **env)
         assert done.returncode == 1
-        assert "[thief] of h.baker@hertie-school.lan" in done.stderr
+        assert f"[thief] of {ldap_user.login}" in done.stderr
