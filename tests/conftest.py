@@ -19,7 +19,7 @@ from support.fakes.engine import FakeEngine
 from mlc_patched.context import Context
 from mlc_patched.host.hardware import Host
 
-pytest_plugins = ["support.reliability", "support.engine_fixtures"]
+pytest_plugins = ["support.skips", "support.reliability", "support.engine_fixtures"]
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")  # a busy machine fails no test
 # Its tests are one container's life, so they cannot be divided between workers.

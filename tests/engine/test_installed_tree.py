@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.skips import is_refused, skipped_by_bats
 from support.users import ROOT, User
 from username_utils import sanitize_username_for_container
 
@@ -58,7 +59,7 @@ def test_bats(file: Path, destdir: Path, sudoer: User) -> None:
     if shutil.which("bats") is None:
         pytest.fail("bats is missing: tools/apt-install.sh bats")
     done = subprocess.run(
-        ["bats", "--timing", "--print-output-on-failure", str(file)],
+        ["bats", "--formatter", "tap", "--timing", "--print-output-on-failure", str(file)],
         env={
             **os.environ,
             **sudoer.environ,
@@ -77,3 +78,5 @@ def test_bats(file: Path, destdir: Path, sudoer: User) -> None:
     )
     print(done.stdout)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    for title, reason in skipped_by_bats(done.stdout).items():
+        assert not is_refused(f"tests/bats/{file.name}::{title}", reason), (title, reason)

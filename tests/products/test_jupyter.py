@@ -6,7 +6,6 @@ JupyterLab is installed once, into a directory of the host that containers mount
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from typing import Any
 
 import pytest
 from support.base_images import BASE
-from support.engine_fixtures import REQUIRED
 from support.engine_state import docker
 from support.users import User
 
@@ -43,7 +41,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def alices(alice: User, labelled) -> User:
     """The everyday user with the container `lab`, in which JupyterLab is installed."""
-    if shutil.which("chromium") is None and not os.environ.get(REQUIRED):
+    if shutil.which("chromium") is None:
         pytest.skip("there is no chromium: make test-tools installs it")
     if not (CACHE / "venv/bin/jupyter-lab").exists():
         shutil.rmtree(CACHE, ignore_errors=True)

@@ -26,25 +26,8 @@ from support.base_images import BASE, CATALOG
 from support.devices import unchanged_devices
 from support.engine_proxy import Recording, recording
 from support.engine_state import docker, sweep
+from support.skips import NO_SKIPS
 from support.users import ROOT, User, new_user, readable_tree
-
-REQUIRED = "MLC_REQUIRE_ENGINE"
-"""Set by `make test`: the run fails if a test of the real engine was skipped."""
-
-_skipped_engine_tests: list[str] = []
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Record skipped tests of the real engine."""
-    if report.skipped and "real_engine" in report.keywords:
-        _skipped_engine_tests.append(report.nodeid)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run if tests of the real engine were skipped but are required."""
-    if os.environ.get(REQUIRED) and _skipped_engine_tests:
-        print(f"\n{len(_skipped_engine_tests)} engine tests were skipped: {_skipped_engine_tests}")
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def address_variables() -> dict[str, str]:
@@ -65,7 +48,7 @@ def engine() -> Engine:
     try:
         real = connect(resolve(address_variables()))
     except EngineError as error:
-        if os.environ.get(REQUIRED):
+        if NO_SKIPS in os.environ:
             raise
         pytest.skip(f"no engine: {error}")
     if os.geteuid() != 0:

@@ -196,7 +196,7 @@ def test_mlc_debug_prints_the_traceback(broken: Context, monkeypatch: pytest.Mon
     assert "Traceback" in call(["mlc", "list"], broken).err
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root works for another user")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can work for others")
 def test_under_sudo_the_log_is_written_with_the_user_s_rights(
     fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,10 @@ import pytest
 
 from mlc_patched.containers.jobs import job_command
 
-SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
+SHELLS = [
+    pytest.param(name, marks=pytest.mark.skipif(not shutil.which(name), reason=f"no {name} here"))
+    for name in ("dash", "bash", "busybox")
+]
 Script = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -6,7 +6,7 @@ import sys
 
 from support.users import ROOT
 
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.append(str(ROOT / "tools"))  # at the end: tools/bench has modules of the same names
 import api_page
 
 

@@ -37,9 +37,7 @@ LINES = {
     ("mlc", "list", "--context"): "contexts",
 }
 zsh = shutil.which("zsh")
-needs_zsh = pytest.mark.skipif(
-    zsh is None and "MLC_REQUIRE_ENGINE" not in os.environ, reason="there is no zsh here"
-)
+needs_zsh = pytest.mark.skipif(zsh is None, reason="no zsh here")
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def hadolint() -> str | None:
     return str(beside) if beside.exists() else shutil.which("hadolint")
 
 
-@pytest.mark.skipif(hadolint() is None, reason="there is no hadolint here")
+@pytest.mark.skipif(hadolint() is None, reason="no hadolint here")
 def test_hadolint_finds_nothing(recipe: ImageRecipe, tmp_path: Path) -> None:
     file = tmp_path / "Dockerfile"
     file.write_text(render(recipe))
@@ -70,7 +70,7 @@ def test_hadolint_finds_nothing(recipe: ImageRecipe, tmp_path: Path) -> None:
     assert (done.stdout, done.returncode) == ("", 0)
 
 
-@pytest.mark.skipif(hadolint() is None, reason="there is no hadolint here")
+@pytest.mark.skipif(hadolint() is None, reason="no hadolint here")
 def test_hadolint_finds_nothing_in_a_users_dockerfile_with_the_block(
     tmp_path: Path,
 ) -> None:
