@@ -154,6 +154,6 @@ def test_a_dockerfile_that_is_unusual_is_taken_as_it_is(
     lines = iter(made)
     wanted = [line for line in text.split("\n") if "scipy" not in line or "ONBUILD" in line]
     assert all(line in lines for line in wanted)
-    assert sum("numpy" in line for line in made) == 1
+    assert sum("numpy" in line for line in made if not line.startswith("# ")) == 1
     assert [each.keyword for each in instructions("\n".join(made))][-1] == "LABEL"
     counted("inputs")
