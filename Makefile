@@ -67,7 +67,8 @@ fuzz-tools: setup
 
 test-tools:
 	@command -v bats >/dev/null && command -v sudo >/dev/null && command -v zsh >/dev/null && \
-	    command -v groff >/dev/null || tools/apt-install.sh bats sudo zsh groff-base
+	    command -v groff >/dev/null && command -v jq >/dev/null || \
+	    tools/apt-install.sh bats sudo zsh groff-base jq
 	@[ -x /usr/sbin/sshd ] && command -v openssl >/dev/null || \
 	    tools/apt-install.sh --not-started openssh-server openssl
 	@command -v docker-registry >/dev/null && command -v htpasswd >/dev/null || \

@@ -38,6 +38,10 @@ class MlcError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
 
+    def as_json(self) -> dict[str, str | None]:
+        """Return it for `--json`."""
+        return {"code": self.code, "message": self.message, "hint": self.hint or None}
+
     def add_hint(self, text: str) -> None:
         """Add a sentence to what to do next."""
         self.hint = f"{self.hint} {text}".lstrip()

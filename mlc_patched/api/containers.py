@@ -8,6 +8,7 @@ from typing import Any
 from ..containers import background as _background
 from ..containers import create as _create
 from ..containers import deploy as _deploy
+from ..containers import existing as _existing
 from ..containers import import_ as _import
 from ..containers import jobs as _jobs
 from ..containers import retire as _retire
@@ -89,6 +90,7 @@ def create(
     memory: str | None = None,
     pids_limit: int | None = None,
     wait_for_gpus: bool = False,
+    exist_ok: bool = False,
     context: Context | None = None,
 ) -> Created:
     """Create a container, without starting it.
@@ -110,11 +112,12 @@ def create(
         memory: maximum memory, such as `64g`.
         pids_limit: maximum number of processes.
         wait_for_gpus: wait until GPUs are free, with the setting `gpus.assign = free`.
+        exist_ok: whether to keep a container that exists, if it has all that is named.
         context: the caller and the engine.
 
     Raises:
         UsageError: an argument is invalid.
-        AlreadyExistsError: the user has a container of this name.
+        AlreadyExistsError: the user has a container of this name; with `exist_ok`, a different one.
         NotFoundError: a directory, catalog row or image does not exist.
         SetupError: the account could not be set up in the image.
         EngineError: the engine refused or cannot be reached. On any error, nothing is left behind.
@@ -128,6 +131,8 @@ def create(
         **_machine(architecture, gpus, workspace, data, models, wait_for_gpus),
         **_limits(shm_size, cgroup_parent, cpus, memory, pids_limit),
     )
+    if exist_ok:
+        return _existing.create_or_keep(request, context or Context())
     return _create.create(request, context)
 
 
@@ -150,6 +155,7 @@ def deploy(
     memory: str | None = None,
     pids_limit: int | None = None,
     wait_for_gpus: bool = False,
+    exist_ok: bool = False,
     context: Context | None = None,
 ) -> Deployed:
     """Create a container from a project's image, or another one, and start it.
@@ -181,7 +187,8 @@ def deploy(
             **_limits(shm_size, cgroup_parent, cpus, memory, pids_limit),
         ),
     )
-    return _deploy.deploy(_resolve(request, context), context, start=start)
+    deploy = _deploy.deploy_or_keep if exist_ok else _deploy.deploy
+    return deploy(_resolve(request, context, exist_ok=exist_ok), context, start=start)
 
 
 def import_(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..context import Context
 from ..images import create as _image_create
+from ..images import existing as _image_existing
 from ..images import list as _image_list
 from ..images import push as _image_push
 from ..images import retire as _image_retire
@@ -49,6 +50,7 @@ def create_image(
     force: bool = False,
     pull: bool = False,
     no_cache: bool = False,
+    exist_ok: bool = False,
     context: Context | None = None,
 ) -> ImageCreated:
     """Write a project's Dockerfile, and build its image with the user's account in it.
@@ -67,10 +69,11 @@ def create_image(
         force: whether to replace a project; alone: rebuild it from its Dockerfile.
         pull: whether to pull the base first.
         no_cache: whether to build without the cache.
+        exist_ok: whether to keep a project that exists, if it has all that is named.
 
     Raises:
         UsageError: an argument is invalid.
-        AlreadyExistsError: the project exists.
+        AlreadyExistsError: the project exists; with `exist_ok`, a different one.
         NotFoundError: the catalog or the disk does not have what is named.
         MlcError: the build failed. On any error, images and files are as they were.
     """
@@ -86,6 +89,8 @@ def create_image(
         pull=pull,
         no_cache=no_cache,
     )
+    if exist_ok and (found := _image_existing.fitting(request, context)) is not None:
+        return found
     request = _image_create.from_own_dockerfile(request, context)
     return _image_create.create_image(request, _image_create.prepare(request, context), context)
 

@@ -61,7 +61,7 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
     except CommandLineError as error:
         report.line(error.usage + readable(f"{error.program}: error: {error.message}"))
         if "--json" in argv:
-            print_json("error", _as_json(error))
+            print_json("error", error.as_json())
         return error.exit_code
     if command is None:
         say("Nothing to do. See the commands with: mlc -h")
@@ -72,6 +72,7 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
         if context is None:
             context = _context(arguments, program)
             made.append(context)
+        report.is_quiet = getattr(arguments, "quiet", False)
         context.report = report
         if command.for_users:
             from ..host.account import refuse_root
@@ -180,9 +181,10 @@ def guarded(
             raise
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reports it
             status, failure = _failure(error, log)
-            (report.note if isinstance(failure, DeclinedError) else report.error)(str(failure))
+            is_declined = isinstance(failure, DeclinedError)
+            (report.answer if is_declined else report.error)(str(failure))
             if as_json:
-                print_json("error", _as_json(failure))
+                print_json("error", failure.as_json())
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output is gone; Python must not complain again at exit.
@@ -215,10 +217,6 @@ def _failure(
         if file
         else f"{DEBUG_VARIABLE}=1 shows where it happened.",
     )
-
-
-def _as_json(error: MlcError) -> dict[str, str | None]:
-    return {"code": error.code, "message": error.message, "hint": error.hint or None}
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

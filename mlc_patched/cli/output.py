@@ -79,12 +79,18 @@ class ConsoleReporter:
         self._colour = self._terminal and not environ.get("NO_COLOR")
         self._transient = False
         self._last = 0.0
+        self.is_quiet = False
+        """Whether only warnings and failures are reported."""
 
     def step(self, text: str) -> None:
+        if self.is_quiet:
+            return
         self.line(f"{readable(text)} …")
         self._last = time.monotonic()
 
     def progress(self, text: str) -> None:
+        if self.is_quiet:
+            return
         text = text.replace("\r", "\n").strip().rpartition("\n")[2]
         now = time.monotonic()
         if self._terminal:
@@ -103,6 +109,11 @@ class ConsoleReporter:
         self._last = now
 
     def note(self, text: str) -> None:
+        if not self.is_quiet:
+            self.line(readable(text))
+
+    def answer(self, text: str) -> None:
+        """Report that the command ended as the user answered."""
         self.line(readable(text))
 
     def warn(self, text: str) -> None:
@@ -175,7 +186,16 @@ def print_json(kind: str, content: object, **more: object) -> int:
 
 
 def _fields(value: Any) -> object:
-    return value.as_json() if hasattr(value, "as_json") else vars(value)
+    if hasattr(value, "as_json"):
+        return value.as_json()
+    return value.value if hasattr(value, "_value_") else vars(value)  # one of an enum
+
+
+def print_names(names: Iterable[str]) -> int:
+    """Print names, one a line, and return the exit code of success."""
+    for name in names:
+        say(name)
+    return 0
 
 
 def show(columns: Sequence[Column], found: Sequence[object], repeats: Collection[str] = ()) -> None:

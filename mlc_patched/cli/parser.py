@@ -201,6 +201,17 @@ def add_container_name(command: Arguments) -> None:
     add_positional(command, "container_name", "name of the container", "containers")
 
 
+def add_container_names(command: Arguments) -> None:
+    add_positional(
+        command,
+        "container_names",
+        "names of containers; each is tried",
+        "containers",
+        nargs="*",
+        metavar="NAME",
+    )
+
+
 def add_machine_flags(command: Arguments, *, aime: bool = False) -> None:
     """Add the flags for GPUs and directories, with `aime` in AIME's spelling (--workspace_dir)."""
     suffix = "_dir" if aime else ""
@@ -263,7 +274,6 @@ def add_build_flags(command: Arguments) -> None:
     add_switch(command, "--pull", "pull the base image first")
     add_switch(command, "--no-cache", "build without the cache")
     add_yes(command)
-    add_json(command)
 
 
 def add_words(command: Arguments, *flags: str, metavar: str, help: str) -> None:
@@ -293,6 +303,23 @@ def add_script(command: Arguments) -> None:
 
 def add_json(command: Arguments) -> None:
     add_switch(command, "--json", "print JSON")
+
+
+def add_output(command: Arguments, text: str = "print names only, one a line") -> None:
+    """Add the flags that choose what is printed."""
+    how = command.add_mutually_exclusive_group()
+    add_json(how)
+    add_switch(how, "-q --quiet", text)
+
+
+def add_output_of_new(command: Arguments, what: str = "container") -> None:
+    """Add the flags for scripts of a command that creates something."""
+    add_output(command, f"print the {what}'s name only")
+    add_switch(command, "--exist-ok", f"keep a {what} that exists, if it has all that is asked for")
+
+
+def add_missing_ok(command: Arguments, what: str = "container") -> None:
+    add_switch(command, "--missing-ok", f"a {what} that does not exist is no failure")
 
 
 def add_job(command: Arguments) -> None:

@@ -35,11 +35,12 @@ class NoAnswerError(UsageError):
 
 
 def may_ask(arguments: argparse.Namespace, *flags: str, piped: bool = False) -> bool:
-    """Whether questions may be asked: on a terminal, and only if none of these flags is given.
+    """Whether questions may be asked: on a terminal, and only if none of these flags is given, nor
+    --json or -q, with which standard output is for the result alone.
 
     With `piped`, also if a pipe or file has the answers, as in `echo y | mlc stop NAME`.
     """
-    if any(getattr(arguments, flag, False) for flag in flags):
+    if any(getattr(arguments, flag, False) for flag in (*flags, "json", "quiet")):
         return False
     return on_terminal() or (piped and _has_piped_answers())
 
@@ -117,7 +118,7 @@ def choose_container(
     """
     name = arguments.container_name
     if name is not None:
-        if not may_ask(arguments, "script", "force"):
+        if not may_ask(arguments, "script", "force", "missing_ok"):
             return str(name)
         try:
             context.get(name)
@@ -140,6 +141,18 @@ def choose_container(
     print("Your containers:")
     is_verb = verb not in ("jobs", "jupyter", "logs")
     return offered[ask_choice(f"Which one to {verb}?" if is_verb else "Which one?", offered)]
+
+
+def choose_containers(
+    arguments: argparse.Namespace, context: Context, verb: str, *, running: bool | None = None
+) -> list[str]:
+    """Return the containers that an `mlc` command is for, as `choose_container` unless there are
+    several."""
+    names = list(dict.fromkeys(arguments.container_names))
+    if len(names) > 1:
+        return names
+    arguments.container_name = names[0] if names else None
+    return [choose_container(arguments, context, verb, running=running)]
 
 
 def _is_service(name: str, context: Context) -> bool:
@@ -179,7 +192,7 @@ def confirm(
     if any(getattr(arguments, name, False) for name in ("force", "yes", "script")):
         return
     try:
-        if not may_ask(arguments, "json", piped=piped):
+        if not may_ask(arguments, piped=piped):
             raise NoAnswerError("")
         answer = ask_yes_no(question, default)
     except NoAnswerError:

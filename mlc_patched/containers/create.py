@@ -40,14 +40,18 @@ EMPTY_PASSWORD_VARIABLE = "MLC_EMPTY_PASSWORD"  # noqa: S105 - the name of a var
 
 @dataclass(frozen=True)
 class Created:
-    """A new container: its name, its name and id in Docker, its image, and the flow."""
+    """A new container: its name, its name and id in Docker, its image, and the flow.
+
+    `existed` says that it was there already and was kept; its flow is None if AIME's mlc made it.
+    """
 
     name: str
     tag: str
     id: str
     image: str
     image_id: str
-    flow: Flow
+    flow: Flow | None
+    existed: bool = False
 
 
 def create(request: CreateRequest, context: Context | None = None) -> Created:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..context import Context
 from ..engine.interface import Container
@@ -17,6 +17,7 @@ from ..plan.request import CreateRequest
 from ..undo import Undo
 from . import site_wrapper
 from .create import create
+from .existing import keep_or
 from .remove import remove
 from .start import ensure_running
 
@@ -25,10 +26,10 @@ _TRIES = 3
 
 @dataclass(frozen=True)
 class Deployed:
-    """A new container: its image, its mounts, and whether it runs. None is what was not given;
-    `flow` is `image` or `commit`, None if the site's wrapper created it without our labels.
-    `devices` has the UUIDs of GPUs that were chosen for it, else the IDs that its request means, or
-    `all`."""
+    """A new container, or with `existed` one that was kept: its image, its mounts, and whether it
+    runs. None is what was not given; `flow` is `image` or `commit`, None if the site's wrapper
+    created it without our labels. `devices` has the UUIDs of GPUs that were chosen for it, else the
+    IDs that its request means, or `all`."""
 
     name: str
     tag: str
@@ -41,6 +42,7 @@ class Deployed:
     gpus: str | None
     project: str | None = None
     devices: tuple[str, ...] = ()
+    existed: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,19 @@ class Preview:
     cgroup_parent: str | None
     notes: tuple[str, ...]
     wrapper: tuple[str, ...]
+
+
+def deploy_or_keep(request: CreateRequest, context: Context, *, start: bool) -> Deployed:
+    """Deploy, unless there is a container that has everything the request names; with `start` that
+    is started, too. Raises AlreadyExistsError, which says how it differs, and else as `deploy`."""
+
+    def kept(container: Container) -> Deployed:
+        if start:
+            ensure_running(container, context)
+        found = _deployed(container, container.image, is_running=start or container.is_running)
+        return replace(found, existed=True)
+
+    return keep_or(lambda: deploy(request, context, start=start), kept, request, context)
 
 
 def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed:

@@ -70,6 +70,13 @@ class Retired:
         return {**vars(self), "saved": saved}
 
 
+def exists(name: str, context: Context) -> bool:
+    """Whether the user has a container of this name, here or on the cluster."""
+    from ..cluster.place import find_service
+
+    return context.find(name) is not None or find_service(name, context) is not None
+
+
 def plan_retirements(
     names: list[str], save_as: str | None, context: Context
 ) -> list[Retirement | ServiceRetirement]:

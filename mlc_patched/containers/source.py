@@ -23,10 +23,13 @@ from ..names.words import did_you_mean
 from ..plan.request import CUSTOM, CreateRequest, DeployRequest, allowed_name, container_name_from
 
 
-def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = False) -> CreateRequest:
+def resolve(
+    request: DeployRequest, context: Context, *, is_dry_run: bool = False, exist_ok: bool = False
+) -> CreateRequest:
     """Turn a deploy request into a create request.
 
-    A name that was not given is derived from the image, with a number if it is taken. An own image
+    A name that was not given is derived from the image, with a number if it is taken, unless
+    `exist_ok`. An own image
     that is not here is fetched from the registry, or with `is_dry_run` only looked up.
 
     Raises UsageError for an invalid request, NotFoundError, which lists the caller's images, if the
@@ -65,7 +68,7 @@ def resolve(request: DeployRequest, context: Context, *, is_dry_run: bool = Fals
     if request.name is not None:
         check_container_name(request.name, context.account.uid)
         return replace(options, name=request.name)
-    name = _free_name(wish, context)
+    name = wish if exist_ok else _free_name(wish, context)
     context.report.note(f"The container is named {name}, after its image.")
     return replace(options, name=name)
 

@@ -76,7 +76,8 @@ class Prepared:
 
 @dataclass(frozen=True)
 class ImageCreated:
-    """The project that was created; `image_id` and `size` are None if the image was not built."""
+    """The project that was created; `image_id` and `size` are None if the image was not built, and
+    `existed` says that it was there already and was kept."""
 
     project: str
     image: str
@@ -85,6 +86,7 @@ class ImageCreated:
     size: int | None = None
     seconds: float = 0.0
     backup: str | None = None
+    existed: bool = False
 
 
 def from_own_dockerfile(request: ImageCreateRequest, context: Context) -> ImageCreateRequest:

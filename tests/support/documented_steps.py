@@ -11,6 +11,7 @@ GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cluster.md"
 _BLOCK = re.compile(r"^```sh ([^\n]+)\n(.*?)^```$", re.M | re.S)
 
+_SHELL = re.compile(r"^```sh\n(.*?)^```$", re.M | re.S)
 _PYTHON = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 
 
@@ -25,6 +26,11 @@ class Step:
 def python_blocks(page: Path) -> str:
     """Return the Python blocks of a page, as one script."""
     return "\n".join(_PYTHON.findall(page.read_text(encoding="utf-8")))
+
+
+def shell_blocks(page: Path) -> str:
+    """Return the shell blocks of a page, as one script."""
+    return "\n".join(_SHELL.findall(page.read_text(encoding="utf-8")))
 
 
 def steps(page: Path = PAGE) -> Iterator[Step]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import print_json, say, show_fields
+from ..output import print_json, print_names, say, show_fields
 from ..parser import (
     TYPE_CHECKING,
     Parser,
-    add_json,
     add_limits,
     add_machine_flags,
     add_option,
+    add_output_of_new,
     add_positional,
     add_switch,
     add_yes,
@@ -56,7 +56,7 @@ def add_arguments(command: Parser) -> None:
     add_limits(command)
     add_yes(command)
     add_switch(command, "--dry-run", "show what would be done")
-    add_json(command)
+    add_output_of_new(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -66,22 +66,29 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 def create(arguments: argparse.Namespace, context: Context, *, start: bool) -> Deployed | None:
     """Create a container, and with `start` start it; with --dry-run only say how. Return it."""
-    from ...containers.deploy import deploy, preview
+    from ...containers.deploy import deploy, deploy_or_keep, preview
     from ...containers.source import resolve
     from ...host.account import refuse_root
 
     refuse_root(context.account)
-    request = resolve(request_of(arguments, context), context, is_dry_run=arguments.dry_run)
+    exist_ok = arguments.exist_ok
+    request = resolve(
+        request_of(arguments, context), context, is_dry_run=arguments.dry_run, exist_ok=exist_ok
+    )
     if arguments.dry_run:
         planned = preview(request, context)
         if arguments.json:
             print_json("planned", planned)
+        elif arguments.quiet:
+            print_names([planned.name])
         else:
             _say_planned(planned, start)
         return None
-    deployed = deploy(request, context, start=start)
+    deployed = (deploy_or_keep if exist_ok else deploy)(request, context, start=start)
     if arguments.json:
         print_json("container", deployed)
+    elif arguments.quiet:
+        print_names([deployed.name])
     else:
         _say_created(deployed)
     return deployed
@@ -111,7 +118,7 @@ def choose_project(arguments: argparse.Namespace, context: Context) -> str | Non
     from ...errors import UsageError
     from ..prompts import ask_choice, may_ask
 
-    if not may_ask(arguments, "yes", "json"):
+    if not may_ask(arguments, "yes"):
         return None
     projects = own_projects(context)
     if not projects:
@@ -124,7 +131,8 @@ def _say_created(deployed: Deployed) -> None:
     from ...plan.assign import in_words
 
     how = {"image": "directly from", "commit": "with your account set up in", None: "from"}
-    say(f"[{deployed.name}] {deployed.state}, {how[deployed.flow]} {deployed.image}.")
+    was = "was there already and is " if deployed.existed else ""
+    say(f"[{deployed.name}] {was}{deployed.state}, {how[deployed.flow]} {deployed.image}.")
     get_in = ("Get in", f"mlc open {deployed.name}")
     if deployed.state != "running":
         get_in = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import print_json, say, show_fields
+from ..output import print_json, print_names, say, show_fields
 from ..parser import TYPE_CHECKING, Parser, add_option, add_switch
 from . import container_create
 
@@ -42,9 +42,9 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ..prompts import on_terminal
 
-    has_shell = not (arguments.background or arguments.json or arguments.dry_run) and (
-        arguments.open or on_terminal()
-    )
+    has_shell = not (
+        arguments.background or arguments.json or arguments.quiet or arguments.dry_run
+    ) and (arguments.open or on_terminal())
     if has_shell:
         from ...containers.open import check_client
 
@@ -104,6 +104,8 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
     from ...host.account import refuse_root
 
     refuse_root(context.account)
+    if arguments.exist_ok:
+        raise UsageError("--exist-ok cannot be combined with --cluster.")
     request = container_create.request_of(arguments, context)
     if arguments.dry_run:
         raise UsageError(
@@ -144,6 +146,8 @@ def _say_it_stays(made: OnCluster, context: Context) -> None:
 def _say_on_cluster(made: OnCluster, state: ServiceState, arguments: argparse.Namespace) -> int:
     if arguments.json:
         return print_json("container", made.as_json(state))
+    if arguments.quiet:
+        return print_names([made.name])
     say(f"[{made.name}] {state.status}, from {made.image}.")
     show_fields(
         [

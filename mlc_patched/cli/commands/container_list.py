@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import below_home, job_in_words, print_json, say_interrupted, show
-from ..parser import TYPE_CHECKING, Parser, add_json, add_switch
+from ..output import below_home, job_in_words, print_json, print_names, say_interrupted, show
+from ..parser import TYPE_CHECKING, Parser, add_output, add_switch
 
 if TYPE_CHECKING:
     from ...containers.list import ListedContainer
@@ -23,7 +23,7 @@ EXAMPLES = (
 def add_arguments(command: Parser) -> None:
     add_switch(command, "-a --all", "containers of all users")
     add_switch(command, "-d --detailed", "with architecture, size, data and models directory, IDs")
-    add_json(command)
+    add_output(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -34,6 +34,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     found = list_with_images(context, all_users=arguments.all, sizes=arguments.detailed)
     if arguments.json:
         return print_json("containers", found)
+    if arguments.quiet:
+        return print_names(each.tag if arguments.all else each.name for each in found)
 
     def short(path: str | None) -> str | None:
         return below_home(path, context.account.home)

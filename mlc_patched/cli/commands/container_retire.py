@@ -5,10 +5,21 @@ from __future__ import annotations
 import argparse
 
 from ..output import print_json, say
-from ..parser import TYPE_CHECKING, Parser, add_force, add_json, add_option, add_positional, add_yes
+from ..parser import (
+    TYPE_CHECKING,
+    Parser,
+    add_force,
+    add_json,
+    add_missing_ok,
+    add_option,
+    add_positional,
+    add_yes,
+)
 
 if TYPE_CHECKING:
-    from ...containers.retire import Retired
+    from collections.abc import Sequence
+
+    from ...containers.retire import Retired, Retirement, ServiceRetirement
     from ...context import Context
 
 EXAMPLES = (
@@ -30,15 +41,14 @@ def add_arguments(command: Parser) -> None:
         const="",
     )
     add_force(command, "do not ask, not even before replacing an image")
+    add_missing_ok(command)
     add_yes(command)
     add_json(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from ...containers.processes import say_what_ends
-    from ...containers.retire import Retirement, plan_retirements, retire
+    from ...containers.retire import exists, plan_retirements, retire
     from ...host.account import refuse_root
-    from ..prompts import confirm
 
     refuse_root(context.account)
     names, tag = list(arguments.names), arguments.save
@@ -46,7 +56,35 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         names, tag = [tag], ""  # container-retire --save NAME
     if not names:
         names = [_choose(arguments, context)]
-    plans = plan_retirements(names, tag, context)
+    missing = [name for name in names if arguments.missing_ok and not exists(name, context)]
+    plans = plan_retirements([name for name in names if name not in missing], tag, context)
+    _confirm(plans, arguments, context)
+    if not arguments.json:
+        for name in missing:
+            say(f"[{name}] does not exist.")
+    retired: list[Retired] = []
+    for plan in plans:
+        done = retire(plan, context)
+        retired.append(done)
+        if not arguments.json:
+            _say_retired(done)
+        if done.image_kept:
+            context.report.note(done.image_kept)
+        for kept in done.volumes_kept:
+            context.report.note(str(kept))
+    return print_json("retired", retired, missing=missing) if arguments.json else 0
+
+
+def _confirm(
+    plans: Sequence[Retirement | ServiceRetirement],
+    arguments: argparse.Namespace,
+    context: Context,
+) -> None:
+    """Ask before an image is replaced, and before a container is removed."""
+    from ...containers.processes import say_what_ends
+    from ...containers.retire import Retirement
+    from ..prompts import confirm
+
     for plan in plans:
         if plan.replaces:
             question = f"The image {plan.image} already exists. Replace it?"
@@ -59,17 +97,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         else:
             question = f"Save {plan.name} as {plan.image} and remove it?"
         confirm(arguments, question, flag="-y")
-    retired: list[Retired] = []
-    for plan in plans:
-        done = retire(plan, context)
-        retired.append(done)
-        if not arguments.json:
-            _say_retired(done)
-        if done.image_kept:
-            context.report.note(done.image_kept)
-        for kept in done.volumes_kept:
-            context.report.note(str(kept))
-    return print_json("retired", retired) if arguments.json else 0
 
 
 def _say_retired(retired: Retired) -> None:
@@ -94,7 +121,7 @@ def _choose(arguments: argparse.Namespace, context: Context) -> str:
     from ...names.containers import short_name
     from ..prompts import ask_choice, may_ask
 
-    if not may_ask(arguments, "yes", "json"):
+    if not may_ask(arguments, "yes"):
         raise UsageError("Which container?", "Use: container-retire NAME")
     from ...containers.list import list_services
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 
 from ...errors import InvalidValueError, UsageError, shown
-from ..output import say, table
+from ..output import print_json, print_names, say, table
 from ..parser import (
     TYPE_CHECKING,
     Parser,
     add_limits,
     add_machine_flags,
     add_option,
+    add_output_of_new,
     add_positional,
     add_script,
     add_switch,
@@ -52,11 +53,13 @@ def add_arguments(command: Parser) -> None:
         default=[],
         help="a label for the container; may be repeated",
     )
+    add_output_of_new(command)
     add_script(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.create import create
+    from ...containers.existing import create_or_keep
     from ...patch.layout import is_first_version
     from ...plan.flow import Flow
     from ...plan.request import ARCHITECTURE_VARIABLE
@@ -74,12 +77,24 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         arguments.architecture = arguments.architecture or context.environ.get(
             ARCHITECTURE_VARIABLE, FIRST_VERSION_ARCHITECTURE
         )
+    arguments.script = arguments.script or arguments.exist_ok
     request = _request(arguments)
     if arguments.info:
-        return _info(request, context)
+        return _info(request, context, as_json=arguments.json)
     request = complete(request, arguments, context)
-    created = create(request, context)
-    how = {Flow.IMAGE: "directly from", Flow.COMMIT: "with your account set up in"}
+    created = (create_or_keep if arguments.exist_ok else create)(request, context)
+    if arguments.quiet:
+        return print_names([created.name])
+    if arguments.json:
+        return print_json("container", created)
+    if created.existed:
+        say(f"[{created.name}] exists already, from {created.image}.")
+        return 0
+    how = {
+        Flow.IMAGE: "directly from",
+        Flow.COMMIT: "with your account set up in",
+        None: "from",
+    }
     say(
         f"[{created.name}] ready, {how[created.flow]} {created.image}. "
         f"Open it with: mlc open {created.name}"
@@ -126,14 +141,19 @@ def label(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _info(request: CreateRequest, context: Context) -> int:
+def _info(request: CreateRequest, context: Context, *, as_json: bool) -> int:
     catalog = context.catalog
     chosen = context.catalog_architecture(request.architecture, request.gpus)
+    versions = {each: catalog.versions(each, chosen) for each in catalog.frameworks(chosen)}
+    if as_json:
+        found = {
+            "architectures": catalog.architectures(),
+            "architecture": chosen,
+            "frameworks": versions,
+        }
+        return print_json("catalog", found)
     say(f"Architectures: {', '.join(catalog.architectures())}")
     say(f"Frameworks and versions for {chosen or 'any of them'}:")
-    rows = [
-        (framework, ", ".join(catalog.versions(framework, chosen)))
-        for framework in catalog.frameworks(chosen)
-    ]
+    rows = [(framework, ", ".join(each)) for framework, each in versions.items()]
     table(("FRAMEWORK", "VERSIONS"), rows)
     return 0

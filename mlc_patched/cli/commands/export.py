@@ -5,8 +5,15 @@ from __future__ import annotations
 import argparse
 
 from ..dispatch import TYPE_CHECKING
-from ..output import say
-from ..parser import Parser, add_container_name, add_force, add_positional, add_script
+from ..output import print_json, say
+from ..parser import (
+    Parser,
+    add_container_name,
+    add_force,
+    add_json,
+    add_positional,
+    add_script,
+)
 
 if TYPE_CHECKING:
     from ...context import Context
@@ -22,6 +29,7 @@ def add_arguments(command: Parser) -> None:
     add_positional(command, "file", "the file to write (default: NAME.mlc.tar)", "files")
     add_force(command, "replace a file that exists")
     add_script(command)
+    add_json(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -31,5 +39,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     name = choose_container(arguments, context, "export")
     exported = export(name, arguments.file, force=arguments.force, context=context)
+    if arguments.json:
+        return print_json("exported", exported)
     say(f"[{name}] exported to {exported.file} ({size_in_words(exported.size)}).")
     return 0

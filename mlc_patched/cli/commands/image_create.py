@@ -7,8 +7,16 @@ import argparse
 from ...errors import DeclinedError, MlcError, UsageError
 from ...images.presets import PRESETS
 from ..dispatch import TYPE_CHECKING
-from ..output import print_json, say, show_fields
-from ..parser import Parser, add_build_flags, add_option, add_positional, add_switch, add_words
+from ..output import print_json, print_names, say, show_fields
+from ..parser import (
+    Parser,
+    add_build_flags,
+    add_option,
+    add_output_of_new,
+    add_positional,
+    add_switch,
+    add_words,
+)
 
 if TYPE_CHECKING:
     from ...context import Context
@@ -77,6 +85,7 @@ def add_arguments(command: Parser) -> None:
     add_switch(command, "--dry-run", "print the Dockerfile and the build command, change nothing")
     add_switch(command, "--force", "replace a project, keeping its Dockerfile; alone: rebuild it")
     add_build_flags(command)
+    add_output_of_new(command, "project")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -84,13 +93,18 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     from ...images.build.image import BuildError
     from ...images.create import create_image, from_own_dockerfile, prepare
+    from ...images.existing import fitting
     from ..prompts import ask_yes_no, may_ask
 
+    if arguments.exist_ok and arguments.force:
+        raise UsageError("--exist-ok keeps what --force replaces: give one of them.")
     request = _request(arguments, context)
     asks = may_ask(arguments, "yes")
     if request.image.project:
-        if asks and not arguments.dry_run:
+        if asks and not arguments.dry_run and not arguments.exist_ok:
             _refuse_existing(request, context)
+        if arguments.exist_ok and (found := fitting(request, context)) is not None:
+            return _say_created(found, arguments)
     elif not asks:
         raise UsageError("Which project?", "Use: image-create PROJECT -f PyTorch -y")
     request = from_own_dockerfile(request, context)
@@ -100,10 +114,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         request = complete(request, context)
     prepared = prepare(request, context)
     if arguments.dry_run:
-        return _say_planned(request, prepared, context)
+        return _say_planned(request, prepared, arguments, context)
     if prepared.block_added:
         # With --json, standard output is for the result alone.
-        tell = context.report.note if arguments.json else say
+        tell = context.report.note if arguments.json or arguments.quiet else say
         tell("Your Dockerfile lacks the account block. This is added at its end:\n")
         tell(prepared.block_added)
     if asks:
@@ -159,16 +173,28 @@ def _refuse_existing(request: ImageCreateRequest, context: Context) -> None:
         refuse_existing(request, project, ProjectFiles(context.account, project), context)
 
 
-def _say_planned(request: ImageCreateRequest, prepared: Prepared, context: Context) -> int:
+def _say_planned(
+    request: ImageCreateRequest,
+    prepared: Prepared,
+    arguments: argparse.Namespace,
+    context: Context,
+) -> int:
     import shlex
 
     from ...images.create import planned_command
 
+    if arguments.quiet:
+        return print_names([prepared.project.name])
+    command = planned_command(request, prepared, context)
+    if arguments.json:
+        project = prepared.project
+        plan = {"project": project.name, "image": project.image, "dockerfile": prepared.text}
+        return print_json("planned", {**plan, "command": command})
     say(prepared.text.rstrip("\n"))
     say("")
     for line in _steps(request, prepared, context):
         say(f"# {line}")
-    say(f"\n# Build command:\n# {shlex.join(planned_command(request, prepared, context))}")
+    say(f"\n# Build command:\n# {shlex.join(command)}")
     return 0
 
 
@@ -237,6 +263,11 @@ def _say_created(created: ImageCreated, arguments: argparse.Namespace) -> int:
 
     if arguments.json:
         return print_json("created", created)
+    if arguments.quiet:
+        return print_names([created.project])
+    if created.existed:
+        say(f"[{created.project}] exists already: {created.image}, from {created.dockerfile}.")
+        return 0
     if created.backup:
         say(f"The previous Dockerfile is now {created.backup}")
     if created.image_id is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import NOTHING, one_line, print_json, say, show, table
-from ..parser import TYPE_CHECKING, Parser, add_json, add_switch
+from ..output import NOTHING, one_line, print_json, print_names, say, show, table
+from ..parser import TYPE_CHECKING, Parser, add_output, add_switch
 
 if TYPE_CHECKING:
     from ...context import Context
@@ -29,7 +29,7 @@ def add_arguments(command: Parser) -> None:
         "--orphans",
         "images committed or built for an account that no container uses any more",
     )
-    add_json(command)
+    add_output(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -44,6 +44,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     found = list_images(context, all_users=arguments.all, detailed=arguments.detailed)
     if arguments.json:
         return print_json("images", found)
+    if arguments.quiet:
+        return print_names(each.image if arguments.all else each.name for each in found)
     if not found:
         say("There are no images. Create one with: image-create")
         return 0
@@ -98,6 +100,8 @@ def _list_orphans(arguments: argparse.Namespace, context: Context) -> int:
     orphans = list_orphans(context)
     if arguments.json:
         return print_json("orphans", orphans.items)
+    if arguments.quiet:
+        return print_names(each.image for each in orphans.items)
     if not orphans.items:
         say("There are no leftover images.")
         return 0

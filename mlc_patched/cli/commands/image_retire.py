@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import argparse
 
-from ...errors import UsageError
+from ...errors import NotFoundError, UsageError
 from ..output import print_json, say
-from ..parser import TYPE_CHECKING, Parser, add_force, add_json, add_positional, add_switch, add_yes
+from ..parser import (
+    TYPE_CHECKING,
+    Parser,
+    add_force,
+    add_json,
+    add_missing_ok,
+    add_positional,
+    add_switch,
+    add_yes,
+)
 
 if TYPE_CHECKING:
     from ...context import Context
+    from ...images.retire import ImageRetired, Retirement
 
 EXAMPLES = (
     "image-retire thesis",
@@ -36,12 +46,13 @@ def add_arguments(command: Parser) -> None:
         "remove your images, committed or built for your account, that no container uses",
     )
     add_force(command, "do not ask (an image in use is never removed)")
+    add_missing_ok(command, "project")
     add_yes(command)
     add_json(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from ...images.retire import plan_retirement, retire
+    from ...images.retire import retire
     from ...units import size_in_words
     from ..prompts import choose_project, confirm
 
@@ -54,15 +65,41 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         names = [choose_project(arguments, context, "retire")]
     # All are looked at before the first is removed.
     keep = arguments.with_dockerfile
-    plans = [plan_retirement(name, context, with_dockerfile=keep) for name in names]
+    plans, missing = _planned(names, arguments, context)
     for plan in plans:
         for reference, image in plan.images:
             size = size_in_words(context.engine.image_size(image))
             context.report.note(f"To be removed: {reference} ({size})")
-    confirm(arguments, f"Remove {'it' if len(plans) == 1 else 'them'}?", flag="-y")
+    if plans:
+        confirm(arguments, f"Remove {'it' if len(plans) == 1 else 'them'}?", flag="-y")
     done = [retire(plan, context, with_dockerfile=keep) for plan in plans]
     if arguments.json:
-        return print_json("retired", done)
+        return print_json("retired", done, missing=missing)
+    for name in missing:
+        say(f"[{name}] does not exist.")
+    _say_retired(done)
+    return 0
+
+
+def _planned(
+    names: list[str], arguments: argparse.Namespace, context: Context
+) -> tuple[list[Retirement], list[str]]:
+    """Return what is to be removed, and with --missing-ok which names do not exist."""
+    from ...images.retire import plan_retirement
+
+    keep = arguments.with_dockerfile
+    plans, missing = [], []
+    for name in names:
+        try:
+            plans.append(plan_retirement(name, context, with_dockerfile=keep))
+        except NotFoundError:
+            if not arguments.missing_ok:
+                raise
+            missing.append(name)
+    return plans, missing
+
+
+def _say_retired(done: list[ImageRetired]) -> None:
     for each in done:
         say(f"[{each.project}] removed {', '.join(each.images) or 'no image, as there was none'}.")
         if each.backup:
@@ -74,7 +111,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             )
         for reference in each.kept:
             say(f"Kept: {reference}; remove it with: image-retire {reference.partition('/')[2]}")
-    return 0
 
 
 def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:

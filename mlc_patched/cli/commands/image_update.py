@@ -10,6 +10,7 @@ from ..parser import (
     TYPE_CHECKING,
     Parser,
     add_build_flags,
+    add_json,
     add_option,
     add_positional,
     add_switch,
@@ -65,6 +66,7 @@ def add_arguments(command: Parser) -> None:
     add_switch(command, "--rollback", "go back to the image before the last update")
     add_switch(command, "--dry-run", "show what would change in the Dockerfile")
     add_build_flags(command)
+    add_json(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -121,7 +123,13 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         )
         tell("\n".join(summary.lines()))
     if arguments.dry_run:
-        return 0
+        planned = {
+            "project": name,
+            "image": change.project.image,
+            "diff": diff,
+            "versions": versions,
+        }
+        return print_json("planned", planned) if arguments.json else 0
     question = f"Build {change.project.image} now?"
     if asks and not ask_yes_no(question, default=True):
         raise DeclinedError("Nothing was done.")

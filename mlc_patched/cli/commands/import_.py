@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import say
-from ..parser import TYPE_CHECKING, Parser, add_machine_flags, add_positional, add_script, machine
+from ..output import print_json, print_names, say
+from ..parser import (
+    TYPE_CHECKING,
+    Parser,
+    add_machine_flags,
+    add_output,
+    add_positional,
+    add_script,
+    machine,
+)
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,6 +31,7 @@ def add_arguments(command: Parser) -> None:
     add_positional(command, "file", "a file that mlc export wrote", "files", nargs=None)
     add_positional(command, "container_name", "name of the container (default: the exported one's)")
     add_machine_flags(command, aime=True)
+    add_output(command, "print the container's name only")
     add_script(command)
 
 
@@ -51,5 +60,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if may_ask(arguments, "script"):
         request = replace(request, **_answers(request, context))
     created = import_(request, context)
+    if arguments.json:
+        return print_json("container", created)
+    if arguments.quiet:
+        return print_names([created.name])
     say(f"[{created.name}] ready. Open it with: mlc open {created.name}")
     return 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import below_home, job_in_words, print_json, say_interrupted, show
-from ..parser import TYPE_CHECKING, Parser, add_json, add_switch
+from ..output import below_home, job_in_words, print_json, print_names, say_interrupted, show
+from ..parser import TYPE_CHECKING, Parser, add_output, add_switch
 
 if TYPE_CHECKING:
     from ...context import Context
@@ -27,7 +27,7 @@ def add_arguments(command: Parser) -> None:
     add_switch(command, "-m --models", "show the models directory")
     add_switch(command, "-s --size", "show how much each has written")
     add_switch(command, "-w --workspace", "show the workspace")
-    add_json(command)
+    add_output(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -38,6 +38,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     found = list_containers(all_users=arguments.all_users, sizes=sizes, context=context)
     if arguments.json:
         return print_json("containers", found)
+    if arguments.quiet:
+        return print_names(each.tag if arguments.all_users else each.name for each in found)
 
     def short(path: str | None) -> str | None:
         return below_home(path, context.account.home)

@@ -120,6 +120,8 @@ def _apply(path: Path, arguments: argparse.Namespace, context: Context) -> int:
 
     program, python = our_program(context), str(through_current(Path(sys.executable)))
     state = examine(path)
+    if arguments.dry_run and arguments.json:
+        return _json(state, would_replace=state.checkout.commands)
     if arguments.dry_run:
         say(f"Would replace in {path}: {', '.join(state.checkout.commands)}")
         say(f"They would run {program}. The originals would be stored in {path}/.mlc-patched.")
@@ -163,6 +165,8 @@ def _revert(path: Path, arguments: argparse.Namespace, context: Context) -> int:
     state = examine(path)
     if arguments.dry_run:
         names = state.named(*SHIMS)
+        if arguments.json:
+            return _json(state, would_restore=names)
         say(f"Would restore in {path}: {', '.join(names) or 'nothing, it is not patched'}")
         return 0
     if state.condition is not Condition.AIME:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import argparse
 
 from ..dispatch import TYPE_CHECKING
-from ..output import say
-from ..parser import Parser, add_container_name, add_positional, add_script, add_switch
+from ..output import print_json, say
+from ..parser import (
+    Parser,
+    add_container_name,
+    add_json,
+    add_option,
+    add_positional,
+    add_script,
+    add_switch,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...containers.jobs import Job
+    from ...containers.start import Started
     from ...context import Context
 
 EXAMPLES = (
@@ -19,8 +28,11 @@ EXAMPLES = (
     "mlc start my-project 'python train.py --epochs 3'",
     "mlc start my-project -d 'python train.py'     in the background, as a job",
     "mlc start --all                               what ran when the server went down",
+    "mlc start --names train evaluate              several; mlc start A B runs the command B in A",
 )
 
+_NOT_FOUND = 127
+"""A shell's exit status for a command that it does not find."""
 _FLAGS = ("-d", "--detach", "-s", "--script", "-y", "-Y", "--yes")
 
 
@@ -29,53 +41,89 @@ def add_arguments(command: Parser) -> None:
     add_positional(command, "execute_command", "a line for the container's bash, quoted")
     add_switch(command, "-d --detach", "run it in the background, as a job (see mlc jobs)")
     add_switch(command, "--all", "start your containers that ran when the server went down")
+    add_option(
+        command,
+        "--names",
+        "NAME",
+        "start several containers, without a command",
+        "containers",
+        nargs="+",
+        default=[],
+    )
     add_script(command)
+    add_json(command)
     command.explain = lambda argv: _unquoted(argv, command.prog)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.start import start
+    from ...errors import UsageError
     from ..prompts import choose_container
 
-    if arguments.all:
-        return _start_all(arguments, context)
+    if arguments.all or arguments.names:
+        return _start_several(arguments, context)
     name = choose_container(arguments, context, "start")
     line = arguments.execute_command or ()
     detach = arguments.detach and bool(line)
+    if arguments.json and line and not detach:
+        raise UsageError(
+            "--json needs -d with a command, whose output would be mixed with it.",
+            f"Use: mlc start {name} -d --json 'COMMAND'",
+        )
     started = start(name, line, detach=detach, context=context)
-    if not line:
-        state = "is already running" if started.was_running else "started"
-        say(f"[{name}] {state}. Open a shell with: mlc open {name}")
+    if arguments.json:
+        print_json("started", [started])
+    elif not line:
+        _say_runs(started)
     elif started.job is not None:
         _say_started(name, started.job, context)
+    elif started.exit_status == _NOT_FOUND and _is_own(line, context):
+        context.report.note(f"To start both containers: mlc start --names {name} {line}")
     return started.exit_status
 
 
-def _start_all(arguments: argparse.Namespace, context: Context) -> int:
-    """Start what ran when the server went down, and say which jobs ended with that."""
+def _is_own(line: str, context: Context) -> bool:
+    """Whether a command is the name of a container of the user."""
+    from ...names.containers import short_name
+
+    return line in [short_name(each.name) for each in context.containers()]
+
+
+def _say_runs(started: Started) -> None:
+    state = "is already running" if started.was_running else "started"
+    say(f"[{started.name}] {state}. Open a shell with: mlc open {started.name}")
+
+
+def _start_several(arguments: argparse.Namespace, context: Context) -> int:
+    """Start the named containers, or what ran when the server went down."""
     import shlex
 
     from ...containers.interrupted import all_interrupted
     from ...containers.start import start
-    from ...errors import MlcError, UsageError
+    from ...errors import UsageError
+    from ..several import for_each
 
     if arguments.container_name is not None or arguments.detach:
-        raise UsageError("--all takes neither a container nor a command.", "Use: mlc start --all")
-    failed = []
-    for each in all_interrupted(context):
-        try:
-            start(each.name, context=context)
-        except MlcError as error:
-            context.report.warn(str(error))
-            failed.append(each.name)
-            continue
-        say(f"[{each.name}] started.")
-        for job in each.jobs:
-            again = f"mlc start {each.name} -d {shlex.quote(job.command)}"
+        flag = "--all" if arguments.all else "--names"
+        raise UsageError(f"{flag} takes no command.", f"Use: mlc start {flag}")
+    if arguments.all and arguments.names:
+        raise UsageError("--all and --names exclude each other.")
+    found = {each.name: each for each in all_interrupted(context)} if arguments.all else {}
+    names = list(found) if arguments.all else list(dict.fromkeys(arguments.names))
+
+    def show(started: Started) -> None:
+        if not arguments.all:
+            _say_runs(started)
+            return
+        name = started.name
+        say(f"[{name}] started.")
+        for job in found[name].jobs:
+            again = f"mlc start {name} -d {shlex.quote(job.command)}"
             say(f"  Its job {job.number} was interrupted. Run it again with: {again}")
-    if failed:
-        raise MlcError(f"Not started: {', '.join(failed)}; see the messages above.")
-    return 0
+
+    return for_each(
+        names, lambda name: start(name, context=context), show, arguments, context, "started"
+    )
 
 
 def _say_started(name: str, job: Job, context: Context) -> None:
@@ -125,5 +173,6 @@ def _unquoted(argv: Sequence[str], program: str) -> str:
     line = shlex.join(words)
     return (
         f"the command has to be quoted: {' '.join((program, name, *flags))} {shlex.quote(line)} - "
-        f"or, without a shell: mlc exec {name} -- {line}"
+        f"or, without a shell: mlc exec {name} -- {line} - "
+        f"or, for several containers: mlc start --names {name} {line}"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import say
-from ..parser import TYPE_CHECKING, Parser, add_force, add_switch
+from ..output import print_json, say
+from ..parser import TYPE_CHECKING, Parser, add_force, add_json, add_switch
 
 if TYPE_CHECKING:
     from ...context import Context
@@ -16,6 +16,7 @@ EXAMPLES = ("sudo mlc update-sys",)
 def add_arguments(command: Parser) -> None:
     add_force(command)
     add_switch(command, "-Y --yes", argparse.SUPPRESS)
+    add_json(command)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -27,12 +28,16 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     _become_owner(arguments, context)
 
     def ask(changes: tuple[str, ...]) -> None:
-        say("New commits:")
+        # With --json, standard output is for the result alone.
+        tell = context.report.note if arguments.json else say
+        tell("New commits:")
         for change in changes:
-            say(f"  {change}")
+            tell(f"  {change}")
         confirm(arguments, "Update now?", default=True, unattended=False, piped=True)
 
     updated = update_sys(context.program or Path(__file__), context.report, ask)
+    if arguments.json:
+        return print_json("updated", updated)
     if count := len(updated.changes):
         say(f"{updated.checkout}: updated, {count} new commit{'s'[: count != 1]}.")
     else:
@@ -61,6 +66,7 @@ def _become_owner(arguments: argparse.Namespace, context: Context) -> None:
         return
     own = [str(patched / "mlc-update-sys")] if patched else [str(program.absolute()), "update-sys"]
     own += ["-f"] if arguments.force or arguments.yes else []
+    own += ["--json"] if arguments.json else []
     sudo = which("sudo")
     if sudo is None or not on_terminal():
         raise NotAllowedError(

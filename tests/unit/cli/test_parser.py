@@ -50,7 +50,7 @@ def test_a_flag_after_the_command_wins_over_one_before_it() -> None:
         ("-x list", "mlc list: error: unrecognized arguments: -x, before list"),
         ("--context", "mlc: error: argument --context: expected one argument"),
         ("start --no-such", "mlc start: error: unrecognized arguments: --no-such"),
-        ("stop a b", "mlc stop: error: unrecognized arguments: b"),
+        ("open a b", "mlc open: error: unrecognized arguments: b"),
         ("import", "mlc import: error: the following arguments are required: file"),
         ("mlc-patch", "mlc-patch: error: the following arguments are required: ACTION"),
         ("image-list --no-such", "image-list: error: unrecognized arguments: --no-such"),

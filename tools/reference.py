@@ -1,6 +1,7 @@
-"""Write the reference in docs/api.md from the signatures and docstrings of the Python API.
+"""Write the generated parts of docs/api.md, from the docstrings of the Python API, and of
+docs/scripting.md, from the parsers.
 
-PYTHONPATH=. .venv/bin/python tools/api_page.py      after a change; a test fails until it is done
+PYTHONPATH=. .venv/bin/python tools/reference.py      after a change; a test fails until it is done
 """
 
 from __future__ import annotations
@@ -13,17 +14,39 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlc_patched
+from mlc_patched.cli.dispatch import COMMANDS
+from mlc_patched.cli.parser import command_parser
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "api.md"
-MARK = "<!-- From here to the end written by tools/api_page.py, from the docstrings. -->\n"
-FOOTER = "\n---\n[Documentation](README.md) · next: [Remote engines](remote.md)\n"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+MARK = "<!-- From here to the end written by tools/reference.py. -->\n"
+FLAGS = ("--json", "--quiet", "--exist-ok", "--missing-ok")
+_KEY = re.compile(r'print_json\(\s*"(\w+)"|for_each\(.*?"(\w+)"\s*\)', re.S)
 _SECTION = re.compile(r"^(Args|Raises|Returns):\n", re.M)
 _ANNOTATION = re.compile(r": '([^']*)'")
 _ENTRY = re.compile(r"^(\w[\w, ]*): ", re.M)
 
 
-def reference() -> str:
-    """Return the generated part of the page."""
+def flags_of_commands() -> str:
+    """Return the generated part of docs/scripting.md."""
+    lines = ["## Flags of the commands", ""]
+    lines += ["| command | keys of `--json` | `-q` | `--exist-ok` | `--missing-ok` |"]
+    lines += ["| --- | --- | --- | --- | --- |"]
+    for command in COMMANDS.values():
+        module = command.load()
+        used = [each for each in vars(module).values() if "cli.commands." in str(each)]
+        modules = [module, *filter(inspect.ismodule, used)]
+        flags = {flag for each in command_parser(command)._actions for flag in each.option_strings}
+        found = _KEY.findall("".join(map(inspect.getsource, modules)))
+        keys = sorted({f"`{one or other}`" for one, other in found})
+        if command.is_listed or command.program == command.name:
+            marks = ("yes" if flag in flags else "" for flag in FLAGS[1:])
+            shown = ", ".join(keys) if FLAGS[0] in flags else "none"
+            lines.append(" | ".join((f"| `{command.program}`", shown, *marks)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def api() -> str:
+    """Return the generated part of docs/api.md."""
     public = {name: getattr(mlc_patched, name) for name in dir(mlc_patched)}
     functions = [each for each in public.items() if inspect.isfunction(each[1])]
     results = [each for each in public.items() if dataclasses.is_dataclass(each[1])]
@@ -102,11 +125,20 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
     )
 
 
-def page() -> str:
-    """Return the whole page, with the part that is written by hand as it is."""
-    by_hand = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
-    return f"{by_hand}{MARK}\n{reference()}{FOOTER}"
+PAGES: dict[str, tuple[Callable[[], str], str]] = {
+    "api.md": (api, "[Remote engines](remote.md)"),
+    "scripting.md": (flags_of_commands, "[Python API](api.md)"),
+}
+"""What is generated on a page, and the link to the next one."""
+
+
+def page(name: str) -> str:
+    """Return a whole page, with the part that is written by hand as it is."""
+    generated, following = PAGES[name]
+    by_hand = (DOCS / name).read_text(encoding="utf-8").partition(MARK)[0]
+    return f"{by_hand}{MARK}\n{generated()}\n---\n[Documentation](README.md) · next: {following}\n"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for name in PAGES:
+        (DOCS / name).write_text(page(name), encoding="utf-8")

@@ -1,0 +1,82 @@
+"""Commands that take several containers: each is tried, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import MlcError, NotFoundError
+from .output import print_json, say
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+_T = TypeVar("_T")
+
+
+def for_each(
+    names: Sequence[str],
+    act: Callable[[str], _T],
+    show: Callable[[_T], object],
+    arguments: argparse.Namespace,
+    context: Context,
+    done: str,
+) -> int:
+    """Do something to each container; return the exit code.
+
+    Args:
+        act: does it, and returns the result.
+        show: prints a result; not with --json.
+        done: what has been done, as `stopped`: for messages, and the key of the results in JSON.
+
+    Raises:
+        MlcError: it failed for one of them; without --json.
+    """
+    results, missing, failed = [], [], []
+    for name in names:
+        try:
+            result = act(name)
+        except MlcError as error:
+            if _is_fine(error, name, arguments, context):
+                missing.append(name)
+                if not arguments.json:
+                    say(f"[{name}] does not exist.")
+                continue
+            if len(names) == 1:
+                raise
+            context.report.warn(f"[{name}] {error}")
+            failed.append((name, error))
+            continue
+        results.append(result)
+        if not arguments.json:
+            show(result)
+    failure = None
+    if failed:
+        which = ", ".join(name for name, _ in failed)
+        failure = MlcError(
+            f"{len(failed)} of {len(names)} containers were not {done}: {which}; see the messages "
+            "above."
+        )
+    if not arguments.json:
+        if failure is not None:
+            raise failure
+        return 0
+    more = {"missing": missing} if hasattr(arguments, "missing_ok") else {}
+    if failure is None:
+        return print_json(done, results, **more)
+    context.report.warn(failure.message)
+    failures = [{"name": name, **error.as_json()} for name, error in failed]
+    print_json(done, results, **more, failed=failures, error=failure.as_json())
+    return failure.exit_code
+
+
+def _is_fine(error: MlcError, name: str, arguments: argparse.Namespace, context: Context) -> bool:
+    """Whether a container is missing, and that is no failure."""
+    is_missing = isinstance(error, NotFoundError) and getattr(arguments, "missing_ok", False)
+    return is_missing and context.find(name) is None
+
+
+def named(names: Sequence[str]) -> str:
+    """Return containers in words: `the container a`, `the containers a, b`."""
+    return f"the container{'s'[: len(names) != 1]} {', '.join(names)}"
