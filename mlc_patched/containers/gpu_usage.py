@@ -52,7 +52,7 @@ class Process:
 class GpuUsage:
     """A GPU or MIG device and its use; memory is in bytes, utilisation in percent, None is not
     reported. `parent` is the UUID of the GPU that a MIG device is part of; `is_divided` says that a
-    GPU is used only through its MIG devices."""
+    GPU is used only through its MIG devices; `driver` is the driver's version."""
 
     index: str
     uuid: str
@@ -63,6 +63,7 @@ class GpuUsage:
     utilisation: int | None
     parent: str | None
     is_divided: bool
+    driver: str | None
     containers: tuple[Holder, ...]
     processes: tuple[Process, ...]
 
@@ -104,6 +105,7 @@ def gpu_usage(*, context: Context | None = None) -> list[GpuUsage]:
             utilisation=device.utilisation,
             parent=device.parent or None,
             is_divided=device.is_divided,
+            driver=device.driver or None,
             containers=tuple(who for who, uuids in holders.values() if device.uuid in uuids),
             processes=tuple(_processes(device, by_id)),
         )

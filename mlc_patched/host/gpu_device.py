@@ -33,7 +33,8 @@ class GpuDevice:
 
     `index` is what `-g device=` takes: `0`, or `0:1` for MIG device 1 of GPU 0. Memory is in bytes,
     `utilisation` in percent; None is not reported. `parent` is the UUID of a MIG device's GPU.
-    With `is_divided` a GPU is in MIG mode, and only its MIG devices can be used.
+    With `is_divided` a GPU is in MIG mode, and only its MIG devices can be used. `driver` is a
+    version, empty if it is not reported.
     """
 
     index: str
@@ -46,6 +47,7 @@ class GpuDevice:
     processes: tuple[GpuProcess, ...] = ()
     parent: str = ""
     is_divided: bool = False
+    driver: str = ""
 
     @property
     def words(self) -> str:

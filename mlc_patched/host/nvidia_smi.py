@@ -12,8 +12,8 @@ from dataclasses import replace
 from .gpu_device import GpuDevice, GpuProcess, SmiError, find_program, number, said_by
 
 PROGRAM = "nvidia-smi"
-_FIELDS = "index,uuid,name,memory.used,memory.total,utilization.gpu"
 _MIG_FIELD = "mig.mode.current"
+_FIELDS = f"index,uuid,name,memory.used,memory.total,utilization.gpu,{_MIG_FIELD},driver_version"
 _UNKNOWN_FIELD = 2
 """nvidia-smi's exit status for a field that it does not know, as before driver 450."""
 _APPS = "gpu_uuid,pid,process_name,used_memory"
@@ -34,12 +34,13 @@ def nvidia_devices(program: str, environ: Mapping[str, str]) -> list[GpuDevice]:
     Raises SmiError if nvidia-smi fails.
     """
     try:
-        text = said_by(program, (f"--query-gpu={_FIELDS},{_MIG_FIELD}", _FORMAT), environ)
+        text = said_by(program, (f"--query-gpu={_FIELDS}", _FORMAT), environ)
     except SmiError as error:
         if error.exit_status != _UNKNOWN_FIELD:
             raise
-        text = said_by(program, (f"--query-gpu={_FIELDS}", _FORMAT), environ)
-        text = "".join(f"{line}, [N/A]\n" for line in text.splitlines())
+        fields = _FIELDS.replace(f",{_MIG_FIELD}", "")
+        text = said_by(program, (f"--query-gpu={fields}", _FORMAT), environ)
+        text = re.sub(r"(?m)(?=, [^,\n]*$)", ", [N/A]", text)
     gpus = [found for line in text.splitlines() if (found := _gpu(line))]
     apps = said_by(program, (f"--query-compute-apps={_APPS}", _FORMAT), environ)
     processes: dict[str, list[GpuProcess]] = {}
@@ -49,7 +50,11 @@ def nvidia_devices(program: str, environ: Mapping[str, str]) -> list[GpuDevice]:
     if not any(each.is_divided for each in gpus):
         return gpus
     listed = said_by(program, ("-L",), environ)
-    parts = _mig_devices(listed, said_by(program, ("-q", "-x"), environ), gpus)
+    try:
+        xml = said_by(program, ("-q", "-x"), environ)
+    except SmiError:
+        xml = ""  # only memory and the place of processes are unknown then
+    parts = _mig_devices(listed, xml, gpus)
     together = []
     for gpu in gpus:
         together.append(gpu)
@@ -63,10 +68,10 @@ def nvidia_devices(program: str, environ: Mapping[str, str]) -> list[GpuDevice]:
 def _gpu(line: str) -> GpuDevice | None:
     index, _, rest = line.partition(", ")
     uuid, _, rest = rest.partition(", ")
-    name, *values = rest.rsplit(", ", 4)
-    if len(values) != 4 or not index.strip().isdecimal():
+    name, *values = rest.rsplit(", ", 5)
+    if len(values) != 5 or not index.strip().isdecimal():
         return None
-    used, total, utilisation, mode = values
+    used, total, utilisation, mode, driver = values
     return GpuDevice(
         index=index.strip(),
         uuid=uuid,
@@ -75,6 +80,7 @@ def _gpu(line: str) -> GpuDevice | None:
         memory_total=_bytes(total),
         utilisation=number(utilisation),
         is_divided=mode.strip() == "Enabled",
+        driver=driver.strip(),
     )
 
 
@@ -115,6 +121,7 @@ def _mig_devices(listed: str, xml: str, gpus: list[GpuDevice]) -> list[GpuDevice
                         if placed.get((gpu.uuid, each.pid), {instance}) & {instance}
                     ),
                     parent=gpu.uuid,
+                    driver=gpu.driver,
                 )
             )
     return found

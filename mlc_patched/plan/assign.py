@@ -132,7 +132,9 @@ def choose(
             "Wait for free ones with --wait, ask for fewer, or name one to share it: "
             "-g device=ID - see: mlc gpus",
         )
-    chosen = sorted(free, key=lambda each: each.uuid in later)[:count]
+    # CUDA uses only one of several devices if MIG devices are among them (MIG User Guide).
+    free.sort(key=lambda each: (count > 1 and bool(each.parent), each.uuid in later))
+    chosen = free[:count]
     return tuple(each for each in own if each in chosen)
 
 

@@ -28,7 +28,7 @@ _CASE = """\
     exit {status} ;;
 """
 _FORMAT = "--format=csv,noheader,nounits"
-_FIELDS = "index,uuid,name,memory.used,memory.total,utilization.gpu"
+_FIELDS = "index,uuid,name,memory.used,memory.total,utilization.gpu,"
 _APPS = "gpu_uuid,pid,process_name,used_memory"
 NO_DRIVER = (
     "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that "
@@ -91,15 +91,16 @@ class NvidiaSmi:
         """Let every call fail."""
         self._write({"*": f"{text}\n"}, status)
 
-    def set(self, *gpus: Gpu, knows_mig: bool = True) -> None:
+    def set(self, *gpus: Gpu, knows_mig: bool = True, has_xml: bool = True) -> None:
         """Have these GPUs; a driver before 450 does not know of MIG."""
         rows = "".join(
             f"{gpu.number}, {gpu.uuid}, {gpu.name}, {gpu.used}, 143771, "
             f"{'[N/A]' if gpu.mig is not None else gpu.utilisation}"
-            + (f", {'Disabled' if gpu.mig is None else 'Enabled'}\n" if knows_mig else "\n")
+            + (f", {'Disabled' if gpu.mig is None else 'Enabled'}" if knows_mig else "")
+            + f", {DRIVER}\n"
             for gpu in gpus
         )
-        fields = f"{_FIELDS},mig.mode.current" if knows_mig else _FIELDS
+        fields = f"{_FIELDS}{'mig.mode.current,' if knows_mig else ''}driver_version"
         apps = "".join(
             f"{gpu.uuid}, {process[0]}, {process[1]}, 1542\n"
             for gpu in gpus
@@ -114,6 +115,8 @@ class NvidiaSmi:
             f"<nvidia_smi_log>{''.join(map(_xml, gpus))}"
             "</nvidia_smi_log>\n",
         }
+        if not has_xml:
+            del answers["-q -x"]
         self._write({f"'{wanted}'": text for wanted, text in answers.items()})
 
     def _write(self, answers: Mapping[str, str], status: int = 0) -> None:

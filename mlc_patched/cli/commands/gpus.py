@@ -95,7 +95,7 @@ def _show_gpus(found: list[GpuUsage]) -> None:
 
 
 def _holder_in_words(holder: Holder) -> str:
-    """Return a container as the table shows it: `[thesis] of alice, 2 h`."""
+    """Return a container as the table shows it: `[thesis] of alice, up 2 h`."""
     import time
 
     from ...units import duration_in_words, seconds_since_1970
@@ -104,7 +104,7 @@ def _holder_in_words(holder: Holder) -> str:
     began = seconds_since_1970(holder.since) if holder.since else None
     if began is None:
         return f"{who}, {holder.state}"
-    return f"{who}, {duration_in_words(time.time() - began)}"
+    return f"{who}, up {duration_in_words(time.time() - began)}"
 
 
 def _show_processes(found: list[GpuUsage]) -> None:

@@ -87,7 +87,7 @@ def test_users_share_three_gpus_for_a_day(
         next(tag for tag in running if given[tag] == [uuid(number)]) for number in range(3)
     ]
     assert found[0]["processes"][0]["container"] == first
-    assert alice.mlc("gpus", **env).stdout.count(f" of {ldap_user.login}, ") >= 1
+    assert alice.mlc("gpus", **env).stdout.count(f" of {ldap_user.login}, up ") >= 1
 
     # The GPU of a stopped container is another one's when it is started again.
     smi.set(*map(Gpu, range(3)))

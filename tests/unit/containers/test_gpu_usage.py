@@ -82,7 +82,7 @@ def test_each_gpu_with_its_containers_and_processes(
     assert (part["parent"], [each["pid"] for each in part["processes"]]) == (uuid(2), [46])
     lines = shown(context, capsys).splitlines()
     assert lines[1].split()[:4] == ["0", "GPU-d50ab500", "NVIDIA", "H200"]
-    assert "[train] of alice, " in lines[1]
+    assert "[train] of alice, up " in lines[1]
     assert "in MIG mode" in lines[3]
     processes = lines[lines.index("") + 1 :]
     assert processes[1].split() == ["0", "44", "python3", "1.62GB", "train._.1001", "alice"]

@@ -34,6 +34,7 @@ def test_gpus_have_their_memory_use_and_processes(smi: NvidiaSmi) -> None:
         memory_total=143771 * MIB,
         utilisation=37,
         processes=(GpuProcess(444, "python3", 1542 * MIB),),
+        driver="580.159.04",
     )
     assert (second.index, second.processes) == ("1", ())
     assert len(smi.calls) == 2, "each call may take seconds"
@@ -55,7 +56,9 @@ def test_commas_in_the_names_of_gpus_and_processes(smi: NvidiaSmi) -> None:
 
 def test_a_driver_that_does_not_know_mig(smi: NvidiaSmi) -> None:
     smi.set(Gpu(0), Gpu(1), knows_mig=False)
-    assert [each.index for each in usable(devices(smi))] == ["0", "1"]
+    found = devices(smi)
+    assert [each.index for each in usable(found)] == ["0", "1"]
+    assert [(each.utilisation, each.driver) for each in found] == [(0, "580.159.04")] * 2
 
 
 def test_mig_devices_have_the_processes_of_their_instance(smi: NvidiaSmi) -> None:
@@ -78,8 +81,11 @@ def test_mig_devices_have_the_processes_of_their_instance(smi: NvidiaSmi) -> Non
     assert [each.pid for each in second.processes] == [44]
 
 
-def test_a_process_of_an_unknown_instance_counts_for_all_mig_devices(smi: NvidiaSmi) -> None:
-    smi.set(Gpu(0, mig=[Mig(5), Mig(6)], processes=[(44, "a")]))
+@pytest.mark.parametrize("has_xml", [True, False])
+def test_a_process_of_an_unknown_instance_counts_for_all_mig_devices(
+    smi: NvidiaSmi, has_xml: bool
+) -> None:
+    smi.set(Gpu(0, mig=[Mig(5), Mig(6)], processes=[(44, "a")]), has_xml=has_xml)
     assert [len(each.processes) for each in usable(devices(smi))] == [1, 1]
 
 

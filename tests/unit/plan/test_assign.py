@@ -72,6 +72,13 @@ def test_free_gpus_are_chosen_in_order() -> None:
     assert chosen(3, devices=MIG) == ["GPU-0", "MIG-a", "MIG-b"]
 
 
+def test_several_are_whole_gpus_if_possible() -> None:
+    mixed = (*MIG, GpuDevice("2", "GPU-2", "H200"))
+    assert chosen(2, devices=mixed, later={"GPU-2"}) == ["GPU-0", "GPU-2"]
+    assert chosen(1, Use("x", frozenset({"GPU-0"})), devices=mixed) == ["MIG-a"]
+    assert chosen(3, devices=mixed) == ["GPU-0", "MIG-a", "GPU-2"]
+
+
 def test_what_stopped_containers_want_is_chosen_last() -> None:
     assert chosen(2, later={"GPU-0", "GPU-1", "GPU-3"}) == ["GPU-0", "GPU-2"]
     assert chosen(4, later={"GPU-0"}) == ["GPU-0", "GPU-1", "GPU-2", "GPU-3"]
