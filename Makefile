@@ -1,7 +1,7 @@
 # Set up, test and demonstrate mlc-patched on this machine. `make` alone lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help setup engine base demo picture test newest engines cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools clean
+.PHONY: help setup engine base demo tour picture test newest engines cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools clean
 
 # Two thirds of the time of the unit tests; they run once, on the Python of .venv.
 NOT_SLOW := --ignore tests/unit/faults --ignore tests/unit/fuzz
@@ -26,6 +26,9 @@ base: engine  ## make the base images of the tests and the demo
 
 demo: setup engine base  ## show mlc on a real engine
 	tools/demo.sh
+
+tour: setup engine base  ## watch a student's and a doctoral candidate's day on a real engine
+	tools/tour.sh
 
 picture: setup engine base  ## make docs/demo.svg from a real run of the demo
 	.venv/bin/python tools/picture.py
