@@ -127,7 +127,8 @@ close_inherited_files() {
 
 start_dockerd() {
     local path="$PATH"
-    local -a options=(--pidfile "$pidfile") more
+    # By default a pull that breaks off is tried for more than a minute.
+    local -a options=(--pidfile "$pidfile" --max-download-attempts 1) more
     if [[ -n "$own" ]]; then
         make_bridge
         mkdir -p "$state"

@@ -1,8 +1,9 @@
 """Fuzz harnesses: one function per parser, which parses bytes and checks the result.
 
-A harness accepts only the errors that the parser documents, and checks properties of the result:
-its characters, a round trip, that nothing was added. tests/fuzz/fuzz.py runs them with atheris;
-tests/unit/fuzz/test_fuzz.py runs them on the stored inputs and on inputs of hypothesis.
+A harness accepts only the errors that the parser documents, checks properties of the result (its
+characters, a round trip, that nothing was added), and that no program was started.
+tests/fuzz/fuzz.py runs them with atheris; tests/unit/fuzz/test_fuzz.py runs them on the stored
+inputs and on inputs of hypothesis.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harnesses_outside import OUTSIDE
+from support.programs import starting_no_program
 from username_utils import (
     get_user_slice_name,
     sanitize_username_for_container,
@@ -434,8 +436,18 @@ def build_log(data: bytes) -> None:
     assert isinstance(cause(lines), str)
 
 
+def starting_nothing(harness: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """Return the harness with a check that it starts no program."""
+
+    def run(data: bytes) -> None:
+        with starting_no_program():
+            harness(data)
+
+    return run
+
+
 HARNESSES: dict[str, Callable[[bytes], None]] = {
-    each.__name__: each
+    each.__name__: starting_nothing(each)
     for each in (
         container_name,
         project,

@@ -116,6 +116,15 @@ PROMISES = {
         "A name, path, number, package, label, catalog, setting, Dockerfile or archive that is "
         "invalid is refused with a specific message, before anything is changed.",
     ),
+    "input-works": Promise(
+        Group.INPUT,
+        "Input that is valid but unusual works as typed, and what is wrong in an image's labels or "
+        "in Docker's configuration is ignored, and stops no command.",
+    ),
+    "plain-output": Promise(
+        Group.INPUT,
+        "Nothing in a name, label, path or file controls the terminal on which it is shown.",
+    ),
     "no-crash": Promise(
         Group.INPUT,
         "No input makes a parser fail with an unexpected exception.",

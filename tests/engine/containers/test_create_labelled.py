@@ -105,7 +105,7 @@ def test_the_later_spelling_is_read(user: User, image_from) -> None:
     assert flow(user) == OPTIMIZED_FLOW
 
 
-@pytest.mark.promise("input-refused")
+@pytest.mark.promise("input-works")
 @pytest.mark.parametrize(
     "lie",
     {
@@ -186,7 +186,7 @@ def test_another_group_alone_is_a_mismatch(alice: User, image_from) -> None:
     assert flow(alice) == LEGACY_FLOW
 
 
-@pytest.mark.promise("input-refused")
+@pytest.mark.promise("input-works")
 @pytest.mark.parametrize(
     "changes",
     [

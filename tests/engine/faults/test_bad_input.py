@@ -21,13 +21,14 @@ from support.reliability import Counted, is_full, sized
 from support.users import User, accounts_locked, free_uid, new_user
 from username_utils import sanitize_username_for_container
 
-pytestmark = [pytest.mark.real_engine, pytest.mark.promise("input-refused")]
+pytestmark = pytest.mark.real_engine
 
 PASSWD = Path("/etc/passwd")
 LOGINS = {"a'b;id": "a-b-id", "DOM\\u": "dom-u", "root@x": "root-at-x", "$(id)": "id"}
 OWN_LOGINS = dict([*LOGINS.items()] if is_full() else [*LOGINS.items()][:2])
 
 
+@pytest.mark.promise("input-works")
 @pytest.mark.parametrize(("login", "account"), OWN_LOGINS.items())
 def test_user_names_that_a_shell_would_read(
     login: str, account: str, tree: Path, user_environ: Mapping[str, str], counted: Counted
@@ -50,6 +51,7 @@ def test_user_names_that_a_shell_would_read(
 LONG = f"h.baker-{'a' * 237}@lan.org$.;"
 
 
+@pytest.mark.promise("input-works")
 def test_a_user_name_of_256_characters(
     alice: User, request: pytest.FixtureRequest, counted: Counted
 ) -> None:
@@ -98,6 +100,7 @@ GOOD_PATHS = (
 )
 
 
+@pytest.mark.promise("input-works")
 def test_paths_that_a_shell_or_docker_s_own_flag_would_read(
     alice: User, labelled, counted: Counted
 ) -> None:
@@ -126,6 +129,7 @@ def test_paths_that_a_shell_or_docker_s_own_flag_would_read(
     shutil.rmtree(alice.home / "odd")
 
 
+@pytest.mark.promise("input-works")
 def test_a_link_to_a_directory_and_a_relative_path_work(
     alice: User, labelled, counted: Counted
 ) -> None:
@@ -146,6 +150,7 @@ def test_a_link_to_a_directory_and_a_relative_path_work(
     shutil.rmtree(alice.home / "real: one")
 
 
+@pytest.mark.promise("input-refused")
 def test_unreadable_files_are_reported(alice: User, labelled, counted: Counted) -> None:
     """By a user without rights over it, whom the kernel refuses; also where sudo is root's."""
     image = labelled(alice)
@@ -216,6 +221,7 @@ class Stranger(User):
         return [groups if word == "--init-groups" else word for word in found]
 
 
+@pytest.mark.promise("input-works")
 @pytest.mark.parametrize(
     "stranger", [65534, 2**32 - 2, *([2**31] if is_full() else [])], indirect=True
 )
@@ -229,6 +235,7 @@ def test_the_largest_uids(stranger: User, counted: Counted) -> None:
     counted("inputs")
 
 
+@pytest.mark.promise("input-refused")
 def test_archives_that_mlc_never_exports_leave_nothing(alice: User, counted: Counted) -> None:
     place = alice.file("archives/")
     prepare(place)
@@ -245,6 +252,7 @@ def test_archives_that_mlc_never_exports_leave_nothing(alice: User, counted: Cou
     shutil.rmtree(place)
 
 
+@pytest.mark.promise("input-works")
 def test_an_image_with_megabytes_of_labels(alice: User, counted: Counted) -> None:
     """Ten in the reliability run; among them is a claim of an account, which is not trusted."""
     maker = docker("create", BASE)

@@ -83,7 +83,7 @@ SHOWN = {
 }
 
 
-@pytest.mark.promise("input-refused")
+@pytest.mark.promise("plain-output")
 @pytest.mark.parametrize(("text", "seen"), SHOWN.values(), ids=SHOWN)
 def test_nothing_in_a_message_steers_a_terminal_or_floods_a_log(
     text: str, seen: str, counted: Counted
@@ -96,7 +96,7 @@ def test_nothing_in_a_message_steers_a_terminal_or_floods_a_log(
     counted("inputs", 4)
 
 
-@pytest.mark.promise("input-refused")
+@pytest.mark.promise("plain-output")
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
 def test_a_result_steers_no_terminal_behind_a_pipe_either(
     stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
@@ -112,6 +112,7 @@ def test_a_result_keeps_the_line_ends_of_windows(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == "FROM x\r\nRUN y\r\n\n"
 
 
+@pytest.mark.promise("plain-output")
 def test_json_holds_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     said = {"label": "a\x1b[2J\x9b\x7f\u202e"}
     console.print_json("found", said)

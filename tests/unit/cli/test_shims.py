@@ -81,9 +81,10 @@ def refused(argv: list[str], place: Path) -> subprocess.CompletedProcess[str]:
 
 WRAPPER = str(ROOT / "bin/docker/mlc-create-wrapper.sh")
 PATCHED = str(ROOT / "bin/docker/mlc-patched.py")
-pytestmark = pytest.mark.promise("input-refused", "no-command")
+refuses = pytest.mark.promise("input-refused", "no-command", "plain-output")
 
 
+@refuses
 @pytest.mark.parametrize(("name", "says"), NAMES.values(), ids=NAMES)
 def test_names(name: str, says: str, tmp_path: Path, counted: Counted) -> None:
     calls = (
@@ -100,6 +101,7 @@ def test_names(name: str, says: str, tmp_path: Path, counted: Counted) -> None:
         counted("inputs")
 
 
+@refuses
 @pytest.mark.parametrize(("word", "says"), FLAGS.values(), ids=FLAGS)
 def test_words_that_the_wrapper_does_not_know(
     word: str, says: str, tmp_path: Path, counted: Counted
@@ -110,6 +112,7 @@ def test_words_that_the_wrapper_does_not_know(
     counted("inputs")
 
 
+@refuses
 @pytest.mark.parametrize(("flag", "code", "says"), VALUES.values(), ids=VALUES)
 def test_values(flag: str, code: int, says: str, tmp_path: Path, counted: Counted) -> None:
     argv = [WRAPPER, "it", flag]
@@ -123,6 +126,7 @@ def test_values(flag: str, code: int, says: str, tmp_path: Path, counted: Counte
     counted("inputs")
 
 
+@refuses
 def test_a_word_too_many_is_quoted(tmp_path: Path) -> None:
     done = refused([WRAPPER, "a", "b", "c", "d\x1b[2J"], tmp_path)
     assert (done.returncode, r"$'d\E[2J' is one argument too many" in done.stderr) == (2, True)

@@ -92,7 +92,7 @@ def test_an_invalid_client_configuration_is_ignored(home: Path) -> None:
         assert resolve({"HOME": str(home)}) == EngineAddress()
 
 
-@pytest.mark.promise("input-refused")
+@pytest.mark.promise("input-works")
 @pytest.mark.parametrize(
     "kind", ["a FIFO", "a device", "a directory", "a loop", "no UTF-8", "deep"]
 )

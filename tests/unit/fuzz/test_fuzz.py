@@ -6,6 +6,7 @@ the parsers execute. `make fuzz` runs atheris for longer.
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from support.users import ROOT
 PLACE = ROOT / "tests/fuzz"
 
 from fuzz import CORPUS, one  # noqa: E402
-from harnesses import HARNESSES  # noqa: E402
+from harnesses import HARNESSES, starting_nothing  # noqa: E402
 from words import WORDS  # noqa: E402
 
 SECONDS = 2
@@ -60,6 +61,12 @@ if is_full():  # atheris is installed by `make reliability` and `make fuzz`, not
         assert not fault, fault
         assert runs > 0
         counted("fuzz executions", runs)
+
+
+def test_an_input_that_starts_a_program_fails() -> None:
+    run = starting_nothing(lambda data: subprocess.run([b"echo", data], check=True) and None)
+    with pytest.raises(AssertionError, match=r"subprocess\.Popen.*a name"):
+        run(b"a name")
 
 
 def test_the_corpus_is_of_harnesses_that_there_are() -> None:
