@@ -95,6 +95,7 @@ lint: setup lint-tools  ## check style, types, the order of packages, and shell
 	shellcheck $$(tools/shell-files.sh)
 	shellcheck -s sh $(wildcard mlc_patched/data/*.sh)
 	shfmt -d -i 4 $$(tools/shell-files.sh)
+	.venv/bin/python tools/page_age.py
 
 lint-tools:
 	@command -v shellcheck >/dev/null && command -v shfmt >/dev/null || tools/apt-install.sh shellcheck shfmt

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pexpect
@@ -28,6 +30,7 @@ USING = ", as it could not be pulled"
 # rich.console.CONSOLE_SVG_FORMAT without fonts from another host.
 SVG = """\
 <svg class="terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+  <desc>{desc}</desc>
   <style>
     .{unique_id}-matrix {{
       font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
@@ -62,10 +65,16 @@ def main() -> None:
         force_terminal=True,
         color_system="truecolor",
     )
+    git = ("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*")
+    commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    day = time.strftime("%Y-%m-%d", time.gmtime())
     for line in shown(said):
         console.print(Text.from_ansi(line), soft_wrap=False)
     svg = console.export_svg(
-        title="make demo", theme=MONOKAI, code_format=SVG, unique_id="mlc-demo"
+        title="make demo",
+        theme=MONOKAI,
+        code_format=SVG.replace("{desc}", f"A run on {day}, at commit {commit}."),
+        unique_id="mlc-demo",
     )
     output.write_text(
         "\n".join(line.rstrip() for line in svg.splitlines()) + "\n", encoding="utf-8"

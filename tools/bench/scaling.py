@@ -77,7 +77,9 @@ def figures(results: dict[str, Any]) -> str:
     flat = _ratio(results["flatness"]["full"], results["flatness"]["empty"])
     many = results["many"]
     disk = "".join(f"- {flow}: {_each(by_count)}\n" for flow, by_count in results["disk"].items())
+    machine = results["machine"]
     return wrapped(
+        f"Measured on {machine['date']}, at commit {machine['commit']}.\n\n"
         f"{table(headings, rows)}\n"
         f"With {many:,} containers and {many:,} images, create took {flat:.2f}x the time of create "
         f"on an empty engine. Disk space per container, by flow:\n\n{disk}"

@@ -171,7 +171,9 @@ def test_growth_is_extrapolated_and_no_growth_is_stated() -> None:
     }
     found["sizes on disk"] = {count: {"image-list": [1.0]} for count in (1, 10, 20)}
     found["answers"] = {count: {"mlc list": 1000 * count} for count in (1, 10, 20)}
+    found["machine"] = {"commit": "0123456", "date": "2026-11-26 10:00 UTC"}
     text = scaling.figures(json.loads(json.dumps(report.plain(found))))
+    assert "Measured on 2026-11-26 10:00 UTC, at commit 0123456." in text
     assert "| looking up one container | 1.0 s | 10.0 s | 20.0 s | ≈ 10000.0 s |" in text
     assert "| `image-list` | 1.0 s | 1.0 s | 1.0 s | no growth seen |" in text
     assert "| size of the engine's answer to that list | 1 kB | 10 kB | 20 kB | ≈ 10 MB |" in text
