@@ -33,7 +33,9 @@ def test_how_long_ago_a_time_was(moment: str, words: str) -> None:
     ("size", "words"),
     [(None, "-"), (0, "0B"), (999, "999B"), (1500, "1.5kB"), (161e6, "161MB"), (3e12, "3TB")],
 )
-def test_sizes(size: int | None, words: str) -> None:
+def test_a_size_is_shown_with_three_digits_at_most_and_its_unit(
+    size: int | None, words: str
+) -> None:
     assert size_in_words(size) == words
 
 
@@ -41,7 +43,7 @@ def test_sizes(size: int | None, words: str) -> None:
     ("text", "size"),
     [("64m", 64 << 20), ("8G", 8 << 30), ("1.5GiB", 3 << 29), ("100", 100), ("2kb", 2048)],
 )
-def test_sizes_are_parsed(text: str, size: int) -> None:
+def test_a_size_with_a_unit_is_read_in_powers_of_1024(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 

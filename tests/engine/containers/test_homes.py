@@ -62,7 +62,9 @@ def run(user: User, way: str, umask: str, *argv: str | Path) -> None:
 
 
 @pytest.mark.parametrize(("way", "umask", "build"), WAYS + (MORE_WAYS if is_full() else []))
-def test_modes_and_owners(empty: User, labelled, way: str, umask: str, build: str) -> None:
+def test_files_have_their_modes_and_owner_under_any_umask(
+    empty: User, labelled, way: str, umask: str, build: str
+) -> None:
     bin_ = empty.tree / "bin"
     flags = ("-y", build) if build else ("-y",)
     run(empty, way, umask, bin_ / "mlc", "create", "it", "--image", labelled(empty), "-s")

@@ -72,7 +72,7 @@ def test_all_users_are_shown_or_only_ones_own(alice: User, ldap_user: User, labe
     assert {alice.login, ldap_user.login} <= {each["user"] for each in every}
 
 
-def test_nothing_runs(user: User) -> None:
+def test_stats_says_that_nothing_runs_and_is_empty_in_json(user: User) -> None:
     shown = user.mlc("stats")
     assert shown.returncode == 0
     assert len(shown.stdout.splitlines()) == 1

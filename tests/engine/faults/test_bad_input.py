@@ -225,7 +225,9 @@ class Stranger(User):
 @pytest.mark.parametrize(
     "stranger", [65534, 2**32 - 2, *([2**31] if is_full() else [])], indirect=True
 )
-def test_the_largest_uids(stranger: User, counted: Counted) -> None:
+def test_a_user_with_one_of_the_largest_uids_gets_a_container(
+    stranger: User, counted: Counted
+) -> None:
     # Named, as the home of nobody (65534) is a directory that there is not.
     done = stranger.mlc("create", "it", "--image", BASE, "-s", "-w", stranger.workspace)
     assert done.returncode == 0, done.stderr

@@ -120,7 +120,9 @@ def assert_says_full(said: str) -> None:
 
 
 @pytest.mark.promise("disk-full", "again")
-def test_a_full_disk(alice: User, own: OwnEngine, counted: Counted) -> None:
+def test_a_full_disk_in_a_create_is_reported_and_leaves_nothing(
+    alice: User, own: OwnEngine, counted: Counted
+) -> None:
     before = there(own)
     with full_disk(own):
         command = create(alice, "n", own.address)

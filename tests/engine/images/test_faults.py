@@ -230,7 +230,6 @@ def test_output_of_a_step_that_looks_like_the_builders_is_not_trusted(
 def test_a_builder_that_does_not_start_is_reported(commands: ImageUser) -> None:
     fake = commands.user.file("source/docker", "#!/bin/sh\nexit 7\n")
     fake.chmod(0o755)
-    began = time.monotonic()
     done = commands.run(
         *("image-create", "demo", "--base", BASE, "-y"),
         ok=False,
@@ -238,4 +237,3 @@ def test_a_builder_that_does_not_start_is_reported(commands: ImageUser) -> None:
     )
     assert "exit status 7" in done.stderr
     assert commands.names() == set()
-    assert time.monotonic() - began < 20

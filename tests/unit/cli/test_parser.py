@@ -56,7 +56,9 @@ def test_a_flag_after_the_command_wins_over_one_before_it() -> None:
         ("image-list --no-such", "image-list: error: unrecognized arguments: --no-such"),
     ],
 )
-def test_usage_errors(line: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_usage_error_shows_the_usage_and_names_the_word(
+    line: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(line.split(), "mlc") == 2
     usage, *_, last = capsys.readouterr().err.splitlines()
     assert usage.startswith("usage: ")

@@ -15,7 +15,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
 
 
-def test_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_is_asked_until_its_answer_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, "", "maybe", "YES", "n")
     assert prompts.ask_yes_no("Sure?", False) is False
     assert prompts.ask_yes_no("Sure?", False) is True

@@ -86,7 +86,9 @@ refuses = pytest.mark.promise("input-refused", "no-command", "plain-output")
 
 @refuses
 @pytest.mark.parametrize(("name", "says"), NAMES.values(), ids=NAMES)
-def test_names(name: str, says: str, tmp_path: Path, counted: Counted) -> None:
+def test_an_invalid_name_is_refused_by_each_program(
+    name: str, says: str, tmp_path: Path, counted: Counted
+) -> None:
     calls = (
         [WRAPPER, name, "Pytorch", "2.8.0"],
         [WRAPPER, name, "--image=debian"],
@@ -114,7 +116,9 @@ def test_words_that_the_wrapper_does_not_know(
 
 @refuses
 @pytest.mark.parametrize(("flag", "code", "says"), VALUES.values(), ids=VALUES)
-def test_values(flag: str, code: int, says: str, tmp_path: Path, counted: Counted) -> None:
+def test_an_invalid_value_is_refused_by_the_wrapper(
+    flag: str, code: int, says: str, tmp_path: Path, counted: Counted
+) -> None:
     argv = [WRAPPER, "it", flag]
     if not flag.startswith("--image"):
         argv += ["--image=debian"]

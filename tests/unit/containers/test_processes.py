@@ -14,7 +14,7 @@ from support.fakes.engine import FakeEngine
 from support.run_command import call
 
 import mlc_patched
-from mlc_patched.containers.processes import _LOOK, name_of, read_processes
+from mlc_patched.containers.processes import _LOOK, _TICKS, name_of, read_processes
 from mlc_patched.context import Context
 from mlc_patched.errors import ConflictError
 
@@ -87,6 +87,10 @@ def test_what_cannot_be_looked_at_is_stopped_all_the_same(
     assert "pass -f to confirm" in call(["mlc", "stop", "it"], context).last
 
 
+def _uptime() -> float:
+    return float(Path("/proc/uptime").read_text().split()[0])
+
+
 @pytest.mark.parametrize(
     "shell",
     [
@@ -100,15 +104,18 @@ def test_what_cannot_be_looked_at_is_stopped_all_the_same(
 def test_the_processes_of_this_machine_are_read(shell: str, applets: Path) -> None:
     """As in a container, with GNU's programs and BusyBox's."""
     words = ("/bin/sleep", "60 ", "\n", "")
+    before = _uptime()
     with subprocess.Popen([sys.executable, "-c", "input()", *words], stdin=-1) as child:
         path = "/usr/bin:/bin" if shell == "sh" else str(applets)
         argv = [shutil.which(shell), *(["sh"] if shell == "busybox" else []), "-c", _LOOK]
         done = subprocess.run(argv, capture_output=True, env={"PATH": path}, check=False)
+        later = _uptime()
         found = {each.pid: each for each in read_processes(done.stdout.decode(errors="replace"))}
         child.communicate(b"\n")
     assert found[child.pid].parent == os.getpid()
     assert found[child.pid].words[1:6] == ("-c", "input()", *words[:3])
-    assert 0 <= found[child.pid].seconds < 600
+    # Linux rounds the start down to a tick.
+    assert 0 <= found[child.pid].seconds <= later - before + 1 / _TICKS
     start = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     assert found[os.getpid()].started == start
 

@@ -47,7 +47,7 @@ def test_inputs_that_once_failed_no_longer_fail(name: str, counted: Counted) -> 
     suppress_health_check=[*HealthCheck],
 )
 @given(data=inputs)
-def test_new_inputs(name: str, data: bytes) -> None:
+def test_new_inputs_do_not_fail(name: str, data: bytes) -> None:
     HARNESSES[name](data)
 
 

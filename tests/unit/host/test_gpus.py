@@ -35,7 +35,9 @@ BARE_HOST = Host(None, False, frozenset())
         ("0", None),
     ],
 )
-def test_gpu_requests(text: str, request_: GpuRequest | None) -> None:
+def test_a_gpu_request_is_a_number_ids_cdi_names_or_nothing(
+    text: str, request_: GpuRequest | None
+) -> None:
     assert parse_gpus(text) == request_
 
 
@@ -46,7 +48,7 @@ def test_gpu_requests(text: str, request_: GpuRequest | None) -> None:
         *("nvidia.com/gpu=", "nvidia.com/gpu", "/gpu=0", "device=nvidia.com/gpu=0,1", "a/b=c d"),
     ],
 )
-def test_invalid_gpu_requests(text: str) -> None:
+def test_an_invalid_gpu_request_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="device=0,1"):
         parse_gpus(text)
 

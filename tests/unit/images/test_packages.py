@@ -117,7 +117,7 @@ def test_no_allowed_debian_package_means_more_to_a_shell(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["g++", "libsndfile1", "python3.11", "git=1:2.39.5-0", "vim:i386"])
-def test_debian_packages(name: str) -> None:
+def test_a_debian_package_is_taken_with_version_and_architecture(name: str) -> None:
     assert apt_packages([name]) == (name,)
 
 
@@ -151,7 +151,7 @@ def test_merging_keeps_the_most_exact_requirement() -> None:
     assert merged(["a_b", "A-B==1"]) == ("A-B==1",)
 
 
-def test_names_are_normalised() -> None:
+def test_the_name_of_a_package_is_normalised_and_without_its_version() -> None:
     assert pip_name("Scikit_Learn[x]>=1") == "scikit-learn"
     assert pip_name("$VAR") == ""
     assert apt_name("git=1:2") == "git"

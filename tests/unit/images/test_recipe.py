@@ -102,7 +102,7 @@ def test_the_base_of_a_dockerfile(text: str, base: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "my-project", "a.b_c-1", "0", "x" * 128])
-def test_project_names(name: str) -> None:
+def test_a_valid_project_name_is_taken_as_it_is(name: str) -> None:
     assert check_project(name) == name
 
 
@@ -133,7 +133,7 @@ def test_a_name_with_nothing_usable_is_refused_plainly() -> None:
         check_project("")
 
 
-def test_repositories_of_projects() -> None:
+def test_a_project_is_found_by_its_repository() -> None:
     project = project_of_repository("ds01-1722830498/my-project")
     assert (project.uid, project.name, project.image) == (
         1722830498,

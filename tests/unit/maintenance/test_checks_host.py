@@ -46,7 +46,7 @@ AMD = Host("ROCM6", True, frozenset({"/dev/kfd", "/dev/dri"}))
         (None, REMOTE, "broken", "No engine answers"),
     ],
 )
-def test_the_engine(
+def test_an_engine_is_ok_if_it_answers_and_is_new_enough(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, info, address, health: str, words: str
 ) -> None:
     monkeypatch.setattr(host, "_distance", lambda engine: 0.0234)
@@ -79,7 +79,7 @@ def test_what_to_do_depends_on_why_the_engine_does_not_answer(
         (None, [], "broken", "not in it"),
     ],
 )
-def test_group_docker(
+def test_group_docker_is_ok_if_this_session_is_in_it_or_the_engine_is_remote(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, members, session, health: str, words: str
 ) -> None:
     def getgrnam(name: str) -> object:
@@ -107,7 +107,7 @@ def test_group_docker(
         (elsewhere(("nvidia",)), (), False, "ok", "NVIDIA's"),
     ],
 )
-def test_the_gpu(
+def test_a_gpu_is_ok_if_its_devices_and_the_engine_s_support_are_there(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -173,7 +173,7 @@ def test_a_host_with_cdi_alone_is_not_broken(
         ((), (), "broken", "0 rows"),
     ],
 )
-def test_the_catalog(
+def test_a_catalog_is_ok_if_some_of_its_images_are_here(
     machine: Machine, fake: FakeEngine, rows, here, health: str, words: str
 ) -> None:
     for name in here:
@@ -188,7 +188,7 @@ def test_a_catalog_that_cannot_be_read(machine: Machine, tmp_path: Path) -> None
     assert_finding(host.catalog(machine), "broken", "none")
 
 
-def test_the_workspace(machine: Machine) -> None:
+def test_a_workspace_is_ok_if_it_is_a_directory_of_the_user_s_own(machine: Machine) -> None:
     account = replace(machine.context.account, uid=os.getuid())
     machine.context.__dict__["account"] = account
     path = Path(account.home, "workspace")
@@ -229,7 +229,7 @@ def test_a_workspace_that_is_a_link_is_never_given_away(machine: Machine, tmp_pa
         (None, "warning", "cannot be seen"),
     ],
 )
-def test_the_disk(
+def test_a_disk_is_ok_with_space_for_another_image_of_the_largest_size(
     machine: Machine, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, free, health, words
 ) -> None:
     fake.add_image("a", size=2 * 10**10)

@@ -11,7 +11,7 @@ from mlc_patched.names.containers import check_container_name, container_tag, sh
 
 
 @pytest.mark.parametrize("name", ["a", "A1", "my-project", "my_project", "9", "a" * 115])
-def test_valid_names(name: str) -> None:
+def test_the_tag_of_a_valid_name_ends_in_the_uid(name: str) -> None:
     assert container_tag(name, 1722830498) == f"{name}._.1722830498"
 
 
@@ -33,7 +33,7 @@ def test_valid_names(name: str) -> None:
         ("a" * 116, "at most 115"),
     ],
 )
-def test_invalid_names(name: str, why: str) -> None:
+def test_an_invalid_name_is_refused_with_its_reason(name: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         check_container_name(name, 1722830498)
 

@@ -28,7 +28,9 @@ HEX = "0123456789abcdef" * 4
         (f"x@sha256:{HEX}", ("x", None, f"sha256:{HEX}")),
     ],
 )
-def test_parsed_references(reference: str, parts: tuple[object, ...]) -> None:
+def test_a_reference_is_divided_into_repository_tag_and_digest(
+    reference: str, parts: tuple[object, ...]
+) -> None:
     found = parse_reference(reference)
     assert (found.repository, found.tag, found.digest) == parts
 
@@ -57,13 +59,13 @@ def test_only_the_container_s_own_tag_is_its_committed_image() -> None:
 @pytest.mark.parametrize(
     "name", ["registry:5000", "registry.lab.org", "localhost", "10.0.0.1:5000/a/b-c", "a.b/"]
 )
-def test_valid_registry_names(name: str) -> None:
+def test_a_valid_registry_name_is_taken_without_its_last_slash(name: str) -> None:
     assert check_registry(name) == name.rstrip("/")
 
 
 @pytest.mark.parametrize(
     "name", ["", "registry", "https://registry:5000", "-f:1", "a.b/UP", "a.b:x", "a.b c", "a.b//c"]
 )
-def test_invalid_registry_names(name: str) -> None:
+def test_an_invalid_registry_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="HOST:PORT"):
         check_registry(name)

@@ -62,7 +62,9 @@ def test_the_error_lists_the_alternatives(
         loaded.find(*arguments)
 
 
-def test_menus(loaded: catalog.Catalog) -> None:
+def test_menus_show_the_newest_first_and_only_what_the_architecture_has(
+    loaded: catalog.Catalog,
+) -> None:
     assert loaded.architectures() == ("CUDA_BLACKWELL", "CUDA_ADA", "CUDA_AMPERE")
     assert loaded.frameworks("CUDA_AMPERE") == ("Pytorch",)
     assert loaded.versions("Pytorch", None) == ("2.10.0", "2.8.0")
@@ -126,7 +128,7 @@ def test_a_hundred_thousand_rows_are_read(tmp_path: Path) -> None:
         ("1.9.0", "2.0.1-aime"),
     ],
 )
-def test_versions_are_ordered(older: str, newer: str) -> None:
+def test_an_older_version_is_before_a_newer_one(older: str, newer: str) -> None:
     assert catalog.version_order(older) < catalog.version_order(newer)
 
 

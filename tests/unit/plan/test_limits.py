@@ -106,7 +106,9 @@ def test_a_cgroup_parent_for_all() -> None:
         ("ds01-1001/others", False),
     ],
 )
-def test_bases(image: str, is_allowed: bool) -> None:
+def test_only_bases_that_match_a_pattern_and_own_images_are_allowed(
+    image: str, is_allowed: bool
+) -> None:
     text = "[images]\nbases = aimehub/* nvcr.io/nvidia/*, debian:12"
     request = replace(REQUEST, image=image)
     if is_allowed:

@@ -22,7 +22,7 @@ from timing import Spread, interleaved, ratio, spread  # noqa: E402
 from mlc_patched.cli.dispatch import COMMANDS  # noqa: E402
 
 
-def test_median_and_quartiles() -> None:
+def test_a_spread_has_median_and_quartiles() -> None:
     assert spread([5, 1, 3, 2, 4]) == Spread(3, 2, 4, 5)
     assert spread([3, 1]) == Spread(2, 1, 3, 2)
     assert spread([7]) == Spread(7, 7, 7, 1)

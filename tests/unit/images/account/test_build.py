@@ -169,7 +169,7 @@ def test_a_missing_image_is_pulled_once(fake: FakeEngine, built: Context) -> Non
 @pytest.mark.parametrize(
     ("word", "value"), [("build", "build"), ("Build", "build"), ("on", "yes"), ("no", "no")]
 )
-def test_the_setting(word: str, value: str) -> None:
+def test_the_setting_is_read_in_any_spelling(word: str, value: str) -> None:
     assert parse(f"[images]\nlegacy_flow = {word}\n", "mlc.ini").legacy_flow == value
 
 
