@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from mlc_patched.errors import NotFoundError, UsageError
-from mlc_patched.images.dockerfile.syntax import base_of
 from mlc_patched.images.recipe import (
     ImageRequest,
     choose_base,
@@ -16,7 +15,6 @@ from mlc_patched.images.recipe import (
     recipe_for,
     rows_for,
 )
-from mlc_patched.names.projects import check_project, project_of_repository, proposed_name
 from mlc_patched.plan import catalog
 from mlc_patched.plan.catalog import Catalog, Row
 
@@ -83,62 +81,3 @@ def test_packages_of_presets_and_arguments_are_merged() -> None:
     recipe, _ = recipe_for(request, SHIPPED, None)
     assert recipe.pip == ("ipykernel", "ipywidgets", "jupyterlab", "librosa<1", "soundfile")
     assert recipe.apt == ("ffmpeg", "git", "libsndfile1")
-
-
-@pytest.mark.parametrize(
-    ("text", "base"),
-    [
-        ("FROM debian:12\n", "debian:12"),
-        ("FROM --platform=linux/amd64 debian:12 AS x\nFROM x\n", "debian:12"),
-        ("ARG TAG=12\nFROM debian:${TAG}\n", "debian:12"),
-        ("ARG TAG\nFROM debian:${TAG:-13}\n", "debian:13"),
-        ("ARG TAG\nFROM debian:$TAG\n", ""),
-        ("FROM scratch\n", ""),
-        ("FROM a AS one\nFROM b\n", "b"),
-    ],
-)
-def test_the_base_of_a_dockerfile(text: str, base: str) -> None:
-    assert base_of(text) == base
-
-
-@pytest.mark.parametrize("name", ["a", "my-project", "a.b_c-1", "0", "x" * 128])
-def test_a_valid_project_name_is_taken_as_it_is(name: str) -> None:
-    assert check_project(name) == name
-
-
-@pytest.mark.parametrize(
-    ("name", "proposal"),
-    [
-        ("My Project", "my-project"),
-        ("a--b", "a-b"),
-        ("-a", "a"),
-        ("a__b", "a_b"),
-        ("Füße", "f-e"),
-        ("a/b", "a-b"),
-        ("x" * 129, "x" * 128),
-        ("a\n", "a"),
-    ],
-)
-def test_another_name_is_proposed(name: str, proposal: str) -> None:
-    assert proposed_name(name) == proposal
-    assert check_project(proposal)
-    with pytest.raises(UsageError, match=proposal[:50]):
-        check_project(name)
-
-
-def test_a_name_with_nothing_usable_is_refused_plainly() -> None:
-    with pytest.raises(UsageError):
-        check_project("ÄÖ")
-    with pytest.raises(UsageError):
-        check_project("")
-
-
-def test_a_project_is_found_by_its_repository() -> None:
-    project = project_of_repository("ds01-1722830498/my-project")
-    assert (project.uid, project.name, project.image) == (
-        1722830498,
-        "my-project",
-        "ds01-1722830498/my-project:latest",
-    )
-    assert project_of_repository("aimehub/pytorch") is None
-    assert project_of_repository("ds01-x/y") is None

@@ -204,22 +204,6 @@ def test_without_a_place_the_message_lists_the_steps() -> None:
     assert "line 2 (2 packages)" in where_looked("FROM x\nRUN pip install a b\n", PIP)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "RUN pip install a\n",
-        "FROM x\nRUN pip install \\\n",
-        "FROM x\nRUN <<EOF\npip install a\n",
-        "# escape=`\nFROM x\nRUN pip install `\n a\n",
-        "FROM x\n123\n",
-    ],
-)
-def test_an_unreadable_dockerfile_is_refused(text: str) -> None:
-    with pytest.raises(DockerfileError, match="Dockerfile"):
-        add(text, "a")
-
-
 def test_a_step_that_does_more_is_not_removed() -> None:
     text = "FROM x\nRUN pip install a && python3 -c 'import a'\n"
     with pytest.raises(DockerfileError, match="line 2"):
