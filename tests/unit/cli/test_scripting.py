@@ -28,7 +28,7 @@ WITHOUT_JSON = {
 }
 """The modules of commands without --json, and why."""
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_TIMES = ("created", "started", "ended")
+_TIMES = ("created", "started", "ended", "since")
 
 
 def flags(name: str) -> set[str]:
