@@ -1,7 +1,7 @@
 # Set up, test and demonstrate mlc-patched on this machine. `make` alone lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help setup engine base demo tour picture test newest engines cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools clean
+.PHONY: help setup engine base demo tour picture test test-products test-modern test-pythons newest engines cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools clean
 
 # Two thirds of the time of the unit tests; they run once, on the Python of .venv.
 NOT_SLOW := --ignore tests/unit/faults --ignore tests/unit/fuzz
@@ -37,15 +37,22 @@ picture: setup engine base  ## make docs/demo.svg from a real run of the demo
 bench: setup engine base  ## measure speed and disk space on separate engines, as root; writes docs/benchmarks.* and docs/scaling.md
 	.venv/bin/python tools/bench/run.py $(BENCH_ARGS)
 
-# JOBS tests run at the same time, all but the first with an engine of their own. The other Pythons
-# of noxfile.py run the unit tests only.
+# JOBS tests run at the same time, all but the first with an engine of their own.
 test: setup engine base test-tools  ## run all tests; a skip that tests/skips.txt does not list is a failure
 	MLC_NO_SKIPS=1 .venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 ifeq ($(PYTEST_ARGS),)
-	MLC_NO_SKIPS=1 .venv/bin/python -m pytest tests/products
-	tools/modern-tests.sh $(JOBS)
-	MLC_NO_SKIPS=1 .venv/bin/nox --python $(filter-out $(shell .venv/bin/python -c $(VERSION)), $(PYTHONS)) -- $(NOT_SLOW)
+	$(MAKE) --keep-going --jobs --output-sync=target test-products test-modern test-pythons
 endif
+
+# Parts of `make test` that wait more than they compute, so they run at the same time.
+test-products:
+	MLC_NO_SKIPS=1 .venv/bin/python -m pytest tests/products
+
+test-modern:
+	tools/modern-tests.sh $(JOBS)
+
+test-pythons: # unit tests only
+	MLC_NO_SKIPS=1 .venv/bin/nox --python $(filter-out $(shell .venv/bin/python -c $(VERSION)), $(PYTHONS)) -- $(NOT_SLOW)
 
 # On a machine without root's rights, a Docker client or an engine, and with the newest Python.
 newest: ## run the unit tests as an ordinary user of Debian sid, in a chroot (as root)

@@ -24,7 +24,9 @@ if [[ -n "$not_started" && ! -e "$policy" ]]; then
     chmod 755 "$policy"
 fi
 export DEBIAN_FRONTEND=noninteractive
-if ! output=$( (apt-get update -qq && apt-get install -qq -y --no-install-recommends "$@") 2>&1 </dev/null); then
+exec 7>/run/lock/mlc-patched-apt # apt itself does not wait for another one
+flock 7
+if ! output=$( (apt-get update -qq && apt-get install -qq -y --no-install-recommends "$@") 2>&1 </dev/null 7>&-); then
     echo "$output" >&2
     die "apt-get could not install $*"
 fi

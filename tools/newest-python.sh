@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Run the unit tests with Debian sid's Python (as root): tools/newest-python.sh [PYTEST-ARGUMENT…]
+# Run the unit tests with Debian sid's Python (as root): tools/newest-python.sh [--prepare | PYTEST-ARGUMENT…]
 #
 # They run in a chroot of Debian sid as an ordinary user, without a Docker client and an engine, after
 # `pip install -e .[test]`: as on a new contributor's machine. The chroot is kept in /var/cache.
+# With --prepare it is only made.
 set -euo pipefail
 
 PATH="$PATH:/usr/sbin:/sbin"
@@ -18,9 +19,10 @@ readonly certificates=/etc/ssl/certs/ca-certificates.crt
     echo "newest-python: only root can use a chroot: sudo $0 $*" >&2
     exit 1
 }
-"$here/debian-root.sh" sid "$root" "$python" "$python-venv" ca-certificates git
+mkdir -p "${root%/*}"
 exec 9>"$root.lock" # one run at a time
 flock 9
+"$here/debian-root.sh" sid "$root" "$python" "$python-venv" ca-certificates git
 ln -sf "$python" "$root/usr/bin/python3"
 grep -q '^tester:' "$root/etc/passwd" || chroot "$root" useradd --create-home tester
 cp /etc/resolv.conf "$root/etc/resolv.conf"
@@ -38,6 +40,7 @@ tests() { # runs in the chroot, as the ordinary user
         ~/venv/bin/pip install -q -e '.[test]'
         touch ~/venv/ready
     fi
+    [[ "${1-}" != --prepare ]] || return 0
     ~/venv/bin/python -m pytest tests/unit tests/contract --ignore tests/unit/faults --ignore tests/unit/fuzz -m 'not real_engine' -q -n 2 "$@"
 }
 
