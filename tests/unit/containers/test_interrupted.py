@@ -114,7 +114,7 @@ def test_one_that_cannot_start_does_not_keep_the_others(
     outcome = call(["mlc", "start", "--all"], context)
     assert (outcome.code, outcome.out) == (1, "[it] started.\n")
     assert "no such device" in outcome.err
-    assert "Not started: b" in outcome.last
+    assert "1 of 2 containers were not started: b" in outcome.last
 
 
 def test_all_takes_no_name(context: Context) -> None:
