@@ -74,7 +74,7 @@ def image_of(found: Mapping[str, Any]) -> Image:
     config = found.get("Config") or {}
     return Image(
         id=string(found["Id"]),
-        references=strings(found.get("RepoTags") or []),
+        references=_names(found),
         labels=pairs(config.get("Labels") or {}),
         size=found.get("Size", 0),
         created=found.get("Created", ""),
@@ -90,13 +90,18 @@ def image_of(found: Mapping[str, Any]) -> Image:
     )
 
 
+def _names(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return an image's names; Docker before 25 lists one without any as `<none>:<none>`."""
+    return tuple(each for each in strings(found.get("RepoTags") or []) if each != "<none>:<none>")
+
+
 @validated
 def listed_image_of(found: Mapping[str, Any]) -> Image:
     """Convert an entry of ImageList, which has fewer details."""
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.get("Created", 0)))
     return Image(
         id=string(found["Id"]),
-        references=strings(found.get("RepoTags") or []),
+        references=_names(found),
         labels=pairs(found.get("Labels") or {}),
         size=found.get("Size", 0),
         created=made,

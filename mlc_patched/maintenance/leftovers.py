@@ -21,8 +21,8 @@ from ..temporary import KINDS, STEP
 
 _HEX = "[0-9a-f]{12}"
 _TEMPORARY = re.compile(rf"mlc-({'|'.join(KINDS)})-(\d{{1,10}})-{_HEX}")
-_UNFINISHED = re.compile(rf"{BUILDING}{_HEX}(?:-ca|-s\d+)?")
-_STEP_OF_A_BUILD = re.compile(rf"{BUILDING}{_HEX}-s\d+")
+_UNFINISHED = re.compile(rf"{BUILDING}{_HEX}(?:-ca|-lock|-s\d+)?")
+_STEP_OF_A_BUILD = re.compile(rf"{BUILDING}{_HEX}-(?:lock|s\d+)")
 _IMPORTED = re.compile(rf"mlc-import:{BUILDING}(\d{{1,10}})-{_HEX}")
 _ACCOUNT_STEP = re.compile(rf"mlc-account-(\d{{1,10}}):{BUILDING}{_HEX}-s\d+")
 _NOBODY = -1

@@ -19,7 +19,7 @@ listing() {
 
 @test "installing twice changes nothing, and the installed Python imports the program" {
     make_ install
-    run -0 "$home/current/.venv/bin/python" -c 'import mlc_patched.api, username_utils; import os; print(os.path.realpath(mlc_patched.__file__))'
+    run -0 env -C / "$home/current/.venv/bin/python" -c 'import mlc_patched.api, username_utils; import os; print(os.path.realpath(mlc_patched.__file__))'
     says "$(readlink -f "$home/current")/mlc_patched"
     [ -f "$home/current/docs/cluster.md" ]
     listing >"$BATS_TEST_TMPDIR/before"

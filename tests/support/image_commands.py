@@ -75,8 +75,7 @@ class ImageUser:
         done = self.run(name, *arguments, "--json", **environ)
         envelope = json.loads(done.stdout)
         assert envelope.pop("version") == 1
-        (value,) = envelope.values()
-        return value
+        return next(iter(envelope.values()))
 
     def image(self, project: str, tag: str = "latest") -> str:
         """Return the name of a project's image."""

@@ -165,13 +165,9 @@ def _labelled(
     """Return the image with the label for its lock, which is known only when it is built."""
     engine = context.engine
     undo.add(f"The image {name}", lambda: engine.remove_image(name))
-    made = engine.build(
-        f"FROM {image.id}\n",
-        name,
-        # The second one completes the image: see temporary.mark.
-        labels={labels.LOCK: digest(render(lock)), labels.TEMPORARY: ""},
-        progress=steps.hear,
-    )
+    # In one step, as the second label completes the image: see temporary.mark.
+    step = f'LABEL {labels.LOCK}={digest(render(lock))} {labels.TEMPORARY}=""'
+    made = engine.build(f"FROM {image.id}\n{step}\n", name, labels={}, progress=steps.hear)
     labelled = engine.image(made)
     if labelled is None:
         raise BuildError(f"{name} was built, but the engine does not have it.")

@@ -90,8 +90,8 @@ class StepNames:
         # A name belongs to somebody else, or is that of the build on the last step's image.
         if image is not None and not image.references and _short(image.id).startswith(short):
             repository, _, tag = f"{self._reference}-s{self._stage}".rpartition(":")
+            self._given.append(f"{repository}:{tag}")  # first, as an interrupt may come in between
             self._engine.tag_image(image.id, repository, tag)
-            self._given.append(f"{repository}:{tag}")
 
     def clear(self) -> None:
         """Remove the names, and with them the images that no other image needs.

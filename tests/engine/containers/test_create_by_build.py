@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ def settings(tmp_path: Path) -> Iterator[str]:
     """A settings file that every user can read."""
     if Path("/etc/ds01/mlc.ini").exists():
         pytest.skip("this machine has settings of its own")
-    path = Path(f"/var/tmp/{tmp_path.name}-mlc.ini")
+    path = Path(f"/var/tmp/{tmp_path.name}-{os.getpid()}-mlc.ini")
     path.write_text(SETTINGS)
     path.chmod(0o644)
     yield str(path)
@@ -144,6 +145,9 @@ def test_a_build_that_is_interrupted_leaves_nothing(
     counted("kills" if number == signal.SIGKILL else "signals sent")
     output, _ = command.communicate(timeout=30)
     assert command.returncode == (-9 if number == signal.SIGKILL else 128 + number), output
+    if number == signal.SIGKILL:  # the marked step before the one that was killed
+        _wait(lambda: container_names() == before[1])
+        assert alice.mlc("prune", "-y", "--older-than", "0").returncode == 0
     _wait(lambda: (image_ids(), container_names()) == before)
 
 

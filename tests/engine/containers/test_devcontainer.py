@@ -62,14 +62,16 @@ def test_the_container_has_the_user_the_workspace_and_the_gpus(
     alice: User, folder: Path, cli: Path
 ) -> None:
     path = f"{cli.parent}:{QUICK}"
-    up = alice.run(cli, "up", "--workspace-folder", folder, PATH=path)
+    # It stores files in TMPDIR, below a name that an earlier run's user of the same name has taken.
+    temporary = {"PATH": path, "TMPDIR": str(alice.home)}
+    up = alice.run(cli, "up", "--workspace-folder", folder, **temporary)
     assert up.returncode == 0, up.stdout + up.stderr
     made = json.loads(up.stdout.splitlines()[-1])
     assert made["remoteWorkspaceFolder"] == "/workspace"
 
     def inside(line: str) -> str:
         command = ("exec", "--workspace-folder", folder, "bash", "-c", line)
-        done = alice.run(cli, *command, PATH=path)
+        done = alice.run(cli, *command, **temporary)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
 

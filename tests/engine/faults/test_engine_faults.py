@@ -347,7 +347,7 @@ def test_an_engine_that_is_killed_in_a_build(
     named = {name for name in containers | images if "sha256:" not in name}
     names = {re.sub(r"-[0-9a-f]{12}(-ca|-s1)?$", "", name) for name in named}
     uid = commands.user.uid
-    left = {f"mlc-step-{uid}", f"ds01-{uid}/demo:build"} if builder == "classic" else set()
+    left = {f"mlc-step-{uid}", f"ds01-{uid}/demo:mlc-build"} if builder == "classic" else set()
     assert names == left
     assert own.connect().image(commands.image("demo")) == image
     assert commands.dockerfile("demo").read_text() == text

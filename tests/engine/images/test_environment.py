@@ -65,7 +65,10 @@ class Index(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server calls; uv asks for the size first
 
     def log_message(self, *args: object) -> None:
         pass
@@ -95,7 +98,7 @@ def test_an_index_with_a_password_stays_a_secret(commands: ImageUser) -> None:
     with serving(PASSWORD) as port:
         commands.run(
             *("image-create", "demo", "--base", BASE, "-p", "mlc-private-thing", "-y"),
-            PIP_INDEX_URL=f"http://me:{PASSWORD}@127.0.0.1:{port}/simple",
+            PIP_EXTRA_INDEX_URL=f"http://me:{PASSWORD}@127.0.0.1:{port}/simple",
         )
     image = commands.image("demo")
     commands.run_in(image, "python3 -c 'import mlc_private_thing'")
@@ -118,11 +121,11 @@ def test_the_classic_builder_takes_an_index_but_no_password(commands: ImageUser)
         url = f"127.0.0.1:{port}/simple"
         classic = {"DOCKER_BUILDKIT": "0"}
         done = commands.run(
-            *flags, ok=False, PIP_INDEX_URL=f"http://me:{PASSWORD}@{url}", **classic
+            *flags, ok=False, PIP_EXTRA_INDEX_URL=f"http://me:{PASSWORD}@{url}", **classic
         )
         assert "credentials" in done.stderr
         assert PASSWORD not in done.stderr
-        commands.run(*flags, PIP_INDEX_URL=f"http://{url}", **classic)
+        commands.run(*flags, PIP_EXTRA_INDEX_URL=f"http://{url}", **classic)
     assert f"127.0.0.1:{port}" not in everything_about(commands.image("demo"))
     assert (
         commands.run_in(commands.image("demo"), "ls /etc/ds01-build-pip.conf || echo gone")

@@ -178,7 +178,7 @@ def test_an_image_in_use_is_not_removed(it: ImageUser) -> None:
     for flags in (("-y",), ("--force",)):
         done = it.run("image-retire", "one", *flags, ok=False)
         assert it.user.tag("c") in done.stderr
-        assert "mlc remove" in done.stderr
+        assert "container-retire c" in done.stderr
         assert it.names() == {it.image("one")}
 
 

@@ -471,11 +471,14 @@ class FakeEngine(Engine):
         words = re.findall(r"(DS01_\w+)=([^ ;]+);", dockerfile)
         if words:
             passwd = _with_account(base.passwd, dict(words))
+        steps = [line for line in dockerfile.splitlines() if line.startswith("LABEL ")]
+        pairs = [pair for line in steps for pair in re.findall(r'([^ ]+?)=("[^"]*"|[^ ]*)', line)]
+        written = {key: value.strip('"') for key, value in pairs if "$" not in value}
         image = replace(
             base.image,
             id=self._new_id("sha256:"),
             references=(),
-            labels={**base.image.labels, **labels},
+            labels={**base.image.labels, **written, **labels},
         )
         self.images[image.id] = FakeImage(image, passwd, parent=base.image.id)
         name = parse_reference(reference)
