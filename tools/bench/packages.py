@@ -113,7 +113,8 @@ def _ours(person: Person, packages: tuple[str, ...], builder: str, base: str) ->
 
     def run(name: str, *arguments: str) -> float:
         begin = time.perf_counter()
-        person.run(ROOT / "bin/user" / name, PROJECT, *arguments, "-y", **_variables(builder))
+        argv: list[str | Path] = [ROOT / "bin/user" / name, PROJECT, *arguments, "-y"]
+        person.run(*argv, address="", statuses=(0,), **_variables(builder))
         return time.perf_counter() - begin
 
     create = ("--base", base, "--force", "-p")
