@@ -33,7 +33,7 @@ def browser() -> Iterator[Any]:
         flags = ["--no-sandbox", "--disable-gpu", "--no-proxy-server"]
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
         page = chromium.new_page()
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(240_000)
         yield page
         chromium.close()
 
