@@ -268,6 +268,13 @@ def limits(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def add_build_flags(command: Arguments) -> None:
     """Add the flags that image-create and image-update share."""
+    add_option(
+        command,
+        "-r --requirements",
+        "FILE",
+        "requirements.txt, pyproject.toml, uv.lock or a conda environment.yml",
+        "files",
+    )
     add_words(
         command, "--build-arg", metavar="NAME=VALUE", help="a value for an ARG of the Dockerfile"
     )

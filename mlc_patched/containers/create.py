@@ -42,7 +42,7 @@ EMPTY_PASSWORD_VARIABLE = "MLC_EMPTY_PASSWORD"  # noqa: S105 - the name of a var
 class Created:
     """A new container: its name, its name and id in Docker, its image, and the flow.
 
-    `existed` says that it was there already and was kept; its flow is None if AIME's mlc made it.
+    `existed`: the user had it already, and it was kept; `flow` is None if AIME's mlc created it.
     """
 
     name: str

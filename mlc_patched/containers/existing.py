@@ -61,7 +61,7 @@ def keep_or(
 
 
 def fitting(request: CreateRequest, context: Context) -> Container | None:
-    """Return the user's container of a request's name, or None if there is none.
+    """Return the user's container of a request's name, or None.
 
     Raises AlreadyExistsError if what the request names differs. What it leaves out may be anything.
     """

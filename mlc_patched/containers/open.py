@@ -101,7 +101,7 @@ def _to_keep(container: Container, context: Context) -> str:
 def _place_on_cluster(name: str, context: Context) -> Place:
     """Return where the cluster runs the caller's container of this name.
 
-    Raises NotFoundError if there is none, and MlcError if it does not run or cannot be reached.
+    Raises NotFoundError if it does not exist, and MlcError if it does not run or cannot be reached.
     """
     from ..cluster.place import find_service, place_of
     from ..cluster.state import RUNNING

@@ -61,7 +61,7 @@ def remove(
     """Remove a stopped container and, unless `keep_image`, the image committed for it.
 
     Its anonymous volumes are removed, too, except those with files that no image has. If it
-    `is_saved`, an image has all of them. Raises NotFoundError if there is none, MlcError if it
+    `is_saved`, an image has all of them. Raises NotFoundError if it does not exist, MlcError if it
     runs or cannot be removed.
     """
     context = context or Context()

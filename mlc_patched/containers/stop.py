@@ -17,7 +17,7 @@ class Stopped:
 
 
 def stop(name: str, *, context: Context | None = None) -> Stopped:
-    """Stop a container; raises NotFoundError if there is none, EngineError if it cannot be
+    """Stop a container; raises NotFoundError if it does not exist, EngineError if it cannot be
     stopped."""
     context = context or Context()
     container = context.get(name)

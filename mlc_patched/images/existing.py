@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[\w.+-]+")
 
 
 def fitting(request: ImageCreateRequest, context: Context) -> ImageCreated | None:
-    """Return the user's project of a request's name, or None if there is none.
+    """Return the user's project of a request's name, or None.
 
     Raises AlreadyExistsError if it is not built, or if what the request names differs. What it
     leaves out may be anything.

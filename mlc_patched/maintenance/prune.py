@@ -178,7 +178,7 @@ def _removed(items: Iterable[Leftover], context: Context) -> Pruned:
 def _lock(each: Leftover) -> str:
     """Return the lock to hold: a command that makes this very image may be running.
 
-    What other commands make is told apart from leftovers only by its age.
+    For other kinds, only their age shows that no running command needs them.
     """
     name = parse_reference(each.name)
     tag = name.tag or ""

@@ -74,13 +74,6 @@ def add_arguments(command: Parser) -> None:
     add_words(
         command, "--apt", "-s", "--system", metavar="PACKAGE", help="Debian packages, e.g. ffmpeg"
     )
-    add_option(
-        command,
-        "-r --requirements",
-        "FILE",
-        "requirements.txt, pyproject.toml, uv.lock or a conda environment.yml",
-        "files",
-    )
     add_switch(command, "--no-build", "only write the Dockerfile, do not build it")
     add_switch(command, "--dry-run", "print the Dockerfile and the build command, change nothing")
     add_switch(command, "--force", "replace a project, keeping its Dockerfile; alone: rebuild it")

@@ -11,7 +11,6 @@ from ..parser import (
     Parser,
     add_build_flags,
     add_json,
-    add_option,
     add_positional,
     add_switch,
     add_words,
@@ -35,13 +34,6 @@ EXAMPLES = (
 def add_arguments(command: Parser) -> None:
     add_positional(command, "project", "name of the project", "projects", metavar="PROJECT")
     add_words(command, "--add", "-p", metavar="PACKAGE", help="Python packages, wheels, URLs")
-    add_option(
-        command,
-        "-r --requirements",
-        "FILE",
-        "requirements.txt, pyproject.toml, uv.lock or a conda environment.yml",
-        "files",
-    )
     add_words(
         command, "--remove", metavar="PACKAGE", help="packages to remove, Python's or Debian's"
     )

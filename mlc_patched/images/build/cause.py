@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from ..dockerfile.package_steps import UV
 from ..known_packages import is_known, similar_debian, similar_python
 from .environment import CA_VARIABLE
 
@@ -191,6 +192,12 @@ def _missing(text: str, flat: str) -> str:
         r"satisfies the requirement ([\w.-]+)\S*(?: \(from \S+\))? \(from versions: none", flat
     ):
         name = match[1]
+        if name == UV:
+            return (
+                "The package index has no uv for this image, and a project's packages are "
+                "installed with it. Add uv to that index, or write `RUN pip install` in a "
+                "Dockerfile of your own (--dockerfile)."
+            )
         if is_known(_canonical(name)):
             return (
                 f"The package index has no version of {name} for the Python of the image, or for "

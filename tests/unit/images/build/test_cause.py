@@ -240,3 +240,14 @@ def test_the_last_words_are_those_of_the_program(builder: str) -> None:
         ),
         "ERROR: No matching distribution found for numpyy-qq",
     ]
+
+
+def test_an_index_without_uv_is_said_with_what_to_do_instead() -> None:
+    log = [
+        "Step 17/32 : RUN PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install uv==0.13.9",
+        "Looking in indexes: http://127.0.0.1:45573/simple",
+        "ERROR: Could not find a version that satisfies the requirement uv==0.13.9 "
+        "(from versions: none)",
+        "ERROR: No matching distribution found for uv==0.13.9",
+    ]
+    assert "Add uv to that index, or write `RUN pip install`" in cause(log)
