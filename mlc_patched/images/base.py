@@ -12,7 +12,7 @@ from ..names.images import check_reference, parse_reference
 from ..names.projects import is_own_project
 from ..plan.limits import check_base
 from ..report import Reporter
-from .dockerfile.package_steps import without_uv
+from .dockerfile.by_pip import TOO_OLD, without_uv
 from .probe import run_in_image
 from .versions.inventory import NOTHING, PYTHON_SCRIPT, Inventory, read_inventory
 from .versions.lockfile import LockedBase
@@ -68,7 +68,7 @@ class Base:
         python = self.inventory.python or next(
             (python for name, python in _OLD_PYTHONS.items() if self.system.startswith(name)), ""
         )
-        if not _is_too_old(python) or (by_pip := without_uv(text)) == text:
+        if not _is_too_old(python) or (by_pip := without_uv(text, TOO_OLD)) == text:
             return text
         report.note(f"uv does not support Python {python}, so pip installs the packages.")
         return by_pip

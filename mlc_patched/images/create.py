@@ -20,7 +20,7 @@ from .brought import NOTHING, Brought, bring, copies
 from .build.client import SSH_MOUNT, build_command, build_network, check_client, choose_builder
 from .build.derive import derive
 from .build.environment import settings_from
-from .build.image import BuildError, BuildRequest, account_arguments, needs_build_context
+from .build.request import BuildError, BuildRequest, account_arguments, needs_build_context
 from .dockerfile import render as dockerfile
 from .dockerfile.append import today
 from .dockerfile.edit import (
@@ -205,7 +205,8 @@ def _kept_if_rejected(build: BuildRequest) -> Iterator[None]:
         yield
     except (BuildError, SetupError) as error:
         with contextlib.suppress(MlcError, OSError):
-            kept = build.files.write_dockerfile(build.dockerfile, REJECTED)
+            failed = error.dockerfile if isinstance(error, BuildError) else ""
+            kept = build.files.write_dockerfile(failed or build.dockerfile, REJECTED)
             error.add_hint(
                 f"The Dockerfile is kept in {kept}; to build it, give it by --dockerfile."
             )

@@ -11,7 +11,8 @@ from ..engine.interface import Image
 from ..errors import MlcError
 from ..interrupts import ignore_interrupts
 from ..undo import Undo
-from .build.image import BuildRequest, built
+from .build.image import built
+from .build.request import BuildRequest
 from .project.files import BEFORE, ProjectFiles
 from .project.metadata import dockerfile_of, note_metadata
 from .project.tags import discard, take_name
@@ -47,15 +48,15 @@ def publish(build: BuildRequest, context: Context, *, back_up: bool = False) -> 
         with Undo(context.report) as undo, built(build, context, undo) as made:
             image, backup = made.image, None
             size = engine.image_size(image)
-            if build.dockerfile != text:
-                backup = place_dockerfile(build.dockerfile, files, undo, back_up=back_up)
+            if (written := made.lock.dockerfile) != text:
+                backup = place_dockerfile(written, files, undo, back_up=back_up)
             undo.add(f"The lock {files.lock_path}", lambda: files.write_lock(former_lock))
             files.write_lock(render(made.lock))
             superseded = take_name(image, project, context, undo)
             done.enter_context(ignore_interrupts())
         if former is not None and former.id != image.id:
             _keep_former(dockerfile_of(former, files) or text, former_lock, files)
-        note_metadata(image, files, context, build.dockerfile)
+        note_metadata(image, files, context, made.lock.dockerfile)
         discard(engine, superseded, context.report)
         yield Published(image, former, backup, size, tuple(differences(build.lock, made.lock)))
 

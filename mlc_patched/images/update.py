@@ -15,7 +15,7 @@ from ..undo import warn_on_failure
 from .base import NEEDED, Base, check_allowed, ready_base
 from .brought import NOTHING, Brought, bring, copies
 from .build.client import check_client
-from .build.image import BuildRequest, needs_build_context
+from .build.request import BuildRequest, needs_build_context
 from .build.uv import Resolved, resolve
 from .dockerfile.append import today
 from .dockerfile.compact import appended_steps, compacted
@@ -27,6 +27,7 @@ from .dockerfile.edit import (
     with_account_block,
 )
 from .dockerfile.installs import APT, PIP, packages_in, where_looked
+from .dockerfile.package_steps import steps_by_pip
 from .dockerfile.render import with_build_context
 from .dockerfile.syntax import base_of
 from .packages import apt_name, apt_packages, pip_name, pip_packages
@@ -128,7 +129,8 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     brought, names = bring(request.requirements, request.add, project.name, context.account)
     pip = pip_packages((*names, *brought.pip))
     apt = apt_packages((*request.apt, *brought.apt))
-    steps = "" if brought.steps in text else brought.steps
+    is_there = brought.steps in text or steps_by_pip(brought.steps) in text
+    steps = "" if is_there else brought.steps
     if steps and brought.files and files.build_context(text) != files.directory:
         raise UsageError(
             f"The Dockerfile copies files of {files.build_context(text)}, and what you bring would "
@@ -161,7 +163,9 @@ def preview(change: Change, request: ImageUpdateRequest, context: Context) -> Re
     Raises ConflictingPackagesError, which says which, if packages cannot be installed together.
     """
     upgrade, project = request.upgrade, change.project
-    wanted = change.names
+    former = packages_in(change.before, PIP)
+    new = (each for each in packages_in(change.after, PIP) if each not in former and pip_name(each))
+    wanted = tuple(dict.fromkeys((*change.names, *new)))
     options = [f"--upgrade-package={name}" for name in upgrade.packages]
     if upgrade:
         wanted = tuple(each for each in packages_in(change.after, PIP) if pip_name(each))

@@ -117,8 +117,8 @@ class Sandbox:
         client = Client("/nowhere/docker", Builder.CLASSIC)
         for module in ("images.build.image", "images.create"):
             patch.setattr(f"mlc_patched.{module}.choose_builder", lambda context: client)
-        patch.setattr("mlc_patched.images.build.image.run_build", self._build)
-        patch.setattr("mlc_patched.images.build.image.time.sleep", lambda seconds: None)
+        patch.setattr("mlc_patched.images.build.run.run_build", self._build)
+        patch.setattr("mlc_patched.images.build.run.time.sleep", lambda seconds: None)
         patch.setattr("mlc_patched.undo._PAUSE", 0)
         patch.setattr(os, "fsync", lambda file: None)  # no test cuts the power
         patch.setattr("mlc_patched.images.editor.subprocess", SimpleNamespace(run=self._edit))

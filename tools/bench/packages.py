@@ -26,7 +26,8 @@ from updating import CERTIFICATES
 
 from mlc_patched.engine.docker import DockerEngine
 from mlc_patched.images.build.environment import CA_VARIABLE
-from mlc_patched.images.dockerfile.package_steps import python_step, without_uv
+from mlc_patched.images.dockerfile.by_pip import TOO_OLD, without_uv
+from mlc_patched.images.dockerfile.package_steps import python_step
 from mlc_patched.images.dockerfile.render import ImageRecipe, render
 
 PROJECT = "bench-packages"
@@ -160,7 +161,7 @@ def _plain(name: str, packages: tuple[str, ...], builder: str, base: str, place:
 def _dockerfile(name: str, packages: tuple[str, ...], base: str, place: Path) -> str:
     """Return a Dockerfile with the same other steps as image-create writes."""
     recipe = ImageRecipe(PROJECT, base, "custom", (), tuple(sorted(packages)))
-    text = render(recipe) if name == UV else without_uv(render(recipe))
+    text = render(recipe) if name == UV else without_uv(render(recipe), TOO_OLD)
     if (place / "ca.crt").exists():
         trust = "COPY ca.crt /ca.crt\nARG PIP_CERT=/ca.crt\nARG SSL_CERT_FILE=/ca.crt\n"
         text = text.replace("USER root\n", f"USER root\n{trust}", 1)

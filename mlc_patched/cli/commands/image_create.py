@@ -84,7 +84,7 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     import sys
 
-    from ...images.build.image import BuildError
+    from ...images.build.request import BuildError
     from ...images.create import create_image, from_own_dockerfile, prepare
     from ...images.existing import fitting
     from ..prompts import ask_yes_no, may_ask

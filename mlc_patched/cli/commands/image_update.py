@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     import sys
 
     from ...images.build.client import build_arguments
-    from ...images.build.image import BuildError
+    from ...images.build.request import BuildError
     from ...images.rollback import roll_back
     from ...images.summary import summary_of
     from ...images.update import ImageUpdateRequest, plan_change, preview, update_image

@@ -11,14 +11,9 @@ from collections.abc import Callable, Sequence
 
 from ..dockerfile.package_steps import UV
 from ..known_packages import is_known, similar_debian, similar_python
-from .environment import CA_VARIABLE
+from .servers import certificate, image, last_line, login, network, server
 
-_REGISTRY = "docker login REGISTRY, if it is a private one"
-_NETWORK = "check the address; behind a proxy, set http_proxy and https_proxy"  # see docs/images.md
-_HOST = re.compile(
-    r"host='([\w.-]+)'|https?://(?:[^/\s@]*@)?([\w.-]+)|[Rr]esolve(?: host:?)? '?([\w.-]+\w)"
-    r"|resolving '([\w.-]+)|lookup ([\w.-]+) on"
-)
+_Finder = Callable[[str, str], str]
 _INSTRUCTIONS = (
     *("ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL"),
     *("ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
@@ -30,13 +25,25 @@ def cause_of(lines: Sequence[str]) -> str:
 
     `lines` are what the failed step and the builder printed.
     """
+    return _found(lines)[1]
+
+
+def is_without_uv(lines: Sequence[str]) -> bool:
+    """Whether a build failed because pip's package index has no uv, or not this version of it."""
+    return _found(lines)[0] is _uv
+
+
+def is_without_a_package(lines: Sequence[str]) -> bool:
+    """Whether a build failed because pip's package index gave nothing for the name of a package."""
+    return _found(lines)[0] is _missing and any("(from versions: none)" in line for line in lines)
+
+
+def _found(lines: Sequence[str]) -> tuple[_Finder | None, str]:
+    """Return the first finder that says something, and what it says."""
     text = "\n".join(lines)
     # uv and conda break lines, and begin them with lines of a tree.
     flat = re.sub(r"\s*\n[\s│├╰─▶>×|]*", " ", text)
-    for find in _FINDERS:
-        if said := find(text, flat):
-            return said
-    return ""
+    return next(((find, said) for find in _FINDERS if (said := find(text, flat))), (None, ""))
 
 
 def _space(text: str, flat: str) -> str:
@@ -58,90 +65,6 @@ def _memory(text: str, flat: str) -> str:
     return ""
 
 
-def _certificate(text: str, flat: str) -> str:
-    line = _last(
-        r"certificate verif\w+ failed|CERTIFICATE_VERIFY_FAILED|invalid peer certificate"
-        r"|certificate signed by unknown authority|SSL certificate problem"
-        r"|certificate is NOT trusted",
-        text,
-    )
-    if not line:
-        return ""
-    host = _host(line) or _host(text)
-    if "x509" in line:
-        return (
-            f"The engine does not trust the certificate of {host or 'the registry'}: an "
-            "administrator puts ca.crt in /etc/docker/certs.d/REGISTRY."
-        )
-    return (
-        f"The certificate of {host or 'a server'} is not trusted in the build: set {CA_VARIABLE} "
-        "to the file of your site's certificate authority."
-    )
-
-
-def _login(text: str, flat: str) -> str:
-    if match := re.search(
-        r"Permission denied \(publickey|Host key verification failed|could not read Username for"
-        r"|cannot run ssh|Authentication failed for",
-        text,
-    ):
-        return (
-            f"git could not log in ({match[0].strip('(')}). For a private repository, build with "
-            "--ssh, and give its URL as git+ssh://git@HOST/PATH."
-        )
-    match = re.search(r"\b(401|403)\b[^\n]{0,40}(?:Unauthorized|Forbidden|for url)", text)
-    match = match or re.search(r"[Ss]tatus (?:code )?\(?(401|403)", text)
-    if match and not re.search(r"pull access denied|insufficient_scope", text):
-        where = _host(_last(re.escape(match[0]), text)) or "the server"
-        return f"Access to {where} was refused (HTTP {match[1]}): check the login in its URL."
-    return ""
-
-
-def _image(text: str, flat: str) -> str:
-    match = (
-        re.search(r"pull access denied for ([^\s,]+)", text)
-        or re.search(r"manifest for (\S+) not found", text)
-        or re.search(
-            r"resolve source metadata for (\S+): .*(?:not found|unauthorized|denied)", text
-        )
-        or re.search(
-            r"load metadata for ([^\s]+):?\n(?:.*\n)*.*(?:not found|denied|unauthorized)", text
-        )
-        or re.search(
-            r"[Ii]nitializing source docker://(\S+): .*(?:denied|unknown|unauthorized)", text
-        )
-    )
-    if match:
-        return f"There is no image {match[1].rstrip(':')}, or you may not pull it: {_REGISTRY}."
-    if re.search(r"toomanyrequests|pull rate limit", text):
-        return "The registry allows no more pulls for now. Log in (docker login), or try later."
-    if match := re.search(r"no matching manifest for (\S+)", text):
-        return f"The base image is not there for this machine's architecture ({match[1]})."
-    return ""
-
-
-def _network(text: str, flat: str) -> str:
-    tail = "\n".join(text.splitlines()[-40:])
-    names = (
-        r"Temporary failure|Name or service not known|Could not resolve|Failed to resolve"
-        r"|no such host|failed to lookup address|nodename nor servname"
-    )
-    links = (
-        r"Connection refused|Network is unreachable|No route to host|[Cc]onnection timed out"
-        r"|Read timed out|ConnectTimeout|[Cc]onnection reset by peer|CONNECTION FAILED"
-        r"|operation timed out|i/o timeout|Cannot initiate the connection|Could not connect to"
-    )
-    for pattern, what in ((names, "could not be found by name"), (links, "could not be reached")):
-        line = _last(pattern, tail)
-        # pip tries again, and may fail at another package in the end.
-        missing = re.search(r"No matching distribution found for ([\w.-]+)", tail)
-        is_retry = "Retrying (" in line and missing is not None
-        if line and not (is_retry and missing and f"/{missing[1].lower()}/" not in line.lower()):
-            where = _host(line) or _host(tail)
-            return f"{where or 'A server'} {what} from the build: {_NETWORK}."
-    return ""
-
-
 def _conflict(text: str, flat: str) -> str:
     if match := re.search(r"Cannot install (.+?) because these package versions", flat):
         reasons = re.search(r"conflict is caused by:\n((?:\s+.+\n)+)", text)
@@ -157,6 +80,16 @@ def _conflict(text: str, flat: str) -> str:
     if re.search(r"unmet dependencies|held broken packages", text):
         return "These Debian packages do not fit together; apt-get's reasons are below."
     return ""
+
+
+def _uv(text: str, flat: str) -> str:
+    if not re.search(rf"No matching distribution found for {UV}(?:[=<>~! ]|$)", text, re.M):
+        return ""
+    return (
+        "The package index has no uv for this image, and a step of the Dockerfile needs it. Add uv "
+        "to that index; or bring a requirements file, which pip can install, in place of "
+        "pyproject.toml or uv.lock (uv export)."
+    )
 
 
 def _version(text: str, flat: str) -> str:
@@ -192,12 +125,6 @@ def _missing(text: str, flat: str) -> str:
         r"satisfies the requirement ([\w.-]+)\S*(?: \(from \S+\))? \(from versions: none", flat
     ):
         name = match[1]
-        if name == UV:
-            return (
-                "The package index has no uv for this image, and a project's packages are "
-                "installed with it. Add uv to that index, or write `RUN pip install` in a "
-                "Dockerfile of your own (--dockerfile)."
-            )
         if is_known(_canonical(name)):
             return (
                 f"The package index has no version of {name} for the Python of the image, or for "
@@ -321,7 +248,7 @@ def _program(text: str, flat: str) -> str:
 
 
 def _account(text: str, flat: str) -> str:
-    line = _last(r"^account set-up: ", text)
+    line = last_line(r"^account set-up: ", text)
     if not line or re.match(r"account set-up: (?:installing|uid=)", line):
         return ""
     return f"The account cannot be set up: {line.partition(': ')[2]}."
@@ -333,8 +260,9 @@ def _status(text: str, flat: str) -> str:
 
 
 # The first that finds something is the cause: what lies deeper comes first.
-_FINDERS: tuple[Callable[[str, str], str], ...] = (
-    *(_space, _memory, _certificate, _login, _image, _network, _conflict, _version, _missing),
+_FINDERS: tuple[_Finder, ...] = (
+    *(_space, _memory, certificate, login, image, network, server),
+    *(_conflict, _uv, _version, _missing),
     *(_unusable, _compiled, _apt, _copied, _syntax, _account, _program, _status),
 )
 
@@ -350,13 +278,3 @@ def _canonical(name: str) -> str:
 def _unsolved(flat: str) -> str:
     """Return what follows uv's "No solution found"."""
     return flat.rpartition("No solution found when resolving dependencies")[2]
-
-
-def _last(pattern: str, text: str) -> str:
-    """Return the last line that contains a pattern, or ''."""
-    return next((line for line in reversed(text.splitlines()) if re.search(pattern, line)), "")
-
-
-def _host(text: str) -> str:
-    match = _HOST.search(text)
-    return next(filter(None, match.groups())) if match else ""

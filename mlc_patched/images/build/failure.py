@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..dockerfile.syntax import Instruction, instructions
-from .cause import cause_of
+from .cause import cause_of, is_without_a_package, is_without_uv
 from .derive import DerivedDockerfile
 
 _CLASSIC_STEP = re.compile(r"^Step (\d+)/\d+ : ")
@@ -38,8 +38,17 @@ _COMMAND = re.compile(
 
 def cause(log: Sequence[str]) -> str:
     """Return why a build failed, in one or two sentences; empty if it is not recognised."""
-    step = [line for line in _of_failed_step(log) if not _HEADING.match(line)]
-    return cause_of([_COMMAND.sub("", _OWN_PREFIX.sub("", line)) for line in step])
+    return cause_of(_printed(log))
+
+
+def lacks_uv(log: Sequence[str]) -> bool:
+    """Whether a build failed because pip's package index has no uv, or not this version of it."""
+    return is_without_uv(_printed(log))
+
+
+def lacks_a_package(log: Sequence[str]) -> bool:
+    """Whether a build failed because pip's package index gave nothing for the name of a package."""
+    return is_without_a_package(_printed(log))
 
 
 def failing_line(log: Sequence[str], derived: DerivedDockerfile) -> int | None:
@@ -59,6 +68,12 @@ def last_words(log: Sequence[str]) -> list[str]:
     kept = [_OWN_PREFIX.sub("", line) for line in step if not _NOISE.match(line)]
     kept = [_PASSWORD.sub("://****@", line) for line in kept if line]
     return [line if len(line) <= 300 else f"{line[:299]}…" for line in kept[-SHOWN_LINES:]]
+
+
+def _printed(log: Sequence[str]) -> list[str]:
+    """Return what the failed step and the builder printed."""
+    step = [line for line in _of_failed_step(log) if not _HEADING.match(line)]
+    return [_COMMAND.sub("", _OWN_PREFIX.sub("", line)) for line in step]
 
 
 def _of_failed_step(log: Sequence[str]) -> Sequence[str]:

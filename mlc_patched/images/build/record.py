@@ -45,6 +45,7 @@ def lock_of(
         name: version
         for name, version in inventory.packages.items()
         if name not in inventory.direct
+        and name not in inventory.others
         and of_base.get(name) != version
         and (name, version) not in known
     }

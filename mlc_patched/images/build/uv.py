@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ...context import Context
 from ...engine.interface import Image
@@ -36,6 +37,8 @@ done
 _SHOWN = 30
 """Lines of uv's explanation that are shown."""
 _CONFLICT = re.compile(r"No solution found when resolving|Because .* and .*we can conclude", re.S)
+_ABSENT = re.compile(r"no version of ([\w.-]+)==|Because ([\w.-]+) was not found in")
+_MOST_ABSENT = 20
 _CHANGE = re.compile(r"^ ([+~-]) (\S+?)==(\S+)", re.M)
 
 
@@ -116,14 +119,33 @@ def find_sources(
         return {}
 
 
-def _sources(packages: Mapping[str, str], python: str, machine: str, uv: _Uv) -> Sources:
-    wanted = "".join(f"{name}=={version}\n" for name, version in packages.items())
-    options = ("--no-deps", "--no-header", "--no-annotate", "--no-cache", "--quiet")
-    uv.write({"packages.txt": wanted})
-    status, said = uv(
-        ["pip", "compile", *options, "--format", "pylock.toml", f"{_PLACE}/packages.txt"]
-    )
-    return sources_in(said, python, machine) if status == 0 else {}
+def _sources(packages: Mapping[str, str], python: str, machine: str, uv: _Runs) -> Sources:
+    """Ask uv where packages can be had, without those that its index does not have: one such
+    package, from another index for example, is enough for uv to say nothing of the others."""
+    wanted = dict(packages)
+    options = ("--no-deps", "--no-header", "--no-annotate", "--quiet")
+    for _ in range(_MOST_ABSENT):
+        uv.write({"packages.txt": "".join(f"{name}=={wanted[name]}\n" for name in wanted)})
+        status, said = uv(
+            ["pip", "compile", *options, "--format", "pylock.toml", f"{_PLACE}/packages.txt"]
+        )
+        if status == 0:
+            return sources_in(said, python, machine)
+        absent = {each[1] or each[2] for each in _ABSENT.finditer(" ".join(said.split()))}
+        if not wanted.keys() & absent:
+            break
+        wanted = {name: wanted[name] for name in wanted if name not in absent}
+    return {}
+
+
+class _Runs(Protocol):
+    """What runs uv, as `_Uv` does."""
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write files."""
+
+    def __call__(self, arguments: Sequence[str]) -> tuple[int, str]:
+        """Run uv and return its exit status and output."""
 
 
 class _Uv:

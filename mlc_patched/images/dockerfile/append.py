@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from .installs import APT, PIP, find_installs, where_looked
-from .package_steps import UV, apt_step, is_by_pip, python_step, uv_step
+from .package_steps import RUNS_UV, UV, apt_step, is_by_pip, python_step, steps_by_pip, uv_step
 from .render import USER_ID_ARGUMENT
 from .syntax import (
     DockerfileError,
@@ -63,9 +63,10 @@ def append_packages(
     if pip:
         parts.append(python_step(pip, by_pip=by_pip))
     if steps:
-        parts.append(steps)
+        parts.append(steps_by_pip(steps) if by_pip else steps)
     parts.append("\n")
-    if (pip or "-m uv " in steps) and not by_pip and not has_uv(text, position):
+    is_by_uv = any(RUNS_UV in each for each in parts)
+    if is_by_uv and not has_uv(text, position):
         parts[:0] = [f"{uv_step()}\n"]
     if as_root:
         comment, _, rest = parts[0].partition("\n")

@@ -92,18 +92,22 @@ def _name_of_apt(word: str) -> str:
 
 
 def _pip_arguments(words: list[Word]) -> list[Word] | None:
-    if words and _PYTHON.fullmatch(words[0].value):
-        # python3 -I -m pip install …
-        at = next((n for n, word in enumerate(words) if word.value == "-m"), 0)
-        if not at or not all(word.value.startswith("-") for word in words[1:at]):
-            return None
-        words = words[at + 1 :]
+    words = _program(words)
     if words and _UV.fullmatch(words[0].value):
         words = words[1:]
     values = [word.value for word in words[:2]]
     if len(values) == 2 and _PIP.fullmatch(values[0]) and values[1] == "install":
         return words[1:]
     return None
+
+
+def _program(words: list[Word]) -> list[Word]:
+    """Return a command without the Python that runs it: `python3 -I -m pip install …`."""
+    if not words or not _PYTHON.fullmatch(words[0].value):
+        return words
+    at = next((n for n, word in enumerate(words) if word.value == "-m"), 0)
+    is_module = at and all(word.value.startswith("-") for word in words[1:at])
+    return words[at + 1 :] if is_module else []
 
 
 def _apt_arguments(words: list[Word]) -> list[Word] | None:
@@ -129,6 +133,17 @@ def find_installs(text: str, kind: Kind) -> list[Install]:
                 if arguments is not None:
                     found.append(_install(instruction, arguments, kind))
     return found
+
+
+def uses_uv(text: str) -> bool:
+    """Whether a step of the last stage of a Dockerfile runs uv."""
+    commands = (
+        _program(command)
+        for instruction in final_stage(instructions(text))
+        if instruction.keyword == "RUN"
+        for command in commands_of(step_words(text, instruction))
+    )
+    return any(words and _UV.fullmatch(words[0].value) for words in commands)
 
 
 def commands_of(words: list[Word]) -> Iterator[list[Word]]:

@@ -10,17 +10,21 @@ environment on PATH.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ..packages import quoted
-from .syntax import line_break
 
 UV = "uv"
 UV_VERSION = "0.13.9"
 UV_COMMENT = "# uv, which installs Python packages fast"
-PIP_COMMENT = "# pip installs Python packages here, as uv does not support this Python"
-_BY_UV = "RUN python3 -m uv pip install --break-system-packages --compile-bytecode --no-cache"
-_BY_PIP = "RUN python3 -m pip install --no-cache-dir"
+UV_STEP = f"RUN PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --no-cache-dir {UV}=="
+"""The step that installs uv, without its version; pip before 23.0.1 does not know the option."""
+RUNS_UV = "python3 -m uv "
+BY_UV = f"{RUNS_UV}pip install --break-system-packages --compile-bytecode --no-cache"
+BY_PIP = "PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --no-cache-dir"
+PIP_COMMENT = "# pip installs Python packages here"
+_PIP_CAN = re.compile(rf"{re.escape(BY_UV)} (?!\\\r?\n\s*-r \S+/pyproject\.toml)")
 
 
 def apt_step(packages: Iterable[str]) -> str:
@@ -38,23 +42,19 @@ def apt_step(packages: Iterable[str]) -> str:
 def python_step(packages: Iterable[str], *, by_pip: bool = False) -> str:
     """Return the step that installs Python packages."""
     lines = " \\\n".join(f"        {quoted(package)}" for package in packages)
-    return f"{_BY_PIP if by_pip else _BY_UV} \\\n{lines}\n"
+    return f"RUN {BY_PIP if by_pip else BY_UV} \\\n{lines}\n"
 
 
 def uv_step() -> str:
     """Return the step that installs uv, with its comment."""
-    # By a variable: pip before 23.0.1 does not know the option.
-    install = f"python3 -m pip install --no-cache-dir {UV}=={UV_VERSION}"
-    return f"{UV_COMMENT}\nRUN PIP_BREAK_SYSTEM_PACKAGES=1 {install}\n"
+    return f"{UV_COMMENT}\n{UV_STEP}{UV_VERSION}\n"
+
+
+def steps_by_pip(text: str) -> str:
+    """Return steps in which pip does what they do with uv; pip cannot read pyproject.toml."""
+    return _PIP_CAN.sub(f"{BY_PIP} ", text)
 
 
 def is_by_pip(text: str) -> bool:
     """Whether a Dockerfile says that pip is to install Python packages."""
     return PIP_COMMENT in text
-
-
-def without_uv(text: str) -> str:
-    """Return a Dockerfile in which pip does what the steps of image-create do with uv."""
-    break_ = line_break(text)
-    step = uv_step().replace("\n", break_)
-    return text.replace(step, f"{PIP_COMMENT}{break_}").replace(f"{_BY_UV} ", f"{_BY_PIP} ")

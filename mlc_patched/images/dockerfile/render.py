@@ -9,7 +9,7 @@ from pathlib import Path
 from ...errors import UsageError
 from ...names import labels
 from ...names.images import check_reference
-from .package_steps import apt_step, python_step, uv_step
+from .package_steps import RUNS_UV, apt_step, python_step, uv_step
 from .syntax import line_break
 
 ACCOUNT_SCRIPT = Path(__file__).parents[2] / "data" / "account.sh"
@@ -70,7 +70,7 @@ def render(recipe: ImageRecipe) -> str:
         f"{PYTHON_SECTION}; the settings let pip and uv work where Python belongs to the system\n"
         "ENV PIP_BREAK_SYSTEM_PACKAGES=1 \\\n    PIP_ROOT_USER_ACTION=ignore \\\n"
         "    UV_BREAK_SYSTEM_PACKAGES=1\n",
-        *((uv_step(),) if recipe.pip or "-m uv " in recipe.steps else ()),
+        *((uv_step(),) if recipe.pip or RUNS_UV in recipe.steps else ()),
         *((python_step(recipe.pip),) if recipe.pip else ()),
         *((recipe.steps,) if recipe.steps else ()),
         account_block(recipe.project, recipe.framework, recipe.base, is_root=True),

@@ -25,6 +25,10 @@ for each in distributions():
         continue
     seen.add(name.lower())
     print("py", name, each.version)
+    if (each.read_text("INSTALLER") or "").strip() == "conda" or (
+        str(each.locate_file("")).rstrip("/") == "/usr/lib/python3/dist-packages"
+    ):
+        print("other", name)
     direct = each.read_text("direct_url.json")
     if direct:
         print("direct", name, " ".join(direct.split()))
@@ -44,7 +48,8 @@ command -v dpkg-query >/dev/null 2>&1 &&
 @dataclass(frozen=True)
 class Inventory:
     """The packages in an image, by name: Python's, which of them are not from an index and from
-    where, Debian's, conda's; the version of `python3`, and the machine's architecture."""
+    where, Debian's, conda's; the version of `python3`, and the machine's architecture. `others` are
+    Python packages that conda or apt installed."""
 
     python: str = ""
     machine: str = ""
@@ -52,6 +57,7 @@ class Inventory:
     direct: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     debian: Mapping[str, str] = field(default_factory=dict)
     conda: Mapping[str, str] = field(default_factory=dict)
+    others: frozenset[str] = frozenset()
 
 
 NOTHING = Inventory()
@@ -77,6 +83,7 @@ def read_inventory(result: ProbeResult) -> Inventory:
         direct,
         dict(_pairs(result, "deb")),
         dict(_pairs(result, "conda")),
+        frozenset(canonicalize_name(name) for name in result.values("other")),
     )
 
 

@@ -50,11 +50,15 @@ def _digest(text: str) -> str:
 
 
 class Index(BaseHTTPRequestHandler):
-    """A package index, with or without a password."""
+    """A package index with one package, with or without a password; or one that refuses."""
 
     password = ""
+    refuses = False
 
     def do_GET(self) -> None:
+        if self.refuses:
+            self.send_error(403)
+            return
         wanted = base64.b64encode(f"me:{self.password}".encode()).decode()
         if self.password and self.headers.get("Authorization") != f"Basic {wanted}":
             self.send_response(401)
@@ -75,8 +79,11 @@ class Index(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(password: str = "", context: ssl.SSLContext | None = None) -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("H", (Index,), {"password": password}))
+def serving(
+    password: str = "", context: ssl.SSLContext | None = None, *, refuses: bool = False
+) -> Iterator[int]:
+    kind = type("H", (Index,), {"password": password, "refuses": refuses})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -131,6 +138,27 @@ def test_the_classic_builder_takes_an_index_but_no_password(commands: ImageUser)
         commands.run_in(commands.image("demo"), "ls /etc/ds01-build-pip.conf || echo gone")
         == "gone"
     )
+
+
+def test_where_the_only_index_has_no_uv_pip_installs_unless_the_index_refuses(
+    commands: ImageUser,
+) -> None:
+    it = commands
+    flags = ("image-create", "demo", "--base", BASE, "-p", "mlc-private-thing", "-y")
+    with serving(refuses=True) as port:
+        site = {"PIP_INDEX_URL": f"http://127.0.0.1:{port}/simple"}
+        failed = it.run(*flags, ok=False, **site)
+    assert "Access to 127.0.0.1 was refused (HTTP 403)" in failed.stderr
+    assert it.names() == set()
+    with serving() as port:
+        site = {"PIP_INDEX_URL": f"http://127.0.0.1:{port}/simple"}
+        done = it.run(*flags, **site)
+        assert "so pip installs the packages" in done.stderr
+    found = it.run_in(it.image("demo"), "pip freeze; command -v uv || echo no uv")
+    assert "mlc-private-thing==1.0" in found
+    assert found.endswith("no uv")
+    lock = it.dockerfile("demo").with_name("demo.lock").read_text()
+    assert '"mlc-private-thing" = "1.0"' in lock
 
 
 def test_proxies_reach_every_step_and_are_not_in_the_image(each_builder: ImageUser) -> None:

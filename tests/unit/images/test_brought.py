@@ -204,7 +204,7 @@ def test_copies_are_beside_the_dockerfile_and_go_with_a_failure(
 ) -> None:
     copy = sandbox.home / "dockerfiles/demo.requirements.txt"
     asked = f"image-create demo --base {BASE} -r r.txt -y".split()
-    build = "mlc_patched.images.build.image.run_build"
+    build = "mlc_patched.images.build.run.run_build"
     with monkeypatch.context() as patch:
         patch.setattr(build, lambda *arguments, **named: (_ for _ in ()).throw(KeyboardInterrupt))
         assert sandbox.run(*asked).status == 130
@@ -245,7 +245,7 @@ def test_an_update_takes_the_same_and_adds_the_steps_once(
     (sandbox.home / "x-1-py3-none-any.whl").write_bytes(b"wheel")
     asked = ["image-update", "demo", "--add", "x-1-py3-none-any.whl", "-r", "r.txt", "-y"]
     with monkeypatch.context() as patch:
-        build = "mlc_patched.images.build.image.run_build"
+        build = "mlc_patched.images.build.run.run_build"
         patch.setattr(build, lambda *arguments, **named: (1, ["no"]))
         assert sandbox.run(*asked).status == 1
         assert (files / "demo.Dockerfile").read_text() == before

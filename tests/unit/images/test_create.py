@@ -60,7 +60,7 @@ def test_a_first_build_that_fails_keeps_the_dockerfile_to_be_edited(tmp_path: Pa
     with pytest.MonkeyPatch.context() as patch:
         sandbox = Sandbox(tmp_path, patch)
         sandbox.fake.add_image(BASE)
-        build = "mlc_patched.images.build.image.run_build"
+        build = "mlc_patched.images.build.run.run_build"
         with pytest.MonkeyPatch.context() as failing:
             failing.setattr(build, lambda *arguments, **named: (1, ["Step 1/1 : FROM x", said]))
             failed = sandbox.run(*f"image-create demo --base {BASE} -p sixx -y".split())

@@ -13,7 +13,8 @@ from mlc_patched.context import Context
 from mlc_patched.engine.interface import Image
 from mlc_patched.host.account import Account
 from mlc_patched.images import publish as publishing
-from mlc_patched.images.build.image import BuildRequest, Built
+from mlc_patched.images.build.image import Built
+from mlc_patched.images.build.request import BuildRequest
 from mlc_patched.images.project.files import BEFORE, ProjectFiles
 from mlc_patched.images.publish import publish
 from mlc_patched.images.versions.lockfile import Lock, render

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mlc_patched.images.build.failure import cause, last_words
+from mlc_patched.images.build.failure import (
+    cause,
+    lacks_a_package,
+    lacks_uv,
+    last_words,
+)
 
 _SECTIONS = Path(__file__).with_name("recorded.txt").read_text(encoding="utf-8").split("=== ")[1:]
 RECORDED = {name: log for name, _, log in (each.partition("\n") for each in _SECTIONS)}
@@ -250,4 +255,59 @@ def test_an_index_without_uv_is_said_with_what_to_do_instead() -> None:
         "(from versions: none)",
         "ERROR: No matching distribution found for uv==0.13.9",
     ]
-    assert "Add uv to that index, or write `RUN pip install`" in cause(log)
+    assert "Add uv to that index; or bring a requirements file" in cause(log)
+    assert lacks_uv(log)
+    assert not lacks_a_package(log)
+    older = [log[0], log[2].replace("none", "0.8.1, 0.9"), log[3]]
+    assert lacks_uv(older)
+    unreachable = [
+        *log[:2],
+        "WARNING: Retrying (Retry(total=4, connect=None)) after connection broken by "
+        "'NewConnectionError(<x>: Failed to establish a new connection: [Errno 111] Connection "
+        "refused')': /simple/uv/",
+        *log[2:],
+    ]
+    assert not lacks_uv(unreachable)
+    assert cause(unreachable).startswith("127.0.0.1 could not be reached")
+    assert not lacks_uv([line.replace("uv==0.13.9", "uv-tools") for line in log])
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            "Could not fetch URL http://127.0.0.1:9/simple/six/: 403 Client Error: Forbidden for "
+            "url: http://127.0.0.1:9/simple/six/ - skipping",
+            "Access to 127.0.0.1 was refused (HTTP 403)",
+        ),
+        (
+            "Could not fetch URL http://127.0.0.1:9/simple/six/: 502 Server Error: Bad Gateway for "
+            "url: http://127.0.0.1:9/simple/six/ - skipping",
+            "127.0.0.1 does not work at the moment (HTTP 502)",
+        ),
+        (
+            "Could not fetch URL http://127.0.0.1:9/simple/six/: connection error: "
+            "HTTPConnectionPool(host='127.0.0.1', port=9): Max retries exceeded with url: "
+            "/simple/six/ (Caused by ResponseError('too many 500 error responses')) - skipping",
+            "127.0.0.1 does not work at the moment (HTTP 500)",
+        ),
+        (
+            "  cause: HTTP status server error (502 Bad Gateway) for url (http://127.0.0.1:9/x/)",
+            "127.0.0.1 does not work at the moment (HTTP 502)",
+        ),
+        (
+            "User for 127.0.0.1:9: ERROR: Exception:\nEOFError: EOF when reading a line",
+            "The package index at 127.0.0.1 asks for a login: set PIP_INDEX_URL",
+        ),
+        (
+            "Could not fetch URL http://127.0.0.1:9/simple/six/: 404 Client Error: Not Found for "
+            "url: http://127.0.0.1:9/simple/six/ - skipping",
+            "PyPI has no package sixxx",
+        ),
+    ],
+)
+def test_an_index_that_refuses_or_fails_is_not_one_without_the_package(said: str, why: str) -> None:
+    none = "ERROR: Could not find a version that satisfies the requirement sixxx"
+    log = [*said.splitlines(), f"{none} (from versions: none)"]
+    assert cause(log).startswith(why)
+    assert lacks_a_package(log) == ("404" in said)

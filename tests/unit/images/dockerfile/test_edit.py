@@ -9,6 +9,7 @@ from dockerfile_parse import DockerfileParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlc_patched.images.dockerfile.by_pip import NOT_IN_INDEX, TOO_OLD, without_uv
 from mlc_patched.images.dockerfile.edit import (
     Changes,
     add_packages,
@@ -19,10 +20,10 @@ from mlc_patched.images.dockerfile.edit import (
 from mlc_patched.images.dockerfile.installs import APT, PIP, Kind, packages_in, where_looked
 from mlc_patched.images.dockerfile.package_steps import (
     UV_COMMENT,
+    UV_VERSION,
     apt_step,
     python_step,
     uv_step,
-    without_uv,
 )
 from mlc_patched.images.dockerfile.render import ImageRecipe, account_block, render
 from mlc_patched.images.dockerfile.syntax import (
@@ -85,14 +86,48 @@ def test_uv_is_installed_once_before_the_first_step_that_needs_it() -> None:
     assert packages_in(own, PIP) == ("a",)
 
 
-def test_where_uv_does_not_support_the_python_pip_installs_now_and_later() -> None:
+def test_where_uv_cannot_be_had_pip_installs_now_and_later() -> None:
     text = add(dockerfile("b"), "c")
-    by_pip = without_uv(text)
+    by_pip = without_uv(text, TOO_OLD)
+    assert "# pip installs Python packages here, as uv does not support this Python\n" in by_pip
     assert "uv pip install" not in by_pip
     assert "uv==" not in by_pip
     assert packages_in(by_pip, PIP) == ("b", "c")
-    assert without_uv(text.replace("\n", "\r\n")) == by_pip.replace("\n", "\r\n")
-    assert without_uv(add(by_pip, "d")) == add(by_pip, "d")
+    assert without_uv(text.replace("\n", "\r\n"), TOO_OLD) == by_pip.replace("\n", "\r\n")
+    assert without_uv(add(by_pip, "d"), NOT_IN_INDEX) == add(by_pip, "d")
+    older = text.replace(f"uv=={UV_VERSION}", "uv==0.1")
+    assert without_uv(older, TOO_OLD) == by_pip
+    by_ssh = f"RUN --mount=type=ssh GIT='ssh' {python_step(('x',)).removeprefix('RUN ')}"
+    assert " GIT='ssh' PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install" in without_uv(
+        text.replace("# Your account", f"{by_ssh}\n# Your account"), NOT_IN_INDEX
+    )
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        python_step(("-r /usr/local/src/demo/pyproject.toml",)),
+        "RUN python3 -m uv export --frozen -o requirements.txt\n",
+        "RUN uv pip install --system x\n",
+        "RUN cd /x && python3 -I -m uv sync\n",
+        "RUN pip install uv==0.9\n",
+    ],
+)
+def test_a_dockerfile_that_needs_uv_itself_keeps_it(step: str) -> None:
+    text = dockerfile("b").replace("# Your account", f"{step}\n# Your account")
+    assert without_uv(text, NOT_IN_INDEX) == text
+
+
+def test_steps_that_are_brought_are_by_pip_where_it_can_install_them() -> None:
+    by_pip = without_uv(dockerfile("b"), NOT_IN_INDEX)
+    brought = python_step(("-r /usr/local/src/demo/requirements.txt",))
+    added = add_packages(by_pip, Changes(), steps=brought, date=DATE)
+    assert "uv==" not in added
+    assert added.count("-m pip install --no-cache-dir \\\n") == 2
+    project = python_step(("-r /usr/local/src/demo/pyproject.toml",))
+    added = add_packages(by_pip, Changes(), steps=project, date=DATE)
+    assert project in added
+    assert added.index(uv_step()) < added.index(project)
 
 
 @pytest.mark.parametrize(

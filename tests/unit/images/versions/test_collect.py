@@ -54,7 +54,7 @@ SAID = ProbeResult(
         *("id 1:1 a", "python 3.11.2 x86_64", "py Num_Py 2", "py torch 2.8", "py mine 1.0"),
         'direct mine {"url": "https://me:pw@git.example/x", '
         '"vcs_info": {"vcs": "git", "commit_id": "abc"}}',
-        *("direct torch nonsense", "deb git 1:2", "conda cuda 12", "py broken"),
+        *("direct torch nonsense", "deb git 1:2", "conda cuda 12", "py broken", "other Num_Py"),
     ),
 )
 
@@ -77,6 +77,7 @@ def test_an_inventory_is_read_from_the_output_of_its_scripts() -> None:
     assert found.packages == {"num-py": "2", "torch": "2.8", "mine": "1.0"}
     assert set(found.direct) == {"mine", "torch"}
     assert (found.debian, found.conda) == ({"git": "1:2"}, {"cuda": "12"})
+    assert found.others == {"num-py"}
     assert read_inventory(ProbeResult(0, ())).packages == {}
 
 

@@ -1,0 +1,99 @@
+"""A build of a project: what is asked for, and how it fails."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...errors import EngineError
+from ...host.account import Account
+from ..base import Base
+from ..dockerfile import render as dockerfile
+from ..dockerfile.syntax import Instruction, instructions
+from ..project.files import ProjectFiles
+from ..versions.collect import Sources
+from ..versions.lockfile import Lock
+from ..versions.pins import NO_UPGRADE, Upgrade
+
+_FROM_FLAG = re.compile(r"\s--from=|,from=")
+
+
+class BuildError(EngineError):
+    """A build failed; the message begins with the cause, and has the end of the output.
+
+    `log` is the output, `line` that of the Dockerfile's failed step, if it is known, and
+    `dockerfile` what was built.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        why: str = "",
+        log: Sequence[str] = (),
+        line: int | None = None,
+        dockerfile: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.why, self.log, self.line, self.dockerfile = why, log, line, dockerfile
+
+    def restate(self, why: str) -> None:
+        """Name another cause."""
+        self.message = self.message.replace(self.why, why, 1)
+        self.why = why
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """A build of a project: the text of its Dockerfile, its base, the lock of the last build, what
+    to upgrade, and where packages can be had, as far as it is known."""
+
+    files: ProjectFiles
+    dockerfile: str
+    no_cache: bool = False
+    base: Base | None = None
+    lock: Lock | None = None
+    upgrade: Upgrade = NO_UPGRADE
+    sources: Sources = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def inherited_labels(self) -> Mapping[str, str]:
+        """The labels that the image inherits."""
+        return self.base.image.labels if self.base else {}
+
+
+def account_arguments(account: Account, now: float | None = None) -> tuple[str, ...]:
+    """Return the build arguments that name the account, and the time of the build."""
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    return (
+        f"{dockerfile.USER_ID_ARGUMENT}={account.uid}",
+        f"{dockerfile.GROUP_ID_ARGUMENT}={account.gid}",
+        f"{dockerfile.USERNAME_ARGUMENT}={account.container_name}",
+        f"{dockerfile.CREATED_ARGUMENT}={created}",
+    )
+
+
+def needs_build_context(text: str) -> bool:
+    """Whether a Dockerfile takes files from its build context."""
+    return any(_takes_files(each, text) for each in instructions(text))
+
+
+def _takes_files(instruction: Instruction, text: str) -> bool:
+    body = instruction.body(text)
+    if instruction.keyword == "RUN":
+        return "--mount=type=bind" in body and not _FROM_FLAG.search(body)
+    return (
+        instruction.keyword in ("COPY", "ADD")
+        and not instruction.heredoc
+        and not _FROM_FLAG.search(body)
+    )
+
+
+def build_context(request: BuildRequest) -> str | None:
+    """Return the build context; None if no step takes files from it."""
+    if not needs_build_context(request.dockerfile):
+        return None
+    return request.files.build_context(request.dockerfile)
