@@ -12,9 +12,11 @@ from typing import Any
 
 from mlc_patched.images.build.client import find_client
 from mlc_patched.images.build.environment import Builder
+from mlc_patched.images.versions.lockfile import Lock, parse
 from support.engine_state import docker, inspect
 from support.users import SYSTEM_PATH, User
 
+FREEZE = "uv pip freeze --system"
 HOST_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 CLIENT_PATHS = (SYSTEM_PATH, "/usr/sbin:/usr/bin:/sbin:/bin")
 """A machine may have a different Docker client in each; the first one on PATH is used."""
@@ -124,6 +126,17 @@ def wait_for(process: subprocess.Popen[str], text: str) -> str:
 def labels_of(image: str) -> dict[str, str]:
     """Return an image's labels."""
     return dict(inspect(image)["Config"]["Labels"] or {})
+
+
+def frozen(it: ImageUser, project: str = "demo") -> str:
+    """Return the Python packages in a project's image, as uv lists them."""
+    return it.run_in(it.image(project), FREEZE)
+
+
+def lock_of(it: ImageUser, project: str = "demo") -> Lock:
+    """Return a project's lock."""
+    path = it.dockerfile(project).with_name(f"{project}.lock")
+    return parse(path.read_text(), str(path))
 
 
 def clean_home(user: User) -> None:
