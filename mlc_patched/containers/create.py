@@ -19,13 +19,14 @@ from ..errors import (
     NotFoundError,
     SetupError,
 )
+from ..images.verified import wrong_account
 from ..interrupts import defer_signals, ignore_interrupts
 from ..names import labels
 from ..names.containers import short_name
 from ..names.images import account_image
 from ..names.projects import LATEST
 from ..plan.container import Plan
-from ..plan.flow import Flow, account_in_passwd, decide
+from ..plan.flow import Flow, decide
 from ..plan.limits import check_image
 from ..plan.request import CreateRequest
 from ..plan.specify import specify
@@ -142,7 +143,7 @@ def _from_image(
                 with defer_signals():
                     engine.remove_container(container, force=True)
                 container = _create(specified(image.id), engine, undo)
-        wrong = claim and account_in_passwd(engine.read_file(container, "/etc/passwd"), claim)
+        wrong = claim and wrong_account(image, claim, container, context.account, engine)
         if wrong:
             with defer_signals():
                 engine.remove_container(container, force=True)

@@ -28,12 +28,13 @@ from ..version import __version__
 from . import socket as engine_socket
 from .address import DEFAULT, EngineAddress, resolve
 from .answers import is_podman_conflict, missing_mount
+from .http import Answer
 from .interface import REFUSED
 
 ANSWER_SECONDS = 120
+"""Timeout for requests that do not start a long operation."""
 LONGEST_SECONDS = 6 * 3600
 """How long a request may be silent that commits, removes or builds, or follows a container."""
-"""Timeout for requests that do not start a long operation."""
 NEWEST_API = "1.51"
 """The newest version of the engine's API that this program was tested with (Docker Engine 28.5)."""
 OLDEST_API = "1.24"
@@ -96,7 +97,7 @@ class EngineConnection:
         except (ValueError, AttributeError) as error:
             raise EngineError(f"Invalid answer from the Docker Engine: {error}") from error
 
-    def _transport(self) -> Callable[..., engine_socket.Answer]:
+    def _transport(self) -> Callable[..., Answer]:
         """Return the function that sends plain requests."""
         if (path := self.address.socket_path) is not None:
             return partial(engine_socket.ask, path)
@@ -136,7 +137,7 @@ class EngineConnection:
         seconds: float = ANSWER_SECONDS,
         most: int | None = None,
         is_versioned: bool = True,
-    ) -> engine_socket.Answer:
+    ) -> Answer:
         """Send a plain request to the engine.
 
         `path` is without the API version, which precedes it if `is_versioned`; `body` is sent as

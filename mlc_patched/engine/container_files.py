@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from ..errors import EngineError, NotFoundError, SetupError
 from ..json_text import parsed
-from .socket import Answer
+from .http import Answer
 
 ACCOUNTS = ("/etc/passwd", "/etc/group")
 _TAR_SPACE = 64 * 1024  # the most that a tar archive of one file adds to its content

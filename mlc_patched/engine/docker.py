@@ -36,6 +36,7 @@ from .answers import (
 )
 from .connection import ANSWER_SECONDS, CHUNK, LONGEST_SECONDS, EngineConnection
 from .containerd_store import remove_unused_steps, step_below
+from .http import Answer
 from .interface import (
     REFUSED,
     Activity,
@@ -48,7 +49,6 @@ from .interface import (
     MountsAndDevices,
     Stats,
 )
-from .socket import Answer
 
 if TYPE_CHECKING:
     from .address import EngineAddress

@@ -6,7 +6,6 @@ alone here as well, and the SDK neither paramiko nor an adapter for each transpo
 
 from __future__ import annotations
 
-import http.client
 import select
 import shutil
 import socket
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ..errors import EngineUnreachableError
 from .address import EngineAddress
-from .socket import Answer, BrokenAnswerError, exchange
+from .http import Answer, BrokenAnswerError, Connection
 
 CONNECT_SECONDS = 30
 """Timeout for a connection; the docker client's for SSH."""
@@ -147,7 +146,7 @@ class RemoteConnection:
 
     def __init__(self, address: EngineAddress) -> None:
         self._address = address
-        self._idle: list[tuple[float, http.client.HTTPConnection]] = []
+        self._idle: list[tuple[float, Connection]] = []
 
     def ask(
         self,
@@ -162,7 +161,7 @@ class RemoteConnection:
         connection = self._connection(seconds)
         sock = connection.sock
         try:
-            answer = exchange(connection, method, target, body, most=most, keep=True)
+            answer = connection.exchange(method, target, body, most=most, keep=True)
         except (BrokenAnswerError, ConnectionError) as error:
             reason = sock.last_words() if isinstance(sock, _SshSocket) else ""
             connection.close()
@@ -170,11 +169,13 @@ class RemoteConnection:
         except BaseException:
             connection.close()
             raise
-        if connection.sock is not None:
+        if connection.is_reusable:
             self._idle.append((time.monotonic(), connection))
+        else:
+            connection.close()
         return answer
 
-    def _connection(self, seconds: float | None) -> http.client.HTTPConnection:
+    def _connection(self, seconds: float | None) -> Connection:
         while self._idle:
             since, connection = self._idle.pop()
             sock = connection.sock
@@ -183,6 +184,4 @@ class RemoteConnection:
                 sock.settimeout(seconds)
                 return connection
             connection.close()
-        connection = http.client.HTTPConnection("docker", timeout=seconds)
-        connection.sock = dial(self._address, seconds)
-        return connection
+        return Connection(dial(self._address, seconds))

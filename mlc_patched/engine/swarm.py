@@ -13,8 +13,8 @@ from ..version import documentation
 from .answers import validated
 from .cluster import Cluster, Node, NotManagerError, Service, Task
 from .connection import EngineConnection
+from .http import Answer
 from .service import GPU_KIND, ServiceSpecification, service_body
-from .socket import Answer
 
 _NO_MANAGER = "not a swarm manager"
 _PODMAN = "not found"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 
 from .account import Account
@@ -65,6 +66,28 @@ def open_file(account: Account, parent: int, name: str, flags: int, mode: int = 
         return os.open(name, flags | os.O_NONBLOCK, dir_fd=parent)
     _give(file, account, mode)
     return file
+
+
+@contextlib.contextmanager
+def private_file(account: Account, parent: str, name: str, flags: int) -> Iterator[int | None]:
+    """Open a file in a directory of the home, and make both if they are missing.
+
+    None if that is not possible, or if another user can have opened the file or put it there, as
+    in a home that is writable for everybody.
+    """
+    try:
+        with directory(account, parent) as opened:
+            file = open_file(account, opened, name, flags)
+    except OSError:
+        yield None
+        return
+    try:
+        status = os.fstat(file)
+        is_own = stat.S_ISREG(status.st_mode) and status.st_uid == account.file_ids[0]
+        is_private = is_own and status.st_nlink == 1 and not status.st_mode & 0o077
+        yield file if is_private else None
+    finally:
+        os.close(file)
 
 
 def _open_up(parent: int, name: str, mode: int) -> None:

@@ -17,14 +17,13 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import stat
 import struct
 import time
 from collections.abc import Iterator
 
 from ..report import Reporter
 from .account import Account
-from .home import CONFIGURATION, directory, open_file
+from .home import CONFIGURATION, private_file
 
 FILE = "locks"
 HOST_LOCK = "/run/lock"
@@ -81,26 +80,9 @@ def shared(account: Account, tag: str) -> Iterator[SharedLock]:
         yield SharedLock(file, f"shell {tag}")
 
 
-@contextlib.contextmanager
-def _file(account: Account) -> Iterator[int | None]:
-    try:
-        with directory(account, CONFIGURATION) as parent:
-            file = open_file(account, parent, FILE, os.O_RDWR)
-    except OSError:
-        yield None
-        return
-    try:
-        yield file if _is_private(file, account) else None
-    finally:
-        os.close(file)
-
-
-def _is_private(file: int, account: Account) -> bool:
-    """Whether no other user can have opened the file and hold a lock on it: in a home that is
-    writable for everybody, another user may have put a file there."""
-    status = os.fstat(file)
-    is_own = stat.S_ISREG(status.st_mode) and status.st_uid == account.file_ids[0]
-    return is_own and status.st_nlink == 1 and not status.st_mode & 0o077
+def _file(account: Account) -> contextlib.AbstractContextManager[int | None]:
+    """Open the file of the user's locks; None if another user could hold a lock on it."""
+    return private_file(account, CONFIGURATION, FILE, os.O_RDWR)
 
 
 def _identity(file: int) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,18 +44,26 @@ class ProbeResult:
 
 
 def run_in_image(
-    image: Image, script: str, kind: str, context: Context, *, user: str | None = None
+    image: Image,
+    script: str,
+    kind: str,
+    context: Context,
+    *,
+    user: str | None = None,
+    look: Callable[[str], None] | None = None,
 ) -> ProbeResult:
     """Run a script in an image's own shell, without network, and return its output.
 
     `kind` (`temporary.LOOK` or `VERIFY`) is in the container's name and label. With `user`
-    (`UID:GID`) it runs in the groups that mlc's containers have, else as root. A script that cannot
-    be started has the status NOT_STARTED.
+    (`UID:GID`) it runs in the groups that mlc's containers have, else as root. `look` gets the
+    container before it is started. A script that cannot be started has the status NOT_STARTED.
     """
     engine, lines = context.engine, []
     account = {"user": user, "groups": GROUPS} if user else {"user": "0:0"}
     shell = {"entrypoint": ("/bin/sh", "-c"), "command": (script,)}
     with temporary_container(image, kind, context, **shell, **account) as container:
+        if look is not None:
+            look(container)
         try:
             engine.start(container)
         except EngineError as error:

@@ -10,6 +10,7 @@ from ..errors import SetupError
 from ..host.account import Account
 from ..names.labels import Claim, MalformedLabelsError, read_claim
 from .probe import run_in_image
+from .verified import wrong_account
 from .versions.inventory import (
     DEBIAN_SCRIPT,
     NOTHING,
@@ -48,7 +49,7 @@ def verify(image: Image, account: Account, context: Context) -> Inventory:
 
     What else is missing is reported. Returns what is in the image.
     """
-    found = examine(image, Claim.of(account), context)
+    found = examine(image, Claim.of(account), context, is_new=True)
     if wrong := (*found.wrong, *found.lacking):
         raise SetupError(
             f"The image was built, but would not work for you: {'; '.join(wrong)}. It was removed.",
@@ -61,13 +62,22 @@ def verify(image: Image, account: Account, context: Context) -> Inventory:
     return found.inventory
 
 
-def examine(image: Image, wanted: Claim, context: Context) -> Findings:
-    """Run an image as its user and return what is wrong with the account in it."""
+def examine(image: Image, wanted: Claim, context: Context, *, is_new: bool = False) -> Findings:
+    """Run an image as its user and return what is wrong with the account in it.
+
+    With `is_new`, what the first container of the image would have to check is done here already.
+    """
     if wrong := _wrong_labels(image, wanted):
         return Findings((wrong,))
     # As mlc starts a container: by number, in these groups.
     script = f"{_CHECKS}{PYTHON_SCRIPT}{DEBIAN_SCRIPT}true\n"
-    result = run_in_image(image, script, "verify", context, user=f"{wanted.uid}:{wanted.gid}")
+
+    def look(container: str) -> None:
+        if is_new:
+            wrong_account(image, wanted, container, context.account, context.engine)
+
+    user = f"{wanted.uid}:{wanted.gid}"
+    result = run_in_image(image, script, "verify", context, user=user, look=look)
     found = next(iter(result.values("id")), None)
     if result.status != 0 or found is None:
         return Findings((f"it does not run: {result.ending()}",))

@@ -15,7 +15,7 @@ from mlc_patched.engine.client_configuration import sdk_client, without_logins
 from mlc_patched.engine.connection import EngineConnection
 from mlc_patched.engine.docker import DockerEngine
 from mlc_patched.engine.docker_registry import EngineRegistry
-from mlc_patched.engine.socket import Answer
+from mlc_patched.engine.http import Answer
 from mlc_patched.errors import ClientConfigurationError, EngineUnreachableError, ImageNotFoundError
 
 IMAGE = "registry.example/x:1"

@@ -9,7 +9,7 @@ import pytest
 from mlc_patched.engine import connection
 from mlc_patched.engine.address import EngineAddress
 from mlc_patched.engine.connection import NEWEST_API, EngineConnection
-from mlc_patched.engine.socket import Answer
+from mlc_patched.engine.http import Answer
 from mlc_patched.errors import EngineError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlc_patched.engine.containerd_store import remove_unused_steps, step_below
-from mlc_patched.engine.socket import Answer
+from mlc_patched.engine.http import Answer
 from mlc_patched.errors import ConflictError, ImageNotFoundError
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mlc_patched.engine.docker import DockerEngine
-from mlc_patched.engine.socket import BrokenAnswerError, ask
+from mlc_patched.engine.http import BrokenAnswerError
+from mlc_patched.engine.socket import ask
 from mlc_patched.errors import EngineError, EngineUnreachableError
 
 PING = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK"
@@ -108,6 +109,21 @@ def test_no_more_than_the_limit_is_read(serve: Serve, rest: bytes, wanted: bytes
     assert ask(path, "GET", "/", most=4).body == wanted
 
 
+def test_an_interim_answer_is_not_the_answer(serve: Serve) -> None:
+    path, _ = serve(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+    )
+    assert ask(path, "POST", "/").status == 201
+
+
+@pytest.mark.parametrize("target", ["/a b", "/a\r\nX: y", "/ä"])
+def test_a_target_that_is_not_quoted_is_not_sent(serve: Serve, target: str) -> None:
+    path, requests = serve(PING)
+    with pytest.raises(BrokenAnswerError):
+        ask(path, "GET", target)
+    assert requests == []
+
+
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
 def test_an_answer_can_have_no_body(serve: Serve, status: bytes) -> None:
     path, _ = serve(b"HTTP/1.1 " + status + b"\r\n\r\n")
@@ -124,6 +140,12 @@ def test_an_answer_can_have_no_body(serve: Serve, status: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
         b"hello, is it me you are looking for?\r\n",
         b"HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno header\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70_000,
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 101 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\nab\r\n0\r\n\r\n",
     ],
 )
 def test_a_truncated_or_invalid_answer_is_an_error(serve: Serve, answer: bytes) -> None:
