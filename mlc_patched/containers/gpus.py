@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..context import Context
-from ..engine.interface import DOCKER, PODMAN, EngineInfo, Image
+from ..engine.interface import DOCKER, PODMAN, Image
+from ..engine.observations import EngineInfo
 from ..errors import EngineError
 from ..host.gpus import GpuRequest
 from ..host.hardware import NVIDIA_HOOKS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
-from ..engine.interface import Stats
+from ..engine.observations import Stats
 from ..names import labels
 from ..names.containers import short_name
 

@@ -6,22 +6,15 @@ import functools
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import EngineError
 from ..json_text import pairs, string, strings
 from ..units import seconds_since_1970
-from .interface import (
-    DOCKER,
-    PODMAN,
-    Activity,
-    Container,
-    EngineInfo,
-    Image,
-    Mount,
-    MountsAndDevices,
-    Stats,
-)
+from .interface import DOCKER, PODMAN, Container, Image, Mount
+
+if TYPE_CHECKING:
+    from .observations import Activity, EngineInfo, MountsAndDevices, Stats
 
 _Reader = TypeVar("_Reader", bound=Callable[..., Any])
 
@@ -153,6 +146,25 @@ def _mounts(found: Mapping[str, Any]) -> tuple[Mount, ...]:
 
 
 @validated
+def transfer_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> str:
+    """Return a line on the overall progress after an event of a pull or push.
+
+    `layers` has the bytes done and in total by layer, kept up to date from event to event.
+    """
+    if "error" in event:
+        raise EngineError(event["error"])
+    detail = event.get("progressDetail") or {}
+    if event.get("status") in ("Downloading", "Pushing") and detail.get("total"):
+        layers[event.get("id", "")] = (detail.get("current", 0), detail["total"])
+    if not layers:
+        return str(event.get("status", ""))
+    # Sizes are uncompressed, but what is sent may add up to a little more.
+    done = sum(min(current, size) for current, size in layers.values()) / 1e6
+    total = sum(size for _, size in layers.values()) / 1e6
+    return f"{event.get('status', '')}: {done:.0f} of {total:.0f} MB so far"
+
+
+@validated
 def command_ids_of(found: Mapping[str, Any]) -> tuple[str, ...]:
     """Convert an answer of ContainerInspect to the IDs of the commands started in it."""
     return strings(found.get("ExecIDs") or [])
@@ -170,6 +182,8 @@ def running_command_of(found: Mapping[str, Any]) -> tuple[str, ...] | None:
 @validated
 def activity_of(found: Mapping[str, Any], commands: tuple[tuple[str, ...], ...]) -> Activity:
     """Convert an answer of ContainerInspect to when the container last ran."""
+    from .observations import Activity
+
     state = found["State"]
     is_running = state.get("Running", False)
     return Activity(
@@ -183,6 +197,8 @@ def activity_of(found: Mapping[str, Any], commands: tuple[tuple[str, ...], ...])
 @validated
 def mounts_and_devices_of(found: Mapping[str, Any]) -> MountsAndDevices:
     """Convert an answer of ContainerInspect to the host paths the container needs."""
+    from .observations import MountsAndDevices
+
     host = found.get("HostConfig") or {}
     binds = [bind.split(":") for bind in host.get("Binds") or ()]
     mounts = [each for each in host.get("Mounts") or () if each.get("Type") == "bind"]
@@ -200,6 +216,8 @@ def mounts_and_devices_of(found: Mapping[str, Any]) -> MountsAndDevices:
 @validated
 def info_of(found: Mapping[str, Any], *, is_local: bool) -> EngineInfo:
     """Convert an answer of SystemInfo."""
+    from .observations import EngineInfo
+
     return EngineInfo(
         version=found.get("ServerVersion", ""),
         root_directory=found.get("DockerRootDir", ""),
@@ -236,27 +254,10 @@ def _containerd_of(found: Mapping[str, Any]) -> str | None:
 
 
 @validated
-def transfer_progress(event: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> str:
-    """Return a line on the overall progress after an event of a pull or push.
-
-    `layers` has the bytes done and in total by layer, kept up to date from event to event.
-    """
-    if "error" in event:
-        raise EngineError(event["error"])
-    detail = event.get("progressDetail") or {}
-    if event.get("status") in ("Downloading", "Pushing") and detail.get("total"):
-        layers[event.get("id", "")] = (detail.get("current", 0), detail["total"])
-    if not layers:
-        return str(event.get("status", ""))
-    # Sizes are uncompressed, but what is sent may add up to a little more.
-    done = sum(min(current, size) for current, size in layers.values()) / 1e6
-    total = sum(size for _, size in layers.values()) / 1e6
-    return f"{event.get('status', '')}: {done:.0f} of {total:.0f} MB so far"
-
-
-@validated
 def stats_of(sample: Mapping[str, Any]) -> Stats | None:
     """Convert an answer of ContainerStats; None if the container has exited."""
+    from .observations import Stats
+
     memory = sample.get("memory_stats") or {}
     if "usage" not in memory:
         return None

@@ -39,21 +39,16 @@ from .containerd_store import remove_unused_steps, step_below
 from .http import Answer
 from .interface import (
     REFUSED,
-    Activity,
-    Change,
     Container,
     Engine,
-    EngineInfo,
     Image,
-    Layer,
-    MountsAndDevices,
-    Stats,
 )
 
 if TYPE_CHECKING:
     from .address import EngineAddress
     from .build_context import BuildOptions
     from .cluster import Cluster
+    from .observations import Activity, Change, EngineInfo, Layer, MountsAndDevices, Stats
     from .registry import Registry
     from .specification import ContainerSpecification
 
@@ -259,9 +254,12 @@ class DockerEngine(Engine):
         return image.id
 
     def changes(self, container: str) -> list[Change]:
-        with self._sdk(unhurried=True) as client:
-            answer = client.diff(container) or []
-        found = [Change(each["Path"], _CHANGES[each["Kind"]]) for each in answer]
+        from .observations import Change
+
+        answer = self._ask(
+            "GET", f"/containers/{_quoted(container)}/changes", seconds=LONGEST_SECONDS
+        )
+        found = [Change(each["Path"], _CHANGES[each["Kind"]]) for each in _json(answer) or ()]
         return sorted(found, key=lambda change: change.path)
 
     def read_file(self, container: str, path: str, limit: int = 4 * 1024**2) -> bytes | None:
@@ -307,9 +305,9 @@ class DockerEngine(Engine):
         return [str(row[-1]) for row in _json(answer)["Processes"] or ()]
 
     def exec_detached(self, container: str, command: Iterable[str], user: str) -> None:
-        with self._sdk() as client:
-            created = client.exec_create(container, list(command), user=user)
-            client.exec_start(created["Id"], detach=True)
+        body = {"Cmd": list(command), "User": user}
+        made = self._ask("POST", f"/containers/{_quoted(container)}/exec", body=body)
+        self._ask("POST", f"/exec/{_json(made)['Id']}/start", body={"Detach": True})
 
     def exec_run(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
         with self._sdk(unhurried=True) as client:
@@ -319,9 +317,9 @@ class DockerEngine(Engine):
         return int(status), output.decode(errors="replace")
 
     def stats(self, container: str) -> Stats | None:
+        target = f"/containers/{_quoted(container)}/stats"
         try:
-            with self._sdk() as client:
-                return stats_of(client.stats(container, stream=False))
+            return stats_of(_json(self._ask("GET", target, {"stream": "false"})))
         except (NotFoundError, ConflictError):
             return None
 
@@ -360,6 +358,8 @@ class DockerEngine(Engine):
             raise
 
     def history(self, image: str) -> list[Layer]:
+        from .observations import Layer
+
         try:
             answer = self._ask("GET", f"/images/{_quoted(image)}/history")
         except ImageNotFoundError:

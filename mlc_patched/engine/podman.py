@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from ..errors import ConflictError
 from .docker import DockerEngine, full_id
-from .interface import PODMAN, Change, Container, Image, Stats
+from .interface import PODMAN, Container, Image
+from .observations import Change, Stats
 
 if TYPE_CHECKING:
     from .specification import ContainerSpecification

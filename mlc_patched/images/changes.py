@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..engine.interface import Change
+from ..engine.observations import Change
 
 ADDED, CHANGED, DELETED = "added", "changed", "deleted"
 SHOWN = 10

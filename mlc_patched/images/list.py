@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..context import Context
-from ..engine.interface import Container, Image, Layer
+from ..engine.interface import Container, Image
+from ..engine.observations import Layer
 from ..errors import MlcError
 from ..names import labels
 from ..names.labels import Claim, MalformedLabelsError, read_claim

@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from ..context import Context
-from ..engine.interface import EngineInfo, Image
+from ..engine.interface import Image
+from ..engine.observations import EngineInfo
 from ..errors import MlcError
 
 

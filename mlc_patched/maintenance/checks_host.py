@@ -17,7 +17,8 @@ from pathlib import Path
 from ..context import Context
 from ..engine import client as docker_client
 from ..engine.address import DEFAULT
-from ..engine.interface import DOCKER, PODMAN, Engine, EngineInfo
+from ..engine.interface import DOCKER, PODMAN, Engine
+from ..engine.observations import EngineInfo
 from ..errors import EngineError, MlcError, NoAccessError, NotFoundError
 from ..host.hardware import CDI_DIRECTORIES, NVIDIA_HOOKS, Host, described_in
 from ..patch import checkout as patch_checkout

@@ -9,7 +9,8 @@ from pathlib import Path
 from shlex import quote
 
 from ..context import Context
-from ..engine.interface import Image, MountsAndDevices
+from ..engine.interface import Image
+from ..engine.observations import MountsAndDevices
 from ..errors import MlcError, NotFoundError
 from ..host.account import Account
 from ..images.probe import temporary_container

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Set
 
-from ..engine.interface import Engine, Image, Layer
+from ..engine.interface import Engine, Image
+from ..engine.observations import Layer
 
 # Steps that add no layer, as the classic builder and BuildKit write them into the history.
 _NO_LAYER = re.compile(

@@ -14,7 +14,8 @@ from support.base_images import BASE
 from support.contract_fixtures import LABEL, PODMAN_S_OWN, EngineFixtures
 from support.remote_engine import open_place
 
-from mlc_patched.engine.interface import PODMAN, Activity
+from mlc_patched.engine.interface import PODMAN
+from mlc_patched.engine.observations import Activity
 from mlc_patched.engine.specification import Bind
 from mlc_patched.errors import (
     ConflictError,

@@ -10,7 +10,7 @@ from support.base_images import BASE
 from support.contract_fixtures import LABEL, EngineFixtures
 from support.fakes.engine import FakeEngine
 
-from mlc_patched.engine.interface import Change
+from mlc_patched.engine.observations import Change
 from mlc_patched.errors import ConflictError, NotFoundError
 from mlc_patched.tar_stream import members
 

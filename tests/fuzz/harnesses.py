@@ -421,7 +421,7 @@ def docker_settings(data: bytes) -> None:
 
 
 def package_status(data: bytes) -> None:
-    from mlc_patched.engine.interface import Change
+    from mlc_patched.engine.observations import Change
 
     text = data.decode(errors="replace")
     paths = [line for line in text.split("\n") if line.startswith("/")]

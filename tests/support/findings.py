@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlc_patched.engine.interface import EngineInfo
+from mlc_patched.engine.observations import EngineInfo
 from mlc_patched.maintenance.checks import Finding, Health
 
 # No directory of this host.

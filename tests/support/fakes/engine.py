@@ -15,16 +15,12 @@ from pathlib import Path, PurePosixPath
 
 from mlc_patched.engine.build_context import BuildOptions
 from mlc_patched.engine.cluster import Cluster
-from mlc_patched.engine.interface import (
-    VOLUME,
+from mlc_patched.engine.interface import VOLUME, Container, Engine, Image, Mount
+from mlc_patched.engine.observations import (
     Activity,
     Change,
-    Container,
-    Engine,
     EngineInfo,
-    Image,
     Layer,
-    Mount,
     MountsAndDevices,
     Stats,
 )

@@ -19,7 +19,8 @@ from mlc_patched.containers import assign, gpu_usage
 from mlc_patched.containers.deploy import deploy
 from mlc_patched.context import Context
 from mlc_patched.engine.address import EngineAddress
-from mlc_patched.engine.interface import PODMAN, EngineInfo
+from mlc_patched.engine.interface import PODMAN
+from mlc_patched.engine.observations import EngineInfo
 from mlc_patched.engine.specification import ContainerSpecification, container_body
 from mlc_patched.errors import (
     AlreadyExistsError,

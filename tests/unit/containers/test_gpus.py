@@ -12,7 +12,8 @@ from support.fakes.engine import FakeEngine
 
 from mlc_patched.containers.create import create
 from mlc_patched.context import Context
-from mlc_patched.engine.interface import DOCKER, PODMAN, EngineInfo
+from mlc_patched.engine.interface import DOCKER, PODMAN
+from mlc_patched.engine.observations import EngineInfo
 from mlc_patched.errors import EngineError, MlcError, NotFoundError
 from mlc_patched.host.gpus import GpuRequest
 from mlc_patched.host.hardware import Host

@@ -15,7 +15,7 @@ import mlc_patched
 from mlc_patched.containers import interrupted as module
 from mlc_patched.context import Context
 from mlc_patched.engine.address import EngineAddress
-from mlc_patched.engine.interface import Activity
+from mlc_patched.engine.observations import Activity
 from mlc_patched.errors import EngineError
 from mlc_patched.host.hardware import boot_time
 

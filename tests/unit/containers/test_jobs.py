@@ -14,7 +14,7 @@ from support.run_command import call
 import mlc_patched
 from mlc_patched.containers.jobs import directory_of, job_command, jobs_of
 from mlc_patched.context import Context
-from mlc_patched.engine.interface import Activity
+from mlc_patched.engine.observations import Activity
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.names import labels
 

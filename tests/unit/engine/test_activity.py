@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlc_patched.engine.answers import activity_of, command_ids_of, running_command_of
-from mlc_patched.engine.interface import Activity
+from mlc_patched.engine.observations import Activity
 from mlc_patched.errors import EngineError
 
 NEVER = "0001-01-01T00:00:00Z"

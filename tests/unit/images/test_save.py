@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from support.accounts import THESIS_LABELS
 
-from mlc_patched.engine.interface import Change, Container, Image
+from mlc_patched.engine.interface import Container, Image
+from mlc_patched.engine.observations import Change
 from mlc_patched.errors import UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.images.changes import summarise

@@ -14,7 +14,8 @@ from support.fakes.engine import FakeEngine
 from support.findings import INFO, assert_finding
 
 from mlc_patched.engine.address import EngineAddress
-from mlc_patched.engine.interface import DOCKER, PODMAN, EngineInfo
+from mlc_patched.engine.interface import DOCKER, PODMAN
+from mlc_patched.engine.observations import EngineInfo
 from mlc_patched.errors import EngineUnreachableError, MlcError, NoAccessError
 from mlc_patched.host.hardware import Host, elsewhere
 from mlc_patched.maintenance import checks_host as host

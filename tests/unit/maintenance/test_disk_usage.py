@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlc_patched.engine.interface import Image, Layer
+from mlc_patched.engine.interface import Image
+from mlc_patched.engine.observations import Layer
 from mlc_patched.maintenance import disk_usage
 
 

@@ -13,7 +13,8 @@ from support.fakes.engine import FakeEngine
 import mlc_patched
 from mlc_patched import temporary
 from mlc_patched.context import Context
-from mlc_patched.engine.interface import Container, Image, Layer
+from mlc_patched.engine.interface import Container, Image
+from mlc_patched.engine.observations import Layer
 from mlc_patched.maintenance import prune
 from mlc_patched.maintenance.leftovers import Kind, is_labelled, left_containers, left_images
 from mlc_patched.maintenance.orphans import list_orphans, own_orphans

@@ -6,7 +6,7 @@ import pytest
 from support.fakes.engine import FakeEngine
 
 from mlc_patched.context import Context
-from mlc_patched.engine.interface import Layer
+from mlc_patched.engine.observations import Layer
 from mlc_patched.maintenance.orphans import own_orphans, retire_orphans
 from mlc_patched.names.labels import Claim, claim_labels
 

@@ -12,7 +12,7 @@ from support.fakes.engine import FakeEngine
 from support.plans import CATALOG, REQUEST
 
 from mlc_patched.context import Context
-from mlc_patched.engine.interface import MountsAndDevices
+from mlc_patched.engine.observations import MountsAndDevices
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import MlcError, NotAllowedError, NotFoundError, UsageError
 from mlc_patched.host.account import Account
