@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any
@@ -28,7 +29,7 @@ from ..version import __version__
 from . import socket as engine_socket
 from .address import DEFAULT, EngineAddress, resolve
 from .answers import is_podman_conflict, missing_mount
-from .http import Answer
+from .http import Answer, Connection
 from .interface import REFUSED
 
 ANSWER_SECONDS = 120
@@ -40,6 +41,8 @@ NEWEST_API = "1.51"
 OLDEST_API = "1.24"
 """The oldest version that an engine accepts if it does not report one."""
 CHUNK = 2 * 1024**2
+Query = str | list[str]
+"""A value of a query; of a list, each is sent."""
 _NOWHERE = "/nowhere"  # a placeholder, as the SDK requires a socket's path
 
 
@@ -82,6 +85,15 @@ class EngineConnection:
                 "Install a newer mlc-patched.",
             )
         return version
+
+    @property
+    def may_log_in(self) -> bool:
+        """Whether there is a configuration of the docker client, where the SDK looks for logins."""
+        if self.address.is_users:
+            return False
+        directory = os.environ.get("DOCKER_CONFIG") or "~/.docker"
+        files = (f"{directory}/config.json", "~/.docker/config.json", "~/.dockercfg")
+        return any(os.path.lexists(os.path.expanduser(each)) for each in files)  # noqa: PTH111
 
     @property
     def may_use_containerd_store(self) -> bool:
@@ -131,7 +143,7 @@ class EngineConnection:
         self,
         method: str,
         path: str,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, Query] | None = None,
         body: Mapping[str, Any] | None = None,
         *,
         seconds: float = ANSWER_SECONDS,
@@ -149,17 +161,52 @@ class EngineConnection:
         """
         target = f"/v{self._version}{path}" if is_versioned else path
         if query:
-            target += f"?{urlencode(query)}"
+            target += f"?{urlencode(query, doseq=True)}"
         content = None if body is None else json.dumps(body).encode()
-        try:
+        with self._connection_errors(seconds):
             answer = self._send(method, target, content, seconds=seconds, most=most)
+        if answer.status >= 400:
+            raise self._refusal(answer.status, _message(answer.body))
+        return answer
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Query] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Iterator[bytes]:
+        """Send a plain request and yield the answer's body as it arrives.
+
+        It may be silent for LONGEST_SECONDS. Arguments and errors are those of `ask`.
+        """
+        target = f"/v{self._version}{path}?{urlencode(query or {}, doseq=True)}"
+        content = None if body is None else json.dumps(body).encode()
+        with self._connection_errors(LONGEST_SECONDS):
+            connection = Connection(self._dialled())
+            try:
+                head = connection.send(method, target, content)
+                if head.status >= 400:
+                    raise self._refusal(head.status, _message(b"".join(connection.pieces(head))))
+                yield from connection.pieces(head)
+            finally:
+                connection.close()
+
+    def _dialled(self) -> socket.socket:
+        if (path := self.address.socket_path) is not None:
+            return engine_socket.dial(path, LONGEST_SECONDS)
+        from .remote import dial
+
+        return dial(self.address, LONGEST_SECONDS)
+
+    @contextlib.contextmanager
+    def _connection_errors(self, seconds: float) -> Iterator[None]:
+        try:
+            yield
         except TimeoutError as error:
             raise _no_answer(seconds) from error
         except OSError as error:
             raise _unreachable(str(error), self.address) from error
-        if answer.status >= 400:
-            raise self._refusal(answer.status, _message(answer.body))
-        return answer
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

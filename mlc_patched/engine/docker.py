@@ -34,7 +34,7 @@ from .answers import (
     stats_of,
     transfer_progress,
 )
-from .connection import ANSWER_SECONDS, CHUNK, LONGEST_SECONDS, EngineConnection
+from .connection import ANSWER_SECONDS, CHUNK, LONGEST_SECONDS, EngineConnection, Query
 from .containerd_store import remove_unused_steps, step_below
 from .http import Answer
 from .interface import (
@@ -68,6 +68,7 @@ class DockerEngine(Engine):
         self._connection = EngineConnection(address) if connection is None else connection
         self._ask = self._connection.ask
         self._sdk = self._connection.sdk
+        self._stream = self._connection.stream
 
     def __str__(self) -> str:
         return str(self._connection)
@@ -92,19 +93,24 @@ class DockerEngine(Engine):
         name = parse_reference(reference)
         layers: dict[str, tuple[int, int]] = {}
         try:
-            with self._sdk(unhurried=True) as client:
-                for event in client.pull(
-                    name.repository,
-                    tag=name.digest or name.tag or "latest",
-                    stream=True,
-                    decode=True,
-                ):
-                    progress(transfer_progress(event, layers))
+            for event in self._pull_events(name.repository, name.digest or name.tag or "latest"):
+                progress(transfer_progress(event, layers))
         except EngineUnreachableError:
             raise
         except (EngineError, NotFoundError) as error:
             why = str(error).removeprefix(REFUSED)
             raise ImageNotFoundError(f"Pulling {reference} failed: {why}") from error
+
+    def _pull_events(self, repository: str, tag: str) -> Iterator[Mapping[str, Any]]:
+        if self._connection.may_log_in:
+            with self._sdk(unhurried=True) as client:
+                yield from client.pull(repository, tag=tag, stream=True, decode=True)
+        else:
+            from .output_stream import lines
+
+            query = {"fromImage": repository, "tag": tag}
+            for line in lines(self._stream("POST", "/images/create", query)):
+                yield _parsed(line)
 
     def tag_image(self, image_id: str, repository: str, tag: str) -> None:
         self._ask("POST", f"/images/{_quoted(image_id)}/tag", {"repo": repository, "tag": tag})
@@ -176,13 +182,13 @@ class DockerEngine(Engine):
         return int(_json(answer)["StatusCode"])
 
     def logs(self, container: str, follow: bool = False) -> Iterator[str]:
-        with self._sdk(unhurried=True) as client:
-            rest = b""
-            for chunk in client.logs(container, stream=True, follow=follow):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from (line.decode(errors="replace").rstrip() for line in lines)
-            if rest:
-                yield rest.decode(errors="replace").rstrip()
+        from .output_stream import lines, payloads
+
+        path = f"/containers/{_quoted(container)}"
+        has_terminal = _json(self._ask("GET", f"{path}/json"))["Config"].get("Tty", False)
+        wanted = {"stdout": "1", "stderr": "1", "follow": "1" if follow else "0"}
+        pieces = self._stream("GET", f"{path}/logs", wanted)
+        return lines(pieces if has_terminal else payloads(pieces))
 
     def remove_container(
         self, container: str, force: bool = False, *, keep_volumes: bool = False
@@ -216,15 +222,16 @@ class DockerEngine(Engine):
         *,
         message: str = "",
     ) -> str:
-        configuration = self._commit_configuration(like, labels)
-        with self._sdk(unhurried=True) as client:
-            answer = client.commit(
-                container, repository, tag, message=message or None, **configuration
-            )
-        return full_id(str(answer["Id"]))
+        more, body = self._commit_configuration(like, labels)
+        query = {"container": container, "repo": repository, "tag": tag, "comment": message, **more}
+        answer = self._ask("POST", "/commit", query, body, seconds=LONGEST_SECONDS)
+        return full_id(str(_json(answer)["Id"]))
 
-    def _commit_configuration(self, like: Image, labels: Mapping[str, str]) -> dict[str, Any]:
-        configuration: dict[str, Any] = {
+    def _commit_configuration(
+        self, like: Image, labels: Mapping[str, str]
+    ) -> tuple[Mapping[str, Query], dict[str, Any]]:
+        """Return the part of the request's query and its body."""
+        return {}, {
             "Cmd": list(like.command),
             # Not None: the engine would then use the set-up container's own.
             "Entrypoint": list(like.entrypoint),
@@ -234,7 +241,6 @@ class DockerEngine(Engine):
             "Labels": {**like.labels, **labels},
             "Volumes": {path: {} for path in like.volumes} or None,
         }
-        return {"conf": configuration}
 
     def build(
         self,
@@ -305,16 +311,22 @@ class DockerEngine(Engine):
         return [str(row[-1]) for row in _json(answer)["Processes"] or ()]
 
     def exec_detached(self, container: str, command: Iterable[str], user: str) -> None:
-        body = {"Cmd": list(command), "User": user}
-        made = self._ask("POST", f"/containers/{_quoted(container)}/exec", body=body)
-        self._ask("POST", f"/exec/{_json(made)['Id']}/start", body={"Detach": True})
+        made = self._new_command(container, command, user)
+        self._ask("POST", f"/exec/{made}/start", body={"Detach": True})
 
     def exec_run(self, container: str, command: Iterable[str], user: str) -> tuple[int, str]:
-        with self._sdk(unhurried=True) as client:
-            created = client.exec_create(container, list(command), user=user)
-            output = client.exec_start(created["Id"])
-            status = client.exec_inspect(created["Id"])["ExitCode"]
+        from .output_stream import payloads
+
+        made = self._new_command(container, command, user)
+        output = b"".join(payloads(self._stream("POST", f"/exec/{made}/start", body={})))
+        status = _json(self._ask("GET", f"/exec/{made}/json"))["ExitCode"]
         return int(status), output.decode(errors="replace")
+
+    def _new_command(self, container: str, command: Iterable[str], user: str) -> str:
+        wanted = {"AttachStdout": True, "AttachStderr": True}
+        body = {"Cmd": list(command), "User": user, **wanted}
+        made = self._ask("POST", f"/containers/{_quoted(container)}/exec", body=body)
+        return str(_json(made)["Id"])
 
     def stats(self, container: str) -> Stats | None:
         target = f"/containers/{_quoted(container)}/stats"
@@ -426,7 +438,11 @@ def _quoted(name: str) -> str:
 
 
 def _json(answer: Answer) -> Any:
+    return _parsed(answer.body)
+
+
+def _parsed(text: str | bytes) -> Any:
     try:
-        return parsed(answer.body)
+        return parsed(text)
     except ValueError as error:
         raise EngineError(f"Invalid answer from the Docker Engine: {error}") from error

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 _LONGEST_LINE = 65536  # bytes; http.client's limits
 _MOST_HEADERS = 100
-_PIECE = 1024**2  # bytes; what is allocated at once, whatever length the answer claims
+_PIECE = 65536  # bytes; what is read at once, whatever length the answer claims
 
 
 class Answer(NamedTuple):
@@ -27,9 +27,15 @@ class Answer(NamedTuple):
 class BrokenAnswerError(OSError):
     """The answer was cut off, or is not HTTP."""
 
+    def __init__(self, why: str = "the answer was cut off or is not HTTP") -> None:
+        super().__init__(why)
+
 
 class Connection:
-    """A connection to an engine; `sock` is connected, and its timeout is that of each step."""
+    """A connection to an engine; `sock` is connected, and its timeout is that of each step.
+
+    Every method raises TimeoutError, or another OSError if the answer was cut off.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -55,80 +61,82 @@ class Connection:
         `target` is a quoted path and query, `body` JSON, and `most` how many bytes of the answer's
         body to read, None for all. With `keep` the engine is not asked to disconnect;
         `is_reusable` then says whether the connection can carry another request.
-
-        Raises TimeoutError, or another OSError if the answer was cut off.
         """
-        self.is_reusable = keep and most is None
-        try:
-            with contextlib.suppress(BrokenPipeError):
-                # The engine may refuse and disconnect before the whole request was sent.
-                self.sock.sendall(_request(method, target, body, close=not self.is_reusable))
-            status = 100
-            while status < 200:  # interim answers, such as "100 Continue"
-                status, headers = self._head()
-            if method == "HEAD" or status in (204, 304):
-                return Answer(status, headers, b"")
-            return Answer(status, headers, self._body(headers, most))
-        except ValueError as error:
-            raise BrokenAnswerError("the answer was cut off or is not HTTP") from error
+        head = self.send(method, target, body, keep=keep and most is None)
+        read, length = [], 0
+        for piece in self.pieces(head):
+            read.append(piece)
+            length += len(piece)
+            if most is not None and length >= most:
+                break
+        return head._replace(body=b"".join(read)[:most])
 
-    def _head(self) -> tuple[int, dict[str, str]]:
+    def send(
+        self, method: str, target: str, body: bytes | None = None, *, keep: bool = False
+    ) -> Answer:
+        """Send a request and return the answer, whose body is still to be read: see `pieces`."""
+        self.is_reusable, self._has_body = keep, method != "HEAD"
+        with contextlib.suppress(BrokenPipeError):
+            # The engine may refuse and disconnect before the whole request was sent.
+            self.sock.sendall(_request(method, target, body, close=not keep))
+        while (head := self._head()).status < 200:
+            pass  # interim answers, such as "100 Continue"
+        return head
+
+    def pieces(self, head: Answer) -> Iterator[bytes]:
+        """Yield the body of an answer as it arrives."""
+        if not self._has_body or head.status in (204, 304):
+            return
+        if head.headers.get("transfer-encoding", "").lower() == "chunked":
+            while length := _number(self._line().partition(";")[0], 16):
+                yield from self._exactly(length)
+                if self._line():
+                    raise BrokenAnswerError
+            while self._line():
+                pass  # headers after the body
+        elif "content-length" in head.headers:
+            yield from self._exactly(_number(head.headers["content-length"], 10))
+        else:
+            self.is_reusable = False  # the body ends where the connection does
+            while piece := self._received.read1(_PIECE):
+                yield piece
+
+    def _head(self) -> Answer:
         version, _, rest = self._line().partition(" ")
         if not version.startswith("HTTP/1."):
-            raise ValueError(version)
+            raise BrokenAnswerError
         headers: dict[str, str] = {}
-        while line := self._line():
+        for _ in range(_MOST_HEADERS):
+            if not (line := self._line()):
+                break
             name, colon, value = line.partition(":")
-            if not colon or len(headers) == _MOST_HEADERS:
-                raise ValueError(line)
+            if not colon:
+                raise BrokenAnswerError
             headers[name.lower()] = value.strip()
+        else:
+            raise BrokenAnswerError
         if version == "HTTP/1.0" or headers.get("connection", "").lower() == "close":
             self.is_reusable = False
-        return int(rest[:3]), headers
+        return Answer(_number(rest[:3], 10), headers, b"")
 
     def _line(self) -> str:
         line = self._received.readline(_LONGEST_LINE)
         if not line.endswith(b"\n"):
-            raise ValueError(line)
+            raise BrokenAnswerError
         return line.decode("latin-1").rstrip("\r\n")
 
-    def _body(self, headers: Mapping[str, str], most: int | None) -> bytes:
-        if headers.get("transfer-encoding", "").lower() == "chunked":
-            return self._chunks(most)
-        if "content-length" in headers:
-            length = _length(headers["content-length"], 10)
-            return self._exactly(length if most is None else min(length, most))
-        self.is_reusable = False  # the body ends where the connection does
-        return self._received.read(-1 if most is None else most)
-
-    def _chunks(self, most: int | None) -> bytes:
-        pieces, total = [], 0
-        while length := _length(self._line().partition(";")[0], 16):
-            wanted = length if most is None else min(length, most - total)
-            pieces.append(self._exactly(wanted))
-            total += wanted
-            if total == most:
-                return b"".join(pieces)
-            if self._line():
-                raise ValueError("a chunk is longer than it says")
-        while self._line():
-            pass  # headers after the body
-        return b"".join(pieces)
-
-    def _exactly(self, length: int) -> bytes:
-        pieces = []
+    def _exactly(self, length: int) -> Iterator[bytes]:
         while length:
-            piece = self._received.read(min(length, _PIECE))
+            piece = self._received.read1(min(length, _PIECE))
             if not piece:
-                raise ValueError("the answer was cut off")
-            pieces.append(piece)
+                raise BrokenAnswerError
             length -= len(piece)
-        return b"".join(pieces)
+            yield piece
 
 
 def _request(method: str, target: str, body: bytes | None, *, close: bool) -> bytes:
-    if not target.isprintable() or " " in target:
-        raise ValueError(target)
+    if not (target.isascii() and target.isprintable()) or " " in target:
+        raise BrokenAnswerError(f"{target!r} is not a quoted path")
     lines = [f"{method} {target} HTTP/1.1", "Host: docker"]
     if close:
         lines.append("Connection: close")
@@ -136,11 +144,14 @@ def _request(method: str, target: str, body: bytes | None, *, close: bool) -> by
         lines.append("Content-Type: application/json")
     if body is not None or method in ("POST", "PUT"):
         lines.append(f"Content-Length: {len(body or b'')}")
-    return "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
+    return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 
 
-def _length(text: str, base: int) -> int:
-    length = int(text, base)
-    if length < 0:
-        raise ValueError(text)
-    return length
+def _number(text: str, base: int) -> int:
+    try:
+        number = int(text, base)
+    except ValueError as error:
+        raise BrokenAnswerError from error
+    if number < 0:
+        raise BrokenAnswerError
+    return number

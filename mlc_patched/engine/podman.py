@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..errors import ConflictError
+from .connection import Query
 from .docker import DockerEngine, full_id
 from .interface import PODMAN, Container, Image
 from .observations import Change, Stats
@@ -97,9 +98,11 @@ class PodmanEngine(DockerEngine):
             self._ask("POST", f"/containers/{quote(container)}/unpause")
         super().stop(container, seconds)
 
-    def _commit_configuration(self, like: Image, labels: Mapping[str, str]) -> dict[str, Any]:
+    def _commit_configuration(
+        self, like: Image, labels: Mapping[str, str]
+    ) -> tuple[Mapping[str, Query], dict[str, Any]]:
         # Podman ignores the configuration in the request's body, but not `changes`.
-        return {"changes": configuration_changes(like, labels)}
+        return {"changes": configuration_changes(like, labels)}, {}
 
     def changes(self, container: str) -> list[Change]:
         # Podman mounts /etc/hosts and others, does not report them, but reports the directory.

@@ -26,11 +26,20 @@ def ask(
     `seconds` is the timeout, None to wait for ever; for the rest, and for errors, see
     `Connection.exchange`. Raises OSError if nobody listens.
     """
-    with socket.socket(socket.AF_UNIX) as sock:
+    connection = Connection(dial(path, seconds))
+    try:
+        return connection.exchange(method, target, body, most=most)
+    finally:
+        connection.close()
+
+
+def dial(path: str, seconds: float | None) -> socket.socket:
+    """Return a socket that is connected to the engine's; `seconds` is its timeout."""
+    sock = socket.socket(socket.AF_UNIX)
+    try:
         sock.settimeout(seconds)
         sock.connect(path)
-        connection = Connection(sock)
-        try:
-            return connection.exchange(method, target, body, most=most)
-        finally:
-            connection.close()
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -6,13 +6,15 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mlc_patched.engine.connection import EngineConnection
 from mlc_patched.engine.docker import DockerEngine
-from mlc_patched.engine.http import BrokenAnswerError
+from mlc_patched.engine.http import BrokenAnswerError, Connection
 from mlc_patched.engine.socket import ask
-from mlc_patched.errors import EngineError, EngineUnreachableError
+from mlc_patched.errors import EngineError, EngineUnreachableError, ImageNotFoundError
 
 PING = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK"
 
@@ -117,11 +119,14 @@ def test_an_interim_answer_is_not_the_answer(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("target", ["/a b", "/a\r\nX: y", "/ä"])
-def test_a_target_that_is_not_quoted_is_not_sent(serve: Serve, target: str) -> None:
-    path, requests = serve(PING)
-    with pytest.raises(BrokenAnswerError):
-        ask(path, "GET", target)
-    assert requests == []
+def test_a_target_that_is_not_quoted_is_not_sent(target: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = Connection(ours)
+        with pytest.raises(BrokenAnswerError, match="not a quoted path"):
+            connection.exchange("GET", target)
+        connection.close()
+        assert theirs.recv(100) == b""
 
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
@@ -191,3 +196,72 @@ def test_names_are_quoted(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
     assert DockerEngine().image("host:5000/a b?c#\r\n") is None
     assert b"/images/host:5000/a%20b%3Fc%23%0D%0A/json HTTP" in requests[1]
+
+
+def _chunked(*chunks: bytes) -> bytes:
+    body = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in (*chunks, b""))
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+
+
+@pytest.fixture
+def engine(serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    """Connect to an engine that gives these answers, without logins; the SDK must not be used."""
+
+    def connect(*answers: bytes) -> tuple[DockerEngine, list[bytes]]:
+        path, requests = serve(PING, *answers)
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+        monkeypatch.setattr(EngineConnection, "sdk", None)
+        return DockerEngine(), requests
+
+    return connect
+
+
+def test_a_pull_without_logins_needs_no_sdk(engine: Callable[..., Any]) -> None:
+    found, requests = engine(
+        _chunked(
+            b'{"status":"Downloading","id":"a","progress', b'Detail":{"current":5000000,"tot'
+        ).replace(b"0\r\n\r\n", b"")
+        + b'1a\r\nal":10000000}}\r\n{"status":\r\n9\r\n"Done"}\r\n\r\n0\r\n\r\n'
+    )
+    told: list[str] = []
+    found.pull("host:5000/team/image", told.append)
+    assert told == ["Downloading: 5 of 10 MB so far", "Done: 5 of 10 MB so far"]
+    (_, request) = requests
+    assert request.startswith(
+        b"POST /v1.41/images/create?fromImage=host%3A5000%2Fteam%2Fimage&tag=latest HTTP"
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _chunked(b'{"error":"no such host"}'),
+        b'HTTP/1.1 404 Not Found\r\nContent-Length: 26\r\n\r\n{"message":"no such host"}',
+    ],
+)
+def test_a_pull_that_fails_says_why(engine: Callable[..., Any], answer: bytes) -> None:
+    found, _ = engine(answer)
+    with pytest.raises(ImageNotFoundError, match=r"^Pulling image failed: no such host$"):
+        found.pull("image", print)
+
+
+def test_a_pull_that_breaks_off_is_no_success(engine: Callable[..., Any]) -> None:
+    found, _ = engine(_chunked(b'{"status":"Downloading"}\n')[:-5])
+    with pytest.raises(EngineUnreachableError, match="cut off"):
+        found.pull("image", print)
+
+
+def _frame(stream: int, text: bytes) -> bytes:
+    return bytes((stream, 0, 0, 0)) + len(text).to_bytes(4, "big") + text
+
+
+def test_output_is_split_into_lines_wherever_it_is_cut(engine: Callable[..., Any]) -> None:
+    output = _frame(1, b"one\ntw") + _frame(2, b"o\n") + _frame(1, b"") + _frame(1, b"three")
+    pieces = [output[at : at + 5] for at in range(0, len(output), 5)]
+    inspected = b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"Config":{}}'
+    found, _ = engine(inspected, _chunked(*pieces), inspected, _chunked(output[:-1]))
+    assert list(found.logs("c", follow=True)) == ["one", "two", "three"]
+    with pytest.raises(EngineUnreachableError, match="cut off"):
+        list(found.logs("c"))
