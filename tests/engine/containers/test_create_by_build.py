@@ -63,13 +63,7 @@ def test_the_account_is_built_once_and_shared(
     (image,) = _images(user)
     before = image_ids()
     builder("second", DOCKER_HOST=engine_calls.address)
-    assert [call.split()[0] for call in engine_calls.paths()] == [
-        "GET",
-        "GET",
-        "POST",
-        "GET",
-        "GET",
-    ]
+    assert [call.split()[0] for call in engine_calls.paths()] == ["GET", "GET", "POST", "GET"]
     assert image_ids() == before
     for name in ("first", "second"):
         found = inspect(user.tag(name))

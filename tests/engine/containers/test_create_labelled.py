@@ -45,10 +45,17 @@ def create(user: User, image: str, *more: str, **environ: str) -> CompletedProce
     return user.mlc("create", "it", "--image", image, "-s", *more, **environ)
 
 
-def test_four_engine_calls_and_nothing_but_the_container(
+def forget(user: User) -> None:
+    """Make the next create read the account in the image, as the first one does."""
+    (user.home / ".ds01-config/verified-images").unlink(missing_ok=True)
+
+
+def test_three_engine_calls_and_nothing_but_the_container(
     user: User, labelled, engine_calls: Recording
 ) -> None:
+    """The first time the account is read, too."""
     image = labelled(user)
+    forget(user)
     with nothing_left():
         done = create(user, image, DOCKER_HOST=engine_calls.address)
         assert done.returncode == 0, done.stderr
@@ -58,6 +65,13 @@ def test_four_engine_calls_and_nothing_but_the_container(
             "POST /containers/create",
             f"GET /containers/{user.tag('it')}/json",
             f"GET /containers/{container['Id']}/archive",
+        ]
+        assert user.mlc("remove", "it", "-s").returncode == 0
+        assert create(user, image, DOCKER_HOST=engine_calls.address).returncode == 0
+        assert engine_calls.paths()[4:] == [
+            f"GET /images/{image}/json",
+            "POST /containers/create",
+            f"GET /containers/{user.tag('it')}/json",
         ]
         assert container["Config"]["Image"] == image
         assert container["Image"] == inspect(image)["Id"]
@@ -245,6 +259,7 @@ def test_a_failing_engine_leaves_nothing(
     alice: User, labelled, engine_calls: Recording, refused: str
 ) -> None:
     image = labelled(alice)
+    forget(alice)
     engine_calls.refuse = refused
     with nothing_left():
         done = create(alice, image, DOCKER_HOST=engine_calls.address)
