@@ -46,7 +46,7 @@ def test_the_first_create_builds_and_the_next_needs_no_build(
     assert "commit" not in fake.calls
     fake.calls.clear()
     second = create("b", built)
-    assert fake.calls == ["image", "image", "create_container", "container", "read_file"]
+    assert fake.calls == ["image", "image", "create_container", "container"]
     assert first.image_id == second.image_id
     assert (first.flow, first.image) == (Flow.IMAGE, BASE)
     image = fake.images[first.image_id]
@@ -135,7 +135,9 @@ def test_another_gid_needs_another_build(fake: FakeEngine, built: Context) -> No
 
 def test_an_image_with_false_labels_is_rebuilt(fake: FakeEngine, built: Context) -> None:
     first = create("a", built)
-    fake.images[first.image_id].passwd = "root:x:0:0::/root:/bin/sh\n"
+    (name,) = fake.images[first.image_id].image.references
+    labelled = fake.images[first.image_id].image.labels
+    fake.add_image(name, labelled, "root:x:0:0::/root:/bin/sh\n")
     second = create("b", built)
     assert first.image_id != second.image_id
     assert any("are wrong" in text for text in built.report.said)
