@@ -1,7 +1,7 @@
 # Set up, test and demonstrate mlc-patched on this machine. `make` alone lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help setup engine base demo tour picture test test-products test-modern test-pythons newest engines cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools clean
+.PHONY: help setup engine base demo tour picture test test-products test-modern test-pythons newest engines apptainer cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools clean
 
 # Two thirds of the time of the unit tests; they run once, on the Python of .venv.
 NOT_SLOW := --ignore tests/unit/faults --ignore tests/unit/fuzz
@@ -90,6 +90,10 @@ test-tools:
 	@.venv/bin/python -c 'import playwright' 2>/dev/null || .venv/bin/pip install -q -e '.[browser]'
 
 # Not part of `make test`: takes minutes, and needs more packages.
+apptainer: setup engine base test-tools  ## run an exported image in Apptainer of Debian sid, as an ordinary user (as root)
+	tools/apptainer.sh get
+	MLC_NO_SKIPS=1 MLC_TEST_APPTAINER=1 .venv/bin/python -m pytest tests/apptainer $(PYTEST_ARGS)
+
 engines: setup engine base test-tools  ## run tests on every kind of engine, including Podman; writes docs/engines.md
 	@command -v podman >/dev/null && command -v newuidmap >/dev/null || \
 	    tools/apt-install.sh --not-started podman uidmap slirp4netns

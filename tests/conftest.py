@@ -6,6 +6,7 @@ asks for one.
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -24,6 +25,8 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")  # a busy machine fails no test
 # Its tests are one container's life, so they cannot be divided between workers.
 collect_ignore = ["products"] if worker.IS_PARALLEL else []
+if "MLC_TEST_APPTAINER" not in os.environ:  # only `make apptainer` makes what it needs
+    collect_ignore.append("apptainer")
 
 
 def pytest_configure() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import split
 
 from ..context import Context
 from ..images import create as _image_create
 from ..images import existing as _image_existing
+from ..images import export as _image_export
 from ..images import list as _image_list
 from ..images import push as _image_push
 from ..images import retire as _image_retire
 from ..images import rollback as _rollback
 from ..images import update as _image_update
 from ..images.create import ImageCreated
+from ..images.export import ImageExported
+from ..images.job_file import JobRequest as _JobRequest
 from ..images.list import ListedImage
 from ..images.push import Pushed
 from ..images.recipe import ImageRequest as _ImageRequest
@@ -22,11 +26,13 @@ from ..images.versions.pins import Upgrade as _Upgrade
 
 __all__ = [
     "ImageCreated",
+    "ImageExported",
     "ImageRetired",
     "ImageUpdated",
     "ListedImage",
     "Pushed",
     "create_image",
+    "export_image",
     "list_images",
     "push_image",
     "retire_image",
@@ -172,6 +178,71 @@ def push_image(name: str, registry: str | None = None, *, context: Context | Non
         MlcError: there is no registry, or it refused; or the image is not the caller's.
     """
     return _image_push.push_image(name, registry, context or Context())
+
+
+def export_image(
+    name: str,
+    file: str | None = None,
+    *,
+    runtime: str = "apptainer",
+    workspace: str | None = None,
+    data: str | None = None,
+    models: str | None = None,
+    gpus: str | int | None = None,
+    cpus: str | int | None = None,
+    memory: str | None = None,
+    time: str | None = None,
+    partition: str | None = None,
+    account: str | None = None,
+    qos: str | None = None,
+    command: str | Sequence[str] = (),
+    architecture: str | None = None,
+    force: bool = False,
+    context: Context | None = None,
+) -> ImageExported:
+    """Write a project's image to an archive, and a Slurm job that runs it without Docker.
+
+    Args:
+        name: the project, or `PROJECT:TAG` for one image of it.
+        file: the archive; `PROJECT.tar` by default. The job is beside it.
+        runtime: `apptainer` or `enroot`.
+        workspace: mounted as /workspace, a path of the cluster; `~/workspace` by default.
+        data: mounted as /data.
+        models: mounted as /models.
+        gpus: number of GPUs, or `none`; 1 by default.
+        cpus: number of CPUs.
+        memory: such as `64g`.
+        time: time limit as Slurm takes it.
+        partition: partition of the cluster.
+        account: account to charge.
+        qos: quality of service.
+        command: what the job runs if sbatch is given nothing else; a line, or a list of words.
+        architecture: GPU architecture; this host's by default.
+        force: whether to replace files that exist.
+
+    Raises:
+        UsageError: an argument is invalid.
+        NotFoundError: there is no such image.
+        AlreadyExistsError: a file exists.
+        MlcError: a file cannot be written; then neither is there.
+    """
+    request = _JobRequest(
+        runtime,
+        workspace,
+        data,
+        models,
+        gpus=None if gpus is None else str(gpus),
+        cpus=None if cpus is None else str(cpus),
+        memory=memory,
+        time=time,
+        partition=partition,
+        account=account,
+        qos=qos,
+        command=tuple(split(command) if isinstance(command, str) else command),
+    )
+    return _image_export.export_image(
+        name, request, context or Context(), architecture=architecture, file=file, force=force
+    )
 
 
 def retire_image(

@@ -121,6 +121,11 @@ _ALL = (
         "build a project's permanent image, with your account in it",
         own_program=True,
     ),
+    Command(
+        "image-export",
+        "write a project's image and a job that runs it where there is no Docker",
+        own_program=True,
+    ),
     Command("image-list", "list the images of your projects", own_program=True),
     Command(
         "image-push",

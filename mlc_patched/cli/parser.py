@@ -118,7 +118,7 @@ def parse_arguments(
     Raises:
         CommandLineError: they cannot be parsed.
     """
-    if any(action.nargs == argparse.REMAINDER for action in parser._actions):
+    if any(action.dest == "command" and action.nargs for action in parser._actions):
         return _parse_up_to_command(parser, argv, namespace)
     # `parse_args` gives up optional positionals at the first flag, and `parse_intermixed_args`
     # before Python 3.12.8 takes words after `--` for flags again.
@@ -141,7 +141,9 @@ def _parse_up_to_command(
     Python's versions differ in what they do with the `--`.
     """
     at = argv.index("--") if "--" in argv else len(argv)
-    found = parser.parse_args(argv[:at], namespace)
+    is_rest = any(action.nargs == argparse.REMAINDER for action in parser._actions)
+    parse = parser.parse_args if is_rest else parser.parse_intermixed_args
+    found = parse(argv[:at], namespace)
     found.command = [*found.command, *argv[at + (not found.command) :]]
     return found
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +9,12 @@ from posixpath import dirname, join
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import AlreadyExistsError, EngineError, MlcError
-from ..host.files import check_file_name, rights_of
+from ..errors import EngineError, MlcError
+from ..host.files import check_file_name
 from ..images.volumes import Volume, read_volume, refuse_uncopied, volumes_of
 from ..names import labels
+from ..new_file import check_target, write_files
 from ..tar_stream import END, BrokenArchiveError, members
-from ..temporary import HALF
-from ..undo import Undo
 from . import archive
 
 
@@ -42,19 +39,13 @@ def export(
     context = context or Context()
     container = context.get(name)
     target = Path(check_file_name(file) if file is not None else f"{name}.mlc.tar")
-    with rights_of(context.account):
-        _check_target(target, force)
+    check_target(target, context, force=force)
     if container.is_running:
         context.report.note(
             f"{name} is running: files that change during the export may be incomplete."
         )
     context.report.step(f"Exporting {name} to {target}")
-    try:
-        # Exports to the same file take turns, and remove what a killed one left.
-        with context.lock(f"export {target.absolute()}"):
-            size = _write(target, _stream(container, context), context, force)
-    except OSError as error:
-        raise MlcError(f"{target} cannot be written: {error.strerror}") from error
+    [size] = write_files({target: _stream(container, context)}, context, force=force)
     return Exported(name, str(target), size)
 
 
@@ -107,61 +98,3 @@ def _with_volumes(container: Container, volumes: list[Volume], context: Context)
             yield member.renamed(join(parent, member.path), link)
             yield from member.content
     yield END
-
-
-def _check_target(target: Path, force: bool) -> None:
-    """Refuse to replace a file without `force`, and anything that is neither a file nor a link. A
-    link itself is replaced, not the file it points to."""
-    try:
-        mode = target.lstat().st_mode
-    except OSError:
-        return  # it does not exist, or creating it will say what is wrong
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        raise MlcError(f"{target} exists and is not a file.", "Choose another name.")
-    if not force:
-        raise AlreadyExistsError(f"{target} exists.", "Replace it with: -f")
-
-
-def _write(target: Path, chunks: Iterator[bytes], context: Context, force: bool) -> int:
-    """Write next to the target under a temporary name, and rename at the end."""
-    partial = target.with_name(f".{target.name}.{context.job.token}{HALF}")
-    size = 0
-    with Undo(context.report) as undo:
-        if context.job.is_alone:
-            _remove(partial, context)
-        with rights_of(context.account):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(partial, flags, 0o600)
-        undo.add(f"The file {partial}", lambda: _remove(partial, context))
-        with os.fdopen(descriptor, "wb") as out:
-            os.fchmod(descriptor, 0o600)  # whatever the umask
-            for chunk in chunks:
-                out.write(chunk)
-                size += len(chunk)
-                context.report.progress(f"{size / 1e6:.0f} MB written")
-            out.flush()
-            os.fsync(descriptor)
-        with rights_of(context.account):
-            if force:
-                partial.replace(target)
-            else:
-                _rename(partial, target)
-    return size
-
-
-def _remove(partial: Path, context: Context) -> None:
-    with rights_of(context.account):
-        partial.unlink(missing_ok=True)
-
-
-def _rename(partial: Path, target: Path) -> None:
-    """Rename the file unless the target exists by now."""
-    try:
-        os.link(partial, target)
-    except FileExistsError:
-        raise AlreadyExistsError(
-            f"{target} was created by another command; nothing was written"
-        ) from None
-    except OSError:
-        partial.rename(target)  # a file system without links, such as FAT
-    partial.unlink(missing_ok=True)

@@ -339,6 +339,10 @@ class DockerEngine(Engine):
         with self._sdk(unhurried=True) as client:
             yield from client.export(container, chunk_size=CHUNK)
 
+    def save_image(self, reference: str) -> Iterator[bytes]:
+        with self._sdk(unhurried=True) as client:
+            yield from client.get_image(reference, chunk_size=CHUNK)
+
     def import_image(
         self,
         archive: Iterable[bytes],

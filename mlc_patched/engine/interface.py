@@ -344,6 +344,14 @@ class Engine(abc.ABC):
         """Yield a container's file system, without what is mounted in it, as a tar archive."""
 
     @abc.abstractmethod
+    def save_image(self, reference: str) -> Iterator[bytes]:
+        """Yield an image with its name, layers and configuration, as `docker save` writes it.
+
+        Raises:
+            NotFoundError: it does not exist.
+        """
+
+    @abc.abstractmethod
     def import_image(
         self,
         archive: Iterable[bytes],

@@ -8,12 +8,13 @@ from typing import Any
 from ..context import Context
 from ..engine.interface import Image
 from ..engine.registry import choose_registry, require_registry
-from ..errors import MlcError, NotFoundError
+from ..errors import MlcError
 from ..interrupts import defer_signals
 from ..names.images import parse_reference
-from ..names.projects import LATEST, Project, image_of
+from ..names.projects import Project
 from ..undo import Undo, retry_once
 from .fetch import not_own
+from .project.tags import own_image
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,10 @@ def push_image(name: str, registry: str | None, context: Context) -> Pushed:
     invalid, NotFoundError if there is no such image, MlcError if there is no registry or the image
     is not the caller's, and RegistryError, which says what to do, if that refused.
     """
-    project, tag = image_of(name, context.account)
     chosen = choose_registry(registry, context.environ, context.settings.registry)
     place = require_registry(chosen)
-    image = context.engine.image(f"{project.repository}:{tag or LATEST}")
-    if image is None:
-        raise NotFoundError(
-            f"You have no image {project.repository}:{tag or LATEST}.",
-            f"List your images with: image-list - or create it with: image-create {project.name}",
-        )
-    return push(project, tag or LATEST, image, place, context)
+    project, tag, image = own_image(name, context)
+    return push(project, tag, image, place, context)
 
 
 def push(project: Project, tag: str, image: Image, registry: str, context: Context) -> Pushed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 
 from ..context import Context
 from ..engine.interface import Image
@@ -31,16 +32,40 @@ for tool in ps less; do command -v "$tool" >/dev/null || echo "without: $tool"; 
 [ -s /etc/ssl/certs/ca-certificates.crt ] || echo "without: certificate authorities"
 """
 
+# Where Apptainer runs an image, all of its files are root's, and the user is not root.
+PRIVATE_SCRIPT = r"""
+command -v python3 >/dev/null 2>&1 && python3 - 2>/dev/null <<'EOF'
+import os, sys
+def lacks(path, bits):
+    return os.path.exists(path) and os.stat(path).st_mode & bits != bits
+def private(place):
+    above = os.path.dirname(place)
+    while above != "/":
+        if lacks(above, 0o1):
+            return above
+        above = os.path.dirname(above)
+    if lacks(place, 0o5):
+        return place
+    for path in (os.path.join(place, name) for name in sorted(os.listdir(place))):
+        if lacks(path, 0o5 if os.path.isdir(path) else 0o4):
+            return path
+for place in sys.path:
+    if place.endswith("-packages") and os.path.isdir(place) and private(place):
+        print("private", private(place))
+EOF
+"""
+
 
 @dataclass(frozen=True)
 class Findings:
     """What is wrong with the account in an image: `wrong` is what its labels claim and is not so
     (UID, GID, name, home), `lacking` is what images of ours have beyond that, `absent` what people
-    expect in them."""
+    expect in them. `private` are Python packages that only their owner can read."""
 
     wrong: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
     inventory: Inventory = NOTHING
 
 
@@ -59,6 +84,11 @@ def verify(image: Image, account: Account, context: Context) -> Inventory:
         context.report.note(
             f"The image has no {' and no '.join(found.absent)}: apt-get could not install them."
         )
+    for path in found.private:
+        context.report.note(
+            f"Only its owner can read {path}, so the image will not work where image-export takes "
+            f"it. To change that, add to the Dockerfile: RUN chmod -R go+rX {quote(path)}"
+        )
     return found.inventory
 
 
@@ -70,7 +100,7 @@ def examine(image: Image, wanted: Claim, context: Context, *, is_new: bool = Fal
     if wrong := _wrong_labels(image, wanted):
         return Findings((wrong,))
     # As mlc starts a container: by number, in these groups.
-    script = f"{_CHECKS}{PYTHON_SCRIPT}{DEBIAN_SCRIPT}true\n"
+    script = f"{_CHECKS}{PRIVATE_SCRIPT}{PYTHON_SCRIPT}{DEBIAN_SCRIPT}true\n"
 
     def look(container: str) -> None:
         if is_new:
@@ -91,6 +121,7 @@ def examine(image: Image, wanted: Claim, context: Context, *, is_new: bool = Fal
         tuple(faults),
         tuple(result.values("lacks:")),
         tuple(result.values("without:")),
+        tuple(result.values("private")),
         read_inventory(result),
     )
 

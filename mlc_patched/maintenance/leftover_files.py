@@ -10,23 +10,26 @@ import os
 import re
 import shutil
 import stat
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import MlcError
 from ..host.account import Account
 from ..host.files import rights_of
+from ..images.job_file import BEGINNING
 from ..images.project.files import DOCKERFILES, METADATA
 from ..temporary import (
     BUILD_PREFIX,
     EDIT_PREFIX,
     HALF,
-    MANIFEST,
     MARK_FILE,
     temporary_directory,
 )
 from .leftovers import Kind, Leftover
 
+_MAGIC = slice(257, 262)
+"""Where every header of a tar archive has `ustar` (POSIX, pax)."""
 _DIRECTORIES = (BUILD_PREFIX, EDIT_PREFIX)
 _HALF_WRITTEN = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(HALF)}")
 _HALF_EXPORTED = re.compile(rf"\..+\.[0-9a-f]{{12}}{re.escape(HALF)}")
@@ -84,10 +87,11 @@ def _left(entry: os.DirEntry[str], account: Account, before: float) -> Leftover 
 
 
 def _is_export(path: str) -> bool:
-    """Whether a file is empty or begins like an exported one."""
+    """Whether a file is empty or begins like an exported one: a tar archive, or a job."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        beginning = file.read(len(MANIFEST) + 1)
-    return f"{MANIFEST}\0".encode().startswith(beginning)
+        beginning = file.read(tarfile.BLOCKSIZE)
+    is_archive = beginning[_MAGIC] == b"ustar"
+    return not beginning or is_archive or beginning.startswith(BEGINNING.encode())
 
 
 def remove_file(left: Leftover, account: Account) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 
 import pytest
@@ -108,3 +109,14 @@ def test_a_directory_is_read_and_replaced(fixtures: EngineFixtures) -> None:
     assert listed == {first: ["srv", "srv/new"], second: ["srv"]}
     with pytest.raises(NotFoundError):
         list(engine.read_directory(first, "/nowhere"))
+
+
+def test_an_image_is_saved_with_its_name(fixtures: EngineFixtures) -> None:
+    name = f"{fixtures.name('image')}:one"
+    fixtures.commit(fixtures.create(), "one", **{LABEL: fixtures.token})
+    archive = io.BytesIO(b"".join(fixtures.engine.save_image(name)))
+    with tarfile.open(fileobj=archive) as tar:
+        [saved] = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
+    assert saved["RepoTags"] == [name]
+    with pytest.raises(NotFoundError):
+        list(fixtures.engine.save_image(f"{name}-missing"))

@@ -237,6 +237,8 @@ COMMANDS = [
     Command("image-push p", **OWNED, settings=SITE, goes_on=True),
     Command("image-push p", images=(OWN, f"{REGISTRY}/{OWN}"), settings=SITE, goes_on=True),
     Command("image-push p", **OWNED, settings=SITE, before=("image-push p",)),
+    Command("image-export p", **OWNED),
+    Command("image-export p --for enroot -f", **OWNED, before=("image-export p",)),
     Command("image-retire demo -y", before=(DEMO, UPDATE), goes_on=True),
     Command("image-retire demo --with-dockerfile -y", before=(DEMO,), goes_on=True),
     Command("image-retire --orphans -y", images=(GONE,), goes_on=True),

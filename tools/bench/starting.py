@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "image-delete (no such)": ("image-delete", "no-such", "-y"),
     "container-retire (no such)": ("container-retire", "no-such", "-y"),
     "image-create (no such base)": ("image-create", "p", "--base", "no-such:1", "--dry-run", "-y"),
+    "image-export (no such)": ("image-export", "no-such", "-y"),
     "image-list": ("image-list",),
     "image-push (no such)": ("image-push", "no-such", "-y"),
     "image-retire (no such)": ("image-retire", "no-such", "-y"),

@@ -1,4 +1,5 @@
-"""Move a project's tags between images, and delete images that lose their last tag."""
+"""Find a project's images by their tags, move tags between images, and delete images that lose
+their last tag."""
 
 from __future__ import annotations
 
@@ -6,11 +7,27 @@ import contextlib
 
 from ...context import Context
 from ...engine.interface import Engine, Image
-from ...errors import ConflictError
+from ...errors import ConflictError, NotFoundError
 from ...interrupts import defer_signals
-from ...names.projects import LATEST, PREVIOUS, Project
+from ...names.projects import LATEST, PREVIOUS, Project, image_of
 from ...report import Reporter
 from ...undo import Undo, retry_once, warn_on_failure
+
+
+def own_image(name: str, context: Context) -> tuple[Project, str, Image]:
+    """Return the user's project, the tag and the image that PROJECT or PROJECT:TAG names.
+
+    Raises UsageError if the name is invalid, NotFoundError if there is no such image.
+    """
+    project, tag = image_of(name, context.account)
+    reference = f"{project.repository}:{tag or LATEST}"
+    image = context.engine.image(reference)
+    if image is None:
+        raise NotFoundError(
+            f"You have no image {reference}.",
+            f"List your images with: image-list - or create it with: image-create {project.name}",
+        )
+    return project, tag or LATEST, image
 
 
 def take_name(image: Image, project: Project, context: Context, undo: Undo) -> Image | None:

@@ -116,6 +116,7 @@ TAGS = {
 }
 TAKES_A_TAG = {
     "image-push": ("image-push", "-y", "--", "p:TAG", "registry.example:5000"),
+    "image-export": ("image-export", "-y", "p:TAG"),
     "image-retire": ("image-retire", "-y", "--", "p:TAG"),
     "container-retire --save": ("container-retire", "-y", "mine", "--save=TAG"),
 }

@@ -107,6 +107,34 @@ EXPORTS = (
     ("no directory", "HOME/no/x", 1, "cannot be written: No such file or directory"),
     ("a name too long", "HOME/" + "a" * 255, 1, "cannot be written: File name too long"),
 )
+JOBS = (
+    *(
+        (flag, what, value, "is not an absolute path")
+        for flag in ("-w", "-d", "-m")
+        for what, value in (
+            ("relative", "no/where"),
+            ("nothing", ""),
+            ("another's home", "~root/x"),
+        )
+    ),
+    ("-w", "a command", "/x/$(id) y", "contains a blank, a comma or a colon"),
+    ("-d", "another mount", "/x:/etc", "contains a blank, a comma or a colon"),
+    ("-m", "a line break", "/x\n#SBATCH", "contains a blank, a comma or a colon"),
+    ("-m", "an escape sequence", "/x\x1b[2J", "cannot be mounted"),
+    ("-w", "bytes that are no text", "/caf\udce9", "cannot be mounted"),
+    ("-g", "all", "all", "Give their number, such as -g 2"),
+    ("-g", "certain ones", "device=0,1", "Give their number, such as -g 2"),
+    ("-g", "below 0", "-1", GPUS),
+    ("--cpus", "a part of one", "0.5", "is not a number of CPUs from 1"),
+    ("--cpus", "none", "0", "is not a number of CPUs from 1"),
+    ("--memory", "no size", "much", SIZE),
+    ("--time", "an option more", "1 --exclusive", "is not a value that Slurm takes"),
+    ("--partition", "a line break", "gpu\nid", "is not a value that Slurm takes"),
+    ("--account", "flags", "-rf", "is not a value that Slurm takes"),
+    ("--qos", "nothing", "", "is not a value that Slurm takes"),
+    ("-o", "a command", "$(id).tar", "Use letters, digits"),
+    ("-o", "another host's", "host:x.tar", "Use letters, digits"),
+)
 LINKS_OUT = "contains '../../etc/x', which mlc export never writes: it points outside the archive"
 NO_ARCHIVE = "is not an archive made by mlc export"
 IMPORTS = (
@@ -293,6 +321,9 @@ def rows() -> list[Row]:
             add(f"{title}: {what}", code, said, "image-create", "q", "-y", *base, f"{flag}={path}")
     for what, path, code, says in EXPORTS:
         add(f"export: {what}", code, says, "mlc", "export", "mine", path, "-f")
+        add(f"image-export: {what}", code, says, "image-export", "p", "-f", "-o", path)
+    for flag, what, value, says in JOBS:
+        add(f"image-export {flag}: {what}", 2, says, "image-export", "p", f"{flag}={value}")
     for what, path, code, says in IMPORTS:
         add(f"import: {what}", code, says, "mlc", "import", path, "copy")
     for what, package, says in PACKAGES:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import json
 import re
 import tarfile
 import time
@@ -497,6 +498,18 @@ class FakeEngine(Engine):
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             member = tarfile.TarInfo("etc/passwd")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        yield buffer.getvalue()
+
+    def save_image(self, reference: str) -> Iterator[bytes]:
+        self.calls.append("save_image")
+        if self._find_image(reference) is None:
+            raise ImageNotFoundError(f"No such image: {reference}")
+        content = json.dumps([{"RepoTags": [_full(reference)]}]).encode()
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            member = tarfile.TarInfo("manifest.json")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
         yield buffer.getvalue()

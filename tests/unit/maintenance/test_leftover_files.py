@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import time
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def test_half_written_files_are_found_by_name_owner_and_age(
         ".ds01-config/locks": False,
         ".n.mlc.tar.0123456789ab.mlc-part": True,
         ".empty.tar.0123456789ab.mlc-part": True,
+        ".p.tar.0123456789ab.mlc-part": True,
+        ".p.sbatch.0123456789ab.mlc-part": True,
         ".other.tar.0123456789ab.mlc-part": False,  # not an export
         ".film.deadbeef.part": False,
         ".film.202611261200.part": False,
@@ -47,6 +50,8 @@ def test_half_written_files_are_found_by_name_owner_and_age(
     (home / ".n.mlc.tar.0123456789ab.mlc-part").write_bytes(
         archive.head(archive.Manifest("n", "alice", {}))[:700]
     )
+    (home / ".p.tar.0123456789ab.mlc-part").write_bytes(tarfile.TarInfo("blobs").tobuf())
+    (home / ".p.sbatch.0123456789ab.mlc-part").write_text("#!/bin/bash\n#SBATCH")
     (home / ".empty.tar.0123456789ab.mlc-part").write_text("")
     for name in ("mlc-build-0123456789ab-abc_d123", "mlc-edit-abc_d123", "mlc-build-notes"):
         mark_directory(home / "tmp" / name)

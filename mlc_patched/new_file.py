@@ -1,0 +1,110 @@
+"""Write large files under temporary names; they get their own names when they are complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from .context import Context
+from .errors import AlreadyExistsError, MlcError
+from .host.files import rights_of
+from .interrupts import defer_signals
+from .temporary import HALF
+from .undo import Undo
+
+
+def check_target(target: Path, context: Context, *, force: bool) -> None:
+    """Refuse to replace a file without `force`, and anything that is neither a file nor a link. A
+    link itself is replaced, not the file it points to."""
+    try:
+        with rights_of(context.account):
+            mode = target.lstat().st_mode
+    except OSError:
+        return  # it does not exist, or creating it will say what is wrong
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise MlcError(f"{target} exists and is not a file.", "Choose another name.")
+    if not force:
+        raise AlreadyExistsError(f"{target} exists.", "Replace it with: -f")
+
+
+def write_files(
+    files: Mapping[Path, Iterable[bytes]], context: Context, *, force: bool
+) -> tuple[int, ...]:
+    """Write files that only the user can read, all or none, and return their sizes in bytes.
+
+    `force` replaces existing ones. Raises AlreadyExistsError, and MlcError if one cannot be
+    written.
+    """
+    sizes, partials = [], {}
+    # Commands that write the same files take turns, and remove what a killed one left.
+    name = f"export {next(iter(files)).absolute()}"
+    with context.lock(name) as job, Undo(context.report) as undo:
+        for target, chunks in files.items():
+            partial = target.with_name(f".{target.name}.{job.token}{HALF}")
+            with _failing(target):
+                if job.is_alone:
+                    _removal(partial, context)()
+                sizes.append(_write(partial, chunks, context, undo))
+            partials[target] = partial
+        with defer_signals():
+            for target, partial in partials.items():
+                with _failing(target), rights_of(context.account):
+                    if force:
+                        partial.replace(target)
+                    else:
+                        _rename(partial, target)
+                        undo.add(f"The file {target}", _removal(target, context))
+    return tuple(sizes)
+
+
+@contextlib.contextmanager
+def _failing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MlcError(f"{target} cannot be written: {error.strerror}") from error
+
+
+def _write(partial: Path, chunks: Iterable[bytes], context: Context, undo: Undo) -> int:
+    size = 0
+    with rights_of(context.account):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(partial, flags, 0o600)
+    undo.add(f"The file {partial}", _removal(partial, context))
+    with os.fdopen(descriptor, "wb") as out, contextlib.ExitStack() as stack:
+        if isinstance(chunks, Generator):
+            stack.callback(chunks.close)  # also if writing failed
+        os.fchmod(descriptor, 0o600)  # whatever the umask
+        for chunk in chunks:
+            out.write(chunk)
+            size += len(chunk)
+            context.report.progress(f"{size / 1e6:.0f} MB written")
+        out.flush()
+        os.fsync(descriptor)
+    return size
+
+
+def _removal(path: Path, context: Context) -> Callable[[], None]:
+    """Return a function that removes a file, if it exists, with the user's rights."""
+
+    def remove() -> None:
+        with rights_of(context.account):
+            path.unlink(missing_ok=True)
+
+    return remove
+
+
+def _rename(partial: Path, target: Path) -> None:
+    """Rename the file unless the target exists by now."""
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        raise AlreadyExistsError(
+            f"{target} was created by another command; nothing was written"
+        ) from None
+    except OSError:
+        partial.rename(target)  # a file system without links, such as FAT
+    partial.unlink(missing_ok=True)
