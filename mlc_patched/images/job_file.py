@@ -97,13 +97,14 @@ def job_file(image: Subject, request: JobRequest, account: Account) -> str:
     is_default = request.workspace is None
     start = _apptainer if request.runtime == APPTAINER else _enroot
     job = f"{image.stem}.sbatch"
+    options = [f"--{name}={value}" for name, value in _options(image, request, gpus)]
     lines = (
         f"# Run a command in {image.reference}, where there is no Docker. By image-export.",
         "#",
         f"# Once:     {image.preparation(request.runtime)}",
         f"# A job:    sbatch {job} python3 train.py",
-        f"# A shell:  srun --pty bash {job}",
-        *(f"#SBATCH --{name}={value}" for name, value in _options(image, request, gpus)),
+        f"# A shell:  srun {' '.join(options)} --pty bash {job}",
+        *(f"#SBATCH {each}" for each in options),
         "set -euo pipefail",
         "",
         f"image={image.file(request.runtime)}",

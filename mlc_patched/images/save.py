@@ -37,7 +37,7 @@ from ..undo import Undo, retry_once
 from .changes import DPKG_STATUS, DPKG_STATUS_LIMIT, Summary, summarise
 from .dockerfile.render import WORKSPACE
 from .project.tags import discard, restore_tag
-from .verify import Findings, examine
+from .verify import Findings, examine, only_for_docker
 from .volumes import Volume, changed_volumes, commit_with_volumes, refuse_uncopied
 
 CLEAN_SCRIPT = Path(__file__).parents[1] / "data" / "clean.sh"
@@ -149,7 +149,7 @@ def save(container: Container, reference: str, context: Context) -> Saved:
                 f"{'; '.join(found.wrong)}. It was removed; the container still exists, stopped.",
                 f"Start it with: mlc start {short_name(container.name)}",
             )
-        for text in found.lacking:
+        for text in (*found.lacking, *map(only_for_docker, found.private)):
             context.report.note(f"{reference} was saved as it is: {text}")
         size = engine.image_size(made)
         former, tag = engine.image(reference), name.tag or "latest"

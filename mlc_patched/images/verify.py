@@ -86,10 +86,15 @@ def verify(image: Image, account: Account, context: Context) -> Inventory:
         )
     for path in found.private:
         context.report.note(
-            f"Only its owner can read {path}, so the image will not work where image-export takes "
-            f"it. To change that, add to the Dockerfile: RUN chmod -R go+rX {quote(path)}"
+            f"The image was built, but {only_for_docker(path)}. To change that, add this to the "
+            f"Dockerfile: RUN chmod -R go+rX {quote(path)}"
         )
     return found.inventory
+
+
+def only_for_docker(path: str) -> str:
+    """Return what follows if only the owner of a path can read it."""
+    return f"only the owner of {path} can read it, so it will not work with Apptainer"
 
 
 def examine(image: Image, wanted: Claim, context: Context, *, is_new: bool = False) -> Findings:

@@ -117,6 +117,7 @@ def test_an_image_is_saved_with_its_name(fixtures: EngineFixtures) -> None:
     archive = io.BytesIO(b"".join(fixtures.engine.save_image(name)))
     with tarfile.open(fileobj=archive) as tar:
         [saved] = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
-    assert saved["RepoTags"] == [name]
+    [saved_as] = saved["RepoTags"]
+    assert saved_as.endswith(name)  # Podman adds a registry
     with pytest.raises(NotFoundError):
         list(fixtures.engine.save_image(f"{name}-missing"))

@@ -73,6 +73,7 @@ def test_an_image_of_an_older_ds01_is_saved_with_a_note(
     fake.add_image("ds01-1001/thesis", old, PASSWD.replace("alice", "al"))
     deploy(deployed(context, name="thesis"), context, start=True)
     lines = ["id 1001:2001 al", "lacks: there is no /home/al/.local/bin", "lacks: sudo says no"]
+    lines.append("private /home/al/.local/lib/python3.11/site-packages/six.py")
     monkeypatch.setattr(
         "mlc_patched.images.verify.run_in_image", lambda *args, **more: ProbeResult(0, tuple(lines))
     )
@@ -87,6 +88,8 @@ def test_an_image_of_an_older_ds01_is_saved_with_a_note(
     assert [text.partition(": ")[2] for text in notes] == [
         "there is no /home/al/.local/bin",
         "sudo says no",
+        "only the owner of /home/al/.local/lib/python3.11/site-packages/six.py can read it, so it "
+        "will not work with Apptainer",
     ]
 
 

@@ -133,10 +133,13 @@ def test_limits_are_those_of_slurm() -> None:
     request = JobRequest(
         gpus="none", cpus="8", memory="1.5g", time="2-00:00:00", partition="a,b", account="x-1"
     )
-    assert options(job_file(THESIS, request, ALICE)) == [
+    text = job_file(THESIS, request, ALICE)
+    assert options(text) == [
         *("job-name=thesis", "nodes=1", "cpus-per-task=8", "mem=1536M"),
         *("time=2-00:00:00", "partition=a,b", "account=x-1"),
     ]
+    # srun does not read them in the script.
+    assert f"srun --{' --'.join(options(text))} --pty bash thesis.sbatch" in text
 
 
 def test_a_path_below_the_home_is_below_the_home_there(there: Path) -> None:

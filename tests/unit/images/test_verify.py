@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.accounts import own_image
+from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 
-from mlc_patched.images.verify import PRIVATE_SCRIPT
+from mlc_patched.context import Context
+from mlc_patched.images.probe import ProbeResult
+from mlc_patched.images.verify import PRIVATE_SCRIPT, verify
 
 
 def found(*places: Path) -> list[str]:
@@ -51,3 +57,18 @@ def test_a_package_that_only_its_owner_can_read_is_found(
     private.chmod(mode)
     assert found(packages) == [f"private {private}"]
     private.chmod(0o755)
+
+
+def test_a_build_says_how_to_make_a_private_package_readable(
+    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ("id 1001:2001 alice", "private /opt/my packages")
+    monkeypatch.setattr(
+        "mlc_patched.images.verify.run_in_image", lambda *args, **more: ProbeResult(0, lines)
+    )
+    context.report = RecordingReporter()
+    image = replace(fake.image(own_image(fake)), user="1001")
+    verify(image, context.account, context)
+    [said] = context.report.said
+    assert "only the owner of /opt/my packages can read it" in said
+    assert said.endswith("Dockerfile: RUN chmod -R go+rX '/opt/my packages'")
