@@ -99,11 +99,12 @@ def job_file(image: Subject, request: JobRequest, account: Account) -> str:
     job = f"{image.stem}.sbatch"
     options = [f"--{name}={value}" for name, value in _options(image, request, gpus)]
     lines = (
-        f"# Run a command in {image.reference}, where there is no Docker. By image-export.",
+        f"# Runs a command in {image.reference} where there is no Docker.",
+        "# Written by image-export.",
         "#",
         f"# Once:     {image.preparation(request.runtime)}",
         f"# A job:    sbatch {job} python3 train.py",
-        f"# A shell:  srun {' '.join(options)} --pty bash {job}",
+        f"# A shell:  srun {' '.join(options)} --pty bash {job} bash",
         *(f"#SBATCH {each}" for each in options),
         "set -euo pipefail",
         "",
@@ -146,6 +147,7 @@ def _enroot(image: Subject, gpus: int, directories: tuple[str, ...]) -> Iterator
     has_nvidia = gpus and not image.is_rocm
     yield f"export NVIDIA_VISIBLE_DEVICES={'all' if has_nvidia else 'void'}"
     yield "export NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+    yield "export ENROOT_MOUNT_HOME=no"
     yield f'name={image.project}-"${{SLURM_JOB_ID:-$$}}"'
     yield "trap 'enroot remove --force \"$name\" >/dev/null' EXIT"
     yield 'enroot create --name "$name" "$image"'

@@ -13,10 +13,11 @@ from support.accounts import PASSWD
 from support.fakes.engine import FakeEngine
 from support.recording_reporter import RecordingReporter
 
+from mlc_patched.cli.commands import image_export
 from mlc_patched.context import Context
 from mlc_patched.errors import AlreadyExistsError, EngineError, MlcError, NotFoundError
 from mlc_patched.images.export import export_image
-from mlc_patched.images.job_file import ENROOT, JobRequest
+from mlc_patched.images.job_file import ENROOT, RUNTIMES, JobRequest
 from mlc_patched.names.labels import Claim, claim_labels
 
 IMAGE = "ds01-1001/thesis:latest"
@@ -137,6 +138,10 @@ def test_the_architecture_decides_how_gpus_are_made_visible(there: Path, context
     for architecture, flag in (("ROCM6", "--rocm"), (None, "--nv"), ("CPU", "--no-eval \\\n")):
         export_image("thesis", JobRequest(), context, architecture=architecture, force=True)
         assert flag in (there / "thesis.sbatch").read_text()
+
+
+def test_the_command_offers_every_runtime() -> None:
+    assert image_export.RUNTIMES == RUNTIMES
 
 
 def test_an_image_or_a_directory_that_is_not_there(there: Path, context: Context) -> None:

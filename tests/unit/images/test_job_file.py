@@ -139,7 +139,7 @@ def test_limits_are_those_of_slurm() -> None:
         *("time=2-00:00:00", "partition=a,b", "account=x-1"),
     ]
     # srun does not read them in the script.
-    assert f"srun --{' --'.join(options(text))} --pty bash thesis.sbatch" in text
+    assert f"srun --{' --'.join(options(text))} --pty bash thesis.sbatch bash\n" in text
 
 
 def test_a_path_below_the_home_is_below_the_home_there(there: Path) -> None:
