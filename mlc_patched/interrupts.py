@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import signal
 import threading
@@ -37,20 +38,30 @@ def wait_out_interrupts(
     raises.
     """
     outcome: list[T | BaseException] = []
-    done = threading.Event()  # a thread's join cannot be resumed after an interrupt
+    # Threads and events of `threading` are Python code, which an interrupt breaks in the middle.
+    done = _thread.allocate_lock()
+    done.acquire()
+    is_begun = False
 
     def run() -> None:
         try:
             outcome.append(job())
         except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             outcome.append(error)
-        done.set()
+        done.release()
 
-    thread = threading.Thread(target=run, daemon=True)
+    def wait() -> None:
+        if not outcome:
+            done.acquire()
+
     try:
-        thread.start()
-        done.wait()
+        with defer_signals():
+            _thread.start_new_thread(run, ())
+            is_begun = True
+        wait()
     except KeyboardInterrupt:
+        if not is_begun:
+            raise
         try:
             with _ignore_briefly():
                 report.warn(
@@ -58,7 +69,7 @@ def wait_out_interrupts(
                     "Interrupt again to stop waiting …"
                 )
                 shorten()
-                done.wait()
+                wait()
         except KeyboardInterrupt as again:
             raise CleanupSkipped(getattr(again, "signal_number", signal.SIGINT)) from None
         raise

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import signal
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 import pytest
 from support.recording_reporter import RecordingReporter
+from support.reliability import Counted
 
+from mlc_patched import interrupts
 from mlc_patched.errors import CleanupSkipped, MlcError
 from mlc_patched.interrupts import ignore_interrupts, wait_out_interrupts
 from mlc_patched.report import SilentReporter
@@ -44,6 +51,51 @@ def test_an_interrupt_takes_effect_when_the_job_is_done() -> None:
         wait_out_interrupts("saving", job, report)
     assert done == [1]
     assert "cannot stop saving" in report.said[0]
+
+
+@pytest.mark.promise("signal")
+def test_an_interrupt_at_any_line_of_the_waiting_waits_for_the_job(counted: Counted) -> None:
+    """One in the middle of `threading.Event.wait` made that raise RuntimeError."""
+    for line in itertools.count():
+        begun, done, left = [], [], [line]
+
+        def job(begun: list[int] = begun, done: list[int] = done) -> None:
+            begun.append(1)
+            time.sleep(0.02)
+            done.append(1)
+
+        with pytest.raises(KeyboardInterrupt):
+            with _interrupted_at(left):
+                wait_out_interrupts("saving", job, SilentReporter())
+            raise KeyboardInterrupt  # all lines have been interrupted
+        assert begun == done, f"after {line} lines"
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if left[0] >= 0:
+            break
+        counted("signals sent")
+    assert line > 10
+
+
+@contextlib.contextmanager
+def _interrupted_at(left: list[int]) -> Iterator[None]:
+    """Send this process SIGINT before one of the lines that it runs to wait, as `left` counts."""
+
+    def trace(frame: FrameType, event: str, argument: object) -> Callable[..., object] | None:
+        if event == "line":
+            left[0] -= 1
+            if left[0] < 0:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGINT)
+        return trace if frame.f_code.co_filename in _WAITING else None
+
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
+
+
+_WAITING = (interrupts.__file__, threading.__file__)
 
 
 @pytest.mark.promise("signal")
