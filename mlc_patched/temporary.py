@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -40,7 +41,12 @@ HALF = ".mlc-part"
 """Suffix of a file that is being written."""
 MANIFEST = "mlc-manifest.json"
 """The first member of an exported file."""
+SHARED = "shared"
+"""The value of `labels.TEMPORARY` on the images of steps before the account block, which are cached
+for all users, so that they cannot have the mark of one job."""
 _DIGITS = 12
+_SECONDS_TO_NAME = 2
+"""A running build gives each image of a step a name, as soon as the builder reports it."""
 SET_UP = "account set-up: "
 """What the account script prints, which stands in the history of an image made by it."""
 COMMITS = ("mlc create ", "Saved from ", "mlc adopt ")
@@ -155,15 +161,20 @@ def remove_nameless(engine: Engine, wanted: str, report: Reporter) -> None:
     """Remove images without a name that a job's builds made, unless something uses them.
 
     An image that another is built on is listed only once that one is gone. A builder whose client
-    was killed completes its step, so this is called again after the next build.
+    was killed completes its step, so this is called again after the next build. Images of shared
+    steps go, too, if they stay without a name: no build that runs needs them.
     """
     seen: set[str] = set()
-    while found := [
-        each.id
+    while found := {
+        each.id: value
         for each in engine.find_images(nameless=True)
-        if each.id not in seen and mark_of(each, engine) == wanted
-    ]:
+        if each.id not in seen and (value := mark_of(each, engine)) in (wanted, SHARED)
+    }:
         seen.update(found)
+        if SHARED in found.values():
+            time.sleep(_SECONDS_TO_NAME)
+            nameless = {each.id for each in engine.find_images(nameless=True)}
+            found = {key: value for key, value in found.items() if key in nameless}
         for image_id in found:
             with contextlib.suppress(ConflictError):  # a container uses it
                 engine.remove_image(image_id)

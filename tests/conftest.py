@@ -56,6 +56,7 @@ def context(fake: FakeEngine, tmp_path: Path) -> Context:
     environ = {
         "HOME": str(home),
         "PATH": path_with_gpu_hook(tmp_path),
+        "TMPDIR": str(tmp_path),  # not the files of what runs beside the tests
         "MLC_CATALOG": str(catalog),
         "MLC_ARCH": "CUDA_ADA",
     }

@@ -17,7 +17,7 @@ from ..names.containers import SEPARATOR
 from ..names.images import account_image_of, committed_uid, parse_reference
 from ..names.labels import MalformedLabelsError, read_claim
 from ..names.projects import BUILDING, PREVIOUS, project_of_repository
-from ..temporary import KINDS, STEP
+from ..temporary import KINDS, SHARED, STEP
 
 _HEX = "[0-9a-f]{12}"
 _TEMPORARY = re.compile(rf"mlc-({'|'.join(KINDS)})-(\d{{1,10}})-{_HEX}")
@@ -114,7 +114,7 @@ def left_images(
         if image.id in used:
             continue
         for reference in image.references or (image.id,):
-            kind, owner = _origin(image, reference)
+            kind, owner = _origin(image, reference, uid)
             if kind is None or owner is None or uid not in (None, owner):
                 continue
             tag = reference.rpartition(":")[2]
@@ -145,12 +145,16 @@ def is_labelled(image: Image) -> bool:
     return _claimed_uid(image) is not None
 
 
-def _origin(image: Image, reference: str) -> tuple[Kind | None, int | None]:
-    """Return what made an image, by its name and labels, and for whom; None for others' images."""
+def _origin(image: Image, reference: str, uid: int | None) -> tuple[Kind | None, int | None]:
+    """Return what made an image, by its name and labels, and for whom; None for others' images.
+
+    A nameless image of a step that all users share counts as `uid`'s who looks, or root's.
+    """
     claimed = _claimed_uid(image)
     if not image.references:
-        marked = read_id(image.labels.get(labels.TEMPORARY, "").partition("-")[0])
-        return Kind.NAMELESS, marked or (None if claimed == _NOBODY else claimed)
+        value = image.labels.get(labels.TEMPORARY, "")
+        marked = (uid or 0) if value == SHARED else read_id(value.partition("-")[0])
+        return Kind.NAMELESS, claimed if marked is None and claimed != _NOBODY else marked
     if match := _IMPORTED.fullmatch(reference) or _ACCOUNT_STEP.fullmatch(reference):
         return Kind.UNFINISHED, int(match[1])
     if (built := account_image_of(reference)) and claimed == built[0]:

@@ -23,11 +23,15 @@ from mlc_patched.images.build import steps as steps_module
 from mlc_patched.images.build.steps import StepNames
 from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.images.project.lock import remove_build_directories, working_on
+from mlc_patched.names import labels
 from mlc_patched.names.projects import Project
 from mlc_patched.temporary import (
     KINDS,
+    SHARED,
     STEP,
     build_directory_prefix,
+    mark,
+    remove_nameless,
     temporary_image,
     temporary_name,
 )
@@ -186,11 +190,39 @@ def steps(fake: FakeEngine) -> StepNames:
     return StepNames(fake, STEP_NAME, TEMPORARY)
 
 
-def nameless(fake: FakeEngine, number: int, parent: str = "") -> str:
+def nameless(fake: FakeEngine, number: int, parent: str = "", marked: str | None = None) -> str:
     """Add an untagged image; return its ID as a builder prints it."""
     identity = f"sha256:{number:012x}".ljust(71, "0")
-    fake.images[identity] = FakeImage(Image(identity), parent=parent)
+    own = {} if marked is None else {labels.TEMPORARY: marked}
+    fake.images[identity] = FakeImage(Image(identity, (), own), parent=parent)
     return f"{number:012x}"
+
+
+def test_steps_that_all_users_share_go_if_they_stay_without_a_name(
+    own: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A running build of another user names the image that it has just made."""
+    left, running, others = (nameless(fake, each, marked=SHARED) for each in (0xC1, 0xC2, 0xC3))
+    nameless(fake, 0xC4, marked=mark(own.account, "0123456789ab"))
+    nameless(fake, 0xC5, marked="1002-0123456789ab")
+    nameless(fake, 0xC6)
+    named = f"sha256:{running}".ljust(71, "0")
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 1:
+            fake.tag_image(named, "ds01-1002/x", "mlc-build-0123456789ab-s1")
+
+    monkeypatch.setattr("mlc_patched.temporary.time.sleep", sleep)
+    remove_nameless(fake, mark(own.account, "0123456789ab"), own.report)
+    here = {each[7:19] for each in fake.images}
+    assert not {left, others, f"{0xC4:012x}"} & here
+    assert {running, f"{0xC5:012x}", f"{0xC6:012x}"} <= here
+    assert slept
+    slept.clear()
+    remove_nameless(fake, mark(own.account, "0123456789ab"), own.report)
+    assert not slept, "nothing is left to wait for"
 
 
 def test_the_newest_step_and_its_container_get_temporary_names(

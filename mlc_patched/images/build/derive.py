@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...names import labels
+from ...temporary import SHARED
 from ..dockerfile.installs import APT, PIP, find_installs
 from ..dockerfile.render import USER_ID_ARGUMENT
 from ..dockerfile.syntax import Instruction, final_stage, instructions
@@ -109,7 +110,8 @@ def derive(
         settings: the settings from the environment.
         builder: the builder.
         files_image: name of the image with the files, if one is needed.
-        mark: marks the images of the steps from the account block on (`temporary.mark`).
+        mark: marks the images of the steps from the account block on (`temporary.mark`). Without
+            BuildKit, those of the steps before it have a mark that all users share.
         pins: the versions to keep.
         bases: names in FROM that are replaced, and by what.
         user: whose caches BuildKit's steps use; without a user they use none.
@@ -135,6 +137,8 @@ def derive(
     add.after_from += [f"COPY --from={files_image} {path} {path}" for path in add.files]
     at_end = _cleaning(text, found, list(add.temporary)) if add.temporary else []
     before = _marks(text, found, pins)
+    if mark and builder in (Builder.CLASSIC, Builder.PODMAN):
+        add.after_from.insert(0, f'LABEL {labels.TEMPORARY}="{SHARED}"')
     if mark:
         before.setdefault(_account_block(text, found), []).append(
             f'LABEL {labels.TEMPORARY}="{mark}"'

@@ -115,7 +115,7 @@ def _with_client(
             name: str(_written(private / name, content))
             for name, content in derived.secrets.items()
         },
-        labels=later_labels(Claim.of(account), request.inherited_labels),
+        labels=_last_labels(request, context),
         no_cache=request.no_cache,
         network=build_network(context.environ),
         ssh=needs_ssh(request.dockerfile, client, context.client_environ),

@@ -6,13 +6,17 @@ import secrets
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from support.account_in_container import close_terminal
 from support.base_images import BASE
-from support.engine_state import docker, image_ids, inspect
-from support.image_commands import ImageUser, nameless, wait_for
+from support.engine_state import container_names, docker, image_ids, inspect
+from support.image_commands import BUILDERS, ImageUser, nameless, wait_for
 from support.reliability import Counted
+
+from mlc_patched.images.build.environment import Builder
 
 pytestmark = pytest.mark.real_engine
 
@@ -87,15 +91,41 @@ def test_a_killed_build_ends_and_the_next_leaves_nothing_of_it(
     process.kill()
     process.communicate(timeout=20)
     counted("kills")
-    deadline = time.monotonic() + 30
-    while _running(it):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    _wait(lambda: not _running(it))
     it.user.file("source/Dockerfile", f"FROM {BASE}\nRUN echo begun\n")
     it.run("image-create", "demo", "--dockerfile", path, "-y")
     assert it.names() == {it.image("demo")}
     assert "echo begun" not in docker("ps", "-a", "--no-trunc", "--format", "{{.Command}}")
     assert nameless() <= before
+
+
+@pytest.mark.promise("sigkill", "again", "build-atomic")
+def test_a_step_whose_image_is_made_after_a_kill_does_not_stay(
+    commands: ImageUser, counted: Counted
+) -> None:
+    """The classic builder completes it, although nobody waits for it any more."""
+    it = replace(commands, path=BUILDERS[Builder.CLASSIC], buildkit="0")
+    before, containers = image_ids(), container_names()
+    step = "RUN head -c 50M /dev/urandom > /file"
+    path = str(it.user.file("source/Dockerfile", f"FROM {BASE}\n{step}\n"))
+    process = started(it, "image-create", "demo", "--dockerfile", path, "-y")
+    _wait(lambda: "head -c" in docker("ps", "-a", "--no-trunc", "-f", "status=exited"))
+    process.kill()
+    process.communicate(timeout=20)
+    counted("kills")
+    _wait(lambda: container_names() == containers)
+    assert nameless() - before, "it was made"
+    it.user.file("source/Dockerfile", f"FROM {BASE}\nRUN false\n")  # a quick one will do
+    it.run("image-create", "demo", "--dockerfile", path, "-y", ok=False)
+    assert it.names() == set()
+    assert nameless() <= before
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def _running(it: ImageUser) -> str:

@@ -157,11 +157,14 @@ def test_nameless_images_are_found_by_labels() -> None:
         Image("sha256:6", (), {labels.TEMPORARY: "1001-0123456789ab"}),
         Image("sha256:7", (), {labels.TEMPORARY: "1002-0123456789ab", **OURS}),
         Image("sha256:8", (), OURS),  # built on one of ours by somebody
+        Image("sha256:9", (), {labels.TEMPORARY: "shared"}),  # a step that is cached for all users
     ]
     found = left_images(
         images, [container_of("sha256:5")], 1001, time.time(), lambda image: image.id[-1] != "8"
     )
-    assert [each.name for each in found] == ["sha256:1", "sha256:6"]
+    assert [each.name for each in found] == ["sha256:1", "sha256:6", "sha256:9"]
+    everybodys = left_images(images, [], None, time.time(), lambda image: True)
+    assert "sha256:9" in [each.name for each in everybodys]
 
 
 def test_a_committed_image_is_not_one_that_somebody_built_on_it() -> None:

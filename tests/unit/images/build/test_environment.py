@@ -22,6 +22,7 @@ from mlc_patched.images.build.environment import (
 from mlc_patched.images.build.failure import failing_line, last_words
 from mlc_patched.images.dockerfile.render import ImageRecipe, render
 from mlc_patched.images.dockerfile.syntax import instructions
+from mlc_patched.names import labels
 
 TEXT = render(ImageRecipe("demo", "debian:12", "custom", (), ("six",)))
 INDEX = {"PIP_INDEX_URL": "https://me:secret@pypi.example/simple"}
@@ -37,6 +38,21 @@ def test_without_settings_nothing_is_changed() -> None:
     plain = derived(BuildSettings(), Builder.CLASSIC)
     assert plain.text.rstrip("\n") == TEXT.rstrip("\n")
     assert (plain.secrets, plain.arguments, plain.files) == ({}, (), {})
+
+
+@pytest.mark.parametrize("builder", list(Builder))
+def test_without_buildkit_every_step_of_every_stage_is_marked(builder: Builder) -> None:
+    """By a mark that all users share, as they share the cached steps."""
+    text = f"FROM a AS first\nRUN one\n{TEXT}"
+    result = derive(text, SETTINGS, builder, "ds01-1/x:build-0-ca", mark="1-0123456789ab")
+    lines = result.text.split("\n")
+    after = [lines[n + 1] for n, line in enumerate(lines) if line.startswith("FROM ")]
+    shared = f'LABEL {labels.TEMPORARY}="shared"'
+    is_marked = builder in (Builder.CLASSIC, Builder.PODMAN)
+    assert [line == shared for line in after] == [is_marked, is_marked]
+    own = lines.index(f'LABEL {labels.TEMPORARY}="1-0123456789ab"')
+    assert lines[own + 1].startswith("ARG DS01_USER_ID")
+    assert lines[-2] == f'LABEL {labels.TEMPORARY}=""'
 
 
 def test_proxies_are_passed_by_name_only() -> None:
