@@ -62,7 +62,7 @@ newest: ## run the unit tests as an ordinary user of Debian sid, in a chroot (as
 
 # The same tests as in `make test`, but here the image is built as the page says.
 cluster: setup engine base test-tools  ## run docs/cluster.md and the cluster's tests in full, as root
-	MLC_NO_SKIPS=1 MLC_TEST_CLUSTER=1 .venv/bin/python -m pytest tests/engine/cluster/test_cluster.py $(PYTEST_ARGS)
+	MLC_NO_SKIPS=1 MLC_TEST_CLUSTER=1 .venv/bin/python -m pytest tests/engine/cluster $(PYTEST_ARGS)
 
 # Only the tests of promises (tests/support/promises.py), at full size; PYTEST_ARGS=-x stops at the
 # first failure.
@@ -85,6 +85,9 @@ test-tools:
 	    tools/apt-install.sh --not-started openssh-server openssl
 	@command -v docker-registry >/dev/null && command -v htpasswd >/dev/null || \
 	    tools/apt-install.sh --not-started docker-registry apache2-utils curl
+	@command -v slurmctld >/dev/null && command -v slurmd >/dev/null && \
+	    command -v sbatch >/dev/null && command -v munged >/dev/null || \
+	    tools/apt-install.sh --not-started slurmctld slurmd slurm-client munge
 	@command -v chromium >/dev/null && command -v busybox >/dev/null || \
 	    tools/apt-install.sh chromium busybox
 	@.venv/bin/python -c 'import playwright' 2>/dev/null || .venv/bin/pip install -q -e '.[browser]'

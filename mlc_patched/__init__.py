@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         NotAllowedError,
         NotFoundError,
         SetupError,
+        SlurmError,
         Terminated,
         UsageError,
     )
@@ -124,6 +125,7 @@ __all__ = [
     "Removed",
     "Retired",
     "SetupError",
+    "SlurmError",
     "Started",
     "Stopped",
     "Terminated",

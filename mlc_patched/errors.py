@@ -91,6 +91,12 @@ class EngineUnreachableError(EngineError):
     code = "engine_unreachable"
 
 
+class SlurmError(EngineError):
+    """Slurm refused a request, or could not be reached."""
+
+    code = "slurm"
+
+
 class NoAccessError(EngineUnreachableError):
     """The user may not use the engine's socket."""
 

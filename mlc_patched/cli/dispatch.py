@@ -37,6 +37,7 @@ class Command:
         uses_engine: it takes the flags that choose an engine.
         is_listed: it is in the list of `mlc -h`.
         for_users: root, who cannot own containers, is refused.
+        follows: for a container of a Slurm job, it runs on the job's node.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Command:
         uses_engine: bool = True,
         is_listed: bool = True,
         for_users: bool = False,
+        follows: bool = False,
     ) -> None:
         self.name = name
         self.summary = summary
@@ -59,6 +61,7 @@ class Command:
         self.is_aimes = is_aimes
         self.is_listed = is_listed and not own_program
         self.for_users = for_users
+        self.follows = follows
 
     def load(self) -> Module:
         """Import the command's module, which imports what carries it out only when run."""
@@ -72,15 +75,24 @@ _ALL = (
     Command("list", "list containers", is_aimes=True),
     Command("open", "open a shell in a container", is_aimes=True),
     Command("remove", "remove a container", is_aimes=True),
-    Command("start", "start a container, or run a command in it", is_aimes=True),
+    Command("start", "start a container, or run a command in it", is_aimes=True, follows=True),
     Command("stats", "show what running containers use", is_aimes=True),
     Command("stop", "stop a container", is_aimes=True),
     Command("update-sys", "update this program with git", uses_engine=False, is_aimes=True),
-    Command("exec", "run a program in a container, with its arguments as they are", module="exec_"),
-    Command("jobs", "list the commands that run, or ran, in the background of a container"),
-    Command("logs", "print the output of a command in the background"),
-    Command("wait", "wait until a command in the background has ended"),
-    Command("jupyter", "start JupyterLab in a container, and say how to open it"),
+    Command(
+        "exec",
+        "run a program in a container, with its arguments as they are",
+        module="exec_",
+        follows=True,
+    ),
+    Command(
+        "jobs",
+        "list the commands that run, or ran, in the background of a container",
+        follows=True,
+    ),
+    Command("logs", "print the output of a command in the background", follows=True),
+    Command("wait", "wait until a command in the background has ended", follows=True),
+    Command("jupyter", "start JupyterLab in a container, and say how to open it", follows=True),
     Command("gpus", "show the GPUs, who has them, and which processes use them"),
     Command("export", "write a container to a file"),
     Command("import", "make a container from an exported file", module="import_"),
@@ -89,6 +101,8 @@ _ALL = (
     Command("doctor", "check this machine, and say how to fix what is wrong"),
     Command("prune", "remove what killed commands and old containers left behind"),
     Command("complete", "print names for completion", uses_engine=False, is_listed=False),
+    Command("slurm-job", "run the job of this batch step of Slurm", is_listed=False),
+    Command("slurm-save", "save the container of a Slurm job on its node", is_listed=False),
     Command(
         "container-create",
         "create a container from your project's image, without starting it",
@@ -106,7 +120,14 @@ _ALL = (
         own_program=True,
     ),
     *(
-        Command(f"container-{name}", summary, module=module, own_program=True, for_users=True)
+        Command(
+            f"container-{name}",
+            summary,
+            module=module,
+            own_program=True,
+            for_users=True,
+            follows=module == "start",
+        )
         for name, summary, module in (
             ("start", "start a container, or run a command in it", "start"),
             ("stop", "stop a container", "stop"),

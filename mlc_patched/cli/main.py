@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from ..errors import DeclinedError, InvalidValueError, MlcError, Terminated
+from ..errors import DeclinedError, InvalidValueError, MlcError, NotFoundError, Terminated
 from .dispatch import COMMANDS
 from .output import ConsoleReporter, print_json, readable, say
 from .parser import AS, CONTEXT, CommandLineError, command_parser, parse_arguments, top_parser
@@ -81,6 +81,11 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
         _read_names(arguments, context)
         try:
             return command.load().run(arguments, context)
+        except NotFoundError:
+            status = _on_node(command, argv, arguments, context)
+            if status is None:
+                raise
+            return status
         except InvalidValueError as error:
             if command.is_aimes:
                 error.exit_code = 1
@@ -96,6 +101,20 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
     finally:
         for each in made:
             each.close()
+
+
+def _on_node(
+    command: Command, argv: Sequence[str], arguments: argparse.Namespace, context: Context
+) -> int | None:
+    """Run a command for a container that is not here on the node where a job of Slurm runs it;
+    None if there is no such job."""
+    name = getattr(arguments, "container_name", None)
+    if not command.follows or not name:
+        return None
+    from ..containers.on_node import run_on_node, step_of
+
+    step = step_of(name, context)
+    return None if step is None else run_on_node(step, argv, context)
 
 
 def _context(arguments: argparse.Namespace, program: str) -> Context:

@@ -123,7 +123,7 @@ def choose_container(
         try:
             context.get(name)
         except (NotFoundError, InvalidValueError) as error:
-            if verb == "open" and _is_service(name, context):
+            if isinstance(error, NotFoundError) and _is_reached(name, verb, context):
                 return str(name)
             say(error.message)
         else:
@@ -155,10 +155,15 @@ def choose_containers(
     return [choose_container(arguments, context, verb, running=running)]
 
 
-def _is_service(name: str, context: Context) -> bool:
-    from ..containers.list import list_services
+def _is_reached(name: str, verb: str, context: Context) -> bool:
+    """Whether a command reaches the caller's container of this name on the cluster: of Swarm only
+    `open`, of Slurm every command that runs on its node."""
+    from ..cluster.choose import uses_slurm
+    from ..cluster.place import find_service
 
-    return name in [each.name for each in list_services(context)]
+    if verb != "open" and not uses_slurm(context):
+        return False
+    return find_service(name, context) is not None
 
 
 def choose_project(arguments: argparse.Namespace, context: Context, verb: str) -> str:

@@ -1,4 +1,4 @@
-"""Waiting for a service: until Swarm has looked for a node, or until it runs."""
+"""Waiting for what was submitted: until the cluster has looked for a node, or until it runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from ..context import Context
 from ..errors import MlcError
 from ..interrupts import ignore_interrupts
 from ..undo import retry_once
-from .state import ENDED, LOST, PLACING, RUNNING, ServiceState, state_of
+from .choose import scheduler_of
+from .interface import Found
+from .state import ENDED, LOST, PLACING, RUNNING, STARTING, ServiceState
 
 _POLL_SECONDS = 0.2
 _LONGEST_POLL_SECONDS = 2.0
@@ -18,17 +20,31 @@ _PLACING_SECONDS = 10
 
 
 def look(identity: str, context: Context) -> ServiceState:
-    """Return the state of a service, or raise MlcError if it no longer exists."""
-    cluster = context.engine.cluster()
-    services = cluster.services()
-    service = next((each for each in services if each.id == identity), None)
-    if service is None:
-        raise MlcError("The service was removed by another command.")
-    return state_of(service, services, cluster.tasks(), cluster.nodes())
+    """Return the state by ID, or raise MlcError if it no longer exists."""
+    found = scheduler_of(context).entries(lambda service: service.id == identity)
+    if not found:
+        raise MlcError("It was removed from the cluster by another command.")
+    return found[0].state
+
+
+def wait_while_starting(found: Found, name: str, context: Context) -> Found:
+    """Return it once it has started, or as it was if it waits for a node; it takes a moment, or as
+    long as its node pulls the image."""
+    reported, identity = "", found.service.id
+    while found.state.state in (PLACING, STARTING):
+        if found.state.status != reported:
+            reported = found.state.status
+            context.report.step(f"[{name}] {reported}")
+        time.sleep(_POLL_SECONDS)
+        again = scheduler_of(context).entries(lambda service: service.id == identity)
+        if not again:
+            raise MlcError("It was removed from the cluster by another command.")
+        found = again[0]
+    return found
 
 
 def wait_until_placed(identity: str, context: Context) -> ServiceState:
-    """Return the state once Swarm has looked for a node, which takes a moment."""
+    """Return the state once the cluster has looked for a node, which takes a moment."""
     deadline = time.monotonic() + _PLACING_SECONDS
     while (state := look(identity, context)).state == PLACING and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -36,7 +52,7 @@ def wait_until_placed(identity: str, context: Context) -> ServiceState:
 
 
 def wait_until_running(identity: str, name: str, context: Context) -> ServiceState:
-    """Wait until a service runs, and report its progress.
+    """Wait until it runs, and report its progress.
 
     If it cannot run, it is removed, and MlcError raised.
     """
@@ -46,11 +62,13 @@ def wait_until_running(identity: str, name: str, context: Context) -> ServiceSta
         if state.state == RUNNING:
             return state
         if state.state in (ENDED, LOST):
-            cluster = context.engine.cluster()
+            scheduler = scheduler_of(context)
             # Who interrupts that must not hear that it stays in the queue.
             with ignore_interrupts():
-                retry_once(partial(cluster.remove_service, identity))
-            raise MlcError(f"{name} could not run: {state.status}. The service was removed.")
+                retry_once(partial(scheduler.cancel, identity))
+            raise MlcError(
+                f"{name} could not run: {state.status}. It was removed from the cluster."
+            )
         if state.status != reported:
             context.report.step(f"[{name}] {state.status}")
             reported, pause = state.status, _POLL_SECONDS

@@ -1,23 +1,21 @@
-"""container-deploy --cluster: a service of Docker Swarm from the project's pushed image."""
+"""container-deploy --cluster: a service of Docker Swarm, or a job of Slurm, from a pushed image."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..cluster.service import differences, service_name, service_of
+from ..cluster.choose import scheduler_of, uses_slurm
+from ..cluster.interface import Placement, Scheduler, Work
 from ..cluster.state import ServiceState
 from ..context import Context
 from ..engine.cluster import Node
 from ..engine.registry import require_registry
-from ..engine.service import ServiceSpecification
 from ..errors import AlreadyExistsError, ConflictError, MlcError, NotAllowedError, UsageError
 from ..host.account import refuse_root
 from ..host.gpus import CPU, NONE, GpuChoice, parse_gpus
 from ..images.fetch import fetch, not_own, pushed_reference, site_registry
-from ..interrupts import defer_signals
-from ..names import labels
 from ..names.containers import check_container_name, container_tag, first_free
 from ..names.images import parse_reference
 from ..names.projects import LATEST, Project, check_project, is_own_project, project_of_repository
@@ -32,7 +30,6 @@ from ..plan.limits import (
 )
 from ..plan.request import CUSTOM, GPUS_VARIABLE, DeployRequest, allowed_name
 from ..plan.specify import specify
-from ..undo import Undo
 from ..units import parse_size
 from . import site_wrapper
 
@@ -40,16 +37,9 @@ _ONE = "1"
 
 
 @dataclass(frozen=True)
-class Placement:
-    """The nodes that may run a service: one by host name, or those with a kind of GPU."""
-
-    node: str | None = None
-    gpu_kind: str | None = None
-
-
-@dataclass(frozen=True)
 class OnCluster:
-    """A new service and its image. `notes` says how it differs from a container on one server."""
+    """What was submitted, what the cluster calls it, and its image. `notes` says how it differs
+    from a container on one server."""
 
     name: str
     service: str
@@ -65,64 +55,48 @@ class OnCluster:
 
 
 def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Context) -> OnCluster:
-    """Create a service; Swarm then looks for a node.
+    """Submit a container; the cluster then looks for a node.
 
     Raises:
         UsageError: the request is invalid on a cluster.
-        NotManagerError: the engine does not manage a Swarm.
+        NotManagerError: there is no Slurm, and the engine does not manage a Swarm.
         AlreadyExistsError: the user has a container of this name on the cluster.
         NotAllowedError: the administrator's settings forbid it.
         MlcError: the image is not in the registry, or not the caller's.
-        EngineError: Swarm refused. On any error, no service is left behind.
+        EngineError: the cluster refused. On any error, nothing is left behind.
     """
     refuse_root(context.account)
     own = _image(request, context)
-    taken = {service.name for service in context.engine.cluster().services()}
-    nodes = context.engine.cluster().nodes()
+    scheduler = scheduler_of(context)
+    is_taken = scheduler.is_taken()
+    nodes = scheduler.nodes()
     _check_node(placement, nodes)
-    request = _named(request, own, taken, context)
-    plan = _plan(request, own, context)
-    pushed = _pushed(own, context)
-    container = specify(
-        plan, pushed, parse_reference(pushed).digest or "", Flow.IMAGE, context.account
-    )
-    service = service_of(
-        container,
-        service_name(request.name or "", context.account.uid),
-        gpus=plan.choice.request.count if plan.choice.request else 0,
-        capabilities=context.settings.capabilities,
-        node=placement.node,
-        gpu_kind=placement.gpu_kind,
-    )
+    request = _named(request, own, is_taken, scheduler, context)
+    work = _work(request, own, placement, context)
+    name = work.name
     try:
-        identity = _create(service, context)
+        identity = scheduler.submit(work)
     except ConflictError as error:
-        raise _exists(request.name or "") from error
+        raise _exists(name) from error
     return OnCluster(
-        request.name or "",
-        service.name,
+        name,
+        scheduler.called(name),
         identity,
-        pushed,
-        service.gpus,
-        plan.directories.workspace,
-        (*differences(container, service), *_notes(service.gpus, nodes, context)),
+        work.container.image,
+        work.gpus,
+        work.container.binds[0].source,
+        (*scheduler.differences(work), *_notes(work.gpus, nodes, context)),
     )
 
 
-def _create(service: ServiceSpecification, context: Context) -> str:
-    """Create a service. Undo removes exactly this one, not another of the same name."""
-    cluster, word = context.engine.cluster(), os.urandom(8).hex()
-    marked = replace(service, labels={**service.labels, labels.REQUEST: word})
-
-    def remove() -> None:
-        for each in cluster.services(labels=(f"{labels.REQUEST}={word}",)):
-            cluster.remove_service(each.id)
-
-    with Undo(context.report) as undo:
-        undo.add(f"The service {service.name}", remove)
-        # If interrupted before Swarm answers, undo would find no service to remove.
-        with defer_signals():
-            return cluster.create_service(marked)
+def _work(request: DeployRequest, own: str, placement: Placement, context: Context) -> Work:
+    """Decide what a request runs; no engine is asked but for the image."""
+    plan = plan_elsewhere(request, own, context)
+    pushed = pushed_image(own, context)
+    digest = parse_reference(pushed).digest or pushed
+    container = specify(plan, pushed, digest, Flow.IMAGE, context.account)
+    gpus = plan.choice.request.count if plan.choice.request else 0
+    return Work(request.name or "", container, gpus, placement)
 
 
 def _check_node(placement: Placement, nodes: list[Node]) -> None:
@@ -165,7 +139,13 @@ def _image(request: DeployRequest, context: Context) -> str:
     return f"{name.repository}:{name.tag or LATEST}"
 
 
-def _named(request: DeployRequest, own: str, taken: set[str], context: Context) -> DeployRequest:
+def _named(
+    request: DeployRequest,
+    own: str,
+    is_taken: Callable[[str], bool],
+    scheduler: Scheduler,
+    context: Context,
+) -> DeployRequest:
     project = project_of_repository(parse_reference(own).repository)
     wish = allowed_name(project.name if project else own)
     name, uid = request.name, context.account.uid
@@ -173,30 +153,34 @@ def _named(request: DeployRequest, own: str, taken: set[str], context: Context) 
         name = None  # such as my.project, an invalid container name
     if name is not None:
         check_container_name(name, uid)
-        if service_name(name, uid) in taken:
+        scheduler.called(name)
+        if is_taken(name):
             raise _exists(name)
         if context.find(name) is not None:  # open and retire would take that one
             raise AlreadyExistsError(
-                f"You already have a container {name!r} on the manager's own engine.",
+                f"You already have a container {name!r} on {_here(scheduler)} own engine.",
                 f"Choose another name: container-deploy {name}-2 --project {wish} --cluster",
             )
         return replace(request, name=name)
-    name = first_free(
-        wish, lambda name: service_name(name, uid) in taken or context.find(name) is not None
-    )
+    name = first_free(wish, lambda name: is_taken(name) or context.find(name) is not None)
     context.report.note(f"The container is named {name}, after its image.")
     return replace(request, name=name)
 
 
-def _plan(request: DeployRequest, own: str, context: Context) -> Plan:
+def _here(scheduler: Scheduler) -> str:
+    return "the manager's" if scheduler.name == "Docker Swarm" else "this host's"
+
+
+def plan_elsewhere(request: DeployRequest, own: str, context: Context) -> Plan:
     """Plan a request without looking at this host, which need not be a node."""
     options, account, settings = request.options, context.account, context.settings
     if (options.architecture or settings.architecture or "").upper().startswith("ROCM"):
         raise UsageError(
-            "A ROCm GPU is a device node, which Swarm services cannot have.",
+            "A ROCm GPU is a device node, which containers on the cluster cannot have.",
             "Use the engine of its server instead: container-deploy with --context",
         )
-    if cgroup(options.cgroup_parent, account, settings):
+    parent = cgroup(options.cgroup_parent, account, settings)
+    if parent and not uses_slurm(context):
         raise NotAllowedError(
             "Containers here get a parent cgroup (container.cgroup_parent, slice_group, or "
             "--cgroup-parent), but Swarm uses the node's: set cgroup-parent in each node's "
@@ -217,7 +201,7 @@ def _plan(request: DeployRequest, own: str, context: Context) -> Plan:
         devices=settings.devices or (),
         missing_devices=(),
         shm_size=parse_size(options.shm_size) if options.shm_size else settings.shm_size,
-        cgroup_parent=None,
+        cgroup_parent=parent,
         labels={**settings.labels, **options.labels},
         resources=resources(options.cpus, options.memory, options.pids_limit, settings),
         settings=settings,
@@ -236,17 +220,23 @@ def _gpus(said: str | None, context: Context) -> GpuChoice:
         return GpuChoice(CPU, NONE, None)
     if request.count < 1:
         raise UsageError(
-            f"-g {words}: on the cluster give the number of GPUs, for instance -g 1. Swarm chooses "
+            f"-g {words}: on the cluster give the number of GPUs, for instance -g 1. It chooses "
             "which ones; --gpu-kind restricts the kind."
         )
     return GpuChoice(ANY_GPU_ARCHITECTURE, str(request.count), request)
 
 
-def _pushed(own: str, context: Context) -> str:
-    """Return the image's name by digest in the registry, after checking the image."""
+def pushed_image(own: str, context: Context) -> str:
+    """Return the image's name by digest in the registry, after checking the image.
+
+    With Slurm and without a registry, it is the ID of an image of this host's engine: where one
+    server is the whole cluster, its node has the image.
+    """
     pushed = pushed_reference(own, context)
     project = own.partition("/")[2].removesuffix(f":{LATEST}")
     image = context.engine.image(own)
+    if pushed is None and image and uses_slurm(context) and site_registry(context) is None:
+        pushed = image.id
     if pushed is None:
         registry = require_registry(site_registry(context))
         there = f"image-push {project}" if image else f"image-create {project}"

@@ -16,6 +16,8 @@ from ..names.projects import BUILDING, LATEST, PREVIOUS
 from ..units import in_utc, rfc_3339
 
 if TYPE_CHECKING:
+    from ..cluster.state import ServiceState
+    from ..engine.cluster import Service
     from .jobs import Job
 
 _DIGEST_SHOWN = len("sha256:") + 12
@@ -108,6 +110,9 @@ def list_with_images(
     names = {image.id: image.references for image in images}
     ids = {name: image.id for image in images for name in image.references}
     listed = list_services(context, all_users=all_users)
+    on_cluster = {each.id for each in listed}
+    # Where the host is a node itself, a container of its engine may be a job of Slurm's.
+    found = [each for each in found if each.labels.get(labels.JOB) not in on_cluster]
     jobs, interrupted = shown_jobs(found, context), _interrupted(found, context)
     for each in found:
         image, is_outdated = image_of(each, names, ids)
@@ -180,48 +185,52 @@ def _interrupted(found: Sequence[Container], context: Context) -> dict[str, Job 
 
 
 def list_services(context: Context, *, all_users: bool = False) -> list[ListedContainer]:
-    """Return cluster services as containers; none, after one call, if the engine manages no
-    Swarm."""
-    from ..cluster.state import state_of
-    from ..engine.cluster import NotManagerError
-    from ..host.gpus import NONE
+    """Return what the cluster runs as containers; none, after one call, if there is no cluster.
 
-    cluster = context.engine.cluster()
+    If Slurm does not answer, that is a warning: containers of this host are shown all the same.
+    """
+    from ..cluster.choose import scheduler_of
+    from ..engine.cluster import NotManagerError
+    from ..errors import SlurmError
+
+    login = context.account.login
+    scheduler = scheduler_of(context)
     try:
-        services = cluster.services()  # all: they wait for the same GPUs
+        found = scheduler.entries(
+            lambda service: all_users or service.labels.get(labels.OWNER) == login
+        )
     except NotManagerError:
         return []
-    own = [each for each in services if labels.SERVICE in each.labels]
-    if not all_users:
-        own = [each for each in own if each.labels.get(labels.OWNER) == context.account.login]
-    if not own:
+    except SlurmError as error:
+        context.report.warn(f"What runs on the cluster is not shown: {error}")
         return []
-    tasks, nodes = cluster.tasks(), cluster.nodes()
-    listed = []
-    for each in own:
-        image, state = parse_reference(each.image), state_of(each, services, tasks, nodes)
-        digest = image.digest or ""
-        listed.append(
-            ListedContainer(
-                **_labelled(each.labels[labels.SERVICE], each.labels),
-                gpus=str(each.gpus) if each.gpus else NONE,
-                status=state.status,
-                state=state.state,
-                size=None,
-                job=None,
-                ran_at_shutdown=False,
-                project=each.labels.get(labels.PROJECT) or None,
-                image=f"{image.repository.partition('/')[2]}@{digest[:_DIGEST_SHOWN]}",
-                is_outdated=False,
-                created=in_utc(each.created),
-                id=each.id,
-                image_id=digest,
-                node=state.node or None,
-                ahead=state.ahead,
-                devices=(),
-            )
-        )
-    return listed
+    return [_service(each.service, each.state) for each in found]
+
+
+def _service(service: Service, state: ServiceState) -> ListedContainer:
+    from ..host.gpus import NONE
+
+    image = parse_reference(service.image)
+    digest = image.digest or ""
+    name = f"{image.repository.partition('/')[2]}@{digest[:_DIGEST_SHOWN]}"
+    return ListedContainer(
+        **_labelled(service.labels[labels.SERVICE], service.labels),
+        gpus=str(service.gpus) if service.gpus else NONE,
+        status=state.status,
+        state=state.state,
+        size=None,
+        job=None,
+        ran_at_shutdown=False,
+        project=service.labels.get(labels.PROJECT) or None,
+        image=name if digest else service.image[:_DIGEST_SHOWN],
+        is_outdated=False,
+        created=in_utc(service.created),
+        id=service.id,
+        image_id=digest or service.image,
+        node=state.node or None,
+        ahead=state.ahead,
+        devices=(),
+    )
 
 
 def image_of(

@@ -14,14 +14,19 @@ from ..engine.interface import Container
 from ..errors import ConflictError, MlcError, NotFoundError
 from ..host.locks import SharedLock, shared
 from ..interrupts import defer_signals
+from ..names import labels
+from ..names.containers import short_name
 from .shell import JOB_SHELL, PURPOSE, hang_up, run_inside, user_of
 from .start import ensure_running
 
 if TYPE_CHECKING:
-    from ..cluster.place import Place
+    from ..cluster.interface import Place, Step
 
 _HANG_UP_SECONDS = 2
 """How long a shell may take to end after its terminal; processes that run longer mean to."""
+
+_KEEPS = "it keeps its node until container-retire {}"
+"""Why a container on the cluster is not stopped after its last shell."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,18 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
     with shared(context.account, key) as lock, contextlib.ExitStack() as until_the_end:
         container = context.find(name)
         if container is None:
+            from ..cluster.interface import Step
+
             place = _place_on_cluster(name, context)
+            if isinstance(place, Step):
+                from .on_node import run_on_node
+
+                status = run_on_node(place, ("open", name, "-s"), context)
+                return Opened(name, status, _KEEPS.format(name))
             check_client(place.context)
             status = _shell(place.container, place.context, until_the_end)
             # Stopping the container would end the service.
-            left = f"it keeps its node until container-retire {name}"
+            left = _KEEPS.format(name)
             return Opened(name, status, left, _to_keep(place.container, place.context))
         check_client(context)
         ensure_running(container, context)
@@ -98,17 +110,19 @@ def _to_keep(container: Container, context: Context) -> str:
     return ""
 
 
-def _place_on_cluster(name: str, context: Context) -> Place:
-    """Return where the cluster runs the caller's container of this name.
+def _place_on_cluster(name: str, context: Context) -> Place | Step:
+    """Return how to reach what the cluster runs as the caller's container of this name.
 
     Raises NotFoundError if it does not exist, and MlcError if it does not run or cannot be reached.
     """
     from ..cluster.place import find_service, place_of
     from ..cluster.state import RUNNING
+    from ..cluster.wait import wait_while_starting
 
     found = find_service(name, context)
     if found is None:
         raise context.not_found(name)
+    found = wait_while_starting(found, name, context)
     if found.state.state != RUNNING:
         raise MlcError(f"{name} is on the cluster, but not running: {found.state.status}.")
     return place_of(found, context)
@@ -125,6 +139,8 @@ def _hang_up(container: Container, token: str, context: Context) -> None:
 
 def _stop_if_idle(container: Container, lock: SharedLock, context: Context) -> str:
     """Stop a container if only its first process is running; else return why not."""
+    if labels.JOB in container.labels:
+        return _KEEPS.format(short_name(container.name))
     if not lock.alone():
         return "another shell is open in it"
     try:

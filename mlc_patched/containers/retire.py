@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import MlcError, SetupError, UsageError
+from ..errors import MlcError, UsageError
 from ..host.account import refuse_root
 from ..images.save import Saved, clean, save, target
-from ..images.volumes import unsaved_volumes
 from ..interrupts import defer_signals
+from ..names import labels
 from ..names.containers import first_free, short_name
-from ..names.images import parse_reference
-from ..undo import Undo, retry_once
+from ..undo import retry_once
 from .remove import KeptVolume, remove
 
 if TYPE_CHECKING:
-    from ..cluster.place import Found, Place
+    from .retire_cluster import ServiceRetirement
 
 
 @dataclass(frozen=True)
@@ -29,18 +28,6 @@ class Retirement:
 
     name: str
     container: Container
-    image: str | None = None
-    replaces: bool = False
-
-
-@dataclass(frozen=True)
-class ServiceRetirement:
-    """What is to be done with a cluster service, as in `Retirement`; `place` is set if it is
-    saved."""
-
-    name: str
-    service: Found
-    place: Place | None = None
     image: str | None = None
     replaces: bool = False
 
@@ -92,8 +79,10 @@ def plan_retirements(
     planned: list[Retirement | ServiceRetirement] = []
     for name in dict.fromkeys(names):
         container = context.find(name)
-        if container is None:
-            planned.append(_plan_service(name, save_as, context))
+        if container is None or labels.JOB in container.labels:
+            from .retire_cluster import plan_service
+
+            planned.append(plan_service(name, save_as, context))
             continue
         if save_as is None:
             planned.append(Retirement(name, container))
@@ -117,8 +106,10 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
     Raises SetupError if the saved image does not run as the user, RegistryError if it could not be
     pushed, or EngineError; the container or service stays, stopped.
     """
-    if isinstance(plan, ServiceRetirement):
-        return _retire_service(plan, context)
+    if not isinstance(plan, Retirement):
+        from .retire_cluster import retire_service
+
+        return Retired(plan.name, plan.service.service.name, retire_service(plan, context))
     engine = context.engine
     with context.lock(plan.container.name):
         container = context.get(plan.name)
@@ -148,102 +139,6 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
         removed.image_kept,
         removed.volumes_kept,
     )
-
-
-def _plan_service(name: str, save_as: str | None, context: Context) -> ServiceRetirement:
-    from ..cluster.place import find_service, place_of
-    from ..engine.registry import require_registry
-    from ..images.fetch import site_registry
-
-    service = find_service(name, context)
-    if service is None:
-        raise context.not_found(name, "container-list")
-    if save_as is None:
-        _refuse_unsaved_volumes(service, context)
-        return ServiceRetirement(name, service)
-    require_registry(site_registry(context))
-    place = place_of(service, context)
-    image = target(place.container, save_as, context.account)
-    replaces = place.context.engine.image(image) is not None
-    return ServiceRetirement(name, service, place, image, replaces)
-
-
-def _refuse_unsaved_volumes(service: Found, context: Context) -> None:
-    """Refuse to remove a service whose container has files in volumes that no image has: the
-    cluster removes volumes with the container."""
-    from ..cluster.place import place_of
-
-    try:
-        place = place_of(service, context)
-    except MlcError:
-        return  # it has no container, or its node cannot be reached
-    if unsaved := unsaved_volumes(place.container, place.context):
-        paths = ", ".join(each.mount.path for each in unsaved)
-        raise MlcError(
-            f"{short_name(place.container.name)} has files in {paths} that no image has; they "
-            "would be removed with it.",
-            "Save it with --save, or empty these directories first.",
-        )
-
-
-def _retire_service(plan: ServiceRetirement, context: Context) -> Retired:
-    from ..cluster.state import LOST
-
-    service, state = plan.service.service, plan.service.state
-    # Temporary containers and images are made on the container's node.
-    with (plan.place.context if plan.place else context).lock(service.name):
-        saved = _save_and_push(plan, plan.place, plan.image) if plan.place and plan.image else None
-        cluster = context.engine.cluster()
-        with defer_signals():
-            retry_once(lambda: cluster.remove_service(service.id))
-    if state.state == LOST:
-        context.report.warn(
-            f"{state.node} does not answer: what was installed in {plan.name} is lost."
-        )
-    return Retired(plan.name, service.name, saved)
-
-
-def _save_and_push(plan: ServiceRetirement, place: Place, reference: str) -> Saved:
-    """Save a container on its node, push the image, and leave no image on the node."""
-    from ..engine.registry import require_registry
-    from ..images.fetch import site_registry
-    from ..images.push import push
-    from ..names.projects import project_of_repository
-
-    container, there = place.container, place.context
-    registry = require_registry(site_registry(there))
-    if container.is_running:
-        clean(container, there)
-        there.report.step(f"Stopping {container.name}")
-        there.engine.stop(container.id)
-    try:
-        saved = save(container, reference, there)
-    except SetupError as error:
-        why = str(error).partition(" It was not kept")[0]
-        raise SetupError(
-            f"{why} It was not kept; the service is there as before, stopped, and its container on "
-            f"{plan.service.state.node}. Without --save it is removed."
-        ) from error
-    name = parse_reference(reference)
-    project = project_of_repository(name.repository)
-
-    def remove_image() -> None:
-        now = there.engine.image(reference)
-        if now is not None and now.id == saved.image_id:
-            there.engine.remove_image(reference)
-
-    with Undo(there.report) as undo:
-        # The image is only needed for the push; if that fails, the container still has everything.
-        if not plan.replaces:
-            undo.add(f"The image {reference}", remove_image)
-        image = there.engine.image(reference)
-        if image is None or image.id != saved.image_id or project is None:
-            raise MlcError(f"{reference} is not what was saved; {plan.name} was not removed.")
-        push(project, name.tag or "", image, registry, there)
-        with defer_signals():
-            if not plan.replaces:
-                retry_once(remove_image)
-    return saved
 
 
 def _free(image: str, planned: list[Retirement | ServiceRetirement], context: Context) -> str:

@@ -72,7 +72,7 @@ def run_inside(
     sys.stdout.flush()
     with (
         subprocess.Popen(argv, env=dict(environ)) as process,
-        _forward_signals(process) as forwarded,
+        forward_signals(process) as forwarded,
     ):
         status = process.wait()
         if forwarded or status < 0:
@@ -128,7 +128,7 @@ def _exec(
 
 
 @contextlib.contextmanager
-def _forward_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+def forward_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
     """Let the client handle signals: those from the terminal reach it anyway, and those that are
     forwarded to it are yielded."""
     forwarded: list[int] = []

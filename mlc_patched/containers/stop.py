@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..context import Context
+from ..errors import MlcError
+from ..names import labels
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,11 @@ def stop(name: str, *, context: Context | None = None) -> Stopped:
     stopped."""
     context = context or Context()
     container = context.get(name)
+    if labels.JOB in container.labels:
+        raise MlcError(
+            f"{name} is a job of Slurm: stopping it would end the job and remove the container.",
+            f"Remove it, saved if you like, with: container-retire {name} [--save]",
+        )
     if container.is_running:
         context.report.step(f"Stopping {container.name}")
         context.engine.stop(container.id)

@@ -229,6 +229,7 @@ def info_of(found: Mapping[str, Any], *, is_local: bool) -> EngineInfo:
         # Only Podman has this field.
         product=PODMAN if "BuildahVersion" in found else DOCKER,
         cdi_devices=_cdi_devices_of(found),
+        cgroup_driver=found.get("CgroupDriver", ""),
         containerd=_containerd_of(found),
     )
 

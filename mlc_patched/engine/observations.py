@@ -49,6 +49,8 @@ class EngineInfo:
     cdi_devices: tuple[str, ...] | None = ()
     """Names of the devices that containers can get by the Container Device Interface; None if the
     engine does not report them."""
+    cgroup_driver: str = ""
+    """`systemd` or `cgroupfs`."""
     containerd: str | None = None
     """Where containerd's API is, if images are in containerd's image store; empty if unknown."""
 

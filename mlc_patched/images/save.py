@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..context import Context
+from ..engine.cluster import Service
 from ..engine.interface import Container, Image
 from ..errors import MlcError, SetupError, UsageError
 from ..host.account import Account
@@ -56,7 +57,9 @@ class Saved:
     summary: Summary
 
 
-def target(container: Container, tag: str, account: Account, now: float | None = None) -> str:
+def target(
+    container: Container | Service, tag: str, account: Account, now: float | None = None
+) -> str:
     """Return the name for an image saved from a container: `ds01-UID/PROJECT:TAG`.
 
     The project is that of the container's label, else its own name; an empty tag becomes the date

@@ -9,6 +9,7 @@ from ..errors import EngineError, MlcError
 from . import checks_host as host
 from . import checks_images as images
 from .checks import Check, Finding, Machine, broken
+from .checks_cluster import cluster, node
 from .checks_gpus import shared_gpus
 from .image_store import image_store
 
@@ -32,11 +33,12 @@ CHECKS: tuple[Check, ...] = (
     host.modules,
     host.completion,
     host.checkout,
+    cluster,
 )
 
 
-def doctor(context: Context) -> list[Finding]:
-    """Run every check, whatever others find.
+def doctor(context: Context, *, is_node: bool = False) -> list[Finding]:
+    """Run every check, whatever others find; with `is_node` also those of a node of Slurm's.
 
     Raises UsageError if there is no such Docker context, so nobody knows which engine is meant.
     """
@@ -46,7 +48,7 @@ def doctor(context: Context) -> list[Finding]:
     except MlcError as error:
         machine = Machine(context, None, error)
     findings: list[Finding] = []
-    for check in CHECKS:
+    for check in (*CHECKS, *((node,) if is_node else ())):
         try:
             found = check(machine)
         except EngineError as error:

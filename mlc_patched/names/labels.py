@@ -35,6 +35,10 @@ it when the engine's response was lost."""
 
 SERVICE = "aime.mlc.DS01_SERVICE"
 """On a service of a Swarm and on its container: `NAME._.UID`. The container has no OWNER."""
+JOB = "aime.mlc.DS01_JOB"
+"""On a container that a job of Slurm created: the job's ID."""
+STEP = "aime.mlc.DS01_STEP"
+"""On the same: the process on the node that removes it at the end of the job."""
 
 # On a set-up container and on the image committed from it.
 SETUP_FOR = "aime.mlc.DS01_SETUP_FOR"
@@ -92,7 +96,7 @@ _DS01_WORKSPACE = "ds01.workspace"
 
 OWNED = frozenset(
     {OWNER, NAME, USER, ARCHITECTURE, MLC_VERSION, WORKSPACE, DATA, MODELS, FRAMEWORK, GPUS}
-    | {USER_SETUP, IMAGE_ID, DEVICES, REQUEST, SETUP_FOR, SERVICE}
+    | {USER_SETUP, IMAGE_ID, DEVICES, REQUEST, SETUP_FOR, SERVICE, JOB, STEP}
     | {HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME, IMAGE_STORE}
 )
 """Labels that say whose a container is and how it was created; users cannot set them."""

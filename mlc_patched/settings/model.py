@@ -16,6 +16,8 @@ CGROUP = re.compile(r"/|/?[A-Za-z0-9_.@:\\-]+(?:/[A-Za-z0-9_.@:\\-]+)*/?")
 BUILT_IN = "built-in"
 LEGACY_FLOW_BUILD = "build"
 LEGACY_FLOW_NO = "no"
+AUTO, SWARM, SLURM = "auto", "swarm", "slurm"
+"""What `--cluster` uses; `auto` is Slurm where it is set up, else Docker Swarm."""
 ENGINE, FREE = "engine", "free"
 """Who chooses GPUs: the engine, which takes the first ones, or mlc, which takes free ones."""
 CAPABILITIES = (
@@ -69,6 +71,7 @@ class Settings:
     memory: int | None = None
     pids: int | None = None
     ds01_labels: bool = False
+    cluster_engine: str = AUTO
     labels: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     texts: Mapping[str, str] = field(default_factory=dict, compare=False)

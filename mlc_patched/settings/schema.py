@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from ..host.gpus import CPU, KNOWN_ARCHITECTURES, parse_gpus
 from ..names.images import check_registry
 from ..units import parse_size
-from .model import CAPABILITIES, CGROUP, ENGINE, FREE, LEGACY_FLOW_BUILD, LEGACY_FLOW_NO
+from .model import (
+    AUTO,
+    CAPABILITIES,
+    CGROUP,
+    ENGINE,
+    FREE,
+    LEGACY_FLOW_BUILD,
+    LEGACY_FLOW_NO,
+    SLURM,
+    SWARM,
+)
 
 LABELS = "labels"
 """The section with additional labels for every container; its keys are labels, but for `ds01`."""
@@ -27,6 +37,7 @@ _OTHERS = (
 )
 _KNOWN_CAPABILITIES = frozenset((*CAPABILITIES, *_OTHERS.split()))
 _SHORT_KEYS = ("assign", "default", "largest", "per_user", "wrapper")
+_CLUSTER = "cluster"
 _NO_DEVICES = "none"
 _OWN_DEVICES = "default"
 
@@ -60,6 +71,8 @@ class Setting:
         """The field of Settings that it fills: the key, unless that would be too short."""
         if self.section == LABELS:
             return f"{self.key}_labels"
+        if self.section == _CLUSTER:
+            return f"{_CLUSTER}_{self.key}"
         return f"{self.key}_gpus" if self.key in _SHORT_KEYS else self.key
 
 
@@ -165,6 +178,7 @@ _CAPABILITY_NAMES = (
     f"names of capabilities(7), separated by blanks: {' '.join(sorted(_KNOWN_CAPABILITIES))}"
 )
 _DEVICES = f"{_OWN_DEVICES}, {_NO_DEVICES}, or paths below /dev, separated by blanks"
+_CLUSTERS = (AUTO, SWARM, SLURM)
 SETTINGS = (
     Setting("images.catalog", "", "the absolute path of a file, or nothing", _PATH, "MLC_CATALOG"),
     Setting("images.bases", "*", "patterns such as aimehub/*, separated by blanks", _bases),
@@ -191,6 +205,7 @@ SETTINGS = (
     Setting("limits.memory", "", "a size such as 64g, or nothing", _optional(parse_size)),
     Setting("limits.pids", "", "a whole number from 1, or nothing", _optional(_processes)),
     Setting("labels.ds01", "no", "yes or no", _yes_no),
+    Setting("cluster.engine", AUTO, " or ".join(_CLUSTERS), _matching("|".join(_CLUSTERS))),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 SECTIONS = tuple(dict.fromkeys(setting.section for setting in SETTINGS))

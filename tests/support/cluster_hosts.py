@@ -33,6 +33,9 @@ _OWN = {
     "lib-docker": "/var/lib/docker",
     "etc-ds01": "/etc/ds01",
     "registry": "/var/lib/docker-registry",
+    "etc-slurm": "/etc/slurm",
+    "etc-munge": "/etc/munge",
+    "lib-slurm": "/var/lib/slurm",
 }
 """Directories that each host has to itself, by their names in `place`."""
 _FIRST = """\

@@ -13,11 +13,12 @@ import pytest
 
 @pytest.fixture(scope="session")
 def docker_stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a `docker` command that always fails."""
+    """A directory with the commands `docker` and `sbatch`, which always fail."""
     directory = tmp_path_factory.mktemp("bin")
     program = directory / "docker"
     program.write_text("#!/bin/sh\necho no unit test may use the Docker client >&2\nexit 1\n")
     program.chmod(0o755)
+    shutil.copy(program, directory / "sbatch")  # no unit test is on a cluster of Slurm's
     return directory
 
 

@@ -21,7 +21,9 @@ EXAMPLES = (
     "container-deploy try -f Pytorch -v 2.8.0      from the catalog, without an image",
     "container-deploy thesis --dry-run             what would be done",
     "container-deploy thesis --cluster -g 1        on the cluster, queued for a GPU",
+    "container-deploy thesis --cluster -g 2 --time 1-12:00:00     with Slurm, for 36 hours",
 )
+_PLACEMENT = ("node", "gpu_kind", "time", "partition", "account", "qos")
 
 
 def add_arguments(command: Parser) -> None:
@@ -29,14 +31,18 @@ def add_arguments(command: Parser) -> None:
     how = command.add_mutually_exclusive_group()
     add_switch(how, "--open", "open a shell in it (the default on a terminal)")
     add_switch(how, "--background", "leave it running (the default elsewhere)")
-    cluster = command.add_argument_group("on a cluster (Docker Swarm)")
+    cluster = command.add_argument_group("on a cluster (Slurm or Docker Swarm)")
     add_switch(
         cluster,
         "--cluster",
-        "let Swarm find a node with free GPUs, or wait for one; from the pushed image",
+        "let the cluster find a node with free GPUs, or wait for one; from the pushed image",
     )
     add_option(cluster, "--node", "NODE", "only on the node of this name")
-    add_option(cluster, "--gpu-kind", "KIND", "only on nodes with this kind, e.g. a100 (label gpu)")
+    add_option(cluster, "--gpu-kind", "KIND", "only on nodes with this kind of GPU, e.g. a100")
+    add_option(cluster, "--time", "TIME", "Slurm ends it after this time, e.g. 2-00:00:00")
+    add_option(cluster, "--partition", "NAME", "partition of Slurm")
+    add_option(cluster, "--account", "NAME", "account of Slurm, to which its use is charged")
+    add_option(cluster, "--qos", "NAME", "quality of service of Slurm")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -49,7 +55,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         from ...containers.open import check_client
 
         check_client(context)
-    if arguments.cluster or arguments.node or arguments.gpu_kind:
+    if arguments.cluster or any(getattr(arguments, each) for each in _PLACEMENT):
         return _on_cluster(arguments, context, has_shell)
     name = _own_container(arguments, context) if has_shell else None
     if name is None:
@@ -98,8 +104,9 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
     """Make a service, and wait until it runs unless --background is given."""
     import signal
 
+    from ...cluster.interface import Placement
     from ...cluster.wait import wait_until_placed, wait_until_running
-    from ...containers.deploy_cluster import Placement, deploy_on_cluster
+    from ...containers.deploy_cluster import deploy_on_cluster
     from ...errors import EngineError, UsageError
     from ...host.account import refuse_root
 
@@ -108,10 +115,9 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
         raise UsageError("--exist-ok cannot be combined with --cluster.")
     request = container_create.request_of(arguments, context)
     if arguments.dry_run:
-        raise UsageError(
-            "--dry-run goes without --cluster: where a service runs is known when it does."
-        )
-    made = deploy_on_cluster(request, Placement(arguments.node, arguments.gpu_kind), context)
+        raise UsageError("--dry-run goes without --cluster: where it runs is known when it does.")
+    placement = Placement(**{each: getattr(arguments, each) for each in _PLACEMENT})
+    made = deploy_on_cluster(request, placement, context)
     try:
         for text in made.notes:
             context.report.note(f"On the cluster: {text}.")

@@ -19,7 +19,8 @@ from ..parser import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...containers.retire import Retired, Retirement, ServiceRetirement
+    from ...containers.retire import Retired, Retirement
+    from ...containers.retire_cluster import ServiceRetirement
     from ...context import Context
 
 EXAMPLES = (

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "mlc doctor                           one page; exit code 1 if something is broken",
     "mlc doctor --repair                  fix what is safe to fix, after showing it",
+    "mlc doctor --node                    on a node of Slurm's",
 )
 
 
 def add_arguments(command: Parser) -> None:
     add_switch(command, "--repair", "fix what is safe to fix")
+    add_switch(command, "--node", "also check what jobs of Slurm need on this host")
     add_json(command)
     add_no_questions(command)
 
@@ -30,7 +32,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...maintenance.doctor import doctor, repair
     from ..prompts import confirm
 
-    findings = doctor(context)
+    findings = doctor(context, is_node=arguments.node)
     repairs = [each for each in findings if each.repair is not None]
     if arguments.json and not arguments.repair:
         print_json("findings", findings)
@@ -43,7 +45,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 context.report.note(f"Would fix {each.name}: {words}")
             confirm(arguments, f"Fix these {len(repairs)} problems?", default=True, flag="-y")
             repair(repairs, context)
-            findings = doctor(context)
+            findings = doctor(context, is_node=arguments.node)
         if arguments.json:
             print_json("findings", findings)
         elif repairs:

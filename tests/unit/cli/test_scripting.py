@@ -25,6 +25,8 @@ WITHOUT_JSON = {
     "exec": "the output is the program's",
     "logs": "the output is the job's",
     "complete": "for the shells, which read lines",
+    "slurm_job": "the output is the job's",
+    "slurm_save": "its output is always JSON, for container-retire",
 }
 """The modules of commands without --json, and why."""
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

@@ -1,0 +1,212 @@
+"""Slurm's queue as `squeue` prints it, and the state of a job in words. Pure.
+
+`squeue --json` needs plugins that not every installation has, and changes with each release; the
+formats of -o are the same in all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ...units import duration_in_words
+from ..state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING, ServiceState
+
+FORMAT = "%i|%U|%u|%T|%P|%Q|%V|%N|%L|%b|%r|%j|%k"
+"""Formats of squeue(1): ID, UID, login, state, partition, priority, submitted, nodes, time left,
+GPUs, reason, name, comment. Only the last two may contain the separator: in mlc's jobs, only the
+comment does."""
+_FIELDS = FORMAT.count("|")
+STATUS = "status"
+"""Field of a job's comment: what its node says, RUNS or words for the user."""
+RUNS = "runs"
+_NEVER_ENDED_WELL = {
+    "FAILED": "failed",
+    "TIMEOUT": "its time limit was reached",
+    "OUT_OF_MEMORY": "it needed more memory than it had asked for",
+    "PREEMPTED": "another job took its place",
+    "DEADLINE": "its deadline was reached",
+    "BOOT_FAIL": "the node did not start",
+}
+_WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
+_RUNNING = ("RUNNING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+_OVER = ("COMPLETED", "CANCELLED", "REVOKED")
+_GPUS = re.compile(r"gpu(?::[^:,(]+)?[:=](\d+)")
+_WAITS = ("Resources", "Priority")
+_REASONS = {
+    "BeginTime": "waiting for its start time",
+    "Dependency": "waiting for another job to end",
+    "DependencyNeverSatisfied": "never starts: the job that it depends on failed",
+    "InactiveLimit": "its partition's limit of idle time was reached",
+    "JobArrayTaskLimit": "waiting: as many tasks of the array run as were allowed at once",
+    "JobHeldAdmin": "held by an administrator",
+    "JobHeldUser": "held by you; release it with: scontrol release",
+    "Licenses": "waiting for a licence",
+    "NodeDown": "waiting: a node that it needs is down",
+    "PartitionDown": "waiting: its partition is down",
+    "PartitionInactive": "waiting: its partition is inactive",
+    "PartitionNodeLimit": "waiting: it asks for more than its partition allows",
+    "PartitionTimeLimit": "waiting: its time limit is longer than its partition allows",
+    "ReqNodeNotAvail": "waiting: the node is drained, down or reserved",
+    "Reservation": "waiting for its reservation",
+    "BadConstraints": "never starts: no node has what it asks for",
+    "InvalidAccount": "never starts: its account is not valid",
+    "InvalidQOS": "never starts: its QOS is not valid",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job, as the queue has it. `left` is how many seconds of its time limit are left, None
+    without a limit; `comment` is what mlc noted about it, empty for jobs of others."""
+
+    id: str
+    uid: int
+    login: str
+    state: str
+    partition: str
+    priority: int
+    submitted: float
+    nodes: str
+    left: int | None
+    gpus: int
+    reason: str
+    name: str
+    comment: Mapping[str, object]
+
+    @property
+    def number(self) -> int:
+        """The number of the job, or of the array that it is a task of."""
+        return int(re.split(r"\D", self.id, maxsplit=1)[0])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it runs or waits any more."""
+        return self.state in (*_OVER, *_NEVER_ENDED_WELL, "NODE_FAIL")
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether its user should hear of it: not if it ended as it should."""
+        return self.state not in _OVER
+
+
+def jobs_of(printed: str) -> list[Job]:
+    """Return the jobs that `squeue -h -o FORMAT` printed, in the order of their numbers."""
+    found = (_job(line) for line in printed.splitlines())
+    return sorted((each for each in found if each is not None), key=lambda job: job.number)
+
+
+def state_of(job: Job, queue: Iterable[Job]) -> ServiceState:
+    """Return the state of a job of mlc's, from the whole queue."""
+    node, told = job.nodes, str(job.comment.get(STATUS) or "")
+    if job.state in _WAITING:
+        return _waiting(job, queue)
+    if job.state in _RUNNING:
+        return _running(job, told)
+    if job.state == "CONFIGURING":
+        return ServiceState(STARTING, f"{node} is being started for it", node)
+    if job.state == "NODE_FAIL":
+        status = f"{node} failed; the workspace and the pushed image are kept"
+        return ServiceState(LOST, status, node)
+    if job.state == "COMPLETING":
+        return ServiceState(ENDED, f"being stopped on {node}", node)
+    return _ended(job, told)
+
+
+def _running(job: Job, told: str) -> ServiceState:
+    node = job.nodes
+    if told != RUNS:
+        return ServiceState(STARTING, f"{told or 'starting'} on {node}", node)
+    if job.state in ("SUSPENDED", "STOPPED"):
+        return ServiceState(RUNNING, f"suspended on {node}", node, None, job.id)
+    left = ""
+    if job.left is not None:
+        left = f", {duration_in_words(job.left)} left of its time limit"
+    return ServiceState(RUNNING, f"running on {node}{left}", node, None, job.id)
+
+
+def _ended(job: Job, told: str) -> ServiceState:
+    node = job.nodes
+    why = told if told != RUNS and job.state == "FAILED" else ""
+    why = why or _NEVER_ENDED_WELL.get(job.state, "")
+    where = f"ended on {node}" if node else "ended"
+    return ServiceState(ENDED, f"{where}: {why}" if why else where, node)
+
+
+def _job(line: str) -> Job | None:
+    fields = line.split("|", _FIELDS)
+    if len(fields) != _FIELDS + 1 or not fields[1].isdigit() or not fields[0][:1].isdigit():
+        return None  # a line break in another user's comment
+    (number, uid, login, state, partition, priority, submitted) = fields[:7]
+    (nodes, left, gpus, reason, name, comment) = fields[7:]
+    wanted = _GPUS.search(gpus)
+    return Job(
+        id=number,
+        uid=int(uid),
+        login=login,
+        state=state,
+        partition=partition,
+        priority=int(priority) if priority.isdigit() else 0,
+        submitted=_seconds(submitted),
+        nodes="" if nodes in ("(null)", "N/A") else nodes,
+        left=_left(left),
+        gpus=int(wanted[1]) if wanted else 0,
+        reason=reason.strip("()"),
+        name=name,
+        comment=_comment(comment),
+    )
+
+
+def _comment(text: str) -> Mapping[str, object]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _seconds(text: str) -> float:
+    """Return a time as squeue prints it, in the host's own zone."""
+    try:
+        return time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _left(text: str) -> int | None:
+    """Return the seconds in `[DAYS-][[HOURS:]MINUTES:]SECONDS`; None for words."""
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(?:(\d+):)?(\d+)", text)
+    if found is None:
+        return None
+    days = int(found[1] or 0)
+    parts = [int(part) for part in text.rpartition("-")[2].split(":")]
+    seconds = 0
+    for part in parts:
+        seconds = 60 * seconds + part
+    return 86400 * days + seconds
+
+
+def _waiting(job: Job, queue: Iterable[Job]) -> ServiceState:
+    reason = job.reason.partition(",")[0].strip()
+    if reason == "None":
+        return ServiceState(PLACING, "Slurm is looking for a node")
+    if reason in _WAITS:
+        first = (-job.priority, job.number)
+        ahead = sum(
+            other.state == "PENDING"
+            and other.reason in _WAITS
+            and other.partition == job.partition
+            and (-other.priority, other.number) < first
+            for other in queue
+        )
+        what = {0: "a node", 1: "a GPU"}.get(job.gpus, f"{job.gpus} GPUs")
+        return ServiceState(QUEUED, f"waiting for {what}, {ahead} ahead", "", ahead)
+    if reason.startswith("Nodes required for job are"):
+        return ServiceState(QUEUED, _REASONS["ReqNodeNotAvail"])
+    if reason.startswith(("QOS", "Assoc", "MaxJobs", "MaxSubmit")):
+        status = f"waiting: a limit of your account or its QOS is reached ({reason})"
+        return ServiceState(QUEUED, status)
+    return ServiceState(QUEUED, _REASONS.get(reason, f"waiting: {job.reason}"))

@@ -1,0 +1,218 @@
+"""Slurm behind the interface: a container is a job, whose batch step creates and removes it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import time
+from collections.abc import Callable
+
+from ...context import Context
+from ...engine.cluster import Node, Service
+from ...engine.service import GPU_LABEL
+from ...errors import AlreadyExistsError, EngineError, MlcError, UsageError
+from ...host.gpus import NONE
+from ...interrupts import defer_signals
+from ...names import labels
+from ...names.containers import SEPARATOR, container_tag, short_name
+from ...plan.limits import NANO
+from ...undo import Undo
+from ...units import rfc_3339
+from ..interface import Found, Placement, Step, Work
+from ..state import LOST, RUNNING
+from .commands import call, environment, own_program, path_of
+from .job import IMAGE, REQUEST, SCRIPT, VARIABLE, JobSpecification, as_text, comment_of, fitted
+from .queue import FORMAT, Job, jobs_of, state_of
+
+_MIB = 1024**2
+_GRES = re.compile(r"gpu(?::([^:,(]+))?:(\d+)")
+_WORD = re.compile(r"[^\s,]+")
+_READY = ("idle", "mixed", "allocated", "completing", "planned", "reserved", "maint")
+_END_SECONDS = 60.0
+_POLL_SECONDS = 0.2
+
+
+class SlurmScheduler:
+    """The cluster that Slurm's commands on this host belong to."""
+
+    name = "Slurm"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def called(self, name: str) -> str:
+        return container_tag(name, self._context.account.uid)
+
+    def is_taken(self) -> Callable[[str], bool]:
+        uid = self._context.account.uid
+        taken = {job.name for job in self._queue() if job.uid == uid and not job.is_over}
+        return lambda name: self.called(name) in taken
+
+    def differences(self, work: Work) -> list[str]:
+        container, notes = work.container, []
+        if container.privileged:
+            added = " ".join(self._context.settings.capabilities)
+            notes.append(f"not privileged: its capabilities are {added}")
+        if container.devices:
+            notes.append(f"without the devices {', '.join(container.devices)}")
+        return notes
+
+    def submit(self, work: Work) -> str:
+        word = os.urandom(8).hex()
+        container = fitted(work.container, self._context.settings.capabilities)
+        job = JobSpecification(container, work.gpus, comment_of(container, word))
+        # Slurm replaces a % and what follows it.
+        output = f"{self._context.account.home.replace('%', '%%')}/.mlc-slurm-%j.log"
+        argv = ["--output", output, *_resources(work)]
+        number = self.submit_job(job, argv)
+        self._refuse_second(number, container.name)
+        return number
+
+    def submit_job(self, job: JobSpecification, arguments: list[str]) -> str:
+        """Submit a job with further arguments of sbatch, and return its ID; undo removes exactly
+        this one, not another of the same name."""
+        name, word = job.container.name, job.comment[REQUEST]
+        argv = [
+            *("--parsable", "--export=ALL", "--no-requeue", "--nodes=1", "--ntasks=1"),
+            *("--job-name", name, "--comment", as_text(job.comment), "--chdir", "/"),
+            *arguments,
+        ]
+
+        def remove() -> None:
+            for each in self._queue():
+                if each.comment.get(REQUEST) == word:
+                    self.cancel(each.id)
+
+        with Undo(self._context.report) as undo:
+            undo.add(f"The job {name}", remove)
+            # If interrupted before Slurm answers, undo would find no job to remove.
+            with defer_signals():
+                said = call(
+                    self._context, "sbatch", *argv, stdin=SCRIPT, **{VARIABLE: job.encoded()}
+                )
+            return said.strip().partition(";")[0]
+
+    def entries(self, is_wanted: Callable[[Service], bool]) -> list[Found]:
+        queue = self._queue()
+        newest: dict[tuple[str, str], Found] = {}
+        for job in queue:
+            service = self._service(job)
+            if service is None or not job.is_shown or not is_wanted(service):
+                continue
+            # One that has ended is shown until another one has its name.
+            key = (service.name, "" if job.is_over else service.id)
+            newest.pop((service.name, ""), None)
+            newest[key] = Found(service, state_of(job, queue))
+        return list(newest.values())
+
+    def where(self, found: Found) -> Step:
+        state, name = found.state, short_name(found.service.name)
+        if state.state == LOST:
+            raise MlcError(f"{state.node} failed, so {name} cannot be reached.")
+        if state.state != RUNNING:
+            raise MlcError(f"{name} has no container: {state.status}.")
+        srun = path_of("srun", self._context)
+        job = (f"--jobid={found.service.id}", "--overlap", "--nodes=1", "--ntasks=1")
+        # A step may not ask for more than the job has, whatever the caller's variables say.
+        argv = (srun, "--quiet", *job, "--cpus-per-task=1", "--mem=0")
+        plain, terminal = (*argv, own_program()), (*argv, "--pty", own_program())
+        return Step(state.node, plain, terminal, environment(self._context))
+
+    def cancel(self, identity: str) -> None:
+        job = next((each for each in self._queue() if each.id == identity), None)
+        if job is None or job.is_over:
+            return
+        call(self._context, "scancel", identity)
+        self._wait_for_end(identity)
+
+    def nodes(self) -> list[Node]:
+        printed = call(self._context, "sinfo", "-h", "-N", "-o", "%N|%T|%G|%O")
+        found = {}
+        for line in printed.splitlines():
+            name, state, gres = line.split("|")[:3]
+            word = state.rstrip("*~#!%$@^-+")
+            kinds = _GRES.findall(gres)
+            is_drained = word.startswith("drain")
+            found[name] = Node(
+                id=name,
+                hostname=name,
+                state="ready" if (word in _READY or is_drained) and "*" not in state else "down",
+                availability="drain" if is_drained else "active",
+                labels={GPU_LABEL: kinds[0][0]} if kinds and kinds[0][0] else {},
+                gpus=sum(int(count) for _, count in kinds),
+            )
+        return [found[name] for name in sorted(found)]
+
+    def _queue(self) -> list[Job]:
+        states = "--states=all"
+        return jobs_of(call(self._context, "squeue", "-h", states, "-o", FORMAT))
+
+    def _service(self, job: Job) -> Service | None:
+        """Return a job as a service; None if mlc did not submit it. Whose it is, Slurm says."""
+        is_own_name = job.name.endswith(f"{SEPARATOR}{job.uid}")
+        if REQUEST not in job.comment or not is_own_name:
+            return None
+        given = {key: str(value) for key, value in job.comment.items() if key not in (IMAGE,)}
+        account = self._context.account
+        owner = account.login if job.uid == account.uid else job.login
+        return Service(
+            id=job.id,
+            name=job.name,
+            image=str(job.comment.get(IMAGE, "")),
+            labels={**given, labels.OWNER: owner, labels.SERVICE: job.name},
+            gpus=job.gpus,
+            created=rfc_3339(job.submitted) or "",
+        )
+
+    def _refuse_second(self, number: str, name: str) -> None:
+        """Remove a job if another of the name was submitted at the same time, before it."""
+        uid = self._context.account.uid
+        same = [
+            job for job in self._queue() if (job.uid, job.name) == (uid, name) and not job.is_over
+        ]
+        if any(job.number < int(number) for job in same):
+            self.cancel(number)
+            raise AlreadyExistsError(
+                f"Another command has just put {short_name(name)} on the cluster.",
+                "See it with: container-list",
+            )
+
+    def _wait_for_end(self, identity: str) -> None:
+        """Wait until a cancelled job has removed its container, so that its name is free."""
+        deadline = time.monotonic() + _END_SECONDS
+        with contextlib.suppress(EngineError):
+            while any(job.id == identity and not job.is_over for job in self._queue()):
+                if time.monotonic() > deadline:
+                    self._context.report.warn(f"The job {identity} is still being ended by Slurm.")
+                    return
+                time.sleep(_POLL_SECONDS)
+
+
+def _resources(work: Work) -> list[str]:
+    """Return sbatch's arguments for what a container asks for."""
+    placement, asked = work.placement, work.container.resources
+    kind = f"{_word('--gpu-kind', placement.gpu_kind)}:" if placement.gpu_kind else ""
+    argv = [f"--gres=gpu:{kind}{work.gpus}"] if work.gpus else [f"--gres={NONE}"]
+    if asked.nano_cpus:
+        argv.append(f"--cpus-per-task={math.ceil(asked.nano_cpus / NANO)}")
+    if asked.memory:
+        argv.append(f"--mem={math.ceil(asked.memory / _MIB)}M")
+    if placement.node:
+        argv.append(f"--nodelist={_word('--node', placement.node)}")
+    return [*argv, *limits_of(placement)]
+
+
+def limits_of(placement: Placement) -> list[str]:
+    """Return sbatch's arguments that are called as ours are."""
+    names = ("time", "partition", "account", "qos")
+    given = {name: getattr(placement, name) for name in names}
+    return [f"--{name}={_word(f'--{name}', value)}" for name, value in given.items() if value]
+
+
+def _word(flag: str, value: str) -> str:
+    """Return a value that Slurm takes as one name, or raise UsageError."""
+    if not _WORD.fullmatch(value):
+        raise UsageError(f"{flag} {value!r}: one name, without blanks and commas.")
+    return value

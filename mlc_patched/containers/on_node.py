@@ -1,0 +1,70 @@
+"""mlc's commands for a container that a job of Slurm runs: the same command, on the job's node."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ..cluster.interface import Step
+from ..context import Context
+from ..errors import MlcError, last_lines
+from ..host.files import is_root_for
+from ..host.owner import as_account
+from .shell import forward_signals
+
+
+def step_of(name: str, context: Context) -> Step | None:
+    """Return how to run mlc where the caller's container of this name is; None if no job of Slurm
+    runs it. Raises MlcError if its job does not run."""
+    from ..cluster.choose import uses_slurm
+    from ..cluster.place import find_service, place_of
+    from ..cluster.wait import wait_while_starting
+
+    if not uses_slurm(context):
+        return None
+    found = find_service(name, context)
+    if found is None:
+        return None
+    place = place_of(wait_while_starting(found, name, context), context)
+    return place if isinstance(place, Step) else None
+
+
+def run_on_node(step: Step, words: Sequence[str], context: Context) -> int:
+    """Run a command of mlc's on a node, on the caller's terminal if there is one, and return its
+    exit status."""
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    argv = [*(step.with_terminal if terminal else step.argv), *words]
+    sys.stdout.flush()
+    with (
+        subprocess.Popen(argv, env=step.environ, **_as_user(context)) as process,
+        forward_signals(process),
+    ):
+        status = process.wait()
+    return status if status >= 0 else 128 - status
+
+
+def said_on_node(step: Step, words: Sequence[str], context: Context) -> str:
+    """Run a command of mlc's on a node and return what it printed; its messages are the caller's.
+
+    Raises MlcError if it failed.
+    """
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        [*step.argv, *words],
+        env=step.environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        **_as_user(context),
+    )
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("srun: ")]
+        raise MlcError(f"On {step.node}: {last_lines(lines or done.stderr.splitlines())}")
+    return done.stdout
+
+
+def _as_user(context: Context) -> dict[str, Any]:
+    return as_account(context.account if is_root_for(context.account) else None)

@@ -1,0 +1,209 @@
+"""container-retire for what the cluster runs: saved on its node first if asked for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ..cluster.choose import scheduler_of, uses_slurm
+from ..cluster.interface import Found, Place, Step
+from ..cluster.place import find_service, place_of
+from ..cluster.state import LOST
+from ..context import Context
+from ..engine.interface import Container
+from ..engine.registry import require_registry
+from ..errors import MlcError, SetupError
+from ..images.changes import Packages, Summary
+from ..images.fetch import site_registry
+from ..images.push import push
+from ..images.save import Saved, clean, save, target
+from ..images.volumes import unsaved_volumes
+from ..interrupts import defer_signals
+from ..names import labels
+from ..names.containers import short_name
+from ..names.images import parse_reference
+from ..names.projects import project_of_repository
+from ..undo import Undo, retry_once
+from .on_node import said_on_node
+
+
+@dataclass(frozen=True)
+class ServiceRetirement:
+    """What is to be done with something on the cluster, as in `Retirement`; `place` is set if it
+    is saved, `tag` is its image's."""
+
+    name: str
+    service: Found
+    place: Place | Step | None = None
+    image: str | None = None
+    replaces: bool = False
+
+    @property
+    def tag(self) -> str:
+        """The tag to save it as."""
+        return parse_reference(self.image).tag or "" if self.image else ""
+
+
+def plan_service(name: str, save_as: str | None, context: Context) -> ServiceRetirement:
+    """Check what is to be retired; see `retire.plan_retirements`."""
+    service = find_service(name, context)
+    if service is None:
+        raise context.not_found(name, "container-list")
+    if save_as is None:
+        _refuse_unsaved_volumes(service, name, context)
+        return ServiceRetirement(name, service)
+    if not uses_slurm(context):
+        require_registry(site_registry(context))
+    place = _own_place(name, service, context)
+    if isinstance(place, Step):
+        image = target(service.service, save_as, context.account)
+        return ServiceRetirement(name, service, place, image)
+    image = target(place.container, save_as, context.account)
+    replaces = place.context.engine.image(image) is not None
+    return ServiceRetirement(name, service, place, image, replaces)
+
+
+def retire_service(plan: ServiceRetirement, context: Context) -> Saved | None:
+    """Save and push it if the plan says so, then remove it from the cluster."""
+    service, state = plan.service.service, plan.service.state
+    place = plan.place
+    if isinstance(place, Step):
+        saved: Saved | None = _saved_on_node(place, plan, context)
+    elif place is not None and plan.image is not None:
+        saved = _save(place, plan.image, plan.replaces, plan.service, context)
+    else:
+        saved = None
+    scheduler = scheduler_of(context)
+    with defer_signals():
+        retry_once(lambda: scheduler.cancel(service.id))
+    if state.state == LOST:
+        context.report.warn(
+            f"{state.node} does not answer: what was installed in {plan.name} is lost."
+        )
+    return saved
+
+
+def save_here(name: str, tag: str, context: Context) -> Saved:
+    """Save a container of this node that a job of Slurm runs, and push it; the job goes on, its
+    container restarted. Raises MlcError as `retire`."""
+    place, found = _job_here(name, context)
+    image = target(place.container, tag, context.account)
+    replaces = context.engine.image(image) is not None
+    return _save(place, image, replaces, found, context)
+
+
+def check_here(name: str, context: Context) -> None:
+    """Refuse to remove a container of this node with files that no image has."""
+    _refuse_unsaved(_job_here(name, context)[0])
+
+
+def _job_here(name: str, context: Context) -> tuple[Place, Found]:
+    container, found = context.get(name), find_service(name, context)
+    if found is None or container.labels.get(labels.JOB) != found.service.id:
+        raise MlcError(f"{name} is not a container of a job on this node.")
+    return Place(container, context), found
+
+
+def _own_place(name: str, service: Found, context: Context) -> Place | Step:
+    """Return how to reach a container; where the host is its node itself, by its engine."""
+    here = context.find(name)
+    if here is not None and here.labels.get(labels.JOB) == service.service.id:
+        return Place(here, context)
+    return place_of(service, context)
+
+
+def _refuse_unsaved_volumes(service: Found, name: str, context: Context) -> None:
+    """Refuse to remove a container that has files in volumes that no image has: the cluster
+    removes volumes with the container."""
+    try:
+        place = _own_place(name, service, context)
+    except MlcError:
+        return  # it has no container, or its node cannot be reached
+    if isinstance(place, Step):
+        said_on_node(place, ("slurm-save", name), context)
+    else:
+        _refuse_unsaved(place)
+
+
+def _refuse_unsaved(place: Place) -> None:
+    if unsaved := unsaved_volumes(place.container, place.context):
+        paths = ", ".join(each.mount.path for each in unsaved)
+        raise MlcError(
+            f"{short_name(place.container.name)} has files in {paths} that no image has; they "
+            "would be removed with it.",
+            "Save it with --save, or empty these directories first.",
+        )
+
+
+def _saved_on_node(step: Step, plan: ServiceRetirement, context: Context) -> Saved:
+    context.report.step(f"Saving {plan.image} on {step.node}")
+    said = said_on_node(step, ("slurm-save", plan.name, plan.tag), context)
+    found = json.loads(said)["saved"]
+    changes: dict[str, Any] = found["summary"]
+    kinds = {kind: Packages(**changes[kind]) for kind in ("pip", "apt", "conda")}
+    return Saved(**{**found, "summary": Summary(**{**changes, **kinds})})
+
+
+def _save(place: Place, reference: str, replaces: bool, found: Found, context: Context) -> Saved:
+    """Save a container on its node and push the image, while nobody else does."""
+    container, there = place.container, place.context
+    # Temporary containers and images are made on the container's node. The job's own process there
+    # removes a stopped container only when it has this lock.
+    with there.lock(found.service.name):
+        if container.is_running:
+            clean(container, there)
+            there.report.step(f"Stopping {container.name}")
+            there.engine.stop(container.id)
+        try:
+            return _save_and_push(place, reference, replaces, found)
+        finally:
+            if labels.JOB in container.labels:
+                with defer_signals():
+                    _restart(container, there)
+
+
+def _restart(container: Container, context: Context) -> None:
+    """Start a container again, without which its job would end."""
+    try:
+        retry_once(lambda: context.engine.start(container.id))
+    except MlcError as error:
+        context.report.warn(f"{container.name} could not be started again: {error}")
+
+
+def _save_and_push(place: Place, reference: str, replaces: bool, found: Found) -> Saved:
+    """Save a stopped container, push the image, and leave no image on the node; with Slurm and
+    without a registry, leave it there."""
+    container, there = place.container, place.context
+    registry = site_registry(there)
+    try:
+        saved = save(container, reference, there)
+    except SetupError as error:
+        why = str(error).partition(" It was not kept")[0]
+        raise SetupError(
+            f"{why} It was not kept; the service is there as before, stopped, and its container on "
+            f"{found.state.node}. Without --save it is removed."
+        ) from error
+    if registry is None and uses_slurm(there):
+        return saved
+    name = parse_reference(reference)
+    project = project_of_repository(name.repository)
+
+    def remove_image() -> None:
+        now = there.engine.image(reference)
+        if now is not None and now.id == saved.image_id:
+            there.engine.remove_image(reference)
+
+    with Undo(there.report) as undo:
+        # The image is only needed for the push; if that fails, the container still has everything.
+        if not replaces:
+            undo.add(f"The image {reference}", remove_image)
+        image = there.engine.image(reference)
+        if image is None or image.id != saved.image_id or project is None:
+            name_of = short_name(container.name)
+            raise MlcError(f"{reference} is not what was saved; {name_of} was not removed.")
+        push(project, name.tag or "", image, require_registry(registry), there)
+        with defer_signals():
+            if not replaces:
+                retry_once(remove_image)
+    return saved

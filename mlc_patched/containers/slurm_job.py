@@ -1,0 +1,258 @@
+"""The batch step of a Slurm job: on its node it creates a container, waits for its end, and removes
+it, whatever ends the job.
+
+Slurm ends a job (scancel, time limit, preemption) with SIGTERM, and half a minute later with
+SIGKILL (KillWait). What a killed step leaves, the next job on the node removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ..cluster.slurm.commands import call
+from ..cluster.slurm.grant import (
+    Devices,
+    Grant,
+    gpu_files,
+    grant_of,
+    granted,
+    uuids_by_minor,
+)
+from ..cluster.slurm.job import VARIABLE, JobSpecification, decoded, with_status
+from ..cluster.slurm.queue import RUNS
+from ..context import Context
+from ..engine.interface import Container, Image
+from ..engine.specification import ContainerSpecification
+from ..errors import ConflictError, EngineError, MlcError, NotFoundError
+from ..images.fetch import not_own
+from ..interrupts import defer_signals
+from ..names import labels
+from ..names.containers import short_name
+from ..undo import retry_once
+
+_STOP_SECONDS = 15
+"""For a container's end, well within KillWait."""
+_PATIENCE = 60.0
+"""Seconds that the engine may be away, as when it is restarted."""
+_POLL_SECONDS = 1.0
+
+
+class Queue:
+    """What the step tells the queue about the job, as its comment."""
+
+    def __init__(self, job: JobSpecification, context: Context) -> None:
+        self._job, self._context = job, context
+
+    def tell(self, status: str) -> None:
+        """Note something, unless slurmctld is away: the job goes on without it."""
+        number = self._context.environ.get("SLURM_JOB_ID", "")
+        comment = f"Comment={with_status(self._job.comment, status)}"
+        with contextlib.suppress(MlcError):
+            call(self._context, "scontrol", "update", f"JobId={number}", comment)
+
+
+def run_job(context: Context) -> int:
+    """Run the job of this batch step, and return the container's exit status.
+
+    Raises MlcError, which the queue also shows, if it cannot run. Nothing is left on the node.
+    """
+    job = decoded(context.environ.get(VARIABLE, ""))
+    queue = Queue(job, context)
+    try:
+        status = _run(job, queue, context)
+    except MlcError as error:
+        queue.tell(str(error))
+        raise
+    _remove_log(context)
+    return status
+
+
+def _run(job: JobSpecification, queue: Queue, context: Context) -> int:
+    remove_left(context)
+    grant = _grant(context)
+    if len(grant.gpus) < job.gpus:
+        raise MlcError(
+            f"Slurm gave {len(grant.gpus)} GPUs instead of {job.gpus}.",
+            "Check gres.conf of this node: scontrol show node",
+        )
+    queue.tell("pulling the image")
+    image = _image(job, context)
+    word = os.urandom(8).hex()
+    specification = _specification(job, image, grant, word, context)
+    try:
+        made = _create(specification, context)
+        context.start(made)
+        queue.tell(RUNS)
+        return _until_end(made, job, context)
+    finally:
+        # SIGTERM may have come while the engine was creating it: then only the word finds it.
+        with defer_signals():
+            retry_once(lambda: _remove(f"{labels.REQUEST}={word}", context))
+
+
+def remove_left(context: Context) -> None:
+    """Remove containers whose job's step on this node was killed, whoever's they are."""
+    for container in context.engine.containers(labels=(labels.STEP,)):
+        if not is_alive(container.labels[labels.STEP]):
+            context.report.note(f"Removing {container.name}, left by a job that was killed.")
+            context.engine.remove_container(container.id, force=True)
+
+
+def this_step() -> str:
+    """Return what tells this process from any other of the host: boot, PID, and start."""
+    return f"{_boot()} {os.getpid()} {_started(os.getpid())}"
+
+
+def is_alive(step: str) -> bool:
+    """Whether the process that `this_step` described lives; in doubt it does."""
+    boot, _, rest = step.partition(" ")
+    pid, _, started = rest.partition(" ")
+    if boot != _boot() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's, and possibly hidden in /proc
+    now = _started(int(pid))
+    return not now or now == started
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, in ticks since the boot; empty if that cannot be read."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]
+
+
+def _grant(context: Context) -> Grant:
+    cgroups = Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="replace")
+    environ = context.environ
+    descriptions = [_text(file) for file in Path("/proc/driver/nvidia/gpus").glob("*/information")]
+    place = Path(environ.get("SLURM_CONF", "/etc/slurm/slurm.conf")).parent
+    files = gpu_files(_text(place / "gres.conf"), environ.get("SLURMD_NODENAME", ""))
+    return grant_of(environ, cgroups, Devices(uuids_by_minor(descriptions), files, tuple(_opens())))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _opens() -> Iterator[int]:
+    """Yield the numbers of the GPUs that this process may open: in a device cgroup, the job's."""
+    for file in Path("/dev").glob("nvidia[0-9]*"):
+        number = file.name.removeprefix("nvidia")
+        with contextlib.suppress(OSError):
+            os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK))
+            if number.isdigit():
+                yield int(number)
+
+
+def _image(job: JobSpecification, context: Context) -> Image:
+    """Return the job's image, pulled by its digest if the node lacks it."""
+    reference = job.container.image
+    image = context.engine.image(reference)
+    if image is None and reference.startswith("sha256:"):
+        raise NotFoundError(
+            f"The engine of this node has no image {reference[:19]}.",
+            "With several nodes, images come from a registry: image-push PROJECT",
+        )
+    if image is None:
+        image = context.pulled(reference)
+    if wrong := not_own(image, context.account):
+        raise MlcError(f"{reference} was not used: {wrong}.")
+    return image
+
+
+def _specification(
+    job: JobSpecification, image: Image, grant: Grant, word: str, context: Context
+) -> ContainerSpecification:
+    cores = len(os.sched_getaffinity(0))
+    found = granted(job.container, grant, cores, context.engine.info().cgroup_driver)
+    own = {
+        labels.IMAGE_ID: image.id,
+        labels.REQUEST: word,
+        labels.JOB: _job_id(context),
+        labels.STEP: this_step(),
+    }
+    return replace(found, labels={**found.labels, **own})
+
+
+def _job_id(context: Context) -> str:
+    """Return the job's ID as squeue shows it: `ARRAY_TASK` for a task of an array."""
+    environ = context.environ
+    if array := environ.get("SLURM_ARRAY_JOB_ID"):
+        return f"{array}_{environ.get('SLURM_ARRAY_TASK_ID', '')}"
+    return environ.get("SLURM_JOB_ID", "")
+
+
+def _create(specification: ContainerSpecification, context: Context) -> str:
+    try:
+        with defer_signals():
+            return context.engine.create_container(specification)
+    except ConflictError as error:
+        raise MlcError(
+            f"This node has a container {specification.name} already.",
+            f"Remove it there: mlc remove {short_name(specification.name)}",
+        ) from error
+
+
+def _until_end(made: str, job: JobSpecification, context: Context) -> int:
+    """Wait until the container has ended, and return its exit status."""
+    while True:
+        status = _wait(made, context)
+        # container-retire --save stops it, and starts it again.
+        with context.lock(job.container.name):
+            found = _found(made, context)
+            if found is None or not found.is_running:
+                return status
+
+
+def _wait(made: str, context: Context) -> int:
+    """Return the exit status of a container once it does not run; 0 if it was removed."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return context.engine.wait(made)
+        except NotFoundError:
+            return 0
+        except EngineError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+
+
+def _found(made: str, context: Context) -> Container | None:
+    own = context.engine.containers(labels=(f"{labels.JOB}={_job_id(context)}",))
+    return next((each for each in own if each.id == made), None)
+
+
+def _remove(label: str, context: Context) -> None:
+    for container in context.engine.containers(labels=(label,)):
+        if container.is_running:
+            with contextlib.suppress(NotFoundError, ConflictError):
+                context.engine.stop(container.id, _STOP_SECONDS)
+        with contextlib.suppress(NotFoundError):
+            context.engine.remove_container(container.id, force=True)
+
+
+def _remove_log(context: Context) -> None:
+    """Remove the file in the home with the job's messages: it ended as it should."""
+    log = f"{context.account.home}/.mlc-slurm-{context.environ.get('SLURM_JOB_ID')}.log"
+    with contextlib.suppress(OSError):
+        Path(log).unlink()

@@ -1,0 +1,103 @@
+"""Slurm's queue, and the state of a job in words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mlc_patched.cluster.slurm.queue import jobs_of, state_of
+from mlc_patched.cluster.state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING
+
+COMMENT = json.dumps({"request": "1", "status": "runs"})
+
+
+def line(number: str = "7", state: str = "RUNNING", **other: str) -> str:
+    fields = {
+        "uid": "1001",
+        "login": "alice",
+        "partition": "main",
+        "priority": "100",
+        "submitted": "2026-11-26T12:00:00",
+        "nodes": "n1",
+        "left": "UNLIMITED",
+        "gpus": "gres:gpu:1",
+        "reason": "None",
+        "name": "thesis._.1001",
+        "comment": COMMENT,
+        **other,
+    }
+    first = [number, fields.pop("uid"), fields.pop("login"), state]
+    return "|".join([*first, *fields.values()]) + "\n"
+
+
+def said(*lines: str) -> tuple[str, str]:
+    jobs = jobs_of("".join(lines))
+    state = state_of(jobs[-1], jobs)
+    return state.state, state.status
+
+
+def waits(reason: str, number: str = "9", **other: str) -> str:
+    return line(number, "PENDING", nodes="", reason=reason, comment="(null)", **other)
+
+
+def test_jobs_that_run() -> None:
+    assert said(line()) == (RUNNING, "running on n1")
+    assert said(line(left="1:00:00"))[1] == "running on n1, 60 min left of its time limit"
+    assert said(line(left="2-03:00:00"))[1] == "running on n1, 2 days left of its time limit"
+    assert said(line(left="30"))[1] == "running on n1, 30 s left of its time limit"
+    assert said(line(state="SUSPENDED"))[1] == "suspended on n1"
+    assert said(line(comment='{"request":"1"}')) == (STARTING, "starting on n1")
+    pulling = json.dumps({"status": "pulling the image"})
+    assert said(line(comment=pulling)) == (STARTING, "pulling the image on n1")
+
+
+def test_jobs_that_wait_say_how_many_are_ahead() -> None:
+    before = waits("(Resources)", "8", priority="200"), waits("(Priority)", "3")
+    other = waits("(Resources)", "2", partition="cpu"), waits("(JobHeldUser)", "1")
+    assert said(line(), *before, *other, waits("(Priority)")) == (
+        QUEUED,
+        "waiting for a GPU, 2 ahead",
+    )
+    assert said(waits("(Resources)", gpus="gres/gpu:a100:2"))[1] == "waiting for 2 GPUs, 0 ahead"
+    assert said(waits("(Resources)", gpus="N/A"))[1] == "waiting for a node, 0 ahead"
+    assert said(waits("(None)"))[0] == PLACING
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("(JobHeldUser)", "scontrol release"),
+        ("(PartitionTimeLimit)", "longer than its partition allows"),
+        ("(ReqNodeNotAvail, UnavailableNodes:n1)", "drained, down or reserved"),
+        ("(Nodes required for job are DOWN, DRAINED or reserved)", "drained, down"),
+        ("(QOSMaxGRESPerUser)", "a limit of your account or its QOS is reached"),
+        ("(AssocGrpGRES)", "(AssocGrpGRES)"),
+        ("(Something new)", "waiting: Something new"),
+    ],
+)
+def test_other_reasons_in_words(reason: str, words: str) -> None:
+    state, status = said(waits(reason))
+    assert state == QUEUED
+    assert words in status
+
+
+def test_jobs_that_have_ended() -> None:
+    assert said(line(state="TIMEOUT")) == (ENDED, "ended on n1: its time limit was reached")
+    failed = json.dumps({"status": "The registry cannot be reached."})
+    assert said(line(state="FAILED", comment=failed))[1] == (
+        "ended on n1: The registry cannot be reached."
+    )
+    assert said(line(state="FAILED"))[1] == "ended on n1: failed"
+    assert said(line(state="COMPLETING"))[1] == "being stopped on n1"
+    state, status = said(line(state="NODE_FAIL"))
+    assert state == LOST
+    assert status.startswith("n1 failed")
+
+
+def test_lines_of_others_that_cannot_be_read_are_left_out() -> None:
+    odd = line("5", name="a|b", comment="x|y"), line("6", comment="one\ntwo | three")
+    jobs = jobs_of("".join((*odd, "garbage\n", line("12_3"), waits("(Priority)", "12_[4-9]"))))
+    assert [job.id for job in jobs] == ["5", "6", "12_3", "12_[4-9]"]
+    assert [dict(job.comment) for job in jobs[:2]] == [{}, {}]
+    assert jobs[2].number == 12

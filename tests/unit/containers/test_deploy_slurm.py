@@ -1,0 +1,177 @@
+"""Containers on a cluster of Slurm's, as the head node sees them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from support.accounts import PASSWD
+from support.fakes.engine import FakeEngine
+from support.fakes.slurm import AWAY, FakeSlurm
+
+from mlc_patched.cluster.interface import Placement, Step
+from mlc_patched.cluster.place import find_service, place_of
+from mlc_patched.cluster.slurm import scheduler
+from mlc_patched.cluster.slurm.job import VARIABLE
+from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
+from mlc_patched.containers import slurm_job
+from mlc_patched.containers.deploy_cluster import deploy_on_cluster
+from mlc_patched.containers.list import list_with_images
+from mlc_patched.containers.retire import plan_retirements, retire
+from mlc_patched.containers.stop import stop
+from mlc_patched.context import Context
+from mlc_patched.errors import AlreadyExistsError, MlcError, NotFoundError, SlurmError, UsageError
+from mlc_patched.images.push import push_image
+from mlc_patched.names import labels
+from mlc_patched.names.labels import Claim, claim_labels
+from mlc_patched.plan.request import CreateRequest, DeployRequest
+from mlc_patched.settings.model import SLURM, Settings
+
+OWN = claim_labels(Claim(1001, 2001, "alice"))
+IMAGE = "ds01-1001/thesis:latest"
+
+
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    """A cluster of two nodes with a GPU each."""
+    made = FakeSlurm()
+    for module in (scheduler, slurm_job):
+        monkeypatch.setattr(module, "call", made.call)
+    monkeypatch.setattr(scheduler, "path_of", lambda program, context: f"/usr/bin/{program}")
+    return made
+
+
+@pytest.fixture
+def head(context: Context, fake: FakeEngine, slurm: FakeSlurm) -> Context:
+    """A context of the head node, with a pushed image."""
+    context.__dict__["settings"] = Settings(registry="registry:5000", cluster_engine=SLURM)
+    fake.add_image(IMAGE, OWN, PASSWD)
+    push_image("thesis", None, context)
+    return context
+
+
+def deployed(context: Context, name: str | None = "thesis", **options: str):
+    placement = {
+        key: options.pop(key) for key in ("node", "gpu_kind", "time", "account") if key in options
+    }
+    request = DeployRequest(name=name, project="thesis", options=CreateRequest("", **options))
+    return deploy_on_cluster(request, Placement(**placement), context)
+
+
+def test_two_run_and_the_third_waits(head: Context, slurm: FakeSlurm) -> None:
+    first, second, third = (deployed(head, name) for name in ("a", "b", None))
+    assert wait_until_running(first.id, first.name, head).node == "n1"
+    assert wait_until_running(second.id, second.name, head).node == "n2"
+    assert wait_until_placed(third.id, head).status == "waiting for a GPU, 0 ahead"
+    found = list_with_images(head)
+    assert [(each.name, each.node, each.ahead) for each in found] == [
+        ("a", "n1", None),
+        ("b", "n2", None),
+        ("thesis", None, 0),
+    ]
+    assert found[0].workspace == f"{head.account.home}/workspace"
+    assert found[0].image.startswith("ds01-1001/thesis@sha256:")
+    with pytest.raises(AlreadyExistsError, match="b-2"):
+        deployed(head, "b")
+    service = find_service("a", head)
+    assert service is not None
+    step = place_of(service, head)
+    assert isinstance(step, Step)
+    assert "--jobid=1" in step.argv
+    assert "--pty" in step.with_terminal
+    assert "DOCKER_HOST" not in step.environ
+    slurm.end(1, "COMPLETED")
+    assert wait_until_running(third.id, third.name, head).node == "n1"
+    assert [each.name for each in list_with_images(head)] == ["b", "thesis"]
+
+
+def test_what_is_asked_of_slurm(head: Context, slurm: FakeSlurm) -> None:
+    deployed(
+        *(head, "a"),
+        gpus="2",
+        cpus="1.5",
+        memory="1g",
+        gpu_kind="a100",
+        time="1-0",
+        node="n2",
+        account="x",
+    )
+    arguments, variables = slurm.submitted[0]
+    wanted = {"--gres=gpu:a100:2", "--cpus-per-task=2", "--mem=1024M", "--nodelist=n2"}
+    assert {*wanted, "--time=1-0", "--account=x", "--no-requeue"} <= set(arguments)
+    assert arguments[arguments.index("--job-name") + 1] == "a._.1001"
+    job = json.loads(variables[VARIABLE])
+    assert job["container"]["image"].startswith("registry:5000/ds01-1001/thesis@sha256:")
+    assert not job["container"]["privileged"]
+    deployed(head, "b", gpus="none")
+    assert "--gres=none" in slurm.submitted[1][0]
+    for wrong in ({"time": "1 2"}, {"account": "a,b"}, {"gpu_kind": ""[:0] or "a b"}):
+        with pytest.raises(UsageError, match="one name"):
+            deployed(head, "c", **wrong)
+    with pytest.raises(UsageError, match="There are: n1, n2"):
+        deployed(head, "c", node="n3")
+
+
+def test_slurmctld_is_away(head: Context, slurm: FakeSlurm) -> None:
+    deployed(head, "a")
+    slurm.reason = AWAY
+    with pytest.raises(SlurmError, match="Unable to contact"):
+        deployed(head, "b")
+    assert list_with_images(head) == []  # with a warning: this host's containers are shown
+
+
+def test_a_job_of_another_user_is_not_taken_for_ones_own(head: Context, slurm: FakeSlurm) -> None:
+    deployed(head, "a")
+    slurm.jobs[1] = replace(slurm.jobs[1], uid=1002, login="mallory")
+    assert find_service("a", head) is None
+    assert list_with_images(head) == []
+    # Neither is its name free for a job that says whose it is by its name alone.
+    slurm.jobs[1] = replace(slurm.jobs[1], name="a._.1002")
+    [found] = list_with_images(head, all_users=True)
+    assert found.user == "mallory"
+
+
+def test_a_job_that_cannot_run_says_why(head: Context, slurm: FakeSlurm) -> None:
+    made = deployed(head, "a")
+    slurm.tell(1, status="The registry cannot be reached.")
+    slurm.end(1, "FAILED")
+    with pytest.raises(MlcError, match=r"ended on n1: The registry cannot be reached\."):
+        wait_until_running(made.id, made.name, head)
+    assert [each.state for each in list_with_images(head)] == ["ended"]
+    deployed(head, "a")  # its name is free
+    assert [each.state for each in list_with_images(head)] == ["running"]
+
+
+def test_retire_cancels_the_job(head: Context, slurm: FakeSlurm, monkeypatch) -> None:
+    from mlc_patched.containers import retire_cluster
+
+    deployed(head, "a")
+    asked = []
+    monkeypatch.setattr(
+        retire_cluster, "said_on_node", lambda step, words, context: asked.append(words) or ""
+    )
+    [plan] = plan_retirements(["a"], None, head)
+    assert retire(plan, head).name == "a"
+    assert asked == [("slurm-save", "a")]
+    assert slurm.jobs[1].state == "CANCELLED"
+    assert list_with_images(head) == []
+    with pytest.raises(NotFoundError):
+        plan_retirements(["a"], None, head)
+
+
+def test_without_a_registry_one_server_uses_its_own_image(head: Context, slurm: FakeSlurm) -> None:
+    head.__dict__["settings"] = Settings(cluster_engine=SLURM)
+    made = deployed(head, "a")
+    assert made.image.startswith("sha256:")
+
+
+def test_a_container_of_a_job_is_not_stopped(head: Context, fake: FakeEngine) -> None:
+    from mlc_patched.containers.create import create
+
+    create(CreateRequest("a", image=IMAGE, labels={}), head)
+    [made] = fake.made.values()
+    given = {**made.specification.labels, labels.JOB: "7"}
+    made.specification = replace(made.specification, labels=given)
+    with pytest.raises(MlcError, match="container-retire a"):
+        stop("a", context=head)

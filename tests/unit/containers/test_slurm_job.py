@@ -1,0 +1,190 @@
+"""The batch step of a Slurm job, on its node."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+from support.accounts import PASSWD
+from support.fakes.engine import FakeEngine
+from support.fakes.slurm import AWAY
+
+from mlc_patched.cluster.slurm.job import VARIABLE, JobSpecification, comment_of, fitted
+from mlc_patched.containers import slurm_job
+from mlc_patched.containers.create import create
+from mlc_patched.containers.slurm_job import is_alive, run_job, this_step
+from mlc_patched.context import Context
+from mlc_patched.engine.specification import ContainerSpecification
+from mlc_patched.errors import MlcError, SlurmError, Terminated
+from mlc_patched.names import labels
+from mlc_patched.names.labels import Claim, claim_labels
+from mlc_patched.plan.request import CreateRequest
+
+OWN = claim_labels(Claim(1001, 2001, "alice"))
+IMAGE = "ds01-1001/thesis:latest"
+NAME = "thesis._.1001"
+
+
+class Node:
+    """A node with a fake engine, what its step told the queue, and what happens while it waits."""
+
+    def __init__(self, context: Context, fake: FakeEngine) -> None:
+        self.context, self.engine = context, fake
+        self.told: list[str] = []
+        self.is_away = False
+        self.events: list[Callable[[], object]] = []
+
+    def call(self, context: Context, program: str, *arguments: str, **more: str) -> str:
+        assert (program, arguments[:2]) == ("scontrol", ("update", "JobId=7"))
+        if self.is_away:
+            raise SlurmError(AWAY)
+        comment = json.loads(arguments[2].removeprefix("Comment="))
+        assert comment["request"] == "word"
+        self.told.append(comment["status"])
+        return ""
+
+    def wait(self, container: str) -> int:
+        self.events.pop(0)()
+        return self.engine.made[container].exit_status if container in self.engine.made else 0
+
+    def run(self, gpus: int = 1, image: str = IMAGE, **environ: str) -> int:
+        container = fitted(
+            ContainerSpecification(NAME, image, labels={labels.OWNER: "alice"}), ("CHOWN",)
+        )
+        job = JobSpecification(container, gpus, comment_of(container, "word"))
+        given = {VARIABLE: job.encoded(), "SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "3", **environ}
+        self.context.environ = {**self.context.environ, **given}
+        return run_job(self.context)
+
+    def container(self):
+        [found] = self.engine.made.values()
+        return found
+
+    def end(self, status: int = 0) -> None:
+        self.engine.stop(self.container().id)
+        self.container().exit_status = status
+
+
+@pytest.fixture
+def node(context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Node:
+    fake.add_image(IMAGE, OWN, PASSWD)
+    made = Node(context, fake)
+    monkeypatch.setattr(slurm_job, "call", made.call)
+    monkeypatch.setattr(fake, "wait", made.wait)
+    return made
+
+
+def test_a_container_with_the_jobs_gpus_is_removed_at_its_end(node: Node) -> None:
+    def look() -> None:
+        made = node.container().specification
+        assert made.gpus is not None
+        assert made.gpus.device_ids == ("3",)
+        assert made.labels[labels.JOB] == "7"
+        assert is_alive(made.labels[labels.STEP])
+        assert node.container().state == "running"
+        node.end(3)
+
+    node.events = [look]
+    assert node.run() == 3
+    assert node.engine.made == {}
+    assert node.told == ["pulling the image", "runs"]
+
+
+def test_a_task_of_an_array_is_called_as_the_queue_calls_it(node: Node) -> None:
+    def look() -> None:
+        node.told.append(node.container().specification.labels[labels.JOB])
+        node.end()
+
+    node.events = [look]
+    node.run(SLURM_ARRAY_JOB_ID="5", SLURM_ARRAY_TASK_ID="2")
+    assert "5_2" in node.told
+
+
+def test_sigterm_stops_and_removes_the_container(node: Node) -> None:
+    def terminate() -> None:
+        raise Terminated(signal.SIGTERM)
+
+    node.events = [terminate]
+    with pytest.raises(Terminated):
+        node.run()
+    assert node.engine.made == {}
+    assert "stop" in node.engine.calls
+
+
+def test_the_job_goes_on_while_slurmctld_is_away(node: Node) -> None:
+    node.is_away = True
+    node.events = [node.end]
+    assert node.run() == 0
+    assert node.engine.made == {}
+
+
+def test_a_container_that_is_started_again_goes_on(node: Node) -> None:
+    def save() -> None:
+        node.engine.stop(node.container().id)
+        node.engine.start(node.container().id)
+
+    node.events = [save, node.end]
+    assert node.run() == 0
+    assert node.events == []
+
+
+def test_a_container_that_was_removed_ends_the_job(node: Node) -> None:
+    node.events = [lambda: node.engine.remove_container(node.container().id, force=True)]
+    assert node.run() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"gpus": 2}, "Slurm gave 1 GPUs instead of 2"),
+        ({"image": "registry:5000/ds01-1001/absent@sha256:1"}, "absent"),
+        ({"image": "sha256:absent"}, "image-push"),
+        ({"image": "other:1"}, "its labels name no account"),
+    ],
+)
+def test_what_cannot_run_is_told_to_the_queue(node: Node, options: dict, words: str) -> None:
+    node.engine.add_image("other:1", {}, PASSWD)
+    with pytest.raises(MlcError, match=words):
+        node.run(**options)
+    assert words in node.told[-1]
+    assert node.engine.made == {}
+
+
+def test_the_users_own_container_of_the_name_is_kept(node: Node) -> None:
+    create(CreateRequest("thesis", image=IMAGE), node.context)
+    with pytest.raises(MlcError, match="has a container thesis"):
+        node.run()
+    assert len(node.engine.made) == 1
+
+
+def test_containers_of_killed_steps_are_removed_by_the_next_job(node: Node) -> None:
+    own = this_step()
+    boot, pid, started = own.split()
+    gone = (f"other-boot {pid} {started}", f"{boot} 4194305 1", f"{boot} {pid} 1", "nonsense")
+    for number, step in enumerate((own, *gone)):
+        node.engine.create_container(
+            ContainerSpecification(f"c{number}._.1002", IMAGE, labels={labels.STEP: step})
+        )
+
+    def look() -> None:
+        names = {each.specification.name for each in node.engine.made.values()}
+        assert names == {"c0._.1002", NAME}
+        [made] = [e for e in node.engine.made.values() if e.specification.name == NAME]
+        node.engine.stop(made.id)
+
+    node.events = [look]
+    node.run()
+    assert [each.specification.name for each in node.engine.made.values()] == ["c0._.1002"]
+
+
+def test_another_users_process_is_taken_as_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(slurm_job, "_started", lambda pid: "")  # hidepid
+    boot = this_step().split()[0]
+    assert is_alive(f"{boot} 1 99")
