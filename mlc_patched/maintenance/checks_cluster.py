@@ -9,7 +9,7 @@ from ..cluster.choose import scheduler_of, uses_slurm
 from ..cluster.slurm.commands import own_program
 from ..context import Context
 from ..engine.cluster import Node, NotManagerError
-from ..engine.interface import EngineInfo
+from ..engine.observations import EngineInfo
 from ..errors import EngineError
 from ..host.nvidia_smi import find_nvidia_smi, nvidia_devices
 from ..images.fetch import site_registry
