@@ -31,7 +31,7 @@ def plain_engine(commands: ImageUser) -> Iterator[str]:
     if f" {docker('version', '--format', '{{.Server.Version}}')}," in own:
         yield here
         return
-    tool, number = worker.ROOT / "tools/engine.sh", str(80 + worker.NUMBER)
+    tool, number = worker.ROOT / "tools/engine.sh", str(130 + worker.NUMBER % 10)
     call(tool, "up", number)
     try:
         address = call(tool, "address", number)
