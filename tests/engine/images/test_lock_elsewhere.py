@@ -36,6 +36,8 @@ def plain_engine(commands: ImageUser) -> Iterator[str]:
     try:
         address = call(tool, "address", number)
         copy_images(here, address, BASE)
+        # Podman adds a registry to the name.
+        call("docker", "-H", address, "tag", call("docker", "-H", address, "images", "-q"), BASE)
         yield address
     finally:
         call(tool, "down", number)
