@@ -175,7 +175,7 @@ def preview(change: Change, request: ImageUpdateRequest, context: Context) -> Re
         return Resolved()
     with working_on(project, context):
         lock = read_lock(ProjectFiles(context.account, project))
-        kept = constraints_of(lock, change.after, upgrade, is_same_base=True) if lock else ()
+        kept = constraints_of(lock, change.after, upgrade, lock.of_base) if lock else ()
         found = resolve(image, wanted, Pins(kept), context, lock=lock, options=options)
     return found or Resolved()
 

@@ -126,6 +126,8 @@ def _labelled(
 
 def _pins(request: BuildRequest, builder: Builder, context: Context) -> Pins:
     lock, base = request.lock, request.base
+    is_same_base = lock is None or base is None or base.is_that_of(lock.base)
+    packages = base.inventory.packages if base else lock.of_base if lock else {}
     former = context.engine.image(request.files.project.image) if lock else None
     is_of_lock = (
         lock is not None
@@ -136,8 +138,11 @@ def _pins(request: BuildRequest, builder: Builder, context: Context) -> Pins:
         lock,
         request.dockerfile,
         request.upgrade,
+        packages,
         builder=builder.name,
-        keeps_pinned=builder is Builder.CLASSIC and is_of_lock and not request.no_cache,
-        is_same_base=lock is None or base is None or base.is_that_of(lock.base),
+        keeps_pinned=builder is Builder.CLASSIC
+        and is_of_lock
+        and is_same_base
+        and not request.no_cache,
         now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )

@@ -68,10 +68,10 @@ def pins_of(
     lock: Lock | None,
     text: str,
     upgrade: Upgrade,
+    base: Mapping[str, str],
     *,
     builder: str,
     keeps_pinned: bool,
-    is_same_base: bool,
     now: str,
 ) -> Pins:
     """Return the pins for a build.
@@ -80,34 +80,34 @@ def pins_of(
         lock: the lock of the last build, if there is one.
         text: the Dockerfile to build.
         upgrade: what to move.
+        base: the Python packages of the base, by name.
         builder: name of the builder.
         keeps_pinned: other constraints than the last build's would make all steps run again, as
             with the classic builder, and the steps of the last build are in its cache. If only
             steps are appended, their versions stay without constraints: cached steps are not run,
             and uv does not replace what is installed and fits.
-        is_same_base: whether the base is that of the lock.
         now: the time.
     """
     if lock is None:
         return Pins((), upgrade.marks(None, text, now) if upgrade else {})
     marks = upgrade.marks(lock, text, now) if upgrade else dict(lock.upgraded)
-    is_cached = keeps_pinned and is_same_base and lock.builder == builder and not upgrade
+    is_cached = keeps_pinned and lock.builder == builder and not upgrade
     if is_cached and is_append(lock.dockerfile, text):
         return Pins(lock.pinned, marks)
-    return Pins(constraints_of(lock, text, upgrade, is_same_base=is_same_base), marks)
+    return Pins(constraints_of(lock, text, upgrade, base), marks)
 
 
 def constraints_of(
-    lock: Lock, text: str, upgrade: Upgrade, *, is_same_base: bool
+    lock: Lock, text: str, upgrade: Upgrade, base: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return the constraints by which a build keeps the versions of a lock.
 
     Free are: what is to be upgraded, what the Dockerfile wants in another version by now, what is
-    not from an index, and on another base what the base has.
+    not from an index, and what the base has, if this one has it in another version.
     """
     wanted = {pip_name(each) or PIP.name(each): each for each in packages_in(text, PIP)}
     free = {pip_name(each) for each in upgrade.packages}
-    found: dict[str, str] = dict(lock.of_base) if is_same_base else {}
+    found = {name: each for name, each in lock.of_base.items() if base.get(name) == each}
     if not upgrade.everything:
         found |= {each.name: each.version for each in lock.packages if not each.is_elsewhere}
     return tuple(

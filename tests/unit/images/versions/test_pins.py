@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mlc_patched.images.dockerfile.append import append_packages
 from mlc_patched.images.dockerfile.render import ImageRecipe, render
 from mlc_patched.images.versions.lockfile import Lock, Locked
@@ -31,8 +33,10 @@ LOCK = Lock(
 )
 
 
-def kept(text: str = TEXT, upgrade: Upgrade = NO_UPGRADE, *, same: bool = True) -> tuple[str, ...]:
-    return constraints_of(LOCK, text, upgrade, is_same_base=same)
+def kept(
+    text: str = TEXT, upgrade: Upgrade = NO_UPGRADE, *, base: Mapping[str, str] = LOCK.of_base
+) -> tuple[str, ...]:
+    return constraints_of(LOCK, text, upgrade, base)
 
 
 def test_everything_from_an_index_is_kept() -> None:
@@ -40,7 +44,14 @@ def test_everything_from_an_index_is_kept() -> None:
 
 
 def test_what_the_base_has_moves_with_the_base() -> None:
-    assert kept(same=False) == ("numpy==2.1", "pandas==2.2")
+    assert kept(base={"torch": "2.9", "new": "1"}) == ("numpy==2.1", "pandas==2.2")
+
+
+def test_what_another_base_has_in_the_same_version_is_kept() -> None:
+    """As after a transfer to another engine, which may give the base another id."""
+    assert kept(base={"torch": "2.8.0+cu126", "pip": "25"}) == (
+        *("numpy==2.1", "pandas==2.2", "torch==2.8.0+cu126"),
+    )
 
 
 def test_an_upgrade_frees_packages_but_never_those_of_the_base() -> None:
@@ -67,9 +78,7 @@ def test_pip_does_not_keep_what_it_builds_with() -> None:
 def pins(
     text: str, upgrade: Upgrade = NO_UPGRADE, builder: str = "CLASSIC", *, cached: bool = True
 ):
-    return pins_of(
-        LOCK, text, upgrade, builder=builder, keeps_pinned=cached, is_same_base=True, now="T"
-    )
+    return pins_of(LOCK, text, upgrade, LOCK.of_base, builder=builder, keeps_pinned=cached, now="T")
 
 
 def test_steps_in_the_classic_builders_cache_keep_the_constraints_they_were_built_with() -> None:
@@ -88,10 +97,7 @@ def test_an_upgrade_is_remembered_by_kind_of_package() -> None:
     assert pins(TEXT, Upgrade(packages=("fd",))).marks == {"apt": "T"}
     assert pins(TEXT, Upgrade(everything=True)).marks == {"apt": "T", "pip": "T"}
     assert pins(TEXT).marks == {}
-    assert (
-        pins_of(None, TEXT, NO_UPGRADE, builder="", keeps_pinned=False, is_same_base=True, now="T")
-        == Pins()
-    )
+    assert pins_of(None, TEXT, NO_UPGRADE, {}, builder="", keeps_pinned=False, now="T") == Pins()
 
 
 def test_appended_steps_and_changes_of_the_account_block_leave_the_steps_before() -> None:
