@@ -141,8 +141,8 @@ def update_image(
         no_cache,
     )
     change = _image_update.plan_change(request, context)
-    resolved = _image_update.preview(change, request, context)
-    return _image_update.update_image(change, request, context, resolved=resolved)
+    found = _image_update.preview(change, request, context)
+    return _image_update.update_image(change, request, context, previewed=found)
 
 
 def roll_back_image(project: str, *, context: Context | None = None) -> ImageUpdated:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..context import Context
 from ..engine.interface import Container, Image
@@ -157,10 +157,23 @@ def with_block(text: str, project: Project) -> str:
     return with_account_block(text, missing_account_block(text, project.name))
 
 
-def preview(change: Change, request: ImageUpdateRequest, context: Context) -> Resolved:
+@dataclass(frozen=True)
+class Preview:
+    """Which versions an image would get, and the base, if that was pulled already, and whether it
+    is another one."""
+
+    resolved: Resolved = field(default_factory=Resolved)
+    base: Base | None = None
+    is_other_base: bool = False
+
+
+def preview(
+    change: Change, request: ImageUpdateRequest, context: Context, *, pulls: bool = False
+) -> Preview:
     """Return which versions the image would get, as far as uv can say so in the present image.
 
-    Raises ConflictingPackagesError, which says which, if packages cannot be installed together.
+    With `pulls`, the base that --pull asks for is pulled to look into it. Raises
+    ConflictingPackagesError, which says which, if packages cannot be installed together.
     """
     upgrade, project = request.upgrade, change.project
     former = packages_in(change.before, PIP)
@@ -171,13 +184,35 @@ def preview(change: Change, request: ImageUpdateRequest, context: Context) -> Re
         wanted = tuple(each for each in packages_in(change.after, PIP) if pip_name(each))
         options += ["--upgrade"] if upgrade.everything else []
     image = context.engine.image(project.image) if wanted else None
-    if image is None:
-        return Resolved()
+    reference = base_of(change.after) if pulls and request.pull else ""
+    if image is None and not reference:
+        return Preview()
     with working_on(project, context):
         lock = read_lock(ProjectFiles(context.account, project))
-        kept = constraints_of(lock, change.after, upgrade, lock.of_base) if lock else ()
-        found = resolve(image, wanted, Pins(kept), context, lock=lock, options=options)
-    return found or Resolved()
+        found = Resolved()
+        if image is not None:
+            kept = constraints_of(lock, change.after, upgrade, lock.of_base) if lock else ()
+            pins = Pins(kept)
+            found = resolve(image, wanted, pins, context, lock=lock, options=options) or found
+        if not reference or lock is None:
+            return Preview(found)
+        base = ready_base(reference, context, pull=True, last=lock.base)
+    return Preview(_moved_by(base, lock, found), base, not base.is_that_of(lock.base))
+
+
+def _moved_by(base: Base, lock: Lock, found: Resolved) -> Resolved:
+    """Add to what changes what another base has in other versions than the one of the lock."""
+    by_steps = {each.name for each in lock.packages}
+    new = {name: each for name, each in base.inventory.packages.items() if name not in by_steps}
+    old = lock.of_base
+    return replace(
+        found,
+        added={**{name: new[name] for name in new if old.get(name) != new[name]}, **found.added},
+        removed={
+            **{name: old[name] for name in old if new.get(name) != old[name]},
+            **found.removed,
+        },
+    )
 
 
 def update_image(
@@ -186,9 +221,9 @@ def update_image(
     context: Context,
     *,
     by_hand: bool = False,
-    resolved: Resolved | None = None,
+    previewed: Preview = Preview(),
 ) -> ImageUpdated:
-    """Rebuild a project's image and give it the project's name; `resolved` is its preview.
+    """Rebuild a project's image and give it the project's name.
 
     With `by_hand`, the user's edit of the Dockerfile is kept if the build fails. Raises MlcError if
     the Dockerfile was changed in the meantime, the base cannot be used, or the build failed.
@@ -207,7 +242,7 @@ def update_image(
         try:
             check_client(context)
             with copies(change.brought, files, context):
-                published, stale = _rebuilt(change, request, files, resolved, context)
+                published, stale = _rebuilt(change, request, files, previewed, context)
         except BaseException as error:
             if by_hand and change.after != change.before:
                 kept = files.write_dockerfile(change.after, REJECTED)
@@ -270,17 +305,19 @@ def _rebuilt(
     change: Change,
     request: ImageUpdateRequest,
     files: ProjectFiles,
-    resolved: Resolved | None,
+    previewed: Preview,
     context: Context,
 ) -> tuple[Published, tuple[StaleContainer, ...]]:
     """Build and publish the image; return it and the containers that use the former one."""
     reference, lock = base_of(change.after), read_lock(files)
     last = lock.base if lock else None
-    base = _base_of_lock(reference, lock, request, context) if lock else None
+    base = previewed.base
+    if base is None and lock is not None:
+        base = _base_of_lock(reference, lock, request, context)
     if base is None and reference:
         base = ready_base(reference, context, pull=request.pull, last=last)
     text = base.installable(change.after, context.report) if base else change.after
-    sources = resolved.sources if resolved else {}
+    sources = previewed.resolved.sources
     build = BuildRequest(
         *(files, text, request.no_cache, base, lock, request.upgrade, sources), request.arguments
     )

@@ -104,14 +104,16 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         context.report.note("The Dockerfile is unchanged.")
     if diff:
         tell(diff)
-    resolved = preview(change, request, context)
-    if versions := resolved.lines():
-        tell("\n".join(("Versions:", *versions)))
     asks = may_ask(arguments, "yes")
+    found = preview(change, request, context, pulls=asks and not arguments.dry_run)
+    if versions := found.resolved.lines():
+        tell("\n".join(("Versions:", *versions)))
     if asks or arguments.dry_run:
-        fresh = request.no_cache or request.upgrade.everything
+        fresh = request.no_cache or request.upgrade.everything or found.is_other_base
         summary = summary_of(
-            change.after, change.project, context, is_fresh=fresh, pull=request.pull
+            *(change.after, change.project, context),
+            is_fresh=fresh,
+            pull=request.pull and found.base is None,
         )
         tell("\n".join(summary.lines()))
     if arguments.dry_run:
@@ -127,7 +129,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         raise DeclinedError("Nothing was done.")
     sys.stdout.flush()  # before the build's output, which goes to standard error
     try:
-        updated = update_image(change, request, context, by_hand=arguments.edit, resolved=resolved)
+        updated = update_image(change, request, context, by_hand=arguments.edit, previewed=found)
     except BuildError as error:
         if not arguments.edit:
             error.add_hint(f"To try again: {_as_command(request)}")
