@@ -21,6 +21,8 @@ from support.users import ROOT, User
 pytestmark = pytest.mark.real_engine
 
 UNCOMPRESSED = "-noI -noD -noF -noX"
+INSTALLED = 'place=$(python3 -m site --user-site); mkdir -p "$place"; touch "$place/mine.py"'
+"""Stands for `pip install` in a container, which puts packages in the home."""
 STRANGER = 54321
 """UID and GID of the account on the cluster."""
 
@@ -30,11 +32,15 @@ def there(alice: User) -> Iterator[Path]:
     """The home of the account on the cluster, with an image and its job."""
     with tempfile.TemporaryDirectory(prefix="mlc-test-", dir="/var/tmp") as directory:
         place = Path(directory, "home")
-        ImageUser(alice).run("image-create", "demo", "--base", BASE, "-p", "six", "-y")
+        it = ImageUser(alice)
+        it.run("image-create", "demo", "--base", BASE, "-p", "six", "-y")
+        it.run("container-deploy", "demo", "--background", "-g", "none", "-y")
+        assert alice.mlc("start", "demo", INSTALLED).returncode == 0
+        it.run("container-retire", "demo", "--save", "kept", "-y")
         made = alice.file("made/")
         for name, runtime in (("demo", "apptainer"), ("other", "enroot")):
             job = ("--for", runtime, "-o", made / f"{name}.tar", "-d", place / "data")
-            ImageUser(alice).run("image-export", "demo", *job)
+            it.run("image-export", "demo:kept", *job)
         shutil.copytree(made, place)
         (place / "data").mkdir()
         (place / "data/set").write_text("some data\n")
@@ -58,7 +64,7 @@ def test_an_exported_image_runs_in_apptainer_as_another_user(there: Path) -> Non
         echo "$(id -u):$(id -g) $PWD $HOME"
         cat /data/set
         touch /workspace/made
-        python3 -c 'import six; print(six.__name__)'
+        python3 -c 'import mine, six; print(mine.__file__)'
         python3 -m site --user-base
         echo "$PATH" | cut -d: -f1
         echo "${PYTHONPATH-none} $1"
@@ -66,11 +72,11 @@ def test_an_exported_image_runs_in_apptainer_as_another_user(there: Path) -> Non
     """
     run = ("env", "PYTHONPATH=/x", "bash", "demo.sbatch", "sh", "-euc", script, "sh", "$HOME  x")
     account = on_the_cluster(there, *run).splitlines()
-    name = account[3].removeprefix("/home/").removesuffix("/.local")
+    _, _, name, _, _, python, *_ = account[2].split("/")
     assert account == [
         f"{STRANGER}:{STRANGER} /workspace /workspace",
         "some data",
-        "six",
+        f"/home/{name}/.local/lib/{python}/site-packages/mine.py",
         f"/home/{name}/.local",
         f"/home/{name}/.local/bin",
         "none $HOME  x",
