@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from mlc_patched.host import locks
+from mlc_patched.images import verified
 from support.fakes.engine import FakeEngine, FakeImage
 
 Rows = tuple[tuple[str, ...], ...]
@@ -126,12 +127,15 @@ def _is_swarms(image: FakeImage) -> bool:
     return not image.image.references and bool(image.digests)
 
 
+_PERMANENT = {locks.FILE, verified.FILE}
+"""Files that no command removes, and no command's content is in."""
+
+
 def _files(home: Path, temporary: Path) -> Iterator[tuple[str, ...]]:
     for top in (home, temporary):
         for path in top.rglob("*"):
             name = str(path.relative_to(top.parent))
-            # The lock file is permanent and has no content of a command (locks.py).
-            if path.is_file() and path.name != locks.FILE:
+            if path.is_file() and path.name not in _PERMANENT:
                 content = path.read_bytes()
                 text = _text(content).replace(str(home.parent), "")
                 yield hashlib.sha256(content).hexdigest(), name, text

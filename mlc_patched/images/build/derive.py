@@ -13,7 +13,7 @@ The derived one adds what depends on the site, the user's lock and the builder:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...names import labels
@@ -177,14 +177,14 @@ def _trust(certificates: Certificates, add: _Additions) -> None:
     add.after_from.append(f"ARG APT_CONFIG={_at(_APT_SECRET)}")
 
 
-def _cleaning(text: str, found: list[Instruction], paths: list[str]) -> list[str]:
+def _cleaning(text: str, found: Sequence[Instruction], paths: list[str]) -> list[str]:
     """Return the steps that remove files at the end and restore the user."""
     users = [each for each in final_stage(found) if each.keyword == "USER"]
     user = users[-1].body(text).strip() if users else "root"
     return ["USER root", f"RUN rm -f {' '.join(paths)}", f"USER {user}"]
 
 
-def _account_block(text: str, found: list[Instruction]) -> int:
+def _account_block(text: str, found: Sequence[Instruction]) -> int:
     """Return the line at which what differs between users begins: steps before it are cached for
     all of them."""
     stage = final_stage(found)
@@ -196,7 +196,7 @@ def _account_block(text: str, found: list[Instruction]) -> int:
     return next((each.line for each in own), stage[0].last_line + 1)
 
 
-def _marks(text: str, found: list[Instruction], pins: Pins) -> dict[int, list[str]]:
+def _marks(text: str, found: Sequence[Instruction], pins: Pins) -> dict[int, list[str]]:
     """Return lines to insert before steps, by line: a step does not come from a cache of before
     the last upgrade of its kind of package."""
     before: dict[int, list[str]] = {}
@@ -208,7 +208,7 @@ def _marks(text: str, found: list[Instruction], pins: Pins) -> dict[int, list[st
     return before
 
 
-def _with_bases(text: str, found: list[Instruction], bases: Mapping[str, str]) -> str:
+def _with_bases(text: str, found: Sequence[Instruction], bases: Mapping[str, str]) -> str:
     """Replace the names of bases in FROM."""
     for each in reversed(found):
         if each.keyword == "FROM":
@@ -220,7 +220,7 @@ def _with_bases(text: str, found: list[Instruction], bases: Mapping[str, str]) -
 
 def _assembled(
     text: str,
-    found: list[Instruction],
+    found: Sequence[Instruction],
     after_from: list[str],
     before: Mapping[int, list[str]],
     at_end: list[str],

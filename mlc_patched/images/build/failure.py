@@ -89,7 +89,7 @@ def _of_failed_step(log: Sequence[str]) -> Sequence[str]:
     return log[shown[-1] + 1 :] if shown else log
 
 
-def _line_in_derived(log: Sequence[str], found: list[Instruction]) -> int | None:
+def _line_in_derived(log: Sequence[str], found: Sequence[Instruction]) -> int | None:
     for text in reversed(log):
         if match := _LATER_LINE.match(text):
             return int(match[1])
@@ -102,7 +102,7 @@ def _line_in_derived(log: Sequence[str], found: list[Instruction]) -> int | None
     return None
 
 
-def _instruction_of_stage(found: list[Instruction], stage: int, number: int) -> int | None:
+def _instruction_of_stage(found: Sequence[Instruction], stage: int, number: int) -> int | None:
     """Return the line of an instruction, as Podman counts them: all those of a stage."""
     starts = [n for n, each in enumerate(found) if each.keyword == "FROM"]
     if stage > len(starts):
@@ -112,7 +112,7 @@ def _instruction_of_stage(found: list[Instruction], stage: int, number: int) -> 
     return found[position].line if position < after else None
 
 
-def _step_of_stage(found: list[Instruction], name: str | None, number: int) -> int | None:
+def _step_of_stage(found: Sequence[Instruction], name: str | None, number: int) -> int | None:
     stages: list[list[Instruction]] = []
     for each in found:
         if each.keyword == "FROM":

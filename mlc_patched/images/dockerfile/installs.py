@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..packages import pip_name
@@ -146,7 +146,7 @@ def uses_uv(text: str) -> bool:
     return any(words and _UV.fullmatch(words[0].value) for words in commands)
 
 
-def commands_of(words: list[Word]) -> Iterator[list[Word]]:
+def commands_of(words: Sequence[Word]) -> Iterator[list[Word]]:
     """Split a step into commands, without variables, `sudo` and RUN's own flags before them."""
     command: list[Word] = []
     for word in [*words, Word("", 0, 0, is_operator=True)]:

@@ -7,8 +7,9 @@ no other byte. The rules are those of Docker's Dockerfile reference.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ...errors import MlcError
 
@@ -56,7 +57,8 @@ class Word:
     is_operator: bool = False
 
 
-def instructions(text: str) -> list[Instruction]:
+@lru_cache(maxsize=32)  # an update looks at the same few texts dozens of times
+def instructions(text: str) -> tuple[Instruction, ...]:
     """Return the instructions of a Dockerfile.
 
     Raises DockerfileError if a line is not an instruction, a step does not end, or the Dockerfile
@@ -85,10 +87,10 @@ def instructions(text: str) -> list[Instruction]:
         end = lines[last][0] + len(lines[last][1])
         found.append(Instruction(keyword, start, end, position + 1, last + 1, bool(words)))
         position = last + 1
-    return found
+    return tuple(found)
 
 
-def final_stage(found: list[Instruction]) -> list[Instruction]:
+def final_stage(found: Sequence[Instruction]) -> Sequence[Instruction]:
     """Return the instructions of the last stage, from its FROM on, or raise DockerfileError."""
     stages = [number for number, each in enumerate(found) if each.keyword == "FROM"]
     if not stages:
@@ -119,11 +121,12 @@ def base_of(text: str) -> str:
     return "" if base == "scratch" or "$" in base else base
 
 
-def step_words(text: str, instruction: Instruction) -> list[Word]:
+@lru_cache(maxsize=512)
+def step_words(text: str, instruction: Instruction) -> tuple[Word, ...]:
     """Return the words and operators of a RUN step; none for an exec form or a here-document."""
     begin = instruction.end - len(instruction.body(text))
     if instruction.heredoc or text[begin : instruction.end].lstrip().startswith("["):
-        return []
+        return ()
     words: list[Word] = []
     position = begin
     while position < instruction.end:
@@ -141,7 +144,7 @@ def step_words(text: str, instruction: Instruction) -> list[Word]:
         word = _word(text, position, instruction.end)
         words.append(word)
         position = word.end
-    return words
+    return tuple(words)
 
 
 def line_of(text: str, offset: int) -> tuple[int, int]:
