@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mlc_patched.images.build.client import find_client
 from mlc_patched.images.build.environment import Builder
 from mlc_patched.images.versions.lockfile import Lock, parse
 from support.engine_state import docker, inspect
+from support.reliability import sized
 from support.users import SYSTEM_PATH, User
 
 FREEZE = "uv pip freeze --system"
@@ -33,8 +36,18 @@ def builders() -> dict[Builder, str]:
 
 
 BUILDERS = builders()
+_QUICKEST_FIRST = (Builder.BUILDX, Builder.BUILDKIT, Builder.CLASSIC)
 QUICK = BUILDERS.get(Builder.BUILDX) or BUILDERS.get(Builder.BUILDKIT) or CLIENT_PATHS[0]
 """PATH of the client with the fastest builder, for tests that are not about builders."""
+
+
+quickest_builder = pytest.mark.parametrize(
+    "each_builder",
+    [each for each in _QUICKEST_FIRST if each in BUILDERS][: sized(1, len(Builder))],
+    indirect=True,
+    ids=lambda builder: builder.name.lower(),
+)
+"""For long tests that hardly depend on the builder: at full size they run with each."""
 
 
 @dataclass(frozen=True)

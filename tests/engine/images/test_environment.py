@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from support.base_images import BASE
 from support.engine_state import docker
-from support.image_commands import BUILDERS, ImageUser
+from support.image_commands import BUILDERS, ImageUser, quickest_builder
 
 from mlc_patched.images.build.environment import Builder
 
@@ -242,6 +242,7 @@ def _authority(place: Path) -> tuple[Path, ssl.SSLContext]:
     return ca, context
 
 
+@quickest_builder
 @pytest.mark.parametrize("stays", [False, True], ids=["in-build", "in-image"])
 def test_a_sites_certificate_is_trusted_in_the_build_and_if_wanted_in_the_image(
     each_builder: ImageUser, authority: tuple[Path, ssl.SSLContext], stays: bool

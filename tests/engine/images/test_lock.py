@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from support.base_images import BASE
 from support.engine_state import docker, inspect
-from support.image_commands import ImageFrom, ImageUser, frozen, labels_of, lock_of
+from support.image_commands import (
+    ImageFrom,
+    ImageUser,
+    frozen,
+    labels_of,
+    lock_of,
+    quickest_builder,
+)
 
 from mlc_patched.images.versions.lockfile import digest, parse
 from mlc_patched.names.labels import LOCK
@@ -30,6 +37,7 @@ chmod 755 /opt/conda/bin/conda
 """
 
 
+@quickest_builder
 def test_versions_stay_until_they_are_upgraded(each_builder: ImageUser) -> None:
     it = each_builder
     it.run("image-create", "demo", "--base", BASE, "-p", "idna<3.8", "six==1.16.0", "-y")
