@@ -54,9 +54,10 @@ def publish(build: BuildRequest, context: Context, *, back_up: bool = False) -> 
             files.write_lock(render(made.lock))
             superseded = take_name(image, project, context, undo)
             done.enter_context(ignore_interrupts())
-        if former is not None and former.id != image.id:
-            _keep_former(dockerfile_of(former, files) or text, former_lock, files)
-        note_metadata(image, files, context, made.lock.dockerfile)
+            # Before the tidying of the build, in which a kill would leave the image without them.
+            if former is not None and former.id != image.id:
+                _keep_former(dockerfile_of(former, files) or text, former_lock, files)
+            note_metadata(image, files, context, made.lock.dockerfile)
         discard(engine, superseded, context.report)
         yield Published(image, former, backup, size, tuple(differences(build.lock, made.lock)))
 

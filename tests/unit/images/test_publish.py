@@ -69,6 +69,26 @@ def test_the_former_image_becomes_the_previous_one_with_its_dockerfile(
     assert files.read_lock(BEFORE) == render(Lock("demo", "FROM a\n"))
 
 
+def test_all_files_are_written_before_the_build_is_tidied_up(
+    context: Context, engine: FakeEngine, files: ProjectFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that is killed while it tidies up is not run again: the image is there."""
+    found = []
+
+    @contextlib.contextmanager
+    def built(request: BuildRequest, *arguments: object) -> Iterator[Built]:
+        yield Built(engine.add_image("a:1"), Lock("demo", request.dockerfile))
+        kept = files.read_dockerfile(BEFORE), files.read_lock(BEFORE)
+        found.append((files.read_metadata().get("dockerfile_text"), *kept))
+
+    monkeypatch.setattr(publishing, "built", built)
+    for text in ("FROM a\n", "FROM b\n"):
+        with publish(BuildRequest(files, text), context):
+            pass
+    last = render(Lock("demo", "FROM a\n"))
+    assert found == [("FROM a\n", None, None), ("FROM b\n", "FROM a\n", last)]
+
+
 def test_a_build_that_gives_the_same_image_keeps_the_previous_one_s_dockerfile(
     context: Context, engine: FakeEngine, files: ProjectFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
