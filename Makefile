@@ -7,6 +7,7 @@ SHELL := /bin/bash
 NOT_SLOW := --ignore tests/unit/faults --ignore tests/unit/fuzz
 PYTEST_ARGS ?=
 JOBS ?= 2
+ALSO ?=
 BENCH_ARGS ?=
 SECONDS_EACH ?= 30
 PYTHON_FILES := . tools/fit-runtime
@@ -37,12 +38,13 @@ picture: setup engine base  ## make docs/demo.svg from a real run of the demo
 bench: setup engine base  ## measure speed and disk space on separate engines, as root; writes docs/benchmarks.* and docs/scaling.md
 	.venv/bin/python tools/bench/run.py $(BENCH_ARGS)
 
-# JOBS tests run at the same time, all but the first with an engine of their own.
+# JOBS tests run at the same time, all but the first with an engine of their own. ALSO=newest: at the
+# end, beside what waits more than it computes.
 test: setup engine base test-tools  ## run all tests; a skip that tests/skips.txt does not list is a failure
 	MLC_NO_SKIPS=1 .venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 ifeq ($(PYTEST_ARGS),)
 	$(MAKE) test-products
-	$(MAKE) --keep-going --jobs --output-sync=target test-modern test-pythons
+	$(MAKE) --keep-going --jobs --output-sync=target test-modern test-pythons $(ALSO)
 endif
 
 # Parts of `make test`. The browser's needs the machine for itself; the others wait more than they
