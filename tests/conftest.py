@@ -51,8 +51,6 @@ def context(fake: FakeEngine, tmp_path: Path) -> Context:
     """A context with the fake engine, and with a user and home of the test's own."""
     home = tmp_path / "home"
     (home / "workspace").mkdir(parents=True)
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
     catalog = tmp_path / "ml_images.repo"
     catalog.write_text(CATALOG)
     environ = {
@@ -61,7 +59,6 @@ def context(fake: FakeEngine, tmp_path: Path) -> Context:
         "TMPDIR": str(tmp_path),  # not the files of what runs beside the tests
         "MLC_CATALOG": str(catalog),
         "MLC_ARCH": "CUDA_ADA",
-        "TMPDIR": str(temporary),
     }
     made = Context(environ=environ, make_engine=lambda: fake)
     # These are cached properties: values set here replace what they would ask of the system.
