@@ -90,6 +90,7 @@ _ALL = (
         "list the commands that run, or ran, in the background of a container",
         follows=True,
     ),
+    Command("run", "run a command in a container of its own, as a job of Slurm or here"),
     Command("logs", "print the output of a command in the background", follows=True),
     Command("wait", "wait until a command in the background has ended", follows=True),
     Command("jupyter", "start JupyterLab in a container, and say how to open it", follows=True),

@@ -36,14 +36,17 @@ class Placement:
 class Work:
     """A container to run on the cluster, called `name` by its user, with a number of GPUs.
 
-    `image` is the container's image by its digest in the registry; with Slurm it may be the ID of
-    an image that the node has.
+    Its image is named by its digest in the registry; with Slurm it may be the ID of an image that
+    the node has. With a `command`, which only Slurm takes, it runs that and ends with it; `array`
+    is sbatch's.
     """
 
     name: str
     container: ContainerSpecification
     gpus: int
     placement: Placement = Placement()
+    command: tuple[str, ...] = ()
+    array: str | None = None
 
 
 @dataclass(frozen=True)

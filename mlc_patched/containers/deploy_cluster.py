@@ -70,9 +70,9 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
     scheduler = scheduler_of(context)
     is_taken = scheduler.is_taken()
     nodes = scheduler.nodes()
-    _check_node(placement, nodes)
+    check_node(placement, nodes)
     request = _named(request, own, is_taken, scheduler, context)
-    work = _work(request, own, placement, context)
+    work = work_of(request, own, placement, context)
     name = work.name
     try:
         identity = scheduler.submit(work)
@@ -89,17 +89,17 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
     )
 
 
-def _work(request: DeployRequest, own: str, placement: Placement, context: Context) -> Work:
+def work_of(request: DeployRequest, own: str, placement: Placement, context: Context) -> Work:
     """Decide what a request runs; no engine is asked but for the image."""
-    plan = plan_elsewhere(request, own, context)
-    pushed = pushed_image(own, context)
+    plan = _plan(request, own, context)
+    pushed = _pushed(own, context)
     digest = parse_reference(pushed).digest or pushed
     container = specify(plan, pushed, digest, Flow.IMAGE, context.account)
     gpus = plan.choice.request.count if plan.choice.request else 0
     return Work(request.name or "", container, gpus, placement)
 
 
-def _check_node(placement: Placement, nodes: list[Node]) -> None:
+def check_node(placement: Placement, nodes: list[Node]) -> None:
     """Refuse an unknown node: the service would wait for it forever."""
     there = [node.hostname for node in nodes]
     if placement.node is not None and placement.node not in there:
@@ -171,7 +171,7 @@ def _here(scheduler: Scheduler) -> str:
     return "the manager's" if scheduler.name == "Docker Swarm" else "this host's"
 
 
-def plan_elsewhere(request: DeployRequest, own: str, context: Context) -> Plan:
+def _plan(request: DeployRequest, own: str, context: Context) -> Plan:
     """Plan a request without looking at this host, which need not be a node."""
     options, account, settings = request.options, context.account, context.settings
     if (options.architecture or settings.architecture or "").upper().startswith("ROCM"):
@@ -226,7 +226,7 @@ def _gpus(said: str | None, context: Context) -> GpuChoice:
     return GpuChoice(ANY_GPU_ARCHITECTURE, str(request.count), request)
 
 
-def pushed_image(own: str, context: Context) -> str:
+def _pushed(own: str, context: Context) -> str:
     """Return the image's name by digest in the registry, after checking the image.
 
     With Slurm and without a registry, it is the ID of an image of this host's engine: where one

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +24,14 @@ from ..cluster.slurm.grant import (
     granted,
     uuids_by_minor,
 )
-from ..cluster.slurm.job import VARIABLE, JobSpecification, decoded, with_status
+from ..cluster.slurm.job import (
+    VARIABLE,
+    JobSpecification,
+    decoded,
+    log_of,
+    name_of_task,
+    with_status,
+)
 from ..cluster.slurm.queue import RUNS
 from ..context import Context
 from ..engine.interface import Container, Image
@@ -33,6 +41,7 @@ from ..images.fetch import not_own
 from ..interrupts import defer_signals
 from ..names import labels
 from ..names.containers import short_name
+from ..plan.specify import NAME_VARIABLE
 from ..undo import retry_once
 
 _STOP_SECONDS = 15
@@ -40,6 +49,8 @@ _STOP_SECONDS = 15
 _PATIENCE = 60.0
 """Seconds that the engine may be away, as when it is restarted."""
 _POLL_SECONDS = 1.0
+_PASSED = ("SLURM_ARRAY_", "SLURM_CPUS_", "SLURM_JOB_NAME")
+"""How variables begin that the container gets, beside the job's ID."""
 
 
 class Queue:
@@ -68,7 +79,10 @@ def run_job(context: Context) -> int:
     except MlcError as error:
         queue.tell(str(error))
         raise
-    _remove_log(context)
+    except KeyboardInterrupt:
+        _remove_log(job, context)
+        raise
+    _remove_log(job, context)
     return status
 
 
@@ -88,7 +102,9 @@ def _run(job: JobSpecification, queue: Queue, context: Context) -> int:
         made = _create(specification, context)
         context.start(made)
         queue.tell(RUNS)
-        return _until_end(made, job, context)
+        if job.is_batch:
+            _print_output(made, context)
+        return _until_end(made, specification.name, context)
     finally:
         # SIGTERM may have come while the engine was creating it: then only the word finds it.
         with defer_signals():
@@ -184,13 +200,22 @@ def _specification(
 ) -> ContainerSpecification:
     cores = len(os.sched_getaffinity(0))
     found = granted(job.container, grant, cores, context.engine.info().cgroup_driver)
+    name = name_of_task(found.name, _job_id(context)) if job.is_batch else found.name
+    of_slurm = {
+        key: value
+        for key, value in context.environ.items()
+        if key.startswith(_PASSED) or key == "SLURM_JOB_ID"
+    }
     own = {
+        labels.NAME: short_name(name),
+        labels.SERVICE: name,
         labels.IMAGE_ID: image.id,
         labels.REQUEST: word,
         labels.JOB: _job_id(context),
         labels.STEP: this_step(),
     }
-    return replace(found, labels={**found.labels, **own})
+    environment = {**found.environment, NAME_VARIABLE: short_name(name), **of_slurm}
+    return replace(found, name=name, environment=environment, labels={**found.labels, **own})
 
 
 def _job_id(context: Context) -> str:
@@ -212,12 +237,20 @@ def _create(specification: ContainerSpecification, context: Context) -> str:
         ) from error
 
 
-def _until_end(made: str, job: JobSpecification, context: Context) -> int:
+def _print_output(made: str, context: Context) -> None:
+    """Print what the command prints, until it ends."""
+    with contextlib.suppress(EngineError):  # then the end is waited for without it
+        for line in context.engine.logs(made, follow=True):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+
+
+def _until_end(made: str, name: str, context: Context) -> int:
     """Wait until the container has ended, and return its exit status."""
     while True:
         status = _wait(made, context)
         # container-retire --save stops it, and starts it again.
-        with context.lock(job.container.name):
+        with context.lock(name):
             found = _found(made, context)
             if found is None or not found.is_running:
                 return status
@@ -251,8 +284,8 @@ def _remove(label: str, context: Context) -> None:
             context.engine.remove_container(container.id, force=True)
 
 
-def _remove_log(context: Context) -> None:
+def _remove_log(job: JobSpecification, context: Context) -> None:
     """Remove the file in the home with the job's messages: it ended as it should."""
-    log = f"{context.account.home}/.mlc-slurm-{context.environ.get('SLURM_JOB_ID')}.log"
-    with contextlib.suppress(OSError):
-        Path(log).unlink()
+    if not job.is_batch:
+        with contextlib.suppress(OSError):
+            Path(log_of(context.account.home, context.environ["SLURM_JOB_ID"])).unlink()

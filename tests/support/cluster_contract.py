@@ -1,18 +1,29 @@
-"""The contract of registries and Swarms: one suite for the real ones and the fakes."""
+"""The contract of registries, Swarms, and what is behind the interface to clusters: one suite for
+the real ones and the fakes.
+
+As a program (`python -m support.cluster_contract IMAGE`) it checks the cluster of the host.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
+from mlc_patched.cluster.choose import scheduler_of
+from mlc_patched.cluster.interface import Found, Scheduler, Work
 from mlc_patched.cluster.service import service_of
+from mlc_patched.cluster.state import QUEUED, RUNNING
+from mlc_patched.context import Context
 from mlc_patched.engine.cluster import Cluster, Task
 from mlc_patched.engine.interface import Engine
 from mlc_patched.engine.service import ServiceSpecification
 from mlc_patched.engine.specification import ContainerSpecification
-from mlc_patched.errors import ConflictError, ImageNotFoundError
+from mlc_patched.errors import ConflictError, ImageNotFoundError, MlcError
+from mlc_patched.names import labels
+from mlc_patched.names.containers import container_tag
 from mlc_patched.plan.specify import COMMAND
 
 
@@ -62,6 +73,64 @@ def cluster_holds(cluster: Cluster, image: str) -> None:
     assert cluster.services() == []
 
 
+def scheduler_holds(scheduler: Scheduler, image: str, context: Context) -> None:
+    """Check a cluster of two nodes, server-1 and server-2, one GPU each, on which nothing runs."""
+    nodes = scheduler.nodes()
+    assert [(each.hostname, each.gpus, each.answers) for each in nodes] == [
+        ("server-1", 1, True),
+        ("server-2", 1, True),
+    ]
+    assert _entries(scheduler) == {}
+    made = {name: scheduler.submit(_work(name, image, context)) for name in ("a", "b", "c")}
+    try:
+        assert len(set(made.values())) == 3
+        is_taken = scheduler.is_taken()
+        assert [is_taken(name) for name in ("a", "b", "c", "d")] == [True, True, True, False]
+        _until(lambda: _state_of_all(scheduler) == [QUEUED, RUNNING, RUNNING])
+        found = _entries(scheduler)
+        assert {name: each.service.id for name, each in found.items()} == made
+        assert all(each.service.image == image for each in found.values())
+        assert all(each.service.gpus == 1 for each in found.values())
+        running = [name for name, each in found.items() if each.state.state == RUNNING]
+        assert {found[name].state.node for name in running} == {"server-1", "server-2"}
+        [waiting] = found.keys() - set(running)
+        state = found[waiting].state
+        assert (state.status, state.ahead, state.node) == ("waiting for a GPU, 0 ahead", 0, "")
+        with pytest.raises(MlcError):  # it has no container
+            scheduler.where(found[waiting])
+        scheduler.cancel(made[running[0]])
+        scheduler.cancel(made[running[0]])
+        _until(lambda: _entries(scheduler)[waiting].state.state == RUNNING)
+        assert _entries(scheduler)[waiting].state.node == found[running[0]].state.node
+        assert not scheduler.is_taken()(running[0])
+    finally:
+        for each in made.values():
+            scheduler.cancel(each)
+    assert _entries(scheduler) == {}
+
+
+def _work(name: str, image: str, context: Context) -> Work:
+    container = ContainerSpecification(
+        name=container_tag(name, context.account.uid),
+        image=image,
+        command=COMMAND,
+        interactive=True,
+        labels={labels.OWNER: context.account.login},
+        network="host",
+    )
+    return Work(name, container, 1)
+
+
+def _entries(scheduler: Scheduler) -> dict[str, Found]:
+    """Return what is on the cluster by its user's name for it."""
+    found = scheduler.entries(lambda service: True)
+    return {each.service.labels[labels.SERVICE].partition("._.")[0]: each for each in found}
+
+
+def _state_of_all(scheduler: Scheduler) -> list[str]:
+    return sorted(each.state.state for each in _entries(scheduler).values())
+
+
 def registry_holds(engine: Engine, image_id: str, repository: str) -> None:
     """Check a registry to which the engine may push, and which does not have the repository yet."""
     registry, name = engine.registry(), f"{repository}:1"
@@ -106,3 +175,15 @@ def _until(what: Callable[[], bool]) -> None:
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def main(image: str) -> None:
+    """Check the cluster of this host as the user who runs it, and print what it is."""
+    context = Context()
+    scheduler = scheduler_of(context)
+    scheduler_holds(scheduler, image, context)
+    print(scheduler.name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

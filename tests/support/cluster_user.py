@@ -78,6 +78,14 @@ class Cluster:
         login = ("docker", "login", "--username", "alice", "--password-stdin", REGISTRY)
         self.ok(*login, stdin=PASSWORD)
 
+    def contract(self, project: str) -> str:
+        """Check the contract of clusters with a pushed image; return what the cluster is called."""
+        pushed = json.loads(self.ok("image-push", project, "--json"))["pushed"]["by_digest"]
+        python = self.user.tree / ".venv" / "bin" / "python"
+        path = f"{self.user.tree}:{self.user.tree}/lib:{self.user.tree}/tests"
+        run = (python, "-m", "support.cluster_contract", pushed)
+        return self.ok(*run, PYTHONPATH=path).strip()
+
     def step(self, step: Step, before: str) -> str:
         """Run a block of the page and return what it printed.
 

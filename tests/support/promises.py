@@ -92,6 +92,11 @@ PROMISES = {
         "A registry that sends invalid answers or breaks off makes the pull fail with one "
         "message; a local image remains usable.",
     ),
+    "slurm": Promise(
+        Group.SURVIVES,
+        "Whatever ends a Slurm job, at any moment, no container of it is left on its node; what "
+        "runs goes on without slurmctld and slurmd.",
+    ),
     "terminal": Promise(
         Group.SURVIVES,
         "When its terminal closes, a command ends and its changes are rolled back; what `mlc "
@@ -157,6 +162,7 @@ COUNTS = (
     "engine restarts",
     "disks filled",
     "answers of a broken registry",
+    "jobs ended",
     "terminals closed",
     "races",
     "inputs",

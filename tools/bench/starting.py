@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "exec (no such)": ("exec", "no-such", "--", "true"),
     "jobs (no such)": ("jobs", "no-such"),
     "logs (no such)": ("logs", "no-such"),
+    "run (no such)": ("run", "no-such", "-g", "none", "--", "true"),
     "wait (no such)": ("wait", "no-such"),
     "jupyter (no such)": ("jupyter", "no-such"),
     "gpus (no GPU)": ("gpus",),

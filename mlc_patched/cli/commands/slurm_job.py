@@ -13,7 +13,8 @@ EXAMPLES = ("mlc slurm-job                    only Slurm calls it, on a node",)
 
 
 def add_arguments(command: Parser) -> None:
-    """It has none: what it runs is in the environment of the job."""
+    """It has none: what it runs is in the environment of the job, whose output is the command's."""
+    command.set_defaults(quiet=True)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:

@@ -11,12 +11,14 @@ from typing import Any
 from ...engine.specification import Bind, ContainerSpecification, Resources, Ulimit
 from ...errors import MlcError
 from ...names import labels
+from ...names.containers import SEPARATOR
 from .queue import STATUS
 
 VARIABLE = "MLC_JOB"
 """In a job's environment: the job as JSON."""
-IMAGE, REQUEST = "image", "request"
-"""Fields of the comment beside the labels: the image by its digest, and a random token."""
+IMAGE, REQUEST, BATCH = "image", "request", "batch"
+"""Fields of the comment beside the labels: the image by its digest, a random token, and whether the
+job runs a command."""
 SCRIPT = """\
 #!/bin/sh
 command -v "$MLC_PROGRAM" >/dev/null || MLC_PROGRAM=mlc
@@ -83,11 +85,27 @@ def fitted(
     )
 
 
-def comment_of(container: ContainerSpecification, request: str) -> dict[str, str]:
+def log_of(home: str, identity: str) -> str:
+    """Return the file with the messages of a job that runs no command."""
+    return f"{home}/.mlc-slurm-{identity}.log"
+
+
+def name_of_task(name: str, identity: str) -> str:
+    """Return the name in Docker of what a batch job, or a task of an array, runs: `NAME-ID._.UID`.
+
+    What waits of an array is called after the array.
+    """
+    plain, separator, uid = name.partition(SEPARATOR)
+    return f"{plain}-{identity.partition('_[')[0]}{separator}{uid}"
+
+
+def comment_of(
+    container: ContainerSpecification, request: str, *, is_batch: bool = False
+) -> dict[str, str]:
     """Return a job's comment: the labels that lists show, the image and a random token."""
-    comment = {IMAGE: container.image, REQUEST: request}
+    comment = {IMAGE: container.image, REQUEST: request, **({BATCH: "yes"} if is_batch else {})}
     for label in _SHOWN:
-        if value := container.labels.get(label):
+        if value := labels.given(container.labels, label):
             more = {**comment, label: value}
             if len(as_text(more)) <= _LONGEST_COMMENT - _STATUS_ROOM:
                 comment = more

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from ...units import duration_in_words
 from ..state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING, ServiceState
 
-FORMAT = "%i|%U|%u|%T|%P|%Q|%V|%N|%L|%b|%r|%j|%k"
-"""Formats of squeue(1): ID, UID, login, state, partition, priority, submitted, nodes, time left,
-GPUs, reason, name, comment. Only the last two may contain the separator: in mlc's jobs, only the
-comment does."""
+FORMAT = "%i|%A|%U|%u|%T|%P|%Q|%V|%N|%L|%b|%r|%j|%k"
+"""Formats of squeue(1): ID, its number, UID, login, state, partition, priority, submitted, nodes,
+time left, GPUs, reason, name, comment. Only the last two may contain the separator: in mlc's jobs,
+only the comment does."""
 _FIELDS = FORMAT.count("|")
 STATUS = "status"
 """Field of a job's comment: what its node says, RUNS or words for the user."""
@@ -60,10 +60,12 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Job:
-    """A job, as the queue has it. `left` is how many seconds of its time limit are left, None
+    """A job, as the queue has it. The `id` of a task of an array is `ARRAY_TASK`, its `own_number`
+    is what srun takes. `left` is how many seconds of its time limit are left, None
     without a limit; `comment` is what mlc noted about it, empty for jobs of others."""
 
     id: str
+    own_number: str
     uid: int
     login: str
     state: str
@@ -121,11 +123,11 @@ def _running(job: Job, told: str) -> ServiceState:
     if told != RUNS:
         return ServiceState(STARTING, f"{told or 'starting'} on {node}", node)
     if job.state in ("SUSPENDED", "STOPPED"):
-        return ServiceState(RUNNING, f"suspended on {node}", node, None, job.id)
+        return ServiceState(RUNNING, f"suspended on {node}", node, None, job.own_number)
     left = ""
     if job.left is not None:
         left = f", {duration_in_words(job.left)} left of its time limit"
-    return ServiceState(RUNNING, f"running on {node}{left}", node, None, job.id)
+    return ServiceState(RUNNING, f"running on {node}{left}", node, None, job.own_number)
 
 
 def _ended(job: Job, told: str) -> ServiceState:
@@ -138,13 +140,14 @@ def _ended(job: Job, told: str) -> ServiceState:
 
 def _job(line: str) -> Job | None:
     fields = line.split("|", _FIELDS)
-    if len(fields) != _FIELDS + 1 or not fields[1].isdigit() or not fields[0][:1].isdigit():
+    if len(fields) != _FIELDS + 1 or not fields[2].isdigit() or not fields[0][:1].isdigit():
         return None  # a line break in another user's comment
-    (number, uid, login, state, partition, priority, submitted) = fields[:7]
-    (nodes, left, gpus, reason, name, comment) = fields[7:]
+    (identity, number, uid, login, state, partition, priority, submitted) = fields[:8]
+    (nodes, left, gpus, reason, name, comment) = fields[8:]
     wanted = _GPUS.search(gpus)
     return Job(
-        id=number,
+        id=identity,
+        own_number=number,
         uid=int(uid),
         login=login,
         state=state,

@@ -8,11 +8,14 @@ import os
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from ...context import Context
 from ...engine.cluster import Node, Service
 from ...engine.service import GPU_LABEL
 from ...errors import AlreadyExistsError, EngineError, MlcError, UsageError
+from ...host.files import rights_of
 from ...host.gpus import NONE
 from ...interrupts import defer_signals
 from ...names import labels
@@ -20,14 +23,27 @@ from ...names.containers import SEPARATOR, container_tag, short_name
 from ...plan.limits import NANO
 from ...undo import Undo
 from ...units import rfc_3339
-from ..interface import Found, Placement, Step, Work
+from ..interface import Found, Step, Work
 from ..state import LOST, RUNNING
 from .commands import call, environment, own_program, path_of
-from .job import IMAGE, REQUEST, SCRIPT, VARIABLE, JobSpecification, as_text, comment_of, fitted
+from .job import (
+    BATCH,
+    IMAGE,
+    REQUEST,
+    SCRIPT,
+    VARIABLE,
+    JobSpecification,
+    as_text,
+    comment_of,
+    fitted,
+    log_of,
+    name_of_task,
+)
 from .queue import FORMAT, Job, jobs_of, state_of
 
 _MIB = 1024**2
 _GRES = re.compile(r"gpu(?::([^:,(]+))?:(\d+)")
+_ARRAY = re.compile(r"[0-9,:-]+(?:%[0-9]+)?")
 _WORD = re.compile(r"[^\s,]+")
 _READY = ("idle", "mixed", "allocated", "completing", "planned", "reserved", "maint")
 _END_SECONDS = 60.0
@@ -62,15 +78,22 @@ class SlurmScheduler:
     def submit(self, work: Work) -> str:
         word = os.urandom(8).hex()
         container = fitted(work.container, self._context.settings.capabilities)
-        job = JobSpecification(container, work.gpus, comment_of(container, word))
+        is_batch = bool(work.command)
+        if is_batch:
+            container = replace(container, command=work.command, interactive=False)
+        comment = comment_of(container, word, is_batch=is_batch)
+        job = JobSpecification(container, work.gpus, comment, is_batch)
+        output = output_of(work) if is_batch else log_of(self._context.account.home, "ID")
+        pattern = "%A_%a" if work.array else "%j"
         # Slurm replaces a % and what follows it.
-        output = f"{self._context.account.home.replace('%', '%%')}/.mlc-slurm-%j.log"
-        argv = ["--output", output, *_resources(work)]
-        number = self.submit_job(job, argv)
-        self._refuse_second(number, container.name)
+        before, _, after = output.replace("%", "%%").rpartition("ID")
+        argv = ["--output", f"{before}{pattern}{after}", *_resources(work)]
+        number = self._submit(job, argv)
+        if not is_batch:
+            self._refuse_second(number, container.name)
         return number
 
-    def submit_job(self, job: JobSpecification, arguments: list[str]) -> str:
+    def _submit(self, job: JobSpecification, arguments: list[str]) -> str:
         """Submit a job with further arguments of sbatch, and return its ID; undo removes exactly
         this one, not another of the same name."""
         name, word = job.container.name, job.comment[REQUEST]
@@ -114,7 +137,7 @@ class SlurmScheduler:
         if state.state != RUNNING:
             raise MlcError(f"{name} has no container: {state.status}.")
         srun = path_of("srun", self._context)
-        job = (f"--jobid={found.service.id}", "--overlap", "--nodes=1", "--ntasks=1")
+        job = (f"--jobid={state.container}", "--overlap", "--nodes=1", "--ntasks=1")
         # A step may not ask for more than the job has, whatever the caller's variables say.
         argv = (srun, "--quiet", *job, "--cpus-per-task=1", "--mem=0")
         plain, terminal = (*argv, own_program()), (*argv, "--pty", own_program())
@@ -126,6 +149,10 @@ class SlurmScheduler:
             return
         call(self._context, "scancel", identity)
         self._wait_for_end(identity)
+        account = self._context.account
+        # Its own step does that, unless it was ended before it could.
+        with contextlib.suppress(OSError), rights_of(account):
+            Path(log_of(account.home, identity)).unlink()
 
     def nodes(self) -> list[Node]:
         printed = call(self._context, "sinfo", "-h", "-N", "-o", "%N|%T|%G|%O")
@@ -154,14 +181,15 @@ class SlurmScheduler:
         is_own_name = job.name.endswith(f"{SEPARATOR}{job.uid}")
         if REQUEST not in job.comment or not is_own_name:
             return None
-        given = {key: str(value) for key, value in job.comment.items() if key not in (IMAGE,)}
+        given = {key: str(value) for key, value in job.comment.items() if key != IMAGE}
+        name = name_of_task(job.name, job.id) if BATCH in given else job.name
         account = self._context.account
         owner = account.login if job.uid == account.uid else job.login
         return Service(
             id=job.id,
-            name=job.name,
+            name=name,
             image=str(job.comment.get(IMAGE, "")),
-            labels={**given, labels.OWNER: owner, labels.SERVICE: job.name},
+            labels={**given, labels.OWNER: owner, labels.SERVICE: name},
             gpus=job.gpus,
             created=rfc_3339(job.submitted) or "",
         )
@@ -201,14 +229,23 @@ def _resources(work: Work) -> list[str]:
         argv.append(f"--mem={math.ceil(asked.memory / _MIB)}M")
     if placement.node:
         argv.append(f"--nodelist={_word('--node', placement.node)}")
-    return [*argv, *limits_of(placement)]
+    if work.array:
+        if not _ARRAY.fullmatch(work.array):
+            raise UsageError(
+                f"--array {work.array!r} is not understood.", "For example: 0-9, 1,3,5 or 0-99%4"
+            )
+        argv.append(f"--array={work.array}")
+    # sbatch calls these as we do.
+    for name in ("time", "partition", "account", "qos"):
+        if value := getattr(placement, name):
+            argv.append(f"--{name}={_word(f'--{name}', value)}")
+    return argv
 
 
-def limits_of(placement: Placement) -> list[str]:
-    """Return sbatch's arguments that are called as ours are."""
-    names = ("time", "partition", "account", "qos")
-    given = {name: getattr(placement, name) for name in names}
-    return [f"--{name}={_word(f'--{name}', value)}" for name, value in given.items() if value]
+def output_of(work: Work) -> str:
+    """Return the file with the output of a command, in the workspace; in its name, ID stands for
+    the job's, or `ARRAY_TASK`."""
+    return f"{work.container.binds[0].source}/{work.name}-ID.out"
 
 
 def _word(flag: str, value: str) -> str:

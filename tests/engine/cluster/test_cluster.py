@@ -194,6 +194,7 @@ def test_the_real_cluster_and_registry_meet_the_contract(
     it.ok("image-push", "contract")
     pushed = engine.registry().digest(f"{REGISTRY}/{name}")
     cluster_holds(engine.cluster(), f"{REGISTRY}/{name.removesuffix(':latest')}@{pushed}")
+    assert it.contract("contract") == "Docker Swarm"
 
 
 def test_what_a_node_lacks_is_reported_and_nothing_is_left(logged_in: Cluster) -> None:

@@ -6,15 +6,17 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 from support.base_images import BASE
-from support.cluster_hosts import hosts
+from support.cluster_hosts import Host, hosts
 from support.cluster_user import Cluster
 from support.documented_steps import PAGE, Step, steps
+from support.reliability import Counted, sized
 from support.users import new_user
 from support.worker import NUMBER
 
@@ -84,6 +86,8 @@ def slurm(engine: Engine, tree: Path, catalog_file: Path) -> Iterator[SlurmClust
                     subprocess.run(["bash", "-c", load], check=True, capture_output=True)
                 before = it.step(Step(step.words, script), before)
                 it.said[step.script] = before
+                if "mlc run" in script:
+                    it.until(lambda: it.queue() == [])  # before Slurm is restarted
             yield it
     finally:
         for device in devices:
@@ -120,6 +124,9 @@ def test_the_page_from_one_server_to_two(it: SlurmCluster) -> None:
     assert f"uid={it.user.uid}" in said
     assert "[thesis] saved as" in said
     assert "server-1 idle gpu:1" in said
+    outputs = [each.read_text() for each in it.user.workspace.glob("thesis-run-*.out")]
+    assert sorted(outputs)[-4:] == [f"task {task}\n" for task in range(4)]
+    assert f"on server-1 as {it.user.uid}\n" in outputs
     assert it.queue() == []
     doctor = it.run("mlc", "doctor", "--node", "--json", host=it.two)
     found = {each["check"]: each for each in json.loads(doctor.stdout)["findings"]}
@@ -185,3 +192,121 @@ def _open(it: SlurmCluster, name: str) -> None:
     child.sendline("exit")
     child.expect("left running")
     child.expect(pexpect.EOF)
+
+
+def test_the_real_slurm_meets_the_contract_of_clusters(it: SlurmCluster) -> None:
+    it.image("contract")
+    assert it.contract("contract") == "Slurm"
+
+
+def test_an_array_of_four_and_a_command_that_fails(it: SlurmCluster) -> None:
+    it.image("work")
+    it.ok("image-push", "work")
+    line = 'echo "task $SLURM_ARRAY_TASK_ID as $(id -u)"; exit $SLURM_ARRAY_TASK_ID'
+    run = ("mlc", "run", "work", "-g", "1", "--array", "0-3")
+    said = it.ok(*run, "--json", "--", "bash", "-c", line)
+    done = json.loads(said)["run"]
+    it.until(lambda: it.queue() == [])
+    for task in range(4):
+        output = Path(done["output"].replace("TASK", str(task)))
+        assert output.read_text().startswith(f"task {task} as {it.user.uid}\n")
+        assert output.stat().st_uid == it.user.uid
+        shown = it.ok("scontrol", "show", "job", f"{done['id']}_{task}")
+        assert f"ExitCode={task}:0" in shown
+    assert it.left() == []
+    assert "submitted as job" in it.ok("mlc", "run", "work", "-g", "none", "--", "true")
+
+
+@pytest.mark.promise("slurm")
+def test_whatever_ends_a_job_leaves_nothing(it: SlurmCluster, counted: Counted) -> None:
+    it.image("work")
+    it.ok("image-push", "work")
+    for number in range(sized(3, 20)):
+        it.ok("container-deploy", "moment", "--project", "work", "--cluster", "--background")
+        time.sleep(0.15 * number)
+        counted("jobs ended")
+        it.ok("scancel", "--name", it.user.tag("moment"))
+        it.until(lambda: it.queue() == [])
+        assert it.left() == [], f"at moment {number}"
+    if os.environ.get(FULL):
+        _time_limit(it)
+
+
+@pytest.mark.promise("slurm")
+def test_two_jobs_of_one_name(it: SlurmCluster, counted: Counted) -> None:
+    it.image("work")
+    it.ok("image-push", "work")
+    for _ in range(sized(1, 5)):
+        line = ("container-deploy", "one", "--project", "work", "--cluster", "--background")
+        argv = it.argv(it.one, *line)
+        both = [
+            subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, cwd="/") for _ in range(2)
+        ]
+        said = [each.communicate()[1] for each in both]
+        assert sorted(each.returncode for each in both) == [0, 1], said
+        assert len(it.queue()) == 1
+        counted("races")
+        it.ok("container-retire", "one", "-y")
+
+
+@pytest.mark.promise("slurm")
+def test_parts_of_the_cluster_that_fail(it: SlurmCluster, counted: Counted) -> None:
+    it.image("work")
+    it.ok("image-push", "work")
+    deploy = ("container-deploy", "--project", "work", "--cluster")
+    it.ok(*deploy, "stays", "--node", "server-2")
+
+    # The controller: what runs goes on, and what cannot be done says why.
+    _systemctl(it.one, "stop", "slurmctld")
+    refused = it.run(*deploy, "new")
+    assert refused.returncode == 1
+    assert "Unable to contact slurm controller" in refused.stderr
+    assert "is not shown" in it.run("container-list").stderr
+    _systemctl(it.one, "start", "slurmctld")
+    assert it.listed()["stays"]["state"] == "running"
+    it.until(lambda: "unk" not in it.ok("sinfo", "-h", "-N", "-o", "%t"))
+
+    # A node's daemon is killed, and comes back.
+    pid = it.two.run("cat", "/run/slurmd.pid").stdout.strip()
+    it.two.run("kill", "-9", pid)
+    _systemctl(it.two, "start", "slurmd")
+    assert it.listed()["stays"]["state"] == "running"
+    assert it.ok("mlc", "exec", "stays", "--", "true") == ""
+
+    # A node is drained: what runs there stays, and what wants it waits.
+    drain = ("scontrol", "update", "NodeName=server-2", "Reason=test")
+    it.one.run(*drain, "State=DRAIN")
+    assert "drained, down or reserved" in it.ok(
+        *deploy, "new", "--node", "server-2", "--background", "-g", "none"
+    )
+    it.ok("container-retire", "new", "-y")
+    it.one.run("scontrol", "update", "NodeName=server-2", "State=RESUME")
+
+    # The registry goes away while a job waits for its GPU, and the step of the other is killed.
+    it.image("later")
+    it.ok("image-push", "later")
+    later = ("container-deploy", "later", "--cluster", "--node", "server-2", "--background")
+    assert "waiting for a GPU" in it.ok(*later)
+    _systemctl(it.one, "stop", "docker-registry")
+    [step] = it.two.run("pgrep", "-f", "slurm-job").stdout.split()
+    it.two.run("kill", "-9", step)
+    it.until(lambda: {each["state"] for each in it.listed().values()} == {"ended"})
+    assert "Pulling server-1:5000" in str(it.listed()["later"]["status"])
+    it.until(lambda: it.queue() == [])
+    assert it.left() == []
+    _systemctl(it.one, "start", "docker-registry")
+    counted("faults injected", 5)
+
+
+def _systemctl(host: Host, verb: str, unit: str) -> None:
+    done = host.run("systemctl", verb, unit)
+    assert done.returncode == 0, done.stderr
+
+
+def _time_limit(it: SlurmCluster) -> None:
+    """Wait for the end of a job by its time limit: Slurm counts in minutes."""
+    said = it.ok("container-deploy", "short", "--project", "work", "--cluster", "--time", "1")
+    assert "left of its time limit" in said
+    it.until(lambda: it.queue() == [], 150)
+    assert it.left() == []
+    assert str(it.listed()["short"]["status"]).endswith("its time limit was reached")

@@ -98,8 +98,9 @@ class FakeSlurm:
     def _line(job: FakeJob) -> str:
         submitted = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(job.number))
         gres = f"gres:gpu:{job.gpus}" if job.gpus else "N/A"
+        number = job.number
         fields = (
-            *(job.number, job.uid, job.login, job.state, "main", 100 - job.number, submitted),
+            *(number, number, job.uid, job.login, job.state, "main", 100 - number, submitted),
             *(job.node, job.left, gres, f"({job.reason})" if not job.node else "None"),
             *(job.name, job.comment),
         )

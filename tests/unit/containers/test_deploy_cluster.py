@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 from support.accounts import PASSWD
+from support.cluster_contract import scheduler_holds
 from support.fakes.engine import FakeEngine
 
 from mlc_patched.cli.main import parse
+from mlc_patched.cluster.swarm import SwarmScheduler
 from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
 from mlc_patched.containers.create import create
 from mlc_patched.containers.deploy_cluster import Placement, deploy_on_cluster
@@ -82,6 +84,11 @@ def test_two_run_and_the_third_waits(on_cluster: Context, fake: FakeEngine) -> N
     create(resolve(DeployRequest(name="here", image=IMAGE), on_cluster), on_cluster)
     with pytest.raises(AlreadyExistsError, match="the manager's own engine"):
         deployed(on_cluster, "here")
+
+
+def test_the_fake_swarm_meets_the_contract_of_clusters(on_cluster: Context) -> None:
+    digest = on_cluster.engine.registry().digest(f"{PUSHED}:latest")
+    scheduler_holds(SwarmScheduler(on_cluster), f"{PUSHED}@{digest}", on_cluster)
 
 
 def test_a_node_that_does_not_answer(on_cluster: Context, fake: FakeEngine) -> None:

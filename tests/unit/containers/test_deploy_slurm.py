@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from support.accounts import PASSWD
+from support.cluster_contract import scheduler_holds
 from support.fakes.engine import FakeEngine
 from support.fakes.slurm import AWAY, FakeSlurm
 
@@ -84,6 +85,12 @@ def test_two_run_and_the_third_waits(head: Context, slurm: FakeSlurm) -> None:
     slurm.end(1, "COMPLETED")
     assert wait_until_running(third.id, third.name, head).node == "n1"
     assert [each.name for each in list_with_images(head)] == ["b", "thesis"]
+
+
+def test_the_fake_slurm_meets_the_contract_of_clusters(head: Context, slurm: FakeSlurm) -> None:
+    slurm.nodes = ("server-1", "server-2")
+    image = f"registry:5000/ds01-1001/thesis@sha256:{'1' * 64}"
+    scheduler_holds(scheduler.SlurmScheduler(head), image, head)
 
 
 def test_what_is_asked_of_slurm(head: Context, slurm: FakeSlurm) -> None:

@@ -50,11 +50,13 @@ class Node:
         self.events.pop(0)()
         return self.engine.made[container].exit_status if container in self.engine.made else 0
 
-    def run(self, gpus: int = 1, image: str = IMAGE, **environ: str) -> int:
+    def run(
+        self, gpus: int = 1, image: str = IMAGE, *, is_batch: bool = False, **environ: str
+    ) -> int:
         container = fitted(
             ContainerSpecification(NAME, image, labels={labels.OWNER: "alice"}), ("CHOWN",)
         )
-        job = JobSpecification(container, gpus, comment_of(container, "word"))
+        job = JobSpecification(container, gpus, comment_of(container, "word"), is_batch)
         given = {VARIABLE: job.encoded(), "SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "3", **environ}
         self.context.environ = {**self.context.environ, **given}
         return run_job(self.context)
@@ -101,6 +103,23 @@ def test_a_task_of_an_array_is_called_as_the_queue_calls_it(node: Node) -> None:
     node.events = [look]
     node.run(SLURM_ARRAY_JOB_ID="5", SLURM_ARRAY_TASK_ID="2")
     assert "5_2" in node.told
+
+
+def test_a_command_prints_into_the_jobs_output_and_ends_with_its_status(node: Node) -> None:
+    def look() -> None:
+        made = node.container().specification
+        assert made.name == "thesis-5_2._.1001"
+        assert made.labels[labels.SERVICE] == made.name
+        assert made.environment["SLURM_ARRAY_TASK_ID"] == "2"
+        assert made.environment["MLC_CONTAINER_NAME"] == "thesis-5_2"
+        assert "SLURM_CONF" not in made.environment
+        node.end(4)
+
+    node.events = [look]
+    array = {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2", "SLURM_CONF": "/x"}
+    assert node.run(is_batch=True, **array) == 4
+    assert node.engine.made == {}
+    assert "logs" in node.engine.calls
 
 
 def test_sigterm_stops_and_removes_the_container(node: Node) -> None:

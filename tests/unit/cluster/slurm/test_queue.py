@@ -27,7 +27,7 @@ def line(number: str = "7", state: str = "RUNNING", **other: str) -> str:
         "comment": COMMENT,
         **other,
     }
-    first = [number, fields.pop("uid"), fields.pop("login"), state]
+    first = [number, "99", fields.pop("uid"), fields.pop("login"), state]
     return "|".join([*first, *fields.values()]) + "\n"
 
 

@@ -1,0 +1,106 @@
+"""mlc run: a command in a container of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from support.accounts import PASSWD
+from support.fakes.engine import FakeEngine
+from support.fakes.slurm import FakeSlurm
+
+from mlc_patched.cluster.interface import Placement
+from mlc_patched.cluster.slurm import scheduler
+from mlc_patched.cluster.slurm.job import VARIABLE
+from mlc_patched.containers import batch
+from mlc_patched.containers.batch import run_here, submit
+from mlc_patched.containers.list import list_with_images
+from mlc_patched.context import Context
+from mlc_patched.errors import MlcError, NotFoundError, UsageError
+from mlc_patched.names.labels import Claim, claim_labels
+from mlc_patched.plan.request import CreateRequest
+from mlc_patched.settings.model import SLURM, Settings
+
+IMAGE = "ds01-1001/thesis:latest"
+OPTIONS = CreateRequest("", gpus="1")
+
+
+@pytest.fixture
+def slurm(context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    """A cluster of one server without a registry."""
+    made = FakeSlurm(("n1",))
+    monkeypatch.setattr(scheduler, "call", made.call)
+    context.__dict__["settings"] = Settings(cluster_engine=SLURM)
+    fake.add_image(IMAGE, claim_labels(Claim(1001, 2001, "alice")), PASSWD)
+    return made
+
+
+def submitted(context: Context, *command: str, array: str | None = None, project: str = "thesis"):
+    return submit(project, command, OPTIONS, Placement(time="1:00"), array, context)
+
+
+def test_a_command_is_one_job_with_its_output_in_the_workspace(
+    context: Context, slurm: FakeSlurm
+) -> None:
+    done = submitted(context, "python3", "a b.py")
+    arguments, variables = slurm.submitted[0]
+    job = json.loads(variables[VARIABLE])
+    assert job["container"]["command"] == ["python3", "a b.py"]
+    assert not job["container"]["interactive"]
+    assert job["is_batch"]
+    workspace = f"{context.account.home}/workspace"
+    assert arguments[arguments.index("--output") + 1] == f"{workspace}/thesis-run-%j.out"
+    assert "--time=1:00" in arguments
+    assert (done.name, done.output) == ("thesis-run-1", f"{workspace}/thesis-run-1.out")
+    assert [each.name for each in list_with_images(context)] == ["thesis-run-1"]
+    assert submitted(context, "true").name == "thesis-run-2"  # as many as one likes
+    with pytest.raises(UsageError):
+        submitted(context, "a\0b")
+
+
+def test_an_array_is_passed_on(context: Context, slurm: FakeSlurm) -> None:
+    done = submitted(context, "true", array="0-3%2")
+    arguments = slurm.submitted[0][0]
+    assert "--array=0-3%2" in arguments
+    assert arguments[arguments.index("--output") + 1].endswith("/thesis-run-%A_%a.out")
+    assert done.output.endswith("/thesis-run-1_TASK.out")
+    for wrong in ("x", "1;2", "1 2", "%4"):
+        with pytest.raises(UsageError, match="--array"):
+            submitted(context, "true", array=wrong)
+
+
+@pytest.fixture
+def here(context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run a command here, by a substitute for the Docker client."""
+    fake.add_image(IMAGE, claim_labels(Claim(1001, 2001, "alice")), PASSWD)
+    monkeypatch.setattr(batch, "fitting_client", lambda *arguments: None)
+
+    def inside(container: str, command: tuple[str, ...], user: str, environ: object) -> int:
+        assert (container, user) == ("thesis-run._.1001", "1001:2001")
+        assert fake.container(container).is_running
+        if command == ("fail",):
+            raise KeyboardInterrupt
+        return 7
+
+    monkeypatch.setattr(batch, "run_inside", inside)
+    return lambda *command, **more: run_here(
+        "thesis", command, CreateRequest("", gpus="none"), Placement(**more), None, context
+    )
+
+
+def test_without_slurm_it_runs_here_and_its_container_is_removed(
+    here: Callable[..., int], fake: FakeEngine
+) -> None:
+    assert here("python3", "-V") == 7
+    assert fake.made == {}
+    with pytest.raises(KeyboardInterrupt):
+        here("fail")
+    assert fake.made == {}
+
+
+def test_what_only_slurm_can_do_is_refused_here(here: Callable[..., int], context: Context) -> None:
+    with pytest.raises(UsageError, match="--time, --node: only with Slurm"):
+        here("true", time="1:00", node="n1")
+    with pytest.raises((NotFoundError, MlcError), match="absent"):
+        run_here("absent", ("true",), OPTIONS, Placement(), None, context)
