@@ -21,7 +21,7 @@ from typing import Any
 
 from images import BASE, docker
 from people import ROOT, Person, people
-from report import size, table
+from report import machine, size, table
 from updating import CERTIFICATES
 
 from mlc_patched.engine.docker import DockerEngine
@@ -230,7 +230,9 @@ def main() -> None:
     if os.geteuid() != 0:
         sys.exit("It runs commands as another user: run it as root.")
     quick = "--quick" in sys.argv[1:]
+    about = machine()
     found: dict[str, Any] = measure(quick)
+    print(table(("machine", ""), list(about.items())))
     print(section(found, quick))
 
 
