@@ -110,12 +110,20 @@ class PodmanEngine(DockerEngine):
         is_alone = not any(each.path.startswith("/etc/") for each in found)
         return [each for each in found if not (is_alone and each == Change("/etc", "changed"))]
 
+    # Of a container that does not run, Podman returns an empty answer to these two.
     def stats(self, container: str) -> Stats | None:
-        # For a container that has exited, Podman returns an empty answer.
+        return None if self._is_stopped(container) else super().stats(container)
+
+    def processes(self, container: str) -> list[str]:
+        if self._is_stopped(container):
+            raise ConflictError(f"The container {container} is not running")
+        return super().processes(container)
+
+    def _is_stopped(self, container: str) -> bool:
         found = self.containers(names=(container,)) or [
             each for each in self.containers() if each.id == container
         ]
-        return super().stats(container) if any(each.is_running for each in found) else None
+        return any(not each.is_running for each in found)
 
     def shared_sizes(self) -> Mapping[str, int]:
         return {full_id(each): size for each, size in super().shared_sizes().items()}
