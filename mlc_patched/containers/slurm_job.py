@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from ..cluster.slurm.commands import call
@@ -239,10 +240,19 @@ def _create(specification: ContainerSpecification, context: Context) -> str:
 
 def _print_output(made: str, context: Context) -> None:
     """Print what the command prints, until it ends."""
-    with contextlib.suppress(EngineError):  # then the end is waited for without it
-        for line in context.engine.logs(made, follow=True):
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+    printed = 0
+    while True:
+        try:
+            for line in islice(context.engine.logs(made, follow=True), printed, None):
+                sys.stdout.write(f"{line}\n")
+                sys.stdout.flush()
+                printed += 1
+        except NotFoundError:
+            return
+        except EngineError:  # silent for hours, or the engine was restarted
+            _await_engine(context)
+        else:
+            return
 
 
 def _until_end(made: str, name: str, context: Context) -> int:
@@ -258,16 +268,27 @@ def _until_end(made: str, name: str, context: Context) -> int:
 
 def _wait(made: str, context: Context) -> int:
     """Return the exit status of a container once it does not run; 0 if it was removed."""
-    deadline = time.monotonic() + _PATIENCE
     while True:
         try:
             return context.engine.wait(made)
         except NotFoundError:
             return 0
+        except EngineError:  # a request may take hours, a job takes days
+            _await_engine(context)
+
+
+def _await_engine(context: Context) -> None:
+    """Wait until the engine answers; raise EngineError if it stays away."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        time.sleep(_POLL_SECONDS)
+        try:
+            context.engine.ping()
         except EngineError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def _found(made: str, context: Context) -> Container | None:

@@ -51,11 +51,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     has_shell = not (
         arguments.background or arguments.json or arguments.quiet or arguments.dry_run
     ) and (arguments.open or on_terminal())
-    if has_shell:
+    on_cluster = arguments.cluster or any(getattr(arguments, each) for each in _PLACEMENT)
+    if has_shell and not (on_cluster and _is_reached_by_slurm(context)):
         from ...containers.open import check_client
 
         check_client(context)
-    if arguments.cluster or any(getattr(arguments, each) for each in _PLACEMENT):
+    if on_cluster:
         return _on_cluster(arguments, context, has_shell)
     name = _own_container(arguments, context) if has_shell else None
     if name is None:
@@ -74,6 +75,13 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if opened.to_keep:
         context.report.note(opened.to_keep)
     return opened.exit_status
+
+
+def _is_reached_by_slurm(context: Context) -> bool:
+    """Whether shells on the cluster need no Docker client here."""
+    from ...cluster.choose import uses_slurm
+
+    return uses_slurm(context)
 
 
 def _own_container(arguments: argparse.Namespace, context: Context) -> str | None:

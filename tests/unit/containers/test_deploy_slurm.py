@@ -10,6 +10,7 @@ from support.accounts import PASSWD
 from support.cluster_contract import scheduler_holds
 from support.fakes.engine import FakeEngine
 from support.fakes.slurm import AWAY, FakeSlurm
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.cluster.interface import Placement, Step
 from mlc_patched.cluster.place import find_service, place_of
@@ -17,6 +18,7 @@ from mlc_patched.cluster.slurm import scheduler
 from mlc_patched.cluster.slurm.job import VARIABLE
 from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
 from mlc_patched.containers import slurm_job
+from mlc_patched.containers.create import create
 from mlc_patched.containers.deploy_cluster import deploy_on_cluster
 from mlc_patched.containers.list import list_with_images
 from mlc_patched.containers.retire import plan_retirements, retire
@@ -125,7 +127,10 @@ def test_slurmctld_is_away(head: Context, slurm: FakeSlurm) -> None:
     slurm.reason = AWAY
     with pytest.raises(SlurmError, match="Unable to contact"):
         deployed(head, "b")
-    assert list_with_images(head) == []  # with a warning: this host's containers are shown
+    create(CreateRequest("here", image=IMAGE), head)
+    head.report = RecordingReporter()
+    assert [each.name for each in list_with_images(head)] == ["here"]
+    assert "is not shown" in " ".join(head.report.said)
 
 
 def test_a_job_of_another_user_is_not_taken_for_ones_own(head: Context, slurm: FakeSlurm) -> None:
@@ -174,8 +179,6 @@ def test_without_a_registry_one_server_uses_its_own_image(head: Context, slurm: 
 
 
 def test_a_container_of_a_job_is_not_stopped(head: Context, fake: FakeEngine) -> None:
-    from mlc_patched.containers.create import create
-
     create(CreateRequest("a", image=IMAGE, labels={}), head)
     [made] = fake.made.values()
     given = {**made.specification.labels, labels.JOB: "7"}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.accounts import PASSWD
@@ -18,7 +20,7 @@ from mlc_patched.containers.create import create
 from mlc_patched.containers.slurm_job import is_alive, run_job, this_step
 from mlc_patched.context import Context
 from mlc_patched.engine.specification import ContainerSpecification
-from mlc_patched.errors import MlcError, SlurmError, Terminated
+from mlc_patched.errors import EngineError, MlcError, SlurmError, Terminated
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.request import CreateRequest
@@ -148,6 +150,44 @@ def test_a_container_that_is_started_again_goes_on(node: Node) -> None:
     node.events = [save, node.end]
     assert node.run() == 0
     assert node.events == []
+
+
+def test_a_job_goes_on_for_longer_than_the_engine_answers_a_request(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm_job, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(slurm_job, "_PATIENCE", -1)
+    lines = ["one", "two"]
+
+    def logs(container: str, follow: bool = False) -> Iterator[str]:
+        yield from lines
+        lines.append("three")
+        if len(lines) == 3:
+            raise EngineError("timed out")
+
+    def time_out() -> None:
+        raise EngineError("timed out")
+
+    monkeypatch.setattr(node.engine, "logs", logs)
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", said)
+    node.events = [time_out, time_out, node.end]
+    assert node.run(is_batch=True) == 0
+    assert said.getvalue() == "one\ntwo\nthree\n"
+
+
+def test_a_job_ends_if_its_engine_stays_away(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm_job, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(slurm_job, "_PATIENCE", 0)
+
+    def fail() -> None:
+        raise EngineError("no engine answers")
+
+    monkeypatch.setattr(node.engine, "ping", fail)
+    node.events = [fail] * 5
+    with pytest.raises(EngineError, match="no engine answers"):
+        node.run()
+    assert node.told[-1] == "no engine answers"
 
 
 def test_a_container_that_was_removed_ends_the_job(node: Node) -> None:
