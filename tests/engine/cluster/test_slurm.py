@@ -58,7 +58,7 @@ class SlurmCluster(Cluster):
 
 @pytest.fixture(scope="module")
 def slurm(engine: Engine, tree: Path, catalog_file: Path) -> Iterator[SlurmCluster]:
-    """The cluster of the page, with the registry of the page on clusters."""
+    """The cluster of the page, with the registry of the page on clusters and an image in it."""
     if os.geteuid() != 0:
         pytest.skip("hosts and users take root")
     if missing := [each for each in TOOLS if shutil.which(each) is None]:
@@ -88,6 +88,9 @@ def slurm(engine: Engine, tree: Path, catalog_file: Path) -> Iterator[SlurmClust
                 it.said[step.script] = before
                 if "mlc run" in script:
                     it.until(lambda: it.queue() == [])  # before Slurm is restarted
+            it.log_in()
+            it.image("work")
+            it.ok("image-push", "work")
             yield it
     finally:
         for device in devices:
@@ -135,8 +138,6 @@ def test_the_page_from_one_server_to_two(it: SlurmCluster) -> None:
 
 
 def test_two_run_and_the_third_waits_until_one_is_retired(it: SlurmCluster) -> None:
-    it.image("work")
-    it.ok("image-push", "work")
     for name in ("work", "other"):
         done = it.ok("container-deploy", name, "--project", "work", "--cluster", "-g", "1")
         assert "running on server-" in done
@@ -200,8 +201,6 @@ def test_the_real_slurm_meets_the_contract_of_clusters(it: SlurmCluster) -> None
 
 
 def test_an_array_of_four_and_a_command_that_fails(it: SlurmCluster) -> None:
-    it.image("work")
-    it.ok("image-push", "work")
     line = 'echo "task $SLURM_ARRAY_TASK_ID as $(id -u)"; exit $SLURM_ARRAY_TASK_ID'
     run = ("mlc", "run", "work", "-g", "1", "--array", "0-3")
     said = it.ok(*run, "--json", "--", "bash", "-c", line)
@@ -219,8 +218,6 @@ def test_an_array_of_four_and_a_command_that_fails(it: SlurmCluster) -> None:
 
 @pytest.mark.promise("slurm")
 def test_whatever_ends_a_job_leaves_nothing(it: SlurmCluster, counted: Counted) -> None:
-    it.image("work")
-    it.ok("image-push", "work")
     for number in range(sized(3, 20)):
         it.ok("container-deploy", "moment", "--project", "work", "--cluster", "--background")
         time.sleep(0.15 * number)
@@ -234,8 +231,6 @@ def test_whatever_ends_a_job_leaves_nothing(it: SlurmCluster, counted: Counted) 
 
 @pytest.mark.promise("slurm")
 def test_two_jobs_of_one_name(it: SlurmCluster, counted: Counted) -> None:
-    it.image("work")
-    it.ok("image-push", "work")
     for _ in range(sized(1, 5)):
         line = ("container-deploy", "one", "--project", "work", "--cluster", "--background")
         argv = it.argv(it.one, *line)
@@ -251,8 +246,6 @@ def test_two_jobs_of_one_name(it: SlurmCluster, counted: Counted) -> None:
 
 @pytest.mark.promise("slurm")
 def test_parts_of_the_cluster_that_fail(it: SlurmCluster, counted: Counted) -> None:
-    it.image("work")
-    it.ok("image-push", "work")
     deploy = ("container-deploy", "--project", "work", "--cluster")
     it.ok(*deploy, "stays", "--node", "server-2")
 
