@@ -107,4 +107,5 @@ class Scheduler(Protocol):
         """End and remove it, with its container; no error if it has ended."""
 
     def nodes(self) -> list[Node]:
-        """Return the nodes, sorted by name."""
+        """Return the nodes, sorted by name. The `hostname` is what the cluster calls a node; with
+        Slurm, `id` is the name of its host, which can be another."""

@@ -69,16 +69,18 @@ def node(machine: Machine) -> Sequence[Finding]:
 def _in_slurm(context: Context) -> Finding:
     own = socket.gethostname().partition(".")[0]
     try:
-        nodes = {each.hostname: each for each in scheduler_of(context).nodes()}
+        nodes = scheduler_of(context).nodes()
     except EngineError as error:
         return broken("node", str(error), error.hint or "scontrol ping")
-    if own not in nodes:
+    here = [each for each in nodes if own in (each.hostname, each.id.partition(".")[0])]
+    if not here:
+        names = ", ".join(each.hostname for each in nodes)
         return broken(
             "node",
-            f"Slurm has no node {own}; it has {', '.join(nodes) or 'none'}",
+            f"Slurm has no node {own}; it has {names or 'none'}",
             "NodeName= in slurm.conf, then: scontrol reconfigure",
         )
-    return _gpus(nodes[own], context)
+    return _gpus(here[0], context)
 
 
 def _gpus(node: Node, context: Context) -> Finding:

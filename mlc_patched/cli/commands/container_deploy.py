@@ -144,7 +144,8 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
     from ...containers.open import open_shell
 
     opened = open_shell(made.name, context=context)
-    say(f"[{made.name}] left running: {opened.left_running}.")
+    if not opened.is_told:
+        say(f"[{made.name}] left running: {opened.left_running}.")
     if opened.to_keep:
         context.report.note(opened.to_keep)
     return opened.exit_status

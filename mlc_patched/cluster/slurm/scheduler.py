@@ -155,15 +155,15 @@ class SlurmScheduler:
             Path(log_of(account.home, identity)).unlink()
 
     def nodes(self) -> list[Node]:
-        printed = call(self._context, "sinfo", "-h", "-N", "-o", "%N|%T|%G|%O")
+        printed = call(self._context, "sinfo", "-h", "-N", "-o", "%N|%T|%G|%n")
         found = {}
         for line in printed.splitlines():
-            name, state, gres = line.split("|")[:3]
+            name, state, gres, host = line.split("|")
             word = state.rstrip("*~#!%$@^-+")
             kinds = _GRES.findall(gres)
             is_drained = word.startswith("drain")
             found[name] = Node(
-                id=name,
+                id=host,
                 hostname=name,
                 state="ready" if (word in _READY or is_drained) and "*" not in state else "down",
                 availability="drain" if is_drained else "active",

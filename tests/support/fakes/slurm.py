@@ -54,7 +54,7 @@ class FakeSlurm:
         if program == "squeue":
             return "".join(self._line(job) for job in self.jobs.values())
         if program == "sinfo":
-            return "".join(f"{node}|idle|gpu:1|0\n" for node in self.nodes)
+            return "".join(f"{node}|idle|gpu:1|{node}.lab\n" for node in self.nodes)
         raise AssertionError(program)
 
     def add(
