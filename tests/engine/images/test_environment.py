@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from support.base_images import BASE
 from support.engine_state import docker
-from support.image_commands import BUILDERS, ImageUser, quickest_builder
+from support.image_commands import BUILDERS, ImageFrom, ImageUser, quickest_builder
 
 from mlc_patched.images.build.environment import Builder
 
@@ -141,10 +141,12 @@ def test_the_classic_builder_takes_an_index_but_no_password(commands: ImageUser)
 
 
 def test_where_the_only_index_has_no_uv_pip_installs_unless_the_index_refuses(
-    commands: ImageUser,
+    commands: ImageUser, image_from: ImageFrom
 ) -> None:
     it = commands
-    flags = ("image-create", "demo", "--base", BASE, "-p", "mlc-private-thing", "-y")
+    # On this base no step is in the cache, which another index may have filled.
+    base = image_from("date +%s%N >/made")
+    flags = ("image-create", "demo", "--base", base, "-p", "mlc-private-thing", "-y")
     with serving(refuses=True) as port:
         site = {"PIP_INDEX_URL": f"http://127.0.0.1:{port}/simple"}
         failed = it.run(*flags, ok=False, **site)
