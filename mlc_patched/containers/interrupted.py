@@ -69,6 +69,7 @@ def _interrupted(
 ) -> Iterator[Interrupted]:
     for each in found:
         is_own = each.labels[labels.OWNER] == context.account.login
+        is_own = is_own and not each.labels.get(labels.JOB)  # what Slurm ran is Slurm's to start
         if each.is_running or not is_own or not _ENDED_BY_OTHERS.match(each.status):
             continue
         activity = context.engine.activity(each.id)

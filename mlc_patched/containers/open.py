@@ -140,7 +140,7 @@ def _hang_up(container: Container, token: str, context: Context) -> None:
 
 def _stop_if_idle(container: Container, lock: SharedLock, context: Context) -> str:
     """Stop a container if only its first process is running; else return why not."""
-    if labels.JOB in container.labels:
+    if container.labels.get(labels.JOB):
         return _KEEPS.format(short_name(container.name))
     if not lock.alone():
         return "another shell is open in it"

@@ -79,7 +79,7 @@ def plan_retirements(
     planned: list[Retirement | ServiceRetirement] = []
     for name in dict.fromkeys(names):
         container = context.find(name)
-        if container is None or labels.JOB in container.labels:
+        if container is None or container.labels.get(labels.JOB):
             from .retire_cluster import plan_service
 
             planned.append(plan_service(name, save_as, context))

@@ -158,7 +158,7 @@ def _save(place: Place, reference: str, replaces: bool, found: Found, context: C
         try:
             return _save_and_push(place, reference, replaces, found)
         finally:
-            if labels.JOB in container.labels:
+            if container.labels.get(labels.JOB):
                 with defer_signals():
                     _restart(container, there)
 

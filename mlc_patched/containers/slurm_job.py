@@ -115,7 +115,9 @@ def _run(job: JobSpecification, queue: Queue, context: Context) -> int:
 def remove_left(context: Context) -> None:
     """Remove containers whose job's step on this node was killed, whoever's they are."""
     for container in context.engine.containers(labels=(labels.STEP,)):
-        if not is_alive(container.labels[labels.STEP]):
+        step, name = container.labels[labels.STEP], container.labels.get(labels.SERVICE)
+        # A container of an image that was saved or committed from a job's inherits the labels.
+        if step and name == container.name and not is_alive(step):
             context.report.note(f"Removing {container.name}, left by a job that was killed.")
             context.engine.remove_container(container.id, force=True)
 

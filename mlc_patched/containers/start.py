@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from ..context import Context
 from ..engine.client import fitting_client
 from ..engine.interface import Container
-from ..errors import EngineError, UsageError, shown
+from ..errors import EngineError, MlcError, UsageError, shown
 from ..host.gpus import NONE
 from ..names import labels
+from ..names.containers import short_name
 from .shell import PURPOSE, run_inside, user_of
 
 if TYPE_CHECKING:
@@ -123,6 +124,12 @@ def ensure_running(container: Container, context: Context) -> bool:
     """Start a container unless it is running; return whether it was. Raises EngineError."""
     if container.state == "running":
         return True
+    if job := container.labels.get(labels.JOB):
+        raise MlcError(
+            f"{short_name(container.name)} is not started: its job {job} has ended, so Slurm may "
+            "have given its GPUs to another.",
+            "The next job on this node removes it. Deploy again with: container-deploy --cluster",
+        )
     with _gpus(container, context):
         try:
             context.start(container.id)

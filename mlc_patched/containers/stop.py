@@ -23,7 +23,7 @@ def stop(name: str, *, context: Context | None = None) -> Stopped:
     stopped."""
     context = context or Context()
     container = context.get(name)
-    if labels.JOB in container.labels:
+    if container.labels.get(labels.JOB):
         raise MlcError(
             f"{name} is a job of Slurm: stopping it would end the job and remove the container.",
             f"Remove it, saved if you like, with: container-retire {name} [--save]",

@@ -165,8 +165,9 @@ def with_ds01_spelling(labels: Mapping[str, str]) -> dict[str, str]:
 
 def instead_of_inherited(inherited: Mapping[str, str], username: str) -> dict[str, str]:
     """Return labels for a container that replace those of its image that AIME's `list` cannot
-    read: a container cannot leave out a label of its image."""
-    return {
+    read, or that say it is a job of Slurm's: a container cannot leave out a label of its image."""
+    of_a_job = {label: "" for label in (JOB, STEP) if inherited.get(label)}
+    return of_a_job | {
         label: devcontainer(username) if label == DEVCONTAINER else escaped(value)
         for label, value in inherited.items()
         if "," in value or "\n" in value or "\r" in value

@@ -17,13 +17,15 @@ from mlc_patched.cluster.place import find_service, place_of
 from mlc_patched.cluster.slurm import scheduler
 from mlc_patched.cluster.slurm.job import VARIABLE
 from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
-from mlc_patched.containers import slurm_job
+from mlc_patched.containers import interrupted, slurm_job
 from mlc_patched.containers.create import create
 from mlc_patched.containers.deploy_cluster import deploy_on_cluster
 from mlc_patched.containers.list import list_with_images
-from mlc_patched.containers.retire import plan_retirements, retire
+from mlc_patched.containers.retire import Retirement, plan_retirements, retire
+from mlc_patched.containers.start import start
 from mlc_patched.containers.stop import stop
 from mlc_patched.context import Context
+from mlc_patched.engine.observations import Activity
 from mlc_patched.errors import AlreadyExistsError, MlcError, NotFoundError, SlurmError, UsageError
 from mlc_patched.images.push import push_image
 from mlc_patched.names import labels
@@ -178,10 +180,30 @@ def test_without_a_registry_one_server_uses_its_own_image(head: Context, slurm: 
     assert made.image.startswith("sha256:")
 
 
-def test_a_container_of_a_job_is_not_stopped(head: Context, fake: FakeEngine) -> None:
+def test_a_container_of_a_job_is_neither_stopped_nor_started(
+    head: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     create(CreateRequest("a", image=IMAGE, labels={}), head)
     [made] = fake.made.values()
-    given = {**made.specification.labels, labels.JOB: "7"}
+    kept = made.specification.labels
+    given = {**kept, labels.JOB: "7"}
     made.specification = replace(made.specification, labels=given)
     with pytest.raises(MlcError, match="container-retire a"):
         stop("a", context=head)
+    # What a node's crash has left would run without a GPU of its own.
+    with pytest.raises(MlcError, match="job 7 has ended"):
+        start("a", context=head)
+    # Neither is it offered to be started after a reboot, as the same container without a job is.
+    made.state, made.exit_status = "exited", 137
+    made.activity = Activity(started=1.0, ended=1000.0, exit_status=137)
+    monkeypatch.setattr(interrupted, "boot_time", lambda: 1001.0)
+    assert interrupted.interrupted(head.containers(), head) == []
+    made.specification = replace(made.specification, labels=kept)
+    assert len(interrupted.interrupted(head.containers(), head)) == 1
+    # An image saved from such a container has its labels, empty: its own containers are no jobs.
+    made.specification = replace(made.specification, labels={**kept, labels.JOB: ""})
+    assert len(interrupted.interrupted(head.containers(), head)) == 1
+    assert not start("a", context=head).was_running
+    assert stop("a", context=head).was_running
+    [plan] = plan_retirements(["a"], None, head)
+    assert isinstance(plan, Retirement)

@@ -223,20 +223,28 @@ def test_containers_of_killed_steps_are_removed_by_the_next_job(node: Node) -> N
     own = this_step()
     boot, pid, started = own.split()
     gone = (f"other-boot {pid} {started}", f"{boot} 4194305 1", f"{boot} {pid} 1", "nonsense")
+    # An image saved from a job's container has its labels, empty: so do its own containers.
+    node.engine.create_container(
+        ContainerSpecification("saved._.1002", IMAGE, labels={labels.STEP: "", labels.JOB: ""})
+    )
+    # One that docker made from an image that docker committed has even their values.
+    committed = {labels.STEP: gone[0], labels.SERVICE: "c1._.1002"}
+    node.engine.create_container(ContainerSpecification("docker-run", IMAGE, labels=committed))
     for number, step in enumerate((own, *gone)):
-        node.engine.create_container(
-            ContainerSpecification(f"c{number}._.1002", IMAGE, labels={labels.STEP: step})
-        )
+        name = f"c{number}._.1002"
+        given = {labels.STEP: step, labels.SERVICE: name}
+        node.engine.create_container(ContainerSpecification(name, IMAGE, labels=given))
 
     def look() -> None:
         names = {each.specification.name for each in node.engine.made.values()}
-        assert names == {"c0._.1002", NAME}
+        assert names == {"c0._.1002", "saved._.1002", "docker-run", NAME}
         [made] = [e for e in node.engine.made.values() if e.specification.name == NAME]
         node.engine.stop(made.id)
 
     node.events = [look]
     node.run()
-    assert [each.specification.name for each in node.engine.made.values()] == ["c0._.1002"]
+    names = {each.specification.name for each in node.engine.made.values()}
+    assert names == {"c0._.1002", "saved._.1002", "docker-run"}
 
 
 def test_another_users_process_is_taken_as_alive(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,3 +104,9 @@ def test_a_label_of_the_user_s_own_is_left_as_it_is(fake: FakeEngine, context: C
 def test_an_escaped_value_reads_as_it_was(value: str) -> None:
     assert read_value({"x": escaped(value)}, "x") == value
     assert not set(",\n\r") & set(escaped(value))
+
+
+def test_a_container_of_an_image_committed_from_a_job_is_no_job() -> None:
+    inherited = {labels.JOB: "7", labels.STEP: "boot 1 2", labels.SERVICE: "a._.1"}
+    assert labels.instead_of_inherited(inherited, "alice") == {labels.JOB: "", labels.STEP: ""}
+    assert labels.instead_of_inherited({labels.JOB: ""}, "alice") == {}
