@@ -22,6 +22,8 @@ from support.image_commands import BUILDERS, HOST_CERTIFICATES, QUICK, clean_hom
 from support.reliability import Counted, is_full, sized
 from support.users import User
 
+from mlc_patched.host import locks
+from mlc_patched.images import verified
 from mlc_patched.images.build.environment import Builder
 from mlc_patched.temporary import KINDS, LOOK
 
@@ -151,8 +153,9 @@ def ours(user: User) -> set[str]:
     files = {str(path.relative_to(user.home)) for path in user.home.rglob("*") if path.is_file()}
     builds = {str(path) for path in Path(gettempdir()).glob("mlc-build-*") if owned(path, user)}
     own = {name for name in names if str(user.uid) in name}
-    passing_by = (".ds01-config/locks", ".docker/")  # empty, and the docker client's own
-    return own | builds | {name for name in files if not name.startswith(passing_by)}
+    # Permanent ones (locks.py, verified.py), and the docker client's own.
+    others = (f".ds01-config/{locks.FILE}", f".ds01-config/{verified.FILE}", ".docker/")
+    return own | builds | {name for name in files if not name.startswith(others)}
 
 
 def owned(path: Path, user: User) -> bool:
