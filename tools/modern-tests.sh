@@ -12,7 +12,8 @@ set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 readonly first=140 # the numbers of the engines, and of the users that the tests create
 readonly jobs=${1:-1}
-read -ra images <<<"${IMAGES:-tests/engine/images/test_create.py tests/engine/images/test_list.py tests/engine/images/test_lock_elsewhere.py::test_a_lock_gives_the_same_on_another_engine_by_another_builder tests/engine/images/test_update.py}"
+images=(tests/engine/images/test_{create,list,update}.py "tests/engine/images/test_lock_elsewhere.py::test_a_lock_gives_the_same_on_another_engine_by_another_builder")
+[[ -z "${IMAGES:-}" ]] || read -ra images <<<"$IMAGES"
 export MIN_API=${MIN_API:-1.44} MLC_NO_SKIPS=1 MLC_TEST_SLOT=$first
 
 [[ "$jobs" =~ ^[1-9]$ ]] || {
