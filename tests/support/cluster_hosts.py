@@ -44,6 +44,7 @@ cd /
 hostname "$1"
 for own in "${@:3}"; do mount --bind "$2/${own%%:*}" "${own#*:}"; done
 mount --bind "$2/hosts" /etc/hosts
+mount --bind "$2/resolv.conf" /etc/resolv.conf
 ip link set lo up
 echo ready >"$2/ready"
 while :; do sleep 1000 & wait $!; done
@@ -129,6 +130,7 @@ def _start(name: str, address: str, names: Sequence[str]) -> Host:
     known = [f"10.20.0.{number} {each}" for number, each in enumerate(names, 11)]
     # As installed by `make install`.
     shutil.copy(HERE.parent / "etc" / "mlc.ini", place / "etc-ds01" / "mlc.ini")
+    (place / "resolv.conf").touch()  # the machine's DNS cannot be reached from there
     (place / "hosts").write_text("\n".join(("127.0.0.1 localhost", *known, "")))
     binds = [f"{own}:{path}" for own, path in _OWN.items()]
     for path in _OWN.values():

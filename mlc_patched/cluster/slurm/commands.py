@@ -36,6 +36,10 @@ def is_set_up(context: Context) -> bool:
     return _answers(environ.get("PATH", os.defpath), named)
 
 
+_USUAL = ("/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf", "/run/slurm/conf/slurm.conf")
+"""Without a configuration, sbatch looks for one in DNS, and waits long where nothing answers."""
+
+
 @lru_cache(maxsize=8)
 def _answers(path: str, configuration: str) -> bool:
     program = shutil.which("sbatch", path=path)
@@ -48,7 +52,7 @@ def _answers(path: str, configuration: str) -> bool:
             env=environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=10,
+            timeout=10 if configuration or any(map(os.path.exists, _USUAL)) else 1,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
