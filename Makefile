@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Two thirds of the time of the unit tests; they run once, on the Python of .venv.
 NOT_SLOW := --ignore tests/unit/faults --ignore tests/unit/fuzz
 PYTEST_ARGS ?=
-JOBS ?= 2
+JOBS ?= 3
 ALSO ?=
 BENCH_ARGS ?=
 SECONDS_EACH ?= 30
@@ -53,7 +53,7 @@ test-products:
 	MLC_NO_SKIPS=1 .venv/bin/python -m pytest tests/products
 
 test-modern:
-	tools/modern-tests.sh $(JOBS)
+	tools/modern-tests.sh 2
 
 test-pythons: # unit tests only
 	MLC_NO_SKIPS=1 .venv/bin/nox --python $(filter-out $(shell .venv/bin/python -c $(VERSION)), $(PYTHONS)) -- $(NOT_SLOW)

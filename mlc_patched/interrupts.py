@@ -17,6 +17,7 @@ from .report import Reporter
 T = TypeVar("T")
 _PATIENCE = 3.0
 """Seconds after an interrupt during which another one has no effect: keys are pressed twice."""
+_STEP = 0.1  # seconds
 _SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
@@ -51,8 +52,9 @@ def wait_out_interrupts(
         done.release()
 
     def wait() -> None:
-        if not outcome:
-            done.acquire()
+        # In steps: a signal right before a wait without end would take effect only after it.
+        while not outcome and not done.acquire(timeout=_STEP):
+            pass
 
     try:
         with defer_signals():
