@@ -3,8 +3,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: help setup engine base demo tour picture test test-products test-modern test-pythons newest engines apptainer cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools clean
 
-# Two thirds of the time of the unit tests; they run once, on the Python of .venv.
-NOT_SLOW := --ignore tests/unit/faults --ignore tests/unit/fuzz
+# What tests shell scripts, tools and pages, or takes long, runs once, on the Python of .venv.
+NOT_SLOW := $(addprefix --ignore tests/unit/,faults fuzz tools docs containers/test_job_scripts.py)
 PYTEST_ARGS ?=
 JOBS ?= 3
 ALSO ?=

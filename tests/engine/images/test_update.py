@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.base_images import BASE
 from support.engine_state import docker, inspect
-from support.image_commands import ImageUser, nameless
+from support.image_commands import ImageUser, nameless, quickest_builder
 
 from mlc_patched.images.dockerfile.append import append_packages, today
 from mlc_patched.images.dockerfile.package_steps import python_step
@@ -45,6 +45,7 @@ def test_packages_are_added_and_removed_and_hand_edits_stay(demo: ImageUser) -> 
     assert f"mlc create c --image {demo.image('demo')}" in done.stdout
 
 
+@quickest_builder
 def test_an_added_package_leaves_all_other_layers_and_versions(each_builder: ImageUser) -> None:
     it = each_builder
     it.run("image-create", "demo", "--base", BASE, "-p", "idna<3.8", "-y")
