@@ -10,7 +10,6 @@ JOBS ?= 3
 ALSO ?=
 BENCH_ARGS ?=
 SECONDS_EACH ?= 30
-PYTHON_FILES := . tools/fit-runtime
 PYTHONS := 3.10 3.11 3.12 3.13 3.14
 VERSION := 'import sys; print("%d.%d" % sys.version_info[:2])'
 
@@ -105,8 +104,8 @@ engines: setup engine base test-tools  ## run tests on every kind of engine, inc
 	.venv/bin/python tools/engines.py
 
 lint: setup lint-tools  ## check style, types, the order of packages, and shell
-	.venv/bin/ruff check $(PYTHON_FILES)
-	.venv/bin/ruff format --check $(PYTHON_FILES)
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	MYPYPATH=tools/bench:tests .venv/bin/mypy --strict --explicit-package-bases tools/bench
 	.venv/bin/lint-imports --no-cache
@@ -119,8 +118,8 @@ lint-tools:
 	@command -v shellcheck >/dev/null && command -v shfmt >/dev/null || tools/apt-install.sh shellcheck shfmt
 
 format: setup lint-tools  ## format Python and shell files
-	.venv/bin/ruff check --fix $(PYTHON_FILES)
-	.venv/bin/ruff format $(PYTHON_FILES)
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
 	shfmt -w -i 4 $$(tools/shell-files.sh)
 
 # Variables: DESTDIR= PREFIX=/opt/ds01-infra BINDIR=/usr/local/bin; see tools/install.sh.

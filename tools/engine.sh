@@ -95,7 +95,8 @@ install_missing() {
 install_fit_runtime() {
     say "this host lacks CAP_SYS_RESOURCE: with tools/fit-runtime, containers get the capabilities and limits it has"
     [[ -x /usr/bin/python3 ]] || "$here/apt-install.sh" python3
-    install -D -m 755 "$here/fit-runtime" "$equipment/fit-runtime"
+    mkdir -p "$equipment"
+    install -m 755 "$here/fit-runtime" "$here/fit_runtime.py" "$equipment"
 }
 
 # The engine accepts `--gpus` only if NVIDIA's hook was on its PATH when it started.

@@ -25,7 +25,8 @@ _OLD_PYTHONS = {"Ubuntu 18.": "3.6", "Debian GNU/Linux 9": "3.5", "Debian GNU/Li
 # Runs in the image's own shell, whatever that is; prints one answer a line.
 _PROBE = f"""
 for tool in {" ".join(_ASKED)}; do command -v "$tool" >/dev/null 2>&1 && echo "has $tool"; done
-python3 -m pip --version >/dev/null 2>&1 && echo "has python-pip"
+python3 -c 'import sys, importlib.util as i; sys.exit(not i.find_spec("pip"))' 2>/dev/null \
+    && echo "has python-pip"
 test -r /etc/os-release && sed -n 's/^PRETTY_NAME=/is /p' /etc/os-release
 """
 _SCRIPT = f"{_PROBE}{PYTHON_SCRIPT}true\n"

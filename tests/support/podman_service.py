@@ -42,10 +42,12 @@ def service(user: User | None) -> Iterator[str]:
     try:
         for directory in (run, storage):
             directory.mkdir()
-        runtime = shutil.copy(ROOT / "tools/fit-runtime", place / "fit-runtime")
+        runtime, fit = (place / name for name in ("fit-runtime", "fit_runtime.py"))
+        for path in (runtime, fit):
+            shutil.copy(ROOT / "tools" / path.name, path)
         settings = place / "containers.conf"
         settings.write_text(CONFIGURATION.format(runtime=runtime))
-        for path in (place, settings, place / "fit-runtime"):
+        for path in (place, settings, runtime, fit):
             path.chmod(0o755)
         environ = {"CONTAINERS_CONF": str(settings), "STORAGE_DRIVER": "overlay"}
         options = ["--root", storage, "--runroot", run]
