@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from . import temporary
+from .dataclass import dataclass, field, replace
 from .engine.address import EngineAddress, resolve
 from .engine.interface import Container, Engine, Image
 from .errors import AlreadyExistsError, MlcError, NotFoundError
@@ -63,7 +63,6 @@ class Context:
     docker_context: str | None = None
     as_ids: str | None = None
     make_engine: Callable[[], Engine] | None = None
-    _open: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
 
     @property
     def job(self) -> temporary.Job:
@@ -91,6 +90,10 @@ class Context:
         from .engine.users_address import for_root
 
         return for_root(found, caller(self.environ), self._private_directory)
+
+    @cached_property
+    def _open(self) -> ExitStack:
+        return ExitStack()
 
     def _private_directory(self) -> str:
         """Make a directory that only the process may use, until the context is closed."""

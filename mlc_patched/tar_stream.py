@@ -6,7 +6,8 @@ import copy
 import io
 import tarfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from .dataclass import dataclass
 
 _BLOCK = tarfile.BLOCKSIZE
 _EXTENSIONS = b"xgLK"

@@ -13,9 +13,9 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .dataclass import dataclass
 from .errors import ConflictError
 from .host.sudo import for_programs
 from .names.labels import TEMPORARY

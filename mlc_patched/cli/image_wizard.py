@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from ..context import Context
+from ..dataclass import replace
 from ..errors import UsageError
 from ..images.brought import bring
 from ..images.create import ImageCreateRequest, refuse_existing

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..context import Context
+from ..dataclass import dataclass, field
 from ..engine.cluster import Node, Service
 from ..engine.interface import Container
 from ..engine.specification import ContainerSpecification

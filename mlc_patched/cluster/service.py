@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from ..dataclass import replace
 from ..engine.service import SHARED_MEMORY, ServiceSpecification
 from ..engine.specification import ContainerSpecification
 from ..errors import UsageError

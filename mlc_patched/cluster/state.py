@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..engine.answers import missing_mount
 from ..engine.cluster import Node, Service, Task
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 
 from ..context import Context
+from ..dataclass import replace
 from ..engine.address import context_names
 from ..engine.cluster import Node, Service
 from ..engine.service import ServiceSpecification

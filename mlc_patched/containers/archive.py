@@ -17,9 +17,9 @@ import re
 import tarfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
+from ..dataclass import dataclass
 from ..errors import MlcError, shown
 from ..json_text import pairs, string, strings
 from ..temporary import MANIFEST

@@ -10,9 +10,9 @@ import contextlib
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from ..context import Context
+from ..dataclass import replace
 from ..engine.interface import Container
 from ..errors import GpuTakenError, MlcError, NoFreeGpuError, NotAllowedError, NotFoundError
 from ..host.gpu_device import GpuDevice, short_uuid

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from ..cluster.interface import Placement
 from ..context import Context
+from ..dataclass import dataclass, replace
 from ..engine.client import fitting_client
 from ..errors import MlcError, NotFoundError, UsageError
 from ..host.account import refuse_root

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..context import Context, already_exists
+from ..dataclass import dataclass, replace
 from ..engine.interface import PODMAN, Engine, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import (

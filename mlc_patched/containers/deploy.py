@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from ..context import Context
+from ..dataclass import dataclass, replace
 from ..engine.interface import Container
 from ..errors import GpuTakenError, MlcError
 from ..names import labels

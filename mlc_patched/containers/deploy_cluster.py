@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 from ..cluster.choose import scheduler_of, uses_slurm
 from ..cluster.interface import Placement, Scheduler, Work
 from ..cluster.state import ServiceState
 from ..context import Context
+from ..dataclass import dataclass, replace
 from ..engine.cluster import Node
 from ..engine.registry import require_registry
 from ..errors import AlreadyExistsError, ConflictError, MlcError, NotAllowedError, UsageError

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..errors import NotFoundError
 from ..host.amd_smi import amd_devices

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ..context import Context
+from ..dataclass import replace
 from ..engine.interface import DOCKER, PODMAN, Image
 from ..engine.observations import EngineInfo
 from ..errors import EngineError

@@ -6,11 +6,11 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from shlex import quote
 from typing import BinaryIO
 
 from ..context import Context
+from ..dataclass import dataclass, replace
 from ..engine.interface import Image
 from ..errors import MlcError, shown
 from ..host.files import check_file_name, rights_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..errors import NotFoundError
 from ..host.hardware import boot_time

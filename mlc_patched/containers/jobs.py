@@ -6,12 +6,12 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..context import Context
+from ..dataclass import dataclass, replace
 from ..engine.interface import Container
 from ..errors import ConflictError, NotFoundError
 from ..names.labels import MalformedLabelsError, read_claim

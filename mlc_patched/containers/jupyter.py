@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..errors import MlcError, NotFoundError, last_lines
 from ..names import labels

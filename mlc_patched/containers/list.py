@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..host.account import refuse_root
 from ..names import labels

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.client import fitting_client
 from ..engine.interface import Container
 from ..errors import ConflictError, MlcError, NotFoundError

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..errors import EngineError, NotFoundError
 from ..names.containers import short_name

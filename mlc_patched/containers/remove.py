@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
 
 from ..context import Context
+from ..dataclass import dataclass, replace
 from ..engine.interface import Container
 from ..errors import (
     ConflictError,

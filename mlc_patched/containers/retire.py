@@ -3,10 +3,10 @@ asked for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..errors import MlcError, UsageError
 from ..host.account import refuse_root

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from ..cluster.choose import scheduler_of, uses_slurm
@@ -11,6 +10,7 @@ from ..cluster.interface import Found, Place, Step
 from ..cluster.place import find_service, place_of
 from ..cluster.state import LOST
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..engine.registry import require_registry
 from ..errors import MlcError, SetupError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.client import fitting_client
 from ..errors import MlcError, UsageError, last_lines
 from .shell import PURPOSE, run_captured

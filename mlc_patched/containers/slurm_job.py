@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from ..cluster.slurm.job import (
 )
 from ..cluster.slurm.queue import RUNS
 from ..context import Context
+from ..dataclass import replace
 from ..engine.interface import Container, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import ConflictError, EngineError, MlcError, NotFoundError

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..context import Context
+from ..dataclass import replace
 from ..errors import NotFoundError, UsageError
 from ..host.account import refuse_root
 from ..names.containers import check_container_name, first_free, is_own_name, short_name

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.client import fitting_client
 from ..engine.interface import Container
 from ..errors import EngineError, MlcError, UsageError, shown

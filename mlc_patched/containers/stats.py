@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.observations import Stats
 from ..names import labels
 from ..names.containers import short_name

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..context import Context
+from ..dataclass import dataclass
 from ..errors import MlcError
 from ..names import labels
 

@@ -12,9 +12,9 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from typing import Any
 
+from ..dataclass import dataclass, replace
 from ..errors import MlcError, UsageError, shown
 from ..host.account import caller
 from ..host.files import rights_of

@@ -11,10 +11,10 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from ..dataclass import dataclass, field
 from ..errors import MlcError
 from ..host.account import Account
 from ..host.directories import opened

@@ -9,8 +9,9 @@ from __future__ import annotations
 import abc
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from ..dataclass import dataclass, field, replace
 
 if TYPE_CHECKING:
     from .build_context import BuildOptions

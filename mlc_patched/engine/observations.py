@@ -6,7 +6,8 @@ Apart from `interface`, because few commands ask for it and each class takes tim
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from ..dataclass import dataclass, field
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ contains is decided in `cluster.service`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from ..dataclass import dataclass, field
 from .specification import ContainerSpecification
 
 GPU_KIND = "NVIDIA-GPU"

@@ -7,9 +7,9 @@ contains is decided in `plan.specify`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from ..dataclass import dataclass, field
 from ..host.gpus import GpuRequest
 
 

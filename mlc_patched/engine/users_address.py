@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
+from ..dataclass import replace
 from ..errors import EngineUnreachableError, NotAllowedError
 from ..host.account import Account
 from ..host.files import rights_of

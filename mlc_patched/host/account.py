@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 
 from username_utils import sanitize_username_for_container
 
+from ..dataclass import dataclass, replace
 from ..errors import MlcError, NotAllowedError, UsageError, shown
 
 AS_VARIABLE = "MLC_AS"

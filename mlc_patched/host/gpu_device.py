@@ -6,8 +6,8 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..errors import MlcError
 from .process import output_of
 from .sudo import for_programs

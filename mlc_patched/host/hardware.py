@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from ..dataclass import dataclass
 
 _CUDA_PACKAGE = re.compile(
     rb"^Package: cuda-(toolkit-)?((\d+)-(\d+))(?:-config-common)?\nStatus: \w+ ok installed$", re.M

@@ -9,11 +9,11 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from ..context import Context
+from ..dataclass import dataclass, field
 from ..errors import UsageError, shown
 from ..host.account import Account
 from ..host.files import LARGEST_TEXT, check_file_name, read_bytes, read_text

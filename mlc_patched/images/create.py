@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..context import Context
+from ..dataclass import dataclass, replace
 from ..errors import AlreadyExistsError, MlcError, SetupError, UsageError
 from ..host.account import Account
 from ..host.files import check_file_name, read_text

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from posixpath import normpath
 from shlex import join
 from typing import Any
 
 from ..context import Context
+from ..dataclass import dataclass, replace
 from ..engine.interface import Image
 from ..host.files import check_file_name
 from ..host.gpus import CPU, NONE

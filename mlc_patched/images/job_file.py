@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from shlex import join, quote
 
+from ..dataclass import dataclass
 from ..errors import UsageError, shown
 from ..host.account import Account
 from ..host.gpus import parse_gpus

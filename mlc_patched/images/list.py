@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from ..context import Context
+from ..dataclass import dataclass, field
 from ..engine.interface import Container, Image
 from ..engine.observations import Layer
 from ..errors import MlcError

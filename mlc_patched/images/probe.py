@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import REFUSED, Engine, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import EngineError, EngineUnreachableError, MlcError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..errors import MlcError
 from ..interrupts import ignore_interrupts

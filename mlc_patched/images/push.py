@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..engine.registry import choose_registry, require_registry
 from ..errors import MlcError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..errors import NotFoundError, UsageError
 from ..names.images import check_reference
 from ..names.projects import LATEST

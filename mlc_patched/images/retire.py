@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from functools import partial
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..errors import ConflictError, InUseError, MlcError, NotFoundError
 from ..interrupts import defer_signals

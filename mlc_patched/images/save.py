@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..context import Context
+from ..dataclass import dataclass, replace
 from ..engine.cluster import Service
 from ..engine.interface import Container, Image
 from ..errors import MlcError, SetupError, UsageError

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..context import Context
+from ..dataclass import dataclass
 from ..names.projects import Project
 from ..units import size_in_words
 from .dockerfile.append import account_block_start

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import time
-from dataclasses import dataclass, field, replace
 
 from ..context import Context
+from ..dataclass import dataclass, field, replace
 from ..engine.interface import Container, Image
 from ..errors import MlcError, NotFoundError, UsageError
 from ..names.projects import Project, project_of
@@ -167,6 +167,9 @@ class Preview:
     is_other_base: bool = False
 
 
+NO_PREVIEW = Preview()
+
+
 def preview(
     change: Change, request: ImageUpdateRequest, context: Context, *, pulls: bool = False
 ) -> Preview:
@@ -221,7 +224,7 @@ def update_image(
     context: Context,
     *,
     by_hand: bool = False,
-    previewed: Preview = Preview(),
+    previewed: Preview = NO_PREVIEW,
 ) -> ImageUpdated:
     """Rebuild a project's image and give it the project's name.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from shlex import quote
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..errors import SetupError
 from ..host.account import Account

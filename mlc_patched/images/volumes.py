@@ -11,10 +11,10 @@ import hashlib
 import itertools
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from posixpath import basename, dirname, join, normpath
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import VOLUME, Container, Engine, Image, Mount
 from ..engine.specification import ContainerSpecification
 from ..errors import EngineError, MlcError, NotFoundError

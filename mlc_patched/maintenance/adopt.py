@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Container, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import MlcError, NotFoundError

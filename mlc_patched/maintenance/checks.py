@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..engine.observations import EngineInfo
 from ..errors import MlcError

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..plan.limits import default_gpus, least_gpus
 from ..settings.model import BUILT_IN
 from ..settings.schema import LABELS, SETTINGS, Setting

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..dataclass import dataclass
 from ..errors import MlcError
 from ..host.git import git
 

@@ -7,9 +7,9 @@ import enum
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from ..dataclass import dataclass
 from ..engine.interface import Container, Image
 from ..host.account import read_id
 from ..names import labels

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..context import Context
+from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..errors import ConflictError, MlcError, UsageError
 from ..names import labels

@@ -6,10 +6,10 @@ import os
 import pwd
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from ..context import Context
+from ..dataclass import dataclass
 from ..errors import ConflictError, UsageError
 from ..host.account import Account
 from ..host.locks import account_lock, exclusive

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..errors import UsageError, shown
 from ..host.account import read_id
 from .containers import SEPARATOR

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..errors import MlcError, UsageError, shown
 from ..host.account import Account
 from .images import Reference, check_tag, parse_reference

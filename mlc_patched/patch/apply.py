@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..dataclass import dataclass
 from ..errors import MlcError
 from ..host.account import Account
 from ..host.owner import account_for

@@ -8,9 +8,9 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..dataclass import dataclass
 from ..errors import MlcError, NotFoundError
 from ..host.git import git
 from ..version import AIME_VERSION

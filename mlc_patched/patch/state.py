@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..dataclass import dataclass
 from . import checkout as patch_checkout
 from . import store as patch_store
 from .checkout import Checkout

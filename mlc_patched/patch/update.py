@@ -12,9 +12,9 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..dataclass import dataclass, replace
 from ..errors import MlcError
 from ..host.git import git
 from ..report import Reporter

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..errors import MlcError, NoFreeGpuError, NotFoundError
 from ..host.gpu_device import AMD, NVIDIA, GpuDevice, short_uuid, usable
 from ..host.gpus import GpuRequest, parse_gpus

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..engine.specification import UNLIMITED, Resources
 from ..errors import UsageError
 from ..host.account import Account

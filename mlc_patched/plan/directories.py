@@ -6,10 +6,10 @@ import contextlib
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from ..dataclass import dataclass
 from ..errors import MlcError, NotAllowedError, NotFoundError, UsageError, shown
 from ..host.account import Account
 from ..host.directories import is_roots_alone, resolved

@@ -8,8 +8,8 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..errors import UsageError
 from ..host.account import Account, read_id
 from ..names.images import Reference

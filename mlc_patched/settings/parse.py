@@ -7,9 +7,9 @@ The standard library's parser is not used, as it does not report the line of a v
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
+from ..dataclass import dataclass, replace
 from ..errors import MlcError, UsageError
 from ..names.labels import OWNED
 from .model import Settings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..host.gpus import CPU, KNOWN_ARCHITECTURES, parse_gpus
 from ..names.images import check_registry
 from ..units import parse_size

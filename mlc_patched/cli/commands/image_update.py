@@ -158,8 +158,7 @@ def _as_command(request: ImageUpdateRequest) -> str:
 
 
 def _by_hand(change: Change, context: Context) -> Change:
-    from dataclasses import replace
-
+    from ...dataclass import replace
     from ...images.editor import edited
     from ...images.update import with_block
 

@@ -51,9 +51,8 @@ def _answers(request: ImportRequest, context: Context) -> dict[str, Any]:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from dataclasses import replace
-
     from ...containers.import_ import ImportRequest, import_
+    from ...dataclass import replace
     from ..prompts import may_ask
 
     request = ImportRequest(arguments.file, arguments.container_name, **machine(arguments))

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
+from ...dataclass import dataclass, field, replace
 from ...engine.specification import ContainerSpecification, Resources
 from ...host.gpus import GpuRequest
 from ...names import labels

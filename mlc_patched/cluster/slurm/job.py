@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
+from ...dataclass import dataclass, replace
 from ...engine.specification import Bind, ContainerSpecification, Resources, Ulimit
 from ...errors import MlcError
 from ...names import labels

@@ -10,8 +10,8 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from ...dataclass import dataclass
 from ...units import duration_in_words
 from ..state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING, ServiceState
 

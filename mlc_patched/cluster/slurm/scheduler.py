@@ -8,10 +8,10 @@ import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from ...context import Context
+from ...dataclass import replace
 from ...engine.cluster import Node, Service
 from ...engine.service import GPU_LABEL
 from ...errors import AlreadyExistsError, EngineError, MlcError, UsageError

@@ -7,9 +7,9 @@ at any point leaves nothing behind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from ...context import Context
+from ...dataclass import dataclass, replace
 from ...engine.interface import Engine, Image
 from ...engine.specification import ContainerSpecification
 from ...errors import SetupError, last_lines

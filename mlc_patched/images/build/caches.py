@@ -9,8 +9,8 @@ are: those of another user than root or with another shell, and those that keep 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
+from ...dataclass import dataclass, field
 from ..dockerfile.append import ROOT, account_block_start
 from ..dockerfile.installs import APT, PIP, commands_of
 from ..dockerfile.syntax import Instruction, Word, final_stage, step_words

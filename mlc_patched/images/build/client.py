@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ...dataclass import dataclass, field
 from ...engine.address import CONTEXT_VARIABLE, DEFAULT
 from ...engine.client import buildx_of, client_path, fitting_client
 from ...engine.interface import PODMAN

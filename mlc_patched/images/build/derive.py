@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from ...dataclass import dataclass, field
 from ...names import labels
 from ...temporary import SHARED
 from ..dockerfile.installs import APT, PIP, find_installs

@@ -5,10 +5,10 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ...dataclass import dataclass, field
 from ...errors import MlcError, UsageError
 from ...host.account import Account
 from ...host.files import read_text

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from ...dataclass import replace
 from ...report import Reporter
 from ..dockerfile.by_pip import NOT_IN_INDEX, asking_more, without_uv
 from ..dockerfile.package_steps import UV, UV_VERSION

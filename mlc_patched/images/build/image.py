@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from ...context import Context
+from ...dataclass import dataclass
 from ...engine.interface import Image
 from ...interrupts import defer_signals
 from ...names import labels

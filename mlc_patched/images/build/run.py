@@ -8,11 +8,11 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ...context import Context
+from ...dataclass import dataclass
 from ...engine.build_context import BuildOptions
 from ...host.files import is_root_for
 from ...interrupts import defer_signals

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from dataclasses import dataclass
 
+from ...dataclass import dataclass
 from ...engine.interface import PODMAN, Engine
 from ...errors import ConflictError, MlcError
 

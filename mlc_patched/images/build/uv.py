@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...context import Context
+from ...dataclass import dataclass, field
 from ...engine.interface import Image
 from ...engine.specification import ContainerSpecification
 from ...errors import EngineError, MlcError

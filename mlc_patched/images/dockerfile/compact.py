@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ...dataclass import dataclass
 from ..packages import merged
 from .append import ADDED
 from .installs import APT, PIP, find_installs

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from ...dataclass import dataclass, field
 from ...names import labels
 from ..packages import merged, quoted
 from .append import ADDED, append_packages

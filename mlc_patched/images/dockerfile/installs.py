@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+from ...dataclass import dataclass
 from ..packages import pip_name
 from .package_steps import UV
 from .syntax import Instruction, Word, final_stage, instructions, step_words

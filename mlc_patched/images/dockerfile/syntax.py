@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+from ...dataclass import dataclass
 from ...errors import MlcError
 
 _KEYWORD = re.compile(r"[ \t]*([A-Za-z]+)(?=\s|$)")

@@ -12,8 +12,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
+from ...dataclass import dataclass, field
 from ...errors import MlcError
 
 VERSION = "1"
