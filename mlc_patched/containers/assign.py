@@ -7,7 +7,6 @@ checking and starting, is done under a lock that all users of the host share.
 from __future__ import annotations
 
 import contextlib
-import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -253,6 +252,8 @@ def _check_devices(container: Container, own: tuple[str, ...], context: Context)
 
 def _recreate(container: Container) -> str:
     """Return how to create a container again, with GPUs that are free then."""
+    import shlex
+
     name, given = short_name(container.name), container.labels
     project = given.get(labels.PROJECT)
     if project and given.get(labels.USER_SETUP) == Flow.IMAGE.value:

@@ -6,7 +6,6 @@ Podman ignores some silently. So it is checked before a container is created.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 from ..context import Context
@@ -69,6 +68,8 @@ def _is_served_by_docker(request: GpuRequest, context: Context) -> bool:
     """Whether Docker serves the request by NVIDIA's hook, as far as this host shows."""
     if request.is_cdi or context.engine.product != DOCKER or not context.address.is_local:
         return False
+    import shutil
+
     path = context.environ.get("PATH")
     return any(shutil.which(each, path=path) for each in NVIDIA_HOOKS)
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+
+from ..dataclass import dataclass, replace
 
 _LONGEST_LINE = 65536  # bytes; http.client's limits
 _MOST_HEADERS = 100
 _PIECE = 65536  # bytes; what is read at once, whatever length the answer claims
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True)
+class Answer:
     """What the engine answered. Header names are in lower case."""
 
     status: int
@@ -69,7 +71,7 @@ class Connection:
             length += len(piece)
             if most is not None and length >= most:
                 break
-        return head._replace(body=b"".join(read)[:most])
+        return replace(head, body=b"".join(read)[:most])
 
     def send(
         self, method: str, target: str, body: bytes | None = None, *, keep: bool = False
