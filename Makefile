@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .PHONY: help setup engine base demo tour picture test test-products test-modern test-pythons newest engines apptainer cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools clean
 
 # What tests shell scripts, tools and pages, or takes long, runs once, on the Python of .venv.
-NOT_SLOW := $(addprefix --ignore tests/unit/,faults fuzz tools docs containers/test_job_scripts.py)
+NOT_SLOW := $(addprefix --ignore tests/unit/,faults fuzz tools docs containers/test_job_scripts.py cli/test_shims.py)
 PYTEST_ARGS ?=
 JOBS ?= 3
 ALSO ?=

@@ -32,5 +32,6 @@ def unit(session: nox.Session) -> None:
         ready.touch()
     session.run(
         *("pytest", "tests/unit", "tests/contract", "-m", "not real_engine", "-q"),
-        *("-n", "2", "-p", "no:cacheprovider", *session.posargs),
+        *("-p", "no:cacheprovider", *session.posargs),
+        env={"MLC_TEST_EXAMPLES": "20"},
     )

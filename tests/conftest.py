@@ -21,8 +21,11 @@ from mlc_patched.context import Context
 from mlc_patched.host.hardware import Host
 
 pytest_plugins = ["support.skips", "support.reliability", "support.engine_fixtures"]
-hypothesis.settings.register_profile("no deadline", deadline=None)
-hypothesis.settings.load_profile("no deadline")  # a busy machine fails no test
+# A busy machine fails no test; another Python than the main one gets fewer examples.
+hypothesis.settings.register_profile(
+    "ours", deadline=None, max_examples=int(os.environ.get("MLC_TEST_EXAMPLES", "100"))
+)
+hypothesis.settings.load_profile("ours")
 # Its tests are one container's life, so they cannot be divided between workers.
 collect_ignore = ["products"] if worker.IS_PARALLEL else []
 if "MLC_TEST_APPTAINER" not in os.environ:  # only `make apptainer` makes what it needs

@@ -47,12 +47,11 @@ sources() {
 }
 
 stage() { # stage DIRECTORY: build the whole program there
-    local python version file
+    local python version
     python=$(readlink -f "$here/.venv/bin/python")
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    sources | while read -r file; do
-        install -D -m "$([[ -x "$here/$file" ]] && echo 755 || echo 644)" "$here/$file" "$1/$file"
-    done
+    mkdir -p "$1"
+    sources | tar -C "$here" -T - -c | tar -C "$1" --no-same-owner -x # rights: see the end
     # A virtual environment is little more than these three files; Python's own tool would write
     # its current path, in DESTDIR, into it.
     mkdir -p "$1/.venv/bin" "$1/.venv/lib/python$version"
@@ -150,8 +149,8 @@ To keep using them, with ours only in $prefix/mlc-patched/current/bin: make inst
 put_link() { # put_link PLACE TARGET
     local place=$destdir$1 target
     target=$(relative "${1%/*}" "$2")
-    [[ "$(readlink -- "$place" || true)" != "$target" ]] || return 0
-    mkdir -p "${place%/*}"
+    [[ ! -L "$place" || "$(readlink -- "$place")" != "$target" ]] || return 0
+    [[ -d "${place%/*}" ]] || mkdir -p "${place%/*}"
     if [[ -e "$place" || -L "$place" ]] && ! is_ours "$1" && [[ "$(readlink -- "$place" || true)" != "$2" ]]; then
         [[ -f "$place" || -L "$place" ]] || die "$place is in the way, and is not a file"
         # A copy of an earlier installation that says something else gets a number.

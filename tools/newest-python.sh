@@ -41,7 +41,7 @@ tests() { # runs in the chroot, as the ordinary user
         touch ~/venv/ready
     fi
     [[ "${1-}" != --prepare ]] || return 0
-    ~/venv/bin/python -m pytest tests/unit tests/contract --ignore tests/unit/faults --ignore tests/unit/fuzz -m 'not real_engine' -q -n 2 "$@"
+    ~/venv/bin/python -m pytest tests/unit tests/contract --ignore tests/unit/faults --ignore tests/unit/fuzz -m 'not real_engine' -q "$@"
 }
 
 # shellcheck disable=SC2016  # expanded by the inner shell
@@ -51,5 +51,5 @@ exec unshare --mount --pid --fork --kill-child bash -euc '
     mount -t proc proc "$1/proc"
     exec chroot --userspec=tester "$@"' \
     bash "$root" env -i HOME="$home" USER=tester PATH=/usr/bin:/bin LANG=C.UTF-8 python="$python" \
-    PIP_CERT="$certificates" PIP_DISABLE_PIP_VERSION_CHECK=1 MLC_NO_SKIPS=1 \
+    PIP_CERT="$certificates" PIP_DISABLE_PIP_VERSION_CHECK=1 MLC_NO_SKIPS=1 MLC_TEST_EXAMPLES=20 \
     bash -euc "$(declare -f tests)"$'\ntests "$@"' bash "$@"

@@ -12,7 +12,7 @@ import pytest
 from support.base_images import BARE, BASE
 from support.engine_proxy import Recording
 from support.engine_state import container_names, docker, image_ids, inspect
-from support.reliability import Counted
+from support.reliability import Counted, sized
 from support.users import User
 
 pytestmark = pytest.mark.real_engine
@@ -80,6 +80,7 @@ def test_the_account_is_built_once_and_shared(
     assert _images(user) == [image]
 
 
+@pytest.mark.parametrize("user", ["ldap", "alice"][: sized(1, 2)], indirect=True)
 def test_one_layer_holds_the_account_and_what_was_missing(
     user: User, builder: Callable[..., str]
 ) -> None:

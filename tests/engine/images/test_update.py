@@ -145,25 +145,18 @@ def test_an_edit_whose_build_fails_is_kept(demo: ImageUser) -> None:
     assert demo.run("image-update", "demo", "--edit", "-y", ok=False, EDITOR="false").returncode
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
+def test_an_invalid_image_update_is_refused(commands: ImageUser) -> None:
+    commands.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
+    text = commands.dockerfile("demo").read_text()
+    for arguments, words in [
         (("nope", "--add", "six"), "image-create nope"),
         (("demo", "--remove", "scipy"), "looked at the steps that install Python packages: line"),
         (("demo", "--add", "a;b"), "not the name of"),
         (("demo", "--rollback", "--add", "six"), "cannot be combined with changes"),
         ((), "Which project"),
-    ],
-)
-def test_an_invalid_image_update_is_refused(
-    commands: ImageUser,
-    arguments: tuple[str, ...],
-    words: str,
-) -> None:
-    commands.run("image-create", "demo", "--base", BASE, "-p", "six", "--no-build", "-y")
-    text = commands.dockerfile("demo").read_text()
-    assert words in commands.run("image-update", *arguments, "-y", ok=False).stderr
-    assert commands.dockerfile("demo").read_text() == text
+    ]:
+        assert words in commands.run("image-update", *arguments, "-y", ok=False).stderr
+        assert commands.dockerfile("demo").read_text() == text
 
 
 def test_without_a_place_for_a_package_nothing_is_changed(commands: ImageUser) -> None:
