@@ -101,6 +101,7 @@ def with_volume(sandbox: Sandbox) -> None:
     files["mine"] = b"2"
 
 
+TIDY = "prune -y --older-than 0"
 FAST = "create n --image ds01-1001/p:latest -s"
 OTHER = "create m --image ds01-1001/p:latest -s"
 SLOW = "create n Pytorch 2.8.0 -s"
@@ -190,7 +191,7 @@ COMMANDS = [
     ),
     Command("container-retire n --save latest -y -f", before=(FAST,), **OWNED, goes_on=True),
     Command("container-retire n --save kept -y", **OWNED, more=with_volume, goes_on=True),
-    Command("remove n -f", **OWNED, more=with_volume, goes_on=True),
+    Command("remove n -f", **OWNED, more=with_volume, goes_on=True, rest=TIDY),
     Command("export n", **OWNED, more=with_volume),
     Command("container-retire n -y", before=(QUEUED,), **CLUSTER, goes_on=True),
     # The next run cannot know whether the image was on the node before: it replaces and keeps it.

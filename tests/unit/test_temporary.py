@@ -20,7 +20,7 @@ from mlc_patched.errors import ConflictError
 from mlc_patched.host import locks
 from mlc_patched.host.account import Account
 from mlc_patched.images.build import steps as steps_module
-from mlc_patched.images.build.steps import StepNames
+from mlc_patched.images.build.steps import StepNames, clear_steps
 from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.images.project.lock import remove_build_directories, working_on
 from mlc_patched.names import labels
@@ -275,6 +275,23 @@ def test_images_of_others_get_no_name(
     for line in lines:
         steps.hear(line)
     assert all("build-" not in name for each in fake.find_images() for name in each.references)
+
+
+def test_what_an_interrupted_step_still_makes_is_removed(
+    own: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine ends the step that runs when the client goes away, and may commit it."""
+    steps, container = StepNames(fake, STEP_NAME, TEMPORARY), leave(fake, "wizardly_hopper")
+    for line in (f"Step 2/3 : LABEL {labels.TEMPORARY}=x", f" ---> Running in {container[:12]}"):
+        steps.hear(line)
+
+    def commit(seconds: float) -> None:
+        nameless(fake, 0xB1, marked=mark(own.account, own.job.token))
+        fake.remove_container(container, force=True)
+
+    monkeypatch.setattr(steps_module.time, "sleep", commit)
+    clear_steps(steps, own)
+    assert not fake.find_images(nameless=True)
 
 
 def test_podmans_steps_are_named_too(fake: FakeEngine) -> None:

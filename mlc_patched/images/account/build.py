@@ -8,6 +8,7 @@ content: a changed base gets a new image.
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from ...context import Context
 from ...engine.interface import Engine, Image
@@ -16,9 +17,9 @@ from ...host.account import Account
 from ...names import labels
 from ...names.images import account_image, account_image_of
 from ...plan.limits import BASE_NAME
-from ...temporary import STEP, mark, remove_nameless, temporary_image, temporary_name
+from ...temporary import STEP, mark, temporary_image, temporary_name
 from ...undo import Undo, warn_on_failure
-from ..build.steps import StepNames
+from ..build.steps import StepNames, clear_steps
 from ..dockerfile.render import ACCOUNT_SCRIPT, run_step
 from .commit import EMPTY_PASSWORD, TOOLS, for_account
 
@@ -104,7 +105,7 @@ def build_with_account(
         report.progress(line)
 
     with Undo(report) as undo:
-        undo.add("The images of the build's steps", steps.clear)
+        undo.add("The images of the build's steps", partial(clear_steps, steps, context))
         try:
             built = engine.build(
                 dockerfile(base, account, empty_password=empty_password, mark=mark(account, token)),
@@ -119,8 +120,7 @@ def build_with_account(
         except EngineError as error:
             raise SetupError(f"{error}\nThe account could not be set up in {reference}.") from error
     with warn_on_failure("Images of the steps stay until the next build", report):
-        steps.clear()
-        remove_nameless(engine, mark(account, token), report)
+        clear_steps(steps, context)
     image = engine.image(built)
     if image is None:
         raise SetupError(f"{repository}:{tag} was built, but the engine does not have it.")

@@ -12,7 +12,7 @@ from ...dataclass import dataclass
 from ...engine.interface import Image
 from ...interrupts import defer_signals
 from ...names import labels
-from ...temporary import STEP, mark, remove_nameless, temporary_image, temporary_name
+from ...temporary import STEP, mark, temporary_image, temporary_name
 from ...undo import Undo, retry_once, warn_on_failure
 from ..entrypoint import warn_of_entrypoint
 from ..verify import verify
@@ -25,7 +25,7 @@ from .fallback import build_with_pip_if_needed
 from .record import lock_of
 from .request import BuildError, BuildRequest
 from .run import ImageNames, run
-from .steps import StepNames
+from .steps import StepNames, clear_steps
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Built
     tag = temporary_image(request.files.project.repository, token)
     client = choose_builder(context)
     steps = StepNames(engine, temporary_name(STEP, account, token), tag)
-    undo.add("The images of the build's steps", steps.clear)
+    undo.add("The images of the build's steps", partial(clear_steps, steps, context))
     undo.add(f"The image {tag}", lambda: engine.remove_image(tag))
     report.step(f"Building {request.files.project.image} with {client.builder.value}")
     build = partial(_build, client=client, names=ImageNames(tag), steps=steps, context=context)
@@ -74,8 +74,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Built
     )
     yield Built(_labelled(image, lock, f"{tag}-lock", steps, undo, context), lock)
     with warn_on_failure("Images of the steps stay until the next build", report):
-        steps.clear()
-        remove_nameless(engine, mark(account, token), report)
+        clear_steps(steps, context)
     for name in (tag, f"{tag}-lock"):
         said = f"The name {name} stays until the next build"
         with defer_signals(), warn_on_failure(said, report):

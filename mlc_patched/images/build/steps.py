@@ -11,9 +11,11 @@ import contextlib
 import re
 import time
 
+from ...context import Context
 from ...dataclass import dataclass
 from ...engine.interface import PODMAN, Engine
 from ...errors import ConflictError, MlcError
+from ...temporary import mark, remove_nameless
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class StepNames:
         self._nameless = {_short(each.id) for each in engine.find_images(nameless=True)}
         self._stage = 0
         self._given: list[str] = []
+        self._running = ""
+        """The container of a step whose image was not in the output yet."""
         self._is_made = False
         """Whether the next image in the output is new, not a base or from the cache."""
 
@@ -78,9 +82,11 @@ class StepNames:
             self._is_made = False
         elif lines.container is not None and (match := lines.container.fullmatch(line)):
             if match[1] not in self._containers:
+                self._running = match[1]
                 with contextlib.suppress(MlcError):
                     self._engine.rename_container(match[1], self._container)
         elif (match := lines.image.fullmatch(line)) and self._is_made:
+            self._running = ""
             with contextlib.suppress(MlcError):
                 self._name_image(match[1])
 
@@ -96,9 +102,15 @@ class StepNames:
     def clear(self) -> None:
         """Remove the names, and with them the images that no other image needs.
 
-        The engine removes the container of an interrupted step itself, which takes a moment.
+        The engine removes the container of an interrupted step itself, which takes a moment; it may
+        still make the step's image, which has no name then: see `clear_steps`.
         """
         deadline = time.monotonic() + _SECONDS_TO_CLEAR
+        while self._running and time.monotonic() < deadline:
+            if not any(each.id.startswith(self._running) for each in self._engine.containers()):
+                self._running = ""
+            else:
+                time.sleep(0.1)
         waiting = list(reversed(dict.fromkeys(self._given)))
         while waiting:
             failure = self._without(waiting)
@@ -117,6 +129,12 @@ class StepNames:
             except ConflictError as error:
                 failure = error
         return failure
+
+
+def clear_steps(steps: StepNames, context: Context) -> None:
+    """Remove the images of a build's steps, with a name or without, unless something uses them."""
+    steps.clear()
+    remove_nameless(context.engine, mark(context.account, context.job.token), context.report)
 
 
 def _short(image_id: str) -> str:

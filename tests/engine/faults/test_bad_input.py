@@ -21,6 +21,8 @@ from support.reliability import Counted, is_full, sized
 from support.users import User, accounts_locked, free_uid, new_user
 from username_utils import sanitize_username_for_container
 
+from mlc_patched.names.labels import read_value
+
 pytestmark = pytest.mark.real_engine
 
 PASSWD = Path("/etc/passwd")
@@ -119,7 +121,7 @@ def test_paths_that_a_shell_or_docker_s_own_flag_would_read(
             (place / "made").unlink()
             label = {"-w": "WORK_MOUNT", "-d": "DATA_MOUNT", "-m": "MODELS_MOUNT"}[flag]
             labels = inspect(alice.tag("it"))["Config"]["Labels"]
-            assert labels[f"aime.mlc.{label}"] == str(place)
+            assert read_value(labels, f"aime.mlc.{label}") == str(place)
             listed = alice.mlc("list", "-a")
             assert (listed.returncode, listed.stdout.count("\n")) == (0, 2), name
             assert all(char.isprintable() or char == "\n" for char in listed.stdout)
