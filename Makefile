@@ -1,7 +1,7 @@
 # Set up, test and demonstrate mlc-patched on this machine. `make` alone lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help setup engine base demo tour picture test test-products test-modern test-pythons newest engines apptainer cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools clean
+.PHONY: help setup engine base demo tour picture test test-products test-modern test-pythons newest engines apptainer cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools mutants mutants-tools clean
 
 # What tests shell scripts, tools and pages, or takes long, runs once, on the Python of .venv.
 NOT_SLOW := $(addprefix --ignore tests/unit/,faults fuzz tools docs containers/test_job_scripts.py cli/test_shims.py)
@@ -78,6 +78,15 @@ fuzz: setup fuzz-tools  ## fuzz every parser with atheris
 fuzz-tools: setup
 	@.venv/bin/python -c 'import atheris' 2>/dev/null || .venv/bin/pip install -q -e '.[fuzz]'
 
+# Incremental: only functions that were changed since the last run are tested again. PYTEST_ARGS is
+# not used; MODULE='mlc_patched.plan.*' tests a part, which does not write the page.
+mutants: setup mutants-tools  ## change the modules that decide, one thing at a time; writes docs/mutants.md
+	.venv/bin/mutmut run $(MODULE)
+	.venv/bin/python tools/mutants.py $(if $(MODULE),--show)
+
+mutants-tools: setup
+	@.venv/bin/python -c 'import mutmut' 2>/dev/null || .venv/bin/pip install -q -e '.[mutants]'
+
 test-tools:
 	@command -v bats >/dev/null && command -v sudo >/dev/null && command -v zsh >/dev/null && \
 	    command -v groff >/dev/null && command -v jq >/dev/null || \
@@ -148,7 +157,7 @@ release-tools: setup
 	    .release/bin/pip install -q build cyclonedx-bom pip-audit uv && touch .release/ready; }
 
 clean:  ## remove what make and the tools made in this tree
-	rm -rf .venv .nox .release build dist *.egg-info lib/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .nox .release build dist mutants *.egg-info lib/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # All users run mlc, not only the one who makes .venv, so they must be able to read it.
 .venv/ready: setup.cfg requirements.lock
