@@ -244,6 +244,12 @@ def add_machine_flags(command: Arguments, *, aime: bool = False) -> None:
         add_option(command, f"-{name[0]} --{name}{suffix}", "DIR", text, "directories", dest=name)
 
 
+def add_image_of_project(command: Arguments) -> None:
+    """Add the argument for a project, or for one of its images."""
+    text = "project, or PROJECT:TAG for one image of it"
+    add_positional(command, "project", text, "projects", metavar="PROJECT")
+
+
 def add_limits(command: Arguments) -> None:
     """Add the flags for shared memory, cgroup and resource limits."""
     for flag, metavar, text in (
@@ -254,6 +260,24 @@ def add_limits(command: Arguments) -> None:
         ("--pids-limit", "N", "at most this many processes"),
     ):
         command.add_argument(flag, metavar=metavar, help=text)
+
+
+_PLACEMENT = ("node", "gpu_kind", "time", "partition", "account", "qos")
+
+
+def add_placement(command: Arguments) -> None:
+    """Add the flags that say where and how long something runs on a cluster."""
+    add_option(command, "--node", "NODE", "only on the node of this name")
+    add_option(command, "--gpu-kind", "KIND", "only on nodes with this kind of GPU, e.g. a100")
+    add_option(command, "--time", "TIME", "Slurm ends it after this time, e.g. 2-00:00:00")
+    add_option(command, "--partition", "NAME", "partition of Slurm")
+    add_option(command, "--account", "NAME", "account of Slurm, to which its use is charged")
+    add_option(command, "--qos", "NAME", "quality of service of Slurm")
+
+
+def placement(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the values of the flags of `add_placement` as Placement takes them."""
+    return {name: getattr(arguments, name) for name in _PLACEMENT}
 
 
 def machine(arguments: argparse.Namespace) -> dict[str, Any]:

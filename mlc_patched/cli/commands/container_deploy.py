@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import print_json, print_names, say, show_fields
-from ..parser import TYPE_CHECKING, Parser, add_option, add_switch
+from ..parser import TYPE_CHECKING, Parser, add_placement, add_switch, placement
 from . import container_create
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ EXAMPLES = (
     "container-deploy thesis --cluster -g 1        on the cluster, queued for a GPU",
     "container-deploy thesis --cluster -g 2 --time 1-12:00:00     with Slurm, for 36 hours",
 )
-_PLACEMENT = ("node", "gpu_kind", "time", "partition", "account", "qos")
 
 
 def add_arguments(command: Parser) -> None:
@@ -37,12 +36,7 @@ def add_arguments(command: Parser) -> None:
         "--cluster",
         "let the cluster find a node with free GPUs, or wait for one; from the pushed image",
     )
-    add_option(cluster, "--node", "NODE", "only on the node of this name")
-    add_option(cluster, "--gpu-kind", "KIND", "only on nodes with this kind of GPU, e.g. a100")
-    add_option(cluster, "--time", "TIME", "Slurm ends it after this time, e.g. 2-00:00:00")
-    add_option(cluster, "--partition", "NAME", "partition of Slurm")
-    add_option(cluster, "--account", "NAME", "account of Slurm, to which its use is charged")
-    add_option(cluster, "--qos", "NAME", "quality of service of Slurm")
+    add_placement(cluster)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -51,7 +45,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     has_shell = not (
         arguments.background or arguments.json or arguments.quiet or arguments.dry_run
     ) and (arguments.open or on_terminal())
-    on_cluster = arguments.cluster or any(getattr(arguments, each) for each in _PLACEMENT)
+    on_cluster = arguments.cluster or any(placement(arguments).values())
     if has_shell and not (on_cluster and _is_reached_by_slurm(context)):
         from ...containers.open import check_client
 
@@ -124,8 +118,7 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
     request = container_create.request_of(arguments, context)
     if arguments.dry_run:
         raise UsageError("--dry-run goes without --cluster: where it runs is known when it does.")
-    placement = Placement(**{each: getattr(arguments, each) for each in _PLACEMENT})
-    made = deploy_on_cluster(request, placement, context)
+    made = deploy_on_cluster(request, Placement(**placement(arguments)), context)
     try:
         for text in made.notes:
             context.report.note(f"On the cluster: {text}.")

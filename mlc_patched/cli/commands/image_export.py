@@ -9,6 +9,7 @@ from ..parser import (
     TYPE_CHECKING,
     Parser,
     add_force,
+    add_image_of_project,
     add_json,
     add_option,
     add_positional,
@@ -28,13 +29,7 @@ RUNTIMES = ("apptainer", "enroot")
 
 
 def add_arguments(command: Parser) -> None:
-    add_positional(
-        command,
-        "project",
-        "project, or PROJECT:TAG for one image of it",
-        "projects",
-        metavar="PROJECT",
-    )
+    add_image_of_project(command)
     add_positional(
         command,
         "command",

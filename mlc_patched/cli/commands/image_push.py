@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import print_json, say
-from ..parser import TYPE_CHECKING, Parser, add_json, add_positional, add_yes
+from ..parser import TYPE_CHECKING, Parser, add_image_of_project, add_json, add_positional, add_yes
 
 if TYPE_CHECKING:
     from ...context import Context
@@ -18,13 +18,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: Parser) -> None:
-    add_positional(
-        command,
-        "project",
-        "project, or PROJECT:TAG for one image of it",
-        "projects",
-        metavar="PROJECT",
-    )
+    add_image_of_project(command)
     add_positional(
         command,
         "registry",

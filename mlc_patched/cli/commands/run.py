@@ -12,9 +12,11 @@ from ..parser import (
     add_machine_flags,
     add_option,
     add_output,
+    add_placement,
     add_positional,
     limits,
     machine,
+    placement,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ EXAMPLES = (
     "mlc run thesis --array 0-3 -- bash -c 'python3 train.py --seed $SLURM_ARRAY_TASK_ID'",
     "mlc run thesis:kept --cpus 8 --memory 64g -- python3 prepare.py",
 )
-_PLACEMENT = ("node", "gpu_kind", "time", "partition", "account", "qos")
 
 
 def add_arguments(command: Parser) -> None:
@@ -35,13 +36,8 @@ def add_arguments(command: Parser) -> None:
     add_machine_flags(command)
     add_limits(command)
     slurm = command.add_argument_group("with Slurm (without it, the command runs here)")
-    add_option(slurm, "--time", "TIME", "end it after this time, e.g. 8:00:00")
     add_option(slurm, "--array", "LIST", "run it once for each, e.g. 0-9 or 0-99%%4 (4 at once)")
-    add_option(slurm, "--partition", "NAME", "partition")
-    add_option(slurm, "--account", "NAME", "account to which its use is charged")
-    add_option(slurm, "--qos", "NAME", "quality of service")
-    add_option(slurm, "--node", "NODE", "only on the node of this name")
-    add_option(slurm, "--gpu-kind", "KIND", "only on nodes with this kind of GPU, e.g. a100")
+    add_placement(slurm)
     add_output(command, "print the job's ID only")
 
 
@@ -57,8 +53,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if not arguments.project or not arguments.command:
         raise UsageError("What should run?", "Use: mlc run PROJECT -- COMMAND…")
     options = CreateRequest("", **machine(arguments), **limits(arguments))
-    placement = Placement(**{each: getattr(arguments, each) for each in _PLACEMENT})
-    what = (arguments.project, arguments.command, options, placement, arguments.array, context)
+    where = Placement(**placement(arguments))
+    what = (arguments.project, arguments.command, options, where, arguments.array, context)
     if not uses_slurm(context):
         if arguments.json or arguments.quiet:
             raise UsageError("Without Slurm the command runs here: its output is all there is.")
