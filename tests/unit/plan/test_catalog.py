@@ -50,13 +50,14 @@ def test_the_version_latest_is_the_newest(tmp_path: Path, loaded: catalog.Catalo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("Pytorch", "9", "CUDA_ADA"), "Available: 2.10.0, 2.8.0"),
-        (("Jax", "1", "CUDA_ADA"), "Available: Pytorch, Tensorflow"),
-        (("Pytorch", "2.8.0", "ROCM6"), "CUDA_BLACKWELL, CUDA_ADA, CUDA_AMPERE"),
+        (("Pytorch", "9", "CUDA_ADA"), "Pytorch 9 for CUDA_ADA. Available: 2.10.0, 2.8.0"),
+        (("Pytorch", "9", None), r"There is no Pytorch 9\. Available: 2\.10\.0, 2\.8\.0"),
+        (("Jax", "1", "CUDA_ADA"), "Jax for CUDA_ADA. Available: Pytorch, Tensorflow"),
+        (("Pytorch", "2.8.0", "ROCM6"), "for ROCM6. Its arch.*: CUDA_BLACKWELL, CUDA_ADA, CUDA_A"),
     ],
 )
 def test_the_error_lists_the_alternatives(
-    loaded: catalog.Catalog, arguments: tuple[str, str, str], message: str
+    loaded: catalog.Catalog, arguments: tuple[str, str, str | None], message: str
 ) -> None:
     with pytest.raises(NotFoundError, match=message):
         loaded.find(*arguments)
@@ -76,6 +77,24 @@ def test_a_v1_file_has_an_architecture_without_brackets(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise("input-works")
+def test_fields_may_be_in_quotes_after_a_blank(tmp_path: Path) -> None:
+    (row,) = written(tmp_path, 'Pytorch, "2.8.0", "[CUDA_ADA]", "hub/x"\n').rows
+    assert (row.version, row.architectures, row.image) == ("2.8.0", ("CUDA_ADA",), "hub/x")
+
+
+def test_an_empty_catalog_has_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"has no images\. Its architectures: none"):
+        written(tmp_path, "# nothing yet\n").find("Pytorch", "2.8.0", None)
+
+
+def test_an_image_that_is_no_reference_is_reported_with_its_catalog(
+    tmp_path: Path,
+) -> None:
+    found = written(tmp_path, "Pytorch, 2.8.0, [CUDA_ADA], Hub/UPPER\n")
+    with pytest.raises(MlcError, match=f"The catalog {found.source}: .*Hub/UPPER"):
+        found.reference(found.rows[0])
+
+
 def test_a_byte_order_mark_and_comments_are_skipped(tmp_path: Path) -> None:
     rows = written(tmp_path, "\ufeff# ours\nPytorch, 1, [CUDA], hub/p").rows
     assert [row.framework for row in rows] == ["Pytorch"]

@@ -164,6 +164,11 @@ def test_a_claim_that_passwd_contradicts(passwd: str, wrong: str) -> None:
     assert wrong in account_in_passwd(passwd.encode(), CLAIM)
 
 
+def test_a_name_in_another_encoding_is_no_matter() -> None:
+    row = b"alice:x:1001:2001:J\xf6rg:/home/alice:/bin/bash\n"
+    assert account_in_passwd(row, CLAIM) is None
+
+
 def test_a_claim_that_passwd_confirms() -> None:
     passwd = f"root:x:0:0::/root:/bin/sh\n# ours\n\n{ROW}\n"
     assert account_in_passwd(passwd.encode(), CLAIM) is None
