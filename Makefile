@@ -149,6 +149,7 @@ lock: release-tools  ## renew requirements.lock: the newest packages that the pr
 
 # AUDIT=no: where the service that knows the vulnerabilities cannot be reached.
 release: release-tools  ## make sdist, wheel, package, SBOM and checksums in dist/, after an audit
+	@command -v lintian >/dev/null || tools/apt-install.sh lintian
 	.venv/bin/python tools/release.py $(if $(filter no,$(AUDIT)),--no-audit)
 
 # In an environment of their own, so that they change no version in .venv.

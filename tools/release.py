@@ -5,7 +5,7 @@
 From a clean checkout: source archive, wheel, Debian package, an SBOM of what they install
 (CycloneDX), and SHA256SUMS. First, pip-audit checks the packages of requirements.lock for known
 vulnerabilities. A package that it could not check counts as one that has some; without network,
---no-audit leaves the check out.
+--no-audit leaves the check out. lintian must find nothing in the package.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def built(tools: Path, dist: Path) -> list[Path]:
     with tempfile.TemporaryDirectory() as made:
         run(tools / "python", "-m", "build", "--outdir", made, SOURCE_DATE_EPOCH=commit)
         files = [file.replace(dist / file.name) for file in sorted(Path(made).iterdir())]
-    return [*files, ROOT / run("tools/debian-package.sh").split()[-1]]
+    package = ROOT / run("tools/debian-package.sh").split()[-1]
+    run("lintian", "--allow-root", "--fail-on", "error,warning", package)
+    return [*files, package]
 
 
 def bill_of_materials(wheel: Path, tools: Path, target: Path) -> None:
