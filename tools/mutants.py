@@ -69,12 +69,18 @@ def changed(difference: str) -> tuple[list[str], list[str]]:
 
 
 def is_message(difference: str) -> bool:
-    """Whether a change is to the text of a message: a string with a blank, and nothing else."""
+    """Whether a change is to the text of a message: a string with a blank that is altered, left out
+    or None, and nothing else."""
     removed, added = (" ".join(lines) for lines in changed(difference))
-    if _STRING.sub("", removed) != _STRING.sub("", added):
+    if not any(" " in text for text in {*_STRING.findall(removed)} - {*_STRING.findall(added)}):
         return False
-    pairs = zip(_STRING.findall(removed), _STRING.findall(added), strict=False)
-    return any(" " in before for before, after in pairs if before != after)
+    return _without_messages(removed) == _without_messages(added)
+
+
+def _without_messages(code: str) -> str:
+    """Return code without strings with a blank, and without what may stand in their place."""
+    without = _STRING.sub(lambda found: "" if " " in found.group() else found.group(), code)
+    return re.sub(r"\bf(?=[\s,)]|$)|\bNone\b|[\s,]", "", without)
 
 
 def modules() -> Iterator[Module]:

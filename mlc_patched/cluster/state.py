@@ -46,6 +46,7 @@ def state_of(
         return ServiceState(PLACING, "Swarm is looking for a node")
     node = next((each for each in nodes if each.id == task.node), None)
     name = node.hostname if node else ""
+    on = f" on {name}" if node else ""
     if _waits(task):
         ahead = None
         if service.gpus:
@@ -60,20 +61,16 @@ def state_of(
         status = f"{name} does not answer; the workspace and the pushed image are kept"
         return ServiceState(LOST, status, name, None, task.container)
     if task.state in _STARTING and task.desired in ("running", "ready"):
-        status = (
-            f"pulling the image on {name}" if task.state == "preparing" else f"starting on {name}"
-        )
-        return ServiceState(STARTING, status, name)
+        status = "pulling the image" if task.state == "preparing" else "starting"
+        return ServiceState(STARTING, f"{status}{on}", name)
     if task.state == "running" and task.desired == "running":
-        return ServiceState(RUNNING, f"running on {name}", name, None, task.container)
+        return ServiceState(RUNNING, f"running{on}", name, None, task.container)
     if node is not None and node.availability == "drain":
         status = f"stopped: {name} is drained; container-retire --save still saves it"
     elif task.state == "running":
-        status = f"being stopped on {name}"
+        status = f"being stopped{on}"
     else:
-        status = (
-            f"ended on {name}: {reason(task.message, name)}" if task.message else f"ended on {name}"
-        )
+        status = f"ended{on}: {reason(task.message, name)}" if task.message else f"ended{on}"
     return ServiceState(ENDED, status, name, None, task.container)
 
 

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from mlc_patched.cluster.state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING, state_of
+from mlc_patched.cluster.state import (
+    ENDED,
+    LOST,
+    PLACING,
+    QUEUED,
+    RUNNING,
+    STARTING,
+    ServiceState,
+    state_of,
+)
 from mlc_patched.engine.cluster import Node, Service, Task
 
 ONE = Node("n1", "server-1", "ready")
@@ -88,6 +97,42 @@ def test_the_state_of_a_service(now: Task, state: str, words: str) -> None:
     found = state_of(service(1), [service(1)], [now], [ONE, DOWN])
     assert found.state == state
     assert words in found.status
+
+
+def test_the_node_and_the_container_are_known_once_there_are_some() -> None:
+    def found(state: str, node: str = "n1", **more: str) -> ServiceState:
+        now = task(1, state, node=node, container="c", **more)
+        return state_of(service(1), [service(1)], [now], [ONE, DOWN])
+
+    lost = "server-2 does not answer; the workspace and the pushed image are kept"
+    assert found("running") == ServiceState(RUNNING, "running on server-1", "server-1", None, "c")
+    assert found("running", "n2") == ServiceState(LOST, lost, "server-2", None, "c")
+    assert found("complete", desired="shutdown") == ServiceState(
+        ENDED, "ended on server-1", "server-1", None, "c"
+    )
+    for state, desired, said in (
+        ("preparing", "running", "pulling the image on server-1"),
+        ("starting", "running", "starting on server-1"),
+        ("ready", "ready", "starting on server-1"),
+    ):
+        assert found(state, desired=desired) == ServiceState(STARTING, said, "server-1")
+
+
+def test_without_a_node_none_is_named() -> None:
+    def status(state: str, **more: str) -> str:
+        return state_of(service(1), [service(1)], [task(1, state, **more)], [ONE]).status
+
+    assert status("allocated") == "starting"
+    assert status("rejected", desired="shutdown", message="No such image") == (
+        "ended: No such image"
+    )
+
+
+def test_resources_may_lack_besides_constraints() -> None:
+    """Then it is the queue that matters: a node matches, but is full."""
+    said = "scheduling constraints not satisfied on 1 node; insufficient resources on 1 node"
+    now = task(1, "pending", message=said)
+    assert state_of(service(1), [service(1)], [now], [ONE]).status.startswith("waiting for a GPU")
 
 
 def test_a_drained_node_and_a_service_without_a_task() -> None:

@@ -62,6 +62,7 @@ def test_invalid_sudo_variables_are_refused(value: str) -> None:
 def test_a_user_missing_from_the_database() -> None:
     assert who(4242, 1, HOME="/somewhere") == Account("4242", 4242, 1, "/somewhere")
     assert who(4242, 1).container_name == "u-4242"
+    assert who(4242, 1).home == "/"
 
 
 def test_a_missing_user_behind_sudo_has_no_home_but_their_own(tmp_path: Path) -> None:
@@ -97,8 +98,11 @@ def test_on_a_remote_engine_as_gives_the_ids_and_local_files_keep_theirs() -> No
 
 @pytest.mark.parametrize("said", ["", "7001", "a:b", "1:2:3", "-1:5", "0:0", "0:5", f"{2**32}:1"])
 def test_an_invalid_as_is_refused(said: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as refused:
         known_elsewhere(MINE, said, is_local=False, is_login_of_root=True)
+    is_root = said.startswith("0:")
+    assert ("cannot belong to root" if is_root else "is not an account") in str(refused.value)
+    assert ("your own UID" if is_root else "--as 1001:1001") in str(refused.value.hint)
 
 
 def test_on_this_host_another_uid_is_another_user() -> None:
