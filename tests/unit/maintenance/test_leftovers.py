@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import time
 from dataclasses import replace
 
@@ -16,12 +17,21 @@ from mlc_patched.context import Context
 from mlc_patched.engine.interface import Container, Image
 from mlc_patched.engine.observations import Layer
 from mlc_patched.maintenance import prune
-from mlc_patched.maintenance.leftovers import Kind, is_labelled, left_containers, left_images
+from mlc_patched.maintenance.leftovers import (
+    Kind,
+    Leftover,
+    is_labelled,
+    left_containers,
+    left_images,
+    made_at,
+)
 from mlc_patched.maintenance.orphans import list_orphans, own_orphans
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.limits import BASE_NAME
 
+FIELDS = {"name": "mlc-look-1001-0123456789ab", "id": "abc", "uid": 1001, "frees": 0}
+MOMENT = "2026-11-27T04:30:15.123456789Z"
 SETUP = {labels.SETUP_FOR: "it._.1001"}
 OURS = claim_labels(Claim(1001, 2001, "alice"))
 
@@ -58,6 +68,32 @@ def test_set_up_containers_are_leftovers_by_label_name_and_age(
     each: Container, is_left: bool
 ) -> None:
     assert [found.id for found in left_containers([each], 1001, 500)] == [each.id] * is_left
+
+
+def test_every_container_that_is_left_over_is_found_whoevers_it_is() -> None:
+    own = {labels.TEMPORARY: "look"}
+    all_there_are = [
+        container("it._.1001", {}),
+        container("mlc-look-1002-0123456789ab", own),
+        container("mlc-step-1001-0123456789ab", {}),  # the classic builder gives it no label
+        container("mlc-look-1001-0123456789ab", own, created=500),  # as old as it has to be
+    ]
+    everybodys = left_containers(all_there_are, None, 500)
+    assert everybodys == [
+        Leftover(Kind.SETUP, each.name, each.id, uid)
+        for each, uid in zip(all_there_are[1:], (1002, 1001, 1001), strict=True)
+    ]
+    assert left_containers(all_there_are, 1001, 500) == everybodys[1:]
+
+
+def test_a_leftover_is_told_whole_for_json() -> None:
+    left = Leftover(Kind.SETUP, "mlc-look-1001-0123456789ab", "abc", 1001)
+    assert left.as_json() == {"kind": "setup", **FIELDS}
+    assert replace(left, kind=Kind.FILE, frees=7).as_json() == {
+        **FIELDS,
+        "kind": "file",
+        "frees": 7,
+    }
 
 
 def test_committed_images_are_the_caller_s_by_tag_and_labels() -> None:
@@ -145,6 +181,79 @@ def test_unfinished_images_are_found_by_name_and_age() -> None:
     assert [each.id[-1] for each in found] == ["1", "2", "3", "4", "d"]
     everybodys = left_images(images, [], None, time.time(), is_ours)
     assert [each.uid for each in everybodys if each.id[-1] in "78"] == [1002, 1002]
+
+
+def test_age_is_counted_to_the_second() -> None:
+    """A build that began while prune looked is not taken for one that broke off."""
+    made = calendar.timegm((2026, 11, 27, 4, 30, 15))
+    build = Image("sha256:1", ("ds01-1001/a:mlc-build-0123456789ab",), created=MOMENT)
+    nameless = Image("sha256:2", (), OURS, created=MOMENT)
+    assert made_at(build) == made
+    assert made_at(Image("sha256:3", (), created="")) == 0, "a time that is not known is long ago"
+    for image in (build, nameless):
+        for before, is_left in ((made - 1, False), (made, True)):
+            found = left_images([image], [], 1001, before, lambda image: True)
+            assert len(list(found)) == is_left
+
+
+@pytest.mark.parametrize(
+    ("marked", "claimed", "owner"),
+    [
+        (None, "1001", 1001),
+        ("1002-0123456789ab", "1001", 1002),  # the step of another user on an image of the first
+        ("1001-0123456789ab", "odd", 1001),
+        ("odd", "odd", None),
+        ("", None, None),
+        (temporary.SHARED, "1001", 0),
+    ],
+)
+def test_a_nameless_image_is_its_makers(
+    marked: str | None, claimed: str | None, owner: int | None
+) -> None:
+    own = {} if marked is None else {labels.TEMPORARY: marked}
+    if claimed is not None:
+        own |= {**OURS, labels.USER_ID: claimed}
+    found = left_images([Image("sha256:1", (), own)], [], None, time.time(), lambda image: True)
+    assert [each.uid for each in found] == ([] if owner is None else [owner])
+
+
+def test_a_shared_step_is_the_lookers() -> None:
+    image = Image("sha256:1", (), {labels.TEMPORARY: temporary.SHARED})
+    found = left_images([image], [], 1002, time.time(), lambda image: True)
+    assert [(each.kind, each.uid) for each in found] == [(Kind.NAMELESS, 1002)]
+
+
+def test_what_is_left_over_is_told_with_its_kind_name_and_owner() -> None:
+    step = "mlc-account-1001:mlc-build-0123456789ab-s1"
+    images = [
+        Image("sha256:1", ("hub/base",), OURS),  # used, and no reason to look no further
+        Image("sha256:2", ("ds01-1001/a:latest", "ds01-1001/a:previous"), OURS),
+        Image("sha256:3", (step,)),
+        Image("sha256:4", ("x/y:odd._.name", "ds01-1001/a:mlc-build-0123456789ab-lock")),
+        Image("sha256:5", ("ds01-1001/b:previous",), {labels.PROJECT: "b"}),
+    ]
+    found = left_images(images, [container_of("sha256:1")], 1001, time.time(), nobodys)
+    assert list(found) == [
+        Leftover(Kind.PREVIOUS, "ds01-1001/a:previous", "sha256:2", 1001),
+        Leftover(Kind.UNFINISHED, step, "sha256:3", 1001),
+        Leftover(Kind.UNFINISHED, "ds01-1001/a:mlc-build-0123456789ab-lock", "sha256:4", 1001),
+        Leftover(Kind.PREVIOUS, "ds01-1001/b:previous", "sha256:5", 1001),
+    ]
+
+
+def test_root_sees_what_every_user_left_over() -> None:
+    images = [
+        account_image(),
+        Image("sha256:1", ("base:it._.1002",)),
+        Image("sha256:2", ("ds01-1003/a:previous",), OURS),
+        Image("sha256:3", ("base:lie._.1002",), OURS),  # its labels name another user
+    ]
+    found = left_images(images, [], None, time.time(), lambda image: True)
+    assert [(each.kind, each.uid) for each in found] == [
+        (Kind.BUILT, 1001),
+        (Kind.ORPHAN, 1002),
+        (Kind.PREVIOUS, 1003),
+    ]
 
 
 def test_nameless_images_are_found_by_labels() -> None:

@@ -13,9 +13,11 @@ from mlc_patched.cli.commands.patch import through_current
 from mlc_patched.errors import MlcError, NotFoundError
 from mlc_patched.patch import store as patch_store
 from mlc_patched.patch.checkout import Form, is_known, recognise, version_of
-from mlc_patched.patch.layout import checkout_of
+from mlc_patched.patch.layout import ORIGINAL, STORE, checkout_of
+from mlc_patched.patch.layout import PROGRAM as PROGRAM_LINK
 from mlc_patched.patch.shim import is_shim, shim
-from mlc_patched.patch.state import SHIMS, Condition, FileState, condition
+from mlc_patched.patch.state import SHIMS, Condition, FileState, condition, examine
+from mlc_patched.patch.store import Kept, Manifest
 from mlc_patched.plan.catalog import locate
 
 SHELL = b"#!/bin/bash\necho hello\n"
@@ -66,6 +68,100 @@ def test_the_marker_alone_switches_the_commands(
         assert found is Condition.INTERRUPTED
     else:
         assert found is (Condition.PATCHED if whole and state in SHIMS else Condition.DAMAGED)
+
+
+NAMES = ("mlc.py", "mlc", "mlc-list")
+
+
+@pytest.fixture
+def patched(tmp_path: Path) -> Path:
+    """Return a checkout that is patched; each test spoils one thing."""
+    path, program = tmp_path / "aime", tmp_path / "program.py"
+    path.mkdir()
+    program.touch()
+    (path / "ml_images.repo").touch()
+    for name in NAMES:
+        (path / name).write_bytes(b'mlc_version = "2.2.0"\n' if name == "mlc.py" else SHELL)
+        (path / name).chmod(0o755)
+    originals = {name: patch_store.read_original(path / name) for name in NAMES}
+    kept = tuple(Kept(name, patch_store.digest(o.text), o.mode) for name, o in originals.items())
+    patch_store.open_store(path)
+    patch_store.keep(path, Manifest("v2", "2.2.0", kept), originals)
+    for name, original in originals.items():
+        (path / name).write_bytes(shim(name, original.text))
+    patch_store.link(path / STORE / PROGRAM_LINK, str(program))
+    patch_store.activate(path, "python3")
+    return path
+
+
+def test_a_patched_checkout_is_examined_whole(patched: Path) -> None:
+    state = examine(patched)
+    assert state.condition is Condition.PATCHED
+    assert state.checkout == recognise(patched)
+    assert state.manifest == patch_store.read_manifest(patched)
+    assert state.files == dict.fromkeys(NAMES, FileState.OURS)
+    assert state.program == str(patched.parent / "program.py")
+    assert state.broken_originals == ()
+    assert state.named(FileState.AIME, FileState.OURS) == NAMES
+    assert state.named(FileState.AIME) == ()
+
+
+def test_a_checkout_without_the_store_is_aimes(patched: Path) -> None:
+    for name in NAMES:
+        (patched / name).write_bytes((patched / STORE / ORIGINAL / name).read_bytes())
+    patch_store.remove(patched)
+    state = examine(patched)
+    assert state.condition is Condition.AIME
+    assert state.files == dict.fromkeys(NAMES, FileState.AIME)
+    assert (state.manifest, state.program, state.broken_originals) == (None, "", ())
+
+
+def test_an_interrupted_patch_is_told_by_the_missing_marker(patched: Path) -> None:
+    patch_store.deactivate(patched)
+    assert examine(patched).condition is Condition.INTERRUPTED
+
+
+def test_a_checkout_whose_program_is_gone_is_damaged(patched: Path) -> None:
+    (patched.parent / "program.py").unlink()
+    state = examine(patched)
+    assert state.condition is Condition.DAMAGED
+    assert state.program == str(patched.parent / "program.py"), "say which program is missing"
+    (patched / STORE / PROGRAM_LINK).unlink()
+    assert (examine(patched).condition, examine(patched).program) == (Condition.DAMAGED, "")
+
+
+def test_every_original_that_is_not_as_it_was_kept_is_named(patched: Path) -> None:
+    originals = patched / STORE / ORIGINAL
+    (originals / "mlc-list").chmod(0o644)
+    state = examine(patched)
+    assert (state.condition, state.broken_originals) == (Condition.DAMAGED, ("mlc-list",))
+    (originals / "mlc.py").write_text("edited\n")
+    assert examine(patched).broken_originals == ("mlc.py", "mlc-list")
+    # AIME's file is back, and its original is gone.
+    (patched / "mlc").write_bytes(SHELL)
+    (originals / "mlc").unlink()
+    assert examine(patched).broken_originals == ("mlc.py", "mlc", "mlc-list")
+
+
+def test_a_checkout_without_its_manifest_is_damaged(patched: Path) -> None:
+    (patched / STORE / ORIGINAL / patch_store.MANIFEST).unlink()
+    state = examine(patched)
+    assert (state.condition, state.manifest) == (Condition.DAMAGED, None)
+    assert state.broken_originals == ()
+
+
+def test_what_each_command_s_file_holds_is_told(patched: Path) -> None:
+    (patched / "mlc").write_bytes(shim("mlc", SHELL) + b"# of another version\n")
+    state = examine(patched)
+    assert (state.condition, state.files["mlc"]) == (Condition.PATCHED, FileState.OLDER)
+    (patched / "mlc").write_bytes(SHELL)
+    state = examine(patched)
+    assert (state.condition, state.files["mlc"]) == (Condition.DAMAGED, FileState.AIME)
+    (patched / "mlc").write_bytes(SHELL + b"# edited\n")
+    assert examine(patched).files["mlc"] is FileState.CHANGED
+    (patched / "mlc-open").write_bytes(SHELL)  # a command that AIME added since
+    assert examine(patched).files["mlc-open"] is FileState.CHANGED
+    assert examine(patched).named(FileState.CHANGED) == ("mlc", "mlc-open")
 
 
 def test_shims_are_recognised_and_nothing_else_is() -> None:
