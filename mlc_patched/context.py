@@ -6,16 +6,15 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from . import temporary
-from .dataclass import dataclass, field, replace
 from .engine.address import EngineAddress, resolve
 from .engine.interface import Container, Engine, Image
 from .errors import AlreadyExistsError, MlcError, NotFoundError
 from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
 from .host.files import is_root_for
 from .host.sudo import for_programs, is_for_another
+from .lean import TYPE_CHECKING, dataclass, field, replace
 from .names import labels
 from .names.containers import (
     ROOT,

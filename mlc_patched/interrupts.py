@@ -9,12 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
-from typing import TypeVar
 
 from .errors import CleanupSkipped
+from .lean import TYPE_CHECKING
 from .report import Reporter
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 _PATIENCE = 3.0
 """Seconds after an interrupt during which another one has no effect: keys are pressed twice."""
 _STEP = 0.1  # seconds

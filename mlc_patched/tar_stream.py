@@ -7,7 +7,7 @@ import io
 import tarfile
 from collections.abc import Iterable, Iterator
 
-from .dataclass import dataclass
+from .lean import dataclass
 
 _BLOCK = tarfile.BLOCKSIZE
 _EXTENSIONS = b"xgLK"

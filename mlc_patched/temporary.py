@@ -13,11 +13,10 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
-from .dataclass import dataclass
 from .errors import ConflictError
 from .host.sudo import for_programs
+from .lean import TYPE_CHECKING, dataclass
 from .names.labels import TEMPORARY
 from .names.projects import BUILDING
 

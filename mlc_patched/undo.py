@@ -6,13 +6,17 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TypeVar
 
 from .errors import CleanupSkipped, ConflictError, EngineError, MlcError
 from .interrupts import defer_signals
+from .lean import TYPE_CHECKING
 from .report import Reporter
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 _PAUSE = 0.5
 """Seconds before a second try: an engine that is restarting may be back by then."""
 

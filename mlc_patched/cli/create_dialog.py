@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from ..dataclass import replace
 from ..errors import DeclinedError, EngineError, InvalidValueError, MlcError
+from ..lean import TYPE_CHECKING, replace
 from ..names.containers import check_container_name
 from ..plan.directories import DEFAULT_WORKSPACE, check
 from .output import say

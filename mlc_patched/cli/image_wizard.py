@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from ..context import Context
-from ..dataclass import replace
 from ..errors import UsageError
 from ..images.brought import bring
 from ..images.create import ImageCreateRequest, refuse_existing
@@ -13,6 +12,7 @@ from ..images.packages import pip_packages, preset, split_words, unquoted
 from ..images.presets import PRESETS
 from ..images.project.files import ProjectFiles
 from ..images.recipe import ImageRequest, frameworks_on_offer, newest_cuda_row, rows_for
+from ..lean import replace
 from ..names.projects import project_of
 from .prompts import ask_choice, ask_text
 

@@ -8,7 +8,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from ..errors import (
     DeclinedError,
@@ -18,6 +17,7 @@ from ..errors import (
     NotFoundError,
     UsageError,
 )
+from ..lean import TYPE_CHECKING
 from ..names.containers import short_name
 from .output import say
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import MlcError, NotFoundError
+from ..lean import TYPE_CHECKING
 from .output import print_json, say
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from ..context import Context
 
-_T = TypeVar("_T")
+    _T = TypeVar("_T")
 
 
 def for_each(

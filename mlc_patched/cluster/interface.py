@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from ..context import Context
-from ..dataclass import dataclass, field
 from ..engine.cluster import Node, Service
 from ..engine.interface import Container
 from ..engine.specification import ContainerSpecification
+from ..lean import Protocol, dataclass, field
 from .state import ServiceState
 
 

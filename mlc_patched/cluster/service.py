@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..dataclass import replace
 from ..engine.service import SHARED_MEMORY, ServiceSpecification
 from ..engine.specification import ContainerSpecification
 from ..errors import UsageError
+from ..lean import replace
 from ..names import labels
 
 LONGEST_NAME = 63

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..dataclass import dataclass
 from ..engine.answers import missing_mount
 from ..engine.cluster import Node, Service, Task
+from ..lean import dataclass
 
 PLACING = "placing"
 QUEUED = "queued"

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable
 
 from ..context import Context
-from ..dataclass import replace
 from ..engine.address import context_names
 from ..engine.cluster import Node, Service
 from ..engine.service import ServiceSpecification
 from ..errors import MlcError, UsageError
 from ..interrupts import defer_signals
+from ..lean import replace
 from ..names import labels
 from ..undo import Undo
 from .interface import Found, Place, Work

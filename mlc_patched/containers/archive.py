@@ -17,12 +17,14 @@ import re
 import tarfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, NoReturn
 
-from ..dataclass import dataclass
 from ..errors import MlcError, shown
 from ..json_text import pairs, string, strings
+from ..lean import TYPE_CHECKING, dataclass
 from ..temporary import MANIFEST
+
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, NoReturn
 
 FORMAT = "mlc-container"
 VERSION = 1

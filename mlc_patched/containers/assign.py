@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..context import Context
-from ..dataclass import replace
 from ..engine.interface import Container
 from ..errors import GpuTakenError, MlcError, NoFreeGpuError, NotAllowedError, NotFoundError
 from ..host.gpu_device import GpuDevice, short_uuid
 from ..host.gpus import GpuRequest, parse_gpus
 from ..host.locks import of_the_host
 from ..host.nvidia_smi import PROGRAM, find_nvidia_smi, nvidia_devices
+from ..lean import replace
 from ..names import labels
 from ..names.containers import short_name
 from ..plan.assign import (

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ..cluster.interface import Placement
 from ..context import Context
-from ..dataclass import dataclass, replace
 from ..engine.client import fitting_client
 from ..errors import MlcError, NotFoundError, UsageError
 from ..host.account import refuse_root
 from ..interrupts import defer_signals
+from ..lean import dataclass, replace
 from ..names.containers import first_free
 from ..names.projects import LATEST, image_of
 from ..plan.request import CreateRequest, DeployRequest, allowed_name

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager, nullcontext
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from ..context import Context, already_exists
-from ..dataclass import dataclass, replace
 from ..engine.interface import PODMAN, Engine, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import (
@@ -21,6 +19,7 @@ from ..errors import (
 )
 from ..images.verified import wrong_account
 from ..interrupts import defer_signals, ignore_interrupts
+from ..lean import TYPE_CHECKING, dataclass, replace
 from ..names import labels
 from ..names.containers import short_name
 from ..names.images import account_image

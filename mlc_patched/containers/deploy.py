@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..context import Context
-from ..dataclass import dataclass, replace
 from ..engine.interface import Container
 from ..errors import GpuTakenError, MlcError
+from ..lean import dataclass, replace
 from ..names import labels
 from ..names.containers import short_name
 from ..names.projects import is_own_project

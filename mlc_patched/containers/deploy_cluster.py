@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ..cluster.choose import scheduler_of, uses_slurm
 from ..cluster.interface import Placement, Scheduler, Work
 from ..cluster.state import ServiceState
 from ..context import Context
-from ..dataclass import dataclass, replace
 from ..engine.cluster import Node
 from ..engine.registry import require_registry
 from ..errors import AlreadyExistsError, ConflictError, MlcError, NotAllowedError, UsageError
 from ..host.account import refuse_root
 from ..host.gpus import CPU, NONE, GpuChoice, parse_gpus
 from ..images.fetch import fetch, not_own, pushed_reference, site_registry
+from ..lean import TYPE_CHECKING, dataclass, replace
 from ..names.containers import check_container_name, container_tag, first_free
 from ..names.images import parse_reference
 from ..names.projects import LATEST, Project, check_project, is_own_project, project_of_repository
@@ -32,6 +31,9 @@ from ..plan.request import CUSTOM, GPUS_VARIABLE, DeployRequest, allowed_name
 from ..plan.specify import specify
 from ..units import parse_size
 from . import site_wrapper
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _ONE = "1"
 

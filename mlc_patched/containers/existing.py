@@ -4,11 +4,11 @@ asked for."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
 
 from ..context import Context
 from ..engine.interface import Container
 from ..errors import AlreadyExistsError
+from ..lean import TYPE_CHECKING
 from ..names import labels
 from ..names.containers import short_name
 from ..names.images import account_image, is_committed_for, parse_reference
@@ -18,7 +18,10 @@ from ..plan.flow import Flow
 from ..plan.request import CreateRequest
 from .create import Created, create
 
-_T = TypeVar("_T")
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
 
 
 def create_or_keep(request: CreateRequest, context: Context) -> Created:

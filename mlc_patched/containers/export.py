@@ -7,11 +7,11 @@ from pathlib import Path
 from posixpath import dirname, join
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..errors import EngineError, MlcError
 from ..host.files import check_file_name
 from ..images.volumes import Volume, read_volume, refuse_uncopied, volumes_of
+from ..lean import dataclass
 from ..names import labels
 from ..new_file import check_target, write_files
 from ..tar_stream import END, BrokenArchiveError, members

@@ -9,13 +9,13 @@ import contextlib
 from collections.abc import Iterable, Mapping
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..errors import NotFoundError
 from ..host.amd_smi import amd_devices
 from ..host.cgroups import container_ids, owner
 from ..host.gpu_device import GpuDevice
 from ..host.nvidia_smi import find_nvidia_smi, nvidia_devices
+from ..lean import dataclass
 from ..names import labels
 from ..names.containers import SEPARATOR, short_name
 from ..plan.assign import Use, assigned_uuids, by_processes, given_uuids

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..context import Context
-from ..dataclass import replace
 from ..engine.interface import DOCKER, PODMAN, Image
 from ..engine.observations import EngineInfo
 from ..errors import EngineError
 from ..host.gpus import GpuRequest
 from ..host.hardware import NVIDIA_HOOKS
 from ..images.probe import refusal_of_gpus
+from ..lean import replace
 from ..plan.cdi import CDI_REMEDY, DOCKER_REMEDY, by_cdi, has_gpus
 from ..plan.container import Plan
 

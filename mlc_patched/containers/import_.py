@@ -7,15 +7,14 @@ import os
 import threading
 from collections.abc import Iterator
 from shlex import quote
-from typing import BinaryIO
 
 from ..context import Context
-from ..dataclass import dataclass, replace
 from ..engine.interface import Image
 from ..errors import MlcError, shown
 from ..host.files import check_file_name, rights_of
 from ..images.account.commit import commit_with_account
 from ..interrupts import wait_out_interrupts
+from ..lean import TYPE_CHECKING, dataclass, replace
 from ..names import labels
 from ..names.containers import short_name
 from ..names.projects import BUILDING
@@ -26,6 +25,9 @@ from . import archive
 from .assign import await_free_gpus
 from .create import Created, create_committed
 from .gpus import with_served_gpus
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 REPOSITORY = "mlc-import"
 _DIRECTORIES = {

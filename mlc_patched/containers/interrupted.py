@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..errors import NotFoundError
 from ..host.hardware import boot_time
+from ..lean import dataclass
 from ..names import labels
 from ..names.containers import short_name
 from .jobs import STOPPED, Job, jobs_of

@@ -8,15 +8,17 @@ import signal
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from ..context import Context
-from ..dataclass import dataclass, replace
 from ..engine.interface import Container
 from ..errors import ConflictError, NotFoundError
+from ..lean import TYPE_CHECKING, dataclass, replace
 from ..names.labels import MalformedLabelsError, read_claim
 from ..units import rfc_3339
 from .processes import processes_in
+
+if TYPE_CHECKING:
+    from typing import Any
 
 RUNNING, ENDED, STOPPED, UNKNOWN = "running", "ended", "stopped", "unknown"
 """States of a job. STOPPED ended with its container, and of UNKNOWN nobody knows how it ended."""

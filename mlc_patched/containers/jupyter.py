@@ -6,19 +6,21 @@ import os
 import re
 import time
 from itertools import islice
-from typing import Any
 from urllib.parse import urlsplit
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..errors import MlcError, NotFoundError, last_lines
+from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
 from .background import end_jobs, last_output, output_of, start_job
 from .jobs import RUNNING, Job, jobs_of
 from .shell import user_of
 from .start import ensure_running
+
+if TYPE_CHECKING:
+    from typing import Any
 
 LAB, BOARD = "jupyter", "tensorboard"
 """Kinds of the jobs."""

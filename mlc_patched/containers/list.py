@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..host.account import refuse_root
+from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import SEPARATOR, short_name
 from ..names.images import parse_reference
@@ -16,6 +15,8 @@ from ..names.projects import BUILDING, LATEST, PREVIOUS
 from ..units import in_utc, rfc_3339
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..cluster.state import ServiceState
     from ..engine.cluster import Service
     from .jobs import Job

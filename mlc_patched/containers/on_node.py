@@ -5,14 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from ..cluster.interface import Step
 from ..context import Context
 from ..errors import MlcError, last_lines
 from ..host.files import is_root_for
 from ..host.owner import as_account
+from ..lean import TYPE_CHECKING
 from .shell import forward_signals
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def step_of(name: str, context: Context) -> Step | None:

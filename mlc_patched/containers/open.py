@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from typing import TYPE_CHECKING
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.client import fitting_client
 from ..engine.interface import Container
 from ..errors import ConflictError, MlcError, NotFoundError
 from ..host.locks import SharedLock, shared
 from ..interrupts import defer_signals
+from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
 from .shell import JOB_SHELL, PURPOSE, hang_up, run_inside, user_of

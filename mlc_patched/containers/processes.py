@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..errors import EngineError, NotFoundError
+from ..lean import dataclass
 from ..names.containers import short_name
 from ..units import LONG, duration_in_words
 

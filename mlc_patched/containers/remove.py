@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 
 from ..context import Context
-from ..dataclass import dataclass, replace
 from ..engine.interface import Container
 from ..errors import (
     ConflictError,
@@ -16,6 +15,7 @@ from ..errors import (
     NotFoundError,
 )
 from ..interrupts import defer_signals
+from ..lean import dataclass, replace
 from ..names import labels
 from ..names.containers import SEPARATOR
 from ..names.images import is_committed_for

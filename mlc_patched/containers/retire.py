@@ -3,21 +3,21 @@ asked for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..errors import MlcError, UsageError
 from ..host.account import refuse_root
 from ..images.save import Saved, clean, save, target
 from ..interrupts import defer_signals
+from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import first_free, short_name
 from ..undo import retry_once
 from .remove import KeptVolume, remove
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .retire_cluster import ServiceRetirement
 
 

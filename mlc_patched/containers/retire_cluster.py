@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from ..cluster.choose import scheduler_of, uses_slurm
 from ..cluster.interface import Found, Place, Step
 from ..cluster.place import find_service, place_of
 from ..cluster.state import LOST
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Container
 from ..engine.registry import require_registry
 from ..errors import MlcError, SetupError
@@ -20,12 +18,16 @@ from ..images.push import push
 from ..images.save import Saved, clean, save, target
 from ..images.volumes import unsaved_volumes
 from ..interrupts import defer_signals
+from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
 from ..names.images import parse_reference
 from ..names.projects import project_of_repository
 from ..undo import Undo, retry_once
 from .on_node import said_on_node
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Sequence
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.client import fitting_client
 from ..errors import MlcError, UsageError, last_lines
+from ..lean import dataclass
 from .shell import PURPOSE, run_captured
 from .start import ensure_running, words_of
 

@@ -34,12 +34,12 @@ from ..cluster.slurm.job import (
 )
 from ..cluster.slurm.queue import RUNS
 from ..context import Context
-from ..dataclass import replace
 from ..engine.interface import Container, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import ConflictError, EngineError, MlcError, NotFoundError
 from ..images.fetch import not_own
 from ..interrupts import defer_signals
+from ..lean import replace
 from ..names import labels
 from ..names.containers import short_name
 from ..plan.specify import NAME_VARIABLE

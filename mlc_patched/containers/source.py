@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..context import Context
-from ..dataclass import replace
 from ..errors import NotFoundError, UsageError
 from ..host.account import refuse_root
+from ..lean import replace
 from ..names.containers import check_container_name, first_free, is_own_name, short_name
 from ..names.images import Reference, check_reference, parse_reference
 from ..names.projects import (

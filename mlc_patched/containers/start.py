@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.client import fitting_client
 from ..engine.interface import Container
 from ..errors import EngineError, MlcError, UsageError, shown
 from ..host.gpus import NONE
+from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
 from .shell import PURPOSE, run_inside, user_of

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.observations import Stats
+from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _AT_ONCE = 16
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..errors import MlcError
+from ..lean import dataclass
 from ..names import labels
 
 

@@ -12,14 +12,16 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
 
-from ..dataclass import dataclass, replace
 from ..errors import MlcError, UsageError, shown
 from ..host.account import caller
 from ..host.files import rights_of
 from ..host.sudo import is_for_another, root_home
 from ..json_text import parsed
+from ..lean import TYPE_CHECKING, dataclass, replace
+
+if TYPE_CHECKING:
+    from typing import Any
 
 DEFAULT = "default"
 """The name for no context: DOCKER_HOST, or else the local socket."""

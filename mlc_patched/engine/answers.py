@@ -6,17 +6,20 @@ import functools
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import EngineError
 from ..json_text import pairs, string, strings
+from ..lean import TYPE_CHECKING
 from ..units import seconds_since_1970
 from .interface import DOCKER, PODMAN, Container, Image, Mount
 
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from .observations import Activity, EngineInfo, MountsAndDevices, Stats
 
-_Reader = TypeVar("_Reader", bound=Callable[..., Any])
+    _Reader = TypeVar("_Reader", bound=Callable[..., Any])
+
 
 _MISSING_MOUNT = re.compile(r"bind source path does not exist: (.*)")
 """dockerd's message for a bind mount without a source (moby, volume/mounts/validate.go)."""

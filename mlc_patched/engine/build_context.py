@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from ..dataclass import dataclass, field
 from ..errors import MlcError
 from ..host.account import Account
 from ..host.directories import opened
 from ..host.files import rights_of
+from ..lean import dataclass, field
 
 PREFIX = ".mlc-build."
 DOCKERFILE = f"{PREFIX}Dockerfile"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from ..dataclass import dataclass
 from ..errors import EngineError
 from ..host.process import output_of
+from ..lean import TYPE_CHECKING, dataclass
 
 if TYPE_CHECKING:
     from .interface import Engine

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
-from ..dataclass import dataclass, field
 from ..errors import EngineError
+from ..lean import TYPE_CHECKING, dataclass, field
 
 if TYPE_CHECKING:
     from .service import ServiceSpecification

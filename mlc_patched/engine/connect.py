@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..lean import TYPE_CHECKING
 from .connection import EngineConnection
 from .docker import DockerEngine
 from .interface import Engine

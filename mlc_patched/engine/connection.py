@@ -12,7 +12,6 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
-from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import (
@@ -25,12 +24,16 @@ from ..errors import (
     NotFoundError,
 )
 from ..json_text import parsed
+from ..lean import TYPE_CHECKING
 from ..version import __version__
 from . import socket as engine_socket
 from .address import DEFAULT, EngineAddress, resolve
 from .answers import is_podman_conflict, missing_mount
 from .http import Answer, Connection
 from .interface import REFUSED
+
+if TYPE_CHECKING:
+    from typing import Any
 
 ANSWER_SECONDS = 120
 """Timeout for requests that do not start a long operation."""

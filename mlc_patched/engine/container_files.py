@@ -7,12 +7,15 @@ import contextlib
 import io
 import posixpath
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import quote
 
 from ..errors import EngineError, NotFoundError, SetupError
 from ..json_text import parsed
+from ..lean import TYPE_CHECKING
 from .http import Answer
+
+if TYPE_CHECKING:
+    from typing import Any
 
 ACCOUNTS = ("/etc/passwd", "/etc/group")
 _TAR_SPACE = 64 * 1024  # the most that a tar archive of one file adds to its content

@@ -7,11 +7,14 @@ that is built on them; containerd's keeps them, without a name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ..errors import ConflictError, ImageNotFoundError
 from ..json_text import parsed
+from ..lean import TYPE_CHECKING
 from .connection import LONGEST_SECONDS
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def step_below(reference: str, ask: Callable[..., Any]) -> str:

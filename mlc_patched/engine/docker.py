@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..errors import (
@@ -19,6 +18,7 @@ from ..errors import (
     NotFoundError,
 )
 from ..json_text import parsed
+from ..lean import TYPE_CHECKING
 from ..names.images import parse_reference
 from . import container_files as files
 from .answers import (
@@ -45,6 +45,8 @@ from .interface import (
 )
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .address import EngineAddress
     from .build_context import BuildOptions
     from .cluster import Cluster

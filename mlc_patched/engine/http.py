@@ -10,7 +10,7 @@ import contextlib
 import socket
 from collections.abc import Iterator, Mapping
 
-from ..dataclass import dataclass, replace
+from ..lean import dataclass, replace
 
 _LONGEST_LINE = 65536  # bytes; http.client's limits
 _MOST_HEADERS = 100

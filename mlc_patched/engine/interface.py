@@ -9,9 +9,8 @@ from __future__ import annotations
 import abc
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
-from ..dataclass import dataclass, field, replace
+from ..lean import TYPE_CHECKING, dataclass, field, replace
 
 if TYPE_CHECKING:
     from .build_context import BuildOptions

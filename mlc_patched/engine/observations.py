@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..dataclass import dataclass, field
+from ..lean import dataclass, field
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..dataclass import replace
 from ..errors import ConflictError
+from ..lean import replace
 from .connection import Query
 from .docker import DockerEngine, full_id
 from .interface import PODMAN, Container, Image

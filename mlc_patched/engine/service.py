@@ -7,10 +7,12 @@ contains is decided in `cluster.service`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from ..dataclass import dataclass, field
+from ..lean import TYPE_CHECKING, dataclass, field
 from .specification import ContainerSpecification
+
+if TYPE_CHECKING:
+    from typing import Any
 
 GPU_KIND = "NVIDIA-GPU"
 """The generic resource for a node's GPUs (`node-generic-resources` in daemon.json)."""

@@ -7,10 +7,12 @@ contains is decided in `plan.specify`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from ..dataclass import dataclass, field
 from ..host.gpus import GpuRequest
+from ..lean import TYPE_CHECKING, dataclass, field
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclass(frozen=True)

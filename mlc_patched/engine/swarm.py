@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 from urllib.parse import quote
 
 from ..errors import EngineError, NotFoundError
+from ..lean import TYPE_CHECKING
 from ..version import documentation
 from .answers import validated
 from .cluster import Cluster, Node, NotManagerError, Service, Task
 from .connection import EngineConnection
 from .http import Answer
 from .service import GPU_KIND, ServiceSpecification, service_body
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _NO_MANAGER = "not a swarm manager"
 _PODMAN = "not found"

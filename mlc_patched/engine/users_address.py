@@ -9,10 +9,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..dataclass import replace
 from ..errors import EngineUnreachableError, NotAllowedError
 from ..host.account import Account
 from ..host.files import rights_of
+from ..lean import replace
 from .address import TLS_FILES, EngineAddress, Tls
 
 _LARGEST = 1024**2

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from username_utils import sanitize_username_for_container
 
-from ..dataclass import dataclass, replace
 from ..errors import MlcError, NotAllowedError, UsageError, shown
+from ..lean import dataclass, replace
 
 AS_VARIABLE = "MLC_AS"
 """The user's UID:GID on remote engines, unless --as is given."""

@@ -7,8 +7,8 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping
 
-from ..dataclass import dataclass
 from ..errors import MlcError
+from ..lean import dataclass
 from .process import output_of
 from .sudo import for_programs
 

@@ -6,8 +6,8 @@ import math
 import re
 from collections.abc import Iterable
 
-from ..dataclass import dataclass
 from ..errors import InvalidValueError, UsageError, shown
+from ..lean import dataclass
 from .hardware import Host
 
 KNOWN_ARCHITECTURES = (

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..dataclass import dataclass
+from ..lean import dataclass
 
 _CUDA_PACKAGE = re.compile(
     rb"^Package: cuda-(toolkit-)?((\d+)-(\d+))(?:-config-common)?\nStatus: \w+ ok installed$", re.M

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from ..dataclass import replace
+from ..lean import replace
 from .gpu_device import GpuDevice, GpuProcess, SmiError, find_program, number, said_by
 
 PROGRAM = "nvidia-smi"

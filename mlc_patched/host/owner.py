@@ -7,11 +7,14 @@ import pwd
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from ..lean import TYPE_CHECKING
 from .account import Account, caller
 from .files import rights_of
 from .sudo import is_for_another
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def account_for(*places: Path) -> Account | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from ..lean import TYPE_CHECKING
 from .owner import as_account, environment_of
 
 if TYPE_CHECKING:

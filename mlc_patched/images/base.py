@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from ..context import Context
-from ..dataclass import dataclass, replace
 from ..engine.interface import Image
 from ..errors import ImageNotFoundError, MlcError, NotFoundError
+from ..lean import dataclass, replace
 from ..names.images import check_reference, parse_reference
 from ..names.projects import is_own_project
 from ..plan.limits import check_base

@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from ..context import Context
-from ..dataclass import dataclass, field
 from ..errors import UsageError, shown
 from ..host.account import Account
 from ..host.files import LARGEST_TEXT, check_file_name, read_bytes, read_text
+from ..lean import dataclass, field
 from ..plan.directories import expand
 from ..undo import Undo
 from .build.client import SSH_MOUNT

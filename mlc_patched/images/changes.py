@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..dataclass import dataclass, field
 from ..engine.observations import Change
+from ..lean import dataclass, field
 
 ADDED, CHANGED, DELETED = "added", "changed", "deleted"
 SHOWN = 10

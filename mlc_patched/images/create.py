@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..context import Context
-from ..dataclass import dataclass, replace
 from ..errors import AlreadyExistsError, MlcError, SetupError, UsageError
 from ..host.account import Account
 from ..host.files import check_file_name, read_text
+from ..lean import dataclass, replace
 from ..names.projects import Project, project_of
 from ..plan.directories import expand
 from ..undo import Undo

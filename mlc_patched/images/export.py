@@ -11,10 +11,10 @@ from shlex import join
 from typing import Any
 
 from ..context import Context
-from ..dataclass import dataclass, replace
 from ..engine.interface import Image
 from ..host.files import check_file_name
 from ..host.gpus import CPU, NONE
+from ..lean import dataclass, replace
 from ..names.labels import MalformedLabelsError, read_claim
 from ..names.projects import LATEST
 from ..new_file import check_target, write_files

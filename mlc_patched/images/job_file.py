@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from shlex import join, quote
 
-from ..dataclass import dataclass
 from ..errors import UsageError, shown
 from ..host.account import Account
 from ..host.gpus import parse_gpus
+from ..lean import dataclass
 from ..plan.directories import DEFAULT_WORKSPACE
 from ..plan.specify import COMMAND, WORKING_DIRECTORY
 from ..units import parse_size

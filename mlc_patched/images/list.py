@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..context import Context
-from ..dataclass import dataclass, field
 from ..engine.interface import Container, Image
 from ..engine.observations import Layer
 from ..errors import MlcError
+from ..lean import dataclass, field
 from ..names import labels
 from ..names.labels import Claim, MalformedLabelsError, read_claim
 from ..names.projects import BUILDING, LATEST, Project, projects_in

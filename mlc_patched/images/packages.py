@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from ..errors import UsageError, shown
+from ..lean import TYPE_CHECKING
 from .presets import PRESETS, Preset
 
 if TYPE_CHECKING:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import REFUSED, Engine, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import EngineError, EngineUnreachableError, MlcError
 from ..host.gpus import GpuRequest
 from ..interrupts import defer_signals
+from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..plan.specify import GROUPS
 from ..temporary import LOOK, temporary_name
 from ..undo import Undo, retry_once
+
+if TYPE_CHECKING:
+    from typing import Any
 
 NOT_STARTED = 127
 """The exit status of a command that could not be started, as in a shell."""

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterator
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..errors import MlcError
 from ..interrupts import ignore_interrupts
+from ..lean import dataclass
 from ..undo import Undo
 from .build.image import built
 from .build.request import BuildRequest

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..engine.registry import choose_registry, require_registry
 from ..errors import MlcError
 from ..interrupts import defer_signals
+from ..lean import dataclass
 from ..names.images import parse_reference
 from ..names.projects import Project
 from ..undo import Undo, retry_once

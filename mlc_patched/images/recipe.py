@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ..dataclass import dataclass
 from ..errors import NotFoundError, UsageError
+from ..lean import dataclass
 from ..names.images import check_reference
 from ..names.projects import LATEST
 from ..plan.catalog import Catalog, Row, version_order

@@ -6,10 +6,10 @@ import contextlib
 from functools import partial
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..errors import ConflictError, InUseError, MlcError, NotFoundError
 from ..interrupts import defer_signals
+from ..lean import dataclass
 from ..names.containers import short_name
 from ..names.images import parse_reference
 from ..names.labels import is_mlc_s

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..context import Context
-from ..dataclass import dataclass, replace
 from ..engine.cluster import Service
 from ..engine.interface import Container, Image
 from ..errors import MlcError, SetupError, UsageError
 from ..host.account import Account
 from ..interrupts import defer_signals, wait_out_interrupts
+from ..lean import dataclass, replace
 from ..names import labels
 from ..names.containers import SEPARATOR, short_name
 from ..names.images import check_tag, parse_reference

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..context import Context
-from ..dataclass import dataclass
+from ..lean import dataclass
 from ..names.projects import Project
 from ..units import size_in_words
 from .dockerfile.append import account_block_start

@@ -6,9 +6,9 @@ import difflib
 import time
 
 from ..context import Context
-from ..dataclass import dataclass, field, replace
 from ..engine.interface import Container, Image
 from ..errors import MlcError, NotFoundError, UsageError
+from ..lean import dataclass, field, replace
 from ..names.projects import Project, project_of
 from ..names.words import did_you_mean
 from ..undo import warn_on_failure

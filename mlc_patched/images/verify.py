@@ -5,10 +5,10 @@ from __future__ import annotations
 from shlex import quote
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..errors import SetupError
 from ..host.account import Account
+from ..lean import dataclass
 from ..names.labels import Claim, MalformedLabelsError, read_claim
 from .probe import run_in_image
 from .verified import wrong_account

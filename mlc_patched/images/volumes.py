@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from posixpath import basename, dirname, join, normpath
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import VOLUME, Container, Engine, Image, Mount
 from ..engine.specification import ContainerSpecification
 from ..errors import EngineError, MlcError, NotFoundError
+from ..lean import dataclass
 from ..names import labels
 from ..report import Reporter
 from ..tar_stream import END, BrokenArchiveError, Member, members

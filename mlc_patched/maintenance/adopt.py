@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Container, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import MlcError, NotFoundError
 from ..images.probe import create_temporary, run_in_image
 from ..interrupts import defer_signals, wait_out_interrupts
+from ..lean import dataclass
 from ..names import labels
 from ..names.containers import short_name
 from ..names.images import is_committed_for

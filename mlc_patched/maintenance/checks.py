@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import Any
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..engine.observations import EngineInfo
 from ..errors import MlcError
+from ..lean import dataclass
 
 
 class Health(enum.Enum):

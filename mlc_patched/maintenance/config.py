@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..context import Context
-from ..dataclass import dataclass
+from ..lean import dataclass
 from ..plan.limits import default_gpus, least_gpus
 from ..settings.model import BUILT_IN
 from ..settings.schema import LABELS, SETTINGS, Setting

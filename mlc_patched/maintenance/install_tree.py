@@ -7,9 +7,9 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from ..dataclass import dataclass
 from ..errors import MlcError
 from ..host.git import git
+from ..lean import dataclass
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = "MANIFEST.sha256"

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from ..dataclass import dataclass
 from ..engine.interface import Container, Image
 from ..host.account import read_id
+from ..lean import dataclass
 from ..names import labels
 from ..names.containers import SEPARATOR
 from ..names.images import account_image_of, committed_uid, parse_reference

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..engine.interface import Image
 from ..errors import ConflictError, MlcError, UsageError
+from ..lean import dataclass
 from ..names import labels
 from ..names.containers import SEPARATOR
 from ..names.images import account_image_of, committed_uid, parse_reference

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from ..context import Context
-from ..dataclass import dataclass
 from ..errors import ConflictError, UsageError
 from ..host.account import Account
 from ..host.locks import account_lock, exclusive
+from ..lean import dataclass
 from ..names.images import parse_reference
 from ..names.projects import project_of_repository
 from ..temporary import is_ours

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from ..dataclass import dataclass
 from ..errors import UsageError, shown
 from ..host.account import read_id
+from ..lean import dataclass
 from .containers import SEPARATOR
 
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 
-from ..dataclass import dataclass
 from ..errors import shown
 from ..host.account import Account, read_id
+from ..lean import dataclass
 
 # On a container, as AIME's mlc writes them (docs/contracts.md, "Labels").
 OWNER = "aime.mlc"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ..dataclass import dataclass
 from ..errors import MlcError, UsageError, shown
 from ..host.account import Account
+from ..lean import dataclass
 from .images import Reference, check_tag, parse_reference
 
 LATEST = "latest"

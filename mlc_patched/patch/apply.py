@@ -12,12 +12,12 @@ import pwd
 import time
 from pathlib import Path
 
-from ..dataclass import dataclass
 from ..errors import MlcError
 from ..host.account import Account
 from ..host.owner import account_for
 from ..host.process import output_of
 from ..interrupts import defer_signals
+from ..lean import dataclass
 from ..report import Reporter
 from . import checkout as patch_checkout
 from . import store as patch_store

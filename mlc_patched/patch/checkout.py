@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..dataclass import dataclass
 from ..errors import MlcError, NotFoundError
 from ..host.git import git
+from ..lean import dataclass
 from ..version import AIME_VERSION
 from .layout import AIME_DIRECTORY, FILE_NAME, ORIGINAL, STORE
 from .shim import is_shim

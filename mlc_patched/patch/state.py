@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from pathlib import Path
 
-from ..dataclass import dataclass
+from ..lean import dataclass
 from . import checkout as patch_checkout
 from . import store as patch_store
 from .checkout import Checkout

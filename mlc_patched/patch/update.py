@@ -14,9 +14,9 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..dataclass import dataclass, replace
 from ..errors import MlcError
 from ..host.git import git
+from ..lean import dataclass, replace
 from ..report import Reporter
 from . import checkout as patch_checkout
 from . import store as patch_store

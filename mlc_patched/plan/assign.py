@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ..dataclass import dataclass
 from ..errors import MlcError, NoFreeGpuError, NotFoundError
 from ..host.gpu_device import AMD, NVIDIA, GpuDevice, short_uuid, usable
 from ..host.gpus import GpuRequest, parse_gpus
+from ..lean import dataclass
 from ..names import labels
 
 

@@ -6,12 +6,11 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..dataclass import dataclass
 from ..errors import MlcError, NotFoundError, UsageError, shown
 from ..host.account import Account
 from ..host.files import read_text
+from ..lean import TYPE_CHECKING, dataclass
 from ..names.images import Reference, check_reference
 from ..names.words import is_literal
 from ..patch.layout import AIME_DIRECTORY, FILE_NAME, checkout_of

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..dataclass import dataclass
 from ..engine.specification import UNLIMITED, Resources
 from ..errors import UsageError
 from ..host.account import Account
 from ..host.files import is_root_for
 from ..host.gpus import CPU, KNOWN_ARCHITECTURES, NONE, GpuChoice, GpuRequest, choose
 from ..host.hardware import CUDA_DEVICES, ROCM_GPUS, Host
+from ..lean import dataclass
 from ..names import labels
 from ..names.containers import container_tag
 from ..names.images import Reference, check_reference

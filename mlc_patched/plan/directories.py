@@ -9,13 +9,13 @@ import stat
 from pathlib import Path
 from shlex import quote
 
-from ..dataclass import dataclass
 from ..errors import MlcError, NotAllowedError, NotFoundError, UsageError, shown
 from ..host.account import Account
 from ..host.directories import is_roots_alone, resolved
 from ..host.files import is_root_for, rights_of
 from ..host.home import directory
 from ..host.sudo import only_root_changes
+from ..lean import dataclass
 from ..settings.model import Settings
 
 DEFAULT_WORKSPACE = "~/workspace"

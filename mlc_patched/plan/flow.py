@@ -9,9 +9,9 @@ import enum
 import re
 from collections.abc import Mapping
 
-from ..dataclass import dataclass
 from ..errors import UsageError
 from ..host.account import Account, read_id
+from ..lean import dataclass
 from ..names.images import Reference
 from ..names.labels import Claim, MalformedLabelsError, read_claim
 from ..names.projects import project_of_repository

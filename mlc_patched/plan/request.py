@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..dataclass import dataclass, field
+from ..lean import dataclass, field
 from ..names.images import is_image_id, parse_reference
 from ..names.projects import LATEST
 

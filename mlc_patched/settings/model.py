@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..dataclass import dataclass, field
+from ..lean import dataclass, field
 
 CGROUP = re.compile(r"/|/?[A-Za-z0-9_.@:\\-]+(?:/[A-Za-z0-9_.@:\\-]+)*/?")
 """A slice or the path of a cgroup; a path with `..` is refused separately."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..dataclass import dataclass, replace
 from ..errors import MlcError, UsageError
+from ..lean import dataclass, replace
 from ..names.labels import OWNED
 from .model import Settings
 from .schema import BY_NAME, LABELS, RENAMED, SECTIONS, SETTINGS

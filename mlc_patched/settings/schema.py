@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Callable
 
-from ..dataclass import dataclass
 from ..host.gpus import CPU, KNOWN_ARCHITECTURES, parse_gpus
+from ..lean import dataclass
 from ..names.images import check_registry
 from ..units import parse_size
 from .model import (

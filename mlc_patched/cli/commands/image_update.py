@@ -158,9 +158,9 @@ def _as_command(request: ImageUpdateRequest) -> str:
 
 
 def _by_hand(change: Change, context: Context) -> Change:
-    from ...dataclass import replace
     from ...images.editor import edited
     from ...images.update import with_block
+    from ...lean import replace
 
     if change.rejected is not None:
         context.report.note("Continuing from your edit whose build failed.")

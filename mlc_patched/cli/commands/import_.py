@@ -52,7 +52,7 @@ def _answers(request: ImportRequest, context: Context) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.import_ import ImportRequest, import_
-    from ...dataclass import replace
+    from ...lean import replace
     from ..prompts import may_ask
 
     request = ImportRequest(arguments.file, arguments.container_name, **machine(arguments))

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ...dataclass import dataclass, field, replace
 from ...engine.specification import ContainerSpecification, Resources
 from ...host.gpus import GpuRequest
+from ...lean import dataclass, field, replace
 from ...names import labels
 from ...plan.limits import NANO
 from ...plan.specify import CUDA_VARIABLE

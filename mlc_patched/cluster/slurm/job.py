@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ...dataclass import dataclass, replace
 from ...engine.specification import Bind, ContainerSpecification, Resources, Ulimit
 from ...errors import MlcError
+from ...lean import dataclass, replace
 from ...names import labels
 from ...names.containers import SEPARATOR
 from .queue import STATUS

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 
-from ...dataclass import dataclass
+from ...lean import dataclass
 from ...units import duration_in_words
 from ..state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING, ServiceState
 

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...context import Context
-from ...dataclass import replace
 from ...engine.cluster import Node, Service
 from ...engine.service import GPU_LABEL
 from ...errors import AlreadyExistsError, EngineError, MlcError, UsageError
 from ...host.files import rights_of
 from ...host.gpus import NONE
 from ...interrupts import defer_signals
+from ...lean import replace
 from ...names import labels
 from ...names.containers import SEPARATOR, container_tag, short_name
 from ...plan.limits import NANO

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...context import Context
-from ...dataclass import dataclass, replace
 from ...engine.interface import Engine, Image
 from ...engine.specification import ContainerSpecification
 from ...errors import SetupError, last_lines
 from ...host.account import Account
 from ...interrupts import wait_out_interrupts
+from ...lean import dataclass, replace
 from ...names import labels
 from ...names.images import account_image, committed_repository
 from ...report import Reporter

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...dataclass import dataclass, field
+from ...lean import dataclass, field
 from ..dockerfile.append import ROOT, account_block_start
 from ..dockerfile.installs import APT, PIP, commands_of
 from ..dockerfile.syntax import Instruction, Word, final_stage, step_words

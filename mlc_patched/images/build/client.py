@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ...dataclass import dataclass, field
 from ...engine.address import CONTEXT_VARIABLE, DEFAULT
 from ...engine.client import buildx_of, client_path, fitting_client
 from ...engine.interface import PODMAN
 from ...errors import UsageError, shown
 from ...host.process import output_of
+from ...lean import dataclass, field
 from ..dockerfile.syntax import instructions
 from .environment import Builder
 

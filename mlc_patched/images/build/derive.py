@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ...dataclass import dataclass, field
+from ...lean import dataclass, field
 from ...names import labels
 from ...temporary import SHARED
 from ..dockerfile.installs import APT, PIP, find_installs

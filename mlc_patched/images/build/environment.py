@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ...dataclass import dataclass, field
 from ...errors import MlcError, UsageError
 from ...host.account import Account
 from ...host.files import read_text
+from ...lean import dataclass, field
 
 CA_VARIABLE = "DS01_CA_CERTIFICATE"
 CA_IN_IMAGE_VARIABLE = "DS01_CA_IN_IMAGE"

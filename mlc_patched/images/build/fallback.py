@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...dataclass import replace
+from ...lean import replace
 from ...report import Reporter
 from ..dockerfile.by_pip import NOT_IN_INDEX, asking_more, without_uv
 from ..dockerfile.package_steps import UV, UV_VERSION

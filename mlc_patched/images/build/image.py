@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from ...context import Context
-from ...dataclass import dataclass
 from ...engine.interface import Image
 from ...interrupts import defer_signals
+from ...lean import dataclass
 from ...names import labels
 from ...temporary import STEP, mark, temporary_image, temporary_name
 from ...undo import Undo, retry_once, warn_on_failure

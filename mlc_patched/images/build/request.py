@@ -6,9 +6,9 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 
-from ...dataclass import dataclass, field
 from ...errors import EngineError
 from ...host.account import Account
+from ...lean import dataclass, field
 from ..base import Base
 from ..dockerfile import render as dockerfile
 from ..dockerfile.syntax import Instruction, instructions

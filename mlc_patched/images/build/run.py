@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from ...context import Context
-from ...dataclass import dataclass
 from ...engine.build_context import BuildOptions
 from ...host.files import is_root_for
 from ...interrupts import defer_signals
+from ...lean import dataclass
 from ...names import labels
 from ...names.labels import Claim, later_labels
 from ...temporary import build_directory_prefix, mark, mark_directory

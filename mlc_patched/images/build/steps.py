@@ -12,9 +12,9 @@ import re
 import time
 
 from ...context import Context
-from ...dataclass import dataclass
 from ...engine.interface import PODMAN, Engine
 from ...errors import ConflictError, MlcError
+from ...lean import dataclass
 from ...temporary import mark, remove_nameless
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from ...context import Context
-from ...dataclass import dataclass, field
 from ...engine.interface import Image
 from ...engine.specification import ContainerSpecification
 from ...errors import EngineError, MlcError
+from ...lean import dataclass, field
 from ...names import labels
 from ...temporary import LOOK, temporary_name
 from ...undo import Undo

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...dataclass import dataclass
+from ...lean import dataclass
 from ..packages import merged
 from .append import ADDED
 from .installs import APT, PIP, find_installs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ...dataclass import dataclass, field
+from ...lean import dataclass, field
 from ...names import labels
 from ..packages import merged, quoted
 from .append import ADDED, append_packages

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from ...dataclass import dataclass
+from ...lean import dataclass
 from ..packages import pip_name
 from .package_steps import UV
 from .syntax import Instruction, Word, final_stage, instructions, step_words

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ...dataclass import dataclass
 from ...errors import UsageError
+from ...lean import dataclass
 from ...names import labels
 from ...names.images import check_reference
 from .package_steps import RUNS_UV, apt_step, python_step, uv_step

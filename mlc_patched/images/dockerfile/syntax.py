@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from ...dataclass import dataclass
 from ...errors import MlcError
+from ...lean import dataclass
 
 _KEYWORD = re.compile(r"[ \t]*([A-Za-z]+)(?=\s|$)")
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n?$")

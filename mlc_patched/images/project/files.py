@@ -14,16 +14,19 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from ...errors import MlcError
 from ...host.account import Account
 from ...host.files import rights_of
 from ...host.home import CONFIGURATION, directory, open_file
 from ...json_text import parsed
+from ...lean import TYPE_CHECKING
 from ...names.projects import PREVIOUS, Project
 from ...temporary import HALF
 from ..dockerfile.render import build_context_in
+
+if TYPE_CHECKING:
+    from typing import Any
 
 DOCKERFILES = "dockerfiles"
 LOCK = ".lock"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ...dataclass import dataclass, field
+from ...lean import dataclass, field
 from ..probe import ProbeResult
 
 # Of two distributions with one name, Python uses the first.

@@ -13,8 +13,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from ...dataclass import dataclass, field
 from ...errors import MlcError
+from ...lean import dataclass, field
 
 VERSION = "1"
 _PACKAGE = "[[packages]]"

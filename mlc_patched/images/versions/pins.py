@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ...dataclass import dataclass, field
+from ...lean import dataclass, field
 from ..dockerfile.append import account_block_start
 from ..dockerfile.installs import APT, PIP, packages_in
 from ..dockerfile.syntax import final_stage, instructions

@@ -1,4 +1,4 @@
-"""The part of `dataclasses` that this program uses, without its price at every start.
+"""What this program uses of `dataclasses` and `typing`, without their price at every start.
 
 The standard decorator imports `inspect` and compiles six functions for each class, which is a third
 of a short command's time. Type checkers see the standard one; `dataclasses.replace`, `fields` and
@@ -7,11 +7,16 @@ of a short command's time. Type checkers see the standard one; `dataclasses.repl
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as typing's, which takes time to import
+TYPE_CHECKING = False
+"""As typing's, which takes time to import."""
 
 if TYPE_CHECKING:
     from dataclasses import dataclass, field, replace
+    from typing import Protocol
 else:
+
+    class Protocol:
+        """See `typing.Protocol`."""
 
     class _Made:
         """A default that is made for each object."""
@@ -111,4 +116,4 @@ else:
         return type(value)(**{**{name: own[name] for name in value._field_types}, **changes})
 
 
-__all__ = ["dataclass", "field", "replace"]
+__all__ = ["TYPE_CHECKING", "Protocol", "dataclass", "field", "replace"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlc_patched import dataclass as own
+from mlc_patched import lean as own
 
 SOURCE = """
 @dataclass(frozen=True)
