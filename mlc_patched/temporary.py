@@ -50,8 +50,8 @@ SET_UP = "account set-up: "
 """What the account script prints, which stands in the history of an image made by it."""
 COMMITS = ("mlc create ", "Saved from ", "mlc adopt ")
 """How the messages of our commits begin."""
-_LAST_STEP = re.compile(rf'LABEL (?:.* )?"?{re.escape(TEMPORARY)}"?=(?:""|\|)?(?: |$)')
-_MARKED = re.compile(rf'LABEL (?:.* )?"?{re.escape(TEMPORARY)}"?="?([0-9]+-[0-9a-f]+)')
+_LAST_STEP = rf'LABEL (?:.* )?"?{re.escape(TEMPORARY)}"?=(?:""|\|)?(?: |$)'
+_MARKED = rf'LABEL (?:.* )?"?{re.escape(TEMPORARY)}"?="?([0-9]+-[0-9a-f]+)'
 """Steps of a builder that complete an image, and that mark one, as histories have them."""
 
 
@@ -189,9 +189,9 @@ def mark_of(image: Image, engine: Engine) -> str | None:
     if value != "":
         return value
     history = [layer.created_by for layer in engine.history(image.id)]
-    if not history or not _LAST_STEP.search(history[0]):
+    if not history or not re.search(_LAST_STEP, history[0]):
         return None  # something was built on it
-    return next((match[1] for each in history if (match := _MARKED.search(each))), None)
+    return next((match[1] for each in history if (match := re.search(_MARKED, each))), None)
 
 
 def is_ours(image: Image, engine: Engine) -> bool:
@@ -201,7 +201,7 @@ def is_ours(image: Image, engine: Engine) -> bool:
         return True
     newest = next(iter(engine.history(image.id)), None)
     return newest is not None and bool(
-        _LAST_STEP.search(newest.created_by)
+        re.search(_LAST_STEP, newest.created_by)
         or SET_UP in newest.created_by
         or newest.comment.startswith(COMMITS)
     )

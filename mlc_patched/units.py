@@ -7,7 +7,7 @@ import time
 
 from .errors import UsageError, shown
 
-_SIZE = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,19})?)\s*([kmgt]?)(?:i?b)?", re.I)
+_SIZE = r"([0-9]{1,19}(?:\.[0-9]{1,19})?)\s*([kmgt]?)(?:i?b)?"
 _SHORT = ("days", "h", "min", "s")
 LONG = ("days", "hours", "minutes", "seconds")
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
@@ -18,7 +18,7 @@ def parse_size(text: str) -> int:
 
     Raises UsageError if it is not a size, or zero.
     """
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip(), re.I)
     size = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
     if not 0 < size < 2**63:
         raise UsageError(f"The size {shown(text)} is not understood.", "For example: 16g or 512m.")

@@ -41,10 +41,10 @@ _UNIX, _SSH, _TCP = "unix://", "ssh://", "tcp://"
 _PORT = 2375
 _LAST_PORT = 65535
 _LARGEST = 4 * 1024**2  # characters read of a configuration file
-_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63})*\.?")
+_HOST = r"(?=.{1,253}$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63})*\.?"
 """A host name or IPv4 address; labels have at most 63 characters (RFC 1035, 2.3.4). It excludes
 options of ssh, and names for which the resolver raises other errors."""
-_PORT_NUMBER = re.compile(r"[0-9]{1,5}")
+_PORT_NUMBER = r"[0-9]{1,5}"
 _WITH_TLS_ALONE = "tcp://localhost:2376"
 """The client's default address if only DOCKER_TLS_VERIFY is set (docker/cli, opts/hosts.go)."""
 
@@ -215,10 +215,10 @@ def _is_place(text: str) -> bool:
     """Whether the text is HOST or HOST:PORT."""
     end = text.rfind("]") + 1
     name, colon, port = text[end:].partition(":")
-    if colon and not (_PORT_NUMBER.fullmatch(port) and int(port) <= _LAST_PORT):
+    if colon and not (re.fullmatch(_PORT_NUMBER, port) and int(port) <= _LAST_PORT):
         return False
     if not end:
-        return _HOST.fullmatch(name) is not None
+        return re.fullmatch(_HOST, name) is not None
     from ipaddress import AddressValueError, IPv6Address
 
     try:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     _Reader = TypeVar("_Reader", bound=Callable[..., Any])
 
 
-_MISSING_MOUNT = re.compile(r"bind source path does not exist: (.*)")
+_MISSING_MOUNT = r"bind source path does not exist: (.*)"
 """dockerd's message for a bind mount without a source (moby, volume/mounts/validate.go)."""
 
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 """How dockerd names containerd's image store (moby, daemon/containerd/service.go)."""
 
-_PODMAN_CONFLICT = re.compile(
+_PODMAN_CONFLICT = (
     r"is already in use|container state improper|with more than one tag|image (?:is )?in use by"
     r"|UNIQUE constraint failed: ContainerConfig\.Name"
 )
@@ -55,13 +55,13 @@ def validated(read: _Reader) -> _Reader:
 
 def missing_mount(refusal: str) -> str | None:
     """Return the path that is missing on the engine's host, if that is why it refused."""
-    match = _MISSING_MOUNT.search(refusal)
+    match = re.search(_MISSING_MOUNT, refusal)
     return match[1].strip() if match else None
 
 
 def is_podman_conflict(refusal: str) -> bool:
     """Whether Podman refused because of a conflict, for which Docker has status 409."""
-    return _PODMAN_CONFLICT.search(refusal) is not None
+    return re.search(_PODMAN_CONFLICT, refusal) is not None
 
 
 @validated

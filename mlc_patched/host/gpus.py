@@ -20,12 +20,12 @@ KNOWN_ARCHITECTURES = (
 )
 CPU = "CPU"
 NONE = "none"
-_DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]*")
-_CDI_NAME = re.compile(
+_DEVICE_ID = r"[A-Za-z0-9][A-Za-z0-9:._/-]*"
+_CDI_NAME = (
     r"[A-Za-z][A-Za-z0-9_.-]*/[A-Za-z][A-Za-z0-9_.-]*=[A-Za-z0-9](?:[A-Za-z0-9_.:-]*[A-Za-z0-9])?"
 )
 """A device's name by the Container Device Interface: `VENDOR/CLASS=NAME` (its SPEC.md, "kind")."""
-_COUNT = re.compile(r"[0-9]{1,9}")
+_COUNT = r"[0-9]{1,9}"
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ def parse_gpus(text: str) -> GpuRequest | None:
         return None
     if value == "all":
         return GpuRequest(count=-1)
-    if _COUNT.fullmatch(value):
+    if re.fullmatch(_COUNT, value):
         return GpuRequest(count=int(value)) if int(value) else None
     names = tuple(part.strip() for part in value.removeprefix("device=").split(","))
-    if all(_CDI_NAME.fullmatch(part) for part in names):
+    if all(re.fullmatch(_CDI_NAME, part) for part in names):
         return GpuRequest(device_ids=names, is_cdi=True)
-    if value.startswith("device=") and all(_DEVICE_ID.fullmatch(part) for part in names):
+    if value.startswith("device=") and all(re.fullmatch(_DEVICE_ID, part) for part in names):
         return GpuRequest(device_ids=names)
     raise UsageError(
         f"The GPU request {shown(text)} is not understood.",

@@ -12,15 +12,14 @@ from pathlib import Path
 
 from ..lean import dataclass
 
-_CUDA_PACKAGE = re.compile(
-    rb"^Package: cuda-(toolkit-)?((\d+)-(\d+))(?:-config-common)?\nStatus: \w+ ok installed$", re.M
+_CUDA_PACKAGE = (
+    rb"^Package: cuda-(toolkit-)?((\d+)-(\d+))(?:-config-common)?\nStatus: \w+ ok installed$"
 )
-_ROCM_PACKAGE = re.compile(
+_ROCM_PACKAGE = (
     rb"^Package: rocm-(?:core|libs|dev)\nStatus: \w+ ok installed\n(?:[A-Z].*\n| .*\n)*?"
-    rb"Version: (?:\d+:)?(\d+)\.",
-    re.M,
+    rb"Version: (?:\d+:)?(\d+)\."
 )
-_DRIVER = re.compile(r"Kernel Module.*?\s(\d{3,})\.")
+_DRIVER = r"Kernel Module.*?\s(\d{3,})\."
 
 
 @dataclass(frozen=True)
@@ -98,12 +97,12 @@ def _from_packages(root: Path) -> str | None:
         status = (root / "var/lib/dpkg/status").read_bytes()
     except OSError:
         status = b""
-    if packages := _CUDA_PACKAGE.findall(status):
+    if packages := re.findall(_CUDA_PACKAGE, status, re.M):
         *_, major, minor = min(packages)
         return cuda_architecture(int(major), int(minor))
     if match := _search(root / "usr/local/cuda/version.json", r'"(\d+)\.(\d+)'):
         return cuda_architecture(int(match[1]), int(match[2]))
-    rocm = [int(major) for major in _ROCM_PACKAGE.findall(status)]
+    rocm = [int(major) for major in re.findall(_ROCM_PACKAGE, status, re.M)]
     if not rocm and (match := _search(root / "opt/rocm/.info/version", r"^(\d+)\.")):
         rocm = [int(match[1])]
     return f"ROCM{max(rocm)}" if rocm else None
@@ -115,7 +114,7 @@ def _from_driver(root: Path) -> str | None:
     The minimum drivers are NVIDIA's (CUDA Toolkit release notes, table "CUDA Toolkit and Minimum
     Required Driver Version"): 570 for 12.8, 525 for 12.0.
     """
-    match = _search(root / "proc/driver/nvidia/version", _DRIVER.pattern)
+    match = _search(root / "proc/driver/nvidia/version", _DRIVER)
     if match is None:
         return None
     driver = int(match[1])

@@ -12,7 +12,7 @@ from .containers import SEPARATOR
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _TAG_AT_END = re.compile(rf":({_TAG})\Z")
 _DIGEST = re.compile(r"@[A-Za-z0-9+._-]+:[0-9A-Fa-f]{32,}\Z")
-_ACCOUNT_IMAGE = re.compile(r"mlc-account-([0-9]{1,10}):([0-9a-f]{64})")
+_ACCOUNT_IMAGE = r"mlc-account-([0-9]{1,10}):([0-9a-f]{64})"
 _IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}|sha256:[0-9a-f]{12,64}")
 # A reference as in the distribution specification. No part of a path can be `.` or `..`, so a
 # name cannot point to another place in the engine's API.
@@ -22,9 +22,9 @@ _REFERENCE = re.compile(
     rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::{_TAG})?"
     r"(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9A-Fa-f]{32,})?"
 )
-_SHORT_ID = re.compile(r"[0-9a-f]{12,64}")
+_SHORT_ID = r"[0-9a-f]{12,64}"
 _LONGEST_REPOSITORY = 255
-_REGISTRY = re.compile(
+_REGISTRY = (
     r"(?=[^/]*[.:]|localhost(/|$))[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
     r"(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 )
@@ -63,7 +63,9 @@ def check_reference(reference: str) -> Reference:
     """Parse an image reference that Docker would accept, a name or an ID, or raise UsageError."""
     found = parse_reference(reference)
     if len(found.repository) <= _LONGEST_REPOSITORY and (
-        _REFERENCE.fullmatch(reference) or is_image_id(reference) or _SHORT_ID.fullmatch(reference)
+        _REFERENCE.fullmatch(reference)
+        or is_image_id(reference)
+        or re.fullmatch(_SHORT_ID, reference)
     ):
         return found
     raise UsageError(
@@ -107,7 +109,7 @@ def account_image(base_id: str, uid: int) -> tuple[str, str]:
 
 def account_image_of(reference: str) -> tuple[int, str] | None:
     """Return UID and base ID from a name given by `account_image`, or None."""
-    match = _ACCOUNT_IMAGE.fullmatch(reference)
+    match = re.fullmatch(_ACCOUNT_IMAGE, reference)
     return (int(match[1]), f"sha256:{match[2]}") if match else None
 
 
@@ -120,7 +122,7 @@ def committed_uid(reference: str) -> int | None:
 def check_registry(text: str) -> str:
     """Return the name of a registry without a trailing slash, or raise UsageError."""
     name = text.strip().rstrip("/")
-    if not _REGISTRY.fullmatch(name):
+    if not re.fullmatch(_REGISTRY, name):
         raise UsageError(
             f"{shown(text)} is not a valid registry name.",
             "Give HOST:PORT, for example registry.example.org:5000, without https://.",
