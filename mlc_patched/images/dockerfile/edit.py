@@ -19,12 +19,14 @@ from .syntax import (
     final_stage,
     instructions,
     is_continued,
+    is_skipped,
     line_break,
     line_of,
     step_words,
 )
 
 _BARE = re.compile(r"[A-Za-z0-9._+-]+")
+_TIDIED = ("/var/lib/apt/lists/", "/var/cache/", "/root/.cache", "/tmp/", "/var/tmp/")  # noqa: S108
 _LAST_CONTINUATION = re.compile(r" ?\\[ \t]*(?=\r?\n$)")
 
 
@@ -178,42 +180,29 @@ def _there(is_there: bool) -> str:
 
 
 def _without_word(text: str, install: Install, word: Word, kind: Kind) -> str:
-    if len(install.packages) == 1 and not install.others:
+    if len(install.packages) == 1 and not install.installs_more:
         return _without_step(text, install, kind)
     if not _is_alone(text, word):
-        start = word.start
-        while text[start - 1] in " \t":
-            start -= 1
-        return text[:start] + text[word.end :]
+        return text[: word.start].rstrip(" \t") + text[word.end :]
     start, after = line_of(text, word.start)
     if is_continued(text[start:after]):
         return text[:start] + text[after:]
     # The last line of the step is removed, so the line before must no longer be continued.
-    before = start
-    while True:
+    before, end = line_of(text, start - 1)
+    while is_skipped(text[before:end]):
         before, end = line_of(text, before - 1)
-        if not text[before:end].lstrip().startswith("#") and text[before:end].strip():
-            break
-    line = text[before:end]
-    if not line.endswith("\n"):
-        line += "\n"
-    shortened = _LAST_CONTINUATION.sub("", line)
-    if after == len(text) and not text.endswith("\n"):
-        shortened = shortened.rstrip("\r\n") if end == start else shortened
-    return text[:before] + shortened + text[end:start] + text[after:]
+    shortened = _LAST_CONTINUATION.sub("", text[before:end])
+    changed = text[:before] + shortened + text[end:start] + text[after:]
+    return changed if text.endswith("\n") else changed.rstrip("\r\n")
 
 
 def _without_step(text: str, install: Install, kind: Kind) -> str:
     instruction = install.instruction
     commands = list(commands_of(step_words(text, instruction)))
-    routine = all(
-        kind.arguments(command) is not None
-        or (command[0].value in ("apt-get", "apt") and command[1].value in ("update", "clean"))
-        or [word.value for word in command[:2]] == ["rm", "-rf"]
-        for command in commands
-        if len(command) > 1
-    )
-    if not routine or sum(kind.arguments(command) is not None for command in commands) > 1:
+    installing = [command for command in commands if kind.arguments(command) is not None]
+    if len(installing) > 1 or not all(
+        command in installing or _only_tidies(command) for command in commands
+    ):
         raise DockerfileError(
             f"{install.packages[0].value} is the only package of the step in line "
             f"{instruction.line} of the Dockerfile, and the step does more than install it. "
@@ -222,6 +211,16 @@ def _without_step(text: str, install: Install, kind: Kind) -> str:
         )
     start, end = _with_comment(text, instruction)
     return text[:start] + text[end:]
+
+
+def _only_tidies(command: list[Word]) -> bool:
+    """Whether a command is of no use to a step that installs nothing."""
+    words = [word.value for word in command]
+    if words[:2] == ["rm", "-rf"]:
+        return all(path.startswith(_TIDIED) for path in words[2:])
+    return words == ["true"] or (
+        words[0] in ("apt-get", "apt") and words[1:2] in (["update"], ["clean"])
+    )
 
 
 def _with_comment(text: str, instruction: Instruction) -> tuple[int, int]:
@@ -238,7 +237,7 @@ def _with_comment(text: str, instruction: Instruction) -> tuple[int, int]:
 
 
 def _line_above(text: str, offset: int) -> str:
-    return text[line_of(text, offset - 1)[0] : offset] if offset > 0 else ""
+    return text[line_of(text, offset - 1)[0] : offset]
 
 
 def _is_alone(text: str, word: Word) -> bool:

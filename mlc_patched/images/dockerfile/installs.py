@@ -32,6 +32,7 @@ _PIP_VALUES = frozenset((
     "--python-platform", "--color", "--directory", "--project", "--config-file",
 ))
 # fmt: on
+_INSTALLING = ("-r", "--requirement", "-e", "--editable", "--group")
 _APT_VALUES = frozenset(("-t", "--target-release", "-o", "--option", "-c", "--config-file"))
 _ENVIRONMENT = re.compile(r"[A-Za-z_]\w*=.*", re.S)
 _PIP_WORD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?=[\[<>=!~;@ ]|$)")
@@ -52,13 +53,12 @@ class Kind:
 
 @dataclass(frozen=True)
 class Install:
-    """An install command in a step: its options, and its packages in order."""
+    """An install command in a step, and its packages in order. `installs_more` says whether it
+    does without them: URLs, variables, the packages that a file lists."""
 
     instruction: Instruction
     packages: tuple[Word, ...]
-    options: tuple[str, ...] = ()
-    others: tuple[Word, ...] = ()
-    """Words that are neither options nor packages: values of options, URLs, variables."""
+    installs_more: bool
 
 
 def packages_in(text: str, kind: Kind) -> tuple[str, ...]:
@@ -164,19 +164,17 @@ def commands_of(words: Sequence[Word]) -> Iterator[list[Word]]:
 
 def _install(instruction: Instruction, arguments: list[Word], kind: Kind) -> Install:
     packages: list[Word] = []
-    others: list[Word] = []
-    options: list[str] = []
-    is_value = False
+    installs_more = is_value = False
     for word in arguments[1:]:
-        if _REDIRECTION.match(word.value):
-            others.append(word)
-            is_value = _REDIRECTION.fullmatch(word.value) is not None
+        if redirection := _REDIRECTION.match(word.value):
+            is_value = redirection.group() == word.value
         elif word.value.startswith("-"):
-            options.append(word.value.partition("=")[0])
+            installs_more = installs_more or word.value.startswith(_INSTALLING)
             is_value = word.value in kind.values
-        elif is_value or not kind.name(word.value):
-            others.append(word)
+        elif is_value:
             is_value = False
-        else:
+        elif kind.name(word.value):
             packages.append(word)
-    return Install(instruction, tuple(packages), tuple(options), tuple(others))
+        else:
+            installs_more = True
+    return Install(instruction, tuple(packages), installs_more)

@@ -70,7 +70,7 @@ def instructions(text: str) -> tuple[Instruction, ...]:
     position = 0
     while position < len(lines):
         start, line = lines[position]
-        if not line.strip() or line.lstrip().startswith("#"):
+        if is_skipped(line):
             position += 1
             continue
         match = _KEYWORD.match(line)
@@ -164,6 +164,11 @@ def is_continued(line: str) -> bool:
     return _CONTINUED.search(line) is not None
 
 
+def is_skipped(line: str) -> bool:
+    """Whether a line is empty or a comment, which may also stand inside a step."""
+    return not line.strip() or line.lstrip().startswith("#")
+
+
 def _substituted(word: str, arguments: Mapping[str, str]) -> str:
     return _ARGUMENT.sub(lambda match: arguments.get(match[1]) or match[2] or match[0], word)
 
@@ -192,7 +197,7 @@ def _last_line(lines: list[tuple[int, str]], first: int) -> int:
     last = position = first
     while is_continued(lines[last][1]):
         position += 1
-        while position < len(lines) and _is_skipped(lines[position][1]):
+        while position < len(lines) and is_skipped(lines[position][1]):
             position += 1
         if position >= len(lines):
             raise DockerfileError(
@@ -201,10 +206,6 @@ def _last_line(lines: list[tuple[int, str]], first: int) -> int:
             )
         last = position
     return last
-
-
-def _is_skipped(line: str) -> bool:
-    return not line.strip() or line.lstrip().startswith("#")
 
 
 def _heredoc_end(lines: list[tuple[int, str]], first: int, word: str, beginning: int) -> int:

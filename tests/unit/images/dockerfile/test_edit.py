@@ -13,8 +13,11 @@ from mlc_patched.images.dockerfile.by_pip import NOT_IN_INDEX, TOO_OLD, without_
 from mlc_patched.images.dockerfile.edit import (
     Changes,
     add_packages,
+    framework_in,
     has_account_block,
+    missing_account_block,
     remove_package,
+    renamed,
     with_account_block,
 )
 from mlc_patched.images.dockerfile.installs import APT, PIP, Kind, packages_in, where_looked
@@ -25,7 +28,12 @@ from mlc_patched.images.dockerfile.package_steps import (
     python_step,
     uv_step,
 )
-from mlc_patched.images.dockerfile.render import ImageRecipe, account_block, render
+from mlc_patched.images.dockerfile.render import (
+    USER_ID_ARGUMENT,
+    ImageRecipe,
+    account_block,
+    render,
+)
 from mlc_patched.images.dockerfile.syntax import (
     DockerfileError,
     final_stage,
@@ -33,6 +41,7 @@ from mlc_patched.images.dockerfile.syntax import (
     line_break,
 )
 from mlc_patched.images.packages import pip_name
+from mlc_patched.names import labels
 
 BLOCK = account_block("demo", "custom", "debian:12")
 DATE = "2026-11-26"
@@ -243,6 +252,171 @@ def test_a_step_that_does_more_is_not_removed() -> None:
     text = "FROM x\nRUN pip install a && python3 -c 'import a'\n"
     with pytest.raises(DockerfileError, match="line 2"):
         remove(text, "a")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "&& ldconfig",
+        "&& make",
+        "&& rm -rf /opt/old",
+        "&& rm -rf /tmp/x /opt/old",
+        "&& rm /tmp/x",
+        "&& apt-get remove -y git",
+        "&& apt-get install -y git",
+        "&& apt-get",
+        "&& curl update",
+        "&& pip install b",
+        "| tee log",
+    ],
+)
+def test_a_step_that_does_anything_more_is_never_taken_out_with_its_package(more: str) -> None:
+    text = f"FROM x\nRUN pip install a {more}\n"
+    with pytest.raises(DockerfileError, match=r"a is the only package of the step in line 2"):
+        remove(text, "a")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "RUN pip install a",
+        "RUN pip install a && rm -rf /root/.cache /tmp/x",
+        "RUN apt-get update && pip install a \\\n && apt-get clean && rm -rf /var/lib/apt/lists/*",
+        "RUN apt update; pip install a; apt clean",
+        "RUN pip install a || true",
+        "RUN pip install a --index-url https://e.org/cu121",
+        "RUN pip install -c limits.txt a > log",
+        "RUN pip install a 2> log",
+        "RUN pip install a >log",
+    ],
+)
+def test_a_step_for_one_package_goes_with_it(step: str) -> None:
+    """Without a package, pip fails, and with it the whole build."""
+    assert remove(f"FROM x\n{step}\nRUN b\n", "a") == "FROM x\nRUN b\n"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "-r r.txt",
+        "-rr.txt",
+        "--requirement=r.txt",
+        "-e .",
+        "--editable .",
+        "--group dev",
+        "https://e.org/x.whl",
+        "./x",
+        "$MORE",
+    ],
+)
+def test_a_step_that_installs_more_than_packages_stays(more: str) -> None:
+    assert remove(f"FROM x\nRUN pip install a {more}\n", "a") == f"FROM x\nRUN pip install {more}\n"
+    assert remove(f"FROM x\nRUN pip install {more} a\n", "a") == f"FROM x\nRUN pip install {more}\n"
+
+
+@pytest.mark.parametrize("break_", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["", "|"])
+@pytest.mark.parametrize("between", ["", "  # why|", "|", "# a|# b \\|"])
+@pytest.mark.parametrize("continuation", [" \\", "\\", " \\ "])
+def test_without_its_last_package_a_step_ends_with_the_one_before(
+    continuation: str, between: str, end: str, break_: str
+) -> None:
+    text = f"FROM x|RUN pip install \\|    a{continuation}|{between}    b{end}".replace("|", break_)
+    left = f"FROM x|RUN pip install \\|    a|{between}".replace("|", break_)
+    assert remove(text, "b") == (left if end else left.rstrip("\r\n"))
+
+
+def test_a_package_among_others_on_a_line_leaves_no_gap() -> None:
+    text = "FROM x\nRUN pip install a \t b c \\\n    d && true # e\n"
+    assert remove(text, "b") == text.replace(" \t b", "")
+    assert remove(text, "d") == text.replace("    d", "")
+    assert remove(text, "c") == text.replace(" c", "")
+
+
+def test_a_package_is_removed_from_every_step() -> None:
+    text = "FROM x\nRUN pip install a<2\nRUN pip install b A\n".replace("a<2", "'a<2'")
+    changes = Changes()
+    assert remove_package(text, "a", PIP, changes) == "FROM x\nRUN pip install b\n"
+    assert (changes.removed, changes.added, changes.present) == (["a<2", "A"], [], [])
+
+
+def test_a_comment_that_was_added_with_a_step_goes_only_with_it() -> None:
+    added = f"# Added on {DATE}\n"
+    step = "RUN pip install a\n"
+    for before, after in (
+        ("", "\n"),
+        ("", "RUN make\n"),  # the comment is of that step, too
+        ("USER root\n", "RUN make\n"),
+        ("USER me\n", "\n"),
+    ):
+        rest = f"{added}{before}{after}"
+        text = f"FROM x\n{added}{before}{step}{after}USER z\n"
+        goes = (before, after) == ("", "\n")
+        assert remove(text, "a") == f"FROM x\n{'' if goes else rest}USER z\n"
+    assert remove(f"FROM x\n{added}USER root\n{step}\nUSER z\n", "a") == "FROM x\nUSER z\n"
+    assert remove(f"FROM x\nUSER root\n{step}\nUSER z\n", "a") == "FROM x\nUSER root\n\nUSER z\n"
+    assert remove(f"FROM x\n# mine\n{step}\nUSER z\n", "a") == "FROM x\n# mine\n\nUSER z\n"
+    assert remove(f"FROM x\n{added}{step}", "a") == f"FROM x\n{added}", "no empty line below"
+
+
+def test_words_that_only_look_like_the_account_block_are_none_of_it() -> None:
+    argument, step, label = (
+        f"ARG {USER_ID_ARGUMENT}",
+        f"RUN useradd -u ${USER_ID_ARGUMENT} me",
+        f'LABEL {labels.HAS_USER_SETUP}="true"',
+    )
+    assert has_account_block(f"FROM x\n{argument}\n{step}\n{label}\n")
+    for part in (
+        f"ENV A={USER_ID_ARGUMENT}",
+        "RUN useradd me",
+        f"RUN echo ${USER_ID_ARGUMENT}",
+        f"COPY useradd {USER_ID_ARGUMENT}",
+        "ARG USER_ID",
+        f"ENV {labels.HAS_USER_SETUP}=1",
+        "LABEL a=b",
+    ):
+        assert not has_account_block(f"FROM x\n{part}\n"), part
+    for left_out in (argument, step, label):
+        parts = [part for part in (argument, step, label) if part != left_out]
+        text = "\n".join(("FROM x", *parts, ""))
+        with pytest.raises(DockerfileError, match=r"is missing") as refused:
+            has_account_block(text)
+        assert str(refused.value).count("is present") == 2
+    assert not has_account_block(f"FROM x\n{argument}\n{step}\n{label}\nFROM y\n")
+
+
+def test_the_account_block_that_lacks_is_for_the_project_and_its_base() -> None:
+    text = "FROM debian:12\nRUN true\n"
+    assert missing_account_block(text, "demo") == account_block("demo", "custom", "debian:12")
+    named = missing_account_block(text, "demo", "JAX")
+    assert named == account_block("demo", "JAX", "debian:12")
+    assert missing_account_block(text + named, "demo", "JAX") == ""
+    assert with_account_block(text, "") == text
+    assert with_account_block(text, "a\nb\n") == f"{text}\na\nb\n"
+    assert with_account_block("FROM x", "a\n") == "FROM x\n\na\n"
+    assert with_account_block("", "a\n") == "\na\n"
+
+
+def test_the_framework_is_read_from_the_account_block() -> None:
+    assert framework_in(f"FROM x\n\n{account_block('demo', 'JAX-0.5', 'x')}") == "JAX-0.5"
+    assert framework_in("FROM x\n") == ""
+
+
+def test_a_dockerfile_is_renamed_in_its_labels_and_comment_only() -> None:
+    before = dockerfile("demo", "a").replace("# Your account", "# demo stays\n# Your account")
+    text, other = before.splitlines(), renamed(before, "OTHER").splitlines()
+    changed = [pair for pair in zip(text, other, strict=True) if pair[0] != pair[1]]
+    assert all(new.replace("OTHER", "demo") == old for old, new in changed)
+    assert [new.split("OTHER")[0].strip() for _, new in changed] == [
+        "# The image of the project",
+        "# image-update",
+        f'{labels.PROJECT}="',
+        'org.opencontainers.image.title="',
+    ]
+    text = before
+    twice = text + "\n# The image of the project demo. This file\n"
+    assert renamed(twice, "other").endswith("project demo. This file\n"), "a comment of the user's"
+    assert renamed("FROM demo\n", "other") == "FROM demo\n"
 
 
 def test_a_here_document_is_skipped() -> None:
