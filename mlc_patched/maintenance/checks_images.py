@@ -16,7 +16,7 @@ from ..host.account import Account
 from ..images.probe import temporary_container
 from ..images.project.files import ProjectFiles
 from ..images.versions.record import is_outdated
-from ..names.containers import SEPARATOR, short_name
+from ..names.containers import short_name
 from ..names.images import account_image_of, committed_uid, parse_reference
 from ..names.labels import MalformedLabelsError, read_claim
 from ..names.projects import LATEST, Project, project_of_repository, projects_in
@@ -111,7 +111,7 @@ def _is_of(reference: str, uid: int | None) -> bool:
     """Whether a name is a project's, a committed or an account image's, of a user or (None) any."""
     project = project_of_repository(parse_reference(reference).repository)
     owner = project.uid if project else None
-    if owner is None and SEPARATOR in reference:
+    if owner is None:
         owner = committed_uid(reference)
     if owner is None and (parts := account_image_of(reference)):
         owner = parts[0]

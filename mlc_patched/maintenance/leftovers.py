@@ -13,7 +13,6 @@ from ..engine.interface import Container, Image
 from ..host.account import read_id
 from ..lean import dataclass
 from ..names import labels
-from ..names.containers import SEPARATOR
 from ..names.images import account_image_of, committed_uid, parse_reference
 from ..names.labels import MalformedLabelsError, read_claim
 from ..names.projects import BUILDING, PREVIOUS, project_of_repository
@@ -159,11 +158,11 @@ def _origin(image: Image, reference: str, uid: int | None) -> tuple[Kind | None,
         return Kind.UNFINISHED, int(match[1])
     if (built := account_image_of(reference)) and claimed == built[0]:
         return Kind.BUILT, claimed
-    name = parse_reference(reference)
-    tag = name.tag or ""
-    committed = committed_uid(reference) if SEPARATOR in tag else None
+    committed = committed_uid(reference)
     if committed is not None:
         return Kind.ORPHAN, committed if claimed in (None, committed) else None
+    name = parse_reference(reference)
+    tag = name.tag or ""
     project = project_of_repository(name.repository)
     if project is None:
         return None, None

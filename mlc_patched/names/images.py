@@ -115,8 +115,8 @@ def account_image_of(reference: str) -> tuple[int, str] | None:
 
 def committed_uid(reference: str) -> int | None:
     """Return the UID in the tag of a committed image, `NAME._.UID`, or None."""
-    uid = (parse_reference(reference).tag or "").rpartition(SEPARATOR)[2]
-    return read_id(uid)
+    _, separator, uid = (parse_reference(reference).tag or "").rpartition(SEPARATOR)
+    return read_id(uid) if separator else None
 
 
 def check_registry(text: str) -> str:

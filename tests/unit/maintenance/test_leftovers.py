@@ -106,6 +106,8 @@ def test_committed_images_are_the_caller_s_by_tag_and_labels() -> None:
         Image("sha256:6", ("base:named._.1001",), OURS),
         Image("sha256:7", ("base:latest",), OURS),
         Image("sha256:8", ("base:odd._.1001",), {labels.HAS_USER_SETUP: "maybe"}),
+        Image("sha256:9", ("base:1001",)),  # a user's own tag
+        Image("sha256:a", ("localhost:5000/base:named._.1001",)),
     ]
     containers = [
         container("named._.1001", {}),
