@@ -96,29 +96,37 @@ def cgroup(wanted: str | None, account: Account, settings: Settings) -> str | No
     own = settings.cgroup_parent
     if settings.slice_group:
         own = get_user_slice_name(settings.slice_group, account.login)
-    if own is None or wanted is None or wanted.strip("/") == own.strip("/"):
-        return own if own is not None else _cgroup(wanted)
+    if own is None:
+        return _cgroup(wanted)
+    if wanted is None:
+        return own
+    path, top = _parts(wanted), _parts(own)
+    if path == top:
+        return own
     # systemd.slice(5): a-b.slice is below a.slice. Other cgroups form a tree of paths.
-    below = (
+    is_slice_below = (
         wanted.endswith(".slice")
         and own.endswith(".slice")
         and "/" not in wanted
         and wanted.startswith(f"{own.removesuffix('.slice')}-")
     )
-    path = wanted.strip("/").split("/")
-    if below or (
-        path[0] and ".." not in path and wanted.strip("/").startswith(f"{own.strip('/')}/")
-    ):
+    if is_slice_below or (".." not in path and path[: len(top)] == top):
         return _cgroup(wanted)
     raise NotAllowedError(
         f"Your containers have to be under the cgroup {own}, not under {wanted}. {_ASK}"
     )
 
 
+def _parts(cgroup: str) -> list[str]:
+    return [part for part in cgroup.split("/") if part]
+
+
 def _cgroup(wanted: str | None) -> str | None:
-    parts = (wanted or "").split("/")
+    if not wanted:
+        return wanted
+    parts = wanted.split("/")
     is_long = any(len(part) > _LONGEST_NAME for part in parts) or len(parts) > _LONGEST_NAME
-    if wanted and (is_long or ".." in parts or not CGROUP.fullmatch(wanted)):
+    if is_long or ".." in parts or not CGROUP.fullmatch(wanted):
         raise UsageError(
             f"--cgroup-parent {shown(wanted)} is neither a slice nor a cgroup path.",
             "For example: --cgroup-parent ds01-students.slice",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlc_patched.errors import MlcError, NotFoundError
+from mlc_patched.host.account import Account
 from mlc_patched.names.images import check_reference
 from mlc_patched.patch.layout import AIME_DIRECTORY, FILE_NAME
 from mlc_patched.plan import catalog
@@ -36,6 +37,13 @@ def test_a_row_is_found_by_its_architecture(loaded: catalog.Catalog) -> None:
     assert loaded.find("Pytorch", "2.8.0", "CUDA_BLACKWELL").image == "hub/pytorch-2.8.0-b"
     assert loaded.find("Pytorch", "2.8.0", None).image == "hub/pytorch-2.8.0-b"
     assert loaded.find("pytorch", "2.10.0", "CUDA_AMPERE").framework == "Pytorch"
+
+
+def test_a_version_of_another_framework_is_not_taken(loaded: catalog.Catalog) -> None:
+    assert loaded.find("TensorFlow", "2.16.1", None).framework == "Tensorflow"
+    for framework, version in (("Tensorflow", "2.8.0"), ("Pytorch", "2.16.1")):
+        with pytest.raises(NotFoundError, match=f"There is no {framework} {version}"):
+            loaded.find(framework, version, None)
 
 
 def test_the_version_latest_is_the_newest(tmp_path: Path, loaded: catalog.Catalog) -> None:
@@ -74,6 +82,54 @@ def test_menus_show_the_newest_first_and_only_what_the_architecture_has(
 def test_a_v1_file_has_an_architecture_without_brackets(tmp_path: Path) -> None:
     rows = written(tmp_path, "Pytorch, 2.0.1, CUDA_ADA, hub/p\r\n").rows
     assert rows == (catalog.Row("Pytorch", "2.0.1", ("CUDA_ADA",), "hub/p"),)
+
+
+@pytest.mark.promise("input-works")
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_on_any_system(tmp_path: Path, end: str) -> None:
+    text = end.join(["A, 1, [CUDA], hub/a", "", ",,,", "# b, c", " # d", "E, 1, [CUDA], hub/e"])
+    assert [row.image for row in written(tmp_path, text).rows] == ["hub/a", "hub/e"]
+    with pytest.raises(MlcError, match="line 2: expected"):
+        written(tmp_path, end.join(["A, 1, [CUDA], hub/a", "B, 1"]))
+
+
+@pytest.mark.promise("input-works")
+def test_blanks_and_empty_names_among_the_architectures_are_skipped(tmp_path: Path) -> None:
+    (row,) = written(tmp_path, "A , 1 , [CUDA_ADA ; ROCM6;;] , hub/a \n").rows
+    assert row == catalog.Row("A", "1", ("CUDA_ADA", "ROCM6"), "hub/a")
+
+
+@pytest.mark.promise("input-refused")
+def test_a_file_that_csv_cannot_divide_is_reported_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(MlcError, match=rf"^The catalog {tmp_path}/{FILE_NAME} is not valid CSV"):
+        written(tmp_path, "x" * 200_000)
+
+
+def test_the_catalog_is_read_with_the_user_s_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under sudo MLC_CATALOG could otherwise show a file that only root may read."""
+    alice = Account("alice", 1001, 2001, "/home/alice")
+    asked: list[Account | None] = []
+    real = catalog.read_text
+
+    def read_text(path: str, what: str, account: Account | None, *, largest: int) -> str:
+        asked.append(account)
+        return real(path, what, None, largest=largest)
+
+    monkeypatch.setattr(catalog, "read_text", read_text)
+    (tmp_path / FILE_NAME).write_text("A,1,C,hub/a\n")
+    assert catalog.load(tmp_path / FILE_NAME, alice).rows[0].image == "hub/a"
+    assert asked == [alice]
+
+
+@pytest.mark.promise("input-refused")
+def test_a_catalog_that_is_too_large_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_LARGEST", 15)
+    with pytest.raises(MlcError, match=r"[Cc]atalog .*large"):
+        written(tmp_path, "A, 1, C, hub/abcdef\n")
 
 
 @pytest.mark.promise("input-works")
@@ -164,6 +220,26 @@ def test_which_catalog_is_used(tmp_path: Path) -> None:
     assert catalog.locate(link, {}) == beside
     if not AIME_DIRECTORY.exists():
         assert catalog.locate(elsewhere, {}) == catalog.SHIPPED
+        assert catalog.locate(None, {}) == catalog.SHIPPED
+    assert catalog.locate(link, {}, "/of/the/setting") == Path("/of/the/setting")
+    assert catalog.locate(link, {"MLC_CATALOG": ""}, "/of/the/setting") == Path("/of/the/setting")
+    assert catalog.locate(link, {"MLC_CATALOG": "/my/own"}, "/set") == Path("/my/own")
+
+
+def test_aime_s_usual_place_comes_after_the_program_s_and_before_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, own = tmp_path / "usual", tmp_path / "own"
+    for place in (usual, own):
+        place.mkdir()
+        (place / FILE_NAME).touch()
+    monkeypatch.setattr(catalog, "AIME_DIRECTORY", usual)
+    assert catalog.locate(None, {}) == usual / FILE_NAME
+    assert catalog.locate(Path("/nowhere/mlc.py"), {}) == usual / FILE_NAME
+    assert catalog.locate(own / "mlc.py", {}) == own / FILE_NAME
+    (usual / FILE_NAME).unlink()
+    (usual / FILE_NAME).mkdir()
+    assert catalog.locate(None, {}) == catalog.SHIPPED
 
 
 def test_the_shipped_catalog_is_valid() -> None:

@@ -11,8 +11,9 @@ from support.settings import REQUEST, host_config, with_settings
 from mlc_patched.containers.create import create
 from mlc_patched.context import Context
 from mlc_patched.errors import NotAllowedError, UsageError
-from mlc_patched.plan.limits import NANO
+from mlc_patched.plan.limits import NANO, least_gpus
 from mlc_patched.plan.request import CreateRequest
+from mlc_patched.settings.parse import parse
 
 
 @pytest.mark.parametrize("gpus", ["all", "3", "device=0,1,2", "device=GPU-a,GPU-b,GPU-c"])
@@ -47,6 +48,95 @@ def test_the_maximum_is_allowed_and_rocm_has_none_under_a_limit() -> None:
     with pytest.raises(NotAllowedError, match="ROCm"):
         host_config("[gpus]\nlargest = 2", rocm)
     host_config("[gpus]\nlargest = 2", replace(rocm, gpus="none"))
+
+
+def test_the_hint_is_a_request_that_is_allowed() -> None:
+    for largest, hint in ((2, "For example: -g 2"), (0, "For example: -g none")):
+        with pytest.raises(NotAllowedError) as refused:
+            host_config(f"[gpus]\nlargest = {largest}", replace(REQUEST, gpus="3"))
+        assert refused.value.hint == hint
+
+
+def test_amd_gpus_by_cdi_name_are_counted_under_a_limit() -> None:
+    rocm = replace(REQUEST, architecture="ROCM6", gpus="amd.com/gpu=0,amd.com/gpu=1")
+    [request] = host_config("[gpus]\nlargest = 2", rocm)["DeviceRequests"]
+    assert request["DeviceIDs"] == ["amd.com/gpu=0", "amd.com/gpu=1"]
+    with pytest.raises(NotAllowedError, match="At most 1 GPUs"):
+        host_config("[gpus]\nlargest = 1", rocm)
+
+
+@pytest.mark.parametrize(
+    ("largest", "per_user", "least", "setting"),
+    [
+        (None, 1, 1, "gpus.per_user"),
+        (2, None, 2, "gpus.largest"),
+        (2, 1, 1, "gpus.per_user"),
+        (1, 2, 1, "gpus.largest"),
+        (None, None, None, "gpus.largest"),
+    ],
+)
+def test_the_lower_of_two_limits_of_gpus_counts(
+    largest: int | None, per_user: int | None, least: int | None, setting: str
+) -> None:
+    limits = (("largest", largest), ("per_user", per_user))
+    text = "\n".join(
+        ["[gpus]", *(f"{key} = {value}" for key, value in limits if value is not None)]
+    )
+    assert least_gpus(parse(text, "file")) == setting
+    request = replace(REQUEST, gpus="3")
+    if least is None:
+        assert host_config(text, request)["DeviceRequests"][0]["Count"] == 3
+        return
+    with pytest.raises(NotAllowedError, match=f"At most {least} GPUs"):
+        host_config(text, request)
+
+
+def test_the_default_request_is_kept_if_it_is_allowed_and_lowered_if_not() -> None:
+    text = "[gpus]\ndefault = device=0,1\n"
+    [request] = host_config(f"{text}largest = 2")["DeviceRequests"]
+    assert request["DeviceIDs"] == ["0", "1"]
+    [request] = host_config(f"{text}largest = 1")["DeviceRequests"]
+    assert (request["Count"], request["DeviceIDs"]) == (1, None)
+    assert host_config(f"{text}largest = 0")["DeviceRequests"] is None
+    assert host_config("[gpus]\ndefault = none\nlargest = 1")["DeviceRequests"] is None
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ({"cpus": "4.1"}, "--cpus 4.1 is more than is allowed here: at most 4.0. Ask"),
+        ({"memory": "3g"}, "--memory 3g is more than is allowed here: at most 2147483648 bytes."),
+        ({"pids_limit": "101"}, "--pids-limit 101 is more than is allowed here: at most 100. Ask"),
+    ],
+)
+def test_a_refused_limit_is_named_with_the_most_that_is_allowed(
+    flag: dict[str, str], words: str
+) -> None:
+    with pytest.raises(NotAllowedError) as refused:
+        host_config("[limits]\ncpus = 4\nmemory = 2g\npids = 100", replace(REQUEST, **flag))
+    assert words in str(refused.value)
+
+
+def test_the_limits_themselves_can_be_asked_for() -> None:
+    same = replace(REQUEST, cpus="4", memory="2g", pids_limit="100")
+    body = host_config("[limits]\ncpus = 4\nmemory = 2g\npids = 100", same)
+    assert (body["NanoCpus"], body["Memory"], body["PidsLimit"]) == (4 * NANO, 2**31, 100)
+
+
+def test_cores_are_from_a_hundredth_to_less_than_a_million() -> None:
+    for text, nano in (("0.01", NANO // 100), ("999999", 999_999 * NANO), ("2e0", 2 * NANO)):
+        assert host_config("", replace(REQUEST, cpus=text))["NanoCpus"] == nano
+    for text in ("0.009", "1000000", "\u0664", "-1", "inf", ""):
+        with pytest.raises(UsageError, match=r"--cpus .* is not understood"):
+            host_config("", replace(REQUEST, cpus=text))
+
+
+def test_processes_are_a_number_from_one_in_digits() -> None:
+    for text in ("1", "9" * 18):
+        assert host_config("", replace(REQUEST, pids_limit=text))["PidsLimit"] == int(text)
+    for text in ("0", "9" * 19, "\u0664", "1.5", ""):
+        with pytest.raises(UsageError, match=r"--pids-limit .* is not understood"):
+            host_config("", replace(REQUEST, pids_limit=text))
 
 
 def test_flags_can_only_lower_the_limits() -> None:
@@ -86,6 +176,44 @@ def test_a_cgroup_parent_for_all() -> None:
         with pytest.raises(NotAllowedError):
             host_config(text, replace(REQUEST, cgroup_parent=other))
     assert host_config("", replace(REQUEST, cgroup_parent="x"))["CgroupParent"] == "x"
+
+
+def test_the_prescribed_cgroup_itself_can_be_asked_for_in_every_spelling() -> None:
+    text = "[container]\ncgroup_parent = /ds01/lab"
+    for same in ("/ds01/lab", "ds01/lab", "/ds01/lab/"):
+        asked = replace(REQUEST, cgroup_parent=same)
+        assert host_config(text, asked)["CgroupParent"] == "/ds01/lab"
+
+
+def test_below_the_root_cgroup_is_every_other() -> None:
+    asked = replace(REQUEST, cgroup_parent="/mine/x")
+    assert host_config("[container]\ncgroup_parent = /", asked)["CgroupParent"] == "/mine/x"
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [
+        ("lab.slice", "lab-x"),
+        ("lab.slice", "lab-x/y.slice"),
+        ("lab.slice", "labx.slice"),
+        ("lab", "lab-x.slice"),
+        ("a/b", "a/c/b"),
+    ],
+)
+def test_what_only_looks_like_a_cgroup_below_is_refused(own: str, wanted: str) -> None:
+    with pytest.raises(NotAllowedError, match=f"under the cgroup {own}, not under {wanted}"):
+        host_config(f"[container]\ncgroup_parent = {own}", replace(REQUEST, cgroup_parent=wanted))
+
+
+def test_a_cgroup_path_is_refused_before_the_engine_fails_on_it() -> None:
+    for fits in ("x" * 255, "/".join("x" * 255), "", "/"):
+        asked = replace(REQUEST, cgroup_parent=fits)
+        assert host_config("", asked)["CgroupParent"] == fits
+    for wrong in ("x" * 256, "/".join("x" * 256), "..", "a/../b", "a b", "a//b"):
+        with pytest.raises(UsageError, match="neither a slice nor a cgroup path"):
+            host_config("", replace(REQUEST, cgroup_parent=wrong))
+    with pytest.raises(UsageError, match="neither a slice nor a cgroup path"):
+        host_config("[container]\ncgroup_parent = lab", replace(REQUEST, cgroup_parent="lab/a b"))
 
 
 @pytest.mark.parametrize(
@@ -139,3 +267,6 @@ def test_of_an_own_project_the_base_is_checked(context: Context, fake, tmp_path:
     with pytest.raises(NotAllowedError, match="evil/pytorch"):
         create(CreateRequest("bad", image="ds01-1001/bad:latest"), context)
     assert len(fake.made) == 1
+    fake.add_image("ds01-1001/unknown", claim, passwd)
+    create(CreateRequest("unknown", image="ds01-1001/unknown:latest"), context)
+    assert len(fake.made) == 2
