@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlc_patched.errors import MlcError, NotAllowedError, UsageError
-from mlc_patched.host.account import Account, caller, known_elsewhere
+from mlc_patched.host.account import Account, caller, known_elsewhere, read_id, refuse_root
 
 USERS = {
     0: ("root", "/root"),
@@ -49,7 +49,7 @@ def test_root_without_sudo(environ: dict[str, str]) -> None:
     assert (account.uid, account.is_root, account.container_name) == (0, True, "root")
 
 
-@pytest.mark.parametrize("value", ["x", "-1", "1 ", "4294967295", "²", "1e3"])
+@pytest.mark.parametrize("value", ["x", "-1", "1 ", "4294967295", "²", "1e3", "9" * 5000])
 def test_invalid_sudo_variables_are_refused(value: str) -> None:
     with pytest.raises(MlcError, match="SUDO_UID"):
         who(0, 0, SUDO_UID=value, SUDO_GID="1")
@@ -123,3 +123,30 @@ def test_on_this_host_another_uid_is_another_user() -> None:
     assert as_root("7001:7002") == Account("bob", 7001, 7002, "/home/bob")
     with pytest.raises(UsageError, match="no user with UID 7003"):
         as_root("7003:1")
+
+
+def test_ids_are_read_up_to_the_highest() -> None:
+    assert [read_id(text) for text in ("0", "4294967294", "0000001001")] == [0, 2**32 - 2, 1001]
+    assert [read_id(text) for text in ("4294967295", "00000001001", "", "1.0", "١")] == [None] * 5
+
+
+def test_the_process_s_own_ids_and_environment_are_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry = pwd.getpwuid(os.getuid())
+    assert caller({}) == Account(entry.pw_name, os.getuid(), os.getgid(), entry.pw_dir)
+    monkeypatch.setenv("SUDO_UID", "1001")
+    monkeypatch.setenv("SUDO_GID", "2001")
+    assert caller(uid=0, gid=0, user_database=database).gid == 2001
+
+
+def test_on_a_remote_engine_one_of_the_ids_may_be_the_same() -> None:
+    for said, ids in (("1001:5", (1001, 5)), ("5:2001", (5, 2001))):
+        found = known_elsewhere(MINE, said, is_local=False, is_login_of_root=False)
+        assert ((found.uid, found.gid), found.ids_here) == (ids, (1001, 2001))
+
+
+def test_root_is_refused_where_an_account_is_needed() -> None:
+    refuse_root(MINE)
+    with pytest.raises(MlcError, match="You are root"):
+        refuse_root(Account("root", 0, 0, "/root"))

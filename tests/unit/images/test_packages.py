@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from mlc_patched.images.packages import (
     preset,
     quoted,
     requirements_of,
+    split_words,
     unquoted,
 )
 from mlc_patched.images.presets import PRESETS
@@ -155,6 +158,85 @@ def test_the_name_of_a_package_is_normalised_and_without_its_version() -> None:
     assert pip_name("Scikit_Learn[x]>=1") == "scikit-learn"
     assert pip_name("$VAR") == ""
     assert apt_name("git=1:2") == "git"
+
+
+@pytest.mark.parametrize("check", [check_pip, check_apt])
+def test_a_name_may_have_200_characters(check: Callable[[str], str]) -> None:
+    assert check("a" * 200) == "a" * 200
+    with pytest.raises(UsageError, match="is not the name of a"):
+        check("a" * 201)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "words"),
+    [
+        ("-r", "is an option of pip, not a package"),
+        ("--x=https://e.org", "is an option of pip, not a package"),
+        ("https:x://y", "is a URL or a path"),
+        ("a@b", "is a URL or a path"),
+        ("a/b", "is a URL or a path"),
+        ("a;b", "is not the name of a Python package"),
+    ],
+)
+def test_the_message_says_what_was_given_instead_of_a_package(requirement: str, words: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        check_pip(requirement)
+    assert str(refused.value).startswith(f"'{requirement}' {words}")
+
+
+@pytest.mark.parametrize("empty", ["", " ", ",", " , ,"])
+def test_an_argument_without_a_name_is_refused(empty: str) -> None:
+    with pytest.raises(UsageError, match="names no package") as refused:
+        pip_packages(["a", empty])
+    assert "variable" in refused.value.hint
+    assert split_words(" a, b ,c[d,e]") == ["a", "b", "c[d,e]"]
+
+
+def test_the_first_place_of_a_package_counts() -> None:
+    assert apt_packages(["git curl", "zsh,git"]) == ("git", "curl", "zsh")
+    assert pip_packages(["b a", "b"]) == ("b", "a")
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [("git", "git"), ("git:amd64", "git"), ("git:amd64=1:2~a", "git"), ("Git", ""), ("-y", "")],
+)
+def test_the_name_of_a_debian_package_is_without_architecture_and_version(
+    package: str, name: str
+) -> None:
+    assert apt_name(package) == name
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (("a<2", "a<3"), ("a<3",)),
+        (("a", "A"), ("a",)),
+        (("a<2", "a"), ("a<2",)),
+        (("a", "a[x]"), ("a[x]",)),
+        (("-r x", "b", "-r x", "-r y"), ("-r x", "-r y", "b")),
+        (("B", "a", "C"), ("a", "B", "C")),
+    ],
+)
+def test_each_package_is_merged_once(given: tuple[str, ...], kept: tuple[str, ...]) -> None:
+    assert merged(given) == kept
+
+
+def test_only_what_a_shell_would_interpret_is_quoted() -> None:
+    assert [quoted(word) for word in ("a==1.0", "a<2", "-r /x/y z", "a[b]", "-rx<y")] == [
+        "a==1.0",
+        '"a<2"',
+        "-r /x/y z",
+        '"a[b]"',
+        '"-rx<y"',
+    ]
+
+
+def test_the_lines_of_a_requirements_file_may_be_spaced_and_continued() -> None:
+    text = "a [ b , c ] ~= 1.0 \\\r\n , != 2\n#c\n  d\t# e\n"
+    assert requirements_of(text, "r.txt") == ("a[b,c]~=1.0,!=2", "d")
+    with pytest.raises(UsageError, match=r"^r\.txt, line 1: 'a#b' is not the name"):
+        requirements_of("a#b\n", "r.txt")
 
 
 def test_a_requirements_file_is_listed() -> None:
