@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlc_patched.errors import UsageError
-from mlc_patched.names.containers import check_container_name, container_tag, short_name
+from mlc_patched.names.containers import (
+    check_container_name,
+    container_tag,
+    first_free,
+    is_own_name,
+    plain_name,
+    short_name,
+)
 
 
 @pytest.mark.parametrize("name", ["a", "A1", "my-project", "my_project", "9", "a" * 115])
@@ -45,3 +52,45 @@ def test_short_name_reverses_container_tag(name: str, uid: int) -> None:
 
 def test_a_plain_name_is_its_own_short_name() -> None:
     assert short_name("old") == "old"
+
+
+@pytest.mark.parametrize(
+    ("tag", "is_own"),
+    [
+        ("n._.1001", True),
+        ("n._.0", True),
+        ("n", True),
+        ("n._.1002", False),
+        ("n._.11001", False),
+        ("n._.10", False),
+    ],
+)
+def test_a_name_may_be_a_user_s_by_the_uid_at_its_end(tag: str, is_own: bool) -> None:
+    assert is_own_name(tag, 1001) == is_own
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("n", "n"),
+        ("[n]", "n"),
+        ("[n", "[n"),
+        ("n]", "n]"),
+        ("n._.1001", "n"),
+        ("n._.0", "n"),
+        ("[n._.1001]", "n"),
+        ("n._.1002", "n._.1002"),
+    ],
+)
+def test_a_name_is_taken_as_lists_print_it(text: str, name: str) -> None:
+    assert plain_name(text, 1001) == name
+
+
+def test_only_the_last_separator_divides_a_name_from_its_uid() -> None:
+    assert short_name("a._.b._.1001") == "a._.b"
+
+
+def test_the_first_free_name_is_numbered_from_two() -> None:
+    assert first_free("n", lambda name: False) == "n"
+    assert first_free("n", {"n"}.__contains__) == "n-2"
+    assert first_free("n", {"n", "n-2", "n-4"}.__contains__) == "n-3"

@@ -18,7 +18,21 @@ from mlc_patched.engine.interface import Container
 from mlc_patched.images.dockerfile.render import account_block
 from mlc_patched.images.save import image_labels
 from mlc_patched.names import labels
-from mlc_patched.names.labels import Claim, claim_labels, escaped, read_value
+from mlc_patched.names.labels import (
+    Claim,
+    MalformedLabelsError,
+    claim_labels,
+    escaped,
+    is_complete,
+    is_mlc_s,
+    later_labels,
+    read_claim,
+    read_value,
+    store_labels,
+    was_moved,
+    with_ds01_spelling,
+    without_ds01_spelling,
+)
 
 FORMER = '[{"remoteUser":"alice","workspaceFolder":"/workspace"}]'
 INHERITED = {
@@ -110,3 +124,126 @@ def test_a_container_of_an_image_committed_from_a_job_is_no_job() -> None:
     inherited = {labels.JOB: "7", labels.STEP: "boot 1 2", labels.SERVICE: "a._.1"}
     assert labels.instead_of_inherited(inherited, "alice") == {labels.JOB: "", labels.STEP: ""}
     assert labels.instead_of_inherited({labels.JOB: ""}, "alice") == {}
+
+
+AIME = {
+    "aime.mlc": "alice",
+    "aime.mlc.NAME": "n",
+    "aime.mlc.USER": "alice",
+    "aime.mlc.MLC_VERSION": "4",
+    "aime.mlc.WORK_MOUNT": "/w",
+    "aime.mlc.DATA_MOUNT": "-",
+    "aime.mlc.FRAMEWORK": "Pytorch-2",
+    "aime.mlc.GPUS": "all",
+}
+
+
+def test_a_container_without_a_uid_in_its_name_needs_every_label_of_aime_s() -> None:
+    assert is_complete(AIME, "n")
+    assert not is_complete(AIME, "m")
+    assert not is_complete({**AIME, "aime.mlc.USER": "bob"}, "n")
+    for label in AIME:
+        assert not is_complete({key: value for key, value in AIME.items() if key != label}, "n")
+
+
+def test_no_directory_was_given_if_the_label_says_so_or_is_missing() -> None:
+    for found in ({}, {"x": ""}, {"x": "-"}):
+        assert labels.given(found, "x") is None
+    assert labels.given({"x": "/a%2Cb"}, "x") == "/a,b"
+    assert labels.given({"x": "--"}, "x") == "--"
+
+
+def test_labels_in_ds01_s_spelling_are_read_as_aime_s() -> None:
+    theirs = {"ds01.user": "alice", "ds01.name": "n", "ds01.work_mount": "/w", "ds01.gpus": "2"}
+    found = without_ds01_spelling(theirs)
+    assert found == {
+        **theirs,
+        "aime.mlc": "alice",
+        "aime.mlc.USER": "alice",
+        "aime.mlc.NAME": "n",
+        "aime.mlc.WORK_MOUNT": "/w",
+        "aime.mlc.GPUS": "2",
+    }
+    other = {"ds01.user": "alice", "ds01.workspace": "/o"}
+    assert without_ds01_spelling(other)["aime.mlc.WORK_MOUNT"] == "/o"
+    assert without_ds01_spelling({**theirs, **other})["aime.mlc.WORK_MOUNT"] == "/w"
+    assert "aime.mlc.WORK_MOUNT" not in without_ds01_spelling({"ds01.user": "alice"})
+    assert without_ds01_spelling(AIME) == AIME
+    for nobody_s in ({}, {"ds01.user": ""}, {"ds01.name": "n"}):
+        assert without_ds01_spelling(nobody_s) is None
+
+
+def test_labels_are_written_for_ds01_s_tools_as_far_as_they_are_there() -> None:
+    assert with_ds01_spelling({"aime.mlc.NAME": "n", "aime.mlc.USER": "alice", "x": "y"}) == {
+        "ds01.name": "n",
+        "ds01.user": "alice",
+        "ds01.managed": "true",
+    }
+
+
+def test_where_an_image_was_committed_is_said_for_containerd_s_store_alone() -> None:
+    assert store_labels({}, in_containerd=True) == {labels.IMAGE_STORE: "containerd"}
+    assert store_labels({}, in_containerd=False) == {}
+    inherited = {labels.IMAGE_STORE: "containerd"}
+    assert store_labels(inherited, in_containerd=False) == {labels.IMAGE_STORE: "engine"}
+
+
+@pytest.mark.parametrize(
+    ("store", "in_containerd", "moved"),
+    [
+        ("containerd", True, False),
+        ("containerd", False, True),
+        ("engine", True, True),
+        ("engine", False, False),
+        (None, True, True),
+        (None, False, False),
+    ],
+)
+def test_an_image_was_moved_if_its_store_is_another_than_today_s(
+    store: str | None, in_containerd: bool, moved: bool
+) -> None:
+    found = {} if store is None else {labels.IMAGE_STORE: store}
+    ours = {**found, labels.HAS_USER_SETUP: "true"}
+    assert was_moved(ours, in_containerd=in_containerd) == moved
+    assert not was_moved(found, in_containerd=in_containerd)
+
+
+@pytest.mark.parametrize("name", ["a" * 32, "alice", "h.baker@x"])
+def test_an_account_name_of_up_to_32_characters_is_claimed(name: str) -> None:
+    assert read_claim(claim_labels(Claim(1, 2, name))) == Claim(1, 2, name)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({labels.USERNAME: "a" * 33}, "DS01_USERNAME is 'aaa"),
+        ({labels.USERNAME: "\xe4"}, "DS01_USERNAME is '\xe4', not an account name"),
+        ({labels.USERNAME: "a\tb"}, "not an account name"),
+        ({labels.USERNAME: ""}, "DS01_USERNAME is missing"),
+        ({labels.USER_ID: "01"}, "DS01_USER_ID is '01', not an ID"),
+        ({labels.GROUP_ID: "4294967296"}, "DS01_GROUP_ID is '4294967296', not an ID"),
+        ({"ds01.user_id": "3"}, "DS01_USER_ID and ds01.user_id contradict each other"),
+        ({labels.HAS_USER_SETUP: "yes"}, "DS01_HAS_USER_SETUP is 'yes', not 'true'"),
+    ],
+)
+def test_what_is_wrong_with_a_claim_is_said(change: dict[str, str], words: str) -> None:
+    with pytest.raises(MalformedLabelsError) as malformed:
+        read_claim({**claim_labels(Claim(1, 2, "alice")), **change})
+    assert words in str(malformed.value)
+
+
+def test_inherited_labels_in_the_later_spelling_are_replaced() -> None:
+    claim = Claim(1, 2, "alice")
+    assert later_labels(claim, {}) == {}
+    inherited = {"ds01.user_id": "9", "ds01.username": "bob", "ds01.other": "x"}
+    assert later_labels(claim, inherited) == {"ds01.user_id": "1", "ds01.username": "alice"}
+    account = {**inherited, **claim_labels(claim), **later_labels(claim, inherited)}
+    assert read_claim(account) == claim
+
+
+def test_containers_of_other_tools_are_not_ours() -> None:
+    for ours in ("aime.mlc", "ds01.user", labels.SERVICE):
+        assert is_mlc_s("n", {ours: "x"})
+        assert not is_mlc_s("n", {ours: ""})
+    assert is_mlc_s("mlc-verify-1", {})
+    assert not is_mlc_s("vsc-mlc-x", {"devcontainer.metadata": "x"})
