@@ -35,7 +35,13 @@ from mlc_patched.settings.schema import SECTIONS
         ("[images]\nbases =", 2, ["aimehub/*"]),
         ("[images]\ncatalog = relative", 2, ["absolute"]),
         ("privileged = no", 1, ["before any section", "[container]"]),
-        ("[gpus]\nlargest", 2, ["key = value"]),
+        ("[gpus]\nlargest", 2, ["'largest'", "key = value"]),
+        ("[gpus]\n= 2", 2, ["'= 2'", "key = value"]),
+        ("[gpus\nlargest = 2", 1, ["'[gpus'", "key = value"]),
+        ("gpus]\nlargest = 2", 1, ["'gpus]'", "key = value"]),
+        ("[labels]\nx = 1\nx = 2", 3, ["x is already set on line 2"]),
+        ("[gpus]\nLargst = 2", 2, ["unknown setting 'largst' in [gpus]"]),
+        ("[gpus]\nlargest = many", 2, ["largest in [gpus] cannot be 'many'"]),
         ("[gpus]\nlargest = 1\nLARGEST = 2", 3, ["on line 2"]),
         ("[labels]\naime.mlc = me", 2, ["reserved for mlc"]),
         ("[container]\ncgroup_parent = a.slice\nslice_group = b", 3, ["not both"]),
@@ -71,3 +77,41 @@ def test_comments_blanks_case_and_a_byte_order_mark(tmp_path: Path) -> None:
     assert read.largest_gpus == 2
     assert read.labels == {"A.b": "c=d # e"}
     assert read.origins["gpus.largest"] == f"{file}, line 3"
+
+
+def test_each_value_is_stored_with_its_line_and_text() -> None:
+    read = parse("# ours\n[gpus]\nlargest = 2\n\n[container]\nprivileged = no\n", "mlc.ini")
+    assert (read.largest_gpus, read.privileged) == (2, False)
+    assert read.origins == {
+        "gpus.largest": "mlc.ini, line 3",
+        "container.privileged": "mlc.ini, line 6",
+    }
+    assert read.texts == {"gpus.largest": "2", "container.privileged": "no"}
+
+
+def test_only_the_first_equals_sign_divides_and_a_value_may_hold_more() -> None:
+    assert parse("[labels]\na=b=c\nd = # e ; f\ng =", "f").labels == {
+        "a": "b=c",
+        "d": "# e ; f",
+        "g": "",
+    }
+
+
+def test_labels_keep_their_case_and_the_section_has_settings_too() -> None:
+    read = parse("[LABELS]\nDS01 = x\nds01 = yes\nA = 1\na = 2", "f")
+    assert read.labels == {"DS01": "x", "A": "1", "a": "2"}
+    assert read.ds01_labels
+
+
+def test_one_cgroup_for_all_or_one_for_each_user_is_a_choice() -> None:
+    assert parse("[container]\ncgroup_parent = a.slice", "f").cgroup_parent == "a.slice"
+    assert parse("[container]\nslice_group = b", "f").slice_group == "b"
+    assert parse("[container]\ncgroup_parent = a.slice\nslice_group =", "f").slice_group is None
+
+
+def test_the_sections_are_named_where_one_is_missing() -> None:
+    allowed = ", ".join(f"[{section}]" for section in SECTIONS)
+    for text in ("largest = 2", "[other]"):
+        with pytest.raises(MlcError, match=r"\[gpus\]") as wrong:
+            parse(text, "f")
+        assert str(wrong.value).endswith(f": {allowed}")
