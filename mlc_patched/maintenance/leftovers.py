@@ -124,7 +124,7 @@ def left_images(
                 Kind.UNFINISHED: made_at(image) > before,
                 Kind.NAMELESS: made_at(image) > before,
             }
-            if not is_needed.get(kind, False) and (
+            if not is_needed.get(kind) and (
                 not _is_checked(kind, reference, image) or is_ours(image)
             ):
                 yield Leftover(kind, reference, image.id, owner)

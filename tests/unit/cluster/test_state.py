@@ -45,7 +45,7 @@ def test_the_queue_counts_earlier_services_that_wait_for_a_gpu() -> None:
     found = [state_of(each, services, tasks, [ONE]) for each in services]
     assert [each.state for each in found] == [RUNNING, *[QUEUED] * 4]
     assert [each.ahead for each in found] == [None, 0, None, 1, 2]
-    assert found[1].status == "waiting for a GPU, 0 ahead"
+    assert found[1] == ServiceState(QUEUED, "waiting for a GPU, 0 ahead", "", 0)
     assert found[3].status == "waiting for 2 GPUs, 1 ahead"
     assert found[2].status == "waiting: no suitable node"
 
@@ -119,12 +119,12 @@ def test_the_node_and_the_container_are_known_once_there_are_some() -> None:
 
 
 def test_without_a_node_none_is_named() -> None:
-    def status(state: str, **more: str) -> str:
-        return state_of(service(1), [service(1)], [task(1, state, **more)], [ONE]).status
+    def found(state: str, **more: str) -> ServiceState:
+        return state_of(service(1), [service(1)], [task(1, state, **more)], [ONE])
 
-    assert status("allocated") == "starting"
-    assert status("rejected", desired="shutdown", message="No such image") == (
-        "ended: No such image"
+    assert found("allocated") == ServiceState(STARTING, "starting")
+    assert found("rejected", desired="shutdown", message="No such image") == (
+        ServiceState(ENDED, "ended: No such image")
     )
 
 
