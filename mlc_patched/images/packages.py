@@ -60,7 +60,7 @@ def check_pip(requirement: str) -> str:
             f"{said} is an option of pip, not a package. Add options to the Dockerfile yourself "
             "(image-update PROJECT --edit); the package index is read from PIP_INDEX_URL."
         )
-    if "://" in requirement or "@" in requirement or "/" in requirement:
+    if "@" in requirement or "/" in requirement:
         raise UsageError(
             f"{said} is a URL or a path, and only packages of the index are accepted here.",
             "Add it to the Dockerfile yourself: image-update PROJECT --edit",

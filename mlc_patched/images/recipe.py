@@ -167,7 +167,8 @@ def _newness(row: Row) -> tuple[object, ...]:
 
 
 def _vendor(architecture: str) -> str:
-    return "ROCM" if architecture.startswith("ROCM") else architecture.partition("_")[0]
+    """Return `CUDA` of `CUDA_ADA`, and `ROCM` of `ROCM6`."""
+    return re.split(r"[\d_]", architecture)[0]
 
 
 def _presets(request: ImageRequest) -> Iterable[str]:

@@ -189,6 +189,8 @@ def test_an_argument_without_a_name_is_refused(empty: str) -> None:
     with pytest.raises(UsageError, match="names no package") as refused:
         pip_packages(["a", empty])
     assert "variable" in refused.value.hint
+    with pytest.raises(UsageError, match=f"'{empty}' names no package"):
+        split_words(empty)
     assert split_words(" a, b ,c[d,e]") == ["a", "b", "c[d,e]"]
 
 

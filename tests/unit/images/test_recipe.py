@@ -71,6 +71,7 @@ def test_three_frameworks_are_always_offered() -> None:
         (ImageRequest("x", "PyTorch", "9.9"), NotFoundError, "newest first: 2.8.0"),
         (ImageRequest("x", base="a b"), UsageError, "image name"),
         (ImageRequest("x", base="a", presets=("nope",)), UsageError, "Presets:"),
+        (ImageRequest("x", base="a", presets=(",",)), UsageError, "',' names no preset"),
     ],
 )
 def test_an_unknown_framework_is_refused(asked: ImageRequest, error: type, words: str) -> None:
