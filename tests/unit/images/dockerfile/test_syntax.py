@@ -46,6 +46,8 @@ def test_the_lines_of_a_here_document_are_no_instructions() -> None:
         ("ARG TAG\nFROM debian:${TAG:-13}\n", "debian:13"),
         ("ARG TAG\nFROM debian:$TAG\n", ""),
         ("FROM scratch\n", ""),
+        ("ARG TAG=12\n", ""),
+        ("ARG TAG=X1X\nFROM a:$TAG\n", "a:X1X"),
         ("FROM a AS one\nFROM b\n", "b"),
         ("FROM a as One\nFROM b AS two\nFROM oNE\n", "a"),
         ("FROM a AS one\nFROM one AS two\nFROM two\n", "a"),
@@ -79,7 +81,7 @@ def test_instructions_are_told_with_their_place() -> None:
         " <<A <<'B' /\n1\n\tA\n2\nB\n",
         " d",
     ]
-    assert final_stage(instructions(f"FROM a\n{text}"))[0].line == 4
+    assert final_stage(instructions(f"FROM a\nFROM b\n{text}"))[0].line == 5
 
 
 @pytest.mark.parametrize("keyword", ["RUN", "COPY", "ADD"])
@@ -149,6 +151,10 @@ def test_the_words_of_a_step_are_those_a_shell_sees(step: str, words: list[str])
 def test_a_line_is_found_from_any_place_in_it() -> None:
     text = "ab\ncd\nef"
     assert [line_of(text, at) for at in range(8)] == [(0, 3)] * 3 + [(3, 6)] * 3 + [(6, 8)] * 2
+
+
+def test_an_empty_first_line_is_a_line() -> None:
+    assert [line_of("\na", at) for at in range(3)] == [(0, 1), (1, 2), (1, 2)]
 
 
 def test_the_line_break_is_that_of_the_first_line() -> None:
