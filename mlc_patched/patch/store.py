@@ -20,11 +20,12 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import MlcError
 from ..json_text import parsed
+from ..lean import dataclass
 from .layout import MARKER, ORIGINAL, STORE
 
 MANIFEST = "manifest.json"
