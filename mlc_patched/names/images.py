@@ -14,15 +14,14 @@ _TAG_AT_END = re.compile(rf":({_TAG})\Z")
 _DIGEST = re.compile(r"@[A-Za-z0-9+._-]+:[0-9A-Fa-f]{32,}\Z")
 _ACCOUNT_IMAGE = r"mlc-account-([0-9]{1,10}):([0-9a-f]{64})"
 _IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}|sha256:[0-9a-f]{12,64}")
-# A reference as in the distribution specification. No part of a path can be `.` or `..`, so a
-# name cannot point to another place in the engine's API.
+# A reference as in the distribution specification; an ID, whole or short, has the form of one. No
+# part of a path can be `.` or `..`, so a name cannot point to another place in the engine's API.
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
 _REFERENCE = re.compile(
     rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::{_TAG})?"
     r"(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9A-Fa-f]{32,})?"
 )
-_SHORT_ID = r"[0-9a-f]{12,64}"
 _LONGEST_REPOSITORY = 255
 _REGISTRY = (
     r"(?=[^/]*[.:]|localhost(/|$))[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
@@ -62,11 +61,7 @@ def parse_reference(reference: str) -> Reference:
 def check_reference(reference: str) -> Reference:
     """Parse an image reference that Docker would accept, a name or an ID, or raise UsageError."""
     found = parse_reference(reference)
-    if len(found.repository) <= _LONGEST_REPOSITORY and (
-        _REFERENCE.fullmatch(reference)
-        or is_image_id(reference)
-        or re.fullmatch(_SHORT_ID, reference)
-    ):
+    if len(found.repository) <= _LONGEST_REPOSITORY and _REFERENCE.fullmatch(reference):
         return found
     raise UsageError(
         f"{shown(reference)} is not a valid image name. For example: "

@@ -43,6 +43,8 @@ def test_the_tag_of_a_valid_name_ends_in_the_uid(name: str) -> None:
 def test_an_invalid_name_is_refused_with_its_reason(name: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         check_container_name(name, 1722830498)
+    with pytest.raises(UsageError, match=why):
+        container_tag(name, 1722830498)
 
 
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,100}", fullmatch=True), st.integers(0, 2**32 - 2))

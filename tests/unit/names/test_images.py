@@ -138,6 +138,7 @@ def test_the_image_of_an_account_says_whose_and_of_which_base_it_is() -> None:
         ("hub/a:n._.1001", 1001),
         ("hub/a:n._.m._.1001", 1001),
         ("hub/a:n._.x", None),
+        ("hub/a:1001", None),
         ("hub/a:latest", None),
         ("hub/a", None),
     ],

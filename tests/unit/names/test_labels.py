@@ -15,6 +15,7 @@ import mlc_patched
 from mlc_patched.containers.list import list_containers
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Container
+from mlc_patched.host.account import Account
 from mlc_patched.images.dockerfile.render import account_block
 from mlc_patched.images.save import image_labels
 from mlc_patched.names import labels
@@ -136,6 +137,20 @@ AIME = {
     "aime.mlc.FRAMEWORK": "Pytorch-2",
     "aime.mlc.GPUS": "all",
 }
+
+
+def test_a_label_that_aime_s_list_cannot_split_is_replaced_and_no_other() -> None:
+    odd = {"a": "1,2", "b": "1\n2", "c": "1\r2", "d": "1", "e": "100%"}
+    replaced = {"a": "1%2C2", "b": "1%0A2", "c": "1%0D2"}
+    assert labels.instead_of_inherited(odd, "alice") == replaced
+    devcontainer = labels.instead_of_inherited({labels.DEVCONTAINER: FORMER}, "bob")
+    assert devcontainer == {labels.DEVCONTAINER: '[{"remoteUser":"bob"}]'}
+
+
+def test_an_image_claims_the_account_it_was_made_for() -> None:
+    account = Account("h.baker@x", 1001, 2001, "/home/h.baker")
+    assert Claim.of(account) == Claim(1001, 2001, account.container_name)
+    assert read_claim(claim_labels(Claim.of(account))) == Claim.of(account)
 
 
 def test_a_container_without_a_uid_in_its_name_needs_every_label_of_aime_s() -> None:

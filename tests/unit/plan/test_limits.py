@@ -11,7 +11,9 @@ from support.settings import REQUEST, host_config, with_settings
 from mlc_patched.containers.create import create
 from mlc_patched.context import Context
 from mlc_patched.errors import NotAllowedError, UsageError
-from mlc_patched.plan.limits import NANO, least_gpus
+from mlc_patched.host.account import Account
+from mlc_patched.names.images import parse_reference
+from mlc_patched.plan.limits import NANO, check_image, default_gpus, least_gpus
 from mlc_patched.plan.request import CreateRequest
 from mlc_patched.settings.parse import parse
 
@@ -244,6 +246,28 @@ def test_only_bases_that_match_a_pattern_and_own_images_are_allowed(
         return
     with pytest.raises(NotAllowedError, match="Allowed: aimehub"):
         host_config(text, request)
+
+
+def test_a_pattern_may_name_docker_s_own_registry() -> None:
+    text = "[images]\nbases = docker.io/library/*"
+    host_config(text, replace(REQUEST, image="docker.io/library/debian:12"))
+    with pytest.raises(NotAllowedError):
+        host_config(text, replace(REQUEST, image="quay.io/library/debian:12"))
+
+
+def test_an_image_that_is_no_own_project_is_checked_itself() -> None:
+    settings = parse("[images]\nbases = aimehub/*", "file")
+    account = Account("alice", 1001, 2001, "/home/alice")
+    base = {"org.opencontainers.image.base.name": "aimehub/pytorch"}
+    for image in ("evil/pytorch", "ds01-1002/p"):
+        with pytest.raises(NotAllowedError, match=f"The image {image} is not allowed"):
+            check_image(parse_reference(image), base, account, settings)
+    check_image(parse_reference("aimehub/x"), {}, account, settings)
+    check_image(parse_reference("ds01-1001/p"), base, account, settings)
+
+
+def test_without_the_wrapper_a_container_gets_every_gpu_by_default() -> None:
+    assert default_gpus(parse("", "file")) == "all"
 
 
 def test_a_users_own_catalog_does_not_bypass_the_limits() -> None:
