@@ -70,7 +70,9 @@ def test_a_package_is_appended_by_a_step_before_the_account_block() -> None:
 
 def test_packages_of_one_command_share_a_comment_and_a_step_of_their_kind() -> None:
     text = dockerfile("b")
-    changed = add_packages(text, Changes(), apt=("zsh", "fd"), pip=("Y", "x[a]>1", "b"), date=DATE)
+    changes = Changes()
+    changed = add_packages(text, changes, apt=("zsh", "fd"), pip=("Y", "x[a]>1", "b"), date=DATE)
+    assert (changes.added, changes.present) == (["zsh", "fd", "Y", "x[a]>1"], ["b"])
     piece = f"# Added on {DATE}\n{apt_step(('fd', 'zsh'))}{python_step(('x[a]>1', 'Y'))}\n"
     assert changed == text.replace("# Your account", f"{piece}# Your account")
 
@@ -382,6 +384,8 @@ def test_words_that_only_look_like_the_account_block_are_none_of_it() -> None:
         with pytest.raises(DockerfileError, match=r"is missing") as refused:
             has_account_block(text)
         assert str(refused.value).count("is present") == 2
+        with pytest.raises(DockerfileError, match="is present"):
+            has_account_block(f"FROM x\n{left_out}\n")
     assert not has_account_block(f"FROM x\n{argument}\n{step}\n{label}\nFROM y\n")
 
 
