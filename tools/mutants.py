@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mutmut.mutation.diff_apply import get_diff_for_mutant
-
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "mutants.md"
 RESULTS = Path("mutants")
@@ -85,6 +83,8 @@ def _without_messages(code: str) -> str:
 
 def modules() -> Iterator[Module]:
     """Yield what is known of each module that was changed."""
+    from mutmut.mutation.diff_apply import get_diff_for_mutant
+
     for file in sorted(RESULTS.rglob("*.py.meta")):
         path = str(file.relative_to(RESULTS)).removesuffix(".meta")
         module = Module(path)
