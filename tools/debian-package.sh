@@ -86,7 +86,7 @@ CONTROL
 cat >"$root/DEBIAN/postinst" <<SCRIPT
 #!/bin/sh
 set -e
-[ "\$1" != configure ] || py3compile -p mlc-patched -V ${python##*/python} $prefix
+[ "\$1" != configure ] || py3compile -p mlc-patched -V ${python##*/python} '$prefix'
 SCRIPT
 cat >"$root/DEBIAN/prerm" <<'SCRIPT'
 #!/bin/sh

@@ -217,9 +217,9 @@ def _only_tidies(command: list[Word]) -> bool:
     """Whether a command is of no use to a step that installs nothing."""
     words = [word.value for word in command]
     if words[:2] == ["rm", "-rf"]:
-        return all(path.startswith(_TIDIED) for path in words[2:])
+        return all(path.startswith(_TIDIED) and ".." not in path for path in words[2:])
     return words == ["true"] or (
-        words[0] in ("apt-get", "apt") and words[1:2] in (["update"], ["clean"])
+        words[:1] in (["apt-get"], ["apt"]) and words[1:2] in (["update"], ["clean"])
     )
 
 

@@ -263,6 +263,7 @@ def test_a_step_that_does_more_is_not_removed() -> None:
         "&& make",
         "&& rm -rf /opt/old",
         "&& rm -rf /tmp/x /opt/old",
+        "&& rm -rf /tmp/../opt/old",
         "&& rm /tmp/x",
         "&& apt-get remove -y git",
         "&& apt-get install -y git",
