@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,12 @@ def test_ci_runs_everything_whatever_the_environment_selects(tmp_path: Path) -> 
     targets = [line for line in done.stdout.splitlines() if line.startswith("make ")]
     assert targets == ["make lint", "make test ALSO=newest"]
     assert "--co" not in done.stdout
+
+
+def test_pytest_looks_for_tests_in_every_directory_that_has_some(
+    pytestconfig: pytest.Config,
+) -> None:
+    ignored = pytestconfig.getini("norecursedirs")
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        for directory in file.relative_to(ROOT).parts[:-1]:
+            assert not any(fnmatch(directory, each) for each in ignored), file
