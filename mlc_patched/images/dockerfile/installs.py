@@ -169,8 +169,8 @@ def _install(instruction: Instruction, arguments: list[Word], kind: Kind) -> Ins
         if redirection := _REDIRECTION.match(word.value):
             is_value = redirection.group() == word.value
         elif word.value.startswith("-"):
-            installs_more = installs_more or word.value.startswith(_INSTALLING)
-            is_value = word.value in kind.values
+            option, is_value = _option(word.value, kind.values)
+            installs_more = installs_more or option.startswith(_INSTALLING)
         elif is_value:
             is_value = False
         elif kind.name(word.value):
@@ -178,3 +178,14 @@ def _install(instruction: Instruction, arguments: list[Word], kind: Kind) -> Ins
         else:
             installs_more = True
     return Install(instruction, tuple(packages), installs_more)
+
+
+def _option(word: str, values: frozenset[str]) -> tuple[str, bool]:
+    """Return the option in a word, and whether the next word is its value. Of short options in one
+    word, as in `-qr FILE` and `-qrFILE`, it is the first that takes a value."""
+    if word.startswith("--"):
+        return word, word in values
+    for at, letter in enumerate(word[1:], 1):
+        if f"-{letter}" in values:
+            return f"-{letter}", at == len(word) - 1
+    return word, False

@@ -303,6 +303,8 @@ def test_a_step_for_one_package_goes_with_it(step: str) -> None:
     [
         "-r r.txt",
         "-rr.txt",
+        "-qr r.txt",
+        "-qrr.txt",
         "--requirement=r.txt",
         "-e .",
         "--editable .",

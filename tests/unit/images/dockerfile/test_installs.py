@@ -38,6 +38,8 @@ from mlc_patched.images.dockerfile.installs import (
         ("pythonic -m pip install a", ()),
         ("pip install -r r.txt a", ("a",)),
         ("pip install -q -U --pre a", ("a",)),
+        ("pip install -qr r.txt a", ("a",)),
+        ("pip install -qUc limits.txt a -qic b", ("a", "b")),
         ("pip install --index-url=https://e.org a", ("a",)),
         ("pip install -i https://e.org a --find-links f b", ("a", "b")),
         ("pip install a > log b 2> err c", ("a", "b", "c")),
@@ -61,6 +63,7 @@ def test_python_packages_are_found(step: str, packages: tuple[str, ...]) -> None
         ("apt-get -y -o A::B=c install --no-install-recommends git", ("git",)),
         ("apt install -t bookworm-backports git", ("git",)),
         ("apt-get install --target-release sid -o A=b git", ("git",)),
+        ("apt-get install -yt bookworm-backports git -yq vim", ("git", "vim")),
         ("apt-get update && DEBIAN_FRONTEND=x apt-get install git=1:2 vim:i386 g++", (
             "git=1:2", "vim:i386", "g++",
         )),
