@@ -21,8 +21,6 @@ from .recipe import chosen_apt, chosen_pip
 
 _PLAIN = re.compile(r"[\w.+-]+")
 
-_PLAIN = re.compile(r"[\w.+-]+")
-
 
 def fitting(request: ImageCreateRequest, context: Context) -> ImageCreated | None:
     """Return the user's project of a request's name, or None.
