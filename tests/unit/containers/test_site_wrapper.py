@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.containers import site_wrapper
-from mlc_patched.errors import (
-    MlcError,
-)
+from mlc_patched.errors import MlcError, UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.plan.request import CreateRequest
 
@@ -61,3 +60,53 @@ def test_root_runs_no_wrapper_that_its_user_could_have_written(tmp_path: Path) -
     with pytest.raises(MlcError, match="not root's alone"):
         site_wrapper.path(users, user)
     assert site_wrapper.path(users, ME) == str(programs[1])
+
+
+def wrapper(place: Path, script: str) -> str:
+    """Make a site's wrapper."""
+    program = place / "wrapper"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+ENVIRON = {"PATH": "/usr/bin:/bin", "OF": "the caller"}
+
+
+def test_the_wrappers_output_is_progress_and_its_success_is_ours(tmp_path: Path) -> None:
+    report = RecordingReporter()
+    program = wrapper(tmp_path, 'cat; echo "$OF"; echo "$1" >&2')
+    site_wrapper.create(program, CreateRequest("n", image="i"), ENVIRON, report)
+    assert report.said == [f"Creating n by {program}", "the caller\n", "n\n"]
+
+
+def test_a_wrapper_that_fails_is_quoted_with_its_exit_status(tmp_path: Path) -> None:
+    program = wrapper(tmp_path, "echo begun; echo no quota is left >&2; exit 9")
+    with pytest.raises(MlcError, match=r"(?s)no quota is left\n.*container n \(exit status 9\)"):
+        site_wrapper.create(program, CreateRequest("n", image="i"), ENVIRON, RecordingReporter())
+
+
+def test_a_wrapper_that_cannot_be_run_says_why(tmp_path: Path) -> None:
+    broken = tmp_path / "wrapper"
+    broken.write_text("#!/there/is/none\n")
+    broken.chmod(0o755)
+    with pytest.raises(MlcError, match="wrapper cannot be run: No such file"):
+        site_wrapper.create(str(broken), CreateRequest("n"), ENVIRON, RecordingReporter())
+
+
+def test_an_interrupt_ends_the_wrapper(tmp_path: Path) -> None:
+    class Interrupted(RecordingReporter):
+        def progress(self, text: str) -> None:
+            self.said.append(text.strip())
+            raise KeyboardInterrupt
+
+    report = Interrupted()
+    program = wrapper(tmp_path, "echo $$; exec sleep 60")
+    with pytest.raises(KeyboardInterrupt):
+        site_wrapper.create(program, CreateRequest("n"), ENVIRON, report)
+    assert not Path("/proc", report.said[-1]).exists()
+
+
+def test_a_wrapper_is_not_asked_to_wait_for_gpus(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--wait cannot be passed on"):
+        site_wrapper.create("/w", CreateRequest("n", wait=True), ENVIRON, RecordingReporter())
