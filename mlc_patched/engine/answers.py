@@ -65,6 +65,12 @@ def is_podman_conflict(refusal: str) -> bool:
 
 
 @validated
+def id_of(found: Mapping[str, Any], key: str = "Id") -> str:
+    """Convert an answer to a request that made something to its id."""
+    return string(found[key])
+
+
+@validated
 def image_of(found: Mapping[str, Any]) -> Image:
     """Convert an answer of ImageInspect."""
     config = found.get("Config") or {}
@@ -180,6 +186,12 @@ def running_command_of(found: Mapping[str, Any]) -> tuple[str, ...] | None:
         return None
     process = found["ProcessConfig"]
     return (string(process["entrypoint"]), *strings(process.get("arguments") or []))
+
+
+@validated
+def exit_status_of(found: Mapping[str, Any]) -> int:
+    """Convert an answer of ExecInspect to the exit status of a command that has ended."""
+    return int(found["ExitCode"])
 
 
 @validated

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ..errors import EngineError, NotFoundError
 
@@ -38,7 +39,8 @@ def content_in(archive: Iterable[bytes], path: str) -> Iterator[bytes]:
         EngineError: it is not an archive.
     """
     try:
-        with tarfile.open(fileobj=_Joined(archive), mode="r|") as tar:
+        source: Any = _Joined(archive)
+        with tarfile.open(fileobj=source, mode="r|") as tar:
             member = tar.next()
             file = tar.extractfile(member) if member is not None and member.isreg() else None
             if file is None:
@@ -49,25 +51,20 @@ def content_in(archive: Iterable[bytes], path: str) -> Iterator[bytes]:
         raise EngineError(f"The archive of {path} was cut off: {error}") from error
 
 
-class _Joined(io.RawIOBase):
-    """A file made of chunks."""
+class _Joined:
+    """A file made of chunks, with what tarfile needs of one."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
         self._rest = b""
 
-    def readable(self) -> bool:
-        """See io.RawIOBase."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         """Return as many bytes as asked for, fewer at the end."""
         parts = [self._rest]
         there = len(self._rest)
-        while (size < 0 or there < size) and (chunk := next(self._chunks, b"")):
+        while there < size and (chunk := next(self._chunks, b"")):
             parts.append(chunk)
             there += len(chunk)
         joined = b"".join(parts)
-        cut = len(joined) if size < 0 else size
-        self._rest = joined[cut:]
-        return joined[:cut]
+        self._rest = joined[size:]
+        return joined[:size]

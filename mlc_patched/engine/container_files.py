@@ -10,12 +10,9 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from ..errors import EngineError, NotFoundError, SetupError
-from ..json_text import parsed
-from ..lean import TYPE_CHECKING
+from ..json_text import parsed, string
+from .answers import validated
 from .http import Answer
-
-if TYPE_CHECKING:
-    from typing import Any
 
 ACCOUNTS = ("/etc/passwd", "/etc/group")
 _TAR_SPACE = 64 * 1024  # the most that a tar archive of one file adds to its content
@@ -26,7 +23,7 @@ _NOT_A_FILE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24
 def content(ask: Callable[..., Answer], container: str, path: str, limit: int) -> bytes | None:
     """Return the content of a regular file of at most `limit` bytes, or None without one."""
     found = _regular_file(ask, container, path, limit + _TAR_SPACE)
-    if found is None or found[0]["size"] > limit:
+    if found is None or found[0] > limit:
         return None
     import tarfile
 
@@ -42,7 +39,7 @@ def content(ask: Callable[..., Answer], container: str, path: str, limit: int) -
 def size(ask: Callable[..., Answer], container: str, path: str) -> int | None:
     """Return the size of a regular file in bytes, or None without one."""
     found = _regular_file(ask, container, path, 1)
-    return None if found is None else int(found[0]["size"])
+    return None if found is None else found[0]
 
 
 def below(
@@ -67,7 +64,7 @@ def real_path(ask: Callable[..., Answer], container: str, path: str) -> str:
     for part in filter(None, path.split("/")):
         real = posixpath.join(real, part)
         answer = ask("HEAD", _target(container), {"path": real})
-        real = _stat(answer).get("linkTarget") or real
+        real = _stat(answer)[2] or real
     return real
 
 
@@ -79,10 +76,10 @@ def refuse_accounts_that_hang(ask: Callable[..., Answer], container: str) -> Non
     """
     for path in ACCOUNTS:
         with contextlib.suppress(EngineError, NotFoundError):  # without it the start says why
-            stat = _stat(ask("HEAD", _target(container), {"path": path}))
-            if target := stat.get("linkTarget"):
-                stat = _stat(ask("HEAD", _target(container), {"path": target}))
-            if stat["mode"] & _NOT_A_FILE:
+            mode, _, target = _stat(ask("HEAD", _target(container), {"path": path}))
+            if target:
+                mode, *_ = _stat(ask("HEAD", _target(container), {"path": target}))
+            if mode & _NOT_A_FILE:
                 break
     else:
         return
@@ -94,18 +91,21 @@ def refuse_accounts_that_hang(ask: Callable[..., Answer], container: str) -> Non
 
 def _regular_file(
     ask: Callable[..., Answer], container: str, path: str, most: int
-) -> tuple[Any, bytes] | None:
-    """Return the stat of a regular file and the first `most` bytes of its tar archive."""
+) -> tuple[int, bytes] | None:
+    """Return the size of a regular file and the first `most` bytes of its tar archive."""
     try:
         answer = ask("GET", _target(container), {"path": path}, most=most)
     except NotFoundError:
         return None
-    stat = _stat(answer)
-    return None if stat["mode"] & _NOT_A_FILE else (stat, answer.body)
+    mode, length, _ = _stat(answer)
+    return None if mode & _NOT_A_FILE else (length, answer.body)
 
 
-def _stat(answer: Answer) -> Any:
-    return parsed(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
+@validated
+def _stat(answer: Answer) -> tuple[int, int, str]:
+    """Return a path's mode bits, size and, of a link, the path that it leads to."""
+    found = parsed(binascii.a2b_base64(answer.headers["x-docker-container-path-stat"]))
+    return int(found["mode"]), int(found["size"]), string(found.get("linkTarget") or "")
 
 
 def _target(container: str) -> str:

@@ -25,6 +25,8 @@ from .answers import (
     activity_of,
     command_ids_of,
     container_of,
+    exit_status_of,
+    id_of,
     image_of,
     info_of,
     inspected_container_of,
@@ -33,6 +35,7 @@ from .answers import (
     running_command_of,
     stats_of,
     transfer_progress,
+    validated,
 )
 from .connection import ANSWER_SECONDS, CHUNK, LONGEST_SECONDS, EngineConnection, Query
 from .containerd_store import remove_unused_steps, step_below
@@ -81,6 +84,7 @@ class DockerEngine(Engine):
         except ImageNotFoundError:
             return None
 
+    @validated
     def find_images(
         self, *, names: Iterable[str] = (), labels: Iterable[str] = (), nameless: bool = False
     ) -> list[Image]:
@@ -127,13 +131,14 @@ class DockerEngine(Engine):
     def create_container(self, specification: ContainerSpecification) -> str:
         query = {"name": specification.name}
         answer = self._ask("POST", "/containers/create", query, self._body(specification))
-        return str(_json(answer)["Id"])
+        return id_of(_json(answer))
 
     def _body(self, specification: ContainerSpecification) -> dict[str, Any]:
         from .specification import container_body
 
         return container_body(specification)
 
+    @validated
     def containers(
         self,
         *,
@@ -177,12 +182,14 @@ class DockerEngine(Engine):
         patience = ANSWER_SECONDS + seconds
         self._ask("POST", f"{path}/stop", {"t": str(seconds)}, seconds=patience)
 
+    @validated
     def wait(self, container: str) -> int:
         answer = self._ask(
             "POST", f"/containers/{_quoted(container)}/wait", seconds=LONGEST_SECONDS
         )
         return int(_json(answer)["StatusCode"])
 
+    @validated
     def logs(self, container: str, follow: bool = False) -> Iterator[str]:
         from .output_stream import lines, payloads
 
@@ -227,7 +234,7 @@ class DockerEngine(Engine):
         more, body = self._commit_configuration(like, labels)
         query = {"container": container, "repo": repository, "tag": tag, "comment": message, **more}
         answer = self._ask("POST", "/commit", query, body, seconds=LONGEST_SECONDS)
-        return full_id(str(_json(answer)["Id"]))
+        return full_id(id_of(_json(answer)))
 
     def _commit_configuration(
         self, like: Image, labels: Mapping[str, str]
@@ -261,6 +268,7 @@ class DockerEngine(Engine):
             raise EngineError(f"The build succeeded, but there is no image {reference}.")
         return image.id
 
+    @validated
     def changes(self, container: str) -> list[Change]:
         from .observations import Change
 
@@ -299,6 +307,7 @@ class DockerEngine(Engine):
 
         return content_in(self.read_directory(container, path), path)
 
+    @validated
     def activity(self, container: str) -> Activity:
         found = _json(self._ask("GET", f"/containers/{_quoted(container)}/json"))
         commands = []
@@ -307,6 +316,7 @@ class DockerEngine(Engine):
                 commands.append(running_command_of(_json(self._ask("GET", f"/exec/{each}/json"))))
         return activity_of(found, tuple(each for each in commands if each))
 
+    @validated
     def processes(self, container: str) -> list[str]:
         answer = self._ask("GET", f"/containers/{_quoted(container)}/top")
         # null for a container that is just ending
@@ -321,14 +331,14 @@ class DockerEngine(Engine):
 
         made = self._new_command(container, command, user)
         output = b"".join(payloads(self._stream("POST", f"/exec/{made}/start", body={})))
-        status = _json(self._ask("GET", f"/exec/{made}/json"))["ExitCode"]
-        return int(status), output.decode(errors="replace")
+        status = exit_status_of(_json(self._ask("GET", f"/exec/{made}/json")))
+        return status, output.decode(errors="replace")
 
     def _new_command(self, container: str, command: Iterable[str], user: str) -> str:
         wanted = {"AttachStdout": True, "AttachStderr": True}
         body = {"Cmd": list(command), "User": user, **wanted}
         made = self._ask("POST", f"/containers/{_quoted(container)}/exec", body=body)
-        return str(_json(made)["Id"])
+        return id_of(_json(made))
 
     def stats(self, container: str) -> Stats | None:
         target = f"/containers/{_quoted(container)}/stats"
@@ -375,6 +385,7 @@ class DockerEngine(Engine):
                     self.remove_image(name)
             raise
 
+    @validated
     def history(self, image: str) -> list[Layer]:
         from .observations import Layer
 
@@ -402,6 +413,7 @@ class DockerEngine(Engine):
             return sum(layer.size for layer in self.history(image.id))
         return image.size
 
+    @validated
     def shared_sizes(self) -> Mapping[str, int]:
         # With `type`, engines from API 1.42 on compute only this part of their disk usage.
         answer = self._ask("GET", "/system/df", {"type": "image"}, seconds=LONGEST_SECONDS)

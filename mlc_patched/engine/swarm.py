@@ -10,7 +10,7 @@ from urllib.parse import quote
 from ..errors import EngineError, NotFoundError
 from ..lean import TYPE_CHECKING
 from ..version import documentation
-from .answers import validated
+from .answers import id_of, validated
 from .cluster import Cluster, Node, NotManagerError, Service, Task
 from .connection import EngineConnection
 from .http import Answer
@@ -47,7 +47,7 @@ class SwarmCluster(Cluster):
             made = client.create_service(
                 body["TaskTemplate"], body["Name"], body["Labels"], mode=body["Mode"]
             )
-        return _id_of(made)
+        return id_of(made, "ID")
 
     def remove_service(self, service: str) -> None:
         with _manager_needed(), contextlib.suppress(NotFoundError):
@@ -128,11 +128,6 @@ def task_of(found: Mapping[str, Any]) -> Task:
         container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
         created=found.get("CreatedAt", ""),
     )
-
-
-@validated
-def _id_of(found: Mapping[str, Any]) -> str:
-    return str(found["ID"])
 
 
 def _gpus(resources: Iterable[Mapping[str, Any]]) -> int:
