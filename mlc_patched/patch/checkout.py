@@ -139,7 +139,10 @@ def original_text(path: Path, name: str) -> bytes:
         if is_shim(text):
             text = (path / STORE / ORIGINAL / name).read_bytes()
     except OSError as error:
-        raise MlcError(f"{error.filename} cannot be read: {error.strerror}") from error
+        raise MlcError(
+            f"{error.filename} cannot be read: {error.strerror}.",
+            f"If it is lost, restore AIME's file with git: git -C {path} checkout -- {name}",
+        ) from error
     return text
 
 

@@ -154,8 +154,9 @@ class AimeCheckout:
 def git(directory: Path, *arguments: str) -> str:
     """Run git with an identity for tests."""
     who = ("-c", "user.name=Test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
+    bare = ("-c", "init.defaultBranch=main", "-c", "init.templateDir=")
     done = subprocess.run(
-        ["git", "-C", str(directory), *who, "-c", "init.defaultBranch=main", *arguments],
+        ["git", "-C", str(directory), *who, *bare, *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.aime_checkout import AimeCheckout, checkout, git, v2_files
+
+from mlc_patched.patch import apply as patching
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +38,35 @@ def open_place() -> Iterator[Path]:
     place.chmod(0o755)
     yield place
     shutil.rmtree(place)
+
+
+@pytest.fixture(scope="session")
+def v2_template() -> Iterator[AimeCheckout]:
+    """A checkout like that of AIME MLC 2.2.0, to be copied."""
+    with checkout(v2_files("Pytorch, 2.8.0, [CUDA_ADA], hub/pytorch\n")) as made:
+        git(made.remote.parent, "clone", "--quiet", str(made.remote), "author")  # see publish
+        yield made
+
+
+@pytest.fixture
+def v2(
+    v2_template: AimeCheckout, open_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> AimeCheckout:
+    """The same, the test's own; nothing waits, and nothing is synced to disk."""
+    monkeypatch.setattr(patching, "GRACE_SECONDS", 0)
+    monkeypatch.setattr(os, "fsync", lambda file: None)
+    old, new = v2_template.path.parent, open_place / "aime"
+    shutil.copytree(old, new, symlinks=True)
+    for place in (v2_template.path, old / "author"):
+        config = new / place.name / ".git/config"
+        config.write_text(config.read_text().replace(str(old), str(new)))
+    return AimeCheckout(new / v2_template.path.name, new / v2_template.remote.name)
+
+
+@pytest.fixture
+def shell_program(v2: AimeCheckout) -> Path:
+    """A program for patched checkouts that every user can read, and that a shell runs."""
+    path = v2.path.parent / "mlc-patched.py"
+    path.write_text("echo ours $*\n")
+    path.chmod(0o644)
+    return path

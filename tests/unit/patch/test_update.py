@@ -1,0 +1,272 @@
+"""update-sys: what becomes of a checkout, patched or not, by new commits of its remote."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.aime_checkout import AimeCheckout, fingerprint, git, v2_files
+from support.recording_reporter import RecordingReporter
+
+from mlc_patched.errors import DeclinedError, MlcError
+from mlc_patched.patch import store as patch_store
+from mlc_patched.patch.apply import apply, revert
+from mlc_patched.patch.layout import ORIGINAL, PROGRAM, STORE
+from mlc_patched.patch.state import Condition, FileState, examine
+from mlc_patched.patch.update import Updated, update_sys
+from mlc_patched.report import SilentReporter
+
+CATALOG = "Pytorch, 2.9.0, [CUDA_ADA], hub/pytorch\n"
+LIST = "#!/bin/bash\necho AIME newer list\n"
+
+
+class Updating:
+    """Updates a checkout, and keeps what was said and which commits were asked about."""
+
+    def __init__(self, made: AimeCheckout) -> None:
+        self.path = made.path
+        self.asked: list[tuple[str, ...]] = []
+        self.report = RecordingReporter()
+
+    def __call__(self) -> Updated:
+        patched = self.path / STORE
+        program = patched / PROGRAM if patched.exists() else self.path / "mlc.py"
+        return update_sys(program, self.report, self.asked.append)
+
+
+@pytest.fixture
+def updating(v2: AimeCheckout) -> Updating:
+    """update-sys of an unpatched checkout."""
+    return Updating(v2)
+
+
+@pytest.fixture
+def patched(v2: AimeCheckout, shell_program: Path, updating: Updating) -> Updating:
+    """update-sys of a patched checkout."""
+    apply(v2.path, shell_program, "/bin/sh", SilentReporter(), force=False)
+    return updating
+
+
+def subjects(changes: tuple[str, ...]) -> list[str]:
+    return [change.split(None, 1)[1] for change in changes]
+
+
+def assert_is_as_upstream(v2: AimeCheckout) -> None:
+    """Assert that a checkout has exactly the files of its remote."""
+    clone = v2.remote.with_name("clone")
+    git(v2.remote.parent, "clone", "--quiet", str(v2.remote), str(clone))
+    clone.chmod(0o755)
+    assert fingerprint(v2.path) == fingerprint(clone)
+    assert v2.git("status", "--porcelain") == ""
+    assert v2.git("rev-parse", "HEAD") == git(clone, "rev-parse", "HEAD")
+
+
+def test_a_checkout_that_is_not_patched_gets_its_remotes_commits(
+    v2: AimeCheckout, updating: Updating
+) -> None:
+    assert updating() == Updated(str(v2.path), ())
+    assert updating.asked == []
+    v2.publish("First", {"ml_images.repo": CATALOG})
+    v2.publish("Second", {"mlc-list": LIST, "docs/more.md": None})
+    done = updating()
+    assert subjects(done.changes) == ["Second", "First"]
+    assert updating.asked == [done.changes]
+    assert_is_as_upstream(v2)
+
+
+def test_commits_that_are_not_wanted_change_nothing(v2: AimeCheckout, patched: Updating) -> None:
+    v2.publish("First", {"ml_images.repo": CATALOG, "mlc-list": LIST})
+    before, head = fingerprint(v2.path), v2.git("rev-parse", "HEAD")
+
+    def refuse(changes: tuple[str, ...]) -> None:
+        raise DeclinedError(f"{len(changes)} not wanted")
+
+    for program in (v2.path / STORE / PROGRAM, v2.path / "mlc.py"):
+        with pytest.raises(DeclinedError, match="1 not wanted"):
+            update_sys(program, SilentReporter(), refuse)
+        assert fingerprint(v2.path) == before
+        assert v2.git("rev-parse", "HEAD") == head
+
+
+def test_a_patched_checkout_stays_patched_and_revert_restores_the_new_commit(
+    v2: AimeCheckout, patched: Updating
+) -> None:
+    assert patched() == Updated(str(v2.path), ())
+    v2.publish(
+        "Everything",
+        {
+            **v2_files(CATALOG, "2.2.0.1"),
+            "mlc-list": LIST,
+            "mlc-stats": None,
+            "docs/more.md": None,
+            "guide/deep/page.md": "new\n",
+            "tool.sh": "#!/bin/sh\n",
+        },
+    )
+    author = v2.remote.with_name("author")
+    (author / "link.md").symlink_to("README.md")
+    (author / "mlc-open").chmod(0o644)
+    v2.publish("A link, and a mode", {})
+    done = patched()
+    assert subjects(done.changes) == ["A link, and a mode", "Everything"]
+    assert patched.asked == [done.changes]
+    state = examine(v2.path)
+    assert state.condition is Condition.PATCHED
+    assert (state.checkout.version, "mlc-stats" in state.files) == ("2.2.0.1", False)
+    assert set(state.files.values()) == {FileState.OURS}
+    assert (v2.path / STORE / ORIGINAL / "mlc-list").read_text() == LIST
+    assert (v2.path / "ml_images.repo").read_text() == CATALOG
+    assert not (v2.path / "docs").exists()
+    assert v2.git("rev-parse", "HEAD") == v2.git("rev-parse", "@{upstream}")
+    assert not list((v2.path / STORE).glob("stage-*"))
+    said = "\n".join(patched.report.said)
+    assert "This is an update to AIME MLC 2.2.0.1." in said
+    assert "has not been tested with AIME MLC 2.2.0.1" in said
+    revert(v2.path, SilentReporter(), force=False)
+    assert_is_as_upstream(v2)
+
+
+def test_a_known_version_is_not_warned_of(v2: AimeCheckout, patched: Updating) -> None:
+    text = v2_files(CATALOG)["mlc.py"] + "# more\n"
+    v2.publish("More", {"mlc.py": text})
+    patched()
+    assert len(patched.report.said) == 1, "only that it looked for updates"
+    assert (v2.path / STORE / ORIGINAL / "mlc.py").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [
+        ("ml_images.repo", "edited\n"),
+        ("README.md", None),
+        ("new.md", "of my own\n"),
+        ("directory", "directory/mine.md"),
+    ],
+)
+def test_local_changes_are_never_overwritten(
+    v2: AimeCheckout, patched: Updating, name: str, here: str | None
+) -> None:
+    path = v2.path / name
+    if here is None:
+        path.unlink()
+    elif "/" in here:
+        path.mkdir()
+        (v2.path / here).write_text("mine\n")
+    else:
+        path.write_text(here)
+    v2.publish("Theirs", {name: "theirs\n", "mlc-list": LIST})
+    before, head = fingerprint(v2.path), v2.git("rev-parse", "HEAD")
+    with pytest.raises(MlcError, match=f"The update changes {name}, but so have you"):
+        patched()
+    assert (fingerprint(v2.path), v2.git("rev-parse", "HEAD")) == (before, head)
+    assert patched.asked == []
+
+
+def test_a_local_change_that_the_update_makes_too_is_no_conflict(
+    v2: AimeCheckout, patched: Updating
+) -> None:
+    (v2.path / "README.md").write_text("the same\n")
+    v2.publish("The same", {"README.md": "the same\n"})
+    patched()
+    assert v2.git("diff", "--stat", "HEAD", "--", "README.md") == ""
+
+
+def test_files_are_not_written_through_a_link(v2: AimeCheckout, patched: Updating) -> None:
+    elsewhere = v2.path.parent / "elsewhere"
+    (v2.path / "docs").rename(elsewhere)
+    (v2.path / "docs").symlink_to(elsewhere)
+    v2.publish("More", {"docs/more.md": "theirs\n"})
+    with pytest.raises(MlcError, match=r"The update changes docs/more\.md"):
+        patched()
+    assert (elsewhere / "more.md").read_text() != "theirs\n"
+
+
+def test_local_commits_are_not_lost(v2: AimeCheckout, patched: Updating) -> None:
+    v2.publish("Theirs", {"README.md": "theirs\n"})
+    v2.git("commit", "--quiet", "--allow-empty", "-m", "Mine")
+    with pytest.raises(MlcError, match="has local commits, so nothing was changed"):
+        patched()
+    assert v2.git("log", "-1", "--format=%s") == "Mine"
+    revert(v2.path, SilentReporter(), force=False)
+    with pytest.raises(MlcError, match="git merge failed"):
+        patched()
+    assert v2.git("log", "-1", "--format=%s") == "Mine"
+
+
+def test_an_update_with_files_of_the_store_or_a_submodule_is_refused(
+    v2: AimeCheckout, patched: Updating
+) -> None:
+    v2.publish("A module", {"x": "x"})
+    author = v2.remote.with_name("author")
+    commit = git(author, "rev-parse", "HEAD")
+    git(author, "update-index", "--add", "--cacheinfo", f"160000,{commit},module")
+    git(author, "commit", "--quiet", "-m", "A module")
+    git(author, "push", "--quiet")
+    with pytest.raises(MlcError, match="contains a submodule, module"):
+        patched()
+    git(author, "rm", "--quiet", "--cached", "module")
+    v2.publish("A store", {f"{STORE}/active": "python3\n"})
+    with pytest.raises(MlcError, match="where the patch stores its own files"):
+        patched()
+    assert examine(v2.path).condition is Condition.PATCHED
+
+
+def test_a_damaged_patch_is_to_be_fixed_first(v2: AimeCheckout, patched: Updating) -> None:
+    v2.publish("First", {"ml_images.repo": CATALOG})
+    patch_store.deactivate(v2.path)
+    with pytest.raises(MlcError, match="mlc-patch apply"):
+        patched()
+    assert (v2.path / "ml_images.repo").read_text() != CATALOG
+
+
+def test_an_update_that_breaks_off_stays_patched_and_the_next_one_completes_it(
+    v2: AimeCheckout, patched: Updating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v2.publish("First", {"ml_images.repo": CATALOG, "mlc-list": LIST, "docs/more.md": None})
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as once, pytest.raises(OSError, match="No space"):
+        once.setattr(patch_store, "keep", full)
+        patched()
+    assert examine(v2.path).condition is Condition.PATCHED
+    assert not list((v2.path / STORE).glob("stage-*"))
+    patched()
+    assert (v2.path / STORE / ORIGINAL / "mlc-list").read_text() == LIST
+    revert(v2.path, SilentReporter(), force=False)
+    assert_is_as_upstream(v2)
+
+
+def test_a_program_outside_git_says_how_it_is_updated(tmp_path: Path) -> None:
+    program = tmp_path / "bin/mlc.py"
+    program.parent.mkdir()
+    program.touch()
+    with pytest.raises(MlcError, match="make install"):
+        update_sys(program, SilentReporter(), lambda changes: None)
+
+
+def test_a_checkout_inside_another_repository_is_left_to_git(
+    v2: AimeCheckout, patched: Updating
+) -> None:
+    parent = v2.path.parent
+    (v2.path / ".git").rename(parent / ".git")
+    with pytest.raises(MlcError, match="not the top of a git checkout"):
+        patched()
+    assert examine(v2.path).condition is Condition.PATCHED
+
+
+def test_users_of_a_patched_checkout_run_ours_before_and_after(
+    v2: AimeCheckout, patched: Updating
+) -> None:
+    def said() -> str:
+        argv = [str(v2.path / "mlc-list"), "-a"]
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+    assert said() == "ours list -a\n"
+    v2.publish("First", {"mlc-list": LIST})
+    patched()
+    assert said() == "ours list -a\n"
+    assert os.access(v2.path / "mlc-list", os.X_OK)
