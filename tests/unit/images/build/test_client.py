@@ -9,8 +9,15 @@ from support.fakes.engine import FakeEngine
 
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import PODMAN
-from mlc_patched.errors import EngineError
-from mlc_patched.images.build.client import Client, build_command, choose_builder, find_client
+from mlc_patched.errors import EngineError, UsageError
+from mlc_patched.images.build.client import (
+    Client,
+    build_arguments,
+    build_command,
+    choose_builder,
+    find_client,
+    needs_ssh,
+)
 from mlc_patched.images.build.environment import Builder
 
 
@@ -103,3 +110,65 @@ def test_the_command_names_everything_and_no_value_of_a_setting(builder: Builder
     assert ("--force-rm" in argv) == (builder is Builder.CLASSIC)
     first = {Builder.BUILDX: "buildx", Builder.PODMAN: "--url"}.get(builder, "build")
     assert argv[1] == first
+
+
+# Build arguments, ssh and labels.
+
+
+def test_a_build_argument_has_its_value_or_that_of_the_environment() -> None:
+    found = build_arguments(["A=1=2", "B=", "C"], {"C": "of the\nenvironment", "A": "x"})
+    assert found == ("A=1=2", "B=", "C=of the\nenvironment")
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("1A=2", "is not a build argument"),
+        ("A\0=2", "is not a build argument"),
+        ("", "is not a build argument"),
+        ("DS01_USER_ID=0", "DS01_USER_ID is set by the program itself"),
+        ("MISSING", "MISSING is not set in the environment; give MISSING=VALUE"),
+    ],
+)
+def test_what_is_not_a_build_argument_is_refused(word: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        build_arguments([word], {})
+
+
+SSH = "FROM x\nRUN --mount=type=ssh git clone git@example:x\n"
+
+
+def test_ssh_is_lent_only_to_steps_that_ask_for_it() -> None:
+    buildx, environ = Client("docker", Builder.BUILDX), {"SSH_AUTH_SOCK": "/run/agent"}
+    assert needs_ssh(SSH, buildx, environ)
+    assert not needs_ssh("FROM x\nRUN echo --mount=type=secret\n", buildx, environ)
+    for ssh in (True, False):
+        argv = build_command(buildx, dockerfile="/d", build_context="/c", tag="x", ssh=ssh).argv
+        assert ("--ssh" in argv) is ssh
+
+
+@pytest.mark.parametrize(
+    ("builder", "environ", "message", "hint"),
+    [
+        (Builder.CLASSIC, {"SSH_AUTH_SOCK": "/a"}, "the classic builder cannot", "docker-buildx"),
+        (Builder.PODMAN, {"SSH_AUTH_SOCK": "/a"}, "Podman cannot lend", "docker-buildx"),
+        (Builder.BUILDKIT, {}, "there is no ssh agent", "ssh-add"),
+    ],
+)
+def test_ssh_that_a_builder_cannot_lend_is_refused_before_the_build(
+    builder: Builder, environ: dict[str, str], message: str, hint: str
+) -> None:
+    with pytest.raises(UsageError, match=message) as refused:
+        needs_ssh(SSH, Client("docker", builder), environ)
+    assert hint in (refused.value.hint or "")
+
+
+def test_labels_are_given_whole() -> None:
+    found = build_command(
+        Client("docker", Builder.CLASSIC),
+        dockerfile="/d",
+        build_context="/c",
+        tag="x",
+        labels={"a": "b c=d"},
+    )
+    assert found.argv[found.argv.index("--label") + 1] == "a=b c=d"
