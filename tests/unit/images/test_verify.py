@@ -14,8 +14,11 @@ from support.fakes.engine import FakeEngine
 from support.recording_reporter import RecordingReporter
 
 from mlc_patched.context import Context
+from mlc_patched.errors import SetupError
 from mlc_patched.images.probe import ProbeResult
 from mlc_patched.images.verify import PRIVATE_SCRIPT, verify
+from mlc_patched.names import labels
+from mlc_patched.names.labels import Claim, claim_labels
 
 
 def found(*places: Path) -> list[str]:
@@ -72,3 +75,54 @@ def test_a_build_says_how_to_make_a_private_package_readable(
     [said] = context.report.said
     assert "only the owner of /opt/my packages can read it" in said
     assert said.endswith("Dockerfile: RUN chmod -R go+rX '/opt/my packages'")
+
+
+OWN = claim_labels(Claim(1001, 2001, "alice"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "its labels name no account"),
+        ({**OWN, labels.USER_ID: "x"}, labels.USER_ID),
+        (claim_labels(Claim(7, 8, "bob")), "its labels name bob 7:8, not alice 1001:2001"),
+    ],
+)
+def test_an_image_that_does_not_claim_the_account_is_not_even_run(
+    context: Context, fake: FakeEngine, given: dict[str, str], message: str
+) -> None:
+    image = fake.add_image("x", given)
+    with pytest.raises(SetupError, match=f"would not work for you: .*{message}"):
+        verify(image, context.account, context)
+    assert "create_container" not in fake.calls
+
+
+@pytest.mark.parametrize(
+    ("status", "lines", "user", "wrong"),
+    [
+        (1, (), "1001", "it does not run: exit status 1"),
+        (0, ("no id",), "1001", "it does not run: no id"),
+        (0, ("id 0:0 root",), "1001", "id says 0:0 root, not 1001:2001 alice"),
+        (0, ("id 1001:2001 alice",), "", "its user is root"),
+        (0, ("id 1001:2001 alice",), "0:0", "its user is 0:0"),
+        (0, ("id 1001:2001 alice", "wrong: no home"), "alice:alice", "no home"),
+        (0, ("id 1001:2001 alice", "lacks: no sudo"), "1001:2001", "no sudo"),
+    ],
+)
+def test_what_is_wrong_with_the_account_is_said(
+    context: Context,
+    fake: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    lines: tuple[str, ...],
+    user: str,
+    wrong: str,
+) -> None:
+    result = ProbeResult(status, lines)
+    monkeypatch.setattr("mlc_patched.images.verify.run_in_image", lambda *args, **more: result)
+    image = replace(fake.image(own_image(fake)), user=user)
+    with pytest.raises(SetupError) as failed:
+        verify(image, context.account, context)
+    assert failed.value.message == (
+        f"The image was built, but would not work for you: {wrong}. It was removed."
+    )
