@@ -28,7 +28,7 @@ from ..lean import TYPE_CHECKING
 from ..version import __version__
 from . import socket as engine_socket
 from .address import DEFAULT, EngineAddress, resolve
-from .answers import is_podman_conflict, missing_mount
+from .answers import is_podman_conflict, missing_mount, validated
 from .http import Answer, Connection
 from .interface import REFUSED
 
@@ -69,6 +69,7 @@ class EngineConnection:
     def __str__(self) -> str:
         return f"{self._server}, API {self._version}"
 
+    @validated
     def _negotiated(self, offered: str) -> str:
         """Return the API version to use with an engine that offers this one as its newest.
 
@@ -216,6 +217,7 @@ class EngineConnection:
         """Convert the SDK's exceptions."""
         import docker.errors
         import requests.exceptions
+        import urllib3.exceptions  # which the SDK lets through while it reads a stream
 
         from .client_configuration import configuration_errors
 
@@ -225,9 +227,13 @@ class EngineConnection:
         except docker.errors.APIError as error:
             status = getattr(error.response, "status_code", 0)
             raise self._refusal(status, str(error.explanation or error).strip()) from error
-        except requests.exceptions.Timeout as error:
+        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise _no_answer(self._client.timeout) from error
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        except (
+            docker.errors.DockerException,
+            requests.exceptions.RequestException,
+            urllib3.exceptions.HTTPError,
+        ) as error:
             raise _unreachable(str(error), self.address) from error
 
     def _refusal(self, status: int, explanation: str) -> EngineError | NotFoundError:

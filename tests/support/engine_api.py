@@ -11,7 +11,7 @@ import json
 import socketserver
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -42,8 +42,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer. `body` is bytes, or an object sent as JSON; of a list of bytes each is a chunk.
-    With `breaks_off` the end of the body is missing."""
+    """An answer. `body` is bytes, an object sent as JSON, or a list or generator of bytes, each
+    sent as a chunk. With `breaks_off` the end of the body is missing."""
 
     status: int = 200
     body: object = b""
@@ -61,9 +61,11 @@ Answer = Reply | Callable[[Request], Reply] | object
 
 @dataclass
 class EngineApi:
-    """The server: its address, and the requests that it has got, without pings."""
+    """The server: its address, and the requests that it has got, without pings, over how many
+    connections."""
 
     address: str
+    connections: int = 0
     requests: list[Request] = field(default_factory=list)
     ping: dict[str, str] = field(
         default_factory=lambda: {"Api-Version": VERSION, "Server": "Docker/24.0 (linux)"}
@@ -125,6 +127,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
+    def setup(self) -> None:
+        self.server.api.connections += 1
+        super().setup()
+
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         path = unquote(parts.path)
@@ -150,9 +156,12 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _send(self, reply: Reply) -> None:
-        body, pieces = reply.body, None
-        if isinstance(body, list) and body and isinstance(body[0], bytes):
+        body = reply.body
+        pieces: Generator[bytes, None, None] | None = None
+        if isinstance(body, Generator):
             pieces = body
+        elif isinstance(body, list) and body and isinstance(body[0], bytes):
+            pieces = (each for each in body)
         content = body if isinstance(body, bytes) else b"" if pieces else json.dumps(body).encode()
         self.send_response(reply.status)
         for name, value in reply.headers.items():
@@ -162,10 +171,15 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        if self.command != "HEAD":
-            for piece in pieces or ():
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            self.wfile.write(b"0\r\n\r\n" if pieces and not reply.breaks_off else content)
+        if self.command == "HEAD":
+            pass
+        elif pieces is None:
+            self.wfile.write(content)
+        else:
+            with contextlib.closing(pieces):
+                for piece in pieces:
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.write(b"" if reply.breaks_off else b"0\r\n\r\n")
         self.close_connection = self.close_connection or reply.breaks_off
 
     def log_message(self, *_arguments: object) -> None:

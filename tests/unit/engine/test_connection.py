@@ -1,16 +1,29 @@
-"""The API version that is used with an engine, by its answers to /_ping and /version."""
+"""The API version that is used with an engine, and what becomes of its failures."""
 
 from __future__ import annotations
 
+import base64
 import json
+import threading
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+from support.engine_api import EngineApi, Reply, refusal
 
 from mlc_patched.engine import connection
 from mlc_patched.engine.address import EngineAddress
+from mlc_patched.engine.connect import connect as connect_engine
 from mlc_patched.engine.connection import NEWEST_API, EngineConnection
 from mlc_patched.engine.http import Answer
-from mlc_patched.errors import EngineError
+from mlc_patched.engine.interface import Engine
+from mlc_patched.errors import (
+    ConflictError,
+    EngineError,
+    EngineUnreachableError,
+    ImageNotFoundError,
+    NoAccessError,
+)
 
 
 def connect(
@@ -67,6 +80,14 @@ def test_an_engine_with_another_major_version_needs_a_newer_program(
     assert failure.value.hint == "Install a newer mlc-patched."
 
 
+@pytest.mark.parametrize(("offered", "minimum"), [("x", "1.44"), ("1.60", "1.x")])
+def test_a_version_that_is_no_number_is_an_error_of_the_engine(
+    monkeypatch: pytest.MonkeyPatch, offered: str, minimum: str
+) -> None:
+    with pytest.raises(EngineError, match="Invalid answer"):
+        connect(monkeypatch, {"api-version": offered}, {"MinAPIVersion": minimum})
+
+
 @pytest.mark.parametrize("answer", [[], "text", None])
 def test_an_invalid_version_is_an_error_of_the_engine(
     monkeypatch: pytest.MonkeyPatch, answer: object
@@ -74,3 +95,89 @@ def test_an_invalid_version_is_an_error_of_the_engine(
     engine, _ = connect(monkeypatch, {"api-version": "1.44"}, answer)  # type: ignore[arg-type]
     with pytest.raises(EngineError, match="Invalid answer"):
         engine.minimum_api  # noqa: B018
+
+
+def test_a_user_who_may_not_open_the_socket_is_told_the_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dial(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("mlc_patched.engine.socket.dial", dial)
+    with pytest.raises(NoAccessError, match="usermod -aG docker"):
+        EngineConnection(EngineAddress())
+
+
+@pytest.mark.parametrize("body", [b"plain text\n", b'{"message": "plain text "}'])
+def test_the_reason_of_a_refusal_need_not_be_json(
+    api: EngineApi, docker_engine: Engine, body: bytes
+) -> None:
+    api.on("GET /info", Reply(500, body))
+    with pytest.raises(EngineError, match=r"^The Docker Engine refused: plain text$"):
+        docker_engine.info()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(404, ImageNotFoundError), (409, ConflictError), (500, EngineError)]
+)
+def test_refusals_of_streams_are_the_same_errors(
+    api: EngineApi, docker_engine: Engine, status: int, error: type[Exception]
+) -> None:
+    api.on("GET /images/a/get", refusal(status, "image a is missing or busy"))
+    with pytest.raises(EngineError, match="image a is missing or busy") as caught:
+        list(docker_engine.save_image("a"))
+    assert type(caught.value) is error
+
+
+def test_a_stream_that_breaks_off_is_an_unreachable_engine(
+    api: EngineApi, docker_engine: Engine
+) -> None:
+    api.on("GET /containers/c/export", Reply(200, [b"half"], breaks_off=True))
+    with pytest.raises(EngineUnreachableError, match="No Docker Engine answers"):
+        list(docker_engine.export("c"))
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_stream_that_does_not_go_on_has_a_limit(
+    api: EngineApi, docker_engine: Engine, monkeypatch: pytest.MonkeyPatch, begins: bool
+) -> None:
+    monkeypatch.setattr(connection, "LONGEST_SECONDS", 0.05)
+    is_over = threading.Event()
+
+    def pieces() -> Generator[bytes, None, None]:
+        yield b'{"status":"Pushing"}\r\n'
+        is_over.wait(60)
+
+    def hang(_: object) -> Reply:
+        if not begins:
+            is_over.wait(60)
+        return Reply(200, pieces())
+
+    api.on("POST /images/host/a/push", hang)
+    with pytest.raises(EngineError, match="did not answer within") as caught:
+        docker_engine.registry().push("host/a", lambda text: None)
+    assert not isinstance(caught.value, EngineUnreachableError)
+    is_over.set()
+
+
+@pytest.mark.parametrize("is_users", [False, True])
+def test_an_engine_of_the_users_choice_gets_no_login_of_roots(
+    api: EngineApi, tmp_path: Path, is_users: bool
+) -> None:
+    configuration = tmp_path / "home/.docker/config.json"
+    configuration.parent.mkdir()
+    login = {"auth": base64.b64encode(b"root:secret").decode()}
+    configuration.write_text(
+        json.dumps({"auths": {"host:5000": login}, "HttpHeaders": {"X-Token": "secret"}})
+    )
+    digest = "sha256:" + "d" * 64
+    api.on("POST /images/host:5000/a/push", {"aux": {"Digest": digest}})
+    api.on("POST /images/create", {"status": "Done"})
+    engine = connect_engine(EngineAddress(api.address, is_users=is_users))
+    engine.pull("host:5000/a", lambda text: None)
+    engine.registry().push("host:5000/a", lambda text: None)
+    for request in api.requests:
+        sent = {name.lower(): value for name, value in request.headers.items()}
+        login_sent = json.loads(base64.urlsafe_b64decode(sent.get("x-registry-auth", "e30=")))
+        assert (login_sent.get("password") == "secret") == (not is_users)
+        assert ("x-token" in sent) == (not is_users)

@@ -519,6 +519,9 @@ def test_a_pull_sends_the_login_of_the_docker_client(
     assert request.query == {"fromImage": "host:5000/a", "tag": "sha256:" + "c" * 64}
     sent = json.loads(base64.urlsafe_b64decode(request.headers["X-Registry-Auth"]))
     assert (sent["username"], sent["password"]) == ("alice", "secret")
+    api.on("POST /images/create", Reply(200, [b'{"status":"Pulling"}\r\n'], breaks_off=True))
+    with pytest.raises(EngineUnreachableError, match="No Docker Engine answers"):
+        docker_engine.pull("host:5000/a", told.append)
 
 
 def test_a_pull_from_an_engine_that_goes_away_is_not_a_missing_image(
