@@ -107,9 +107,9 @@ def _on_node(
     command: Command, argv: Sequence[str], arguments: argparse.Namespace, context: Context
 ) -> int | None:
     """Run a command for a container that is not here on the node where a job of Slurm runs it;
-    None if there is no such job."""
+    None if there is no such job, or if something else than the container was not found."""
     name = getattr(arguments, "container_name", None)
-    if not command.follows or not name:
+    if not command.follows or not name or context.find(name) is not None:
         return None
     from ..containers.on_node import run_on_node, step_of
 

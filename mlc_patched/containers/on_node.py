@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from threading import Thread
 
 from ..cluster.interface import Step
 from ..context import Context
@@ -15,7 +18,10 @@ from ..lean import TYPE_CHECKING
 from .shell import forward_signals
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import IO, Any
+
+_SRUN_S = b"srun: error: "
+_EXITED = re.compile(_SRUN_S + rb"\S+: tasks? [\d,-]+: Exited with exit code \d+\n")
 
 
 def step_of(name: str, context: Context) -> Step | None:
@@ -40,12 +46,34 @@ def run_on_node(step: Step, words: Sequence[str], context: Context) -> int:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     argv = [*(step.with_terminal if terminal else step.argv), *words]
     sys.stdout.flush()
+    sys.stderr.flush()
     with (
-        subprocess.Popen(argv, env=step.environ, **_as_user(context)) as process,
+        subprocess.Popen(
+            argv, env=step.environ, stderr=subprocess.PIPE, **_as_user(context)
+        ) as process,
         forward_signals(process),
     ):
+        messages = Thread(target=_pass_on, args=(process.stderr, 2), daemon=True)
+        messages.start()
         status = process.wait()
+        messages.join()
     return status if status >= 0 else 128 - status
+
+
+def _pass_on(source: IO[bytes], target: int) -> None:
+    """Copy standard error as it comes, without srun's line on the exit status, which is passed on
+    as such."""
+    line, shown = b"", 0
+    while chunk := os.read(source.fileno(), 2**16):
+        for piece in chunk.splitlines(keepends=True):
+            line += piece
+            is_whole = line.endswith(b"\n")
+            if is_whole and not shown and _EXITED.fullmatch(line):
+                line = b""
+            elif is_whole or not _SRUN_S.startswith(line[: len(_SRUN_S)]):
+                os.write(target, line[shown:])
+                line, shown = (b"", 0) if is_whole else (line, len(line))
+    os.write(target, line[shown:])
 
 
 def said_on_node(step: Step, words: Sequence[str], context: Context) -> str:

@@ -15,8 +15,8 @@ from mlc_patched.host.account import Account
 from mlc_patched.names.labels import Claim, claim_labels
 from support.users import User
 
-PROGRAMS = ("bash", "sh", "cat", "find", "grep", "head", "hostname", "id", "ls", "rm", "sleep")
-PROGRAMS += ("stat", "touch", "true")
+PROGRAMS = ("bash", "sh", "cat", "chmod", "find", "grep", "head", "hostname", "id", "ls", "rm")
+PROGRAMS += ("sleep", "stat", "touch", "true")
 PROGRAMS += ("cut", "date", "mkdir", "mv", "tail")  # for jobs in the background
 _SUDO = '#!/bin/bash\n[[ "$1" == -n ]] && shift\nexec "$@"\n'
 """Replaces sudo, which the check of a saved image runs."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...context import Context
 from ...engine.cluster import Node, Service
 from ...engine.service import GPU_LABEL
-from ...errors import AlreadyExistsError, EngineError, MlcError, UsageError
+from ...errors import AlreadyExistsError, EngineError, MlcError, NotFoundError, UsageError
 from ...host.files import rights_of
 from ...host.gpus import NONE
 from ...interrupts import defer_signals
@@ -136,6 +136,11 @@ class SlurmScheduler:
             raise MlcError(f"{state.node} failed, so {name} cannot be reached.")
         if state.state != RUNNING:
             raise MlcError(f"{name} has no container: {state.status}.")
+        if self._context.environ.get("SLURM_JOB_ID") == state.container:
+            # This is the node already; it would ask itself again and again.
+            raise NotFoundError(
+                f"Its job {state.container} has no container {name} on {state.node}."
+            )
         srun = path_of("srun", self._context)
         job = (f"--jobid={state.container}", "--overlap", "--nodes=1", "--ntasks=1")
         # A step may not ask for more than the job has, whatever the caller's variables say.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -169,6 +170,7 @@ def test_two_run_and_the_third_waits_until_one_is_retired(it: SlurmCluster) -> N
     done = it.ok("mlc", "start", there, "-d", "echo from the background")
     assert "has ended already" in done
     assert "from the background" in it.ok("mlc", "logs", there)
+    _jobs_on_its_node(it, there)
     gone = it.ok("container-retire", there, "--save", "v1", "-y", "--json")
     [retired] = json.loads(gone)["retired"]
     assert retired["saved"]["image"] == f"ds01-{it.user.uid}/work:v1"
@@ -193,6 +195,27 @@ def _open(it: SlurmCluster, name: str) -> None:
     child.sendline("exit")
     child.expect("left running")
     child.expect(pexpect.EOF)
+
+
+def _jobs_on_its_node(it: SlurmCluster, name: str) -> None:
+    """Wait for a job that fails, and start a JupyterLab, from the first server."""
+    it.ok("mlc", "start", name, "-d", "sleep 2; exit 3")
+    waited = it.run("mlc", "wait", name)
+    assert (waited.returncode, waited.stderr) == (3, ""), waited
+    jobs = json.loads(it.ok("mlc", "jobs", name, "--json"))["jobs"]
+    assert sorted(each["exit_status"] for each in jobs) == [0, 3]
+    missing = it.run("mlc", "jupyter", name)
+    assert missing.returncode == 1
+    assert f"There is no jupyter-lab in {name}." in missing.stderr
+    assert "srun:" not in missing.stderr
+    program = "~/.local/bin/jupyter-lab"
+    text = "#!/bin/sh\necho http://127.0.0.1:8888/lab?token=1\nexec sleep 600\n"
+    add = f"printf %b {shlex.quote(text)} >{program}; chmod 755 {program}"
+    it.ok("mlc", "exec", name, "--", "bash", "-c", add)
+    found = json.loads(it.ok("mlc", "jupyter", name, "--json"))["jupyter"]
+    assert found["lab"]["url"] == "http://127.0.0.1:8888/lab?token=1"
+    assert found["ssh"].endswith("@server-2"), found
+    assert "has ended" in it.ok("mlc", "jupyter", name, "--stop")
 
 
 def test_the_real_slurm_meets_the_contract_of_clusters(it: SlurmCluster) -> None:
@@ -288,6 +311,36 @@ def test_parts_of_the_cluster_that_fail(it: SlurmCluster, counted: Counted) -> N
     assert it.left() == []
     _systemctl(it.one, "start", "docker-registry")
     counted("faults injected", 5)
+
+
+@pytest.mark.promise("slurm")
+def test_a_node_that_fails_is_named_and_its_next_job_removes_what_is_left(
+    it: SlurmCluster, counted: Counted
+) -> None:
+    epilog = "/etc/slurm/epilog"  # which would remove it, too
+    it.two.run("mv", epilog, f"{epilog}.kept")
+    it.two.run("cp", "/bin/true", epilog)
+    deploy = ("container-deploy", "--project", "work", "--cluster", "--node", "server-2")
+    it.ok(*deploy, "lost")
+    # The power fails: no process of the job ends as it would, and the container has stopped.
+    pid = it.two.run("cat", "/run/slurmd.pid").stdout.strip()
+    steps_ = it.two.run("pgrep", "-f", "slurm-job|slurmstepd").stdout.split()
+    it.two.run("kill", "-9", pid, *steps_)
+    it.docker(it.two, "kill", it.user.tag("lost"))
+    it.one.run("scontrol", "update", "NodeName=server-2", "State=DOWN", "Reason=power")
+    counted("faults injected")
+    it.until(lambda: it.listed()["lost"]["state"] == "lost")
+    assert "server-2 failed" in str(it.listed()["lost"]["status"])
+    refused = it.run("mlc", "open", "lost")
+    assert refused.returncode == 1
+    assert "server-2 failed" in refused.stderr
+    _systemctl(it.two, "start", "slurmd")
+    it.one.run("scontrol", "update", "NodeName=server-2", "State=RESUME")
+    assert it.left() == [it.user.tag("lost")]
+    it.ok(*deploy, "next")
+    assert it.left() == [it.user.tag("next")]
+    it.two.run("mv", f"{epilog}.kept", epilog)
+    it.ok("container-retire", "next", "-y")
 
 
 def _systemctl(host: Host, verb: str, unit: str) -> None:

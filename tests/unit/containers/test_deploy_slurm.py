@@ -11,13 +11,14 @@ from support.cluster_contract import scheduler_holds
 from support.fakes.engine import FakeEngine
 from support.fakes.slurm import AWAY, FakeSlurm
 from support.recording_reporter import RecordingReporter
+from support.run_command import call, copy_of
 
 from mlc_patched.cluster.interface import Placement, Step
 from mlc_patched.cluster.place import find_service, place_of
 from mlc_patched.cluster.slurm import scheduler
 from mlc_patched.cluster.slurm.job import VARIABLE
 from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
-from mlc_patched.containers import interrupted, slurm_job
+from mlc_patched.containers import interrupted, on_node, slurm_job
 from mlc_patched.containers.create import create
 from mlc_patched.containers.deploy_cluster import deploy_on_cluster
 from mlc_patched.containers.list import list_with_images
@@ -89,6 +90,37 @@ def test_two_run_and_the_third_waits(head: Context, slurm: FakeSlurm) -> None:
     slurm.end(1, "COMPLETED")
     assert wait_until_running(third.id, third.name, head).node == "n1"
     assert [each.name for each in list_with_images(head)] == ["b", "thesis"]
+
+
+def test_a_node_does_not_ask_itself_for_a_container_that_is_not_there(
+    head: Context, slurm: FakeSlurm
+) -> None:
+    """It would do so again and again."""
+    deployed(head, "a")
+    service = find_service("a", head)
+    assert service is not None
+    for job, is_its_own in ((service.state.container, True), ("77", False)):
+        there = copy_of(head)
+        there.environ = {**head.environ, "SLURM_JOB_ID": job}
+        if is_its_own:
+            with pytest.raises(NotFoundError, match="Its job 1 has no container a on n1"):
+                place_of(service, there)
+        else:
+            assert isinstance(place_of(service, there), Step)
+
+
+@pytest.mark.parametrize("argv", ["logs a --job 9", "wait a --job 9"])
+def test_what_is_missing_in_a_container_that_is_here_is_not_looked_for_on_the_cluster(
+    head: Context, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch, argv: str
+) -> None:
+    deployed(head, "a")
+    create(CreateRequest("a", image=IMAGE), head)
+    head.engine.start(head.get("a").id)
+    asked = []
+    monkeypatch.setattr(on_node, "run_on_node", lambda *arguments: asked.append(arguments) or 0)
+    done = call(["mlc", *argv.split()], head)
+    assert (done.code, asked) == (1, [])
+    assert "no job 9" in done.err
 
 
 def test_the_fake_slurm_meets_the_contract_of_clusters(head: Context, slurm: FakeSlurm) -> None:

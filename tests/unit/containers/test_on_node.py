@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from mlc_patched.cluster.interface import Step
@@ -23,6 +25,33 @@ def test_a_command_runs_on_the_node_with_the_jobs_environment(
     script = 'printf "%s\\n" "$OF" "$@"; exit 3'
     assert run_on_node(step(script), ("open", "a b", "-s"), context) == 3
     assert capfd.readouterr().out.splitlines() == ["the job", "open", "a b", "-s"]
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("srun: error: n1: task 0: Exited with exit code 3\n", ""),
+        ("srun: error: n1: tasks 0,2-4: Exited with exit code 1\n", ""),
+        ("Error: full\nsrun: error: n1: task 0: Exited with exit code 3\n", "Error: full\n"),
+        ("srun: error: Unable to create step\n", "srun: error: Unable to create step\n"),
+        ("Password: ", "Password: "),
+        ("srun: err", "srun: err"),
+        ("1 %\r2 %\rdone\n\nüml", "1 %\r2 %\rdone\n\nüml"),
+        ("> srun: error: n1: task 0: Exited with exit code 3\n",) * 2,
+    ],
+)
+@pytest.mark.parametrize("between", ["", "; sleep 0.01"])
+def test_what_it_says_is_shown_as_it_comes_without_sruns_line_on_its_exit_status(
+    context: Context,
+    capfd: pytest.CaptureFixture[str],
+    printed: str,
+    shown: str,
+    between: str,
+) -> None:
+    pieces = [printed] if not between else [printed[:9], printed[9:]]
+    words = between.join(f"; printf %s {shlex.quote(each)} >&2" for each in pieces)
+    run_on_node(step(f":{words}"), (), context)
+    assert capfd.readouterr().err == shown
 
 
 def test_a_command_ended_by_a_signal_has_a_shells_exit_status(context: Context) -> None:
