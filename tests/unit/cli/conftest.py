@@ -1,14 +1,34 @@
-"""Somebody at a terminal."""
+"""Somebody at a terminal, a Docker client that runs commands here, and a container."""
 
 from __future__ import annotations
 
 import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from support.accounts import OWN, own_image
+from support.fakes.engine import FakeContainer, FakeEngine
 
+import mlc_patched
 from mlc_patched.cli import prompts
+from mlc_patched.context import Context
+
+_CLIENT = """\
+#!/bin/sh
+# docker exec [-i] [--user IDS] [--env NAME=VALUE]… CONTAINER COMMAND…
+shift
+while :; do
+    case "$1" in
+        --*) shift 2 ;;
+        -*) shift ;;
+        *) break ;;
+    esac
+done
+shift
+exec "$@"
+"""
 
 
 @pytest.fixture
@@ -22,3 +42,21 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., io.StringIO]:
         return text
 
     return give
+
+
+@pytest.fixture
+def it(fake: FakeEngine, context: Context) -> FakeContainer:
+    """The user's container `it`, stopped."""
+    own_image(fake)
+    return fake.made[mlc_patched.create("it", image=OWN, context=context).id]
+
+
+@pytest.fixture
+def client(context: Context, tmp_path: Path) -> None:
+    """A Docker client on PATH whose `exec` runs the command on this host."""
+    program = tmp_path / "client/docker"
+    program.parent.mkdir()
+    program.write_text(_CLIENT)
+    program.chmod(0o755)
+    path = f"{program.parent}:{context.environ['PATH']}"
+    context.environ = {**context.environ, "PATH": path}
