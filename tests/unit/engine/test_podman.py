@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from support.engine_api import EngineApi, Reply, Request, refusal
 
 from mlc_patched.engine.answers import info_of, is_podman_conflict
-from mlc_patched.engine.interface import Image
+from mlc_patched.engine.interface import PODMAN, Engine, Image
 from mlc_patched.engine.podman import (
     _matches,
     configuration_changes,
@@ -14,6 +17,7 @@ from mlc_patched.engine.podman import (
     without_shm_size,
 )
 from mlc_patched.engine.specification import ContainerSpecification, Ulimit, container_body
+from mlc_patched.errors import ConflictError
 
 
 @pytest.mark.parametrize(
@@ -105,3 +109,132 @@ def test_a_rootless_engine_keeps_the_ids_of_the_account(user: str, mode: str | N
     assert host.get("UsernsMode") == mode
     assert [each["Name"] for each in host["Ulimits"]] == ["stack"]
     assert len(body["HostConfig"]["Ulimits"]) == 2
+
+
+ID, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+def test_podman_is_recognised_when_it_is_connected_to(podman_engine: Engine) -> None:
+    assert (podman_engine.product, podman_engine.copies_owners) == (PODMAN, False)
+    assert not podman_engine.has_containerd_store()
+
+
+def test_names_and_ids_of_podman_are_in_dockers_form(api: EngineApi, podman_engine: Engine) -> None:
+    api.on("GET /images/a:1/json", {"Id": ID, "RepoTags": ["localhost/a:1"]})
+    found = podman_engine.image("a:1")
+    assert found is not None
+    assert found.references == ("a:1",)
+    listed = {"Id": "c1", "Names": ["/n"], "Image": "localhost/a:1", "State": "stopped"}
+    api.on("GET /containers/json", [listed])
+    (container,) = podman_engine.containers()
+    assert (container.image, container.state) == ("a:1", "exited")
+    api.on("GET /system/df", {"Images": [{"Id": "a" * 64, "SharedSize": 5}]})
+    assert podman_engine.shared_sizes() == {ID: 5}
+
+
+def test_images_are_found_by_any_of_the_patterns(api: EngineApi, podman_engine: Engine) -> None:
+    """For Podman all patterns would have to match."""
+    names = ["localhost/ds01-1/a:1", "docker.io/library/debian:12"]
+    api.on(
+        "GET /images/json", [{"Id": ID, "RepoTags": names}, {"Id": OTHER, "RepoTags": ["x/y:1"]}]
+    )
+    (found,) = podman_engine.find_images(names=("ds01-1/*", "nothing"), labels=("k",))
+    assert (found.id, found.references) == (ID, ("ds01-1/a:1",))
+    sent = json.loads(api.requests[-1].query["filters"])
+    assert sent == {"dangling": ["false"], "label": ["k"]}
+    assert len(podman_engine.find_images()) == 2
+
+
+def test_containers_of_images_built_on_an_image_are_found(
+    api: EngineApi, podman_engine: Engine
+) -> None:
+    """Podman lists only those created from exactly this image under this name."""
+    layers = {"base": ["l1"], "built": ["l1", "l2"], "other": ["l3"]}
+    for name, each in layers.items():
+        api.on(f"GET /images/{name}/json", {"Id": name, "RootFS": {"Layers": each}})
+    containers = [{"Id": f"c-{name}", "Names": [f"/{name}"], "ImageID": name} for name in layers]
+    gone = {"Id": "c-gone", "Names": ["/gone"], "ImageID": "gone"}
+    api.on("GET /images/gone/json", refusal(404, "gone: image not known"))
+    api.on("GET /containers/json", [*containers, gone])
+    found = podman_engine.containers(image="base")
+    assert [each.name for each in found] == ["base", "built"]
+    assert "ancestor" not in api.requests[0].query["filters"]
+    assert podman_engine.containers(image="gone") == []
+
+
+def test_a_paused_container_is_stopped_too(api: EngineApi, podman_engine: Engine) -> None:
+    improper = refusal(500, "c is not paused, can't unpause: container state improper")
+    api.on("POST /containers/c/unpause", Reply(204), improper)
+    for each in ("kill", "stop"):
+        api.on(f"POST /containers/c/{each}", Reply(204))
+    for _ in range(2):
+        podman_engine.stop("c")
+        assert api.calls == [f"POST /containers/c/{each}" for each in ("unpause", "kill", "stop")]
+        api.requests.clear()
+
+
+def test_a_commit_has_its_configuration_as_instructions(
+    api: EngineApi, podman_engine: Engine
+) -> None:
+    api.on("POST /commit", Reply(201, {"Id": "a" * 64}))
+    like = Image(OTHER, command=("bash",), volumes=("/v",))
+    assert podman_engine.commit("c", "r", "t", like, {"k": "v"}) == ID
+    request = api.sent("POST /commit")
+    assert request.json == {}
+    assert {'CMD ["bash"]', 'VOLUME ["/v"]', 'LABEL "k"="v"'} <= set(request.query["changes"])
+
+
+@pytest.mark.parametrize(
+    ("paths", "found"), [(("/etc",), []), (("/etc", "/etc/issue"), ["/etc", "/etc/issue"])]
+)
+def test_a_change_of_etc_is_podmans_own_unless_something_in_it_changed(
+    api: EngineApi, podman_engine: Engine, paths: tuple[str, ...], found: list[str]
+) -> None:
+    api.on("GET /containers/c/changes", [{"Path": path, "Kind": 0} for path in paths])
+    assert [each.path for each in podman_engine.changes("c")] == found
+
+
+@pytest.mark.parametrize(("state", "runs"), [("running", True), ("exited", False)])
+def test_a_container_that_does_not_run_has_neither_processes_nor_use(
+    api: EngineApi, podman_engine: Engine, state: str, runs: bool
+) -> None:
+    """Podman answers with nothing, not with a conflict."""
+    listed = {"Id": "c1", "Names": ["/n"], "State": state}
+
+    def reply(request: Request) -> Reply:
+        is_by_name = "name" in json.loads(request.query["filters"])
+        return Reply(200, [] if is_by_name else [listed])
+
+    api.on("GET /containers/json", reply)
+    cpu = {"cpu_usage": {"total_usage": 1}}
+    sample = {"cpu_stats": cpu, "precpu_stats": cpu, "memory_stats": {"usage": 5}}
+    api.on("GET /containers/c1/stats", sample)
+    api.on("GET /containers/c1/top", {"Processes": [["1", "bash"]]})
+    assert (podman_engine.stats("c1") is not None) == runs
+    if runs:
+        assert podman_engine.processes("c1") == ["bash"]
+        return
+    with pytest.raises(ConflictError, match="c1 is not running"):
+        podman_engine.processes("c1")
+
+
+@pytest.mark.parametrize("is_rootless", [False, True])
+def test_a_rootless_podman_is_asked_to_keep_the_accounts_ids(
+    api: EngineApi, podman_engine: Engine, is_rootless: bool
+) -> None:
+    api.on("GET /info", {"BuildahVersion": "1.28", "Rootless": is_rootless})
+    api.on("POST /containers/create", Reply(201, {"Id": "c1"}))
+    specification = ContainerSpecification("n", "i", user="1001:2001", ipc="host", shm_size=8)
+    assert podman_engine.create_container(specification) == "c1"
+    host = api.sent("POST /containers/create").json["HostConfig"]
+    assert host.get("UsernsMode") == ("keep-id:uid=1001,gid=2001" if is_rootless else None)
+    assert host["ShmSize"] == 0
+
+
+def test_an_archive_is_imported_under_one_name(api: EngineApi, podman_engine: Engine) -> None:
+    """Podman ignores a tag apart from the name."""
+    api.on("GET /images/r:t/json", refusal(404, "r:t: image not known"))
+    api.on("POST /images/create", {"status": ID})
+    assert podman_engine.import_image([b"x"], "r", "t") == ID
+    query = api.sent("POST /images/create").query
+    assert (query["repo"], query.get("tag", "")) == ("r:t", "")
