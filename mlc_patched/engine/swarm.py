@@ -64,8 +64,6 @@ class SwarmCluster(Cluster):
 def _manager_needed() -> Iterator[None]:
     try:
         yield
-    except NotManagerError:
-        raise
     except (EngineError, NotFoundError) as error:
         words = str(error).lower()
         # Podman has no Swarm, so it has nothing at these paths.

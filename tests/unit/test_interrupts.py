@@ -18,7 +18,7 @@ from support.reliability import Counted
 
 from mlc_patched import interrupts
 from mlc_patched.errors import CleanupSkipped, MlcError
-from mlc_patched.interrupts import ignore_interrupts, wait_out_interrupts
+from mlc_patched.interrupts import defer_signals, ignore_interrupts, wait_out_interrupts
 from mlc_patched.report import SilentReporter
 from mlc_patched.undo import Undo
 
@@ -88,11 +88,12 @@ def _interrupted_at(left: list[int]) -> Iterator[None]:
                 signal.raise_signal(signal.SIGINT)
         return trace if frame.f_code.co_filename in _WAITING else None
 
+    usual = sys.gettrace()  # a measurement of coverage
     sys.settrace(trace)
     try:
         yield
     finally:
-        sys.settrace(None)
+        sys.settrace(usual)
 
 
 _WAITING = (interrupts.__file__, threading.__file__)
@@ -133,3 +134,34 @@ def test_waiting_returns_the_result_or_raises_the_error() -> None:
     assert wait_out_interrupts("x", lambda: 1, SilentReporter()) == 1
     with pytest.raises(MlcError, match="no"):
         wait_out_interrupts("x", fail, SilentReporter())
+
+
+def test_in_another_thread_interrupts_are_left_to_the_main_one() -> None:
+    """Python runs signal handlers in the main thread alone."""
+    handlers: list[object] = []
+
+    def work() -> None:
+        with ignore_interrupts(), defer_signals():
+            handlers.append(signal.getsignal(signal.SIGINT))
+            handlers.append(wait_out_interrupts("x", lambda: "done", SilentReporter()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert handlers == [signal.default_int_handler, "done"]
+
+
+@pytest.mark.parametrize("patience", [0, 60])
+def test_a_later_signal_ends_a_block_that_defers_them(
+    monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    monkeypatch.setattr("mlc_patched.interrupts._PATIENCE", patience)
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt) as raised, defer_signals():
+        for step in ("first", "second"):
+            done.append(step)
+            signal.raise_signal(signal.SIGINT)
+        done.append("end")
+    assert (raised.type is CleanupSkipped) == (patience == 0)
+    assert done == ["first", "second", "end"][: 3 if patience else 2]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

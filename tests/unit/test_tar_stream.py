@@ -62,3 +62,22 @@ def test_what_is_cut_off_or_no_archive_is_refused(data: bytes) -> None:
     with pytest.raises(BrokenArchiveError):
         for each in members([data]):
             b"".join(each.content)
+
+
+def test_what_was_not_read_of_a_member_is_skipped() -> None:
+    found = [each.path for each in members(pieces(archive(), 100))]
+    assert found == ["x/a", f"x/{LONG}", "x/\udcff", "x/hard"]
+
+
+@pytest.mark.parametrize("size", [1024**2 + 1, 8 * 1024**3])
+def test_an_extended_header_that_is_too_large_is_not_read(size: int) -> None:
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, size
+    with pytest.raises(BrokenArchiveError, match="extended header is too large"):
+        next(members([header.tobuf(tarfile.GNU_FORMAT), b"\0" * 10_000]))
+
+
+def test_the_padding_after_an_archive_is_read_to_its_end() -> None:
+    data = pieces(archive() + b"\0" * 100_000, 512)
+    assert len(list(members(data))) == 4
+    assert list(data) == [], "the sender would wait to be rid of it"

@@ -159,6 +159,7 @@ def test_an_interrupt_disconnects_so_that_the_engine_stops_the_build(
         raise KeyboardInterrupt
 
     api.on("POST /build", lambda request: Reply(200, endless()))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         docker_engine.build("FROM x\n", "a:1", labels={}, progress=interrupt)
-    assert is_disconnected.wait(10)
+    assert is_disconnected.wait(10), "while the exception still holds all objects"
+    assert caught.value.args == ()

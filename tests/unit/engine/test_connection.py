@@ -137,6 +137,20 @@ def test_a_stream_that_breaks_off_is_an_unreachable_engine(
         list(docker_engine.export("c"))
 
 
+def test_a_request_that_is_not_answered_has_a_limit(api: EngineApi) -> None:
+    is_over = threading.Event()
+
+    def hang(_: object) -> Reply:
+        is_over.wait(60)
+        return Reply()
+
+    api.on("GET /info", hang)
+    engine = EngineConnection(EngineAddress(api.address))
+    with pytest.raises(EngineError, match="did not answer within 0 seconds"):
+        engine.ask("GET", "/info", seconds=0.01)
+    is_over.set()
+
+
 @pytest.mark.parametrize("begins", [False, True])
 def test_a_stream_that_does_not_go_on_has_a_limit(
     api: EngineApi, docker_engine: Engine, monkeypatch: pytest.MonkeyPatch, begins: bool

@@ -98,6 +98,12 @@ def test_a_chunked_body_is_joined(serve: Serve) -> None:
     assert ask(path, "GET", "/").body == b"abcdefghijklmnop"
 
 
+def test_headers_after_a_chunked_body_are_not_part_of_it(serve: Serve) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    path, _ = serve(head + b"5\r\nabcde\r\n0\r\nX-A: b\r\nX-C: d\r\n\r\n")
+    assert ask(path, "GET", "/").body == b"abcde"
+
+
 @pytest.mark.parametrize(
     ("rest", "wanted"),
     [

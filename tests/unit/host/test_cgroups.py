@@ -41,3 +41,10 @@ def test_a_process_that_has_ended(tmp_path: Path) -> None:
 
 def test_the_owner_of_a_process() -> None:
     assert owner(os.getpid()) == pwd.getpwuid(os.getuid()).pw_name
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_an_owner_that_the_host_does_not_know_is_named_by_number(tmp_path: Path) -> None:
+    (tmp_path / "44").mkdir()
+    os.chown(tmp_path / "44", 2**31 - 7, 0)
+    assert owner(44, tmp_path) == str(2**31 - 7)

@@ -29,6 +29,23 @@ def test_modes_do_not_depend_on_the_umask(account: Account, tmp_path: Path, umas
     assert (tmp_path / "a/b/f").stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")
+@pytest.mark.promise("homes")
+def test_a_umask_that_forbids_everything_does_not_shut_a_user_out(open_place: Path) -> None:
+    """Root may open such a directory, its owner may not."""
+    os.chown(open_place, 65534, 65534)
+    user, before = Account("nobody", 65534, 65534, str(open_place)), os.umask(0o777)
+    os.seteuid(user.uid)
+    try:
+        with directory(user, "a", "b") as parent:
+            os.close(open_file(user, parent, "f", os.O_WRONLY))
+    finally:
+        os.seteuid(0)
+        os.umask(before)
+    assert (open_place / "a").stat().st_mode & 0o777 == 0o700
+    assert (open_place / "a/b/f").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.promise("homes")
 def test_links_are_not_followed(account: Account, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
