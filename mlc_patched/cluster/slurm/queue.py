@@ -36,6 +36,7 @@ _RUNNING = ("RUNNING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZI
 _OVER = ("COMPLETED", "CANCELLED", "REVOKED")
 _GPUS = re.compile(r"gpu(?::[^:,(]+)?[:=](\d+)")
 _WAITS = ("Resources", "Priority")
+_YEAR_DAYS = 365
 _REASONS = {
     "BeginTime": "waiting for its start time",
     "Dependency": "waiting for another job to end",
@@ -180,7 +181,8 @@ def _seconds(text: str) -> float:
 
 
 def _left(text: str) -> int | None:
-    """Return the seconds in `[DAYS-][[HOURS:]MINUTES:]SECONDS`; None for words."""
+    """Return the seconds in `[DAYS-][[HOURS:]MINUTES:]SECONDS`; None for words, and for the year
+    that Slurm's scheduler gives a job without a limit until it has started."""
     found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(?:(\d+):)?(\d+)", text)
     if found is None:
         return None
@@ -189,7 +191,7 @@ def _left(text: str) -> int | None:
     seconds = 0
     for part in parts:
         seconds = 60 * seconds + part
-    return 86400 * days + seconds
+    return 86400 * days + seconds if days < _YEAR_DAYS else None
 
 
 def _waiting(job: Job, queue: Iterable[Job]) -> ServiceState:

@@ -45,6 +45,8 @@ def test_jobs_that_run() -> None:
     assert said(line()) == (RUNNING, "running on n1")
     assert said(line(left="1:00:00"))[1] == "running on n1, 60 min left of its time limit"
     assert said(line(left="2-03:00:00"))[1] == "running on n1, 2 days left of its time limit"
+    assert said(line(left="365-00:00:00"))[1] == "running on n1"  # no limit, as it was scheduled
+    assert said(line(left="364-23:59:59"))[1] == "running on n1, 364 days left of its time limit"
     assert said(line(left="30"))[1] == "running on n1, 30 s left of its time limit"
     assert said(line(state="SUSPENDED"))[1] == "suspended on n1"
     assert said(line(comment='{"request":"1"}')) == (STARTING, "starting on n1")
