@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def test_a_flag_comes_before_variables_and_those_before_the_current_context(
         ("unix://", f"unix://{SOCKET}"),
         ("tcp://", "tcp://localhost:2375"),
         ("tcp://host", "tcp://host:2375"),
+        (":77", "tcp://localhost:77"),
         ("tcp://host:77/", "tcp://host:77"),
         ("1.2.3.4", "tcp://1.2.3.4:2375"),
         ("1.2.3.4:5", "tcp://1.2.3.4:5"),
@@ -68,6 +70,8 @@ def test_addresses_are_completed(host: str, url: str) -> None:
 INVALID_ADDRESSES = (
     *("unix://relative", "ftp://x", "npipe:////x", "ssh://", "a:b:c", "tcp://a:b", "tcp://a:70000"),
     f"tcp://a:{'1' * 5000}",
+    "tcp://[::x]:5",
+    "tcp://[::1]x:5",
 )
 
 
@@ -133,6 +137,34 @@ def test_an_invalid_context_is_refused(
     with pytest.raises(UsageError, match="Docker context 'odd'"):
         resolve({"DOCKER_CONFIG": str(tmp_path)}, "odd")
     counted("inputs")
+
+
+def test_without_a_home_the_user_database_says_where_the_configuration_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(home, "far")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    with pytest.raises(MlcError, match="HOME is not set, and this UID has no home directory"):
+        resolve({})
+    entry = pwd.struct_passwd(("x", "x", 2**31 - 7, 1, "", str(home), ""))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: entry)
+    assert resolve({}).context == "far"
+
+
+def test_what_is_no_context_among_the_contexts_is_not_listed(home: Path) -> None:
+    metadata = home / ".docker/contexts/meta"
+    for name, content in (("a", "{}"), ("b", '{"Name": 5}'), ("c", "no JSON")):
+        (metadata / name).mkdir()
+        (metadata / name / "meta.json").write_text(content)
+    assert context_names({"HOME": str(home)}) == ["default", "careless", "far", "here", "tls"]
+    assert context_names({"HOME": "/none"}) == ["default"]
+
+
+def test_root_s_client_gets_an_engine_of_root_s_own_as_it_is() -> None:
+    assert EngineAddress("ssh://server").without_a_name() == {
+        "DOCKER_HOST": "ssh://server",
+        "DOCKER_CONTEXT": "default",
+    }
 
 
 def test_docker_config_names_another_directory(home: Path) -> None:

@@ -107,6 +107,49 @@ def test_a_file_that_shrinks_while_it_is_read_stops_the_build(tmp_path: Path) ->
         b"".join(archive)
 
 
+def test_a_file_that_is_removed_while_others_are_read_is_left_out(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(f"content of {name}")
+    found = b""
+    for chunk in context_archive(str(tmp_path), ME, {}):
+        found += chunk
+        if b"content of a" in chunk:
+            (tmp_path / "b").unlink()
+    with tarfile.open(fileobj=io.BytesIO(found)) as tar:
+        assert set(tar.getnames()) == {".dockerignore", "a", "c"}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        ("", 0o700),
+        ("sub", 0o700),  # it cannot be listed
+        ("sub", 0o744),  # it can be listed, but its files not be looked at
+        ("sub/file", 0o600),
+    ],
+)
+def test_what_the_user_may_not_read_is_not_sent_by_root(
+    open_place: Path, path: str, mode: int
+) -> None:
+    context = open_place / "context"
+    (context / "sub").mkdir(parents=True)
+    (context / "sub/file").write_text("of root")
+    (context / path).chmod(mode)
+    user = Account("nobody", 65534, 65534, "/nonexistent")
+    sent = b""
+    with pytest.raises(MlcError) as caught:
+        for chunk in context_archive(str(context), user, {}):
+            sent += chunk
+    named = context / "sub/file" if mode == 0o744 else context / path
+    assert (
+        f"{named}, in the build context, cannot be read: Permission denied" in caught.value.message
+    )
+    assert b"of root" not in sent
+    (context / path).chmod(0o755)
+    assert b"of root" in b"".join(context_archive(str(context), user, {}))
+
+
 def test_an_unreadable_file_is_named_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
