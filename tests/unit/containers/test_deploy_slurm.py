@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
-from support.accounts import PASSWD
 from support.cluster_contract import scheduler_holds
 from support.fakes.engine import FakeEngine
 from support.fakes.slurm import AWAY, FakeSlurm
@@ -18,7 +19,7 @@ from mlc_patched.cluster.place import find_service, place_of
 from mlc_patched.cluster.slurm import scheduler
 from mlc_patched.cluster.slurm.job import VARIABLE
 from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
-from mlc_patched.containers import interrupted, on_node, slurm_job
+from mlc_patched.containers import interrupted, on_node
 from mlc_patched.containers.create import create
 from mlc_patched.containers.deploy_cluster import deploy_on_cluster
 from mlc_patched.containers.list import list_with_images
@@ -28,33 +29,11 @@ from mlc_patched.containers.stop import stop
 from mlc_patched.context import Context
 from mlc_patched.engine.observations import Activity
 from mlc_patched.errors import AlreadyExistsError, MlcError, NotFoundError, SlurmError, UsageError
-from mlc_patched.images.push import push_image
 from mlc_patched.names import labels
-from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.request import CreateRequest, DeployRequest
 from mlc_patched.settings.model import SLURM, Settings
 
-OWN = claim_labels(Claim(1001, 2001, "alice"))
 IMAGE = "ds01-1001/thesis:latest"
-
-
-@pytest.fixture
-def slurm(monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
-    """A cluster of two nodes with a GPU each."""
-    made = FakeSlurm()
-    for module in (scheduler, slurm_job):
-        monkeypatch.setattr(module, "call", made.call)
-    monkeypatch.setattr(scheduler, "path_of", lambda program, context: f"/usr/bin/{program}")
-    return made
-
-
-@pytest.fixture
-def head(context: Context, fake: FakeEngine, slurm: FakeSlurm) -> Context:
-    """A context of the head node, with a pushed image."""
-    context.__dict__["settings"] = Settings(registry="registry:5000", cluster_engine=SLURM)
-    fake.add_image(IMAGE, OWN, PASSWD)
-    push_image("thesis", None, context)
-    return context
 
 
 def deployed(context: Context, name: str | None = "thesis", **options: str):
@@ -239,3 +218,71 @@ def test_a_container_of_a_job_is_neither_stopped_nor_started(
     assert stop("a", context=head).was_running
     [plan] = plan_retirements(["a"], None, head)
     assert isinstance(plan, Retirement)
+
+
+def sbatch(slurm: FakeSlurm, patch: pytest.MonkeyPatch, before: bool, does: Callable) -> None:
+    """Have something happen right before or after Slurm takes a job."""
+
+    def call(context: Context, program: str, *words: str, stdin: str = "", **more: str) -> str:
+        if program == "sbatch" and before:
+            does(context, words, more)
+        said = slurm.call(context, program, *words, stdin=stdin, **more)
+        if program == "sbatch" and not before:
+            does(context, words, more)
+        return said
+
+    patch.setattr(scheduler, "call", call)
+
+
+def test_a_job_whose_number_was_lost_is_removed_and_no_other(
+    head: Context, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed(head, "a")
+
+    def lose(*arguments: object) -> None:
+        raise SlurmError("Slurm's sbatch did not answer")
+
+    sbatch(slurm, monkeypatch, False, lose)
+    with pytest.raises(SlurmError, match="did not answer"):
+        deployed(head, "b")
+    assert [job.state for job in slurm.jobs.values()] == ["RUNNING", "CANCELLED"]
+
+
+def test_of_two_jobs_that_are_submitted_at_once_the_first_stays(
+    head: Context, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sbatch(slurm, monkeypatch, True, slurm.add)
+    with pytest.raises(AlreadyExistsError, match="Another command has just put a on the cluster"):
+        deployed(head, "a")
+    assert [job.state for job in slurm.jobs.values()] == ["RUNNING", "CANCELLED"]
+
+
+def test_a_job_that_takes_long_to_end_is_waited_for_but_not_forever(
+    head: Context, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, pauses = deployed(head, "a"), []
+    head.report = RecordingReporter()
+    clock = SimpleNamespace(monotonic=lambda: sum(pauses), sleep=pauses.append)
+    monkeypatch.setattr(scheduler, "time", clock)
+
+    def end(number: int, state: str) -> None:
+        slurm.jobs[number] = replace(slurm.jobs[number], state="COMPLETING")
+
+    monkeypatch.setattr(slurm, "end", end)
+    scheduler.SlurmScheduler(head).cancel(made.id)
+    assert head.report.said == [f"The job {made.id} is still being ended by Slurm."]
+    monkeypatch.setattr(clock, "sleep", lambda pause: FakeSlurm.end(slurm, 1, "CANCELLED"))
+    scheduler.SlurmScheduler(head).cancel(made.id)
+    assert len(head.report.said) == 1
+
+
+def test_what_is_different_from_a_single_server_is_noted(head: Context) -> None:
+    settings = replace(head.settings, devices=("/dev/fuse",))
+    head.__dict__["settings"] = settings
+    said = "\n".join(deployed(head, "a").notes)
+    assert "not privileged: its capabilities are AUDIT_WRITE" in said
+    assert "without the devices /dev/fuse" in said
+    head.__dict__["settings"] = replace(settings, privileged=False, devices=None)
+    said = "\n".join(deployed(head, "b").notes)
+    assert "privileged" not in said
+    assert "devices" not in said
