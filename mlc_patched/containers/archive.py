@@ -33,12 +33,14 @@ _LARGEST_MANIFEST = 1024**2
 _ACCOUNT_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _BLOCK = tarfile.BLOCKSIZE
 _EXTENDED = b"x"
-_LONG = (b"L", b"K")
+_LONG_NAME, _LONG_LINK = b"L", b"K"
+_HARD_LINK = ord("1")
 _PLAIN = (*b"01234567", 0)
 # As Go and GNU tar write it: nothing that readers could take for different sizes.
 _SIZE = re.compile(rb"[0-7]{11}[\0 ]|\x80[\0-\xff]{11}", re.S)
 _LARGEST_EXTENSION = 1024**2
 _DIGITS = 19  # of a size that 64 bits hold
+_RECORD = re.compile(rb"(\d{1,7}) ([^=]+)=")  # as long as the largest extension, at most
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ class _Members:
         self._extension: bytearray | None = None
         self._kind = b""
         self._size: int | None = None
+        self._link: str | None = None
         self._is_over = False
 
     def take(self, data: bytes) -> int:
@@ -180,7 +183,7 @@ class _Members:
             self._refuse(shown(member.name), "its size is not a number")
         size = member.size if self._size is None else self._size
         kind = block[156]
-        if bytes((kind,)) in (_EXTENDED, *_LONG):
+        if bytes((kind,)) in (_EXTENDED, _LONG_NAME, _LONG_LINK):
             if not 0 < size <= _LARGEST_EXTENSION or self._size is not None:
                 self._refuse(shown(member.name), "its extended header is too large")
             self._extension, self._kind = bytearray(), bytes((kind,))
@@ -189,9 +192,10 @@ class _Members:
         if kind not in _PLAIN:
             self._refuse(shown(member.name), f"its type is {chr(kind)!r}, such as a sparse file")
         self._check_path(member.name)
-        if kind == ord("1"):
-            self._check_path(member.linkname)
-        self._size = None
+        # A symbolic link may point anywhere: it is followed inside the container only.
+        if kind == _HARD_LINK:
+            self._check_path(member.linkname if self._link is None else self._link)
+        self._size = self._link = None
         has_content = kind in (0, ord("0"), ord("7"))
         if size < 0 or (size and not has_content):
             self._refuse(shown(member.name), "its size is invalid")
@@ -199,24 +203,31 @@ class _Members:
 
     def _extended(self, content: bytes) -> None:
         kind, self._extension = self._kind, None
-        if kind in _LONG:
-            self._check_path(content.rstrip(b"\0").decode(errors="surrogateescape"))
-            return
-        for key, value in _records(content):
-            if key is None:
-                self._refuse("an invalid extended header", shown(content[:80]))
-            if key.startswith(b"GNU.sparse."):
-                self._refuse("a sparse file", shown(key))
-            if key in (b"path", b"linkpath"):
-                self._check_path(value.decode(errors="surrogateescape"), is_link=key != b"path")
-            if key == b"size":
-                if not value.isdigit() or len(value) > _DIGITS:
-                    self._refuse("an invalid size", shown(value))
-                self._size = int(value)
+        if kind == _LONG_NAME:
+            self._check_path(_text(content.rstrip(b"\0")))
+        elif kind == _LONG_LINK:
+            self._link = _text(content.rstrip(b"\0"))
+        else:
+            try:
+                for key, value in _records(content):
+                    self._record(key, value)
+            except ValueError:
+                self._refuse("an invalid extended header", shown(content))
 
-    def _check_path(self, path: str, *, is_link: bool = False) -> None:
-        # A symbolic link may point anywhere: it is followed inside the container only.
-        if not is_link and (path.startswith("/") or ".." in path.split("/")):
+    def _record(self, key: bytes, value: bytes) -> None:
+        if key.startswith(b"GNU.sparse."):
+            self._refuse("a sparse file", shown(key))
+        if key == b"path":
+            self._check_path(_text(value))
+        elif key == b"linkpath":
+            self._link = _text(value)
+        elif key == b"size":
+            if not value.isdigit() or len(value) > _DIGITS:
+                self._refuse("an invalid size", shown(value))
+            self._size = int(value)
+
+    def _check_path(self, path: str) -> None:
+        if path.startswith("/") or ".." in path.split("/"):
             self._refuse(shown(path), "it points outside the archive")
 
     def _refuse(self, what: str, why: str) -> NoReturn:
@@ -226,18 +237,17 @@ class _Members:
         )
 
 
-def _records(content: bytes) -> Iterator[tuple[bytes | None, bytes]]:
-    """Yield the keys and values of an extended header (pax(1)); key None if it is invalid."""
+def _text(path: bytes) -> str:
+    return path.decode(errors="surrogateescape")
+
+
+def _records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the keys and values of an extended header (pax(1)); raises ValueError for another."""
     at, end = 0, len(content.rstrip(b"\0"))
     while at < end:
-        length, blank, _ = content[at : at + 20].partition(b" ")
-        if not blank or not length.isdigit():
-            yield None, b""
-            return
-        stop = at + int(length)
-        key, equals, value = content[at + len(length) + 1 : stop - 1].partition(b"=")
-        if stop <= at or stop > len(content) or not equals or content[stop - 1 : stop] != b"\n":
-            yield None, b""
-            return
-        yield key, value
+        begin = _RECORD.match(content, at)
+        stop = at + int(begin[1]) if begin else 0
+        if begin is None or not begin.end() < stop <= end or content[stop - 1] != ord("\n"):
+            raise ValueError(at)
+        yield begin[2], content[begin.end() : stop - 1]
         at = stop

@@ -47,9 +47,10 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int =
     return made.tobuf(tarfile.GNU_FORMAT)
 
 
-def extended(key: str, value: str) -> bytes:
+def extended(key: str, value: str | bytes) -> bytes:
     """Return an extended header of one record, as pax(1) has it."""
-    record = f" {key}={value}\n".encode()
+    content = value.encode() if isinstance(value, str) else value
+    record = b" " + key.encode() + b"=" + content + b"\n"
     length = len(record) + 2
     length += len(str(length)) - 2
     content = str(length).encode() + record

@@ -132,6 +132,11 @@ def test_importing_an_archive_of_root_keeps_root_s_account(
 END = bytes(1024)
 
 
+def long_link(path: bytes) -> bytes:
+    """Return a GNU header that names where the next member, a link, points."""
+    return member("././@LongLink", b"K", size=512) + path.ljust(512, b"\0")
+
+
 def passed(content: bytes, step: int = 700) -> bytes:
     pieces = (content[at : at + step] for at in range(0, len(content), step))
     return b"".join(checked(pieces, "the file"))
@@ -210,13 +215,31 @@ def test_a_file_that_is_cut_off_is_reported(cut: int) -> None:
         (member("x", tarfile.LNKTYPE, "../y"), "'../y', which mlc export never writes: it points"),
         (extended("path", "/x") + member("x"), "'/x', which mlc export never writes: it points"),
         (member("x", b"L", size=512) + b"../long".ljust(512, b"\0"), "'../long', which"),
-        (member("x", b"K", size=512) + b"/long".ljust(512, b"\0"), "'/long', which"),
+        (long_link(b"/long") + member("x", tarfile.LNKTYPE, "y"), "'/long', which"),
+        (extended("linkpath", "../y") + member("x", tarfile.LNKTYPE, "y"), "'../y', which"),
+        (member("x", tarfile.LNKTYPE, "../y") + long_link(b"z"), "'../y', which"),
+        (member("x", b"L", size=512) + b"../\xe9".ljust(512, b"\0"), r"'../\udce9', which"),
+        (extended("path", b"../\xe9") + member("x"), r"'../\udce9', which"),
         (member("x", b"S"), "'x', which mlc export never writes: its type is 'S', such as a"),
         (member("x", b"2", size=512) + bytes(512), "'x', which mlc export never writes: its size"),
-        (extended("GNU.sparse.map", "0,1") + member("x"), "contains a sparse file"),
-        (extended("size", "9" * 20) + member("x"), "contains an invalid size"),
+        (
+            extended("GNU.sparse.map", "0,1") + member("x"),
+            "contains a sparse file, which mlc export never writes: b'GNU.sparse.map'",
+        ),
+        (
+            extended("size", "9" * 20) + member("x"),
+            f"contains an invalid size, which mlc export never writes: b'{'9' * 20}'",
+        ),
+        (
+            extended("size", "-1") + member("x"),
+            "contains an invalid size, which mlc export never writes: b'-1'",
+        ),
         (b"not a tar header".ljust(512, b"x"), "contains data that is not a tar member"),
-        (member("x", b"x", size=512) + b"9 a=b" + bytes(507), "invalid extended"),
+        (
+            member("x", b"x", size=512) + b"9 a=b" + bytes(507),
+            "contains an invalid extended header, which mlc export never writes: b'9 a=b",
+        ),
+        (member("x", b"x", size=512) + b"6 a=b\nX" + bytes(505), "invalid extended"),
     ],
 )
 def test_what_is_refused_is_named_with_its_reason(content: bytes, what: str) -> None:
@@ -227,6 +250,7 @@ def test_a_symbolic_link_may_point_anywhere_as_it_is_followed_inside() -> None:
     for link in (
         member("x", tarfile.SYMTYPE, "/etc/../x"),
         extended("linkpath", "../../x") + member("x", tarfile.SYMTYPE, "y"),
+        long_link(b"/a/" + b"b" * 200) + member("x", tarfile.SYMTYPE, "/a"),
         member("d", tarfile.DIRTYPE) + member("d/..x") + member("x", tarfile.LNKTYPE, "d/..x"),
         member("f", tarfile.FIFOTYPE) + member("c", tarfile.CHRTYPE),
     ):
@@ -268,7 +292,27 @@ def test_several_records_of_an_extended_header_are_all_checked() -> None:
         assert "an invalid extended header" in refusal(header(b"6 d=e\n", wrong))
 
 
+def test_the_link_in_an_extended_header_is_the_next_member_s_alone() -> None:
+    for before in (long_link(b"/x"), extended("linkpath", "/x")):
+        good = before + member("a", tarfile.SYMTYPE) + member("b", tarfile.LNKTYPE, "a") + END
+        assert passed(good) == good
+        # It is the one that counts, whatever the member's own says.
+        good = extended("linkpath", "a") + member("b", tarfile.LNKTYPE, "/cut off") + END
+        assert passed(good) == good
+
+
+def test_a_long_name_that_ends_with_a_letter_of_ours_keeps_it() -> None:
+    good = member("x", b"L", size=512) + b"a/..X".ljust(512, b"\0") + member("a") + END
+    assert passed(good) == good
+
+
 def test_a_name_in_another_encoding_is_passed_on() -> None:
+    for header in (
+        member("x", b"L", size=512) + b"caf\xe9".ljust(512, b"\0"),
+        extended("path", b"caf\xe9"),
+        extended("linkpath", b"caf\xe9"),
+    ):
+        assert passed(header + member("x") + END) == header + member("x") + END
     block = bytearray(member("caf_"))
     block[3] = 0xE9
     block[148:156] = b" " * 8
