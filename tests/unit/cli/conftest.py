@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.accounts import OWN, own_image
 from support.fakes.engine import FakeContainer, FakeEngine
+from support.sandbox import Sandbox, new_sandbox
 
 import mlc_patched
 from mlc_patched.cli import prompts
@@ -60,3 +61,9 @@ def client(context: Context, tmp_path: Path) -> None:
     program.chmod(0o755)
     path = f"{program.parent}:{context.environ['PATH']}"
     context.environ = {**context.environ, "PATH": path}
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A home and a fake engine with the catalog's image, where builds succeed."""
+    return new_sandbox(tmp_path, monkeypatch)

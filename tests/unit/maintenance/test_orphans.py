@@ -7,7 +7,10 @@ from support.fakes.engine import FakeEngine
 
 from mlc_patched.context import Context
 from mlc_patched.engine.observations import Layer
-from mlc_patched.maintenance.orphans import own_orphans, retire_orphans
+from mlc_patched.engine.specification import ContainerSpecification
+from mlc_patched.errors import ConflictError, MlcError, UsageError
+from mlc_patched.host.account import Account
+from mlc_patched.maintenance.orphans import list_orphans, own_orphans, retire_orphans
 from mlc_patched.names.labels import Claim, claim_labels
 
 OURS = claim_labels(Claim(1001, 2001, "alice"))
@@ -35,3 +38,41 @@ def test_an_orphan_frees_its_own_layers_and_all_of_them_free_shared_layers_once(
     assert [each.reclaimed for each in own_orphans(context).items] == [30, 4]
     assert own_orphans(context).reclaimed == 1034
     assert retire_orphans(own_orphans(context), context).reclaimed == 1034
+
+
+def test_one_that_is_used_by_then_is_kept_and_the_others_are_removed(
+    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = {
+        name: fake.add_image(f"base:{name}._.1001", OURS, layers=(name,))
+        for name in ("free", "refused", "used")
+    }
+    found = own_orphans(context)
+    fake.create_container(ContainerSpecification("new", images["used"].id))
+    remove = fake.remove_image
+
+    def remove_or_refuse(reference: str) -> None:
+        if "refused" in reference:
+            raise ConflictError("an image depends on it")
+        remove(reference)
+
+    monkeypatch.setattr(fake, "remove_image", remove_or_refuse)
+    retired = retire_orphans(found, context)
+    assert retired.removed == ("base:free._.1001",)
+    assert retired.kept == (
+        "base:refused._.1001: an image depends on it",
+        "base:used._.1001: a container uses it or an image made from it",
+    )
+    assert retired.reclaimed == found.items[0].reclaimed
+
+
+def test_nobody_removes_the_orphans_of_others(context: Context, fake: FakeEngine) -> None:
+    fake.add_image("base:theirs._.1002", {})
+    found = list_orphans(context)
+    with pytest.raises(UsageError, match=r"theirs\._\.1002 is not yours"):
+        retire_orphans(found, context)
+    assert own_orphans(context).items == ()
+    context.__dict__["account"] = Account("root", 0, 0, "/root")
+    with pytest.raises(MlcError, match="by the user they were made for"):
+        own_orphans(context)
+    assert fake.image("base:theirs._.1002") is not None
