@@ -1,4 +1,4 @@
-"""image-create: a project's Dockerfile built again, and one whose build fails."""
+"""image-create: which Dockerfile is built, and what becomes of one whose build fails."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from support.fakes.engine import FakeEngine
 from support.sandbox import BASE, Sandbox
 
 from mlc_patched.context import Context
-from mlc_patched.images.create import ImageCreateRequest, from_own_dockerfile, prepare
-from mlc_patched.images.dockerfile.render import account_block
+from mlc_patched.errors import UsageError
+from mlc_patched.images.build.client import Client
+from mlc_patched.images.build.environment import Builder
+from mlc_patched.images.create import (
+    ImageCreateRequest,
+    from_own_dockerfile,
+    planned_command,
+    prepare,
+)
+from mlc_patched.images.dockerfile.render import account_block, build_context_in
 from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.images.recipe import ImageRequest
 from mlc_patched.names.projects import Project
@@ -80,3 +88,94 @@ def test_a_first_build_that_fails_keeps_the_dockerfile_to_be_edited(tmp_path: Pa
         assert built.status == 0, built.output
         assert "six" in rejected.with_suffix("").read_text()
         assert not rejected.exists()
+
+
+def own(place: Path, text: str) -> ImageCreateRequest:
+    """Write a user's own Dockerfile; return the request for it."""
+    place.mkdir(exist_ok=True)
+    (place / "Dockerfile").write_text(text)
+    return replace(REQUEST, dockerfile=str(place / "Dockerfile"))
+
+
+def test_an_own_dockerfile_keeps_its_directory_as_the_build_context(
+    context: Context, tmp_path: Path
+) -> None:
+    request = own(tmp_path / "elsewhere", "FROM x\nCOPY a /a\n")
+    prepared = prepare(request, context)
+    assert build_context_in(prepared.text) == str(tmp_path / "elsewhere")
+    assert prepared.block_added
+    request = own(tmp_path / "elsewhere", "FROM x\nRUN true\n")
+    assert build_context_in(prepare(request, context).text) is None
+
+
+def test_an_own_dockerfile_cannot_copy_from_two_directories(
+    context: Context, tmp_path: Path
+) -> None:
+    wheel = tmp_path / "x-1-py3-none-any.whl"
+    wheel.touch()
+    request = own(tmp_path / "elsewhere", "FROM x\nCOPY a /a\n")
+    request = replace(request, image=ImageRequest("p", pip=(str(wheel),)))
+    with pytest.raises(UsageError, match=r"what you bring is in .*dockerfiles; a build has one"):
+        prepare(request, context)
+
+
+def test_the_same_image_is_prepared_from_another_projects_lock(
+    context: Context, files: ProjectFiles
+) -> None:
+    request = ImageCreateRequest(ImageRequest("copy", pip=("six",)), source="p")
+    prepared = prepare(request, context)
+    assert prepared.framework == "Jax-1"
+    assert 'aime.mlc.DS01_PROJECT="copy"' in prepared.text
+    assert "RUN true  # by hand" in prepared.text
+    assert "six" in prepared.text
+    assert prepared.lock is not None
+    (Path(context.account.home) / "work").mkdir()
+    (Path(context.account.home) / "work/pyproject.toml").write_text("[build-system]\nrequires=[]\n")
+    editable = Path(context.account.home, "work/requirements.txt")
+    editable.write_text(".\n")
+    prepared = prepare(replace(request, requirements=str(editable)), context)
+    assert build_context_in(prepared.text) == str(editable.parent)
+
+
+def test_an_image_is_the_base_if_no_lock_has_the_name(context: Context) -> None:
+    request = ImageCreateRequest(ImageRequest("p"), source="hub/theirs:1")
+    assert "FROM hub/theirs:1\n" in prepare(request, context).text
+
+
+def test_a_dry_run_shows_the_command_and_asks_the_engine_for_nothing(
+    context: Context, fake: FakeEngine, files: ProjectFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client("/usr/bin/docker", Builder.BUILDX)
+    monkeypatch.setattr("mlc_patched.images.create.choose_builder", lambda context: client)
+    request = replace(from_own_dockerfile(REQUEST, context), arguments=("A=1",), no_cache=True)
+    argv = planned_command(request, prepare(request, context), context)
+    assert argv[:3] == ["/usr/bin/docker", "buildx", "build"]
+    assert {"A=1", "DS01_USER_ID=1001", "--no-cache", files.dockerfile_path} <= set(argv)
+    assert argv[argv.index("--tag") + 1] == "ds01-1001/p:latest"
+    assert argv[-1] == files.directory
+    assert fake.calls == []
+
+
+def test_a_dockerfile_without_a_base_is_not_checked_before_the_build(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        sandbox = Sandbox(tmp_path, patch)
+        request = own(sandbox.home, "ARG BASE\nFROM $BASE\n")
+        built: list[str] = []
+        patch.setattr(
+            "mlc_patched.images.build.run.run_build",
+            lambda *arguments, **named: (built.append("built"), (1, ["no"]))[1],
+        )
+        done = sandbox.run("image-create", "demo", "--dockerfile", str(request.dockerfile), "-y")
+        assert (done.status, built) == (1, ["built"])
+        assert "pull" not in sandbox.fake.calls
+
+
+def test_a_conda_environment_needs_a_base_with_conda(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        sandbox = Sandbox(tmp_path, patch)
+        sandbox.fake.add_image(BASE)
+        (sandbox.home / "environment.yml").write_text("dependencies:\n  - numpy\n")
+        done = sandbox.run(*f"image-create demo --base {BASE} -r environment.yml -y".split())
+        assert done.status == 1
+        assert "has neither conda nor micromamba" in done.output
+        assert not (sandbox.home / "dockerfiles/demo.Dockerfile").exists()
