@@ -11,12 +11,14 @@ from collections.abc import Callable
 from ..errors import ConflictError, ImageNotFoundError
 from ..json_text import parsed
 from ..lean import TYPE_CHECKING
+from .answers import validated
 from .connection import LONGEST_SECONDS
 
 if TYPE_CHECKING:
     from typing import Any
 
 
+@validated
 def step_below(reference: str, ask: Callable[..., Any]) -> str:
     """Return the ID of the image that an image was built on here; an empty string without one."""
     try:
@@ -26,6 +28,7 @@ def step_below(reference: str, ask: Callable[..., Any]) -> str:
     return str(parsed(answer.body).get("Parent") or "")
 
 
+@validated
 def remove_unused_steps(image_id: str, ask: Callable[..., Any]) -> None:
     """Remove an image and those below it, up to one that has a name, a child or a container."""
     answer = ask("GET", "/images/json", {"all": "1"})

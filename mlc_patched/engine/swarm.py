@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 from ..errors import EngineError, NotFoundError
+from ..json_text import parsed
 from ..lean import TYPE_CHECKING
 from ..version import documentation
 from .answers import id_of, validated
@@ -78,7 +79,7 @@ def _manager_needed() -> Iterator[None]:
 
 @validated
 def _entries(answer: Answer) -> list[Any]:
-    return list(json.loads(answer.body) or ())
+    return list(parsed(answer.body) or ())
 
 
 @validated

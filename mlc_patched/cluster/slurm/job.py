@@ -9,6 +9,7 @@ from typing import Any
 
 from ...engine.specification import Bind, ContainerSpecification, Resources, Ulimit
 from ...errors import MlcError
+from ...json_text import parsed
 from ...lean import dataclass, replace
 from ...names import labels
 from ...names.containers import SEPARATOR
@@ -57,7 +58,7 @@ class JobSpecification:
 def decoded(text: str) -> JobSpecification:
     """Return the job of a VARIABLE, or raise MlcError."""
     try:
-        found = json.loads(text)
+        found = parsed(text)
         version = found.pop("version")
         if version == _VERSION:
             return JobSpecification(**{**found, "container": _container(found["container"])})

@@ -6,11 +6,11 @@ formats of -o are the same in all of them.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable, Mapping
 
+from ...json_text import parsed
 from ...lean import dataclass
 from ...units import duration_in_words
 from ..state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING, ServiceState
@@ -166,7 +166,7 @@ def _job(line: str) -> Job | None:
 
 def _comment(text: str) -> Mapping[str, object]:
     try:
-        found = json.loads(text)
+        found = parsed(text)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

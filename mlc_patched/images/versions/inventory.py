@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from ...json_text import parsed
 from ...lean import dataclass, field
 from ..probe import ProbeResult
 
@@ -72,7 +72,7 @@ def read_inventory(result: ProbeResult) -> Inventory:
     for line in result.values("direct"):
         name, _, text = line.partition(" ")
         try:
-            found = json.loads(text)
+            found = parsed(text)
         except ValueError:
             found = {}
         direct[canonicalize_name(name)] = found if isinstance(found, dict) else {}

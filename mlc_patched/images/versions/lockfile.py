@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...errors import MlcError
+from ...json_text import parsed
 from ...lean import dataclass, field
 
 VERSION = "1"
@@ -199,7 +200,7 @@ def _read(text: str, name: str) -> tuple[dict[str, dict[str, object]], list[Lock
             if package is not None:
                 package[key] = value
             else:
-                table[key] = list(_listed(lines)) if value == "[" else json.loads(value)
+                table[key] = list(_listed(lines)) if value == "[" else parsed(value)
         except ValueError as error:
             raise LockError(f"{name} cannot be read: line {number}: {error}.", _REMEDY) from error
     return tables, [_package(each, name) for each in packages]
@@ -219,7 +220,7 @@ def _listed(lines: Iterator[tuple[int, str]]) -> Iterator[str]:
         if line.strip() == "]":
             return
         if line.strip():
-            yield str(json.loads(line.strip().removesuffix(",")))
+            yield str(parsed(line.strip().removesuffix(",")))
     raise ValueError("a list does not end")
 
 
@@ -229,8 +230,6 @@ def _package(values: Mapping[str, str], name: str) -> Locked:
             f"{key} = {value}" for key, value in values.items() if key not in ("name", "version")
         )
         is_elsewhere = any(key in values for key in ("vcs", "archive", "directory"))
-        return Locked(
-            json.loads(values["name"]), json.loads(values["version"]), source, is_elsewhere
-        )
+        return Locked(parsed(values["name"]), parsed(values["version"]), source, is_elsewhere)
     except (LookupError, ValueError) as error:
         raise LockError(f"{name} cannot be read: a package lacks {error}.", _REMEDY) from error

@@ -87,6 +87,26 @@ def test_added_files_are_there_but_hidden_from_copy(tmp_path: Path, own: str | N
     assert (".dockerignore" in ignored) != bool(own)
 
 
+@pytest.mark.parametrize(
+    ("ignored", "sent"),
+    [("*.md\n", "*.md\n"), ("*.md\n.dockerignore\n", None), (None, None)],
+)
+def test_buildkit_gets_dockerignore_as_it_is(
+    tmp_path: Path, ignored: str | None, sent: str | None
+) -> None:
+    (tmp_path / "a.md").touch()
+    if ignored is not None:
+        (tmp_path / ".dockerignore").write_text(ignored)
+    archive = context_archive(str(tmp_path), ME, {DOCKERFILE: "FROM x\n"}, hides_added=False)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(archive))) as tar:
+        names = tar.getnames()
+        assert (".dockerignore" in names) == (sent is not None)
+        if sent is not None:
+            assert content_of(tar, ".dockerignore").decode() == sent
+    assert ("a.md" in names) == (ignored is None)
+    assert DOCKERFILE in names
+
+
 def test_a_build_without_a_context_has_the_added_files_alone() -> None:
     assert set(members(None, Dockerfile="FROM x")) == {DOCKERFILE}
 

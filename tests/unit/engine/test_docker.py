@@ -104,6 +104,26 @@ def test_steps_below_a_removed_image_go_where_containerd_stores_images(
     ]
 
 
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        (f"GET /images/{ID}/json", [1]),
+        ("GET /images/json", [1]),
+        ("GET /images/json", {"a": 1}),
+        ("GET /images/json", b"no JSON"),
+    ],
+)
+def test_an_odd_answer_about_steps_is_the_engines_error(
+    api: EngineApi, docker_engine: Engine, call: str, answer: object
+) -> None:
+    api.on("GET /info", CONTAINERD)
+    api.on(f"GET /images/{ID}/json", {"Id": ID, "Parent": OTHER})
+    api.on(f"DELETE /images/{ID}", [])
+    api.on(call, Reply(200, answer))
+    with pytest.raises(EngineError, match="Invalid answer"):
+        docker_engine.remove_image(ID)
+
+
 def test_an_engine_too_old_for_containerds_store_is_not_asked_about_it(
     api: EngineApi, docker_engine: Engine
 ) -> None:

@@ -107,7 +107,7 @@ def test_tasks_are_newest_first_and_say_what_is_wrong(
 
 
 @pytest.mark.parametrize("path", ["/nodes", "/services", "/tasks"])
-@pytest.mark.parametrize("answer", [{"a": 1}, 5, [{}], b"no JSON"])
+@pytest.mark.parametrize("answer", [{"a": 1}, 5, [{}], b"no JSON", b"[" * 100_000])
 def test_an_answer_of_another_form_is_the_engines_error(
     api: EngineApi, docker_engine: Engine, path: str, answer: object
 ) -> None:
