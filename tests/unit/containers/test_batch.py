@@ -9,6 +9,7 @@ import pytest
 from support.accounts import PASSWD
 from support.fakes.engine import FakeEngine
 from support.fakes.slurm import FakeSlurm
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.cluster.interface import Placement
 from mlc_patched.cluster.slurm import scheduler
@@ -17,7 +18,7 @@ from mlc_patched.containers import batch
 from mlc_patched.containers.batch import run_here, submit
 from mlc_patched.containers.list import list_with_images
 from mlc_patched.context import Context
-from mlc_patched.errors import MlcError, NotFoundError, UsageError
+from mlc_patched.errors import EngineError, MlcError, NotFoundError, UsageError
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.request import CreateRequest
 from mlc_patched.settings.model import SLURM, Settings
@@ -104,3 +105,39 @@ def test_what_only_slurm_can_do_is_refused_here(here: Callable[..., int], contex
         here("true", time="1:00", node="n1")
     with pytest.raises((NotFoundError, MlcError), match="absent"):
         run_here("absent", ("true",), OPTIONS, Placement(), None, context)
+
+
+def test_a_container_that_stopped_or_was_removed_meanwhile_is_no_failure(
+    here: Callable[..., int], fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for happens in (fake.stop, lambda name: fake.remove_container(name, force=True)):
+        monkeypatch.setattr(batch, "run_inside", lambda name, *rest, do=happens: do(name) or 0)
+        assert here("true") == 0
+        assert fake.made == {}
+    found = fake.remove_container
+
+    def too_late(name: str, force: bool = False, **more: bool) -> None:
+        found(name, force=True)
+        raise NotFoundError("gone")
+
+    monkeypatch.setattr(batch, "run_inside", lambda *arguments: 0)
+    monkeypatch.setattr(fake, "remove_container", too_late)
+    assert here("true") == 0
+
+
+def test_a_container_that_cannot_be_removed_is_a_failure_that_names_it(
+    here: Callable[..., int],
+    context: Context,
+    fake: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context.report = RecordingReporter()
+    monkeypatch.setattr("mlc_patched.undo._PAUSE", 0)
+
+    def fail(name: str, **more: bool) -> None:
+        raise EngineError("device busy")
+
+    monkeypatch.setattr(fake, "remove_container", fail)
+    with pytest.raises(EngineError, match="device busy"):
+        here("true")
+    assert "thesis-run was not removed: device busy" in context.report.said

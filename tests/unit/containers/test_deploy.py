@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from support.accounts import PASSWD, THESIS_LABELS
 from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 from support.run_command import call
 
+from mlc_patched.containers import deploy as deploy_module
+from mlc_patched.containers.create import create
 from mlc_patched.containers.deploy import deploy, preview
+from mlc_patched.containers.existing import keep_or
 from mlc_patched.containers.open import Opened
 from mlc_patched.containers.source import resolve
 from mlc_patched.context import Context
-from mlc_patched.errors import (
-    AlreadyExistsError,
-    EngineError,
-)
+from mlc_patched.engine.interface import Container
+from mlc_patched.errors import AlreadyExistsError, EngineError, GpuTakenError, MlcError
 from mlc_patched.plan.request import CreateRequest, DeployRequest
 
 
@@ -118,3 +122,113 @@ def test_without_a_name_ones_own_container_is_offered_first(
     outcome = call(["container-deploy", "--project", "thesis"], context)
     assert "1) open thesis (Created)\n  2) create another one\n" in outcome.out
     assert (outcome.code, names) == (0, [opened])
+
+
+# GPUs that somebody else took, and a site's own wrapper.
+
+
+@pytest.fixture
+def wanted(context: Context, fake: FakeEngine) -> CreateRequest:
+    fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
+    return deployed(context, name="thesis")
+
+
+def test_gpus_that_were_taken_meanwhile_are_chosen_again(
+    context: Context, fake: FakeEngine, wanted: CreateRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context.report = RecordingReporter()
+    tries: list[str] = []
+
+    def taken(container: Container, context: Context) -> None:
+        tries.append(container.id)
+        if len(tries) < 3:
+            raise GpuTakenError("GPU 0 is in use.")
+
+    monkeypatch.setattr(deploy_module, "ensure_running", taken)
+    deploy(wanted, context, start=True)
+    assert list(fake.made) == tries[2:]
+    assert context.report.said.count("GPU 0 is in use. Choosing again.") == 2
+
+
+def test_gpus_that_are_always_taken_are_an_error_and_no_container_stays(
+    context: Context, fake: FakeEngine, wanted: CreateRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(container: Container, context: Context) -> None:
+        raise GpuTakenError("GPU 0 is in use.")
+
+    monkeypatch.setattr(deploy_module, "ensure_running", taken)
+    with pytest.raises(GpuTakenError):
+        deploy(wanted, context, start=True)
+    assert fake.made == {}
+
+
+@pytest.fixture
+def wrapper(context: Context, tmp_path: Path) -> Path:
+    """The site's own wrapper, which does nothing."""
+    program = tmp_path / "wrapper"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    context.environ = {**context.environ, "DS01_MLC_WRAPPER": str(program)}
+    return program
+
+
+def test_a_sites_wrapper_creates_the_container(
+    context: Context,
+    fake: FakeEngine,
+    wanted: CreateRequest,
+    wrapper: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def creates(program: str, request: CreateRequest, *rest: object) -> None:
+        asked.append(program)
+        context.environ = {**context.environ, "DS01_MLC_WRAPPER": ""}
+        create(request, context)
+
+    monkeypatch.setattr(deploy_module.site_wrapper, "create", creates)
+    assert deploy(wanted, context, start=True).name == "thesis"
+    assert asked == [str(wrapper)]
+    assert [each.state for each in fake.made.values()] == ["running"]
+
+
+def test_a_wrapper_that_made_no_container_is_named(
+    context: Context, wanted: CreateRequest, wrapper: Path
+) -> None:
+    with pytest.raises(MlcError, match=f"thesis was created by {wrapper}, but is missing"):
+        deploy(wanted, context, start=True)
+
+
+def test_what_a_wrapper_had_begun_when_it_failed_is_removed(
+    context: Context,
+    fake: FakeEngine,
+    wanted: CreateRequest,
+    wrapper: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(program: str, request: CreateRequest, *rest: object) -> None:
+        made = create(request, context)
+        fake.start(made.id)
+        raise MlcError("no quota")
+
+    monkeypatch.setattr(deploy_module.site_wrapper, "create", fails)
+    with pytest.raises(MlcError, match="no quota"):
+        deploy(wanted, context, start=True)
+    assert fake.made == {}
+
+
+def test_a_container_that_another_command_has_just_made_is_kept_if_it_fits(
+    context: Context, fake: FakeEngine, wanted: CreateRequest
+) -> None:
+    def too_late() -> str:
+        create(wanted, context)
+        raise AlreadyExistsError("there")
+
+    assert keep_or(too_late, lambda container: container.name, wanted, context) == "thesis._.1001"
+    fake.made.clear()
+
+    def of_another_engine() -> str:
+        raise AlreadyExistsError("there, but not to be seen")
+
+    with pytest.raises(AlreadyExistsError, match="not to be seen"):
+        keep_or(of_another_engine, lambda container: container.name, wanted, context)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.accounts import OWN, own_image
 from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 
 import mlc_patched
 from mlc_patched.containers import archive
@@ -95,3 +96,48 @@ def test_directories_below_the_home_are_mounted_without_a_question(
         archive_of(tmp_path, workspace=f"{home}/workspace", data=f"{home}/data", models="/nowhere")
     )
     assert directories_to_accept(request, context) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("missing", "No such file or directory"), (".", "Is a directory")]
+)
+def test_a_file_that_cannot_be_read_is_named(
+    context: Context, tmp_path: Path, name: str, why: str
+) -> None:
+    with pytest.raises(MlcError, match=f"{name} cannot be read: {why}"):
+        import_(ImportRequest(str(tmp_path / name), "copy"), context)
+
+
+def test_the_directories_of_a_remote_host_cannot_be_looked_at(
+    context: Context, tmp_path: Path
+) -> None:
+    context.environ = {**context.environ, "DOCKER_HOST": "tcp://far:2375"}
+    home = context.account.home
+    request = ImportRequest(archive_of(tmp_path, data="/not/here", models=f"{home}/not/here"))
+    assert directories_to_accept(request, context) == {"data": "/not/here"}
+
+
+@pytest.mark.parametrize(("has_gpu", "count"), [(True, 2), (False, None)])
+def test_the_archive_says_how_many_gpus_and_the_host_whether_any(
+    context: Context, fake: FakeEngine, tmp_path: Path, has_gpu: bool, count: int | None
+) -> None:
+    context.__dict__["host"] = replace(context.host, has_gpu=has_gpu)
+    file = tmp_path / "n.mlc.tar"
+    manifest = archive.Manifest("n", "alice", {labels.GPUS: "2", labels.FRAMEWORK: "Jax-1"})
+    file.write_bytes(archive.head(manifest) + b"\0" * 1024)
+    context.environ = {name: value for name, value in context.environ.items() if name != "MLC_ARCH"}
+    import_(ImportRequest(str(file)), context)
+    [made] = fake.made.values()
+    assert made.specification.labels[labels.FRAMEWORK] == "Jax-1"
+    gpus = made.specification.gpus
+    assert (gpus.count if gpus else None) == count
+
+
+def test_a_directory_that_this_host_lacks_is_not_mounted(
+    context: Context, fake: FakeEngine, tmp_path: Path
+) -> None:
+    context.report = RecordingReporter()
+    import_(ImportRequest(archive_of(tmp_path, models="/nowhere"), "copy"), context)
+    assert "Not mounted, because this host does not have it: /nowhere" in context.report.said
+    [made] = fake.made.values()
+    assert "/models" not in [bind.target for bind in made.specification.binds]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from support.accounts import PASSWD, THESIS_LABELS
 from support.fakes.engine import FakeEngine
 from support.recording_reporter import RecordingReporter
+from support.run_command import call
 
+from mlc_patched.containers import retire as retire_module
 from mlc_patched.containers.deploy import deploy
 from mlc_patched.containers.retire import plan_retirements, retire
 from mlc_patched.containers.source import resolve
@@ -189,3 +193,42 @@ def test_a_save_fails_where_the_engine_cannot_copy_volumes(thesis, fake, monkeyp
     assert fake.image("ds01-1001/thesis:v1") is None
     assert list(fake.made.values()) == [container]
     assert fake.volumes == {"v": {"file": b"1"}}
+
+
+def test_a_container_that_was_replaced_meanwhile_is_left_alone(
+    thesis: Context, fake: FakeEngine
+) -> None:
+    [plan] = plan_retirements(["thesis"], None, thesis)
+    fake.made.clear()
+    deploy(deployed(thesis, name="thesis"), thesis, start=True)
+    with pytest.raises(MlcError, match="thesis was replaced by another container"):
+        retire(plan, thesis)
+    assert [each.state for each in fake.made.values()] == ["running"]
+
+
+def test_a_container_whose_saved_image_lost_its_name_is_not_removed(
+    thesis: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good(monkeypatch)
+    save = retire_module.save
+
+    def another(*arguments: object) -> object:
+        saved = save(*arguments)
+        fake.add_image("ds01-1001/thesis:v1")
+        return saved
+
+    monkeypatch.setattr(retire_module, "save", another)
+    with pytest.raises(MlcError, match="v1 is not what was saved; thesis was not removed"):
+        retire(plan_retirements(["thesis"], "v1", thesis)[0], thesis)
+    assert len(fake.made) == 1
+
+
+def test_what_was_saved_is_in_the_json(
+    thesis: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good(monkeypatch)
+    done = call(["container-retire", "thesis", "--save", "v1", "--json", "-y"], thesis)
+    (retired,) = json.loads(done.out)["retired"]
+    image = fake.image("ds01-1001/thesis:v1")
+    assert (retired["saved"]["image"], retired["saved"]["id"]) == (image.references[0], image.id)
+    assert retired["saved"]["changes"]["pip"] == {"added": {}, "removed": []}
