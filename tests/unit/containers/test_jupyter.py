@@ -17,6 +17,7 @@ from mlc_patched.containers.jupyter import jupyter
 from mlc_patched.context import Context
 from mlc_patched.engine.address import EngineAddress
 from mlc_patched.errors import MlcError
+from mlc_patched.names import labels
 
 LOG = f"{RECORDS.removesuffix('/records')}/{{}}.log"
 SAID = b"""\
@@ -158,3 +159,26 @@ def test_a_container_without_jupyterlab_is_said_with_what_adds_it(
 @pytest.mark.parametrize("port", ["0", "65536", "x"])
 def test_a_port_that_cannot_be_is_a_usage_error(context: Context, port: str) -> None:
     assert call(["mlc", "jupyter", "it", "--port", port], context).code == 2
+
+
+def test_both_servers_are_objects_in_the_json(
+    it: FakeContainer, context: Context, while_waiting: Then
+) -> None:
+    while_waiting(lambda: it.files.update({LOG.format(1): SAID, LOG.format(2): BOARD}))
+    found = jupyter("it", tensorboard="runs", context=context).as_json()
+    assert (found["lab"]["port"], found["tensorboard"]["port"]) == (8890, 6007)
+    assert jupyter("it", context=context).as_json()["was_running"]
+
+
+def test_nothing_is_stopped_where_nothing_runs(it: FakeContainer, context: Context) -> None:
+    assert module.stop_jupyter("it", context=context) == []
+    assert commands(it, "end") == []
+
+
+def test_a_package_is_added_to_the_image_of_its_project(
+    it: FakeContainer, context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {**it.specification.labels, labels.PROJECT: "thesis"}
+    it.specification = replace(it.specification, labels=own)
+    error = module._missing(context.get("it"), "jupyter-lab", module.LAB)
+    assert "image-update thesis --add jupyterlab" in (error.hint or "")
