@@ -10,11 +10,20 @@ import pytest
 from support.accounts import OWN, PASSWD, THESIS_LABELS, AccountOfThisProcess, own_image
 from support.base_images import CATALOG
 from support.fakes.engine import FakeEngine
+from support.fakes.jobs import record
+from support.sandbox import BASE, REGISTRY, Sandbox, new_sandbox
 
 import mlc_patched
 from mlc_patched import errors
 from mlc_patched.context import Context
-from mlc_patched.errors import InUseError, MlcError, NotFoundError, UsageError
+from mlc_patched.errors import (
+    AlreadyExistsError,
+    InUseError,
+    MlcError,
+    NotFoundError,
+    UsageError,
+)
+from mlc_patched.images.verify import Findings
 
 
 @pytest.mark.parametrize("verb", ["open", "start", "stop", "remove", "export"])
@@ -152,3 +161,88 @@ def test_listing_is_two_calls(fake: FakeEngine, context: Context) -> None:
 
 def test_the_catalog_of_these_tests_is_read(context: Context) -> None:
     assert len(context.catalog.rows) == len(CATALOG.splitlines())
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """This process's own user, engine and builder, as a program that uses the API has them."""
+    return new_sandbox(tmp_path, monkeypatch)
+
+
+def test_a_project_from_its_image_to_its_archive(sandbox: Sandbox) -> None:
+    made = mlc_patched.create_image("demo", base=BASE, pip="numpy<2 six", apt=["ffmpeg"])
+    assert made.image == "ds01-1001/demo:latest"
+    again = mlc_patched.create_image("demo", base=BASE, pip=["six"], exist_ok=True)
+    assert (again.existed, again.image_id) == (True, made.image_id)
+    with pytest.raises(AlreadyExistsError):
+        mlc_patched.create_image("demo", base=BASE)
+    updated = mlc_patched.update_image("demo", add="pandas", remove=["six"])
+    text = Path(updated.dockerfile).read_text()
+    assert ("pandas" in text, "six" in text) == (True, False)
+    assert updated.previous == "ds01-1001/demo:previous"
+    assert mlc_patched.update_image("demo", upgrade=True, no_cache=True).image_id
+    assert mlc_patched.roll_back_image("demo").image_id == updated.image_id
+    file = sandbox.home / "demo.tar"
+    archive = mlc_patched.export_image("demo", str(file), gpus=2, cpus=4, command="python3 'a b'")
+    assert (archive.archive, file.exists()) == (str(file), True)
+    job = Path(archive.job).read_text()
+    assert "python3 'a b'" in job
+    with pytest.raises(AlreadyExistsError):
+        mlc_patched.export_image("demo", str(file), command=["python3"])
+    pushed = mlc_patched.push_image("demo", REGISTRY)
+    assert pushed.pushed.startswith(f"{REGISTRY}/ds01-1001/demo")
+
+
+def test_a_container_that_fits_is_kept(fake: FakeEngine, context: Context) -> None:
+    own_image(fake)
+    first = mlc_patched.create("c", image=OWN, gpus=1, exist_ok=True, context=context)
+    again = mlc_patched.create("c", image=OWN, gpus=1, exist_ok=True, context=context)
+    assert (first.existed, again.existed, again.id) == (False, True, first.id)
+    with pytest.raises(AlreadyExistsError):
+        mlc_patched.create("c", image=OWN, gpus=2, exist_ok=True, context=context)
+
+
+def test_the_output_of_a_job_and_how_it_ended(fake: FakeEngine, context: Context) -> None:
+    own_image(fake)
+    made = fake.made[mlc_patched.create("c", image=OWN, context=context).id]
+    made.files |= record(1, "true", status=0)
+    made.files |= record(2, "train", status=3)
+    assert [each.number for each in mlc_patched.jobs("c", context=context)] == [1, 2]
+    assert mlc_patched.logs("c", context=context) == "first\nlast\n"
+    assert mlc_patched.logs("c", 1, tail=1, context=context) == "last\n"
+    assert mlc_patched.wait("c", context=context).exit_status == 3
+    with pytest.raises(NotFoundError):
+        mlc_patched.logs("c", 7, context=context)
+
+
+def test_a_container_goes_into_a_file_and_out_of_it(
+    fake: FakeEngine, context: Context, tmp_path: Path
+) -> None:
+    own_image(fake)
+    mlc_patched.create("c", image=OWN, context=context)
+    file = mlc_patched.export("c", str(tmp_path / "c"), context=context).file
+    made = mlc_patched.import_(file, "copy", gpus=1, context=context)
+    assert (made.name, made.tag) == ("copy", "copy._.1001")
+    assert fake.container("copy._.1001") is not None
+
+
+def test_a_container_is_saved_when_it_is_retired(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlc_patched.images.save.examine", lambda *arguments: Findings(()))
+    fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
+    for tag in ("kept", None):
+        mlc_patched.deploy("thesis", context=context)
+        saved = mlc_patched.retire("thesis", save=True, tag=tag, context=context).saved
+        assert saved is not None
+        assert fake.image(saved.image) is not None
+    assert fake.image("ds01-1001/thesis:kept") is not None
+
+
+def test_doctor_repairs_what_is_safe_to_repair(context: Context) -> None:
+    workspace = Path(context.account.home, "workspace")
+    workspace.rmdir()
+    found = {each.name: each for each in mlc_patched.doctor(context=context)}
+    assert found["workspace"].repair is not None
+    found = {each.name: each for each in mlc_patched.doctor(repair=True, context=context)}
+    assert (found["workspace"].repair, workspace.is_dir()) == (None, True)

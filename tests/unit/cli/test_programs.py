@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import runpy
 import sys
 
 import pytest
@@ -38,3 +39,13 @@ def test_a_program_runs_the_command_of_its_name(
         main.program()
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(usage)
+
+
+def test_python_m_is_mlc(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["mlc", "no-such-command"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("mlc_patched", run_name="__main__", alter_sys=True)
+    assert ended.value.code == 2
+    assert "there is no command 'no-such-command'" in capsys.readouterr().err
