@@ -23,9 +23,7 @@ def files_in(archive: bytes) -> dict[str, bytes]:
             for member in tar:
                 file = tar.extractfile(member) if member.isreg() else None
                 if file is not None:
-                    content = file.read()
-                    if len(content) == member.size:
-                        found[member.name.partition("/")[2]] = content
+                    found[member.name.partition("/")[2]] = file.read()
     except tarfile.TarError:
         pass
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socketserver
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -111,7 +112,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
 
     def handle_error(self, *_arguments: object) -> None:
         """Do not print that a client disconnected before the end of an answer."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], ConnectionError | ssl.SSLError):
             raise  # noqa: PLE0704 - socketserver calls this while it handles the exception
 
 
@@ -187,11 +188,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(socket: Path | None = None) -> Iterator[EngineApi]:
-    """Serve on a Unix socket, or else on a port of this host."""
+def serving(
+    socket: Path | None = None, *, tls: ssl.SSLContext | None = None
+) -> Iterator[EngineApi]:
+    """Serve on a Unix socket, or else on a port of this host, with TLS if given."""
     server: _UnixServer | _TcpServer
     if socket is None:
         server = _TcpServer(("127.0.0.1", 0), _Handler)
+        if tls is not None:
+            server.socket = tls.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         server.api = EngineApi(f"tcp://127.0.0.1:{server.server_address[1]}")
     else:
         server = _UnixServer(str(socket), _Handler)

@@ -165,3 +165,14 @@ def test_a_later_signal_ends_a_block_that_defers_them(
     assert (raised.type is CleanupSkipped) == (patience == 0)
     assert done == ["first", "second", "end"][: 3 if patience else 2]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
+    usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        for deferring in (defer_signals, ignore_interrupts):
+            with deferring():
+                signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, usual)

@@ -187,7 +187,9 @@ def test_an_engine_of_the_users_choice_gets_no_login_of_roots(
     digest = "sha256:" + "d" * 64
     api.on("POST /images/host:5000/a/push", {"aux": {"Digest": digest}})
     api.on("POST /images/create", {"status": "Done"})
-    engine = connect_engine(EngineAddress(api.address, is_users=is_users))
+    address = EngineAddress(api.address, is_users=is_users)
+    assert EngineConnection(address).may_log_in == (not is_users)
+    engine = connect_engine(address)
     engine.pull("host:5000/a", lambda text: None)
     engine.registry().push("host:5000/a", lambda text: None)
     for request in api.requests:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import support
 from support.engine_api import EngineApi, Reply, refusal, serving
 
 from mlc_patched.engine.address import EngineAddress, Tls
@@ -18,6 +21,8 @@ from mlc_patched.engine.connect import connect
 from mlc_patched.engine.remote import RemoteConnection, dial, ssh_command
 from mlc_patched.errors import EngineUnreachableError, NotFoundError
 
+CERTIFICATE = Path(support.__file__).parent / "tls"
+"""A certificate for 127.0.0.1 that signed itself, made for these tests alone, and its key."""
 FORWARD = """\
 import os, socket, sys, threading
 engine = socket.socket(socket.AF_UNIX)
@@ -160,6 +165,61 @@ def test_certificates_that_cannot_be_used_are_named(
         connect(EngineAddress(far.address, tls=Tls(str(tmp_path))))
     assert f"The certificates in {tmp_path} cannot be used" in caught.value.message
     assert "readable by you" in caught.value.hint
+
+
+@pytest.fixture
+def secure() -> Iterator[EngineApi]:
+    """An engine's API with TLS, for clients that have a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE / "cert.pem", CERTIFICATE / "key.pem")
+    context.load_verify_locations(CERTIFICATE / "cert.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    with serving(tls=context) as served:
+        served.on("GET /info", {"ServerVersion": "24.0"})
+        served.on("GET /containers/c/export", Reply(200, [b"file system"]))
+        yield served
+
+
+@pytest.mark.parametrize(
+    ("authority", "verify", "error"),
+    [
+        (True, True, None),
+        (False, True, "CERTIFICATE_VERIFY_FAILED"),  # nobody whom the client trusts signed it
+        (False, False, None),
+    ],
+)
+def test_an_engine_with_tls_is_used_only_if_its_certificate_is_trusted(
+    secure: EngineApi, tmp_path: Path, authority: bool, verify: bool, error: str | None
+) -> None:
+    for name in ("cert.pem", "key.pem"):
+        shutil.copy(CERTIFICATE / name, tmp_path)
+    if authority:
+        shutil.copy(CERTIFICATE / "cert.pem", tmp_path / "ca.pem")
+    address = EngineAddress(secure.address, tls=Tls(str(tmp_path), verify))
+    if error is not None:
+        with pytest.raises(EngineUnreachableError, match=error):
+            connect(address)
+        assert secure.requests == []
+        return
+    engine = connect(address)
+    assert engine.info().version == "24.0"
+    assert b"".join(engine.export("c")) == b"file system"
+
+
+def test_a_certificate_for_another_host_is_refused(secure: EngineApi, tmp_path: Path) -> None:
+    for name, copy in (("cert.pem", "cert.pem"), ("key.pem", "key.pem"), ("cert.pem", "ca.pem")):
+        shutil.copy(CERTIFICATE / name, tmp_path / copy)
+    by_name = secure.address.replace("127.0.0.1", "localhost")
+    with pytest.raises(EngineUnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+        connect(EngineAddress(by_name, tls=Tls(str(tmp_path))))
+
+
+def test_an_engine_that_wants_a_certificate_refuses_clients_without(
+    secure: EngineApi, tmp_path: Path
+) -> None:
+    shutil.copy(CERTIFICATE / "cert.pem", tmp_path / "ca.pem")
+    with pytest.raises(EngineUnreachableError, match=f"answers at {secure.address}"):
+        connect(EngineAddress(secure.address, tls=Tls(str(tmp_path))))
 
 
 @pytest.mark.parametrize("verify", [True, False])
