@@ -126,3 +126,24 @@ def test_root_s_repository_is_root_s_own_while_nobody_else_can_change_it(
     with pytest.raises(MlcError):
         git(repository, "-c", f"alias.x=!id -u >{mark}", "x")
     assert not mark.exists()
+
+
+def test_without_git_its_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MlcError) as caught:
+        git(tmp_path, "status")
+    assert caught.value.message == "git is not installed."
+    assert "apt-get install git" in caught.value.hint
+
+
+def test_who_is_not_root_uses_their_own_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here git runs as root all the same, which shows the variables."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1001)
+    monkeypatch.setenv("SUDO_UID", "1001")
+    found = git(tmp_path, "-c", "alias.x=!env", "x").splitlines()
+    assert "GIT_ALLOW_PROTOCOL=none" in found
+    assert "GIT_TERMINAL_PROMPT=0" in found
+    assert "SUDO_UID=1001" in found
+    assert not {"GIT_CONFIG_NOSYSTEM=1", f"GIT_CONFIG_GLOBAL={os.devnull}"} & set(found)
