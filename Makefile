@@ -81,7 +81,7 @@ fuzz-tools: setup
 # Incremental: only functions that were changed since the last run are tested again. PYTEST_ARGS is
 # not used; MODULE='mlc_patched.plan.*' tests a part, which does not write the page.
 mutants: setup mutants-tools  ## change the modules that decide, one thing at a time; writes docs/mutants.md
-	.venv/bin/mutmut run $(MODULE)
+	MLC_TEST_EXAMPLES=$${MLC_TEST_EXAMPLES:-10} .venv/bin/mutmut run $(MODULE)
 	.venv/bin/python tools/mutants.py $(if $(MODULE),--show)
 
 mutants-tools: setup

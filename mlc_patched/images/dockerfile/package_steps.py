@@ -27,15 +27,21 @@ PIP_COMMENT = "# pip installs Python packages here"
 _PIP_CAN = re.compile(rf"{re.escape(BY_UV)} (?!\\\r?\n\s*-r \S+/pyproject\.toml)")
 
 
-def apt_step(packages: Iterable[str]) -> str:
-    """Return the step that installs Debian packages and cleans up after apt."""
-    lines = "".join(f"        {package} \\\n" for package in packages)
+def apt_step(packages: Iterable[str], *, if_missing: bool = False) -> str:
+    """Return the step that installs Debian packages and cleans up after apt; with `if_missing` it
+    does nothing if they are all installed."""
+    names = tuple(packages)
+    lines = "".join(f"        {name} \\\n" for name in names)
+    begin, end = "apt-get update", ""
+    if if_missing:
+        begin = f"dpkg -s {' '.join(names)} >/dev/null 2>&1 \\\n    || (apt-get update"
+        end = ")"
     return (
-        "RUN apt-get update \\\n"
+        f"RUN {begin} \\\n"
         "    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \\\n"
         f"{lines}"
         "    && apt-get clean \\\n"
-        "    && rm -rf /var/lib/apt/lists/*\n"
+        f"    && rm -rf /var/lib/apt/lists/*{end}\n"
     )
 
 

@@ -66,7 +66,7 @@ def render(recipe: ImageRecipe) -> str:
         f"# image-update {recipe.project}. Versions are left open, for you to pin where you want.\n"
         "# hadolint global ignore=DL3006,DL3008,DL3013,DL3059\n",
         f"FROM {check_reference(recipe.base)}\n{_AS_ROOT}",
-        f"{SYSTEM_SECTION}\n{apt_step(apt)}",
+        f"{SYSTEM_SECTION}\n{apt_step(apt, if_missing=not recipe.apt)}",
         f"{PYTHON_SECTION}; the settings let pip and uv work where Python belongs to the system\n"
         "ENV PIP_BREAK_SYSTEM_PACKAGES=1 \\\n    PIP_ROOT_USER_ACTION=ignore \\\n"
         "    UV_BREAK_SYSTEM_PACKAGES=1\n",

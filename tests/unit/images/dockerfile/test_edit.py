@@ -176,7 +176,10 @@ def test_removing_removes_one_package_only() -> None:
     assert remove(dockerfile("a", "b", "c"), "b") == dockerfile("a", "c")
     assert remove(dockerfile("a", "b", "c"), "c") == dockerfile("a", "b")
     assert remove(dockerfile("a"), "A") == dockerfile("a").replace(f"{python_step('a')}\n", "\n")
-    assert remove(dockerfile(apt=("ffmpeg",)), "ffmpeg", APT) == dockerfile()
+    assert remove(dockerfile(apt=("ffmpeg", "tree")), "ffmpeg", APT) == dockerfile(apt=("tree",))
+    assert "less" in (packages := packages_in(dockerfile(), APT))
+    left = remove(dockerfile(), "less", APT)
+    assert packages_in(left, APT) == tuple(name for name in packages if name != "less")
 
 
 @pytest.mark.parametrize(
