@@ -11,7 +11,7 @@ from ..cluster.state import LOST
 from ..context import Context
 from ..engine.interface import Container
 from ..engine.registry import require_registry
-from ..errors import MlcError, SetupError
+from ..errors import MlcError, SetupError, shown
 from ..images.changes import Packages, Summary
 from ..images.fetch import site_registry
 from ..images.push import push
@@ -141,10 +141,16 @@ def _refuse_unsaved(place: Place) -> None:
 def _saved_on_node(step: Step, plan: ServiceRetirement, context: Context) -> Saved:
     context.report.step(f"Saving {plan.image} on {step.node}")
     said = said_on_node(step, ("slurm-save", plan.name, plan.tag), context)
-    found = json.loads(said)["saved"]
-    changes: dict[str, Any] = found["summary"]
-    kinds = {kind: Packages(**changes[kind]) for kind in ("pip", "apt", "conda")}
-    return Saved(**{**found, "summary": Summary(**{**changes, **kinds})})
+    try:
+        found = json.loads(said)["saved"]
+        changes: dict[str, Any] = found["summary"]
+        kinds = {kind: Packages(**changes[kind]) for kind in ("pip", "apt", "conda")}
+        return Saved(**{**found, "summary": Summary(**{**changes, **kinds})})
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise MlcError(
+            f"mlc on {step.node} did not say what it saved: {shown(said)}.",
+            f"Is it another version there? Compare: srun --nodelist={step.node} mlc -v",
+        ) from error
 
 
 def _save(place: Place, reference: str, replaces: bool, found: Found, context: Context) -> Saved:

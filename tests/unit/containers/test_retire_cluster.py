@@ -96,6 +96,22 @@ def test_a_container_that_cannot_be_saved_keeps_its_job(
     assert slurm.jobs[int(job)].state == "RUNNING"
 
 
+@pytest.mark.parametrize("printed", ["", "saved", "[]", "{}", '{"saved": {"size": 1}}', "[" * 9999])
+def test_a_node_that_answers_in_another_form_keeps_its_job(
+    head: Context,
+    job: str,
+    slurm: FakeSlurm,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    printed: str,
+) -> None:
+    srun(tmp_path, f"echo {shlex.quote(printed)}", monkeypatch)
+    [plan] = plan_retirements(["a"], "v1", head)
+    with pytest.raises(MlcError, match="mlc on n1 did not say what it saved"):
+        retire(plan, head)
+    assert slurm.jobs[int(job)].state == "RUNNING"
+
+
 def test_a_container_with_files_that_no_image_has_is_refused_by_its_node(
     head: Context, job: str, slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
