@@ -146,3 +146,9 @@ def test_what_was_submitted_stays_when_the_waiting_ends(
     assert "[thesis] stays in the queue." in done.err
     assert "container-retire thesis" in done.err
     assert len(cluster.swarm.services()) == 1
+
+
+def test_a_service_that_runs_is_opened(cluster: FakeEngine, context: Context, client: None) -> None:
+    done = run(context, "container-deploy", "thesis", "--cluster", "-g", "1", "--open")
+    assert done.out.startswith("[thesis] running")
+    assert "[thesis] left running: it keeps its node until container-retire thesis." in done.out

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.aime_checkout import AimeCheckout
 from support.fakes.engine import FakeEngine
 from support.findings import INFO, assert_finding
 
@@ -20,9 +21,12 @@ from mlc_patched.errors import EngineUnreachableError, MlcError, NoAccessError
 from mlc_patched.host.hardware import Host, elsewhere
 from mlc_patched.maintenance import checks_host as host
 from mlc_patched.maintenance import install_tree
-from mlc_patched.maintenance.checks import Machine
+from mlc_patched.maintenance.checks import Finding, Health, Machine
 from mlc_patched.maintenance.install_tree import Tree
+from mlc_patched.patch.apply import apply
+from mlc_patched.patch.store import deactivate
 from mlc_patched.plan.catalog import Catalog, Row
+from mlc_patched.report import SilentReporter
 
 REMOTE = EngineAddress("ssh://me@gpu2", "gpu2")
 NO_GPU = Host(None, False, frozenset())
@@ -332,3 +336,24 @@ def test_modules_and_completion(machine: Machine, monkeypatch: pytest.MonkeyPatc
     for there, health, words in ((True, "ok", "installed"), (False, "warning", "not installed")):
         monkeypatch.setattr(install_tree, "has_completion", lambda home, there=there: there)
         assert_finding(host.completion(machine), health, words)
+
+
+def test_a_checkout_that_is_half_patched_is_broken_and_one_that_is_whole_is_not(
+    machine: Machine, v2: AimeCheckout, shell_program: Path
+) -> None:
+    context = machine.context
+    context.environ = {**context.environ, "PATH": str(v2.path)}
+    for state, health in (("aime", Health.OK), ("patched", Health.OK), ("half", Health.BROKEN)):
+        if state == "patched":
+            apply(v2.path, shell_program, "/bin/sh", SilentReporter(), force=False)
+        elif state == "half":
+            deactivate(v2.path)
+        found = host.checkout(machine)
+        assert isinstance(found, Finding)
+        assert found.health is health, found.text
+    assert found.remedy == f"sudo mlc-patch apply {v2.path}"
+    (v2.path / "mlc").unlink()
+    (v2.path / "mlc").symlink_to("/bin/true")
+    found = host.checkout(machine)
+    assert isinstance(found, Finding)
+    assert (found.health, found.remedy) == (Health.BROKEN, "mlc-patch status")

@@ -1,0 +1,104 @@
+"""image-retire on the command line: what goes is shown before the question, and what stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from support.fakes.engine import FakeEngine
+from support.run_command import call
+from support.sandbox import BASE, CLAIM, Result, Sandbox
+
+from mlc_patched.context import Context
+
+Answer = Callable[..., object]
+IMAGE = "ds01-1001/demo:latest"
+
+
+@pytest.fixture
+def demo(sandbox: Sandbox) -> Sandbox:
+    """A sandbox with the built projects `demo` and `other`."""
+    for name in ("demo", "other"):
+        done = sandbox.run("image-create", name, "--base", BASE, "-y")
+        assert done.status == 0, done.output
+    return sandbox
+
+
+def run(sandbox: Sandbox, *words: str, code: int = 0) -> Result:
+    done = sandbox.run("image-retire", *words)
+    assert done.status == code, done.output
+    return done
+
+
+def test_a_project_is_chosen_shown_and_removed(demo: Sandbox, answer: Answer) -> None:
+    answer("demo", "n")
+    said = run(demo, code=1).output
+    assert said.index("Which one to retire?") < said.index(f"To be removed: {IMAGE} (")
+    assert said.index(f"To be removed: {IMAGE} (") < said.index("Remove it?")
+    assert demo.fake.image(IMAGE) is not None
+    answer("y")
+    said = run(demo, "demo").output
+    assert f"[demo] removed {IMAGE}." in said
+    dockerfile = demo.home / "dockerfiles/demo.Dockerfile"
+    assert f"Its Dockerfile {dockerfile} is kept; build it again with: image-update demo" in said
+    assert (demo.fake.image(IMAGE), dockerfile.exists()) == (None, True)
+
+
+def test_several_are_one_question_and_the_missing_may_be_missing(
+    demo: Sandbox, answer: Answer
+) -> None:
+    run(demo, "demo", "absent", "-y", code=1)
+    assert demo.fake.image(IMAGE) is not None, "all are looked at before the first is removed"
+    answer("y")
+    said = run(demo, "demo", "other", "absent", "--missing-ok", "--with-dockerfile").output
+    assert "Remove them?" in said
+    assert "[absent] does not exist." in said
+    backup = said.partition("Its Dockerfile is now ")[2].partition("\n")[0]
+    assert BASE in (demo.home / backup).read_text()
+    found = json.loads(run(demo, "absent", "--missing-ok", "--json").output)
+    assert (found["retired"], found["missing"]) == ([], ["absent"])
+
+
+def test_a_tag_that_stays_is_named(demo: Sandbox) -> None:
+    image = demo.fake.image(IMAGE)
+    assert image is not None
+    demo.fake.tag_image(image.id, "ds01-1001/demo", "paper")
+    assert "Kept: ds01-1001/demo:paper; remove it with: image-retire demo:paper" in (
+        run(demo, "demo", "-y").output
+    )
+
+
+def test_orphans_are_shown_and_removed_together(
+    fake: FakeEngine, context: Context, answer: Answer
+) -> None:
+    assert call(["image-retire", "--orphans"], context).out == "You have no leftover images.\n"
+    assert call(["image-retire", "demo", "--orphans", "-y"], context).code == 2
+    for name in ("one", "two"):
+        fake.add_image(f"base:{name}._.1001", CLAIM, layers=(name,))
+    answer("n")
+    done = call(["image-retire", "--orphans"], context)
+    assert (done.code, "To be removed: base:one._.1001" in done.err) == (1, True)
+    assert "Together they free " in done.err
+    answer("y")
+    said = call(["image-retire", "--orphans"], context).out
+    assert "Removed base:one._.1001\n" in said
+    assert said.endswith(" of disk freed.\n")
+    assert fake.images == {}
+    found = json.loads(call(["image-retire", "--orphans", "--json"], context).out)["orphans"]
+    assert (found["removed"], found["kept"]) == ([], [])
+
+
+def test_an_orphan_that_a_container_uses_by_then_is_said(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.add_image("base:one._.1001", CLAIM)
+    found = fake.containers
+    uses = found()
+
+    def used_by_then(*arguments: object, **named: object) -> list[object]:
+        return [object()] if named.get("image") else list(uses)
+
+    monkeypatch.setattr(fake, "containers", used_by_then)
+    said = call(["image-retire", "--orphans", "-y"], context).out
+    assert "Kept base:one._.1001: a container uses it" in said
