@@ -27,9 +27,10 @@ HEAD = """\
 Written by `make mutants` with mutmut {version}, on {date}, commit {commit}.
 
 One thing at a time is changed in each function of the modules that decide: a comparison is turned,
-an operand dropped, a number or string altered, an argument left out. Then the unit tests that reach
-the function run. A change with which all of them pass is one that a mistake could make unnoticed.
-Texts of messages are left out.
+an operand dropped, a number or string altered, an argument left out. Then those of the modules' own
+unit tests run that reach the function; other tests, which would notice more, are left out. A change
+with which all of them pass is one that a mistake could make unnoticed. Texts of messages are left
+out.
 
 | module | changes | noticed | share |
 | --- | --: | --: | --: |

@@ -32,6 +32,7 @@ PAGES = (
     Page("docs/scaling.md", "make bench", ("mlc_patched", "tools/bench")),
     Page("docs/reliability.md", "make reliability", ("mlc_patched", "tests")),
     Page("docs/engines.md", "make engines", ("mlc_patched", "tests/contract", "tests/products")),
+    Page("docs/mutants.md", "make mutants", ("mlc_patched", "tests/unit")),
     Page("docs/demo.svg", "make picture", ("mlc_patched/cli", "tools/demo.sh")),
 )
 

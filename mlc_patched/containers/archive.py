@@ -151,10 +151,9 @@ class _Members:
             if self._is_over:
                 return len(data)
             if self._rest:
-                taken = data[at : at + self._rest] if self._extension is not None else b""
                 step = min(self._rest, len(data) - at)
                 if self._extension is not None:
-                    self._extension += taken
+                    self._extension += data[at : at + step]
                 self._rest -= step
                 at += step
                 if not self._rest and self._extension is not None:

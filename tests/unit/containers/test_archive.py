@@ -207,6 +207,19 @@ def test_a_file_that_is_cut_off_is_reported(cut: int) -> None:
     )
 
 
+@pytest.mark.parametrize("cut", [1, 100, 511])
+def test_a_header_that_is_cut_off_is_reported(cut: int) -> None:
+    content = (member("a") + member("b"))[: 512 + cut]
+    assert "is cut off" in refusal(content)
+    assert passed(member("a")) == member("a")
+
+
+def test_a_file_of_the_oldest_type_has_its_content() -> None:
+    good = member("a", b"\0", size=600) + bytes(1024) + member("b") + END
+    assert passed(good) == good
+    assert "its size is invalid" in refusal(member("a", b"1", size=600) + bytes(1024) + END)
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [
