@@ -282,9 +282,8 @@ def test_parts_of_the_cluster_that_fail(it: SlurmCluster, counted: Counted) -> N
     it.until(lambda: "unk" not in it.ok("sinfo", "-h", "-N", "-o", "%t"))
 
     # A node's daemon is killed, and comes back.
-    pid = it.two.run("cat", "/run/slurmd.pid").stdout.strip()
-    it.two.run("kill", "-9", pid)
-    _systemctl(it.two, "start", "slurmd")
+    _kill_slurmd(it, it.two)
+    _start_slurmd(it, it.two)
     assert it.listed()["stays"]["state"] == "running"
     assert it.ok("mlc", "exec", "stays", "--", "true") == ""
 
@@ -323,9 +322,8 @@ def test_a_node_that_fails_is_named_and_its_next_job_removes_what_is_left(
     deploy = ("container-deploy", "--project", "work", "--cluster", "--node", "server-2")
     it.ok(*deploy, "lost")
     # The power fails: no process of the job ends as it would, and the container has stopped.
-    pid = it.two.run("cat", "/run/slurmd.pid").stdout.strip()
-    steps_ = it.two.run("pgrep", "-f", "slurm-job|slurmstepd").stdout.split()
-    it.two.run("kill", "-9", pid, *steps_)
+    _kill_slurmd(it, it.two)
+    it.two.run("kill", "-9", *it.two.run("pgrep", "-f", "slurm-job|slurmstepd").stdout.split())
     it.docker(it.two, "kill", it.user.tag("lost"))
     it.one.run("scontrol", "update", "NodeName=server-2", "State=DOWN", "Reason=power")
     counted("faults injected")
@@ -334,13 +332,25 @@ def test_a_node_that_fails_is_named_and_its_next_job_removes_what_is_left(
     refused = it.run("mlc", "open", "lost")
     assert refused.returncode == 1
     assert "server-2 failed" in refused.stderr
-    _systemctl(it.two, "start", "slurmd")
+    _start_slurmd(it, it.two)
     it.one.run("scontrol", "update", "NodeName=server-2", "State=RESUME")
     assert it.left() == [it.user.tag("lost")]
     it.ok(*deploy, "next")
     assert it.left() == [it.user.tag("next")]
     it.two.run("mv", f"{epilog}.kept", epilog)
     it.ok("container-retire", "next", "-y")
+
+
+def _kill_slurmd(it: SlurmCluster, host: Host) -> None:
+    """Kill it, and wait until it has let go of its port."""
+    pid = host.run("cat", "/run/slurmd.pid").stdout.strip()
+    host.run("kill", "-9", pid)
+    it.until(lambda: not host.run("cat", f"/proc/{pid}/cmdline").stdout)
+
+
+def _start_slurmd(it: SlurmCluster, host: Host) -> None:
+    _systemctl(host, "start", "slurmd")
+    it.until(lambda: host.run("scontrol", "show", "slurmd").returncode == 0)
 
 
 def _systemctl(host: Host, verb: str, unit: str) -> None:
