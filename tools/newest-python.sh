@@ -47,6 +47,7 @@ tests() { # runs in the chroot, as the ordinary user
 # shellcheck disable=SC2016  # expanded by the inner shell
 exec unshare --mount --pid --fork --kill-child bash -euc '
     mount --bind /dev "$1/dev"
+    mount --bind /dev/pts "$1/dev/pts"
     mount -t tmpfs tmpfs "$1/dev/shm"
     mount -t proc proc "$1/proc"
     exec chroot --userspec=tester "$@"' \

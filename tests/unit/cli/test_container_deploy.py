@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support.accounts import PASSWD, THESIS_LABELS
@@ -96,8 +97,14 @@ def test_a_dry_run_says_what_would_be_created(thesis: FakeEngine, context: Conte
 
 
 @pytest.fixture
-def cluster(thesis: FakeEngine, context: Context) -> FakeEngine:
+def cluster(
+    thesis: FakeEngine, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> FakeEngine:
     """A Swarm of one node with a GPU, and the pushed image."""
+    sockets = tmp_path / "x11"  # not this host's, which may have none
+    sockets.mkdir()
+    for module in ("specify", "directories"):
+        monkeypatch.setattr(f"mlc_patched.plan.{module}.X11_SOCKETS", str(sockets))
     context.__dict__["settings"] = Settings(registry="registry:5000")
     thesis.swarm.join("server-1", gpus=1)
     push_image("thesis", None, context)
