@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -20,6 +21,7 @@ from .shell import forward_signals
 if TYPE_CHECKING:
     from typing import IO, Any
 
+_STANDARD_ERROR = 2
 _SRUN_S = b"srun: error: "
 _EXITED = re.compile(_SRUN_S + rb"\S+: tasks? [\d,-]+: Exited with exit code \d+\n")
 
@@ -53,7 +55,7 @@ def run_on_node(step: Step, words: Sequence[str], context: Context) -> int:
         ) as process,
         forward_signals(process),
     ):
-        messages = Thread(target=_pass_on, args=(process.stderr, 2), daemon=True)
+        messages = Thread(target=_pass_on, args=(process.stderr, _STANDARD_ERROR), daemon=True)
         messages.start()
         status = process.wait()
         messages.join()
@@ -62,18 +64,19 @@ def run_on_node(step: Step, words: Sequence[str], context: Context) -> int:
 
 def _pass_on(source: IO[bytes], target: int) -> None:
     """Copy standard error as it comes, without srun's line on the exit status, which is passed on
-    as such."""
+    as such. If nobody reads it any more, srun finds its own pipe closed, as without this."""
     line, shown = b"", 0
-    while chunk := os.read(source.fileno(), 2**16):
-        for piece in chunk.splitlines(keepends=True):
-            line += piece
-            is_whole = line.endswith(b"\n")
-            if is_whole and not shown and _EXITED.fullmatch(line):
-                line = b""
-            elif is_whole or not _SRUN_S.startswith(line[: len(_SRUN_S)]):
-                os.write(target, line[shown:])
-                line, shown = (b"", 0) if is_whole else (line, len(line))
-    os.write(target, line[shown:])
+    with source, contextlib.suppress(OSError):
+        while chunk := os.read(source.fileno(), 2**16):
+            for piece in chunk.splitlines(keepends=True):
+                line += piece
+                is_whole = line.endswith(b"\n")
+                if is_whole and not shown and _EXITED.fullmatch(line):
+                    line = b""
+                elif is_whole or not _SRUN_S.startswith(line[: len(_SRUN_S)]):
+                    os.write(target, line[shown:])
+                    line, shown = (b"", 0) if is_whole else (line, len(line))
+        os.write(target, line[shown:])
 
 
 def said_on_node(step: Step, words: Sequence[str], context: Context) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from ..cluster.choose import scheduler_of, uses_slurm
 from ..cluster.interface import Found, Place, Step
 from ..cluster.place import find_service, place_of
@@ -18,6 +16,7 @@ from ..images.push import push
 from ..images.save import Saved, clean, save, target
 from ..images.volumes import unsaved_volumes
 from ..interrupts import defer_signals
+from ..json_text import parsed
 from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
@@ -142,11 +141,11 @@ def _saved_on_node(step: Step, plan: ServiceRetirement, context: Context) -> Sav
     context.report.step(f"Saving {plan.image} on {step.node}")
     said = said_on_node(step, ("slurm-save", plan.name, plan.tag), context)
     try:
-        found = json.loads(said)["saved"]
+        found = parsed(said)["saved"]
         changes: dict[str, Any] = found["summary"]
         kinds = {kind: Packages(**changes[kind]) for kind in ("pip", "apt", "conda")}
         return Saved(**{**found, "summary": Summary(**{**changes, **kinds})})
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise MlcError(
             f"mlc on {step.node} did not say what it saved: {shown(said)}.",
             f"Is it another version there? Compare: srun --nodelist={step.node} mlc -v",

@@ -139,7 +139,9 @@ class SlurmScheduler:
         if self._context.environ.get("SLURM_JOB_ID") == state.container:
             # This is the node already; it would ask itself again and again.
             raise NotFoundError(
-                f"Its job {state.container} has no container {name} on {state.node}."
+                f"The job {state.container} of {name} runs, but {state.node} has no such "
+                "container: it may have been removed there.",
+                f"End the job with: container-retire {name}",
             )
         srun = path_of("srun", self._context)
         job = (f"--jobid={state.container}", "--overlap", "--nodes=1", "--ntasks=1")

@@ -128,7 +128,7 @@ def test_flags_of_a_change_are_refused_where_nothing_changes(run: Run) -> None:
     for action in ("status", "verify"):
         for flag in ("-f", "-n", "-y"):
             assert "apply and revert only" in run(action, flag, code=2).last
-    run("mend", code=2)
+    run("repair", code=2)
 
 
 def test_a_checkout_is_named_or_found(

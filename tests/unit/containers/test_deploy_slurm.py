@@ -82,7 +82,9 @@ def test_a_node_does_not_ask_itself_for_a_container_that_is_not_there(
         there = copy_of(head)
         there.environ = {**head.environ, "SLURM_JOB_ID": job}
         if is_its_own:
-            with pytest.raises(NotFoundError, match="Its job 1 has no container a on n1"):
+            with pytest.raises(
+                NotFoundError, match="The job 1 of a runs, but n1 has no such container"
+            ):
                 place_of(service, there)
         else:
             assert isinstance(place_of(service, there), Step)

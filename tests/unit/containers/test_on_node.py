@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 
 import pytest
 
 from mlc_patched.cluster.interface import Step
+from mlc_patched.containers import on_node
 from mlc_patched.containers.on_node import run_on_node, said_on_node
 from mlc_patched.context import Context
 from mlc_patched.errors import MlcError
@@ -52,6 +54,18 @@ def test_what_it_says_is_shown_as_it_comes_without_sruns_line_on_its_exit_status
     words = between.join(f"; printf %s {shlex.quote(each)} >&2" for each in pieces)
     run_on_node(step(f":{words}"), (), context)
     assert capfd.readouterr().err == shown
+
+
+def test_a_command_whose_messages_nobody_reads_any_more_ends(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `mlc exec NAME -- … 2>&1 | head`; its pipe holds 64 KiB."""
+    read, write = os.pipe()
+    os.close(read)
+    monkeypatch.setattr(on_node, "_STANDARD_ERROR", write)
+    script = "trap '' PIPE; head -c 1000000 /dev/zero >&2 || exit 4"
+    assert run_on_node(step(script), (), context) == 4
+    os.close(write)
 
 
 def test_a_command_ended_by_a_signal_has_a_shells_exit_status(context: Context) -> None:
