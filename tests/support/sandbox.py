@@ -155,6 +155,12 @@ class Sandbox:
             self.faults.end()
         return Result(status, output.getvalue())
 
+    def ok(self, *argv: str, code: int = 0) -> Result:
+        """Run a command that has to end with this exit code."""
+        done = self.run(*argv)
+        assert done.status == code, done.output
+        return done
+
     def state(self) -> State:
         """Return everything that exists: see State."""
         engines = {"": self.fake, f"{NODE}: ": self.node}

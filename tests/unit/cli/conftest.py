@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.accounts import OWN, own_image
 from support.fakes.engine import FakeContainer, FakeEngine
+from support.questions import have_answers
 from support.sandbox import Sandbox, new_sandbox
 
 import mlc_patched
@@ -37,10 +37,8 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., io.StringIO]:
     """Have the next questions answered with these lines, as on a terminal; returns what is left."""
 
     def give(*lines: str) -> io.StringIO:
-        text = io.StringIO("".join(f"{line}\n" for line in lines))
-        monkeypatch.setattr(sys, "stdin", text)
         monkeypatch.setattr(prompts, "on_terminal", lambda: True)
-        return text
+        return have_answers(monkeypatch, *lines)
 
     return give
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import io
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.fakes.engine import FakeEngine
+from support.questions import Questions
 
 from mlc_patched.cli import create_dialog, prompts
 from mlc_patched.containers.create import create
@@ -21,17 +20,11 @@ FULL = CreateRequest("new", "Pytorch", "2.8.0")
 EMPTY = CreateRequest("", "", "")
 
 
-class Dialog:
-    """Completes a request with answers, and keeps what was shown."""
+class Dialog(Questions):
+    """mlc create's request, completed with answers on a terminal, or from a pipe."""
 
-    def __init__(
-        self,
-        context: Context,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        self.context, self._patch, self._capsys = context, monkeypatch, capsys
-        self.shown = ""
+    context: Context
+    monkeypatch: pytest.MonkeyPatch
 
     def __call__(
         self,
@@ -41,24 +34,21 @@ class Dialog:
         piped: bool = False,
         **flags: bool,
     ) -> CreateRequest:
-        text = io.StringIO("".join(f"{line}\n" for line in answers))
-        self._patch.setattr(sys, "stdin", text)
-        self._patch.setattr(prompts, "on_terminal", lambda: terminal)
-        self._patch.setattr(prompts, "_has_piped_answers", lambda: piped)
+        self.monkeypatch.setattr(prompts, "on_terminal", lambda: terminal)
+        self.monkeypatch.setattr(prompts, "_has_piped_answers", lambda: piped)
         arguments = argparse.Namespace(**{"script": False, "yes": False, **flags})
-        try:
-            found = create_dialog.complete(request, arguments, self.context)
-        finally:
-            self.shown = "".join(self._capsys.readouterr())
-        assert text.read() == "", "an answer nobody asked for"
-        return found
+        return self.answer(
+            lambda: create_dialog.complete(request, arguments, self.context), *answers
+        )
 
 
 @pytest.fixture
 def dialog(
     context: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Dialog:
-    return Dialog(context, monkeypatch, capsys)
+    made = Dialog(monkeypatch, capsys)
+    made.context, made.monkeypatch = context, monkeypatch
+    return made
 
 
 def test_without_arguments_everything_is_asked(dialog: Dialog, tmp_path: Path) -> None:

@@ -14,9 +14,7 @@ IMAGE = "ds01-1001/demo:latest"
 
 
 def run(sandbox: Sandbox, *words: str, code: int = 0) -> Result:
-    done = sandbox.run("image-create", *words)
-    assert done.status == code, done.output
-    return done
+    return sandbox.ok("image-create", *words, code=code)
 
 
 def dockerfile(sandbox: Sandbox) -> Path:

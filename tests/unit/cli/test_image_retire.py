@@ -20,15 +20,12 @@ IMAGE = "ds01-1001/demo:latest"
 def demo(sandbox: Sandbox) -> Sandbox:
     """A sandbox with the built projects `demo` and `other`."""
     for name in ("demo", "other"):
-        done = sandbox.run("image-create", name, "--base", BASE, "-y")
-        assert done.status == 0, done.output
+        sandbox.ok("image-create", name, "--base", BASE, "-y")
     return sandbox
 
 
 def run(sandbox: Sandbox, *words: str, code: int = 0) -> Result:
-    done = sandbox.run("image-retire", *words)
-    assert done.status == code, done.output
-    return done
+    return sandbox.ok("image-retire", *words, code=code)
 
 
 def test_a_project_is_chosen_shown_and_removed(demo: Sandbox, answer: Answer) -> None:

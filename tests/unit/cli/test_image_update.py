@@ -21,15 +21,12 @@ IMAGE = "ds01-1001/demo:latest"
 @pytest.fixture
 def demo(sandbox: Sandbox) -> Sandbox:
     """A sandbox with the built project `demo`."""
-    done = sandbox.run("image-create", "demo", "--base", BASE, "-y")
-    assert done.status == 0, done.output
+    sandbox.ok("image-create", "demo", "--base", BASE, "-y")
     return sandbox
 
 
 def run(sandbox: Sandbox, *words: str, code: int = 0) -> Result:
-    done = sandbox.run("image-update", *words)
-    assert done.status == code, done.output
-    return done
+    return sandbox.ok("image-update", *words, code=code)
 
 
 def dockerfile(sandbox: Sandbox) -> Path:

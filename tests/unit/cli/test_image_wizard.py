@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from dataclasses import replace
 
 import pytest
+from support.questions import Questions
 
 from mlc_patched.cli.image_wizard import complete
 from mlc_patched.context import Context
@@ -19,36 +18,25 @@ from mlc_patched.names.projects import Project
 NOTHING = ImageRequest("")
 
 
-@pytest.fixture
-def answered(
-    context: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Answered:
-    return Answered(context, monkeypatch, capsys)
+class Answered(Questions):
+    """image-create's request, completed with answers."""
 
-
-class Answered:
-    """Completes a request with answers, and keeps what was shown."""
-
-    def __init__(
-        self,
-        context: Context,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        self.context, self._patch, self._capsys = context, monkeypatch, capsys
-        self.shown = ""
+    context: Context
 
     def __call__(
         self, *answers: str, image: ImageRequest = NOTHING, **more: object
     ) -> ImageCreateRequest:
-        text = io.StringIO("".join(f"{line}\n" for line in answers))
-        self._patch.setattr(sys, "stdin", text)
-        try:
-            found = complete(replace(ImageCreateRequest(image), **more), self.context)
-        finally:
-            self.shown = "".join(self._capsys.readouterr())
-        assert text.read() == "", "an answer nobody asked for"
-        return found
+        request = replace(ImageCreateRequest(image), **more)
+        return self.answer(lambda: complete(request, self.context), *answers)
+
+
+@pytest.fixture
+def answered(
+    context: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Answered:
+    made = Answered(monkeypatch, capsys)
+    made.context = context
+    return made
 
 
 def test_empty_answers_mean_the_first_framework_its_newest_version_and_nothing_more(

@@ -12,6 +12,7 @@ import pytest
 from support.accounts import PASSWD, THESIS_LABELS
 from support.fakes.engine import FakeContainer, FakeEngine
 from support.fakes.slurm import FakeSlurm
+from support.questions import have_answers
 from support.run_command import call
 
 import mlc_patched
@@ -24,16 +25,12 @@ from mlc_patched.settings.model import SLURM, Settings
 Answer = Callable[..., io.StringIO]
 
 
-def give(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
-
-
 def test_a_question_is_asked_until_its_answer_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    give(monkeypatch, "", "maybe", "YES", "n")
+    have_answers(monkeypatch, "", "maybe", "YES", "n")
     assert prompts.ask_yes_no("Sure?", False) is False
     assert prompts.ask_yes_no("Sure?", False) is True
     assert prompts.ask_yes_no("Sure?", True) is False
-    give(monkeypatch, "0", "4", "x", "2", "", "b")
+    have_answers(monkeypatch, "0", "4", "x", "2", "", "b")
     assert prompts.ask_choice("Which?", ["a", "b", "c"]) == 1
     assert prompts.ask_choice("Which?", ["a", "b"], default=0) == 0
     assert prompts.ask_choice("Which?", ["a", "b"]) == 1
@@ -42,19 +39,19 @@ def test_a_question_is_asked_until_its_answer_is_valid(monkeypatch: pytest.Monke
         if text == "bad":
             raise UsageError("not that")
 
-    give(monkeypatch, "", "bad", "good", "")
+    have_answers(monkeypatch, "", "bad", "good", "")
     assert prompts.ask_text("Name", check=check) == "good"
     assert prompts.ask_text("Name", "default") == "default"
 
 
 def test_an_input_that_ends_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    give(monkeypatch)
+    have_answers(monkeypatch)
     with pytest.raises(MlcError, match="input ended"):
         prompts.ask_yes_no("Sure?", True)
 
 
 def test_a_failing_engine_is_no_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    give(monkeypatch, "a", "b")
+    have_answers(monkeypatch, "a", "b")
 
     def check(text: str) -> None:
         raise EngineError("away")
@@ -79,7 +76,7 @@ def test_a_file_or_pipe_has_answers_and_a_stream_of_python_s_has_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     nothing = argparse.Namespace()
-    give(monkeypatch, "y")
+    have_answers(monkeypatch, "y")
     assert not prompts.may_ask(nothing, piped=True)
     with tempfile.TemporaryFile("w+") as file:
         monkeypatch.setattr(sys, "stdin", file)
@@ -109,7 +106,7 @@ def test_a_confirmation_is_a_yes_or_an_error(answer: Answer) -> None:
 def test_where_nobody_can_be_asked_the_default_or_an_error_decides(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    give(monkeypatch)
+    have_answers(monkeypatch)
     confirmed(default=True)
     confirmed(unattended=True)
     for more in ({}, {"default": True, "unattended": False}):
@@ -160,7 +157,7 @@ def test_a_wrong_name_leads_to_the_menu_on_a_terminal_only(
 def test_without_a_name_and_a_terminal_the_use_is_shown(
     it: FakeContainer, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    give(monkeypatch)
+    have_answers(monkeypatch)
     with pytest.raises(InvalidValueError, match="mlc stop NAME"):
         chosen(context)
     assert chosen(context, "ti") == "ti"

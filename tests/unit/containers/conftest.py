@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.accounts import PASSWD
-from support.fakes.engine import FakeEngine
+from support.accounts import OWN, PASSWD, own_image
+from support.fakes.engine import FakeContainer, FakeEngine
 from support.fakes.slurm import FakeSlurm
 
+import mlc_patched
 from mlc_patched.cluster.slurm import scheduler
 from mlc_patched.containers import slurm_job
 from mlc_patched.context import Context
@@ -28,6 +29,15 @@ def applets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if busybox := shutil.which("busybox"):
         subprocess.run([busybox, "--install", "-s", place], check=True)
     return place
+
+
+@pytest.fixture
+def started(fake: FakeEngine, context: Context) -> FakeContainer:
+    """The user's container `it`, running."""
+    own_image(fake)
+    made = mlc_patched.create("it", image=OWN, context=context)
+    mlc_patched.start("it", context=context)
+    return fake.made[made.id]
 
 
 @pytest.fixture

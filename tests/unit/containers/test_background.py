@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from support.accounts import OWN, own_image
 from support.fakes.engine import FakeContainer, FakeEngine
 from support.fakes.jobs import RECORDS, record
 
-import mlc_patched
 from mlc_patched.containers import background
 from mlc_patched.containers.background import end_jobs, follow, last_output, start_job, wait
 from mlc_patched.containers.jobs import RUNNING, find_job
@@ -19,15 +17,11 @@ from mlc_patched.errors import EngineError, MlcError, NotFoundError
 
 
 @pytest.fixture
-def it(fake: FakeEngine, context: Context) -> FakeContainer:
+def it(started: FakeContainer, context: Context) -> FakeContainer:
     """A running container with job 1, which runs."""
-    own_image(fake)
-    created = mlc_patched.create("it", image=OWN, context=context)
-    mlc_patched.start("it", context=context)
-    found = fake.made[created.id]
     start_job(context.get("it"), ("train",), context)
     assert find_job("it", 1, context)[1].state == RUNNING
-    return found
+    return started
 
 
 Client = Callable[[Callable[[], None]], list[tuple[str, ...]]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.accounts import OWN, own_image
+from support.accounts import OWN
 from support.base_images import BASE
 from support.fakes.engine import FakeContainer, FakeEngine
 from support.fakes.jobs import NOW, RECORDS, record
@@ -20,14 +20,10 @@ from mlc_patched.names import labels
 
 
 @pytest.fixture
-def it(fake: FakeEngine, context: Context) -> FakeContainer:
+def it(started: FakeContainer) -> FakeContainer:
     """The running container `it`, which has run since a minute ago."""
-    own_image(fake)
-    created = mlc_patched.create("it", image=OWN, context=context)
-    mlc_patched.start("it", context=context)
-    made = fake.made[created.id]
-    made.activity = Activity(started=NOW - 60)
-    return made
+    started.activity = Activity(started=NOW - 60)
+    return started
 
 
 def states(context: Context) -> list[tuple[int, str, str]]:

@@ -1,4 +1,4 @@
-"""What tools/engines.py reads from a run of tests, and what the page says of it."""
+"""What `make engines` reads from a run of tests, and what its page says of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.users import ROOT
 
+import tools.engine_results as kept
 import tools.engines as engines
 
 REPORT = """<testsuites><testsuite>
@@ -24,7 +25,7 @@ REPORT = """<testsuites><testsuite>
 
 
 def test_a_test_whose_teardown_fails_too_is_one_failure_and_no_pass() -> None:
-    cell = engines.read_report(REPORT)
+    cell = kept.read_report(REPORT)
     assert str(cell) == "**2 of 4**"
     assert cell.failed == {
         "a::test_fails": "AssertionError: 1 == 2",
@@ -33,15 +34,15 @@ def test_a_test_whose_teardown_fails_too_is_one_failure_and_no_pass() -> None:
 
 
 def test_the_page_names_store_builders_day_and_commit_and_what_was_not_run() -> None:
-    cell = engines.Cell(46, {}, "2026-11-26", "abc1234")
-    failed = engines.Cell(1, {"t::test_x": "a | b"}, "2026-11-26", "abc1234")
+    cell = kept.Cell(46, {}, "2026-11-26", "abc1234")
+    failed = kept.Cell(1, {"t::test_x": "a | b"}, "2026-11-26", "abc1234")
     results = {
         "docker28": {
             "version": "28.5.2",
             "suites": {"contract": asdict(cell), "life": asdict(failed)},
         }
     }
-    lines = engines.page(results).splitlines()
+    lines = kept.page(results, engines.ROWS).splitlines()
     row = next(line for line in lines if "28.5.2" in line)
     assert row == (
         "| Docker, oldest API 1.44 | 28.5.2 | containerd's | buildx, classic | 46 of 46 "
@@ -56,19 +57,19 @@ def test_the_page_names_store_builders_day_and_commit_and_what_was_not_run() -> 
 def test_suites_are_stored_one_by_one_and_dropped_with_another_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "RESULTS", tmp_path / "engines.json")
-    monkeypatch.setattr(engines, "PAGE", tmp_path / "engines.md")
+    monkeypatch.setattr(kept, "RESULTS", tmp_path / "engines.json")
+    monkeypatch.setattr(kept, "PAGE", tmp_path / "engines.md")
     for suite in ("contract", "life"):
-        engines.keep("docker", "20.10", suite, engines.Cell(1))
-    stored = json.loads(engines.RESULTS.read_text())["docker"]
+        kept.keep("docker", "20.10", suite, kept.Cell(1), engines.ROWS)
+    stored = json.loads(kept.RESULTS.read_text())["docker"]
     assert list(stored["suites"]) == ["contract", "life"]
-    engines.keep("docker", "24.0", "life", engines.Cell(2))
-    stored = json.loads(engines.RESULTS.read_text())["docker"]
+    kept.keep("docker", "24.0", "life", kept.Cell(2), engines.ROWS)
+    stored = json.loads(kept.RESULTS.read_text())["docker"]
     assert (stored["version"], list(stored["suites"])) == ("24.0", ["life"])
-    assert "24.0" in engines.PAGE.read_text()
+    assert "24.0" in kept.PAGE.read_text()
 
 
 def test_every_row_runs_suites_that_there_are() -> None:
     for kind in engines.ROWS.values():
-        assert set(kind.suites) <= set(engines.SUITES)
-    assert all((ROOT / tests[0]).exists() for tests in engines.SUITES.values())
+        assert set(kind.suites) <= set(kept.SUITES)
+    assert all((ROOT / tests[0]).exists() for tests in kept.SUITES.values())

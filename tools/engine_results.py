@@ -1,0 +1,167 @@
+"""The results of tests on engines: read from pytest's reports, stored in docs/engines.json, and
+shown in docs/engines.md."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import xml.etree.ElementTree as Xml
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from support.markdown import wrapped  # noqa: E402
+
+PAGE = ROOT / "docs/engines.md"
+RESULTS = PAGE.with_suffix(".json")
+SUITES = {
+    "contract": ("tests/contract", "-m", "real_engine"),
+    "life": ("tests/products/test_life.py",),
+    "containers": ("tests/engine/containers",),
+    "images": ("tests/engine/images",),
+    "maintenance": ("tests/engine/maintenance",),
+}
+"""The columns, and the tests of each."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the page: how the engine is named and started, and which suites run on it."""
+
+    name: str
+    store: str
+    builders: str
+    started: Callable[[], contextlib.AbstractContextManager[Any]]
+    suites: tuple[str, ...] = tuple(SUITES)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The result of one suite: the failed tests, with their reasons."""
+
+    passed: int
+    failed: Mapping[str, str] = field(default_factory=dict)
+    day: str = ""
+    commit: str = ""
+
+    def __str__(self) -> str:
+        total = self.passed + len(self.failed)
+        return f"{total} of {total}" if not self.failed else f"**{self.passed} of {total}**"
+
+
+def read_report(text: str) -> Cell:
+    """Read pytest's JUnit report. A test whose teardown fails as well is in it twice."""
+    tests: set[tuple[str, str]] = set()
+    failed: dict[tuple[str, str], str] = {}
+    for case in Xml.fromstring(text).iter("testcase"):  # noqa: S314 - our own
+        test = (case.get("classname", ""), case.get("name", ""))
+        tests.add(test)
+        for kind in ("failure", "error", "skipped"):
+            if (found := case.find(kind)) is not None:
+                why = (found.get("message") or "").strip().splitlines()
+                failed.setdefault(test, why[0] if why else kind)
+    return Cell(
+        len(tests) - len(failed),
+        {f"{module.rpartition('.')[2]}::{name}": why for (module, name), why in failed.items()},
+    )
+
+
+def keep(row: str, number: str, suite: str, cell: Cell, rows: Mapping[str, Kind]) -> None:
+    """Store the result of a suite, and rewrite the page."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    found = results.setdefault(row, {"version": number, "suites": {}})
+    if found["version"] != number:
+        found = results[row] = {"version": number, "suites": {}}
+    found["suites"][suite] = asdict(cell)
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    PAGE.write_text(page(results, rows), encoding="utf-8")
+
+
+def page(results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Kind]) -> str:
+    """Return the page for the results in docs/engines.json."""
+    lines = [
+        "# What works on which engine",
+        "",
+        "Written by `make engines`, from runs on real engines on one machine. "
+        "[Remote engines](remote.md) says how to use them.",
+        "",
+        f"| engine | version | image store | builders | {' | '.join(SUITES)} | run on, commit |",
+        f"| --- | --- | --- | --- |{' --- |' * len(SUITES)} --- |",
+    ]
+    for row, kind in rows.items():
+        if row not in results:
+            continue
+        cells = {suite: Cell(**cell) for suite, cell in results[row]["suites"].items()}
+        passed = [str(cells.get(suite, "-")) for suite in SUITES]
+        runs = sorted({f"{each.day}, {each.commit}" for each in cells.values()})
+        about = [kind.name, results[row]["version"], kind.store, kind.builders]
+        lines.append(f"| {' | '.join([*about, *passed, '; '.join(runs)])} |")
+    missing = [
+        f"{kind.name} ({row}{'' if row not in results else ': ' + ', '.join(lacking)})"
+        for row, kind in rows.items()
+        if (lacking := [each for each in kind.suites if each not in ran(results, row)])
+    ]
+    lines += [
+        "",
+        "`contract` is the suite that every engine has to pass, including the tests' fake one; "
+        "`life` covers a container from the set-up of the account to its removal, with a shell, "
+        "export and import, and a project's image; `containers`, `images` and `maintenance` are "
+        "the tests of these commands. `-`: not run. A rootless engine has one user, and the tests "
+        "of commands use several.",
+        "",
+        f"Not run yet: {'; '.join(missing)}." if missing else "Everything was run.",
+        "",
+    ]
+    failures = [
+        f"- {rows[row].name} {found['version']} ({rows[row].store} store), {suite}: `{name}`: "
+        f"{why[:200].replace('|', ' ')}"
+        for row, found in results.items()
+        for suite, cell in found["suites"].items()
+        for name, why in cell["failed"].items()
+    ]
+    return wrapped("\n".join([*lines, "## Failures", "", *(failures or ["None."]), "", NOTES]))
+
+
+def ran(results: Mapping[str, Mapping[str, Any]], row: str) -> Mapping[str, Any]:
+    """Return the results of a row's suites."""
+    found: Mapping[str, Any] = results.get(row, {}).get("suites", {})
+    return found
+
+
+NOTES = """\
+## How Podman differs
+
+mlc recognises Podman by its version information, and uses its Docker-compatible API
+(`podman system service`, `DOCKER_HOST=unix:///run/podman/podman.sock`, a user's own
+`unix://$XDG_RUNTIME_DIR/podman/podman.sock`). Shells also need the docker client.
+
+- **GPUs** are CDI devices there: `-g all`, `-g 2` and `-g device=0` become `nvidia.com/gpu=all` and
+  so on. Before version 5.4 Podman's API ignores every GPU request silently, and before version 6 it
+  does not report its devices. So `create` tries the request on a container that cannot run, and
+  refuses what Podman ignores or lacks.
+- **Missing directories** on the host of a remote engine are created by Podman, owned by root or the
+  service's user, even for a mount that Docker would refuse. `create` warns.
+- **Rootless**: the service's user is root inside, and other UIDs are subordinate ids of that user.
+  So a container with an account is created with `--userns keep-id:uid=UID,gid=GID` (Podman 4.3 or
+  newer): inside, the user is the account, and files under `/workspace` belong to the user. This
+  needs ranges in `/etc/subuid` and `/etc/subgid`, and works for the service's own user only.
+  `memlock` stays at the user's own limit. With cgroups version 1, `--cpus`, `--memory` and
+  `--pids-limit` have no effect; Podman reports that only in its log.
+- **Volumes**: its API returns the files of a directory as root's. So what is in a container's
+  volumes can be neither saved nor exported: both refuse, and `remove` keeps every volume that has
+  files.
+- **Images** get Podman's registry as a prefix of their names; they are shown as they were typed.
+- **Builds** are Podman's own, through its API: no Docker client is needed, and settings with
+  passwords are secrets of the build. After Ctrl-C the step that is running goes on to its end; no
+  image is made, and what earlier steps made is removed by the next build of the project.
+- **Builds** add the label `io.buildah.version`, commits the variables `TERM` and `container`. The
+  history of a built image names the proxy variables, without their values.
+
+---
+[Documentation](README.md) · [Remote engines](remote.md)
+"""
