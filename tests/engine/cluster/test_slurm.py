@@ -300,7 +300,9 @@ def test_parts_of_the_cluster_that_fail(it: SlurmCluster, counted: Counted) -> N
     it.image("later")
     it.ok("image-push", "later")
     later = ("container-deploy", "later", "--cluster", "--node", "server-2", "--background")
-    assert "waiting for a GPU" in it.ok(*later)
+    it.ok(*later)
+    # Slurm's reason is that the node is drained until it has tried again.
+    it.until(lambda: "waiting for a GPU" in str(it.listed()["later"]["status"]))
     _systemctl(it.one, "stop", "docker-registry")
     [step] = it.two.run("pgrep", "-f", "slurm-job").stdout.split()
     it.two.run("kill", "-9", step)
