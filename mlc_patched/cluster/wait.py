@@ -19,12 +19,15 @@ _SLOWER = 1.2
 _PLACING_SECONDS = 10
 
 
-def look(identity: str, context: Context) -> ServiceState:
-    """Return the state by ID, or raise MlcError if it no longer exists."""
+def look(identity: str, name: str, context: Context) -> Found:
+    """Return what has this ID, or raise MlcError if it no longer exists."""
     found = scheduler_of(context).entries(lambda service: service.id == identity)
     if not found:
-        raise MlcError("It was removed from the cluster by another command.")
-    return found[0].state
+        raise MlcError(
+            f"{name} is no longer on the cluster: it has ended, or another command removed it.",
+            "See what is there with: container-list",
+        )
+    return found[0]
 
 
 def wait_while_starting(found: Found, name: str, context: Context) -> Found:
@@ -36,19 +39,18 @@ def wait_while_starting(found: Found, name: str, context: Context) -> Found:
             reported = found.state.status
             context.report.step(f"[{name}] {reported}")
         time.sleep(_POLL_SECONDS)
-        again = scheduler_of(context).entries(lambda service: service.id == identity)
-        if not again:
-            raise MlcError("It was removed from the cluster by another command.")
-        found = again[0]
+        found = look(identity, name, context)
     return found
 
 
-def wait_until_placed(identity: str, context: Context) -> ServiceState:
+def wait_until_placed(identity: str, name: str, context: Context) -> ServiceState:
     """Return the state once the cluster has looked for a node, which takes a moment."""
     deadline = time.monotonic() + _PLACING_SECONDS
-    while (state := look(identity, context)).state == PLACING and time.monotonic() < deadline:
+    while True:
+        state = look(identity, name, context).state
+        if state.state != PLACING or time.monotonic() >= deadline:
+            return state
         time.sleep(_POLL_SECONDS)
-    return state
 
 
 def wait_until_running(identity: str, name: str, context: Context) -> ServiceState:
@@ -58,7 +60,7 @@ def wait_until_running(identity: str, name: str, context: Context) -> ServiceSta
     """
     reported, pause = "", _POLL_SECONDS
     while True:
-        state = look(identity, context)
+        state = look(identity, name, context).state
         if state.state == RUNNING:
             return state
         if state.state in (ENDED, LOST):

@@ -123,7 +123,7 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
         for text in made.notes:
             context.report.note(f"On the cluster: {text}.")
         if arguments.background:
-            return _say_on_cluster(made, wait_until_placed(made.id, context), arguments)
+            return _say_on_cluster(made, wait_until_placed(made.id, made.name, context), arguments)
         state = wait_until_running(made.id, made.name, context)
     except EngineError:  # what was made is whole, and may have waited for long
         _say_it_stays(made, context)

@@ -73,7 +73,7 @@ def _say_submitted(done: Submitted, arguments: argparse.Namespace, context: Cont
     for text in done.notes:
         context.report.note(f"On the cluster: {text}.")
     try:
-        state = "" if done.is_array else f", {look(done.id, context).status}"
+        state = "" if done.is_array else f", {look(done.id, done.name, context).state.status}"
     except MlcError:
         state = ""  # it has ended already
     say(f"[{done.name}] submitted as job {done.id}{state}.")

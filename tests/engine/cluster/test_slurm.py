@@ -253,6 +253,24 @@ def test_whatever_ends_a_job_leaves_nothing(it: SlurmCluster, counted: Counted) 
 
 
 @pytest.mark.promise("slurm")
+def test_a_job_that_ends_before_it_is_asked_for(it: SlurmCluster, counted: Counted) -> None:
+    for _ in range(sized(1, 5)):
+        argv = it.argv(it.one, "container-deploy", "short", "--project", "work", "--cluster")
+        deploy = subprocess.Popen(argv, stdout=-1, stderr=-1, text=True, cwd="/")
+        it.until(it.queue)
+        it.ok("scancel", "--name", it.user.tag("short"))
+        counted("jobs ended")
+        _, said = deploy.communicate(timeout=60)
+        assert deploy.returncode == 1, said
+        assert "short is no longer on the cluster" in said or "short could not run" in said
+        it.until(lambda: it.queue() == [])
+        assert it.left() == []
+    done = it.run("mlc", "open", "short")
+    assert done.returncode == 1
+    assert "You have no container 'short'" in done.stderr, done
+
+
+@pytest.mark.promise("slurm")
 def test_two_jobs_of_one_name(it: SlurmCluster, counted: Counted) -> None:
     for _ in range(sized(1, 5)):
         line = ("container-deploy", "one", "--project", "work", "--cluster", "--background")

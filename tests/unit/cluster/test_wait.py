@@ -79,22 +79,27 @@ def test_what_waits_for_a_node_is_not_waited_for(context: Context, run: Begin) -
     assert len(cluster.pauses) == 1
 
 
-def test_what_another_command_removed_is_an_error(context: Context, run: Begin) -> None:
+def test_what_has_ended_or_was_removed_before_it_was_asked_for_is_an_error(
+    context: Context, run: Begin
+) -> None:
     for waiting in (
-        lambda: wait.look("7", context),
+        lambda: wait.look("7", "it", context),
         lambda: wait.wait_while_starting(Found(SERVICE, PLACES), "it", context),
         lambda: wait.wait_until_running("7", "it", context),
     ):
         run(None)
-        with pytest.raises(MlcError, match="removed from the cluster by another command"):
+        with pytest.raises(
+            MlcError,
+            match=r"it is no longer on the cluster: it has ended, or another .*container-list",
+        ):
             waiting()
 
 
 def test_a_place_is_waited_for_but_not_forever(context: Context, run: Begin) -> None:
     run(PLACES, PLACES, WAITS)
-    assert wait.wait_until_placed("7", context) == WAITS
+    assert wait.wait_until_placed("7", "it", context) == WAITS
     run(PLACES)
-    assert wait.wait_until_placed("7", context) == PLACES
+    assert wait.wait_until_placed("7", "it", context) == PLACES
 
 
 def test_a_queue_is_asked_less_and_less_often_until_something_changes(

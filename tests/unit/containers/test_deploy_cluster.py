@@ -63,7 +63,7 @@ def test_two_run_and_the_third_waits(on_cluster: Context, fake: FakeEngine) -> N
     assert wait_until_running(first.id, first.name, on_cluster).node == "server-1"
     assert wait_until_running(second.id, second.name, on_cluster).node == "server-2"
     assert third.name == "thesis"
-    state = wait_until_placed(third.id, on_cluster)
+    state = wait_until_placed(third.id, third.name, on_cluster)
     assert state.status == "waiting for a GPU, 0 ahead"
     assert third.as_json(state)["ahead"] == 0
     found = list_with_images(on_cluster)

@@ -48,7 +48,7 @@ def test_two_run_and_the_third_waits(head: Context, slurm: FakeSlurm) -> None:
     first, second, third = (deployed(head, name) for name in ("a", "b", None))
     assert wait_until_running(first.id, first.name, head).node == "n1"
     assert wait_until_running(second.id, second.name, head).node == "n2"
-    assert wait_until_placed(third.id, head).status == "waiting for a GPU, 0 ahead"
+    assert wait_until_placed(third.id, third.name, head).status == "waiting for a GPU, 0 ahead"
     found = list_with_images(head)
     assert [(each.name, each.node, each.ahead) for each in found] == [
         ("a", "n1", None),
