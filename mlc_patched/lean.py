@@ -39,7 +39,9 @@ else:
                 return dataclasses.field(default=default)
 
             fields = [(name, kind, standard(name)) for name, kind in owner._field_types.items()]
-            return dataclasses.make_dataclass(owner.__name__, fields).__dataclass_fields__
+            made = dataclasses.make_dataclass(owner.__name__, fields).__dataclass_fields__
+            owner.__dataclass_fields__ = made
+            return made
 
     def _values(self):
         own = self.__dict__
