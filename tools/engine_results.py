@@ -4,6 +4,7 @@ shown in docs/engines.md."""
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import sys
 import xml.etree.ElementTree as Xml
@@ -72,14 +73,18 @@ def read_report(text: str) -> Cell:
 
 
 def keep(row: str, number: str, suite: str, cell: Cell, rows: Mapping[str, Kind]) -> None:
-    """Store the result of a suite, and rewrite the page."""
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    found = results.setdefault(row, {"version": number, "suites": {}})
-    if found["version"] != number:
-        found = results[row] = {"version": number, "suites": {}}
-    found["suites"][suite] = asdict(cell)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    PAGE.write_text(page(results, rows), encoding="utf-8")
+    """Store the result of a suite, and rewrite the page; other runs may do so at the same time."""
+    with RESULTS.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        results = json.loads(file.read() or "{}")
+        found = results.setdefault(row, {"version": number, "suites": {}})
+        if found["version"] != number:
+            found = results[row] = {"version": number, "suites": {}}
+        found["suites"][suite] = asdict(cell)
+        file.truncate(0)
+        file.write(json.dumps(results, indent=2) + "\n")
+        PAGE.write_text(page(results, rows), encoding="utf-8")
 
 
 def page(results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Kind]) -> str:

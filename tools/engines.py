@@ -6,7 +6,8 @@ As root. The results are stored in docs/engines.json, suite by suite. The engine
 this machine, started for the run: this machine's Docker through its socket, tcp with TLS, and ssh;
 newer versions of Docker with either image store (tools/modern-engine.sh); Podman as root and as a
 user. ROW (`docker`, `docker28`, `podman` …, see ROWS) limits the run to these rows, and SUITE to
-some of their suites; the others stay on the page as they were.
+some of their suites; the others stay on the page as they were. Several rows run at the same time if
+each run has another MLC_TEST_SLOT.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ SECONDS = 300  # for one test: on some engines a test waits for something that n
 FOR_ONE_USER = ("contract", "life")
 """The suites that do not need several users."""
 MODERN = ROOT / "tools/modern-engine.sh"
-NUMBER = 142
+NUMBER = 142 + worker.NUMBER
 """The engine of tools/modern-engine.sh that is started for a row."""
 MINIMUM_API = "1.44"
 """The oldest API version that Docker 29 accepts."""
