@@ -5,9 +5,9 @@
 As root. The results are stored in docs/engines.json, suite by suite. The engines are real ones on
 this machine, started for the run: this machine's Docker through its socket, tcp with TLS, and ssh;
 newer versions of Docker with either image store (tools/modern-engine.sh); Podman as root and as a
-user. ROW (`docker`, `docker28`, `podman` …, see ROWS) limits the run to these rows, and SUITE to
-some of their suites; the others stay on the page as they were. Several rows run at the same time if
-each run has another MLC_TEST_SLOT.
+user, this machine's own and Debian sid's. ROW (`docker`, `docker28`, `podman` …, see ROWS) limits
+the run to these rows, and SUITE to some of their suites; the others stay on the page as they were.
+Several rows run at the same time if each run has another MLC_TEST_SLOT.
 """
 
 from __future__ import annotations
@@ -115,19 +115,21 @@ def modern(
 
 
 @contextlib.contextmanager
-def podman() -> Iterator[Row]:
-    """Podman as root's service."""
-    with podman_service.service(None) as address:
+def podman(is_newer: bool = False) -> Iterator[Row]:
+    """Podman as root's service: this machine's own, or Debian sid's."""
+    programs = podman_service.newer() if is_newer else podman_service.OWN
+    with podman_service.service(None, programs) as address:
         remote_engine.copy_images(worker.engine_address(), address, *BASES)
         yield Row(address, {worker.COMMAND_ENGINE: address})
 
 
 @contextlib.contextmanager
-def rootless() -> Iterator[Row]:
+def rootless(is_newer: bool = False) -> Iterator[Row]:
     """Podman as a user's own service; the tests run as that user."""
+    programs = podman_service.newer() if is_newer else podman_service.OWN
     with (
         new_user("mlc-owner", 1007, 2007, ROOT, {}) as user,
-        podman_service.service(user) as address,
+        podman_service.service(user, programs) as address,
     ):
         remote_engine.copy_images(worker.engine_address(), address, *BASES)
         yield Row(address, {worker.COMMAND_ENGINE: address, "MLC_TEST_OWNER": user.login})
@@ -170,6 +172,10 @@ ROWS = {
     ),
     "podman": Kind("Podman, root", OWN, "Podman's", podman),
     "rootless": Kind("Podman, rootless", OWN, "Podman's", rootless, FOR_ONE_USER),
+    "podman5": Kind("Podman, root", OWN, "Podman's", partial(podman, is_newer=True)),
+    "rootless5": Kind(
+        "Podman, rootless", OWN, "Podman's", partial(rootless, is_newer=True), FOR_ONE_USER
+    ),
 }
 
 

@@ -22,6 +22,7 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 readonly here
 readonly cache=${MLC_ENGINE_CACHE:-/var/cache/mlc-patched/engines}
 readonly programs=(dockerd containerd containerd-shim-runc-v2 runc docker docker-proxy docker-init ctr docker-buildx)
+readonly plugin=plugins/docker/cli-plugins/docker-buildx
 
 say() {
     echo "modern-engine: $*" >&2
@@ -44,35 +45,12 @@ set_suite() {
     bin=$root/engine
 }
 
-# Debian's programs are used outside of their root, because bind mounts name paths of the host. So each
-# gets the loader and the libraries of that root.
-fit_program() { # fit_program NAME
-    local file
-    file=$(find "$root"/usr/{bin,sbin,libexec/docker/cli-plugins} -name "$1" -print -quit 2>/dev/null)
-    [[ -n "$file" ]] || return 0 # not every suite has docker-proxy
-    cp -L "$file" "$bin.new/$1"
-    patchelf --print-interpreter "$bin.new/$1" >/dev/null 2>&1 || return 0 # statically linked
-    patchelf --set-interpreter "$root/lib64/ld-linux-x86-64.so.2" --force-rpath \
-        --set-rpath "$root/usr/lib/x86_64-linux-gnu" "$bin.new/$1"
-}
-
 get() {
-    local name
-    [[ ! -d "$bin" ]] || return 0
-    mkdir -p "$cache"
-    exec 8>"$cache/$suite.lock"
-    flock 8
-    [[ ! -d "$bin" ]] || return 0
-    "$here/debian-root.sh" "$suite" "$root" docker.io docker-cli docker-buildx containerd runc
-    command -v patchelf >/dev/null || "$here/apt-install.sh" patchelf
-    rm -rf "$bin.new"
-    mkdir -p "$bin.new/plugins/docker/cli-plugins"
-    for name in "${programs[@]}"; do
-        fit_program "$name"
-    done
-    mv "$bin.new/docker-buildx" "$bin.new/plugins/docker/cli-plugins/"
-    mv "$bin.new" "$bin"
-    exec 8>&-
+    "$here/debian-programs.sh" "$suite" "$root" docker.io docker-cli docker-buildx containerd runc -- "${programs[@]}"
+    [[ -e "$bin/$plugin" ]] || {
+        mkdir -p "$bin/${plugin%/*}"
+        ln -sf "$bin/docker-buildx" "$bin/$plugin"
+    }
 }
 
 address() {

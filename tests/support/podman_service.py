@@ -15,24 +15,37 @@ from pathlib import Path
 from support.users import ROOT, SYSTEM_PATH, User
 
 START_SECONDS = 60
+OWN = Path("/usr/bin")
+"""Where this machine's own Podman is."""
+NEWER = Path("/var/cache/mlc-patched/podman/sid")
+"""Where Debian sid's is put."""
+NEWER_PACKAGES = ("podman", "conmon", "netavark", "aardvark-dns", "passt", "catatonit")
+NEWER_PROGRAMS = (
+    *("podman", "conmon", "netavark", "aardvark-dns", "pasta", "catatonit", "rootlessport"),
+)
 CONFIGURATION = """\
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "fit"
+conmon_path = ["{programs}/conmon"]
+helper_binaries_dir = ["{programs}", "/usr/libexec/podman", "/usr/lib/podman"]
+[network]
+firewall_driver = "iptables"
 [engine.runtimes]
 fit = ["{runtime}"]
 """
 
 
 @contextlib.contextmanager
-def service(user: User | None) -> Iterator[str]:
+def service(user: User | None, programs: Path = OWN) -> Iterator[str]:
     """Start Podman's service on a socket.
 
     The runtime is tools/fit-runtime, as for the tests' dockerd, with runc below it.
 
     Args:
         user: who runs the service; root if None.
+        programs: the directory with the program of Podman.
 
     Yields:
         The address.
@@ -46,12 +59,12 @@ def service(user: User | None) -> Iterator[str]:
         for path in (runtime, fit):
             shutil.copy(ROOT / "tools" / path.name, path)
         settings = place / "containers.conf"
-        settings.write_text(CONFIGURATION.format(runtime=runtime))
+        settings.write_text(CONFIGURATION.format(runtime=runtime, programs=programs))
         for path in (place, settings, runtime, fit):
             path.chmod(0o755)
         environ = {"CONTAINERS_CONF": str(settings), "STORAGE_DRIVER": "overlay"}
         options = ["--root", storage, "--runroot", run]
-        argv = ["podman", *options, "system", "service", "--time=0", f"unix://{socket}"]
+        argv = [programs / "podman", *options, "system", "service", "--time=0", f"unix://{socket}"]
         if user is None:
             environ = {"PATH": SYSTEM_PATH, "HOME": "/root", **environ}
         else:
@@ -76,14 +89,22 @@ def service(user: User | None) -> Iterator[str]:
             if user is not None:
                 _end_processes_of(user)
     finally:
-        _remove(place, options, user, environ)
+        _remove(place, [programs / "podman", *options], user, environ)
+
+
+def newer() -> Path:
+    """Return the directory of Debian sid's Podman, which is fetched once."""
+    tool = ROOT / "tools/debian-programs.sh"
+    argv: list[str | Path] = [tool, "sid", NEWER, *NEWER_PACKAGES, "--", *NEWER_PROGRAMS]
+    subprocess.run(argv, check=True)
+    return NEWER / "engine"
 
 
 def _remove(
-    place: Path, options: list[str | Path], user: User | None, environ: Mapping[str, str]
+    place: Path, podman: list[str | Path], user: User | None, environ: Mapping[str, str]
 ) -> None:
     """Remove its directory. A rootless engine's files belong to subordinate UIDs of the user."""
-    argv: list[str | Path] = ["podman", *options, "unshare", "rm", "-rf", place / "storage"]
+    argv: list[str | Path] = [*podman, "unshare", "rm", "-rf", place / "storage"]
     if user is not None:
         argv = list(user.argv(argv, XDG_RUNTIME_DIR=str(place / "run")))
         subprocess.run(argv, check=False, capture_output=True, cwd="/")
