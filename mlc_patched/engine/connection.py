@@ -46,6 +46,8 @@ OLDEST_API = "1.24"
 CHUNK = 2 * 1024**2
 Query = str | list[str]
 """A value of a query; of a list, each is sent."""
+_MESSAGE = 64 * 1024
+"""Bytes of an answer that are enough for a refusal's reason."""
 _NOWHERE = "/nowhere"  # a placeholder, as the SDK requires a socket's path
 
 
@@ -169,6 +171,8 @@ class EngineConnection:
         content = None if body is None else json.dumps(body).encode()
         with self._connection_errors(seconds):
             answer = self._send(method, target, content, seconds=seconds, most=most)
+        if answer.status >= 500 and method == "HEAD":  # which has no body, so it lacks the reason
+            return self.ask("GET", path, query, seconds=seconds, most=_MESSAGE)
         if answer.status >= 400:
             raise self._refusal(answer.status, _message(answer.body))
         return answer

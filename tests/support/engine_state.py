@@ -22,6 +22,12 @@ def docker(*arguments: str, check: bool = True) -> str:
     return done.stdout.strip()
 
 
+def has_containerd_store() -> bool:
+    """Return whether containerd stores the engine's images."""
+    status = dict(ask("GET", "/info").get("DriverStatus") or ())
+    return status.get("driver-type") == "io.containerd.snapshotter.v1"
+
+
 def inspect(name: str) -> dict[str, Any]:
     """Return what the engine knows of a container or image."""
     found = ask("GET", "/containers/{}/json", name) or ask("GET", "/images/{}/json", name)

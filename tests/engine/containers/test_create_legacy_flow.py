@@ -14,7 +14,7 @@ from support.account_in_container import (
     run,
 )
 from support.base_images import BASE
-from support.engine_state import docker, image_ids, inspect, nothing_left
+from support.engine_state import docker, has_containerd_store, image_ids, inspect, nothing_left
 from support.users import User
 
 pytestmark = pytest.mark.real_engine
@@ -54,6 +54,8 @@ def test_the_committed_image_has_labels_and_is_fast_afterwards(user: User) -> No
     create(user)
     image = committed(user)
     labels = inspect(image)["Config"]["Labels"]
+    store = "containerd" if has_containerd_store() else ""
+    assert labels.pop("aime.mlc.DS01_IMAGE_STORE", "") == store
     assert {key: value for key, value in labels.items() if key.startswith(LABELS)} == {
         "aime.mlc.DS01_HAS_USER_SETUP": "true",
         "aime.mlc.DS01_USER_ID": str(user.uid),

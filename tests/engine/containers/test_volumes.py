@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -18,13 +19,15 @@ pytestmark = pytest.mark.real_engine
 MAKE = """
 mkdir -p /srv/db/sub /srv/links /opt/cache /real
 echo from-the-image > /srv/db/shipped; echo old > /srv/db/deleted; chown -R 33:44 /srv/db
-chmod 0700 /srv/db/sub; ln -s /real /srv/links/to; echo shipped > /opt/cache/file
+chmod 0700 /srv/db/sub; ln -s ../../real /srv/links/to; echo shipped > /opt/cache/file
 """
 VOLUMES = (
     "VOLUME /srv/db /srv/db/sub /opt/cache /srv/links/to/deep /home",
     "LABEL org.example=1",
 )
 """Nested ones, one behind a link, one that nothing changes, and the parent of the user's home."""
+DEEP = "/srv/links/to/deep"
+BEHIND = f"VOLUME {DEEP}"
 FILL = r"""
 set -e
 cd /srv/db
@@ -121,6 +124,35 @@ def test_an_exported_container_has_what_is_in_the_volumes(alice: User, with_volu
         assert found.split() == ["new", "deep"]
     finally:
         docker("rmi", plain)
+    file.unlink()
+    for name in ("it", "copy"):
+        alice.mlc("stop", name, "-s")
+
+
+def test_a_volume_behind_an_absolute_link_is_the_users_or_refused_with_the_engines_reason(
+    alice: User, image_from: Callable[..., str], slim: str
+) -> None:
+    """Some engines cannot copy files of such a container at all (moby/moby#52653, #53258)."""
+    image = image_from("mkdir /real /srv/links; ln -s /real /srv/links/to", BEHIND, base=slim)
+    file = alice.home / "behind.tar"
+    docker("create", "--name", "mlc-test-behind", image)
+    argv = ["docker", "cp", "mlc-test-behind:/etc/passwd", "-"]
+    copied = subprocess.run(argv, capture_output=True, text=True, check=False)
+    refusal = copied.stderr.strip().partition("daemon: ")[2]
+    assert bool(refusal) == bool(copied.returncode)
+    docker("rm", "-fv", "mlc-test-behind")
+    if refusal:
+        with nothing_left():
+            done = alice.mlc("create", "it", "--image", image, "-s")
+        assert (done.returncode, refusal in done.stderr) == (1, True), done.stderr
+        return
+    done = alice.mlc("create", "it", "--image", image, "-s")
+    assert done.returncode == 0, done.stderr
+    run(alice, f"echo deep | sudo -n tee {DEEP}/file")
+    assert alice.mlc("stop", "it", "-s").returncode == 0
+    assert alice.mlc("export", "it", file, "-f").returncode == 0
+    assert alice.mlc("import", file, "copy", "-s").returncode == 0
+    assert run(alice, f"cat {DEEP}/file", "copy") == "deep"
     file.unlink()
     for name in ("it", "copy"):
         alice.mlc("stop", name, "-s")

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from support.account_in_container import close_terminal
 from support.base_images import BASE
-from support.engine_state import container_names, docker, image_ids, inspect
+from support.engine_state import container_names, docker, has_containerd_store, image_ids, inspect
 from support.image_commands import BUILDERS, ImageUser, nameless, wait_for
 from support.reliability import Counted, sized
 
@@ -103,7 +103,8 @@ def test_a_killed_build_ends_and_the_next_leaves_nothing_of_it(
 def test_a_step_whose_image_is_made_after_a_kill_does_not_stay(
     commands: ImageUser, counted: Counted
 ) -> None:
-    """The classic builder completes it, although nobody waits for it any more."""
+    """The classic builder completes it, although nobody waits for it any more; with containerd's
+    image store it may give up."""
     it = replace(commands, path=BUILDERS[Builder.CLASSIC], buildkit="0")
     before, containers = image_ids(), container_names()
     step = "RUN head -c 50M /dev/urandom > /file"
@@ -114,7 +115,7 @@ def test_a_step_whose_image_is_made_after_a_kill_does_not_stay(
     process.communicate(timeout=20)
     counted("kills")
     _wait(lambda: container_names() == containers)
-    assert nameless() - before, "it was made"
+    assert nameless() - before or has_containerd_store(), "it was made"
     it.user.file("source/Dockerfile", f"FROM {BASE}\nRUN false\n")  # a quick one will do
     it.run("image-create", "demo", "--dockerfile", path, "-y", ok=False)
     assert it.names() == set()

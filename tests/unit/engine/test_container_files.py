@@ -96,6 +96,15 @@ def test_links_in_a_path_are_followed_part_by_part(api: EngineApi, docker_engine
         docker_engine.real_path("c", "/var/other")
 
 
+def test_a_refusal_to_look_at_a_path_has_the_engines_reason(
+    api: EngineApi, docker_engine: Engine
+) -> None:
+    api.on("HEAD /containers/c/archive", Reply(500))  # its answers have no body
+    api.on("GET /containers/c/archive", refusal(500, "path escapes from parent"))
+    with pytest.raises(EngineError, match=r"refused: path escapes from parent$"):
+        docker_engine.real_path("c", "/srv")
+
+
 def test_files_below_a_directory_are_found_without_its_name(
     api: EngineApi, docker_engine: Engine
 ) -> None:
