@@ -139,6 +139,13 @@ def ran(results: Mapping[str, Mapping[str, Any]], row: str) -> Mapping[str, Any]
 
 
 NOTES = """\
+## What some versions of Docker cannot do
+
+- **A volume behind an absolute link**: some versions copy no file out of a container that has a
+  volume at such a path, such as one below `/var/run` where that leads to `/run` ("path escapes from
+  parent", in Debian's 28.5.2+dfsg4; moby/moby#52653 and #53258 tell of 29.5 and 29.7). The legacy
+  flow copies files, so it refuses an image with such a volume, with the engine's words.
+
 ## How Podman differs
 
 mlc recognises Podman by its version information, and uses its Docker-compatible API
