@@ -11,6 +11,14 @@ set -euo pipefail
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 readonly here
+
+die() {
+    echo "debian-programs: $*" >&2
+    exit 1
+}
+
+[[ $# -ge 5 && " $* " == *" -- "* ]] || die "usage: tools/debian-programs.sh SUITE DIRECTORY PACKAGE… -- PROGRAM…"
+((EUID == 0)) || die "only root can make a root file system: sudo $0 $*"
 readonly suite=$1 root=$2
 readonly bin=$root/engine
 shift 2

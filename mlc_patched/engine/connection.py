@@ -172,7 +172,9 @@ class EngineConnection:
         with self._connection_errors(seconds):
             answer = self._send(method, target, content, seconds=seconds, most=most)
         if answer.status >= 500 and method == "HEAD":  # which has no body, so it lacks the reason
-            return self.ask("GET", path, query, seconds=seconds, most=_MESSAGE)
+            return self.ask(
+                "GET", path, query, seconds=seconds, most=_MESSAGE, is_versioned=is_versioned
+            )
         if answer.status >= 400:
             raise self._refusal(answer.status, _message(answer.body))
         return answer

@@ -10,10 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.accounts import OWN, own_image
 from support.fakes.engine import FakeContainer, FakeEngine
 
-import mlc_patched
 from mlc_patched.containers.shell import (
     HANG_UP,
     forward_signals,
@@ -25,15 +23,6 @@ from mlc_patched.context import Context
 from mlc_patched.errors import EngineError
 
 PRINTS = 'printf "%s\\n" "$@"'
-
-
-@pytest.fixture
-def it(fake: FakeEngine, context: Context) -> FakeContainer:
-    """A running container of the caller's."""
-    own_image(fake)
-    created = mlc_patched.create("it", image=OWN, context=context)
-    mlc_patched.start("it", context=context)
-    return fake.made[created.id]
 
 
 def client(place: Path, script: str) -> dict[str, str]:
@@ -118,7 +107,7 @@ def test_without_a_client_it_says_how_to_get_one() -> None:
 
 
 def test_a_command_is_given_its_input_and_its_output_is_captured(
-    it: FakeContainer, context: Context, tmp_path: Path
+    started: FakeContainer, context: Context, tmp_path: Path
 ) -> None:
     context.environ = client(tmp_path, f"{PRINTS}; cat; echo no >&2; exit 5")
     done = run_captured(context.get("it"), ("wc",), context, input=b"in\n")
@@ -131,21 +120,21 @@ def test_a_command_is_given_its_input_and_its_output_is_captured(
 
 
 def test_a_command_that_is_not_waited_for_any_more_is_hung_up(
-    it: FakeContainer, context: Context, tmp_path: Path
+    started: FakeContainer, context: Context, tmp_path: Path
 ) -> None:
     context.environ = client(tmp_path, "exec sleep 60")
     with pytest.raises(subprocess.TimeoutExpired):
         run_captured(context.get("it"), ("wc",), context, timeout=0.05)
-    command, user = it.commands[-1]
+    command, user = started.commands[-1]
     assert command[:3] == ("sh", "-c", HANG_UP)
     assert user == "1001:2001"
 
 
 def test_hanging_up_what_has_ended_is_no_error(
-    it: FakeContainer, context: Context, fake: FakeEngine
+    started: FakeContainer, context: Context, fake: FakeEngine
 ) -> None:
     container = context.get("it")
-    fake.stop(it.id)
+    fake.stop(started.id)
     hang_up(container, "t0", context)
-    fake.remove_container(it.id)
+    fake.remove_container(started.id)
     hang_up(container, "t0", context)
