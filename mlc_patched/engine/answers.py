@@ -113,7 +113,7 @@ def listed_image_of(found: Mapping[str, Any]) -> Image:
 @validated
 def container_of(found: Mapping[str, Any]) -> Container:
     """Convert an entry of ContainerList."""
-    names = found.get("Names") or [""]
+    names = found["Names"]
     return Container(
         id=string(found["Id"]),
         # A container that others link to has more names, with a second slash.

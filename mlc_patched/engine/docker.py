@@ -157,7 +157,8 @@ class DockerEngine(Engine):
         answer = self._ask(
             "GET", "/containers/json", query, seconds=LONGEST_SECONDS if sizes else ANSWER_SECONDS
         )
-        return [container_of(found) for found in _json(answer)]
+        # The engine may go on listing a container that it has removed, then without a name.
+        return [container_of(found) for found in _json(answer) if found.get("Names")]
 
     def container(self, name: str) -> Container | None:
         if _MAYBE_ID.fullmatch(name):

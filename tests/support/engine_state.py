@@ -35,9 +35,16 @@ def inspect(name: str) -> dict[str, Any]:
     return dict(found)
 
 
+def containers() -> dict[str, dict[str, Any]]:
+    """Return what the engine lists of all containers, by name."""
+    # It may go on listing a container that it has removed, then without a name.
+    listed = [each for each in ask("GET", "/containers/json", query="all=1") if each["Names"]]
+    return {each["Names"][0][1:]: each for each in listed}
+
+
 def container_names() -> set[str]:
     """Return the names of all containers."""
-    return {each["Names"][0][1:] for each in ask("GET", "/containers/json", query="all=1")}
+    return set(containers())
 
 
 def image_ids() -> set[str]:

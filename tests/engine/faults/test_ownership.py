@@ -11,7 +11,7 @@ import pytest
 from support import aime_containers as aime
 from support.base_images import BASE
 from support.engine_requests import ask
-from support.engine_state import docker, inspect, sweep
+from support.engine_state import container_names, containers, docker, inspect, sweep
 from support.reliability import Counted
 from support.run_command import call, files_of
 from support.users import User, context_of
@@ -65,10 +65,10 @@ def theirs(ldap_account: User, image_with_account: Callable[[User], str]) -> Ite
 
 def state_of(user: User, *others: str) -> object:
     """Return all that belongs to a user, in the engine and in the home."""
-    containers = {
-        each["Names"][0]: (each["Id"], each["State"], each["ImageID"])
-        for each in ask("GET", "/containers/json", query="all=1")
-        if each["Names"][0].endswith((user.tag(""), left(user), "mlc-test-plain", *others))
+    listed = {
+        name: (each["Id"], each["State"], each["ImageID"])
+        for name, each in containers().items()
+        if name.endswith((user.tag(""), left(user), "mlc-test-plain", *others))
     }
     images = {
         name: each["Id"]
@@ -76,9 +76,9 @@ def state_of(user: User, *others: str) -> object:
         for name in each["RepoTags"] or ()
         if name.endswith(user.tag("")) or name.startswith(f"ds01-{user.uid}/")
     }
-    assert len(containers) >= 4, containers
+    assert len(listed) >= 4, listed
     assert len(images) >= 3
-    return containers, images, files_of(user.home)
+    return listed, images, files_of(user.home)
 
 
 def attempts(theirs: User, file: Path) -> list[tuple[str, ...]]:
@@ -189,9 +189,9 @@ def test_root_may_act_for_all_users(theirs: User) -> None:
     root = User("root", 0, 0, Path("/root"), theirs.tree, theirs.environ)
     done = root.mlc("prune", "--all-users", "--older-than", "0", "-y")
     assert done.returncode == 0, done.stderr
-    names = {each["Names"][0] for each in ask("GET", "/containers/json", query="all=1")}
-    assert f"/{left(theirs)}" not in names
-    assert {f"/{theirs.tag('old')}", f"/{theirs.tag('running')}"} <= names
+    names = container_names()
+    assert left(theirs) not in names
+    assert {theirs.tag("old"), theirs.tag("running")} <= names
     images = {name for each in ask("GET", "/images/json") for name in each["RepoTags"] or ()}
     assert f"mlc-test/base:{theirs.tag('gone')}" not in images
     assert f"mlc-test/base:{theirs.tag('old')}" in images

@@ -189,11 +189,23 @@ def test_containers_are_found_by_their_exact_names(api: EngineApi, docker_engine
     }
 
 
+@pytest.mark.parametrize("names", [[], None])
+def test_a_removed_container_that_is_still_listed_is_left_out(
+    api: EngineApi, docker_engine: Engine, names: list[str] | None
+) -> None:
+    """moby/moby#18628: such a container has no name, and no request finds it."""
+    api.on("GET /containers/json", [{"Id": "c1", "Names": names}, {"Id": "c2", "Names": ["/n"]}])
+    assert [each.name for each in docker_engine.containers()] == ["n"]
+
+
 def test_what_a_container_wrote_is_measured_on_request(
     api: EngineApi, docker_engine: Engine
 ) -> None:
     # The engine leaves out SizeRw of a container that wrote nothing.
-    listed = [{"Id": "c1", "SizeRw": 7, "SizeRootFs": 9}, {"Id": "c2", "SizeRootFs": 2}]
+    listed = [
+        {"Id": "c1", "Names": ["/n"], "SizeRw": 7, "SizeRootFs": 9},
+        {"Id": "c2", "Names": ["/m"], "SizeRootFs": 2},
+    ]
     api.on("GET /containers/json", listed)
     assert [each.size for each in docker_engine.containers(sizes=True)] == [7, 0]
     assert api.requests[-1].query["size"] == "1"
