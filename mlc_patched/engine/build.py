@@ -22,8 +22,11 @@ def build(
     labels: Mapping[str, str],
     progress: Callable[[str], None],
     options: BuildOptions | None,
+    *,
+    buildkit: bool,
 ) -> None:
     """Send a build to the engine, and follow it to its end; see `Engine.build`."""
+    parameters = {"version": "2"} if buildkit else {}
     if options is None:
         what: dict[str, Any] = {"fileobj": io.BytesIO(dockerfile.encode()), "network_mode": "host"}
     else:
@@ -37,8 +40,10 @@ def build(
             "buildargs": dict(options.arguments),
             "network_mode": options.network,
         }
-    secrets = {} if options is None else options.secrets
-    with connection.sdk(unhurried=True) as client, _with_secrets(client, secrets):
+        if options.secrets:
+            mounted = [f"id={name},src={added_name(name)}" for name in options.secrets]
+            parameters["secrets"] = json.dumps(mounted)
+    with connection.sdk(unhurried=True) as client, _with_parameters(client, parameters):
         events = client.build(
             tag=reference,
             labels=dict(labels),
@@ -56,13 +61,9 @@ def build(
 
 
 @contextlib.contextmanager
-def _with_secrets(client: Any, secrets: Mapping[str, str]) -> Iterator[None]:
-    """Add the parameter for secrets, which the SDK does not have, to the client's requests."""
-    if not secrets:
-        yield
-        return
-    mounted = [f"id={name},src={added_name(name)}" for name in secrets]
-    client.params = {"secrets": json.dumps(mounted)}
+def _with_parameters(client: Any, parameters: Mapping[str, str]) -> Iterator[None]:
+    """Add parameters that the SDK does not have to the client's requests."""
+    client.params = dict(parameters)
     try:
         yield
     finally:

@@ -260,10 +260,13 @@ class DockerEngine(Engine):
         labels: Mapping[str, str],
         progress: Callable[[str], None],
         options: BuildOptions | None = None,
+        buildkit: bool = False,
     ) -> str:
         from .build import build
 
-        build(self._connection, dockerfile, reference, labels, progress, options)
+        build(
+            *(self._connection, dockerfile, reference, labels, progress, options), buildkit=buildkit
+        )
         image = self.image(reference)
         if image is None:
             raise EngineError(f"The build succeeded, but there is no image {reference}.")

@@ -244,17 +244,20 @@ class Engine(abc.ABC):
         labels: Mapping[str, str],
         progress: Callable[[str], None],
         options: BuildOptions | None = None,
+        buildkit: bool = False,
     ) -> str:
         """Build an image from a Dockerfile through the engine's API, and return its id.
 
         Uses the engine's classic builder (Docker Engine API, "ImageBuild") or Podman's own.
 
         Args:
-            dockerfile: its text. FROM may name an image by its id.
+            dockerfile: its text. FROM may name an image by its id, but not for BuildKit.
             reference: the image's name.
             progress: called with every line of output.
             options: the build context and what else the build is given; without them it has no
                 build context and uses no cache. Only Podman's builder supports secrets.
+            buildkit: use Docker's BuildKit. With containerd's image store the classic builder reads
+                the whole image for each step, also for a label.
 
         Raises:
             MlcError: a file of the build context cannot be read.

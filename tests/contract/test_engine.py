@@ -375,6 +375,21 @@ def test_a_build_can_start_from_an_image_id(fixtures: EngineFixtures) -> None:
     fixtures.engine.remove_container(container)
 
 
+def test_buildkit_adds_a_label_to_a_named_image(fixtures: EngineFixtures) -> None:
+    """Podman's own builder ignores the request for BuildKit."""
+    made = fixtures.engine.build(
+        f'FROM {BASE}\nLABEL a="1" b="\\"x\\$"\n',
+        f"{fixtures.name('image')}:one",
+        labels={LABEL: fixtures.token},
+        progress=lambda line: None,
+        buildkit=True,
+    )
+    image = fixtures.engine.image(made)
+    labels = {key: value for key, value in image.labels.items() if key != "io.buildah.version"}
+    assert labels == {**fixtures.image.labels, "a": "1", "b": '"x$', LABEL: fixtures.token}
+    assert (image.layers, image.command) == (fixtures.image.layers, fixtures.image.command)
+
+
 def test_a_build_from_a_missing_image_fails(fixtures: EngineFixtures) -> None:
     with pytest.raises(EngineError):
         _build(fixtures, f"FROM sha256:{'0' * 64}\nRUN true\n")

@@ -108,13 +108,15 @@ def build_with_account(
         undo.add("The images of the build's steps", partial(clear_steps, steps, context))
         try:
             built = engine.build(
-                dockerfile(base, account, empty_password=empty_password, mark=mark(account, token)),
+                dockerfile(
+                    base,
+                    reference,
+                    account,
+                    empty_password=empty_password,
+                    mark=mark(account, token),
+                ),
                 f"{repository}:{tag}",
-                labels={
-                    **labels.claim_labels(labels.Claim.of(account)),
-                    BASE_NAME: reference,
-                    labels.TEMPORARY: "",
-                },
+                labels={},
                 progress=hear,
             )
         except EngineError as error:
@@ -128,9 +130,15 @@ def build_with_account(
 
 
 def dockerfile(
-    base: Image, account: Account, *, empty_password: bool = False, mark: str = ""
+    base: Image,
+    reference: str,
+    account: Account,
+    *,
+    empty_password: bool = False,
+    mark: str = "",
 ) -> str:
-    """Return the Dockerfile: one layer with the account and the tools that were missing.
+    """Return the Dockerfile: one layer with the account and the tools that were missing, and the
+    labels, with the `reference` by which the base was requested.
 
     If the build is killed, each step before RUN leaves a nameless image that keeps the base from
     being removed. So the account is named in RUN, not by ARG. Raises SetupError if its name cannot
@@ -157,4 +165,12 @@ def dockerfile(
         lines += [f"ENV {each}" for each in moved if _PLAIN.fullmatch(each)]
     if after.user not in _ROOT and _PLAIN.fullmatch(after.user):
         lines.append(f"USER {after.user}")
+    given = {**labels.claim_labels(claim), BASE_NAME: reference, labels.TEMPORARY: ""}
+    # In one step: the builder makes an image of each.
+    lines.append("LABEL " + " ".join(f'{key}="{_escaped(each)}"' for key, each in given.items()))
     return "\n".join((*lines, ""))
+
+
+def _escaped(value: str) -> str:
+    """Return a label's value for double quotes in a Dockerfile."""
+    return re.sub(r'(["$\\])', r"\\\1", value)

@@ -72,7 +72,7 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Built
         builder=client.builder.name,
         sources=request.sources,
     )
-    yield Built(_labelled(image, lock, f"{tag}-lock", steps, undo, context), lock)
+    yield Built(_labelled(image, tag, lock, client, steps, undo, context), lock)
     with warn_on_failure("Images of the steps stay until the next build", report):
         clear_steps(steps, context)
     for name in (tag, f"{tag}-lock"):
@@ -109,14 +109,27 @@ def _build(
 
 
 def _labelled(
-    image: Image, lock: Lock, name: str, steps: StepNames, undo: Undo, context: Context
+    image: Image,
+    tag: str,
+    lock: Lock,
+    client: Client,
+    steps: StepNames,
+    undo: Undo,
+    context: Context,
 ) -> Image:
     """Return the image with the label for its lock, which is known only when it is built."""
-    engine = context.engine
+    engine, name = context.engine, f"{tag}-lock"
+    buildkit = client.builder in (Builder.BUILDX, Builder.BUILDKIT)
     undo.add(f"The image {name}", lambda: engine.remove_image(name))
     # In one step, as the second label completes the image: see temporary.mark.
     step = f'LABEL {labels.LOCK}={digest(render(lock))} {labels.TEMPORARY}=""'
-    made = engine.build(f"FROM {image.id}\n{step}\n", name, labels={}, progress=steps.hear)
+    made = engine.build(
+        f"FROM {tag if buildkit else image.id}\n{step}\n",
+        name,
+        labels={},
+        progress=steps.hear,
+        buildkit=buildkit,
+    )
     labelled = engine.image(made)
     if labelled is None:
         raise BuildError(f"{name} was built, but the engine does not have it.")

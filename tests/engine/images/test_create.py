@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.base_images import BARE, BASE
+from support.engine_proxy import Recording
 from support.engine_state import docker, inspect
 from support.image_commands import BUILDERS, HOST_CERTIFICATES, ImageUser, labels_of, nameless
 
@@ -204,6 +205,18 @@ def test_a_base_without_python_or_sudo_gets_them(ldap_commands: ImageUser) -> No
     said = it.run_in(it.image("demo"), "sudo -n id -u; git --version; python3 -c 'import six'")
     assert said.startswith("0\ngit version")
     assert nameless() >= set()
+
+
+def test_no_step_of_the_classic_builder_follows_a_build_by_buildkit(
+    commands: ImageUser, engine_calls: Recording
+) -> None:
+    """With containerd's image store such a step, also for a label, reads the whole image."""
+    address = engine_calls.address
+    commands.run("image-create", "demo", "--base", BARE, "-p", "six", "-y", DOCKER_HOST=address)
+    builds = [each for each in engine_calls.calls if each.startswith("POST /build?")]
+    assert len(builds) >= 2
+    assert [each for each in builds if "version=2" not in each] == []
+    assert labels_of(commands.image("demo"))["aime.mlc.DS01_LOCK"].startswith("sha256:")
 
 
 def test_buildx_builds_with_its_own_command(commands: ImageUser) -> None:

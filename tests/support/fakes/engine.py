@@ -38,6 +38,7 @@ from mlc_patched.names.images import is_image_id, parse_reference
 from support.fakes import jobs
 from support.fakes.cluster import FakeCluster, FakeRegistry
 
+_LABEL = r'([^ ]+?)=("(?:\\.|[^"\\])*"|[^ ]*)'
 ROOT_PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
 
 
@@ -458,6 +459,7 @@ class FakeEngine(Engine):
         labels: Mapping[str, str],
         progress: Callable[[str], None],
         options: BuildOptions | None = None,
+        buildkit: bool = False,
     ) -> str:
         self.calls.append("build")
         base = self._find_image(dockerfile.split()[1])
@@ -469,8 +471,12 @@ class FakeEngine(Engine):
         if words:
             passwd = _with_account(base.passwd, dict(words))
         steps = [line for line in dockerfile.splitlines() if line.startswith("LABEL ")]
-        pairs = [pair for line in steps for pair in re.findall(r'([^ ]+?)=("[^"]*"|[^ ]*)', line)]
-        written = {key: value.strip('"') for key, value in pairs if "$" not in value}
+        pairs = [pair for line in steps for pair in re.findall(_LABEL, line)]
+        written = {
+            key: re.sub(r"\\(.)", r"\1", value.strip('"'))
+            for key, value in pairs
+            if not re.search(r"(?<!\\)\$", value)
+        }
         image = replace(
             base.image,
             id=self._new_id("sha256:"),

@@ -52,6 +52,22 @@ def options(tmp_path: Path) -> BuildOptions:
     )
 
 
+@pytest.mark.parametrize("buildkit", [False, True])
+def test_buildkit_builds_on_request(
+    api: EngineApi, docker_engine: Engine, options: BuildOptions, buildkit: bool
+) -> None:
+    traced = {"id": "moby.buildkit.trace", "aux": "AAAA"}
+    api.on("POST /build", output(traced, {"id": "moby.image.id", "aux": {"ID": ID}}))
+    api.on("GET /images/a:1/json", {"Id": ID})
+    made = docker_engine.build(
+        "FROM x\n", "a:1", labels={}, progress=pytest.fail, options=options, buildkit=buildkit
+    )
+    assert made == ID
+    (request,) = [each for each in api.requests if each.path == "/build"]
+    assert request.query.get("version") == ("2" if buildkit else None)
+    assert "secrets" in request.query
+
+
 def test_a_dockerfile_alone_is_built_without_context_and_cache(
     api: EngineApi, docker_engine: Engine
 ) -> None:

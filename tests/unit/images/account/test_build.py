@@ -18,6 +18,7 @@ from mlc_patched.host.account import Account
 from mlc_patched.images.account.build import dockerfile
 from mlc_patched.names import labels
 from mlc_patched.plan.flow import Flow
+from mlc_patched.plan.limits import BASE_NAME
 from mlc_patched.settings.model import Settings
 from mlc_patched.settings.parse import parse
 
@@ -177,30 +178,38 @@ def test_the_setting_is_read_in_any_spelling(word: str, value: str) -> None:
 
 def test_the_dockerfile_is_one_layer_on_the_base_s_id(tmp_path: Path) -> None:
     base = Image("sha256:" + "a" * 64, user="jovyan")
-    text = dockerfile(base, Account("alice", 1001, 2001, "/home/alice"))
+    text = dockerfile(base, "b:1", Account("alice", 1001, 2001, "/home/alice"))
     steps = [line.split()[0] for line in text.splitlines() if line and line[0].isupper()]
-    assert steps == ["FROM", "USER", "RUN", "USER"]
+    assert steps == ["FROM", "USER", "RUN", "USER", "LABEL"]
     assert text.startswith(f"FROM {base.id}\nUSER 0:0\n")
-    assert text.endswith("\nUSER jovyan\n")
+    assert "\nUSER jovyan\nLABEL " in text
     assert "DS01_TOOLS='sudo git'" in text
 
 
 @pytest.mark.parametrize("user", ["", "root", "0"])
 def test_no_step_before_the_layer_could_be_left_by_a_kill(user: str) -> None:
     base = Image("sha256:" + "a" * 64, user=user)
-    text = dockerfile(base, Account("alice", 1001, 2001, "/home/alice"))
+    text = dockerfile(base, "b:1", Account("alice", 1001, 2001, "/home/alice"))
     assert text.splitlines()[1] == "RUN DS01_USER_ID=1001; DS01_GROUP_ID=2001; \\"
     assert "\nUSER" not in text
+
+
+def test_all_labels_are_one_step_that_no_value_can_leave() -> None:
+    base = Image("sha256:" + "a" * 64)
+    text = dockerfile(base, 'b"$x\\', Account("alice", 1001, 2001, "/home/alice"))
+    (step,) = [line for line in text.splitlines() if line.startswith("LABEL ")]
+    assert step.endswith(f' {BASE_NAME}="b\\"\\$x\\\\" {labels.TEMPORARY}=""')
+    assert f'{labels.USERNAME}="alice"' in step
 
 
 def test_another_users_home_is_replaced() -> None:
     variables = ("HOME=/home/bob", "PATH=/home/bob/.local/bin:/usr/bin", "ODD=$(a b)")
     base = Image("sha256:" + "a" * 64, environment=variables, user="1002")
-    text = dockerfile(base, Account("alice", 1001, 2001, "/home/alice"))
+    text = dockerfile(base, "b:1", Account("alice", 1001, 2001, "/home/alice"))
     assert "ENV HOME=/home/alice\nENV PATH=/home/alice/.local/bin:/usr/bin\nUSER 1001\n" in text
     assert "ODD" not in text
 
 
 def test_a_base_cannot_put_lines_into_the_dockerfile() -> None:
     base = Image("sha256:" + "a" * 64, user="x\nRUN evil", environment=("HOME=/home/b\nRUN evil",))
-    assert "evil" not in dockerfile(base, Account("alice", 1001, 2001, "/home/alice"))
+    assert "evil" not in dockerfile(base, "b:1", Account("alice", 1001, 2001, "/home/alice"))
