@@ -5,8 +5,8 @@
 #   tools/modern-tests.sh [JOBS]    JOBS tests at a time, on an engine each; 1 without it
 #
 # They are the contract suite, the life of a container, and the image suites that depend on the store,
-# without the classic builder, which few use there; IMAGES=tests/engine/images runs all of them. See tools/modern-engine.sh for the variables STORE, SUITE and
-# MIN_API, which select another engine.
+# without the classic builder, which few use there; IMAGES=tests/engine/images runs all of them. See
+# tools/modern-engine.sh for the variables STORE, SUITE and MIN_API, which select another engine.
 set -euo pipefail
 
 cd "${BASH_SOURCE[0]%/*}/.."
