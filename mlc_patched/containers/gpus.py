@@ -6,6 +6,7 @@ Podman ignores some silently. So it is checked before a container is created.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from ..context import Context
@@ -68,10 +69,8 @@ def _is_served_by_docker(request: GpuRequest, context: Context) -> bool:
     """Whether Docker serves the request by NVIDIA's hook, as far as this host shows."""
     if request.is_cdi or context.engine.product != DOCKER or not context.address.is_local:
         return False
-    import shutil
-
-    path = context.environ.get("PATH")
-    return any(shutil.which(each, path=path) for each in NVIDIA_HOOKS)
+    places = os.get_exec_path(context.environ)  # shutil.which would take 3 ms to import
+    return any(os.access(f"{place}/{each}", os.X_OK) for place in places for each in NVIDIA_HOOKS)
 
 
 def _forms(request: GpuRequest, info: EngineInfo) -> Iterator[GpuRequest]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -100,6 +99,8 @@ def load(path: Path, account: Account | None = None) -> Catalog:
 
     Raises MlcError, with file and line, if it cannot be read or a line is not a row.
     """
+    import csv  # here, as a create from an image reads no catalog
+
     text = read_text(str(path), "catalog", account, largest=_LARGEST).removeprefix("\ufeff")
     try:
         return Catalog(tuple(_rows(io.StringIO(text, newline=""), path)), path)
@@ -138,6 +139,8 @@ def version_order(version: str) -> tuple[Version, str]:
 
 
 def _rows(lines: Iterable[str], path: Path) -> Iterator[Row]:
+    import csv
+
     reader = csv.reader(lines, skipinitialspace=True)
     for fields in reader:
         cells = [field.strip() for field in fields]

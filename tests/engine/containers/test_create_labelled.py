@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from subprocess import CompletedProcess
 
@@ -48,6 +49,21 @@ def create(user: User, image: str, *more: str, **environ: str) -> CompletedProce
 def forget(user: User) -> None:
     """Make the next create read the account in the image, as the first one does."""
     (user.home / ".ds01-config/verified-images").unlink(missing_ok=True)
+
+
+def test_a_create_imports_no_more_than_it_uses(user: User, labelled) -> None:
+    """Start-up is most of what a create takes."""
+    create(user, labelled(user))  # the first time the account is read, too
+    assert user.mlc("remove", "it", "-s").returncode == 0
+    python = (user.tree / ".venv/bin/python", "-IS", "-X", "importtime")
+    program = user.tree / "bin/docker/mlc-patched.py"
+    done = user.run(*python, program, "create", "it", "--image", labelled(user), "-s")
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", done.stderr, re.M)
+    unused = {"bz2", "csv", "dataclasses", "docker", "email", "http", "inspect", "requests"}
+    assert not set(found) & (unused | {"shutil", "ssl", "tarfile", "typing"})
+    assert len([each for each in found if each.startswith("mlc_patched")]) <= 68
+    assert len(found) <= 160
 
 
 def test_three_engine_calls_and_nothing_but_the_container(
