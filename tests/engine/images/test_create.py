@@ -214,7 +214,7 @@ def test_no_step_of_the_classic_builder_follows_a_build_by_buildkit(
     address = engine_calls.address
     commands.run("image-create", "demo", "--base", BARE, "-p", "six", "-y", DOCKER_HOST=address)
     builds = [each for each in engine_calls.calls if each.startswith("POST /build?")]
-    assert len(builds) >= 2
+    assert builds  # those of the client, and of the program itself
     assert [each for each in builds if "version=2" not in each] == []
     assert labels_of(commands.image("demo"))["aime.mlc.DS01_LOCK"].startswith("sha256:")
 
