@@ -43,8 +43,8 @@ class MlcError(Exception):
         return {"code": self.code, "message": self.message, "hint": self.hint or None}
 
     def add_hint(self, text: str) -> None:
-        """Add a sentence to what to do next."""
-        self.hint = f"{self.hint} {text}".lstrip()
+        """Add a line to what to do next."""
+        self.hint = f"{self.hint}\n{text}".lstrip()
 
 
 class UsageError(MlcError):
