@@ -18,6 +18,8 @@ from mlc_patched.engine import address as engine_address
 from mlc_patched.engine import socket as engine_socket
 from mlc_patched.names import labels
 
+DISK_USAGE = "docker images and docker system df"
+
 
 def fill_containers(engine: OwnEngine, sized: Sized, person: Person, have: int, want: int) -> None:
     """Create containers of the user up to a number."""
@@ -58,10 +60,14 @@ def look_ups(
 
 
 def measured_sizes(engine: OwnEngine, person: Person, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of the two commands for which the engine measures its disk usage."""
+    """Return the seconds of the commands for which the engine measures its disk usage."""
     cases: dict[str, Callable[[], object]] = {
         "mlc list -a": lambda: person.mlc("list", "-a", address=engine.address),
         "image-list": lambda: person.run(ROOT / "bin/user/image-list", address=engine.address),
+        DISK_USAGE: lambda: person.run(
+            *("sh", "-c", "docker images && docker system df"), address=engine.address
+        ),
+        "mlc doctor": lambda: person.mlc("doctor", statuses=(0, 1), address=engine.address),
     }
     return interleaved(cases, rounds)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import large
 import packages
+import together
 from creating import BUILT, DOCKER, FLOWS, IMPORT_DOCKER, LABELLED, LEGACY
+from looking import DISK_USAGE
 from plot import Group
 from report import compared, seconds, size, table, times, verdicts
 from starting import HELP
@@ -30,6 +33,8 @@ def sections(results: dict[str, Any]) -> list[tuple[str, str]]:
         ("Start-up", _start_up(results)),
         ("Requests to the engine", _calls(results)),
         ("image-update that adds one package", _update(results)),
+        (f"{together.AT_ONCE} creates at a time", _together(results)),
+        ("Large containers", _large(results)),
         ("A full engine", _full(results)),
     ]
     if "packages" in results:
@@ -53,7 +58,7 @@ def _verdicts(results: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     create = results["create"]
     sdk = create["python"][IMPORT_DOCKER]
     wheres = [where for where in create if where != "python"]
-    rows = []
+    rows = _against_docker(results)
     worst = max((ratio(create[where][LABELLED], sdk) for where in wheres), key=_median)
     rows.append(
         _verdict("create from a labelled image, compared with `import docker`", CREATE_LIMIT, worst)
@@ -79,6 +84,29 @@ def _verdicts(results: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
         (ratio(create[where][BUILT], create[where][LABELLED]) for where in wheres), key=_median
     )
     rows.append(_verdict("`legacy_flow = build`, compared with a labelled image", 1.2, built))
+    return rows
+
+
+def _against_docker(results: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
+    """Return the verdicts on commands of which Docker's client has an equivalent."""
+    create = [each for where, each in results["create"].items() if where != "python"]
+    worst = max((ratio(each[LABELLED], each[DOCKER]) for each in create), key=_median)
+    rows = [_verdict("create from a labelled image, compared with `docker create`", 2.5, worst)]
+    at_once = {name: [run["seconds"] for run in runs] for name, runs in results["together"].items()}
+    what = f"{together.AT_ONCE} creates at a time, compared with `docker create`"
+    rows.append(_verdict(what, 3.5, ratio(at_once[LABELLED], at_once[DOCKER])))
+    for count, limit in ((1, 2.5), (results["most"], 1.5)):
+        looked = results["look-ups"][count]
+        what = f"list, {count} containers on the engine, compared with `docker ps -a`"
+        rows.append(_verdict(what, limit, ratio(looked["mlc list"], looked["docker ps -a"])))
+    measured = results["sizes on disk"][results["most"]]
+    what = f"image-list, as many containers, compared with `{DISK_USAGE}`"
+    rows.append(_verdict(what, 2, ratio(measured["image-list"], measured[DISK_USAGE])))
+    taken = spread(measured["mlc doctor"]).median
+    rows.append(("doctor, as many containers", "3 s", f"{taken:.2f} s", taken <= 3))
+    for ours, theirs in ((large.EXPORT, large.DOCKER_EXPORT), (large.SAVE, large.COMMIT)):
+        found = ratio(results["large"][ours], results["large"][theirs])
+        rows.append(_verdict(f"{ours}, compared with `{theirs}`", 1.2, found))
     return rows
 
 
@@ -241,6 +269,43 @@ def _update(results: dict[str, Any]) -> str:
         "Adding a Python package to a Dockerfile with one Debian and one Python package, with "
         f"the classic builder.\n\n{compared(results['update'], UNCACHED)}\n"
         f"{table(('', 'steps executed', 'from the cache'), rows)}"
+    )
+
+
+def _together(results: dict[str, Any]) -> str:
+    found = results["together"]
+    seconds_of = {name: [run["seconds"] for run in runs] for name, runs in found.items()}
+    rows = [
+        (
+            name,
+            seconds(spread(seconds_of[name])),
+            times(ratio(seconds_of[name], seconds_of[DOCKER])),
+            seconds(spread([run["p95"] for run in runs])),
+            f"{sum(run['failed'] for run in runs):g}",
+        )
+        for name, runs in found.items()
+    ]
+    headings = (
+        "",
+        "seconds, all together",
+        "with `docker create`",
+        "95th percentile of one",
+        "failed",
+    )
+    return (
+        f"{results['creates at once']} containers, {together.AT_ONCE} commands at a time; in the "
+        f"last row {2 * together.AT_ONCE} other commands look at images and containers "
+        f"meanwhile.\n\n{table(headings, rows)}"
+    )
+
+
+def _large(results: dict[str, Any]) -> str:
+    found = results["large"]
+    exported = {name: found[name] for name in (large.EXPORT, large.DOCKER_EXPORT)}
+    saved = {name: found[name] for name in (large.SAVE, large.COMMIT)}
+    return (
+        f"A container in which a file of {size(results['size of a large container'])} was "
+        f"written.\n\n{compared(exported, large.DOCKER_EXPORT)}\n{compared(saved, large.COMMIT)}"
     )
 
 

@@ -22,11 +22,13 @@ from typing import Any
 
 import counting
 import creating
+import large
 import looking
 import packages
 import pages
 import scaling
 import starting
+import together
 import updating
 from creating import Sized
 from engines import OwnEngine, own_engine
@@ -129,6 +131,14 @@ def _creates(
     results["imports"] = starting.imports(engine, image_name, persons[0])
     # All commands: fewer rounds than for the targets.
     results["start-up"] = starting.start_up(engine, image_name, persons[0], min(rounds, 7))
+    step("g: creates at the same time")
+    count, times = (40, 1) if quick else (200, 3)
+    results["creates at once"] = count
+    results["together"] = together.creates(engine, sized[0], persons[0], count, times)
+    step("j: large containers")
+    size = GIGABYTE // 10 if quick else 2 * GIGABYTE
+    results["size of a large container"] = size
+    results["large"] = large.seconds(engine, sized[0], persons[0], size, 1 if quick else 5)
     creating.clear(engine.connect(), persons)
     return sized[0]
 

@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 import creating  # noqa: E402
+import large  # noqa: E402
+import looking  # noqa: E402
 import pages  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
@@ -20,6 +22,8 @@ import updating  # noqa: E402
 from timing import Spread, interleaved, ratio, spread  # noqa: E402
 
 from mlc_patched.cli.dispatch import COMMANDS  # noqa: E402
+
+LARGE = (large.EXPORT, large.DOCKER_EXPORT, large.SAVE, large.COMMIT)
 
 
 def test_a_spread_has_median_and_quartiles() -> None:
@@ -96,6 +100,8 @@ def results() -> dict[str, object]:
     names = ("python -c pass (.venv's)", "python3 -c pass (the system's)", *starting.COMMANDS)
     look_ups = {"mlc list": [0.1, 0.1], "docker ps -a": [0.1, 0.2]}
     start = {"seconds": 1.0, "memory": 10**8}
+    measured = {"image-list": [1.0], looking.DISK_USAGE: [1.0], "mlc doctor": [4.0]}
+    at_once = {"seconds": 1.0, "p95": 0.5, "failed": 0}
     return {
         "quick": True,
         "many": 10,
@@ -112,9 +118,13 @@ def results() -> dict[str, object]:
                 updating.AIME: updating.Added(2, 3.5),
             }
         },
-        "look-ups": {1: look_ups, 10: look_ups},
-        "sizes on disk": {1: {"image-list": [1.0]}, 10: {"image-list": [2.0]}},
-        "answers": {1: {"mlc list": 10}, 10: {"mlc list": 100}},
+        "look-ups": {1: look_ups, 10: look_ups, 20: look_ups},
+        "sizes on disk": dict.fromkeys((1, 10, 20), measured),
+        "answers": {1: {"mlc list": 10}, 10: {"mlc list": 100}, 20: {"mlc list": 200}},
+        "creates at once": 200,
+        "together": {name: [at_once] for name in (creating.DOCKER, creating.LABELLED, "others")},
+        "size of a large container": 10**9,
+        "large": {name: [1.0, 2.0] for name in LARGE},
         "start-up": {name: [0.02, 0.03] for name in names},
         "imports": {name: starting.Imports(50, 0.01, False) for name in starting.COMMANDS},
         "update": {updating.CACHED: [1.0], updating.UNCACHED: [2.0]},
@@ -132,6 +142,7 @@ def test_a_missed_target_is_reported() -> None:
     aims = sections["Targets"].splitlines()
     missed = next(line for line in aims if "compared with none" in line)
     assert missed.endswith("2.00x (2.00–2.00) | **no** |")
+    assert "| doctor, as many containers | 3 s | 4.00 s | **no** |" in aims
     reached = next(line for line in aims if "`import docker`" in line)
     assert reached.endswith("1.00x (1.00–1.00) | yes |")
 
