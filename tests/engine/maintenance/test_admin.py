@@ -15,7 +15,13 @@ from support import aime_containers as aime
 from support.account_in_container import OPTIMIZED_FLOW, flow
 from support.aime_checkout import checkout, v2_files
 from support.base_images import BASE
-from support.engine_state import container_names, docker, inspect
+from support.engine_state import (
+    container_names,
+    docker,
+    has_containerd_store,
+    inspect,
+    unpacked_size,
+)
 from support.users import SYSTEM_PATH, User
 
 pytestmark = pytest.mark.real_engine
@@ -120,10 +126,10 @@ def test_prune_removes_the_caller_s_leftovers_and_nothing_else(
             own.replace("latest", "previous"),
         }
         size = {each["name"]: each["frees"] for each in found["left_over"]}
-        added = inspect(orphan)["Size"] - inspect(BASE)["Size"]
+        added = unpacked_size(orphan) - unpacked_size(BASE)
         assert size[orphan] == added
         assert size[own.replace("latest", "previous")] == 0  # it has another name
-        assert found["frees"] == added
+        assert found["frees"] == sum(size.values())  # a new container may have some, too
         assert things(alice, ldap_user) == before
         assert "pass -y to confirm" in mlc(alice, "prune", code=2)
         mlc(alice, "prune", "-y", "--older-than", "0", "--previous")
@@ -213,7 +219,8 @@ def test_doctor_finds_ten_kinds_of_problems(
             f"/var/log/lastlog in ds01-{alice.uid}/blown:latest",
             "bare cannot start: the device /dev/mlc-test-gone is missing",
             f"{gone}, which it mounts, is missing",
-            "the image of lost is gone",
+            # containerd's store keeps an image that a container uses, without a name.
+            *([] if has_containerd_store() else ["the image of lost is gone"]),
             "1 images that no container uses",
             "lib/username-utils.sh is missing",
             "not installed for bash",
