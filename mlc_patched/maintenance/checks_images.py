@@ -146,6 +146,7 @@ def containers(machine: Machine) -> Sequence[Finding]:
         return ()
     context, is_local = machine.context, machine.info.is_local
     own = context.containers(all_users=context.account.is_root)
+    present = {each.id for each in machine.images}
     found, count = [], 0
     for container in own:
         try:
@@ -162,7 +163,8 @@ def containers(machine: Machine) -> Sequence[Finding]:
         for path in mounts:
             text = f"{name} cannot start as it should: {path}, which it mounts, is missing"
             found.append(broken("container", text, f"mkdir -p {quote(path)}"))
-        if context.engine.image(container.image_id) is None:
+        image_id = container.image_id
+        if image_id not in present and context.engine.image(image_id) is None:
             # It starts all the same: the engine keeps the layers of its containers.
             text = f"the image of {name} is gone ({container.image}), so it cannot be saved"
             remedy = f"mlc export {name}, mlc remove {name}, mlc import {name}.mlc.tar"

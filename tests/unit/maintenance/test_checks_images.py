@@ -83,7 +83,9 @@ def test_containers_that_cannot_start_are_found(
     image = fake.add_image("img:1")
     own = {labels.OWNER: "alice"}
     fake.create_container(ContainerSpecification(name="fine._.1001", image=image.id, labels=own))
+    fake.calls.clear()
     assert_finding(images.containers(machine), "ok", "all 1 can start")
+    assert "image" not in fake.calls, "the list of images is asked for once"
     fake.create_container(
         ContainerSpecification(
             name="it._.1001",
@@ -98,6 +100,7 @@ def test_containers_that_cannot_start_are_found(
         )
     )
     del fake.images[image.id]
+    machine = Machine(machine.context, INFO)
     remedies = {each.remedy for each in images.containers(machine)}
     assert """mkdir -p '/a'"'"'; id; '"'"''""" in remedies
     assert sorted(each.text.split(" (")[0] for each in images.containers(machine)) == [
