@@ -6,7 +6,6 @@ Podman ignores some silently. So it is checked before a container is created.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from ..context import Context
@@ -14,7 +13,7 @@ from ..engine.interface import DOCKER, PODMAN, Image
 from ..engine.observations import EngineInfo
 from ..errors import EngineError
 from ..host.gpus import GpuRequest
-from ..host.hardware import NVIDIA_HOOKS
+from ..host.hardware import has_nvidia_hook
 from ..images.probe import refusal_of_gpus
 from ..lean import replace
 from ..plan.cdi import CDI_REMEDY, DOCKER_REMEDY, by_cdi, has_gpus
@@ -69,8 +68,7 @@ def _is_served_by_docker(request: GpuRequest, context: Context) -> bool:
     """Whether Docker serves the request by NVIDIA's hook, as far as this host shows."""
     if request.is_cdi or context.engine.product != DOCKER or not context.address.is_local:
         return False
-    places = os.get_exec_path(context.environ)  # shutil.which would take 3 ms to import
-    return any(os.access(f"{place}/{each}", os.X_OK) for place in places for each in NVIDIA_HOOKS)
+    return has_nvidia_hook(context.environ)
 
 
 def _forms(request: GpuRequest, info: EngineInfo) -> Iterator[GpuRequest]:

@@ -7,7 +7,6 @@ import grp
 import os
 import re
 import shlex
-import shutil
 import stat
 import sys
 import time
@@ -20,7 +19,7 @@ from ..engine.address import DEFAULT
 from ..engine.interface import DOCKER, PODMAN, Engine
 from ..engine.observations import EngineInfo
 from ..errors import EngineError, MlcError, NoAccessError, NotFoundError
-from ..host.hardware import CDI_DIRECTORIES, NVIDIA_HOOKS, Host, described_in
+from ..host.hardware import CDI_DIRECTORIES, Host, described_in, has_nvidia_hook
 from ..patch import checkout as patch_checkout
 from ..patch.layout import checkout_of
 from ..patch.state import Condition, examine
@@ -163,8 +162,9 @@ def _local_gpu(host: Host, machine: Machine) -> Finding:
 def _nvidia_gpu(gpu: str, info: EngineInfo | None, environ: Mapping[str, str]) -> Finding:
     name = "gpu"
     is_podman = info is not None and info.product == PODMAN
-    has_hook = any(shutil.which(each, path=environ.get("PATH")) for each in NVIDIA_HOOKS)
-    if not is_podman and (has_hook or (info is not None and "nvidia" in info.runtimes)):
+    if not is_podman and (
+        has_nvidia_hook(environ) or (info is not None and "nvidia" in info.runtimes)
+    ):
         return ok(name, f"{gpu}, with its runtime")
     # Podman before version 6, and Docker before 28.2, do not report their CDI devices.
     known = info.cdi_devices if info is not None else ()

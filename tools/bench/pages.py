@@ -294,8 +294,8 @@ def _together(results: dict[str, Any]) -> str:
     )
     return (
         f"{results['creates at once']} containers, {together.AT_ONCE} commands at a time; in the "
-        f"last row {2 * together.AT_ONCE} other commands look at images and containers "
-        f"meanwhile.\n\n{table(headings, rows)}"
+        f"last row {2 * together.AT_ONCE} other commands look at images and containers at the "
+        f"same time.\n\n{table(headings, rows)}"
     )
 
 
