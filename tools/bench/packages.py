@@ -135,12 +135,16 @@ def _plain(name: str, packages: tuple[str, ...], builder: str, base: str, place:
     account = (f"DS01_USER_ID={USER}", f"DS01_GROUP_ID={USER}", "DS01_USERNAME=bench")
     flags = [word for argument in account for word in ("--build-arg", argument)]
 
+    made = set()
+
     def build(wanted: tuple[str, ...]) -> float:
         (place / "Dockerfile").write_text(_dockerfile(name, wanted, base, place))
         context = ("--network=host", "--tag", image, *flags, str(place))
         begin = time.perf_counter()
         docker("build", *context, env={**os.environ, **BUILDERS[builder]})
-        return time.perf_counter() - begin
+        taken = time.perf_counter() - begin
+        made.add(docker("image", "inspect", "--format", "{{.Id}}", image))
+        return taken
 
     if Path(CERTIFICATES).exists():
         (place / "ca.crt").write_bytes(Path(CERTIFICATES).read_bytes())
@@ -155,7 +159,7 @@ def _plain(name: str, packages: tuple[str, ...], builder: str, base: str, place:
         )
         return Way(cold, warm, more, added or _size(image) - size, _changed(before, _frozen(image)))
     finally:
-        docker("rmi", image)
+        docker("rmi", *made, "--force")  # the former ones have no name by now
 
 
 def _dockerfile(name: str, packages: tuple[str, ...], base: str, place: Path) -> str:
