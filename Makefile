@@ -33,8 +33,9 @@ tour: setup engine base  ## watch a student's and a doctoral candidate's day on 
 picture: setup engine base  ## make docs/demo.svg from a real run of the demo
 	.venv/bin/python tools/picture.py
 
-# BENCH_ARGS=--quick: a trial run of three minutes; AIME_CHECKOUT=DIR adds AIME's own mlc.
+# BENCH_ARGS=--quick: a trial run of three minutes; MLC_BENCH_AIME=DIR adds AIME's own mlc.
 bench: setup engine base  ## measure speed and disk space on separate engines, as root; writes docs/benchmarks.* and docs/scaling.md
+	@command -v distrobox >/dev/null || tools/apt-install.sh --not-started distrobox
 	.venv/bin/python tools/bench/run.py $(BENCH_ARGS)
 
 # JOBS tests run at the same time, all but the first with an engine of their own. ALSO=newest: at the

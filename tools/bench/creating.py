@@ -62,6 +62,7 @@ def docker_create(person: Person, name: str, image: str) -> tuple[str, ...]:
     return (
         *("create", "-it", f"--name={name}._.{person.uid}", f"--user={person.uid}:{person.uid}"),
         *(f"--label=aime.mlc={person.login}", f"--label=aime.mlc.NAME={name}"),
+        "--label=aime.mlc.DS01_HOST_DEVICES=-",
         *(f"--volume={person.home}/workspace:/workspace", "--workdir=/workspace"),
         *("--network=host", "--ipc=host", "--privileged", "--group-add=video", "--group-add=sudo"),
         *("--ulimit=memlock=-1", "--ulimit=stack=67108864", image, "bash", "-c", "bash"),

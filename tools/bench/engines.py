@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -21,9 +22,14 @@ _PATH = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
 
 @dataclass
 class OwnEngine:
-    """A dockerd started by this run, and the directory of its files."""
+    """A dockerd started by this run, and the directory of its files.
+
+    With `has_network` its containers reach the machine's network, can be privileged, and can mount
+    `/` as distrobox does, which needs shared mounts: systemd makes them so, a sandbox often not.
+    """
 
     root: Path
+    has_network: bool = False
     process: subprocess.Popen[bytes] | None = None
     environ: dict[str, str] = field(default_factory=dict)
 
@@ -47,11 +53,16 @@ class OwnEngine:
         options = [
             *("--data-root", str(self.data), "--exec-root", str(self.root / "exec")),
             *("--pidfile", str(self.root / "pid"), "--host", self.address),
-            *("--bridge", "none", "--iptables=false"),  # in a network namespace of its own
+            *("--bridge", "none", "--iptables=false"),  # containers use the engine's own network
         ]
+        if self.has_network:
+            apart = ("--mount", "--propagation", "shared")
+            options += _runtime()
+        else:
+            apart = ("--net",)
         log = (self.root / "log").open("ab")
         self.process = subprocess.Popen(
-            ["unshare", "--net", "dockerd", *options],
+            ["unshare", *apart, "dockerd", *options],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -107,16 +118,26 @@ class OwnEngine:
         return int(done.stdout.split()[0])
 
 
+def _runtime() -> list[str]:
+    """Return the options for the runtime of the machine's own engine: see tools/fit-runtime."""
+    argv = ("docker", "info", "--format", "{{json .}}")
+    about = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)
+    name = about["DefaultRuntime"]
+    path = about["Runtimes"][name]["path"]
+    return [] if name == "runc" else ["--add-runtime", f"{name}={path}", "--default-runtime", name]
+
+
 @contextlib.contextmanager
-def own_engine(place: Path) -> Iterator[OwnEngine]:
+def own_engine(place: Path, has_network: bool = False) -> Iterator[OwnEngine]:
     """Run an empty engine during the block, and remove all its files afterwards.
 
     Args:
         place: directory for its files, on a file system that overlay2 can use.
+        has_network: whether containers reach the machine's network.
     """
     root = Path(tempfile.mkdtemp(prefix="mlc-bench-", dir=place))
     root.chmod(0o711)  # users reach the socket, which belongs to the group docker
-    engine = OwnEngine(root)
+    engine = OwnEngine(root, has_network)
     try:
         engine.start()
         yield engine

@@ -76,12 +76,12 @@ def _install(base: str, name: str, packages: Sequence[str]) -> None:
     docker(*command, input=dockerfile, env={**os.environ, "DOCKER_BUILDKIT": "0"})
 
 
-def copy_small(engine: OwnEngine) -> None:
-    """Copy the small image from the machine's engine to one of ours."""
-    save = subprocess.Popen(["docker", "save", SMALL], stdout=subprocess.PIPE)
+def copy(engine: OwnEngine, name: str) -> None:
+    """Copy an image from the machine's engine to one of ours."""
+    save = subprocess.Popen(["docker", "save", name], stdout=subprocess.PIPE)
     docker("load", "--quiet", address=engine.address, stdin=save.stdout)
     if save.wait() != 0:
-        raise RuntimeError(f"docker save {SMALL} failed")
+        raise RuntimeError(f"docker save {name} failed")
 
 
 def enlarge(engine: OwnEngine, size: int, name: str) -> None:

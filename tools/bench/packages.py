@@ -204,7 +204,11 @@ def _alone(image: str, person: Person) -> tuple[float, int]:
 
 def section(found: dict[str, Packages], quick: bool) -> str:
     """Return the section of the page."""
+    ours, pip = (found["BuildKit"].ways[name] for name in (OURS, PIP))
     parts = [
+        f"With BuildKit, image-create takes {ours.cold:.0f} s where one pip step takes "
+        f"{pip.cold:.0f}, and one more package {ours.more:.1f} s where the pip step takes "
+        f"{pip.more:.0f}, as it installs all of them again. "
         f"Python packages on {BASE}: {' '.join(FEW if quick else PACKAGES)}; then {MORE}. The "
         "steps of Debian's packages and of uv are cached. Cold: nothing is downloaded yet; warm: "
         "the same packages and another one, with what was downloaded, where that is kept."

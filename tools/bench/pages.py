@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import Any
 
@@ -9,8 +10,9 @@ import large
 import packages
 import together
 from creating import BUILT, DOCKER, FLOWS, IMPORT_DOCKER, LABELLED, LEGACY
+from headline import AIME
+from images import BASE
 from looking import DISK_USAGE
-from plot import Group
 from report import compared, seconds, size, table, times, verdicts
 from starting import HELP
 from timing import Spread, ratio, spread
@@ -26,8 +28,9 @@ CREATE_LIMIT = 1.5
 def sections(results: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the page's sections, each a heading and its text."""
     parts = [
-        ("Targets", verdicts(_verdicts(results))),
+        ("Targets", _targets(results)),
         ("Create", _create(results)),
+        *([("Beside distrobox", _entering(results))] if "entering" in results else []),
         ("Disk", _disk(results)),
         ("Finding one of many containers", _look_ups(results)),
         ("Start-up", _start_up(results)),
@@ -41,17 +44,27 @@ def sections(results: dict[str, Any]) -> list[tuple[str, str]]:
         found = packages.section(results["packages"], results["quick"])
         parts.insert(-1, ("Images with Python packages", found))
     if "aime" in results:
-        parts.insert(2, ("AIME's own mlc", compared(results["aime"], "AIME's mlc create")))
+        parts.insert(2, ("AIME's own mlc", compared(results["aime"], AIME)))
     return parts
 
 
-def picture(results: dict[str, Any]) -> tuple[str, list[Group]]:
-    """Return the plot's title and its groups of bars."""
-    groups = [
-        Group(where, [(flow, spread(values)) for flow, values in flows.items()])
-        for where, flows in results["create, all flows"].items()
-    ]
-    return "Seconds of a create, whole process (logarithmic)", groups
+def _targets(results: dict[str, Any]) -> str:
+    rows = _verdicts(results)
+    met = sum(is_met for *_, is_met in rows)
+    start = results["start-up"]
+    python, taken = (spread(start[name]).median for name in (_SYSTEM, "create (name taken)"))
+    imports = results["imports"]["create (name taken)"]
+    return (
+        f"{met} of {len(rows)} targets are met in this run.\n\n{verdicts(rows)}\n"
+        "Where a create's time goes, by a create that the engine refuses at the end, as the name "
+        f"is taken: of {taken:.3f} s, Python takes {python:.3f} to start, as `python3 -c pass` "
+        f"shows, and importing {imports.modules} modules about {imports.seconds:.3f}, a third of "
+        "them for argparse, which is in the standard library and is needed for every option. The "
+        "requests take the rest, as those of `docker create` do. What Docker's client, a compiled "
+        "program, does not have to do is load: so the ratio to it falls as the engine has more to "
+        "do, and is below 1 for a list of many containers. What a command does not use, it does "
+        "not import; a unit test holds the number of modules.\n"
+    )
 
 
 def _verdicts(results: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
@@ -149,12 +162,33 @@ def _create(results: dict[str, Any]) -> str:
     old = table(("", *FLOWS, "legacy flow against labelled"), rows)
     sizes = ", ".join(f"{words} is {size(count)}" for words, count in results["sizes"].items())
     builds = spread(results["first builds"])
+    labelled = [spread(each[LABELLED]).median for where, each in slow.items() if where != "python"]
+    legacy = [spread(each[LEGACY]).median for where, each in slow.items() if where != "python"]
     return (
-        "Seconds of the whole process, run by an ordinary user; the bases contain sudo and git "
-        f"({sizes}). `docker create` creates the same container.\n\n{fast}\n"
-        f"With the legacy flow, which takes its time, in an interleaving of its own:\n\n{old}\n"
+        "A create from a labelled image takes as long from a large image as from a small one, and "
+        "as long for a high UID. Seconds of the whole process, run by an ordinary user; the bases "
+        f"contain sudo and git ({sizes}). `docker create` creates the same container.\n\n{fast}\n"
+        f"The legacy flow takes {min(legacy):.2f} to {max(legacy):.2f} s where a labelled image "
+        f"takes {min(labelled):.2f} to {max(labelled):.2f}, measured in rounds of their own:\n\n"
+        f"{old}\n"
         f"The first create with `legacy_flow = build`, which builds, once per user and image: "
         f"{seconds(builds)} s.\n"
+    )
+
+
+def _entering(results: dict[str, Any]) -> str:
+    found = results["entering"]
+    rows = [
+        (step, *(seconds(spread(by_name[name])) for name in by_name))
+        for step, by_name in found.items()
+    ]
+    return (
+        "distrobox makes a container quickly, and sets it up when it is first entered: it installs "
+        "packages and adds the account, in every container anew. An image with the account has all "
+        "of that. Seconds of the whole process, on an engine with a network, from "
+        f"`{BASE}`: `mlc create`, then `mlc start NAME true` twice; `distrobox create`, then "
+        f"`distrobox enter` for `true` twice.\n\n"
+        f"{table(('', *next(iter(found.values()))), rows)}"
     )
 
 
@@ -179,9 +213,11 @@ def _disk(results: dict[str, Any]) -> str:
         for base, by_way in results["bytes"].items()
     ]
     return (
-        "Growth of the engine's data directory, for containers of the small base, which contains "
-        f"sudo and git:\n\n{table(headings, rows)}\n"
-        "Growth of an image by one account, in the engine's image size. AIME's steps are "
+        "A container of a labelled image uses as much disk space as one of `docker create`; the "
+        "legacy flow adds an image for each. Growth of the engine's data directory, for containers "
+        f"of the small base, which contains sudo and git:\n\n{table(headings, rows)}\n"
+        "An account adds some kilobytes to an image that has sudo and git, where AIME's steps add "
+        "their package lists every time. Growth in the engine's image size. AIME's steps are "
         "reproduced here (its package lists stay in the image). AIME's mlc and our legacy flow "
         "add this for every container, `legacy_flow = build` once for each "
         f"user and image:\n\n{table(('bytes', *ways), added)}\n"
@@ -213,20 +249,29 @@ def _look_ups(results: dict[str, Any]) -> str:
         for name in next(iter(results["answers"].values()))
     ]
     headings = ("the caller's containers", *map(str, count))
+    listed = [spread(by_name["mlc list"]).median for by_name in found.values()]
     return (
-        "Seconds of the whole process; `open` and `remove` are given a name that does not exist, "
-        f"so that they only start up and look it up.\n\n{table(headings, rows)}\n"
-        f"Compared with `docker ps -a` in the same rounds:\n\n{table(headings, growth)}\n"
-        "Commands for which the engine measures its disk usage (two rounds):\n\n"
-        f"{table(headings, measured)}\n"
-        f"Bytes of the engine's answer:\n\n{table(headings, answers)}"
+        f"`mlc list` takes {listed[0]:.2f} s with {count[0]} container and {listed[-1]:.2f} s with "
+        f"{count[-1]}, as the engine has to describe each. Seconds of the whole process; `open` "
+        "and `remove` are given a name that does not exist, so that they only start up and look it "
+        f"up.\n\n{table(headings, rows)}\n"
+        "The more containers there are, the less it matters which program asks. Compared with "
+        f"`docker ps -a` in the same rounds:\n\n{table(headings, growth)}\n"
+        "`doctor` takes longest, as it checks every container's mounts and devices. Commands for "
+        f"which the engine measures its disk usage (two rounds):\n\n{table(headings, measured)}\n"
+        "Looking up one container does not ask about the others. Bytes of the engine's answer:\n\n"
+        f"{table(headings, answers)}"
     )
 
 
 def _start_up(results: dict[str, Any]) -> str:
     start, imports = results["start-up"], results["imports"]
     rows = []
+    helps = {name: values for name, values in start.items() if name in HELP}
+    slowest = max(helps, key=lambda name: spread(helps[name]).median)
     for name, values in start.items():
+        if name in helps and name != slowest:
+            continue
         found = imports.get(name)
         rows.append(
             (
@@ -240,9 +285,12 @@ def _start_up(results: dict[str, Any]) -> str:
             )
         )
     headings = ("", "seconds", "x .venv's Python", "x the system's", "modules", "importing", "SDK")
+    medians = [spread(values).median for values in helps.values()]
     return (
-        "Whole processes on an engine with two containers. The number of modules and the seconds "
-        "of importing them are from `-X importtime`, which itself slows imports down; "
+        f"The help of a command takes {min(medians):.3f} to {max(medians):.3f} s, twice what "
+        f"Python needs to start; of the {len(helps)}, the slowest is in the table. Whole processes "
+        "on an engine with two containers. The number of modules and the seconds of importing them "
+        "are from `-X importtime`, which itself slows imports down; "
         f"`SDK`: whether `docker` was imported.\n\n{table(headings, rows)}"
     )
 
@@ -253,10 +301,12 @@ def _calls(results: dict[str, Any]) -> str:
         kinds = Counter(calls)
         words = [f"{call} ({times} times)" if times > 1 else call for call, times in kinds.items()]
         rows.append((name, f"{len(calls)}", f"`{'`, `'.join(words)}`" if words else ""))
+    counted = table(("", "requests", "which"), rows)
     return (
-        "In addition to the ping at the start of every command. Commands in a container and "
-        "builds go through Docker's client or the SDK; their requests are counted, "
-        f"too.\n\n{table(('', 'requests', 'which'), rows)}"
+        "No command asks the engine once for each container. The ping at the start of every "
+        "command is not in the table. Commands in a container and builds go through Docker's "
+        f"client or the SDK; their requests are counted, "
+        f"too.\n\n{counted}"
     )
 
 
@@ -266,8 +316,9 @@ def _update(results: dict[str, Any]) -> str:
         for name in results["update"]
     ]
     return (
-        "Adding a Python package to a Dockerfile with one Debian and one Python package, with "
-        f"the classic builder.\n\n{compared(results['update'], UNCACHED)}\n"
+        "A package is added in a step of its own, and the steps before it stay cached. The "
+        "Dockerfile has one Debian and one Python package; this is with the classic builder, "
+        f"whose steps are counted in the second table.\n\n{compared(results['update'], UNCACHED)}\n"
         f"{table(('', 'steps executed', 'from the cache'), rows)}"
     )
 
@@ -292,7 +343,10 @@ def _together(results: dict[str, Any]) -> str:
         "95th percentile of one",
         "failed",
     )
+    failed = sum(run["failed"] for runs in found.values() for run in runs)
     return (
+        f"On {os.cpu_count()} processors, creates at the same time wait for each other as those of "
+        f"`docker create` do; {failed:g} failed. "
         f"{results['creates at once']} containers, {together.AT_ONCE} commands at a time; in the "
         f"last row {2 * together.AT_ONCE} other commands look at images and containers at the "
         f"same time.\n\n{table(headings, rows)}"
@@ -304,6 +358,7 @@ def _large(results: dict[str, Any]) -> str:
     exported = {name: found[name] for name in (large.EXPORT, large.DOCKER_EXPORT)}
     saved = {name: found[name] for name in (large.SAVE, large.COMMIT)}
     return (
+        "Exporting and saving take as long as Docker's own commands. "
         f"A container in which a file of {size(results['size of a large container'])} was "
         f"written.\n\n{compared(exported, large.DOCKER_EXPORT)}\n{compared(saved, large.COMMIT)}"
     )
@@ -322,6 +377,7 @@ def _full(results: dict[str, Any]) -> str:
     ]
     headings = ("", "no containers", f"{most} containers, {many} images")
     return (
+        "The engine itself starts more slowly the more containers it has.\n\n"
         f"{table(headings, rows)}\n"
         f"Each created container uses {size(results['disk of a container'])} of disk space.\n"
     )

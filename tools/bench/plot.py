@@ -1,4 +1,4 @@
-"""Plot the seconds of create by flow, on a logarithmic scale, as SVG without a library."""
+"""Plot seconds on a logarithmic scale, as SVG without a library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from html import escape
 from timing import Spread
 
 WIDTH, LEFT, RIGHT, TOP, BAR, GAP = 900, 330, 90, 56, 18, 22
-COLOURS = ("#dddddd", "#bbbbbb", "#1b7837", "#5aae61", "#4575b4", "#b2182b")
+OURS, THEIRS = "#1b7837", "#9aa0a6"
+OWN = ("mlc", "image-")
+"""How the names of our bars begin."""
 _STYLE = (
     "text{font:13px sans-serif;fill:#222}.title{font-size:16px;font-weight:bold}"
     ".axis{stroke:#ccc;stroke-width:1}.spread{stroke:#222;stroke-width:1.5}"
@@ -20,7 +22,7 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Group:
-    """Bars under a common heading, each with a label and its figures."""
+    """Bars under a common heading, each with a label and its figures. Ours begin as OWN says."""
 
     heading: str
     bars: Sequence[tuple[str, Spread]]
@@ -36,12 +38,11 @@ def svg(title: str, groups: Sequence[Group]) -> str:
     def x(value: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * math.log10(value / low) / span
 
-    names = list(dict.fromkeys(name for group in groups for name, _ in group.bars))
     body, y = [], float(TOP)
     for group in groups:
         body.append(_text(10, y + 13, group.heading))
         for name, figures in group.bars:
-            colour = COLOURS[names.index(name) % len(COLOURS)]
+            colour = OURS if name.startswith(OWN) else THEIRS
             middle = y + BAR / 2
             body += [
                 _text(LEFT - 8, y + 13, name, anchor="end"),

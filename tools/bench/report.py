@@ -93,7 +93,7 @@ def document(parts: Sequence[tuple[str, str]], about: dict[str, str], notes: str
         "a table were run alternately, round after round. Figures are medians, with the quartiles "
         "in brackets; ratios are calculated within a round. The raw seconds are in "
         "[benchmarks.json](benchmarks.json).\n\n"
-        f"![create by flow](benchmarks.svg)\n\n{notes}\n{facts}\n{body}\n---\n"
+        f"![the same work by several programs](benchmarks.svg)\n\n{notes}\n{facts}\n{body}\n---\n"
         "[Documentation](README.md) · next: [Scaling](scaling.md)\n"
     )
 

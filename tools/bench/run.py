@@ -1,12 +1,13 @@
 """make bench: measure everything in one run.
 
-Writes docs/benchmarks.{md,json,svg} and the figures in docs/scaling.md.
+Writes docs/benchmarks.{md,json,svg} and the figures in docs/scaling.md and README.md.
 
 .venv/bin/python tools/bench/run.py [--quick] [--output DIR] [--place DIR]
 
 As root. Starts two separate engines, in their own network namespaces, and removes their files
 afterwards; image-update and whatever needs a package source run on the machine's own engine.
-AIME_CHECKOUT=DIR adds AIME's own `mlc`, from a copy of that checkout.
+MLC_BENCH_AIME=DIR adds AIME's own `mlc`, from a copy of that checkout; with Debian's package
+distrobox installed, its create and enter are measured, too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from contextlib import ExitStack
@@ -22,6 +24,8 @@ from typing import Any
 
 import counting
 import creating
+import entering
+import headline
 import large
 import looking
 import packages
@@ -32,7 +36,7 @@ import together
 import updating
 from creating import Sized
 from engines import OwnEngine, own_engine
-from images import GIGABYTE, SMALL, copy_small, docker, enlarge, fill_images, make_small
+from images import GIGABYTE, SMALL, copy, docker, enlarge, fill_images, make_small
 from people import ROOT, Person, people
 from plot import svg
 from report import document, machine, plain
@@ -59,7 +63,12 @@ def main() -> None:
     (arguments.output / "scaling.md").write_text(growth)
     page = document(pages.sections(results), about, notes)
     (arguments.output / "benchmarks.md").write_text(page)
-    (arguments.output / "benchmarks.svg").write_text(svg(*pages.picture(results)))
+    (arguments.output / "benchmarks.svg").write_text(
+        svg("Seconds of the whole process (logarithmic)", headline.groups(json.loads(text)))
+    )
+    readme = headline.renewed((ROOT / "README.md").read_text(), json.loads(text))
+    place = ROOT if arguments.output == ROOT / "docs" else arguments.output
+    (place / "README.md").write_text(readme)
     print(page)
 
 
@@ -73,10 +82,13 @@ def measure(quick: bool, place: Path) -> dict[str, Any]:
         make_small()
         stack.callback(docker, "rmi", SMALL)
         _with_network(results, outside, quick)
+        if shutil.which("distrobox"):
+            step("k: distrobox")
+            results["entering"] = entering.seconds(place, outside, 1 if quick else 3)
         step("two separate engines")
         first, second = (stack.enter_context(own_engine(place)) for _ in range(2))
         for engine in (first, second):
-            copy_small(engine)
+            copy(engine, SMALL)
         sized = _creates(results, first, persons, quick)
         sized.own.update(creating.prepare(first, SMALL, sized.words, [outside]).own)
         _many(results, first, second, sized, outside, quick)
@@ -94,7 +106,7 @@ def _with_network(results: dict[str, Any], person: Person, quick: bool) -> None:
     results["packages"] = packages.measure(quick)
     step("h: requests to the engine")
     results["calls"] = counting.calls(person)
-    if checkout := os.environ.get("AIME_CHECKOUT"):
+    if checkout := os.environ.get("MLC_BENCH_AIME"):
         step("AIME's own mlc")
         results["aime"] = updating.aime_creates(person, Path(checkout), 1 if quick else 5)
 

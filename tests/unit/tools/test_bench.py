@@ -11,8 +11,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 import creating  # noqa: E402
+import entering  # noqa: E402
+import headline  # noqa: E402
 import large  # noqa: E402
 import looking  # noqa: E402
+import packages  # noqa: E402
 import pages  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
@@ -23,6 +26,8 @@ from timing import Spread, interleaved, ratio, spread  # noqa: E402
 
 from mlc_patched.cli.dispatch import COMMANDS  # noqa: E402
 
+WAYS = (packages.OURS, packages.PIP)
+WAY = packages.Way(30.0, 20.0, 3.0, 1000, 0)
 LARGE = (large.EXPORT, large.DOCKER_EXPORT, large.SAVE, large.COMMIT)
 
 
@@ -127,6 +132,8 @@ def results() -> dict[str, object]:
         "large": {name: [1.0, 2.0] for name in LARGE},
         "start-up": {name: [0.02, 0.03] for name in names},
         "imports": {name: starting.Imports(50, 0.01, False) for name in starting.COMMANDS},
+        "packages": {"BuildKit": packages.Packages(dict.fromkeys(WAYS, WAY), 2.0, 10)},
+        "entering": {step: {"mlc": [1.0], entering.DISTROBOX: [30.0]} for step in entering.STEPS},
         "update": {updating.CACHED: [1.0], updating.UNCACHED: [2.0]},
         "calls": {"list": ["GET /containers/json"], "x": ["GET /a", "GET /a", "POST /b"], "y": []},
         "steps": {updating.CACHED: (1, 9), updating.UNCACHED: (10, 0)},
@@ -166,6 +173,23 @@ def test_the_page_on_scaling_has_the_measured_figures() -> None:
     assert scaling.renewed(page, measured) == page
     with pytest.raises(ValueError, match="marks"):
         scaling.renewed(page.replace(scaling.END, ""), measured)
+
+
+def test_the_readme_has_the_figures_that_matter() -> None:
+    page = (ROOT / "README.md").read_text()
+    measured = json.loads((ROOT / "docs/benchmarks.json").read_text())
+    assert headline.renewed(page, measured) == page
+    with pytest.raises(ValueError, match="marks"):
+        headline.renewed(page.replace(headline.END, ""), measured)
+
+
+def test_the_plot_compares_programs() -> None:
+    found = json.loads(json.dumps(report.plain(results())))
+    container, *packages_ = headline.groups(found)
+    bars = dict(container.bars)
+    assert bars["distrobox create, first enter"].median == 60
+    assert bars[creating.LABELLED].median == 0.2
+    assert [group.heading for group in packages_] == ["eight Python packages", "one package more"]
 
 
 def test_growth_is_extrapolated_and_no_growth_is_stated() -> None:
