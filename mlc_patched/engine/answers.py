@@ -148,7 +148,12 @@ def inspected_container_of(found: Mapping[str, Any]) -> Container:
 
 def _mounts(found: Mapping[str, Any]) -> tuple[Mount, ...]:
     return tuple(
-        Mount(string(each["Type"]), string(each["Destination"]), each.get("Name") or "")
+        Mount(
+            string(each["Type"]),
+            string(each["Destination"]),
+            each.get("Name") or "",
+            each.get("Source") or "",
+        )
         for each in found.get("Mounts") or ()
         if isinstance(each, dict)  # Podman's list has only the paths
     )

@@ -63,17 +63,21 @@ class Image:
         )
 
 
-VOLUME = "volume"
+VOLUME, BIND = "volume", "bind"
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Mount:
-    """What is mounted at a path of a container; `volume` is the name of a volume."""
+    """What is mounted at a path of a container.
+
+    `volume` is the name of a volume, `source` the path on the host.
+    """
 
     kind: str
     path: str
     volume: str = ""
+    source: str = ""
 
     @property
     def is_anonymous(self) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shlex import quote
 
 from ..context import Context
-from ..engine.interface import Image
-from ..engine.observations import MountsAndDevices
+from ..engine.interface import BIND, Container, Image
 from ..errors import MlcError, NotFoundError
 from ..host.account import Account
 from ..images.probe import temporary_container
@@ -18,7 +17,7 @@ from ..images.project.files import ProjectFiles
 from ..images.versions.record import is_outdated
 from ..names.containers import short_name
 from ..names.images import account_image_of, committed_uid, parse_reference
-from ..names.labels import MalformedLabelsError, read_claim
+from ..names.labels import HOST_DEVICES, MalformedLabelsError, given, read_claim
 from ..names.projects import LATEST, Project, project_of_repository, projects_in
 from ..plan.directories import X11_SOCKETS
 from ..temporary import LOOK
@@ -149,13 +148,11 @@ def containers(machine: Machine) -> Sequence[Finding]:
     present = {each.id for each in machine.images}
     found, count = [], 0
     for container in own:
-        try:
-            needed = context.engine.mounts_and_devices(container.id)
-        except NotFoundError:
-            continue  # it was removed in the meantime
+        if (needed := _needed(container, context)) is None:
+            continue
         count += 1
         name = short_name(container.name)
-        devices, mounts = _missing(needed) if is_local else ((), ())
+        devices, mounts = _missing(*needed) if is_local else ((), ())
         for path in devices:
             text = f"{name} cannot start: the device {path} is missing"
             remedy = f"container-retire {name} --save, then container-deploy it again"
@@ -172,11 +169,30 @@ def containers(machine: Machine) -> Sequence[Finding]:
     return found or [ok("containers", f"all {count} can start")]
 
 
-def _missing(needed: MountsAndDevices) -> tuple[list[str], list[str]]:
+def _needed(container: Container, context: Context) -> tuple[Iterable[str], Iterable[str]] | None:
+    """Return the host's devices and paths that a container needs; None if it was just removed.
+
+    The engine is asked only about what its list does not have: the devices of containers by other
+    programs and former versions, and the paths of Podman's.
+    """
+    if HOST_DEVICES in container.labels and container.mounts:
+        devices = given(container.labels, HOST_DEVICES)
+        mounts = [mount.source for mount in container.mounts if mount.kind == BIND]
+        return devices.split(",") if devices else (), mounts
+    try:
+        found = context.engine.mounts_and_devices(container.id)
+    except NotFoundError:
+        return None
+    return found.devices, found.mounts
+
+
+def _missing(devices: Iterable[str], mounts: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the devices and the mounted paths that do not exist."""
-    devices = [path for path in needed.devices if not _exists(path)]
     # The engine makes the X server's directory if it is missing, and nobody misses it.
-    return devices, [path for path in needed.mounts if path != X11_SOCKETS and not _exists(path)]
+    wanted = [path for path in mounts if path != X11_SOCKETS]
+    return [path for path in devices if not _exists(path)], [
+        path for path in wanted if not _exists(path)
+    ]
 
 
 def _exists(path: str) -> bool:

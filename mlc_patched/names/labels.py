@@ -29,6 +29,9 @@ USER_SETUP = "aime.mlc.DS01_USER_SETUP"
 IMAGE_ID = "aime.mlc.DS01_IMAGE"
 DEVICES = "aime.mlc.DS01_DEVICES"
 """UUIDs of the GPUs that were chosen for it (the setting `gpus.assign`), as `escaped`."""
+HOST_DEVICES = "aime.mlc.DS01_HOST_DEVICES"
+"""Paths of the host's devices that it was given, as `escaped`, or NOT_GIVEN: what a list of
+containers does not say otherwise."""
 REQUEST = "aime.mlc.DS01_REQUEST"
 """A random token of the process that created the container or service, by which the process finds
 it when the engine's response was lost."""
@@ -96,7 +99,7 @@ _DS01_WORKSPACE = "ds01.workspace"
 
 OWNED = frozenset(
     {OWNER, NAME, USER, ARCHITECTURE, MLC_VERSION, WORKSPACE, DATA, MODELS, FRAMEWORK, GPUS}
-    | {USER_SETUP, IMAGE_ID, DEVICES, REQUEST, SETUP_FOR, SERVICE, JOB, STEP}
+    | {USER_SETUP, IMAGE_ID, DEVICES, HOST_DEVICES, REQUEST, SETUP_FOR, SERVICE, JOB, STEP}
     | {HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME, IMAGE_STORE}
 )
 """Labels that say whose a container is and how it was created; users cannot set them."""

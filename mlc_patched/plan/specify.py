@@ -109,6 +109,7 @@ def _all_labels(
         **own,
         labels.USER_SETUP: flow.value,
         labels.IMAGE_ID: image_id,
+        labels.HOST_DEVICES: labels.escaped(",".join(plan.devices) or labels.NOT_GIVEN),
         **({labels.DEVICES: labels.escaped(",".join(plan.assigned))} if plan.assigned else {}),
     }
 

@@ -14,7 +14,7 @@ from support.base_images import BASE
 from support.contract_fixtures import LABEL, PODMAN_S_OWN, EngineFixtures
 from support.remote_engine import open_place
 
-from mlc_patched.engine.interface import PODMAN
+from mlc_patched.engine.interface import BIND, PODMAN
 from mlc_patched.engine.observations import Activity
 from mlc_patched.engine.specification import Bind
 from mlc_patched.errors import (
@@ -454,6 +454,9 @@ def test_mounts_and_devices_of_a_container(fixtures: EngineFixtures) -> None:
     found = fixtures.engine.mounts_and_devices(container)
     assert (found.devices, found.mounts) == (("/dev/null",), ("/tmp",))
     assert (found.targets, found.process) == ({"/tmp": "/data"}, 0)
+    listed = next(each for each in fixtures.engine.containers() if each.id == container)
+    if listed.mounts:  # Podman's list does not have their sources
+        assert [mount.source for mount in listed.mounts if mount.kind == BIND] == ["/tmp"]
     with pytest.raises(NotFoundError):
         fixtures.engine.mounts_and_devices(fixtures.name("none"))
 

@@ -677,7 +677,10 @@ class FakeEngine(Engine):
             created=int(each.created),
             size=0 if sizes else None,
             mounts=(
-                *(Mount("bind", bind.target) for bind in each.specification.binds),
+                *(
+                    Mount("bind", bind.target, source=bind.source)
+                    for bind in each.specification.binds
+                ),
                 *(Mount(VOLUME, path, name) for path, name in each.volumes.items()),
             ),
         )

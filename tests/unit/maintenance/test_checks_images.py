@@ -77,11 +77,13 @@ def test_blown_up_logs_are_found(
     assert not fake.made
 
 
+@pytest.mark.parametrize("has_devices_label", [False, True])
 def test_containers_that_cannot_start_are_found(
-    machine: Machine, fake: FakeEngine, tmp_path: Path
+    has_devices_label: bool, machine: Machine, fake: FakeEngine, tmp_path: Path
 ) -> None:
     image = fake.add_image("img:1")
     own = {labels.OWNER: "alice"}
+    devices = {labels.HOST_DEVICES: "/dev/none%2C/dev/null"} if has_devices_label else {}
     fake.create_container(ContainerSpecification(name="fine._.1001", image=image.id, labels=own))
     fake.calls.clear()
     assert_finding(images.containers(machine), "ok", "all 1 can start")
@@ -90,7 +92,7 @@ def test_containers_that_cannot_start_are_found(
         ContainerSpecification(
             name="it._.1001",
             image=image.id,
-            labels=own,
+            labels={**own, **devices},
             devices=("/dev/none", "/dev/null"),
             binds=(
                 Bind("/none", "/data"),
@@ -117,3 +119,18 @@ def test_containers_that_cannot_start_are_found(
     assert {each.health for each in found} == {Health.WARNING}
     remedies = {each.remedy for each in found}
     assert "mlc export fine, mlc remove fine, mlc import fine.mlc.tar" in remedies
+
+
+def test_what_containers_need_is_in_their_list(machine: Machine, fake: FakeEngine) -> None:
+    image = fake.add_image("img:1")
+    for number, devices in enumerate(("-", "/dev/null")):
+        made = ContainerSpecification(
+            name=f"n{number}._.1001",
+            image=image.id,
+            labels={labels.OWNER: "alice", labels.HOST_DEVICES: devices},
+            binds=(Bind("/", "/workspace"),),
+        )
+        fake.create_container(made)
+    fake.calls.clear()
+    assert_finding(images.containers(machine), "ok", "all 2 can start")
+    assert "mounts_and_devices" not in fake.calls

@@ -169,6 +169,7 @@ def test_the_labels_say_whose_the_container_is_and_how_it_was_made(
         "aime.mlc.GPUS": "all",
         "aime.mlc.DS01_USER_SETUP": "commit",
         "aime.mlc.DS01_IMAGE": "sha256:1",
+        "aime.mlc.DS01_HOST_DEVICES": "/dev/snd%2C/dev/video0",
     }
     models = specified(plan(replace(REQUEST, models=str(odd)), account), account)
     assert models.labels["aime.mlc.MODELS_MOUNT"] == f"{tmp_path}/a%2Cb"
