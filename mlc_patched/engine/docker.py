@@ -80,9 +80,13 @@ class DockerEngine(Engine):
 
     def image(self, reference: str) -> Image | None:
         try:
-            return image_of(_json(self._ask("GET", f"/images/{_quoted(reference)}/json")))
+            return image_of(self._inspected_image(reference))
         except ImageNotFoundError:
             return None
+
+    def _inspected_image(self, reference: str) -> Any:
+        """Return the answer of ImageInspect. Raises ImageNotFoundError."""
+        return _json(self._ask("GET", f"/images/{_quoted(reference)}/json"))
 
     @validated
     def find_images(

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..errors import ConflictError
+from ..json_text import string
 from ..lean import replace
+from .answers import validated
 from .connection import Query
 from .docker import DockerEngine, full_id
 from .interface import PODMAN, Container, Image
-from .observations import Change, Stats
+from .observations import Change, Layer, Stats
 
 if TYPE_CHECKING:
     from .specification import ContainerSpecification
@@ -124,6 +126,21 @@ class PodmanEngine(DockerEngine):
             each for each in self.containers() if each.id == container
         ]
         return any(not each.is_running for each in found)
+
+    def history(self, image: str) -> list[Layer]:
+        # The message of a commit is not in Podman's history, but in the image, and what is built on
+        # the image inherits it.
+        layers = super().history(image)
+        if layers:
+            message, parent = self._message_and_parent(image)
+            if message and parent and message != self._message_and_parent(parent)[0]:
+                layers[0] = replace(layers[0], comment=message)
+        return layers
+
+    @validated
+    def _message_and_parent(self, image: str) -> tuple[str, str]:
+        found = self._inspected_image(image)
+        return string(found.get("Comment") or ""), string(found.get("Parent") or "")
 
     def shared_sizes(self) -> Mapping[str, int]:
         return {full_id(each): size for each, size in super().shared_sizes().items()}

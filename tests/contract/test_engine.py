@@ -440,6 +440,18 @@ def test_removing_an_image_keeps_steps_that_another_image_is_built_on(
     assert fixtures.engine.image(fixtures.image.id) is not None
 
 
+def test_the_message_of_a_commit_is_in_its_history_and_no_later_image_has_it(
+    fixtures: EngineFixtures,
+) -> None:
+    engine, repository = fixtures.engine, fixtures.name("image")
+    first = engine.commit(
+        fixtures.create(), repository, "one", fixtures.image, {}, message="mlc said this"
+    )
+    later = fixtures.commit(fixtures.create("b", image=first), "two")
+    assert engine.history(first)[0].comment == "mlc said this"
+    assert engine.history(later)[0].comment != "mlc said this"
+
+
 def test_a_missing_image_has_no_history(fixtures: EngineFixtures) -> None:
     assert fixtures.engine.history("mlc-test/there-is-no-such-image:1") == []
 

@@ -28,6 +28,11 @@ def has_containerd_store() -> bool:
     return status.get("driver-type") == "io.containerd.snapshotter.v1"
 
 
+def is_podman() -> bool:
+    """Return whether the engine is Podman."""
+    return any("Podman" in each["Name"] for each in ask("GET", "/version")["Components"])
+
+
 def inspect(name: str) -> dict[str, Any]:
     """Return what the engine knows of a container or image."""
     found = ask("GET", "/containers/{}/json", name) or ask("GET", "/images/{}/json", name)

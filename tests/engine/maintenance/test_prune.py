@@ -17,6 +17,7 @@ from support.image_commands import BUILDERS, ImageUser, nameless
 from support.reliability import Counted, sized
 from support.users import User
 
+from mlc_patched.engine.docker import full_id
 from mlc_patched.images.build.environment import Builder
 
 pytestmark = pytest.mark.real_engine
@@ -34,7 +35,7 @@ def without_name(base: str) -> str:
         check=True,
         env={**os.environ, "DOCKER_BUILDKIT": "0"},
     )
-    return built.stdout.strip()
+    return full_id(built.stdout.strip())
 
 
 def test_prune_keeps_what_somebody_built_on_our_images(
