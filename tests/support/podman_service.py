@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,8 @@ events_logger = "file"
 runtime = "fit"
 conmon_path = ["{programs}/conmon"]
 helper_binaries_dir = ["{programs}", "/usr/libexec/podman", "/usr/lib/podman"]
+[containers]
+base_hosts_file = "{hosts}"
 [network]
 firewall_driver = "iptables"
 [engine.runtimes]
@@ -58,9 +61,13 @@ def service(user: User | None, programs: Path = OWN) -> Iterator[str]:
         runtime, fit = (place / name for name in ("fit-runtime", "fit_runtime.py"))
         for path in (runtime, fit):
             shutil.copy(ROOT / "tools" / path.name, path)
-        settings = place / "containers.conf"
-        settings.write_text(CONFIGURATION.format(runtime=runtime, programs=programs))
-        for path in (place, settings, runtime, fit):
+        settings, hosts = place / "containers.conf", place / "hosts"
+        # Of the host's own file, Podman takes one line for each address.
+        hosts.write_text(f"127.0.1.1 {platform.node()}\n")
+        settings.write_text(
+            CONFIGURATION.format(runtime=runtime, programs=programs, hosts=hosts), encoding="utf-8"
+        )
+        for path in (place, settings, hosts, runtime, fit):
             path.chmod(0o755)
         environ = {"CONTAINERS_CONF": str(settings), "STORAGE_DRIVER": "overlay"}
         options = ["--root", storage, "--runroot", run]
