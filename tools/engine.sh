@@ -96,7 +96,11 @@ install_fit_runtime() {
     say "this host lacks CAP_SYS_RESOURCE: with tools/fit-runtime, containers get the capabilities and limits it has"
     [[ -x /usr/bin/python3 ]] || "$here/apt-install.sh" python3
     mkdir -p "$equipment"
-    install -m 755 "$here/fit-runtime" "$here/fit_runtime.py" "$equipment"
+    # Renamed, as several engines may start at the same time.
+    /usr/bin/python3 -IS "$here/fit_runtime.py" >"$equipment/fit.sed.$$"
+    install -m 755 "$here/fit-runtime" "$equipment/fit-runtime.$$"
+    mv "$equipment/fit.sed.$$" "$equipment/fit.sed"
+    mv "$equipment/fit-runtime.$$" "$equipment/fit-runtime"
 }
 
 # The engine accepts `--gpus` only if NVIDIA's hook was on its PATH when it started.

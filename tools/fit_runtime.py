@@ -1,20 +1,17 @@
-"""runc for a host that lacks a capability: test equipment, never for a server.
+"""Print the sed script of tools/fit-runtime for this host: test equipment, never for a server.
 
 A privileged container requests every capability, and unlimited memlock is a limit above the
 host's. If the engine itself lacks CAP_SYS_RESOURCE (in some virtual machines and CI sandboxes),
-runc can grant neither and refuses to start the container. This program removes from the request
-what this process does not have itself, then runs runc. `tools/engine.sh up` configures it for
-dockerd on such hosts only.
+runc can grant neither and refuses to start the container. The script removes from the request
+what this process does not have itself. `tools/engine.sh up` configures it for dockerd on such
+hosts only. sed, as every container and every command in one waits for this.
 """
 
-# No pathlib: every container and every exec waits for this. runc is on dockerd's PATH.
-# ruff: noqa: PTH118, PTH123, S606, S607
 from __future__ import annotations
 
-import json
-import os
 import resource
-import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 # linux/capability.h, in numerical order; config.json has the names, /proc the numbers.
 # fmt: off
@@ -29,51 +26,29 @@ CAPABILITIES = (
 # fmt: on
 
 
-def held_capabilities() -> set[str]:
-    with open("/proc/self/status", encoding="ascii") as status:
-        line = next(line for line in status if line.startswith("CapBnd:"))
+UNLIMITED = (1 << 64) - 1
+"""As config.json has it (Go's uint64)."""
+
+
+def lacking() -> list[str]:
+    """Return the capabilities that this process cannot give."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith("CapBnd:"))
     bits = int(line.split()[1], 16)
-    return {f"CAP_{name}" for number, name in enumerate(CAPABILITIES) if bits >> number & 1}
+    return [f"CAP_{name}" for number, name in enumerate(CAPABILITIES) if not bits >> number & 1]
 
 
-def fit(process: dict) -> None:
-    """Reduce an OCI process object, in place, to what this process may grant."""
-    held = held_capabilities()
-    for kind, names in process.get("capabilities", {}).items():
-        process["capabilities"][kind] = [name for name in names or [] if name in held]
-    for limit in process.get("rlimits", []):
-        own = resource.getrlimit(getattr(resource, limit["type"]))[1]
+def script() -> Iterator[str]:
+    """Yield the lines of the script. JSON as Go writes it: on one line, without blanks."""
+    for name in lacking():
+        yield f's/"{name}",//g'
+        yield f's/,"{name}"]/]/g'
+        yield f's/\\["{name}"]/[]/g'
+    for limit in (name for name in dir(resource) if name.startswith("RLIMIT_")):
+        own = resource.getrlimit(getattr(resource, limit))[1]
         if own != resource.RLIM_INFINITY:
-            limit["hard"] = min(limit["hard"], own)
-            limit["soft"] = min(limit["soft"], own)
+            head = f'"type":"{limit}","hard":'
+            yield f's/{head}{UNLIMITED},"soft":{UNLIMITED}/{head}{own},"soft":{own}/g'
 
 
-def option(arguments: list[str], *names: str) -> str | None:
-    for position, argument in enumerate(arguments):
-        for name in names:
-            if argument == name:
-                return arguments[position + 1]
-            if argument.startswith(name + "="):
-                return argument[len(name) + 1 :]
-    return None
-
-
-def rewrite(path: str, within: str | None) -> None:
-    with open(path, encoding="utf-8") as request:
-        document = json.load(request)
-    fit(document[within] if within else document)
-    with open(path, "w", encoding="utf-8") as request:
-        json.dump(document, request)
-
-
-def main(arguments: list[str]) -> None:
-    if "create" in arguments or "run" in arguments:
-        rewrite(os.path.join(option(arguments, "--bundle", "-b") or ".", "config.json"), "process")
-    elif "exec" in arguments:
-        process_file = option(arguments, "--process", "-p")
-        if process_file:
-            rewrite(process_file, None)
-    os.execvp("runc", ["runc", *arguments])
-
-
-main(sys.argv[1:])
+print("\n".join(script()))

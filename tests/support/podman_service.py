@@ -8,6 +8,7 @@ import platform
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -58,9 +59,12 @@ def service(user: User | None, programs: Path = OWN) -> Iterator[str]:
     try:
         for directory in (run, storage):
             directory.mkdir()
-        runtime, fit = (place / name for name in ("fit-runtime", "fit_runtime.py"))
-        for path in (runtime, fit):
-            shutil.copy(ROOT / "tools" / path.name, path)
+        runtime, fit = place / "fit-runtime", place / "fit.sed"
+        shutil.copy(ROOT / "tools/fit-runtime", runtime)
+        script = subprocess.run(
+            [sys.executable, ROOT / "tools/fit_runtime.py"], stdout=subprocess.PIPE, check=True
+        )
+        fit.write_bytes(script.stdout)
         settings, hosts = place / "containers.conf", place / "hosts"
         # Of the host's own file, Podman takes one line for each address.
         hosts.write_text(f"127.0.1.1 {platform.node()}\n")
