@@ -112,7 +112,7 @@ def container_body(specification: ContainerSpecification) -> dict[str, Any]:
         "CgroupParent": specification.cgroup_parent,
         "NanoCpus": specification.resources.nano_cpus or 0,
         "Memory": specification.resources.memory or 0,
-        "PidsLimit": specification.resources.pids,
+        "PidsLimit": specification.resources.pids or 0,  # without it, Podman's default is 2048
         "RestartPolicy": {"Name": "no"},
         "Tmpfs": dict.fromkeys(specification.tmpfs, "") or None,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 import shutil
@@ -25,11 +26,32 @@ NEWER_PACKAGES = ("podman", "conmon", "netavark", "aardvark-dns", "passt", "cata
 NEWER_PROGRAMS = (
     *("podman", "conmon", "netavark", "aardvark-dns", "pasta", "catatonit", "rootlessport"),
 )
+GPUS = {
+    "cdiVersion": "0.5.0",
+    "kind": "nvidia.com/gpu",
+    "devices": [
+        {
+            "name": name,
+            "containerEdits": {
+                "mounts": [
+                    {
+                        "hostPath": "/etc/hostname",
+                        "containerPath": f"/mlc-gpu-{name}",
+                        "options": ["ro", "bind"],
+                    }
+                ]
+            },
+        }
+        for name in ("0", "1", "all")
+    ],
+}
+"""GPUs for a machine without any, in place of the hook that tools/engine.sh gives Docker."""
 CONFIGURATION = """\
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "fit"
+cdi_spec_dirs = ["/etc/cdi", "{gpus}"]
 conmon_path = ["{programs}/conmon"]
 helper_binaries_dir = ["{programs}", "/usr/libexec/podman", "/usr/lib/podman"]
 [containers]
@@ -65,13 +87,16 @@ def service(user: User | None, programs: Path = OWN) -> Iterator[str]:
             [sys.executable, ROOT / "tools/fit_runtime.py"], stdout=subprocess.PIPE, check=True
         )
         fit.write_bytes(script.stdout)
-        settings, hosts = place / "containers.conf", place / "hosts"
+        settings, hosts, gpus = place / "containers.conf", place / "hosts", place / "cdi"
+        gpus.mkdir()
+        (gpus / "nvidia.json").write_text(json.dumps(GPUS))
         # Of the host's own file, Podman takes one line for each address.
         hosts.write_text(f"127.0.1.1 {platform.node()}\n")
         settings.write_text(
-            CONFIGURATION.format(runtime=runtime, programs=programs, hosts=hosts), encoding="utf-8"
+            CONFIGURATION.format(runtime=runtime, programs=programs, hosts=hosts, gpus=gpus),
+            encoding="utf-8",
         )
-        for path in (place, settings, hosts, runtime, fit):
+        for path in (place, settings, hosts, gpus, runtime, fit):
             path.chmod(0o755)
         environ = {"CONTAINERS_CONF": str(settings), "STORAGE_DRIVER": "overlay"}
         options = ["--root", storage, "--runroot", run]

@@ -121,7 +121,7 @@ def test_what_is_not_given_is_the_engine_s_choice() -> None:
         "IpcMode": "",
         "CgroupParent": "",
         **dict.fromkeys(("ShmSize", "NanoCpus", "Memory"), 0),
-        "PidsLimit": None,
+        "PidsLimit": 0,
         "RestartPolicy": {"Name": "no"},
     }
 

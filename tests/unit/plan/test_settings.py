@@ -26,7 +26,7 @@ def test_without_settings_containers_are_as_aimes() -> None:
     assert body["Privileged"] is True
     assert (body["NetworkMode"], body["IpcMode"], body["ShmSize"]) == ("host", "host", 0)
     assert (body["CapAdd"], body["CapDrop"]) == (None, None)
-    assert (body["NanoCpus"], body["Memory"], body["PidsLimit"]) == (0, 0, None)
+    assert (body["NanoCpus"], body["Memory"], body["PidsLimit"]) == (0, 0, 0)
     assert [device["PathOnHost"] for device in body["Devices"]] == ["/dev/snd", "/dev/video0"]
     assert body["DeviceRequests"][0]["Count"] == -1
 
