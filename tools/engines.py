@@ -34,8 +34,10 @@ from tools.engine_results import SUITES, Cell, Kind, keep, read_report  # noqa: 
 
 BASES = ("mlc-test/base:bookworm", "mlc-test/bare:bookworm")
 SECONDS = 300  # for one test: on some engines a test waits for something that never happens
-FOR_ONE_USER = ("contract", "life")
-"""The suites that do not need several users."""
+BASIC = ("contract", "life")
+"""The suites for rows where the others would show nothing new, or cannot run: what a command asks
+an engine for does not depend on the way to it, a rootless engine has one user, and Podman before
+5.4 ignores the GPUs that the tests of commands ask for."""
 MODERN = ROOT / "tools/modern-engine.sh"
 NUMBER = 142 + worker.NUMBER
 """The engine of tools/modern-engine.sh that is started for a row."""
@@ -137,16 +139,12 @@ def rootless(is_newer: bool = False) -> Iterator[Row]:
 
 OWN, CONTAINERD = "its own", "containerd's"
 ALL = "all that the clients have"
-REMOTE = ("contract", "life", "containers")
 NEWEST = partial(modern, "sid", "containerd", MINIMUM_API)
 ROWS = {
     "docker": Kind("Docker", OWN, ALL, docker),
-    "tls": Kind("Docker, tcp with TLS", OWN, ALL, tls, REMOTE),
-    "ssh": Kind("Docker, ssh", OWN, ALL, ssh, REMOTE),
+    "tls": Kind("Docker, tcp with TLS", OWN, ALL, tls, BASIC),
+    "ssh": Kind("Docker, ssh", OWN, ALL, ssh, BASIC),
     "docker26": Kind("Docker", OWN, "buildx, classic", partial(modern, "trixie", "classic")),
-    "docker26-containerd": Kind(
-        "Docker", CONTAINERD, "buildx, classic", partial(modern, "trixie", "containerd")
-    ),
     "docker28-classic": Kind("Docker", OWN, "buildx, classic", partial(modern, "sid", "classic")),
     "docker28": Kind(f"Docker, oldest API {MINIMUM_API}", CONTAINERD, "buildx, classic", NEWEST),
     "docker28-builder": Kind(
@@ -161,21 +159,19 @@ ROWS = {
         CONTAINERD,
         "buildx, classic",
         partial(NEWEST, "tls"),
-        REMOTE,
+        BASIC,
     ),
     "docker28-ssh": Kind(
         f"Docker, ssh, oldest API {MINIMUM_API}",
         CONTAINERD,
         "buildx, classic",
         partial(NEWEST, "ssh"),
-        REMOTE,
+        BASIC,
     ),
-    "podman": Kind("Podman, root", OWN, "Podman's", podman),
-    "rootless": Kind("Podman, rootless", OWN, "Podman's", rootless, FOR_ONE_USER),
+    "podman": Kind("Podman, root", OWN, "Podman's", podman, BASIC),
+    "rootless": Kind("Podman, rootless", OWN, "Podman's", rootless, BASIC),
     "podman5": Kind("Podman, root", OWN, "Podman's", partial(podman, is_newer=True)),
-    "rootless5": Kind(
-        "Podman, rootless", OWN, "Podman's", partial(rootless, is_newer=True), FOR_ONE_USER
-    ),
+    "rootless5": Kind("Podman, rootless", OWN, "Podman's", partial(rootless, is_newer=True), BASIC),
 }
 
 
