@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -34,9 +35,13 @@ def is_podman() -> bool:
 
 
 def inspect(name: str) -> dict[str, Any]:
-    """Return what the engine knows of a container or image."""
+    """Return what the engine knows of a container or image, without the options that Podman adds to
+    mounts."""
     found = ask("GET", "/containers/{}/json", name) or ask("GET", "/images/{}/json", name)
     assert found, f"there is no {name}"
+    host = found.get("HostConfig") or {}
+    if binds := host.get("Binds"):
+        host["Binds"] = [re.sub(r":(?:rw,)?rprivate,rbind$", "", bind) for bind in binds]
     return dict(found)
 
 
