@@ -80,10 +80,13 @@ def groups(results: dict[str, Any]) -> list[Group]:
         both = [sum(parts) for parts in zip(*steps, strict=True)]
         one.append(("distrobox create, first enter", spread(both)))
     found = [Group("a container", one)]
-    for words, part in (("eight Python packages", "cold"), ("one package more", "more")):
-        ways = results["packages"]["BuildKit"]["ways"]
-        bars = [(name, spread([way[part]])) for name, way in ways.items()]
-        found.append(Group(words, bars))
+    ways = results["packages"]["BuildKit"]["ways"]
+    for words, command, part in (
+        ("eight Python packages", "image-create", "cold"),
+        ("one package more", "image-update", "more"),
+    ):
+        bars = {name: spread([way[part]]) for name, way in ways.items()}
+        found.append(Group(words, [(command, bars.pop(packages.OURS)), *bars.items()]))
     return found
 
 
