@@ -26,10 +26,6 @@ CAPABILITIES = (
 # fmt: on
 
 
-UNLIMITED = (1 << 64) - 1
-"""As config.json has it (Go's uint64)."""
-
-
 def lacking() -> list[str]:
     """Return the capabilities that this process cannot give."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -47,8 +43,11 @@ def script() -> Iterator[str]:
     for limit in (name for name in dir(resource) if name.startswith("RLIMIT_")):
         own = resource.getrlimit(getattr(resource, limit))[1]
         if own != resource.RLIM_INFINITY:
+            # sed cannot compare: a number with as many digits counts as larger, too.
+            large = rf"[0-9]\{{{len(str(own))},\}}"
             head = f'"type":"{limit}","hard":'
-            yield f's/{head}{UNLIMITED},"soft":{UNLIMITED}/{head}{own},"soft":{own}/g'
+            yield f"s/\\({head}\\){large}/\\1{own}/g"
+            yield f's/\\({head}[0-9]*,"soft":\\){large}/\\1{own}/g'
 
 
 print("\n".join(script()))
