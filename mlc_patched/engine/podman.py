@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from .observations import Change, Layer, Stats
 if TYPE_CHECKING:
     from .specification import ContainerSpecification
 
+_POLL_SECONDS = 0.1
+_CLEANUP_POLLS = 100
 _ADDED_PREFIXES = ("localhost/", "docker.io/library/", "docker.io/")
 """Prefixes that Podman adds to a name without a registry."""
 
@@ -99,6 +102,21 @@ class PodmanEngine(DockerEngine):
         with contextlib.suppress(ConflictError):  # it is not paused
             self._ask("POST", f"/containers/{quote(container)}/unpause")
         super().stop(container, seconds)
+        self._await_cleanup(container)
+
+    def wait(self, container: str) -> int:
+        status = super().wait(container)
+        self._await_cleanup(container)
+        return status
+
+    def _await_cleanup(self, container: str) -> None:
+        """Wait until Podman has unmounted the files of a container that ended, in a process of its
+        own: until then an archive of them may come out empty, without an error."""
+        for _ in range(_CLEANUP_POLLS):
+            found = self._listed(container)
+            if found is None or found.state != "stopped":
+                break
+            time.sleep(_POLL_SECONDS)
 
     def _commit_configuration(
         self, like: Image, labels: Mapping[str, str]
@@ -122,10 +140,15 @@ class PodmanEngine(DockerEngine):
         return super().processes(container)
 
     def _is_stopped(self, container: str) -> bool:
-        found = self.containers(names=(container,)) or [
-            each for each in self.containers() if each.id == container
+        found = self._listed(container)
+        return found is not None and not found.is_running
+
+    def _listed(self, container: str) -> Container | None:
+        """Return what Podman's list says of a container, given by its name or ID, in its words."""
+        found = super().containers(names=(container,)) or [
+            each for each in super().containers() if each.id == container
         ]
-        return any(not each.is_running for each in found)
+        return found[0] if found else None
 
     def history(self, image: str) -> list[Layer]:
         # The message of a commit is not in Podman's history, but in the image, and what is built on

@@ -35,13 +35,15 @@ def is_podman() -> bool:
 
 
 def inspect(name: str) -> dict[str, Any]:
-    """Return what the engine knows of a container or image, without the options that Podman adds to
-    mounts."""
+    """Return what the engine knows of a container or image, without what Podman adds: options of
+    mounts, and a registry before an image's name."""
     found = ask("GET", "/containers/{}/json", name) or ask("GET", "/images/{}/json", name)
     assert found, f"there is no {name}"
     host = found.get("HostConfig") or {}
     if binds := host.get("Binds"):
         host["Binds"] = [re.sub(r":(?:rw,)?rprivate,rbind$", "", bind) for bind in binds]
+    if isinstance(image := (found.get("Config") or {}).get("Image"), str):
+        found["Config"]["Image"] = familiar(image)
     return dict(found)
 
 

@@ -167,10 +167,27 @@ def test_a_paused_container_is_stopped_too(api: EngineApi, podman_engine: Engine
     api.on("POST /containers/c/unpause", Reply(204), improper)
     for each in ("kill", "stop"):
         api.on(f"POST /containers/c/{each}", Reply(204))
+    api.on("GET /containers/json", [{"Id": "c", "Names": ["/n"], "State": "exited"}])
     for _ in range(2):
         podman_engine.stop("c")
-        assert api.calls == [f"POST /containers/c/{each}" for each in ("unpause", "kill", "stop")]
+        asked = [f"POST /containers/c/{each}" for each in ("unpause", "kill", "stop")]
+        assert api.calls == [*asked, "GET /containers/json"]
         api.requests.clear()
+
+
+@pytest.mark.parametrize("end", ["stop", "wait"])
+def test_the_files_of_a_container_that_ended_are_unmounted_before_they_are_read(
+    api: EngineApi, podman_engine: Engine, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    for each in ("unpause", "kill", "stop"):
+        api.on(f"POST /containers/c/{each}", Reply(204))
+    api.on("POST /containers/c/wait", {"StatusCode": 3})
+    states = [{"Id": "c", "Names": ["/n"], "State": state} for state in ("stopped", "exited")]
+    api.on("GET /containers/json", *([state] for state in states))
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    podman_engine.stop("c") if end == "stop" else podman_engine.wait("c")
+    assert len(slept) == 1
 
 
 def test_a_commit_has_its_configuration_as_instructions(
