@@ -93,6 +93,10 @@ class PodmanEngine(DockerEngine):
             for each in found
         ]
 
+    def container(self, name: str) -> Container | None:
+        found = super().container(name)
+        return None if found is None else replace(found, image=familiar(found.image))
+
     def _is_built_on(self, image_id: str, base: Image) -> bool:
         image = self.image(image_id)
         return image is not None and image.layers[: len(base.layers)] == base.layers

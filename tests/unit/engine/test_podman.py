@@ -132,6 +132,16 @@ def test_names_and_ids_of_podman_are_in_dockers_form(api: EngineApi, podman_engi
     assert podman_engine.shared_sizes() == {ID: 5}
 
 
+def test_a_container_has_its_images_name_as_it_was_typed(
+    api: EngineApi, podman_engine: Engine
+) -> None:
+    about = {"Image": "docker.io/mlc-test/base:x"}
+    api.on("GET /containers/n/json", {"Id": "c", "Name": "/n", "Image": "a" * 64, "Config": about})
+    found = podman_engine.container("n")
+    assert found is not None
+    assert found.image == "mlc-test/base:x"
+
+
 def test_images_are_found_by_any_of_the_patterns(api: EngineApi, podman_engine: Engine) -> None:
     """For Podman all patterns would have to match."""
     names = ["localhost/ds01-1/a:1", "docker.io/library/debian:12"]
