@@ -160,6 +160,8 @@ def ran(results: Mapping[str, Mapping[str, Any]], row: str) -> Mapping[str, Any]
 
 _COPY = "Podman counts a layer twice after it has made a copy of it with mapped UIDs"
 _HIDDEN = "Podman does not tell which GPUs a container requested"
+_ROOTLESS = "Podman is also asked whether it is rootless"
+_UNLISTED = "Podman does not list the containers of a build, for which the test waits"
 _SMALL = "Podman accepts any limit of memory, however small"
 REASONS: Mapping[str, Mapping[str, str]] = {
     "rootless": {
@@ -177,8 +179,12 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "host's user if its image lacks the account",
         "test_the_site_s_own_wrapper_creates": "`docker update` has no effect on Podman",
         "test_a_create_imports_no_more_than_it_uses": "more modules are needed for Podman",
-        "test_three_engine_calls_and_nothing_but_the_container": "Podman is also asked whether it "
-        "is rootless",
+        "test_three_engine_calls_and_nothing_but_the_container": _ROOTLESS,
+        "test_the_account_is_built_once_and_shared": _ROOTLESS,
+        "test_prune_removes_what_a_newer_base_left": "Podman keeps a base without a name when the "
+        "last image on it is removed",
+        "test_a_build_that_is_interrupted_leaves_nothing": _UNLISTED,
+        "test_a_build_that_fails_leaves_no_image": _UNLISTED,
         "test_the_spellings_of_aimes_first_version": _HIDDEN,
         "test_an_image_with_a_pipe_for_its_accounts_is_not_started": "by default Podman lets no "
         "container make device nodes, so the test's image cannot be made",
