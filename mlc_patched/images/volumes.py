@@ -181,11 +181,15 @@ def read_volume(
 
 
 def _members(volume: Volume, container: str, engine: Engine) -> Iterator[tuple[Member, str]]:
-    """Yield members with their absolute paths."""
-    parent = dirname(volume.path)
+    """Yield members with their absolute paths. The first is the directory, and the names of the
+    others begin with its name: Docker's with its own, Podman's with the root of the volume."""
+    top = None
     try:
         for member in members(engine.read_directory(container, volume.path)):
-            yield member, join(parent, member.path)
+            top = member.path if top is None else top
+            if not is_below(f"/{member.path}", f"/{top}"):
+                raise EngineError(f"The archive of {volume.path} has other files: {member.path}")
+            yield member, join(volume.path, member.path[len(top) :].lstrip("/")).rstrip("/")
     except BrokenArchiveError as error:
         raise EngineError(f"The archive of {volume.path} is not complete: {error}") from error
 
