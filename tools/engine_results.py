@@ -160,8 +160,11 @@ def ran(results: Mapping[str, Mapping[str, Any]], row: str) -> Mapping[str, Any]
 
 _COPY = "Podman counts a layer twice after it has made a copy of it with mapped UIDs"
 _HIDDEN = "Podman does not tell which GPUs a container requested"
+_OWNERS = "Podman does not keep the owners of files in archives, so that volumes are not copied"
+_FORCED = "Podman removes the containers of an image that is removed by force"
 _ROOTLESS = "Podman is also asked whether it is rootless"
 _UNLISTED = "Podman does not list the containers of a build, for which the test waits"
+_PIDS = "Podman lists processes by their numbers in the container, where the test needs the host's"
 _SMALL = "Podman accepts any limit of memory, however small"
 REASONS: Mapping[str, Mapping[str, str]] = {
     "rootless": {
@@ -186,6 +189,16 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "test_a_build_that_is_interrupted_leaves_nothing": _UNLISTED,
         "test_a_build_that_fails_leaves_no_image": _UNLISTED,
         "test_the_spellings_of_aimes_first_version": _HIDDEN,
+        "test_the_container_has_the_user_the_workspace_and_the_gpus": _HIDDEN,
+        "test_docker_itself_can_import_the_file": "`docker import` prints no usable ID with Podman",
+        "test_a_container_whose_image_is_gone_starts_and_gets_one_by_export_and_import": _FORCED,
+        "test_the_life_of_a_job": _PIDS,
+        "test_who_stops_following_leaves_nothing_in_the_container": _PIDS,
+        "test_a_saved_image_has_what_is_in_the_volumes": _OWNERS,
+        "test_an_exported_container_has_what_is_in_the_volumes": _OWNERS,
+        "test_a_volume_behind_an_absolute_link_is_the_users_or_refused": _OWNERS,
+        "test_volumes_as_the_image_has_them_are_removed": _OWNERS,
+        "test_a_directory_of_the_host_in_a_volume_is_not_copied": _OWNERS,
         "test_an_image_with_a_pipe_for_its_accounts_is_not_started": "by default Podman lets no "
         "container make device nodes, so the test's image cannot be made",
     },

@@ -70,13 +70,16 @@ def changed_volumes(container: Container, context: Context) -> list[Volume]:
     engine = context.engine
     volumes = volumes_of(container, engine)
     image = engine.image(container.image_id) if volumes else None
-    if image is None or not engine.copies_owners:
+    if image is None:
         return [each for each in volumes if not _is_empty(each, container.id, engine)]
     with Undo(context.report) as undo:
         bare = _bare_container(image, context, undo)
         changed = [each for each in volumes if not _is_same(each, container.id, bare, engine)]
         engine.remove_container(bare, force=True)
-    return changed
+    if engine.copies_owners:
+        return changed
+    # Podman fills a volume when its container is first started.
+    return [each for each in changed if not _is_empty(each, container.id, engine)]
 
 
 def unsaved_volumes(container: Container, context: Context) -> list[Volume]:
@@ -232,7 +235,8 @@ def _facts(volume: Volume, container: str, engine: Engine) -> Iterator[object]:
             digest.update(chunk)
         capability = info.pax_headers.get("SCHILY.xattr.security.capability")
         link = member.link or info.linkname
-        yield (path, info.type, info.mode, info.uid, info.gid, link, info.size, digest.digest())
+        owner = (info.uid, info.gid) if engine.copies_owners else ()
+        yield (path, info.type, info.mode, *owner, link, info.size, digest.digest())
         yield (info.devmajor, info.devminor, capability)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -47,10 +48,17 @@ def test_files_in_a_volume_are_seen_whatever_the_engine_calls_its_directory(
     monkeypatch: pytest.MonkeyPatch,
     names: tuple[str, ...],
 ) -> None:
-    monkeypatch.setattr(fake, "read_directory", lambda *_: iter([archive(*names)]))
+    found, of_the_image = [names], [DOCKERS[:1]]
+
+    def read_directory(name: str, path: str) -> Iterator[bytes]:
+        return iter([archive(*(found if name == container.id else of_the_image)[0])])
+
+    monkeypatch.setattr(fake, "read_directory", read_directory)
     assert [each.path for each in changed_volumes(container, context)] == ["/srv/data"]
-    monkeypatch.setattr(fake, "read_directory", lambda *_: iter([archive(names[0])]))
-    assert changed_volumes(container, context) == []
+    of_the_image[0] = DOCKERS
+    assert changed_volumes(container, context) == [], "the image has the same files"
+    found[0] = names[:1]
+    assert changed_volumes(container, context) == [], "the container was never started"
 
 
 def test_an_archive_of_something_else_is_not_an_empty_volume(
