@@ -199,6 +199,16 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "test_a_volume_behind_an_absolute_link_is_the_users_or_refused": _OWNERS,
         "test_volumes_as_the_image_has_them_are_removed": _OWNERS,
         "test_a_directory_of_the_host_in_a_volume_is_not_copied": _OWNERS,
+        "test_the_configuration_of_the_base_is_kept": "Podman's answers have no `Volumes` where an "
+        "image has none",
+        "test_existing_devices_are_passed": "Podman does not list the devices of a privileged "
+        "container",
+        "test_a_busy_container_is_seen_to_be_busy": "Podman's first sample of the processor's use "
+        "is 0",
+        "test_after_exit_0_it_can_be_inspected_updated_and_stopped": "`docker update` has no "
+        "effect on Podman",
+        "test_gpus_reach_the_engine_as_one_request": _HIDDEN,
+        "test_a_workspace_with_spaces_and_colons": "Podman's API takes no path with a colon",
         "test_an_image_with_a_pipe_for_its_accounts_is_not_started": "by default Podman lets no "
         "container make device nodes, so the test's image cannot be made",
     },

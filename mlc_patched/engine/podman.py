@@ -84,6 +84,7 @@ class PodmanEngine(DockerEngine):
             # Podman finds only containers created from exactly this image under this name.
             base = self.image(image)
             found = [each for each in found if base and self._is_built_on(each.image_id, base)]
+        found.sort(key=lambda each: each.created, reverse=True)  # Docker's order: newest first
         return [
             replace(
                 each,

@@ -55,11 +55,10 @@ class OwnEngine:
             *("--pidfile", str(self.root / "pid"), "--host", self.address),
             *("--bridge", "none", "--iptables=false"),  # containers use the engine's own network
         ]
+        apart = ["--net"]
         if self.has_network:
-            apart = ("--mount", "--propagation", "shared")
+            apart = ["--mount", "--propagation", "shared"]
             options += _runtime()
-        else:
-            apart = ("--net",)
         log = (self.root / "log").open("ab")
         self.process = subprocess.Popen(
             ["unshare", *apart, "dockerd", *options],

@@ -35,9 +35,12 @@ def seconds(place: Path, person: Person, rounds: int) -> dict[str, dict[str, lis
             return lambda: person.mlc(*argv, address=engine.address)
 
         def distrobox(*argv: str) -> Case:
-            variables = {"DBX_CONTAINER_MANAGER": "docker", "USER": f"u{person.uid}"}
             return lambda: person.run(
-                "distrobox", *argv, address=engine.address, SHELL="/bin/bash", **variables
+                *("distrobox", *argv),
+                address=engine.address,
+                DBX_CONTAINER_MANAGER="docker",
+                SHELL="/bin/bash",
+                USER=f"u{person.uid}",
             )
 
         run = mlc("start", _NAME, "true")
