@@ -56,14 +56,13 @@ def _targets(results: dict[str, Any]) -> str:
     imports = results["imports"]["create (name taken)"]
     return (
         f"{met} of {len(rows)} targets are met in this run.\n\n{verdicts(rows)}\n"
-        "Where a create's time goes, by a create that the engine refuses at the end, as the name "
-        f"is taken: of {taken:.3f} s, Python takes {python:.3f} to start, as `python3 -c pass` "
-        f"shows, and importing {imports.modules} modules about {imports.seconds:.3f}, a third of "
-        "them for argparse, which is in the standard library and is needed for every option. The "
-        "requests take the rest, as those of `docker create` do. What Docker's client, a compiled "
-        "program, does not have to do is load: so the ratio to it falls as the engine has more to "
-        "do, and is below 1 for a list of many containers. What a command does not use, it does "
-        "not import; a unit test holds the number of modules.\n"
+        "Where the time of a create goes: one that the engine refuses at the end, as the name is "
+        f"taken, takes {taken:.3f} s. Starting Python takes {python:.3f} of it (`python3 -c "
+        f"pass`), and importing {imports.modules} modules up to {imports.seconds:.3f}, among them "
+        "the standard library's argparse, which every option needs; the requests take the rest. "
+        "Docker's client is a compiled program that loads nothing: so the ratio to it is highest "
+        "where there is least to do, and below 1 for a list of many containers. A unit test holds "
+        "the number of modules.\n"
     )
 
 
@@ -303,8 +302,8 @@ def _calls(results: dict[str, Any]) -> str:
         rows.append((name, f"{len(calls)}", f"`{'`, `'.join(words)}`" if words else ""))
     counted = table(("", "requests", "which"), rows)
     return (
-        "No command asks the engine once for each container. The ping at the start of every "
-        "command is not in the table. Commands in a container and builds go through Docker's "
+        "The number of requests does not depend on the number of containers. The ping at the start "
+        "of every command is not in the table. Commands in a container and builds go through Docker's "
         f"client or the SDK; their requests are counted, "
         f"too.\n\n{counted}"
     )
