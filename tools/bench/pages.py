@@ -303,9 +303,8 @@ def _calls(results: dict[str, Any]) -> str:
     counted = table(("", "requests", "which"), rows)
     return (
         "The number of requests does not depend on the number of containers. The ping at the start "
-        "of every command is not in the table. Commands in a container and builds go through Docker's "
-        f"client or the SDK; their requests are counted, "
-        f"too.\n\n{counted}"
+        "of every command is not in the table. Commands in a container and builds go through "
+        f"Docker's client or the SDK; their requests are counted, too.\n\n{counted}"
     )
 
 
