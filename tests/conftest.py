@@ -6,7 +6,6 @@ asks for one.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from pathlib import Path
@@ -21,7 +20,6 @@ from support.fakes.engine import FakeEngine
 from mlc_patched.context import Context
 from mlc_patched.host.hardware import Host
 
-gc.set_threshold(100_000, 50, 100)  # thousands of tests stay in memory: do not look through them
 pytest_plugins = ["support.skips", "support.reliability", "support.engine_fixtures"]
 # A busy machine fails no test; another Python than the main one gets fewer examples.
 hypothesis.settings.register_profile(
