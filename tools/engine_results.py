@@ -18,6 +18,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.markdown import wrapped  # noqa: E402
 
+from tools import engine_reasons  # noqa: E402
+
 PAGE = ROOT / "docs/engines.md"
 RESULTS = PAGE.with_suffix(".json")
 SUITES = {
@@ -130,90 +132,25 @@ def page(results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Kind]) -> 
 def _failures(
     row: str, results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Kind]
 ) -> Iterator[str]:
-    """Yield a line for each reason why tests failed on an engine."""
+    """Yield a line for each reason why tests failed on an engine.
+
+    What each test said is shown, too, as it may fail for another reason than the known one.
+    """
     about = f"{rows[row].name} {results[row]['version']} ({rows[row].store} store)"
     for suite, cell in ran(results, row).items():
         by_reason: dict[str, list[str]] = {}
         for name, why in cell["failed"].items():
-            reason = _reason(row, name) or why[:200].replace("|", " ")
-            by_reason.setdefault(reason, []).append(f"`{name}`")
+            words, known = why[:200].replace("|", " "), engine_reasons.reason(row, name)
+            shown = f"`{name}` ({words[:80]})" if known else f"`{name}`"
+            by_reason.setdefault(known or words, []).append(shown)
         for reason, names in by_reason.items():
             yield f"- {about}, {suite}: {reason}: {', '.join(names)}"
-
-
-def _reason(row: str, test: str) -> str:
-    """Return the known reason of a failure; empty without one."""
-    own = test.partition("::")[2]
-    for start, reasons in REASONS.items():
-        if row.startswith(start):
-            for name, reason in reasons.items():
-                if own.startswith(name):
-                    return reason
-    return ""
 
 
 def ran(results: Mapping[str, Mapping[str, Any]], row: str) -> Mapping[str, Any]:
     """Return the results of a row's suites."""
     found: Mapping[str, Any] = results.get(row, {}).get("suites", {})
     return found
-
-
-_COPY = "Podman counts a layer twice after it has made a copy of it with mapped UIDs"
-_HIDDEN = "Podman does not tell which GPUs a container requested"
-_OWNERS = "Podman does not keep the owners of files in archives, so that volumes are not copied"
-_FORCED = "Podman removes the containers of an image that is removed by force"
-_ROOTLESS = "Podman is also asked whether it is rootless"
-_UNLISTED = "Podman does not list the containers of a build, for which the test waits"
-_PIDS = "Podman lists processes by their numbers in the container, where the test needs the host's"
-_SMALL = "Podman accepts any limit of memory, however small"
-REASONS: Mapping[str, Mapping[str, str]] = {
-    "rootless": {
-        "test_a_running_container_has_stats": "with cgroups version 1, as on this machine, a "
-        "rootless container has no statistics",
-        "test_history_has_the_layers_of_an_image": _COPY,
-        "test_an_image_has_one_size_however_it_was_found": _COPY,
-        "test_mounts_and_devices_of_a_container": "Podman does not list the devices of a rootless "
-        "container",
-    },
-    "podman": {
-        "test_a_container_that_cannot_start_is_not_left": _SMALL,
-        "test_a_failing_wrapper_leaves_nothing": _SMALL,
-        "test_an_image_that_does_not_run_as_the_user_is_not_kept": "Podman gives a container the "
-        "host's user if its image lacks the account",
-        "test_the_site_s_own_wrapper_creates": "`docker update` has no effect on Podman",
-        "test_a_create_imports_no_more_than_it_uses": "more modules are needed for Podman",
-        "test_three_engine_calls_and_nothing_but_the_container": _ROOTLESS,
-        "test_the_account_is_built_once_and_shared": _ROOTLESS,
-        "test_prune_removes_what_a_newer_base_left": "Podman keeps a base without a name when the "
-        "last image on it is removed",
-        "test_a_build_that_is_interrupted_leaves_nothing": _UNLISTED,
-        "test_a_build_that_fails_leaves_no_image": _UNLISTED,
-        "test_the_spellings_of_aimes_first_version": _HIDDEN,
-        "test_the_container_has_the_user_the_workspace_and_the_gpus": _HIDDEN,
-        "test_docker_itself_can_import_the_file": "`docker import` prints no usable ID with Podman",
-        "test_a_container_whose_image_is_gone_starts_and_gets_one_by_export_and_import": _FORCED,
-        "test_the_life_of_a_job": _PIDS,
-        "test_who_stops_following_leaves_nothing_in_the_container": _PIDS,
-        "test_a_saved_image_has_what_is_in_the_volumes": _OWNERS,
-        "test_an_exported_container_has_what_is_in_the_volumes": _OWNERS,
-        "test_a_volume_behind_an_absolute_link_is_the_users_or_refused": _OWNERS,
-        "test_volumes_as_the_image_has_them_are_removed": _OWNERS,
-        "test_a_directory_of_the_host_in_a_volume_is_not_copied": _OWNERS,
-        "test_the_configuration_of_the_base_is_kept": "Podman's answers have no `Volumes` where an "
-        "image has none",
-        "test_existing_devices_are_passed": "Podman does not list the devices of a privileged "
-        "container",
-        "test_a_busy_container_is_seen_to_be_busy": "Podman's first sample of the processor's use "
-        "is 0",
-        "test_after_exit_0_it_can_be_inspected_updated_and_stopped": "`docker update` has no "
-        "effect on Podman",
-        "test_gpus_reach_the_engine_as_one_request": _HIDDEN,
-        "test_a_workspace_with_spaces_and_colons": "Podman's API takes no path with a colon",
-        "test_an_image_with_a_pipe_for_its_accounts_is_not_started": "by default Podman lets no "
-        "container make device nodes, so the test's image cannot be made",
-    },
-}
-"""Known reasons of failures that are the engine's, by the beginnings of rows and of tests."""
 
 
 NOTES = """\
@@ -243,8 +180,8 @@ mlc recognises Podman by its version information, and uses its Docker-compatible
   `memlock` stays at the user's own limit. With cgroups version 1, `--cpus`, `--memory` and
   `--pids-limit` have no effect; Podman reports that only in its log.
 - **Volumes**: its API returns the files of a directory as root's. So what is in a container's
-  volumes can be neither saved nor exported: both refuse, and `remove` keeps every volume that has
-  files.
+  volumes can be neither saved nor exported: both refuse if it differs from the image's, as does the
+  legacy flow for an image with the home in a volume. `remove` keeps such volumes.
 - **Images** get Podman's registry as a prefix of their names; they are shown as they were typed.
 - **Builds** are Podman's own, through its API: no Docker client is needed, and settings with
   passwords are secrets of the build. After Ctrl-C the step that is running goes on to its end; no

@@ -191,7 +191,9 @@ def _members(volume: Volume, container: str, engine: Engine) -> Iterator[tuple[M
         for member in members(engine.read_directory(container, volume.path)):
             top = member.path if top is None else top
             if not is_below(f"/{member.path}", f"/{top}"):
-                raise EngineError(f"The archive of {volume.path} has other files: {member.path}")
+                raise EngineError(
+                    f"The engine returned a file that is not in {volume.path}: {member.path}"
+                )
             yield member, join(volume.path, member.path[len(top) :].lstrip("/")).rstrip("/")
     except BrokenArchiveError as error:
         raise EngineError(f"The archive of {volume.path} is not complete: {error}") from error

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from creating import prepare
+from creating import LABELLED, prepare
 from engines import own_engine
 from images import BASE, copy
 from people import Person
 
-OURS, DISTROBOX = "mlc, labelled image", "distrobox"
+DISTROBOX = "distrobox"
 STEPS = ("create", "first command in it", "next command")
 _NAME = "beside"
 Case = Callable[[], object]
@@ -26,7 +26,7 @@ def seconds(place: Path, person: Person, rounds: int) -> dict[str, dict[str, lis
         person: who runs the commands.
         rounds: how often; each round makes and removes a container with both programs.
     """
-    found = {step: {OURS: [], DISTROBOX: []} for step in STEPS}  # type: ignore[var-annotated]
+    found = {step: {LABELLED: [], DISTROBOX: []} for step in STEPS}  # type: ignore[var-annotated]
     with own_engine(place, has_network=True) as engine:
         copy(engine, BASE)
         image = prepare(engine, BASE, "beside", [person]).own[person.uid]
@@ -46,7 +46,7 @@ def seconds(place: Path, person: Person, rounds: int) -> dict[str, dict[str, lis
         run = mlc("start", _NAME, "true")
         enter = distrobox("enter", "--no-tty", _NAME, "--", "true")
         programs = {
-            OURS: (mlc("create", _NAME, "--image", image, "-g", "none", "-s"), run, run),
+            LABELLED: (mlc("create", _NAME, "--image", image, "-g", "none", "-s"), run, run),
             DISTROBOX: (distrobox("create", "-Y", "-i", BASE, "-n", _NAME), enter, enter),
         }
         for number in range(rounds):

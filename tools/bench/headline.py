@@ -9,14 +9,14 @@ import entering
 import packages
 from creating import DOCKER, LABELLED, LEGACY
 from plot import Group
-from report import table
+from report import between, table
 from support.markdown import wrapped
 from timing import Spread, spread
 from together import AT_ONCE
+from updating import AIME_CREATE
 
 BEGIN = "<!-- Written by `make bench`. -->"
 END = "<!-- The end of what `make bench` writes. -->"
-AIME = "AIME's mlc create"
 
 
 def renewed(page: str, results: dict[str, Any]) -> str:
@@ -29,11 +29,7 @@ def renewed(page: str, results: dict[str, Any]) -> str:
     Raises:
         ValueError: a mark is missing.
     """
-    before, _, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError("README.md lacks the marks of its measured figures")
-    return f"{before}{BEGIN}\n\n{wrapped(figures(results))}\n{END}{after}"
+    return between(page, BEGIN, wrapped(figures(results)), END)
 
 
 def figures(results: dict[str, Any]) -> str:
@@ -71,9 +67,9 @@ def figures(results: dict[str, Any]) -> str:
 def groups(results: dict[str, Any]) -> list[Group]:
     """Return the bars of the plot."""
     create = _smallest(results["create, all flows"])
-    one = [(DOCKER, spread(create[DOCKER])), *((name, spread(create[name])) for name in _FLOWS)]
+    one = [(name, spread(create[name])) for name in (DOCKER, LABELLED, LEGACY)]
     if "aime" in results:
-        one.append((AIME, spread(results["aime"][AIME])))
+        one.append((AIME_CREATE, spread(results["aime"][AIME_CREATE])))
     if "entering" in results:
         steps = [results["entering"][step][entering.DISTROBOX] for step in entering.STEPS[:2]]
         one.append(("distrobox create", spread(steps[0])))
@@ -88,9 +84,6 @@ def groups(results: dict[str, Any]) -> list[Group]:
         bars = {name: spread([way[part]]) for name, way in ways.items()}
         found.append(Group(words, [(command, bars.pop(packages.OURS)), *bars.items()]))
     return found
-
-
-_FLOWS = (LABELLED, LEGACY)
 
 
 def _smallest(create: dict[str, Any]) -> dict[str, list[float]]:

@@ -10,13 +10,12 @@ import large
 import packages
 import together
 from creating import BUILT, DOCKER, FLOWS, IMPORT_DOCKER, LABELLED, LEGACY
-from headline import AIME
 from images import BASE
 from looking import DISK_USAGE
 from report import compared, seconds, size, table, times, verdicts
 from starting import HELP
 from timing import Spread, ratio, spread
-from updating import UNCACHED
+from updating import AIME_CREATE, UNCACHED
 
 _SYSTEM = "python3 -c pass (the system's)"
 _OWN = "python -c pass (.venv's)"
@@ -44,7 +43,7 @@ def sections(results: dict[str, Any]) -> list[tuple[str, str]]:
         found = packages.section(results["packages"], results["quick"])
         parts.insert(-1, ("Images with Python packages", found))
     if "aime" in results:
-        parts.insert(2, ("AIME's own mlc", compared(results["aime"], AIME)))
+        parts.insert(2, ("AIME's own mlc", compared(results["aime"], AIME_CREATE)))
     return parts
 
 
@@ -183,8 +182,8 @@ def _entering(results: dict[str, Any]) -> str:
     ]
     return (
         "distrobox makes a container quickly, and sets it up when it is first entered: it installs "
-        "packages and adds the account, in every container anew. An image with the account has all "
-        "of that. Seconds of the whole process, on an engine with a network, from "
+        "packages and adds the account, in each container again. An image with the account has "
+        "all of that. Seconds of the whole process, on an engine with a network, from "
         f"`{BASE}`: `mlc create`, then `mlc start NAME true` twice; `distrobox create`, then "
         f"`distrobox enter` for `true` twice.\n\n"
         f"{table(('', *next(iter(found.values()))), rows)}"

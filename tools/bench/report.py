@@ -98,6 +98,19 @@ def document(parts: Sequence[tuple[str, str]], about: dict[str, str], notes: str
     )
 
 
+def between(page: str, begin: str, text: str, end: str) -> str:
+    """Return a page with what is between two marks replaced by a text.
+
+    Raises:
+        ValueError: a mark is missing.
+    """
+    before, has_begin, rest = page.partition(begin)
+    _, has_end, after = rest.partition(end)
+    if not (has_begin and has_end):
+        raise ValueError(f"one of the marks {begin} and {end} is missing")
+    return f"{before}{begin}\n\n{text}\n{end}{after}"
+
+
 def plain(values: Any) -> Any:
     """Return results as types that JSON has."""
     if is_dataclass(values) and not isinstance(values, type):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from report import size, table
+from report import between, size, table
 from support.markdown import wrapped
 
 BEGIN = "<!-- Written by `make bench`, from benchmarks.json. -->"
@@ -26,11 +26,7 @@ def renewed(page: str, results: dict[str, Any]) -> str:
     Raises:
         ValueError: a mark is missing.
     """
-    before, _, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError("docs/scaling.md lacks the marks of its measured figures")
-    return f"{before}{BEGIN}\n\n{figures(results)}\n{END}{after}"
+    return between(page, BEGIN, figures(results), END)
 
 
 def figures(results: dict[str, Any]) -> str:

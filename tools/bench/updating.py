@@ -24,6 +24,7 @@ from mlc_patched.engine.interface import Image
 from mlc_patched.images.build.environment import CA_VARIABLE, PIP_VARIABLES
 
 PROJECT = "bench"
+AIME_CREATE = "AIME's mlc create"
 AIME_BASE = "mlc-bench/aime-base:latest"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 CACHED = "image-update"
@@ -183,7 +184,7 @@ def aime_creates(person: Person, checkout: Path, rounds: int) -> dict[str, list[
 
     docker("tag", BARE, AIME_BASE)
     cases: dict[str, Callable[[], object]] = {
-        "AIME's mlc create": lambda: person.run("script", "-qec", call, "/dev/null", **variables),
+        AIME_CREATE: lambda: person.run("script", "-qec", call, "/dev/null", **variables),
         "mlc create, legacy flow": lambda: person.mlc(*words, **variables),
     }
     try:

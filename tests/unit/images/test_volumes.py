@@ -66,5 +66,5 @@ def test_an_archive_of_something_else_is_not_an_empty_volume(
 ) -> None:
     other = archive("data", "else/file")
     monkeypatch.setattr(fake, "read_directory", lambda *_: iter([other]))
-    with pytest.raises(EngineError, match="other files: else/file"):
+    with pytest.raises(EngineError, match="is not in /srv/data: else/file"):
         changed_volumes(container, context)

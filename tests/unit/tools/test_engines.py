@@ -11,6 +11,7 @@ from support.users import ROOT
 
 import tools.engine_results as kept
 import tools.engines as engines
+from tools import engine_reasons
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.engine.a" name="test_passes"/>
@@ -57,7 +58,7 @@ def test_the_page_names_store_builders_day_and_commit_and_what_was_not_run() -> 
 def test_failures_with_one_known_reason_are_one_line_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kept, "REASONS", {"podman": {"test_gpu": "Podman's own"}})
+    monkeypatch.setattr(engine_reasons, "REASONS", {"podman": {"test_gpu": "Podman's own"}})
     names = ("t::test_gpu[1]", "t::test_gpus_listed", "t::test_other")
     cell = kept.Cell(1, dict.fromkeys(names, "assert"), "2026-11-26", "abc1234")
     for row, reasons in (("podman5", ["Podman's own", "assert"]), ("docker", ["assert"])):

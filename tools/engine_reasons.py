@@ -1,0 +1,68 @@
+"""Why tests fail on an engine, where the reason is the engine's and was looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_COPY = "Podman counts a layer twice after it has made a copy of it with mapped UIDs"
+_HIDDEN = "Podman does not tell which GPUs a container requested"
+_OWNERS = "Podman does not keep the owners of files in archives, so that volumes are not copied"
+_FORCED = "Podman removes the containers of an image that is removed by force"
+_ROOTLESS = "Podman is also asked whether it is rootless"
+_UNLISTED = "Podman does not list the containers of a build, for which the test waits"
+_SMALL = "Podman accepts any limit of memory, however small"
+REASONS: Mapping[str, Mapping[str, str]] = {
+    "rootless": {
+        "test_a_running_container_has_stats": "with cgroups version 1, as on this machine, a "
+        "rootless container has no statistics",
+        "test_history_has_the_layers_of_an_image": _COPY,
+        "test_an_image_has_one_size_however_it_was_found": _COPY,
+        "test_mounts_and_devices_of_a_container": "Podman does not list the devices of a rootless "
+        "container",
+    },
+    "podman": {
+        "test_a_container_that_cannot_start_is_not_left": _SMALL,
+        "test_a_failing_wrapper_leaves_nothing": _SMALL,
+        "test_an_image_that_does_not_run_as_the_user_is_not_kept": "Podman gives a container the "
+        "host's user if its image lacks the account",
+        "test_the_site_s_own_wrapper_creates": "`docker update` has no effect on Podman",
+        "test_a_create_imports_no_more_than_it_uses": "more modules are needed for Podman",
+        "test_three_engine_calls_and_nothing_but_the_container": _ROOTLESS,
+        "test_the_account_is_built_once_and_shared": _ROOTLESS,
+        "test_a_build_that_is_interrupted_leaves_nothing": _UNLISTED,
+        "test_the_spellings_of_aimes_first_version": _HIDDEN,
+        "test_the_container_has_the_user_the_workspace_and_the_gpus": _HIDDEN,
+        "test_docker_itself_can_import_the_file": "`docker import` prints no usable ID with Podman",
+        "test_a_container_whose_image_is_gone_starts_and_gets_one_by_export_and_import": _FORCED,
+        "test_a_saved_image_has_what_is_in_the_volumes": _OWNERS,
+        "test_an_exported_container_has_what_is_in_the_volumes": _OWNERS,
+        "test_a_volume_behind_an_absolute_link_is_the_users_or_refused": _OWNERS,
+        "test_volumes_as_the_image_has_them_are_removed": _OWNERS,
+        "test_a_directory_of_the_host_in_a_volume_is_not_copied": _OWNERS,
+        "test_the_configuration_of_the_base_is_kept": "Podman's answers have no `Volumes` where an "
+        "image has none",
+        "test_existing_devices_are_passed": "Podman does not list the devices of a privileged "
+        "container",
+        "test_after_exit_0_it_can_be_inspected_updated_and_stopped": "`docker update` has no "
+        "effect on Podman",
+        "test_gpus_reach_the_engine_as_one_request": _HIDDEN,
+        "test_a_workspace_with_spaces_and_colons": "Podman's API takes no path with a colon",
+        "test_an_image_with_a_pipe_for_its_accounts_is_not_started": "by default Podman lets no "
+        "container make device nodes, so the test's image cannot be made",
+    },
+}
+"""Known reasons of failures that are the engine's, by the beginnings of rows and of tests."""
+
+
+def reason(row: str, test: str) -> str:
+    """Return the known reason of a failure; empty without one."""
+    own = test.partition("::")[2]
+    return next(
+        (
+            why
+            for start, reasons in REASONS.items()
+            for name, why in reasons.items()
+            if row.startswith(start) and own.startswith(name)
+        ),
+        "",
+    )
