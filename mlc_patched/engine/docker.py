@@ -349,11 +349,15 @@ class DockerEngine(Engine):
         return id_of(_json(made))
 
     def stats(self, container: str) -> Stats | None:
-        target = f"/containers/{_quoted(container)}/stats"
         try:
-            return stats_of(_json(self._ask("GET", target, {"stream": "false"})))
+            return stats_of(self._measured(container))
         except (NotFoundError, ConflictError):
             return None
+
+    def _measured(self, container: str) -> Any:
+        """Return an answer of ContainerStats, with the processor's times now and shortly before."""
+        target = f"/containers/{_quoted(container)}/stats"
+        return _json(self._ask("GET", target, {"stream": "false"}))
 
     def export(self, container: str) -> Iterator[bytes]:
         with self._sdk(unhurried=True) as client:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.1
 _CLEANUP_POLLS = 100
+_STATS_SECONDS = 1  # as Docker waits
 _ADDED_PREFIXES = ("localhost/", "docker.io/library/", "docker.io/")
 """Prefixes that Podman adds to a name without a registry."""
 
@@ -138,6 +139,13 @@ class PodmanEngine(DockerEngine):
     # Of a container that does not run, Podman returns an empty answer to these two.
     def stats(self, container: str) -> Stats | None:
         return None if self._is_stopped(container) else super().stats(container)
+
+    @validated
+    def _measured(self, container: str) -> Any:
+        # Podman gives the processor's times before for a stream only.
+        before = super()._measured(container)
+        time.sleep(_STATS_SECONDS)
+        return {**super()._measured(container), "precpu_stats": before["cpu_stats"]}
 
     def processes(self, container: str) -> list[str]:
         if self._is_stopped(container):

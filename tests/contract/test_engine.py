@@ -193,10 +193,11 @@ def test_a_stopped_container_runs_no_commands(fixtures: EngineFixtures) -> None:
 
 
 def test_a_running_container_has_stats(fixtures: EngineFixtures) -> None:
-    identity = fixtures.create()
+    identity = fixtures.create(script="while :; do :; done")
     fixtures.engine.start(identity)
     stats = fixtures.engine.stats(identity)
     assert stats is not None
+    assert stats.cpu_percent > 1, "it is busy, however busy the machine is"
     assert 0 < stats.memory < stats.memory_limit
     assert 0 < stats.memory_percent < 100
     assert stats.processes >= 1

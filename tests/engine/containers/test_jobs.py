@@ -14,7 +14,7 @@ import pytest
 from support.account_in_container import account, state
 from support.aime_containers import container as aime_container
 from support.base_images import BASE
-from support.engine_state import docker
+from support.engine_state import inspect
 from support.users import User
 
 pytestmark = pytest.mark.real_engine
@@ -50,11 +50,13 @@ def ok(user: User, *argv: str) -> str:
 
 def followers(user: User) -> int:
     """Count the processes in the container that follow a job."""
-    pids = docker("top", user.tag("it"), "-eo", "pid").split()[1:]
+    own = Path("/proc", str(inspect(user.tag("it"))["State"]["Pid"]))
+    namespace = (own / "ns/pid").readlink()
     found = 0
-    for pid in pids:
-        with contextlib.suppress(FileNotFoundError):  # it has just ended
-            found += b"mlc-job\0follow" in Path("/proc", pid, "cmdline").read_bytes()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            if b"mlc-job\0follow" in (process / "cmdline").read_bytes():
+                found += (process / "ns/pid").readlink() == namespace
     return found
 
 

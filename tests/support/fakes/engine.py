@@ -496,7 +496,7 @@ class FakeEngine(Engine):
     def stats(self, container: str) -> Stats | None:
         self.calls.append("stats")
         each = self.made.get(container)
-        return Stats(1.0, 1000, 4000, 1) if each and each.state == "running" else None
+        return Stats(50.0, 1000, 4000, 1) if each and each.state == "running" else None
 
     def export(self, container: str) -> Iterator[bytes]:
         self.calls.append("export")

@@ -7,6 +7,7 @@ import json
 import pytest
 from support.engine_api import EngineApi, Reply, Request, refusal
 
+from mlc_patched.engine import podman
 from mlc_patched.engine.answers import info_of, is_podman_conflict
 from mlc_patched.engine.interface import PODMAN, Engine, Image
 from mlc_patched.engine.podman import (
@@ -223,9 +224,14 @@ def test_a_change_of_etc_is_podmans_own_unless_something_in_it_changed(
 
 @pytest.mark.parametrize(("state", "runs"), [("running", True), ("exited", False)])
 def test_a_container_that_does_not_run_has_neither_processes_nor_use(
-    api: EngineApi, podman_engine: Engine, state: str, runs: bool
+    api: EngineApi,
+    podman_engine: Engine,
+    state: str,
+    runs: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Podman answers with nothing, not with a conflict."""
+    monkeypatch.setattr(podman, "_STATS_SECONDS", 0)
     listed = {"Id": "c1", "Names": ["/n"], "State": state}
 
     def reply(request: Request) -> Reply:
@@ -265,3 +271,28 @@ def test_an_archive_is_imported_under_one_name(api: EngineApi, podman_engine: En
     assert podman_engine.import_image([b"x"], "r", "t") == ID
     query = api.sent("POST /images/create").query
     assert (query["repo"], query.get("tag", "")) == ("r:t", "")
+
+
+def test_the_use_of_the_processor_is_that_between_two_samples(
+    api: EngineApi, podman_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Podman's one sample has no times before it."""
+    monkeypatch.setattr(podman, "_STATS_SECONDS", 0)
+    api.on("GET /containers/json", [{"Id": "c1", "Names": ["/n"], "State": "running"}])
+    times = iter([(1000, 80_000), (1600, 82_000)])
+
+    def sample(request: Request) -> Reply:
+        used, passed = next(times)
+        now = {
+            "cpu_usage": {"total_usage": used},
+            "system_cpu_usage": passed,
+            "online_cpus": 2,
+        }
+        none = {"cpu_usage": {"total_usage": 0}}
+        memory = {"usage": 5}
+        return Reply(200, {"cpu_stats": now, "precpu_stats": none, "memory_stats": memory})
+
+    api.on("GET /containers/c1/stats", sample)
+    stats = podman_engine.stats("c1")
+    assert stats is not None
+    assert stats.cpu_percent == pytest.approx(60)
