@@ -43,6 +43,6 @@ def test_a_container_that_docker_run_made_of_the_user_s_image_is_named(
 def test_what_running_containers_use_is_measured(it: FakeContainer, context: Context) -> None:
     mlc_patched.start("it", context=context)
     row = call(["mlc", "stats"], context).out.splitlines()[1].split()
-    assert row[:2] == ["[it]", "1.00%"]
+    assert row[:2] == ["[it]", "50.00%"]
     (found,) = json.loads(call(["mlc", "stats", "--json"], context).out)["containers"]
     assert found["name"] == "it"
