@@ -43,11 +43,20 @@ def script() -> Iterator[str]:
     for limit in (name for name in dir(resource) if name.startswith("RLIMIT_")):
         own = resource.getrlimit(getattr(resource, limit))[1]
         if own != resource.RLIM_INFINITY:
-            # sed cannot compare: a number with as many digits counts as larger, too.
-            large = rf"[0-9]\{{{len(str(own))},\}}"
+            large = r"\|".join(larger(str(own)))
             head = f'"type":"{limit}","hard":'
-            yield f"s/\\({head}\\){large}/\\1{own}/g"
-            yield f's/\\({head}[0-9]*,"soft":\\){large}/\\1{own}/g'
+            yield f"s/\\({head}\\)\\({large}\\)/\\1{own}/g"
+            yield f's/\\({head}[0-9]*,"soft":\\)\\({large}\\)/\\1{own}/g'
 
 
-print("\n".join(script()))
+def larger(number: str) -> Iterator[str]:
+    """Yield the regular expressions of the numbers that are larger; sed cannot compare."""
+    yield rf"[0-9]\{{{len(number) + 1},\}}"
+    for place, digit in enumerate(number):
+        if digit != "9":
+            rest = len(number) - place - 1
+            yield rf"{number[:place]}[{int(digit) + 1}-9][0-9]\{{{rest}\}}"
+
+
+if __name__ == "__main__":
+    print("\n".join(script()))
