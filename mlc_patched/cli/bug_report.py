@@ -17,7 +17,7 @@ from .parser import VERSION_TEXT
 
 KEPT = 10
 """How many log files are kept."""
-_SECRET_ARGUMENTS = ("ds01_label", "execute_command")
+_SECRET_ARGUMENTS = ("build_arg", "command", "ds01_label", "execute_command")
 """Arguments that hold what a user passes on, passwords and tokens included."""
 _NOT_SHOWN = "(not shown)"
 _TOO_SHORT = 3

@@ -163,6 +163,26 @@ def test_a_log_has_no_secrets(broken: Context) -> None:
     assert "train.py" not in both[0]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mlc exec mine -- env TOKEN=abc-def train.py",
+        "mlc run thesis -- train.py --token abc-def",
+        "mlc start mine -d TOKEN=abc-def",
+        "mlc create x Pytorch --ds01-label TOKEN=abc-def",
+        "image-create thesis --build-arg TOKEN=abc-def",
+        "image-update thesis --build-arg A=1 TOKEN=abc-def",
+        "image-export thesis -- train.py abc-def",
+    ],
+)
+def test_a_log_has_nothing_that_a_user_passes_on(line: str, context: Context) -> None:
+    _, arguments = main.parse(line.removeprefix("mlc ").split())
+    text = bug_report.text(ValueError("abc-def"), "mlc", arguments, context)
+    assert "ValueError" in text
+    assert "abc-def" not in text
+    assert "train.py" not in text
+
+
 def test_the_last_ten_logs_are_kept(broken: Context) -> None:
     folder = Path(broken.account.home, ".cache/mlc")
     folder.mkdir(parents=True)
