@@ -76,6 +76,7 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
     request = _named(request, own, is_taken, scheduler, context)
     work = work_of(request, own, placement, context)
     name = work.name
+    notes = (*scheduler.differences(work), *_notes(work.gpus, nodes, context))
     try:
         identity = scheduler.submit(work)
     except ConflictError as error:
@@ -87,7 +88,7 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
         work.container.image,
         work.gpus,
         work.container.binds[0].source,
-        (*scheduler.differences(work), *_notes(work.gpus, nodes, context)),
+        notes,
     )
 
 

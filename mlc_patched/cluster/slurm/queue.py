@@ -86,6 +86,11 @@ class Job:
         return int(re.split(r"\D", self.id, maxsplit=1)[0])
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether it has not begun."""
+        return self.state in _WAITING
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing of it runs or waits any more."""
         return self.state in (*_OVER, *_NEVER_ENDED_WELL, "NODE_FAIL")
@@ -105,7 +110,7 @@ def jobs_of(printed: str) -> list[Job]:
 def state_of(job: Job, queue: Iterable[Job]) -> ServiceState:
     """Return the state of a job of mlc's, from the whole queue."""
     node, told = job.nodes, str(job.comment.get(STATUS) or "")
-    if job.state in _WAITING:
+    if job.is_waiting:
         return _waiting(job, queue)
     if job.state in _RUNNING:
         return _running(job, told)

@@ -76,27 +76,23 @@ class SlurmScheduler:
         return notes
 
     def submit(self, work: Work) -> str:
-        word = os.urandom(8).hex()
+        token = os.urandom(8).hex()
         container = fitted(work.container, self._context.settings.capabilities)
         is_batch = bool(work.command)
         if is_batch:
             container = replace(container, command=work.command, interactive=False)
-        comment = comment_of(container, word, is_batch=is_batch)
+        comment = comment_of(container, token, is_batch=is_batch)
         job = JobSpecification(container, work.gpus, comment, is_batch)
         output = output_of(work) if is_batch else log_of(self._context.account.home, "ID")
         pattern = "%A_%a" if work.array else "%j"
         # Slurm replaces a % and what follows it.
         before, _, after = output.replace("%", "%%").rpartition("ID")
-        argv = ["--output", f"{before}{pattern}{after}", *_resources(work)]
-        number = self._submit(job, argv)
-        if not is_batch:
-            self._refuse_second(number, container.name)
-        return number
+        return self._submit(job, ["--output", f"{before}{pattern}{after}", *_resources(work)])
 
     def _submit(self, job: JobSpecification, arguments: list[str]) -> str:
         """Submit a job with further arguments of sbatch, and return its ID; undo removes exactly
         this one, not another of the same name."""
-        name, word = job.container.name, job.comment[REQUEST]
+        name, token = job.container.name, job.comment[REQUEST]
         argv = [
             *("--parsable", "--export=ALL", "--no-requeue", "--nodes=1", "--ntasks=1"),
             *("--job-name", name, "--comment", as_text(job.comment), "--chdir", "/"),
@@ -105,7 +101,7 @@ class SlurmScheduler:
 
         def remove() -> None:
             for each in self._queue():
-                if each.comment.get(REQUEST) == word:
+                if each.comment.get(REQUEST) == token:
                     self.cancel(each.id)
 
         with Undo(self._context.report) as undo:
@@ -115,7 +111,10 @@ class SlurmScheduler:
                 said = call(
                     self._context, "sbatch", *argv, stdin=SCRIPT, **{VARIABLE: job.encoded()}
                 )
-            return said.strip().partition(";")[0]
+            number = said.strip().partition(";")[0]
+            if not job.is_batch:
+                self._refuse_second(number, name)
+            return number
 
     def entries(self, is_wanted: Callable[[Service], bool]) -> list[Found]:
         queue = self._queue()
@@ -151,11 +150,21 @@ class SlurmScheduler:
         return Step(state.node, plain, terminal, environment(self._context))
 
     def cancel(self, identity: str) -> None:
-        job = next((each for each in self._queue() if each.id == identity), None)
-        if job is None or job.is_over:
+        number, _, waiting = identity.partition("_[")
+
+        def is_there() -> bool:
+            # Which tasks of an array wait, `7_[1-9%2]`, changes as they start.
+            return any(
+                job.is_waiting and job.number == int(number) if waiting else job.id == identity
+                for job in self._queue()
+                if not job.is_over
+            )
+
+        if not is_there():
             return
-        call(self._context, "scancel", identity)
-        self._wait_for_end(identity)
+        which = ("--state=PENDING", number) if waiting else (identity,)
+        call(self._context, "scancel", *which)
+        self._wait_until_not(is_there, identity)
         account = self._context.account
         # Its own step does that, unless it was ended before it could.
         with contextlib.suppress(OSError), rights_of(account):
@@ -202,23 +211,22 @@ class SlurmScheduler:
         )
 
     def _refuse_second(self, number: str, name: str) -> None:
-        """Remove a job if another of the name was submitted at the same time, before it."""
+        """Refuse a job if another of the name was submitted at the same time, before it."""
         uid = self._context.account.uid
         same = [
             job for job in self._queue() if (job.uid, job.name) == (uid, name) and not job.is_over
         ]
         if any(job.number < int(number) for job in same):
-            self.cancel(number)
             raise AlreadyExistsError(
                 f"Another command has just put {short_name(name)} on the cluster.",
                 "See it with: container-list",
             )
 
-    def _wait_for_end(self, identity: str) -> None:
+    def _wait_until_not(self, is_there: Callable[[], bool], identity: str) -> None:
         """Wait until a cancelled job has removed its container, so that its name is free."""
         deadline = time.monotonic() + _END_SECONDS
         with contextlib.suppress(EngineError):
-            while any(job.id == identity and not job.is_over for job in self._queue()):
+            while is_there():
                 if time.monotonic() > deadline:
                     self._context.report.warn(f"The job {identity} is still being ended by Slurm.")
                     return

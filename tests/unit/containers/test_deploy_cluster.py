@@ -148,6 +148,15 @@ def test_a_service_that_will_wait_long_is_noted(
     assert "DS01_MLC_WRAPPER is not used" in said
 
 
+def test_nothing_is_submitted_if_the_site_wrapper_is_refused(
+    on_cluster: Context, fake: FakeEngine
+) -> None:
+    on_cluster.environ = {**on_cluster.environ, "DS01_MLC_WRAPPER": "relative"}
+    with pytest.raises(MlcError, match="DS01_MLC_WRAPPER"):
+        deployed(on_cluster, "x")
+    assert fake.swarm.services() == []
+
+
 def test_commands_work_without_a_cluster(context: Context) -> None:
     assert list_with_images(context) == []
     with pytest.raises(NotFoundError, match="container-list"):

@@ -250,10 +250,30 @@ def test_a_job_whose_number_was_lost_is_removed_and_no_other(
     assert [job.state for job in slurm.jobs.values()] == ["RUNNING", "CANCELLED"]
 
 
+def test_a_job_that_may_not_be_looked_for_is_removed(
+    head: Context, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues: list[str] = []
+
+    def call(context: Context, program: str, *arguments: str, **keywords: str) -> str:
+        if program == "squeue" and slurm.jobs and not queues:
+            queues.append("failed")
+            raise SlurmError("Slurm's squeue did not answer")
+        return slurm.call(context, program, *arguments, **keywords)
+
+    monkeypatch.setattr(scheduler, "call", call)
+    with pytest.raises(SlurmError, match="did not answer"):
+        deployed(head, "a")
+    assert [job.state for job in slurm.jobs.values()] == ["CANCELLED"]
+
+
 def test_of_two_jobs_that_are_submitted_at_once_the_first_stays(
     head: Context, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sbatch(slurm, monkeypatch, True, slurm.add)
+    def other(*arguments: object) -> None:
+        slurm.tell(slurm.add(*arguments).number, request="another command's")
+
+    sbatch(slurm, monkeypatch, True, other)
     with pytest.raises(AlreadyExistsError, match="Another command has just put a on the cluster"):
         deployed(head, "a")
     assert [job.state for job in slurm.jobs.values()] == ["RUNNING", "CANCELLED"]

@@ -5,30 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.slurm_queue import line
 
 from mlc_patched.cluster.slurm.queue import jobs_of, state_of
 from mlc_patched.cluster.state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING
-
-COMMENT = json.dumps({"request": "1", "status": "runs"})
-
-
-def line(number: str = "7", state: str = "RUNNING", **other: str) -> str:
-    fields = {
-        "uid": "1001",
-        "login": "alice",
-        "partition": "main",
-        "priority": "100",
-        "submitted": "2026-11-26T12:00:00",
-        "nodes": "n1",
-        "left": "UNLIMITED",
-        "gpus": "gres:gpu:1",
-        "reason": "None",
-        "name": "thesis._.1001",
-        "comment": COMMENT,
-        **other,
-    }
-    first = [number, "99", fields.pop("uid"), fields.pop("login"), state]
-    return "|".join([*first, *fields.values()]) + "\n"
 
 
 def said(*lines: str) -> tuple[str, str]:
