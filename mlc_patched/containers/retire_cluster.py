@@ -173,7 +173,7 @@ def _save(place: Place, reference: str, replaces: bool, found: Found, context: C
 def _restart(container: Container, context: Context) -> None:
     """Start a container again, without which its job would end."""
     try:
-        retry_once(lambda: context.engine.start(container.id))
+        retry_once(lambda: context.start(container.id))
     except MlcError as error:
         context.report.warn(f"{container.name} could not be started again: {error}")
 
@@ -186,10 +186,11 @@ def _save_and_push(place: Place, reference: str, replaces: bool, found: Found) -
     try:
         saved = save(container, reference, there)
     except SetupError as error:
-        why = str(error).partition(" It was not kept")[0]
+        state = "runs on" if container.labels.get(labels.JOB) else "is stopped"
         raise SetupError(
-            f"{why} It was not kept; the service is there as before, stopped, and its container on "
-            f"{found.state.node}. Without --save it is removed."
+            error.message,
+            f"{short_name(container.name)} is still on the cluster, and its container on "
+            f"{found.state.node} {state}. Without --save it is removed.",
         ) from error
     if registry is None and uses_slurm(there):
         return saved

@@ -149,8 +149,9 @@ def save(container: Container, reference: str, context: Context) -> Saved:
         if made is None or found.wrong:
             raise SetupError(
                 f"The image saved from {container.name} would not work for you: "
-                f"{'; '.join(found.wrong)}. It was removed; the container still exists, stopped.",
-                f"Start it with: mlc start {short_name(container.name)}",
+                f"{'; '.join(found.wrong)}. It was removed.",
+                "The container is still there, stopped. Start it with: "
+                f"mlc start {short_name(container.name)}",
             )
         for text in (*found.lacking, *map(only_for_docker, found.private)):
             context.report.note(f"{reference} was saved as it is: {text}")

@@ -208,8 +208,12 @@ def test_an_image_that_would_not_work_is_not_kept_and_the_container_runs_on(
     found = Findings(("sudo does not work",))
     monkeypatch.setattr("mlc_patched.images.save.examine", lambda *arguments: found)
     before = set(fake.images)
-    with pytest.raises(SetupError, match=r"(?s)sudo does not work.*service is there as before"):
+    with pytest.raises(SetupError) as refused:
         save_here("a", "v1", head)
+    assert str(refused.value) == (
+        "The image saved from a._.1001 would not work for you: sudo does not work. It was removed. "
+        "a is still on the cluster, and its container on n1 runs on. Without --save it is removed."
+    )
     assert set(fake.images) == before
     assert here.state == "running"
 
@@ -223,6 +227,15 @@ def test_a_container_that_does_not_start_again_is_a_warning(
     monkeypatch.setattr(fake, "start", fail)
     assert save_here("a", "v1", head).image == SAVED
     assert "a._.1001 could not be started again: no memory" in head.report.said
+
+
+def test_under_sudo_the_mounts_are_checked_before_it_starts_again(
+    head: Context, here: FakeContainer, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(Context, "start", lambda self, container: started.append(container))
+    save_here("a", "v1", head)
+    assert started == [here.id]
 
 
 def test_a_container_of_no_job_is_not_touched(
