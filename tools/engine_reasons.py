@@ -11,6 +11,9 @@ _FORCED = "Podman removes the containers of an image that is removed by force"
 _ROOTLESS = "Podman is also asked whether it is rootless"
 _UNLISTED = "Podman does not list the containers of a build, for which the test waits"
 _SMALL = "Podman accepts any limit of memory, however small"
+_BUILDER = "Podman builds with its own builder only"
+_GOES_ON = "Podman runs the step of a build to its end, and the next build removes what that leaves"
+_ACCOUNT = "Podman gives a container the host's user if its image lacks the account"
 REASONS: Mapping[str, Mapping[str, str]] = {
     "rootless": {
         "test_a_running_container_has_stats": "with cgroups version 1, as on this machine, a "
@@ -23,8 +26,23 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "podman": {
         "test_a_container_that_cannot_start_is_not_left": _SMALL,
         "test_a_failing_wrapper_leaves_nothing": _SMALL,
-        "test_an_image_that_does_not_run_as_the_user_is_not_kept": "Podman gives a container the "
-        "host's user if its image lacks the account",
+        "test_an_image_that_does_not_run_as_the_user_is_not_kept": _ACCOUNT,
+        "test_an_image_that_fails_its_check_does_not_get_the_name": _ACCOUNT,
+        "test_no_step_of_the_classic_builder_follows_a_build_by_buildkit": _BUILDER,
+        "test_buildx_builds_with_its_own_command": _BUILDER,
+        "test_the_classic_builder_takes_an_index_but_no_password": _BUILDER,
+        "test_a_builder_that_does_not_start_is_reported": _BUILDER,
+        "test_a_missing_package_is_the_first_thing_said_and_its_line_is_named[classic]": _BUILDER,
+        "test_private_git_uses_the_agent_of_the_caller": "Podman cannot lend an ssh agent to a build",
+        "test_proxies_reach_every_step_and_are_not_in_the_image": "the history of an image that "
+        "Podman builds names the proxy variables, without their values",
+        "test_an_image_for_apptainer_and_for_enroot": "Podman puts its registry before the names in "
+        "an archive",
+        "test_an_interrupted_build_keeps_the_former_image": _GOES_ON,
+        "test_a_killed_build_ends_and_the_next_leaves_nothing_of_it": _GOES_ON,
+        "test_a_step_whose_image_is_made_after_a_kill_does_not_stay": _GOES_ON,
+        "test_pull_moves_a_base_with_what_comes_with_it_and_a_lock_brings_it_back": "Podman does "
+        "not push to the test's registry, which has no TLS",
         "test_the_site_s_own_wrapper_creates": "`docker update` has no effect on Podman",
         "test_a_create_imports_no_more_than_it_uses": "more modules are needed for Podman",
         "test_three_engine_calls_and_nothing_but_the_container": _ROOTLESS,

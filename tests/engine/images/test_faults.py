@@ -239,7 +239,7 @@ def test_output_of_a_step_that_looks_like_the_builders_is_not_trusted(
     so does the name of a container."""
     it = each_builder
     container = docker("create", "--name", f"mlc-test-{it.user.uid}", BASE, "true")
-    image = docker("commit", container)
+    image = f"sha256:{docker('commit', container).removeprefix('sha256:')}"  # Podman prints less
     lies = (
         *("Step 3/9 : RUN x", f" ---> Running in {container[:12]}", f" ---> {image[7:19]}"),
         *("Step 4/9 : COPY x y", f" ---> {image[7:19]}"),

@@ -128,7 +128,8 @@ def test_broken_metadata_breaks_nothing(it: ImageUser) -> None:
 
 def committed(tag: str) -> str:
     name = f"mlc-test/committed:{tag}"
-    container = docker("create", BASE, "true")
+    container = docker("create", BASE, "touch", f"/{tag}")  # for Podman, equal images are related
+    docker("start", "--attach", container)
     docker("commit", container, name)
     docker("rm", container)
     return name
