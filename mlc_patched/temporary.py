@@ -108,7 +108,7 @@ def temporary_directory(environ: Mapping[str, str]) -> Path:
 
 @contextlib.contextmanager
 def locked(name: str, account: Account, report: Reporter, *, waits: bool = True) -> Iterator[Job]:
-    """Hold a user's lock; temporary names made meanwhile carry its token.
+    """Hold a user's lock; temporary names made while it is held carry its token.
 
     The name is a container's in Docker, or another one for a lock (host/locks.py). Without `waits`,
     go on with a random token while another command holds it.

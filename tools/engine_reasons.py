@@ -33,11 +33,12 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "test_the_classic_builder_takes_an_index_but_no_password": _BUILDER,
         "test_a_builder_that_does_not_start_is_reported": _BUILDER,
         "test_a_missing_package_is_the_first_thing_said_and_its_line_is_named[classic]": _BUILDER,
-        "test_private_git_uses_the_agent_of_the_caller": "Podman cannot lend an ssh agent to a build",
+        "test_private_git_uses_the_agent_of_the_caller": "Podman cannot lend an ssh "
+        "agent to a build",
         "test_proxies_reach_every_step_and_are_not_in_the_image": "the history of an image that "
         "Podman builds names the proxy variables, without their values",
-        "test_an_image_for_apptainer_and_for_enroot": "Podman puts its registry before the names in "
-        "an archive",
+        "test_an_image_for_apptainer_and_for_enroot": "Podman puts its registry before the names "
+        "in an archive",
         "test_an_interrupted_build_keeps_the_former_image": _GOES_ON,
         "test_a_killed_build_ends_and_the_next_leaves_nothing_of_it": _GOES_ON,
         "test_a_step_whose_image_is_made_after_a_kill_does_not_stay": _GOES_ON,

@@ -228,7 +228,7 @@ def add_machine_flags(command: Arguments, *, aime: bool = False) -> None:
         command,
         "-g --num_gpus --num-gpus --gpus" if aime else "-g --gpus --num-gpus",
         "GPUS",
-        "all (the default), a number, device=ID[,ID], or none",
+        "all, a number, device=ID[,ID], or none (default: all, or the site's)",
         "gpus",
         dest="gpus",
     )

@@ -75,7 +75,7 @@ def await_free_gpus(plan: Plan, context: Context) -> None:
 def _chosen(plan: Plan, context: Context) -> Iterator[tuple[Plan, Sequence[GpuDevice]]]:
     """Hold the lock, with the plan and the GPUs that were chosen; wait for them if it says so."""
     context.refuse_existing(short_name(plan.tag))  # before waiting for long
-    is_told = False
+    has_warned = False
     while True:
         with of_the_host(context.report, _PURPOSE):
             try:
@@ -83,10 +83,10 @@ def _chosen(plan: Plan, context: Context) -> Iterator[tuple[Plan, Sequence[GpuDe
             except NoFreeGpuError as error:
                 if not plan.waits_for_gpus:
                     raise
-                if not is_told:
+                if not has_warned:
                     context.report.note(error.message)
                     context.report.step("Waiting for free GPUs")
-                    is_told = True
+                    has_warned = True
                 context.report.progress(error.message)
             else:
                 yield found

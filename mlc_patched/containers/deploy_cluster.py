@@ -131,7 +131,7 @@ def _image(request: DeployRequest, context: Context) -> str:
     if request.image is None:
         word = request.name if request.project is None else request.project
         if word is None:
-            raise UsageError("Which project?", "Say: container-deploy PROJECT --cluster")
+            raise UsageError("Which project?", "Use: container-deploy PROJECT --cluster")
         return Project(context.account.uid, check_project(word)).image
     name = parse_reference(request.image)
     if not is_own_project(name, context.account):

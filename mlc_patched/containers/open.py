@@ -32,13 +32,13 @@ _KEEPS = "it keeps its node until container-retire {}"
 class Opened:
     """A shell that has been closed, and its exit status. `left_running` says why the container
     was not stopped; it is empty if it was. `to_keep` says how to add to the image what was
-    installed. `is_told`: mlc on the container's node has said all that already."""
+    installed. `is_reported`: mlc on the container's node has said all that already."""
 
     name: str
     exit_status: int
     left_running: str
     to_keep: str = ""
-    is_told: bool = False
+    is_reported: bool = False
 
 
 def open_shell(name: str, *, context: Context | None = None) -> Opened:
@@ -63,7 +63,7 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
                 from .on_node import run_on_node
 
                 status = run_on_node(place, ("open", name, "-s"), context)
-                return Opened(name, status, _KEEPS.format(name), is_told=True)
+                return Opened(name, status, _KEEPS.format(name), is_reported=True)
             check_client(place.context)
             status = _shell(place.container, place.context, until_the_end)
             # Stopping the container would end the service.

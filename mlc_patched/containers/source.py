@@ -50,7 +50,7 @@ def resolve(
     else:
         if request.project is None and request.name is None:
             raise UsageError(
-                "Which project?", f"Say: container-deploy PROJECT. {_own_images(context)}"
+                "Which project?", f"Use: container-deploy PROJECT. {_own_images(context)}"
             )
         named = request.name if request.project is None else request.project
         if named and ":" in named:

@@ -134,14 +134,14 @@ def of_the_host(report: Reporter, purpose: str) -> Iterator[None]:
     except OSError:
         file = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        end, is_told = time.monotonic() + HOST_LOCK_SECONDS, False
+        end, has_warned = time.monotonic() + HOST_LOCK_SECONDS, False
         while not _flocked(file):
             if time.monotonic() > end:
                 report.warn(f"Another command {purpose} does not end; going on without its lock.")
                 break
-            if not is_told:
+            if not has_warned:
                 report.step(f"Waiting for another command {purpose}")
-                is_told = True
+                has_warned = True
             time.sleep(0.05)
         yield
     finally:

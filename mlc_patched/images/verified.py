@@ -19,7 +19,7 @@ from ..plan.flow import account_in_passwd
 
 FILE = "verified-images"
 MOST_BYTES = 32 * 1024
-"""A longer list begins anew: about 300 images."""
+"""A longer list starts over: about 300 images."""
 
 
 def wrong_account(

@@ -47,7 +47,7 @@ def engine(machine: Machine) -> Finding:
     info, address = machine.info, machine.context.address
     if info is None:
         if isinstance(machine.error, NoAccessError):
-            remedy = f"sudo usermod -aG docker {machine.context.account.login}"
+            remedy = f"sudo usermod -aG docker {shlex.quote(machine.context.account.login)}"
         else:
             remedy = "systemctl start docker" if address.is_local else "docker context ls"
         return broken("engine", str(machine.error), remedy)

@@ -25,8 +25,7 @@ class InForce:
 
 
 def config(context: Context) -> list[InForce]:
-    """Return every setting in force, in the order of the shipped file; MlcError if one is
-    invalid."""
+    """Return every setting in force; MlcError if one is invalid."""
     settings = context.settings
     for note in settings.notes:
         context.report.warn(note)

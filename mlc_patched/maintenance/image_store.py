@@ -79,7 +79,7 @@ def _hidden_containers(machine: Machine) -> int:
         there = {each.name for each in directory.iterdir() if (each / "config.v2.json").exists()}
     except OSError:
         return 0
-    # Listed after the directory was read: one made meanwhile is not taken for hidden.
+    # Listed after the directory was read, so a new one does not count as hidden.
     return len(there - {each.id for each in machine.context.engine.containers()})
 
 

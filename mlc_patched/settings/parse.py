@@ -7,13 +7,15 @@ The standard library's parser is not used, as it does not report the line of a v
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ..errors import MlcError, UsageError
-from ..lean import dataclass, replace
+from ..lean import TYPE_CHECKING, dataclass, replace
 from ..names.labels import OWNED
 from .model import Settings
 from .schema import BY_NAME, LABELS, RENAMED, SECTIONS, SETTINGS
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _SECTIONS = ", ".join(f"[{name}]" for name in SECTIONS)
 

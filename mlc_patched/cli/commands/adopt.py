@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             failed += 1
             context.report.warn(f"[{each.name}] {error}")
     if arguments.json:
-        return print_json("adopted", done) or bool(failed)
+        return print_json("adopted", done) or bool(failed or (names and refused))
     for adopted in done:
         say(
             f"[{adopted.name}] {adopted.source} is now {adopted.image}, with the account "

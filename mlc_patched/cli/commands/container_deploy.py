@@ -117,7 +117,10 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
         raise UsageError("--exist-ok cannot be combined with --cluster.")
     request = container_create.request_of(arguments, context)
     if arguments.dry_run:
-        raise UsageError("--dry-run goes without --cluster: where it runs is known when it does.")
+        raise UsageError(
+            "--dry-run cannot be combined with --cluster: the node is chosen only when the "
+            "container starts."
+        )
     made = deploy_on_cluster(request, Placement(**placement(arguments)), context)
     try:
         for text in made.notes:
@@ -137,7 +140,7 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
     from ...containers.open import open_shell
 
     opened = open_shell(made.name, context=context)
-    if not opened.is_told:
+    if not opened.is_reported:
         say(f"[{made.name}] left running: {opened.left_running}.")
     if opened.to_keep:
         context.report.note(opened.to_keep)

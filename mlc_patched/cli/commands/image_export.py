@@ -50,7 +50,7 @@ def add_arguments(command: Parser) -> None:
         command,
         "-o --output",
         "FILE",
-        "the archive (default: PROJECT.tar); the job is beside it, FILE.sbatch",
+        "the archive (default: PROJECT.tar); the job is beside it, with .sbatch for .tar",
         "files",
     )
     add_force(command, "replace files that exist")

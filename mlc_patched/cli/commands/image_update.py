@@ -200,7 +200,8 @@ def _say_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: str
             short = short_name(container.tag)
             say(
                 f"  {container.tag} ({container.state}): when you are done with it, "
-                f"mlc remove {short} and mlc create {short} --image {updated.image}"
+                f"container-retire {short}, then container-deploy {short} --project "
+                f"{updated.project}"
             )
     say(f"Create a container from it: container-deploy {updated.project}")
     return 0

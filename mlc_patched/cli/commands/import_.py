@@ -35,15 +35,15 @@ def add_arguments(command: Parser) -> None:
     add_script(command)
 
 
-def _answers(request: ImportRequest, context: Context) -> dict[str, Any]:
-    """Ask whether directories that are not below the home are mounted."""
+def _answers(request: ImportRequest, yes: bool, context: Context) -> dict[str, Any]:
+    """Ask whether directories that are not below the home are mounted, unless the answer is yes."""
     from ...containers.import_ import directories_to_accept
     from ..prompts import ask_yes_no
 
     accepted, left_out = [], {}
     for field, path in directories_to_accept(request, context).items():
         say(f"The archive wants {path} of this host mounted as /{field}.")
-        if ask_yes_no("It is not below your home. Mount it?", default=False):
+        if yes or ask_yes_no("It is not below your home. Mount it?", default=False):
             accepted.append(path)
         else:
             left_out[field] = "-"
@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ..prompts import may_ask
 
     request = ImportRequest(arguments.file, arguments.container_name, **machine(arguments))
-    if may_ask(arguments, "script"):
-        request = replace(request, **_answers(request, context))
+    if arguments.yes or may_ask(arguments, "script"):
+        request = replace(request, **_answers(request, arguments.yes, context))
     created = import_(request, context)
     if arguments.json:
         return print_json("container", created)

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ..prompts import choose_container
 
     opened = open_shell(choose_container(arguments, context, "open"), context=context)
-    if opened.is_told:
+    if opened.is_reported:
         return opened.exit_status
     if opened.left_running:
         say(f"[{opened.name}] left running: {opened.left_running}.")

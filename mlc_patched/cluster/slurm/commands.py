@@ -139,8 +139,8 @@ def _reason(said: str, program: str) -> str:
     lines = [
         line.removeprefix(f"{program}: ").removeprefix("error: ") for line in said.splitlines()
     ]
-    told = [line.strip() for line in lines if line.strip()]
-    return " ".join(dict.fromkeys(told[-2:])) or "it said nothing"
+    last = [line.strip() for line in lines if line.strip()][-2:]
+    return " ".join(dict.fromkeys(last)) or "it said nothing"
 
 
 def _hint(said: str) -> str:

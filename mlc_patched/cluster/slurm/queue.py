@@ -109,11 +109,11 @@ def jobs_of(printed: str) -> list[Job]:
 
 def state_of(job: Job, queue: Iterable[Job]) -> ServiceState:
     """Return the state of a job of mlc's, from the whole queue."""
-    node, told = job.nodes, str(job.comment.get(STATUS) or "")
+    node, noted = job.nodes, str(job.comment.get(STATUS) or "")
     if job.is_waiting:
         return _waiting(job, queue)
     if job.state in _RUNNING:
-        return _running(job, told)
+        return _running(job, noted)
     if job.state == "CONFIGURING":
         return ServiceState(STARTING, f"{node} is being started for it", node)
     if job.state == "NODE_FAIL":
@@ -121,13 +121,13 @@ def state_of(job: Job, queue: Iterable[Job]) -> ServiceState:
         return ServiceState(LOST, status, node)
     if job.state == "COMPLETING":
         return ServiceState(ENDED, f"being stopped on {node}", node)
-    return _ended(job, told)
+    return _ended(job, noted)
 
 
-def _running(job: Job, told: str) -> ServiceState:
+def _running(job: Job, noted: str) -> ServiceState:
     node = job.nodes
-    if told != RUNS:
-        return ServiceState(STARTING, f"{told or 'starting'} on {node}", node)
+    if noted != RUNS:
+        return ServiceState(STARTING, f"{noted or 'starting'} on {node}", node)
     if job.state in ("SUSPENDED", "STOPPED"):
         return ServiceState(RUNNING, f"suspended on {node}", node, None, job.own_number)
     left = ""
@@ -136,9 +136,9 @@ def _running(job: Job, told: str) -> ServiceState:
     return ServiceState(RUNNING, f"running on {node}{left}", node, None, job.own_number)
 
 
-def _ended(job: Job, told: str) -> ServiceState:
+def _ended(job: Job, noted: str) -> ServiceState:
     node = job.nodes
-    why = told if told != RUNS and job.state == "FAILED" else ""
+    why = noted if noted != RUNS and job.state == "FAILED" else ""
     why = why or _NEVER_ENDED_WELL.get(job.state, "")
     where = f"ended on {node}" if node else "ended"
     return ServiceState(ENDED, f"{where}: {why}" if why else where, node)

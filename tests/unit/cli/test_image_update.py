@@ -59,7 +59,7 @@ def test_what_still_uses_the_previous_image_is_named_and_it_can_be_restored(demo
     demo.run("container-create", "demo")
     said = run(demo, "demo", "--add", "six", "-y").output
     assert "Containers that still use the previous image:\n  demo._.1001 (created): " in said
-    assert f"mlc remove demo and mlc create demo --image {IMAGE}" in said
+    assert "container-retire demo, then container-deploy demo --project demo" in said
     assert "image-update demo --rollback" in said
     for flags in (("--add", "x"), ("--edit",), ("--upgrade",), ("--compact",)):
         said = run(demo, "demo", "--rollback", *flags, code=2).output

@@ -60,3 +60,13 @@ def test_nothing_is_mounted_where_nobody_can_be_asked(
     answer("y")
     assert call(["mlc", "import", file, "-s"], context).code == 1
     assert fake.made == {}
+
+
+def test_yes_answers_about_directories(
+    file: str, fake: FakeEngine, context: Context, tmp_path: Path
+) -> None:
+    done = call(["mlc", "import", file, "-y"], context)
+    assert done.code == 0
+    assert f"wants {tmp_path}/data of this host mounted as /data" in done.out
+    ((made),) = fake.made.values()
+    assert str(tmp_path / "data") in {bind.source for bind in made.specification.binds}

@@ -104,3 +104,15 @@ def test_a_command_imports_no_other_s_work_and_no_sdk(argv: tuple[str, ...], own
         if re.match(r"mlc_patched\.(containers|maintenance|cluster|images|patch)\.", name)
     }
     assert operations == own
+
+
+def test_reading_the_settings_imports_nothing_slow() -> None:
+    """Most commands do it, on every host with a settings file."""
+    code = "import sys; sys.path[:0] = sys.argv[1].split(':'); import mlc_patched.settings.parse"
+    done = subprocess.run(
+        [sys.executable, "-ISc", f"{code}; print(*sys.modules)", PATH],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not set(done.stdout.split()) & LEAN

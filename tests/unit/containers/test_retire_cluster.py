@@ -145,7 +145,7 @@ def test_a_shell_is_opened_on_the_node_and_the_container_is_kept(
     srun(tmp_path, "exit 3", monkeypatch)
     opened = open_shell("a", context=head)
     assert asked(tmp_path) == "open a -s"
-    assert (opened.exit_status, opened.is_told) == (3, True)
+    assert (opened.exit_status, opened.is_reported) == (3, True)
     assert opened.left_running == "it keeps its node until container-retire a"
 
 

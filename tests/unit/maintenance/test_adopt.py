@@ -68,6 +68,7 @@ def test_a_second_time_there_is_nothing_to_adopt(sandbox: Sandbox) -> None:
     again = adopt(sandbox, "it", code=1)
     assert f"{ADOPTED} already exists; choose another name with --project" in again.output
     assert "1 of 1 containers were not adopted" in again.output
+    adopt(sandbox, "it", "--json", code=1)
     assert "Nothing to adopt." in adopt(sandbox, "--all").output
 
 
