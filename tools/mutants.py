@@ -54,7 +54,7 @@ class Module:
     @property
     def row(self) -> str:
         """Its row of the table."""
-        share = f"{100 * self.noticed / self.tried:.0f} %" if self.tried else "-"
+        share = f"{100 * self.noticed // self.tried} %" if self.tried else "-"
         return f"| {self.path} | {self.tried} | {self.noticed} | {share} |"
 
 

@@ -108,7 +108,8 @@ def _against_docker(results: dict[str, Any]) -> list[tuple[str, str, str, bool]]
     rows.append(_verdict(what, 3.5, ratio(at_once[LABELLED], at_once[DOCKER])))
     for count, limit in ((1, 2.5), (results["most"], 1.5)):
         looked = results["look-ups"][count]
-        what = f"list, {count} containers on the engine, compared with `docker ps -a`"
+        many = f"{count} container{'s' * (count > 1)}"
+        what = f"list, {many} on the engine, compared with `docker ps -a`"
         rows.append(_verdict(what, limit, ratio(looked["mlc list"], looked["docker ps -a"])))
     measured = results["sizes on disk"][results["most"]]
     what = f"image-list, as many containers, compared with `{DISK_USAGE}`"
@@ -301,22 +302,18 @@ def _calls(results: dict[str, Any]) -> str:
         rows.append((name, f"{len(calls)}", f"`{'`, `'.join(words)}`" if words else ""))
     counted = table(("", "requests", "which"), rows)
     return (
-        "The number of requests does not depend on the number of containers. The ping at the start "
-        "of every command is not in the table. Commands in a container and builds go through "
-        f"Docker's client or the SDK; their requests are counted, too.\n\n{counted}"
+        "The number of requests does not depend on the number of containers, except for those that "
+        "run. The ping at the start of every command is not in the table. Commands in a container "
+        "and builds go through Docker's client or the SDK; their requests are counted, too."
+        f"\n\n{counted}"
     )
 
 
 def _update(results: dict[str, Any]) -> str:
-    rows = [
-        (name, f"{results['steps'][name][0]}", f"{results['steps'][name][1]}")
-        for name in results["update"]
-    ]
     return (
         "A package is added in a step of its own, and the steps before it stay cached. The "
-        "Dockerfile has one Debian and one Python package; this is with the classic builder, "
-        f"whose steps are counted in the second table.\n\n{compared(results['update'], UNCACHED)}\n"
-        f"{table(('', 'steps executed', 'from the cache'), rows)}"
+        "Dockerfile has one Debian and one Python package; this is with the classic builder.\n\n"
+        f"{compared(results['update'], UNCACHED)}"
     )
 
 

@@ -98,8 +98,7 @@ def measure(quick: bool, place: Path) -> dict[str, Any]:
 def _with_network(results: dict[str, Any], person: Person, quick: bool) -> None:
     """Measure on the machine's own engine what needs a package source."""
     step("e: image-update")
-    results["update"], said = updating.update(person, 1 if quick else 3)
-    results["steps"] = {name: updating.rebuilt_steps(lines) for name, lines in said.items()}
+    results["update"] = updating.update(person, 1 if quick else 3)
     step("bytes added to a base without sudo and git")
     results["bytes"] = updating.bytes_added(person)
     step("i: images with Python packages")

@@ -71,17 +71,6 @@ def test_imports_are_counted() -> None:
     assert not starting.parse_imports(text.replace("docker", "docker_x")).sdk
 
 
-def test_steps_from_the_cache_are_counted() -> None:
-    lines = [
-        "Step 1/3 : FROM x",
-        " ---> 1",
-        "Step 2/3 : RUN y",
-        " ---> Using cache",
-        "Step 3/3 : Z",
-    ]
-    assert updating.rebuilt_steps(lines) == (2, 1)
-
-
 @pytest.mark.parametrize(
     ("count", "words"),
     [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (161e6, "161 MB"), (8.4e9, "8.4 GB")],
@@ -136,7 +125,6 @@ def results() -> dict[str, object]:
         "entering": {step: {"mlc": [1.0], entering.DISTROBOX: [30.0]} for step in entering.STEPS},
         "update": {updating.CACHED: [1.0], updating.UNCACHED: [2.0]},
         "calls": {"list": ["GET /containers/json"], "x": ["GET /a", "GET /a", "POST /b"], "y": []},
-        "steps": {updating.CACHED: (1, 9), updating.UNCACHED: (10, 0)},
         "flatness": {"full": [0.2, 0.2], "empty": [0.1, 0.1]},
         "start empty": start,
         "start full": start,
