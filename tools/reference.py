@@ -23,6 +23,7 @@ FLAGS = ("--json", "--quiet", "--exist-ok", "--missing-ok")
 _KEY = re.compile(r'print_json\(\s*"(\w+)"|for_each\(.*?"(\w+)"\s*\)', re.S)
 _SECTION = re.compile(r"^(Args|Raises|Returns):\n", re.M)
 _ANNOTATION = re.compile(r": '([^']*)'")
+_TYPE = re.compile(r"\b[A-Z]\w+")
 _ENTRY = re.compile(r"^(\w[\w, ]*): ", re.M)
 
 
@@ -60,9 +61,11 @@ def api() -> str:
         lines += [f"### {name}", "", "```text", *_signature(name, function), "```", ""]
         lines += [*_documented(function), ""]
     lines += ["## Results", "", "Frozen dataclasses.", ""]
-    for name, result in results:
-        if name != "Context":
-            lines += [f"### {name}", "", *_text(_first(result)), "", *_fields(result), ""]
+    shown = {name: result for name, result in results if name != "Context"}
+    for result in list(shown.values()):
+        _add_parts(result, shown)
+    for name, result in shown.items():
+        lines += [f"### {name}", "", *_text(_first(result)), "", *_fields(result), ""]
     lines += [
         "## Errors",
         "",
@@ -107,6 +110,17 @@ def _documented(function: Callable[..., object]) -> Iterator[str]:
 def _fields(result: type) -> list[str]:
     fields = ", ".join(f"`{each.name}: {each.type}`" for each in dataclasses.fields(result))
     return _wrapped(f"Fields: {fields}.")
+
+
+def _add_parts(result: type, shown: dict[str, type]) -> None:
+    """Add the types of a dataclass's fields that are dataclasses themselves."""
+    names = vars(inspect.getmodule(result))
+    for field in dataclasses.fields(result):
+        for name in _TYPE.findall(str(field.type)):
+            part = names.get(name)
+            if dataclasses.is_dataclass(part) and name not in {*shown, "Context"}:
+                shown[name] = part
+                _add_parts(part, shown)
 
 
 def _text(text: str) -> Iterator[str]:
