@@ -111,7 +111,7 @@ def ignore_interrupts() -> Iterator[None]:
     If the block fails all the same, the interrupt was the cause, and ends the command. Enter it
     as the last context of an Undo block: earlier, everything is rolled back.
     """
-    if not _is_main_thread():
+    if not is_main_thread():
         yield
         return
     late = _Deferred()
@@ -132,7 +132,7 @@ def defer_signals(*, is_later: bool = False) -> Iterator[None]:
     One that comes some seconds after the first raises CleanupSkipped in the block. With `is_later`
     the first one was before the block.
     """
-    if not _is_main_thread():
+    if not is_main_thread():
         yield
         return
     deferred = _Deferred(is_later=is_later)
@@ -152,7 +152,7 @@ def defer_signals(*, is_later: bool = False) -> Iterator[None]:
             signal.raise_signal(deferred.signals[0])
 
 
-def _is_main_thread() -> bool:
+def is_main_thread() -> bool:
     """Whether signal handlers can run in this thread; Python runs them in the main one only."""
     return threading.current_thread() is threading.main_thread()
 
@@ -179,7 +179,7 @@ def _handler(
     Only the main thread has handlers; in another one nothing changes.
     """
     usual: dict[int, Callable[[int, FrameType | None], object]] = {}
-    for each in _SIGNALS if _is_main_thread() else ():
+    for each in _SIGNALS if is_main_thread() else ():
         if callable(found := signal.getsignal(each)):
             usual[each] = found
     for number in usual:

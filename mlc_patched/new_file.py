@@ -39,8 +39,15 @@ def write_files(
     written.
     """
     sizes, partials = [], {}
+    first = next(iter(files))
+    try:
+        name = f"export {first.absolute()}"
+    except FileNotFoundError:
+        raise MlcError(
+            f"{first} cannot be written: the current directory was deleted.",
+            "Change to another one, or give an absolute path.",
+        ) from None
     # Commands that write the same files take turns, and remove what a killed one left.
-    name = f"export {next(iter(files)).absolute()}"
     with context.lock(name) as job, Undo(context.report) as undo:
         for target, chunks in files.items():
             partial = target.with_name(f".{target.name}.{job.token}{HALF}")

@@ -31,10 +31,10 @@ def size_in_words(size: int | None) -> str:
         return "-"
     amount = float(size)
     for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
+        if amount < 999.5:  # from here on, three digits would be 1e+03
             return f"{amount:.3g}{unit}"
         amount /= 1000
-    return f"{amount:.4g}TB"
+    return f"{max(amount, 1):.4g}TB"
 
 
 def seconds_since_1970(moment: str) -> float | None:

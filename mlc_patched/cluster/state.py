@@ -57,8 +57,9 @@ def state_of(
             )
             ahead = sum(1 for each in waiting if each in newest and _waits(newest[each]))
         return ServiceState(QUEUED, _waiting(service, task, ahead), "", ahead)
-    if node is not None and not node.answers:
-        status = f"{name} does not answer; the workspace and the pushed image are kept"
+    if task.node and (node is None or not node.answers):
+        why = f"{name} does not answer" if node else "its node is no longer in the Swarm"
+        status = f"{why}; the workspace and the pushed image are kept"
         return ServiceState(LOST, status, name, None, task.container)
     if task.state in _STARTING and task.desired in ("running", "ready"):
         status = "pulling the image" if task.state == "preparing" else "starting"

@@ -13,6 +13,7 @@ from ..errors import MlcError, UsageError
 from ..interrupts import defer_signals
 from ..lean import replace
 from ..names import labels
+from ..names.containers import short_name
 from ..undo import Undo
 from .interface import Found, Place, Work
 from .service import differences, service_name, service_of
@@ -58,12 +59,14 @@ class SwarmScheduler:
 
     def where(self, found: Found) -> Place:
         state = found.state
+        if state.state == LOST:
+            name = short_name(found.service.labels[labels.SERVICE])
+            raise MlcError(
+                f"{found.service.name} cannot be reached: {state.status}.",
+                f"If the node does not come back, remove it with: container-retire {name}",
+            )
         if not state.container:
             raise MlcError(f"{found.service.name} has no container yet: {state.status}.")
-        if state.state == LOST:
-            raise MlcError(
-                f"{state.node} does not answer, so {found.service.name} cannot be reached."
-            )
         context = self._context
         wanted = (f"{labels.SERVICE}={found.service.labels[labels.SERVICE]}",)
         for way in (context, None):
@@ -107,7 +110,10 @@ class SwarmScheduler:
 
 def _docker_context(hostname: str, context: Context) -> str:
     """Return the name of the Docker context that leads to a node."""
-    node = next(each for each in context.engine.cluster().nodes() if each.hostname == hostname)
+    nodes = context.engine.cluster().nodes()
+    node = next((each for each in nodes if each.hostname == hostname), None)
+    if node is None:
+        raise MlcError(f"{hostname} is no longer in the Swarm.", "See: container-list")
     name = node.labels.get(CONTEXT_LABEL, hostname)
     if name not in context_names(context.environ):
         raise MlcError(

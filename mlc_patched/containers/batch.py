@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..cluster.interface import Placement
 from ..context import Context
 from ..engine.client import fitting_client
-from ..errors import MlcError, NotFoundError, UsageError
+from ..errors import AlreadyExistsError, MlcError, NotFoundError, UsageError
 from ..host.account import refuse_root
 from ..interrupts import defer_signals
 from ..lean import dataclass, replace
@@ -15,11 +15,14 @@ from ..names.containers import first_free
 from ..names.projects import LATEST, image_of
 from ..plan.request import CreateRequest, DeployRequest, allowed_name
 from ..undo import retry_once
-from .deploy import deploy
+from .deploy import Deployed, deploy
 from .remove import remove
 from .shell import PURPOSE, run_inside, user_of
 from .source import resolve
 from .start import words_of
+
+_TRIES = 100
+"""As many commands started at the same time each get a name."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,26 @@ def run_here(
     words = words_of(command)
     fitting_client(context.client_environ, PURPOSE, context.engine)
     own, name = _image_and_name(project, context)
-    free = first_free(name, lambda each: context.find(each) is not None)
-    request = resolve(DeployRequest(name=free, image=own, options=options), context)
-    made = deploy(request, context, start=True)
+    made = _deploy(DeployRequest(image=own, options=options), name, context)
     try:
         return run_inside(made.tag, words, user_of(context), context.client_environ)
     finally:
         with defer_signals():
             retry_once(lambda: _remove(made.name, context))
+
+
+def _deploy(request: DeployRequest, name: str, context: Context) -> Deployed:
+    """Create and start a container called `NAME`, `NAME-2`, … - the first that nobody has, as
+    another command may take one between the look and the creation."""
+    taken: set[str] = set()
+    while True:
+        free = first_free(name, lambda each: each in taken or context.find(each) is not None)
+        try:
+            return deploy(resolve(replace(request, name=free), context), context, start=True)
+        except AlreadyExistsError:
+            taken.add(free)
+            if len(taken) == _TRIES:
+                raise
 
 
 def _image_and_name(project: str, context: Context) -> tuple[str, str]:

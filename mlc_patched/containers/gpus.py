@@ -53,7 +53,7 @@ def with_served_gpus(plan: Plan, image: Image, context: Context) -> Plan:
         refused = None
         if not (form.is_cdi and info.cdi_devices is not None):
             refused = refusal_of_gpus(image, form, context)
-        if refused is None and _is_ignored(image, form, info, context):
+        if refused is None and _is_ignored(image, info, context):
             refused = f"{info.product} {info.version} ignores device requests of its API"
         if refused is None:
             return replace(plan, choice=replace(plan.choice, request=form))
@@ -80,8 +80,8 @@ def _forms(request: GpuRequest, info: EngineInfo) -> Iterator[GpuRequest]:
     yield by_cdi(request, info.cdi_devices)
 
 
-def _is_ignored(image: Image, form: GpuRequest, info: EngineInfo, context: Context) -> bool:
-    """Whether the engine ignores a request silently, as Podman does before version 5.4."""
+def _is_ignored(image: Image, info: EngineInfo, context: Context) -> bool:
+    """Whether the engine ignores requests silently, as Podman does before version 5.4."""
     if info.product == DOCKER or info.cdi_devices is not None:
         return False
     return refusal_of_gpus(image, _NO_DEVICE, context) is None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Iterator, Sequence
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import NotFoundError
+from ..errors import ConflictError, NotFoundError
 from ..host.hardware import boot_time
 from ..lean import dataclass
 from ..names import labels
@@ -72,11 +73,12 @@ def _interrupted(
         is_own = is_own and not each.labels.get(labels.JOB)  # what Slurm ran is Slurm's to start
         if each.is_running or not is_own or not _ENDED_BY_OTHERS.match(each.status):
             continue
-        activity = context.engine.activity(each.id)
-        ended, started = activity.ended or 0, activity.started or 0
-        was_stopped = booted - _SHUTDOWN_SECONDS <= ended <= booted
-        was_found_dead = activity.exit_status == _FOUND_DEAD and started < booted <= ended
-        if was_stopped or was_found_dead:
-            jobs = [job for job in jobs_of(each, context) if job.state == STOPPED]
-            last = tuple(job for job in jobs if job.started >= int(started))
-            yield Interrupted(short_name(each.name), each, last)
+        with contextlib.suppress(ConflictError, NotFoundError):  # it has just been removed
+            activity = context.engine.activity(each.id)
+            ended, started = activity.ended or 0, activity.started or 0
+            was_stopped = booted - _SHUTDOWN_SECONDS <= ended <= booted
+            was_found_dead = activity.exit_status == _FOUND_DEAD and started < booted <= ended
+            if was_stopped or was_found_dead:
+                jobs = [job for job in jobs_of(each, context) if job.state == STOPPED]
+                last = tuple(job for job in jobs if job.started >= int(started))
+                yield Interrupted(short_name(each.name), each, last)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import ConflictError, NotFoundError
+from ..errors import EngineError, NotFoundError
 from ..lean import TYPE_CHECKING, dataclass, replace
 from ..names.labels import MalformedLabelsError, read_claim
 from ..units import rfc_3339
@@ -167,7 +167,7 @@ def shown_job(found: Sequence[Job]) -> Job | None:
 def _checked(found: Sequence[Job], container: Container, context: Context) -> list[Job]:
     """Look for jobs in the container that the engine does not know: it may have been restarted
     while they went on, or they have just ended."""
-    with contextlib.suppress(ConflictError, NotFoundError):  # it has just stopped
+    with contextlib.suppress(EngineError, NotFoundError):  # just stopped, or nothing can run
         there = {(each.pid, each.started) for each in processes_in(container, context)}
         found = [
             replace(job, state=RUNNING) if job.state == UNKNOWN and job.process in there else job

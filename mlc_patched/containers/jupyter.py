@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import MlcError, NotFoundError, last_lines
+from ..errors import MlcError, NotFoundError, last_lines, shown
 from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
@@ -171,7 +171,14 @@ def _address(container: Container, context: Context) -> str:
     """Return the address to listen on: only this host, or only the container, can reach it."""
     if context.settings.network == "host":
         return _LOOPBACK
-    _, said = context.engine.exec_run(container.id, ("hostname", "-i"), user_of(context))
+    status, said = context.engine.exec_run(container.id, ("hostname", "-i"), user_of(context))
+    if status:
+        name = short_name(container.name)
+        raise MlcError(
+            f"The address of {name} cannot be found: hostname -i failed there (exit status "
+            f"{status}: {shown(said.strip())}).",
+            f"See why with: mlc exec {name} -- hostname -i",
+        )
     return next(iter(said.split()), _LOOPBACK)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..context import Context
 from ..engine.interface import Container
+from ..errors import ConflictError, NotFoundError
 from ..host.account import refuse_root
 from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
@@ -163,7 +164,10 @@ def shown_jobs(found: Sequence[Container], context: Context) -> dict[str, Job | 
     from .jobs import jobs_of, shown_job
 
     def look(container: Container) -> Job | None:
-        return shown_job(jobs_of(container, context))
+        try:
+            return shown_job(jobs_of(container, context))
+        except (ConflictError, NotFoundError):  # it has just been removed
+            return None
 
     # The connection to a remote engine is one, for one request at a time.
     if len(running) < _FEW or not context.address.is_local:

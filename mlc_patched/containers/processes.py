@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import EngineError, NotFoundError
+from ..errors import EngineError, NotFoundError, shown
 from ..lean import dataclass
 from ..names.containers import short_name
 from ..units import LONG, duration_in_words
@@ -18,7 +18,10 @@ _MARK = "mlc-processes"
 _LOOK = """\
 cat /proc/uptime /proc/[0-9]*/stat
 echo
-head -v -c 4096 /proc/[0-9]*/cmdline"""
+head -v -c 4096 /proc/[0-9]*/cmdline
+:"""
+"""Ends with exit status 0 although a process may have ended before its file was read."""
+_UPTIME = re.compile(r"\d+\.\d+ ")
 _STAT = re.compile(r"^(\d+) \((.*)\) (\S) (.*)$", re.M)
 _COMMAND = re.compile(r"^==> /proc/(\d+)/cmdline <==$\n", re.M)
 """As head(1) begins each file, in GNU's version and BusyBox's."""
@@ -56,10 +59,16 @@ def processes_in(container: Container, context: Context) -> list[Process]:
 
     Raises:
         ConflictError: it does not run, or is paused.
+        EngineError: no command can be run in it; it may have reached its limit of processes.
     """
-    _, said = context.engine.exec_run(
+    status, said = context.engine.exec_run(
         container.id, ("/bin/sh", "-c", f"({_LOOK}) 2>/dev/null", _MARK), "0:0"
     )
+    if status or not _UPTIME.match(said):
+        raise EngineError(
+            f"The processes in {short_name(container.name)} cannot be listed (exit status "
+            f"{status}: {shown(said.strip())})."
+        )
     return list(read_processes(said))
 
 
@@ -83,7 +92,7 @@ def read_processes(said: str) -> Iterator[Process]:
     first, _, rest = said.partition("\n\n")
     _, *parts = _COMMAND.split(rest)
     words = dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
-    uptime = float(first.partition(" ")[0] or 0)
+    uptime = float(first.partition(" ")[0])
     for pid, _, state, numbers in _STAT.findall(first):
         fields = numbers.split()
         command = words.get(int(pid), "").rstrip("\n").rstrip("\0")

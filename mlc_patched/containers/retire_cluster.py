@@ -79,9 +79,7 @@ def retire_service(plan: ServiceRetirement, context: Context) -> Saved | None:
     with defer_signals():
         retry_once(lambda: scheduler.cancel(service.id))
     if state.state == LOST:
-        context.report.warn(
-            f"{state.node} does not answer: what was installed in {plan.name} is lost."
-        )
+        context.report.warn(f"What was installed in {plan.name} is lost: {state.status}.")
     return saved
 
 

@@ -7,7 +7,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
@@ -15,6 +14,7 @@ from ..context import Context
 from ..engine.client import client_path
 from ..engine.interface import Container
 from ..errors import ConflictError, NotFoundError
+from ..interrupts import is_main_thread
 
 FORWARDED = ("DISPLAY", "NCCL_P2P_LEVEL")
 """Variables forwarded on from the caller's environment (docs/contracts.md, "AIME's commands")."""
@@ -132,7 +132,7 @@ def forward_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
     """Let the client handle signals: those from the terminal reach it anyway, and those that are
     forwarded to it are yielded."""
     forwarded: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    if not is_main_thread():
         yield forwarded  # only the main thread may set handlers
         return
 

@@ -44,7 +44,15 @@ def path(environ: Mapping[str, str], account: Account) -> str | None:
 
 
 def command(wrapper: str, request: CreateRequest) -> list[str]:
-    """Return the command line for a request, in the wrapper's flags."""
+    """Return the command line for a request, in the wrapper's flags.
+
+    Raises UsageError for what has no flag.
+    """
+    for flag, is_given in (("-arch", request.architecture), ("--wait", request.wait)):
+        if is_given:
+            raise UsageError(
+                f"{flag} cannot be passed on to the site's {wrapper}.", "Leave it out."
+            )
     argv = [wrapper, request.name, request.framework, request.version]
     for flag, value in (
         ("-w", request.workspace),
@@ -66,13 +74,12 @@ def create(
     wrapper: str, request: CreateRequest, environ: Mapping[str, str], report: Reporter
 ) -> None:
     """Create a container through the wrapper; if it fails, raise MlcError with its last lines."""
-    if request.wait:
-        raise UsageError(f"--wait cannot be passed on to the site's {wrapper}.")
+    argv = command(wrapper, request)
     report.step(f"Creating {request.name} by {wrapper}")
     lines: list[str] = []
     try:
         with subprocess.Popen(
-            command(wrapper, request),
+            argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

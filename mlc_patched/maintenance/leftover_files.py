@@ -43,11 +43,14 @@ def left_files(account: Account, environ: Mapping[str, str], before: float) -> l
     Only those last changed `before`, in seconds since 1970.
     """
     home, temporary = Path(account.home), temporary_directory(environ)
+    exported = [home]
+    with contextlib.suppress(FileNotFoundError):  # it was deleted
+        exported.append(Path.cwd())
     found: list[Leftover] = []
     with rights_of(account):
         for directory in (home / DOCKERFILES, home.joinpath(*METADATA)):
             found += _in(directory, _HALF_WRITTEN, account, before)
-        for directory in dict.fromkeys((Path.cwd(), home)):
+        for directory in dict.fromkeys(exported):
             found += _in(directory, _HALF_EXPORTED, account, before)
         found += _in(temporary, _PRIVATE, account, before)
     return found

@@ -31,7 +31,10 @@ def test_how_long_ago_a_time_was(moment: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [(None, "-"), (0, "0B"), (999, "999B"), (1500, "1.5kB"), (161e6, "161MB"), (3e12, "3TB")],
+    [
+        *((None, "-"), (0, "0B"), (999, "999B"), (1500, "1.5kB"), (161e6, "161MB"), (3e12, "3TB")),
+        *((999_400_000, "999MB"), (999_600_000, "1GB"), (999_600_000_000, "1TB")),
+    ],
 )
 def test_a_size_is_shown_with_three_digits_at_most_and_its_unit(
     size: int | None, words: str

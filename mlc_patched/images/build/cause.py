@@ -13,7 +13,7 @@ from ..dockerfile.package_steps import UV
 from ..known_packages import is_known, similar_debian, similar_python
 from .servers import certificate, image, last_line, login, network, server
 
-_Finder = Callable[[str, str], str]
+_Finder = Callable[[str], str]
 _INSTRUCTIONS = (
     *("ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL"),
     *("ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
@@ -41,17 +41,15 @@ def is_without_a_package(lines: Sequence[str]) -> bool:
 def _found(lines: Sequence[str]) -> tuple[_Finder | None, str]:
     """Return the first finder that says something, and what it says."""
     text = "\n".join(lines)
-    # uv and conda break lines, and begin them with lines of a tree.
-    flat = re.sub(r"\s*\n[\s│├╰─▶>×|]*", " ", text)
-    return next(((find, said) for find in _FINDERS if (said := find(text, flat))), (None, ""))
+    return next(((find, said) for find in _FINDERS if (said := find(text))), (None, ""))
 
 
-def _space(text: str, flat: str) -> str:
+def _space(text: str) -> str:
     found = re.search(r"no space left on device|disk quota exceeded", text, re.I)
     return "There is no space left on the disk of the engine." if found else ""
 
 
-def _memory(text: str, flat: str) -> str:
+def _memory(text: str) -> str:
     if re.search(
         r"(?:exit (?:code|status):? |non-zero code: )137\b|cannot allocate memory|^MemoryError"
         r"|std::bad_alloc|fatal error: Killed signal|^Killed$",
@@ -65,7 +63,8 @@ def _memory(text: str, flat: str) -> str:
     return ""
 
 
-def _conflict(text: str, flat: str) -> str:
+def _conflict(text: str) -> str:
+    flat = _in_one_line(text)
     if match := re.search(r"Cannot install (.+?) because these package versions", flat):
         reasons = re.search(r"conflict is caused by:\n((?:\s+.+\n)+)", text)
         why = [line.strip() for line in reasons[1].splitlines()] if reasons else []
@@ -82,7 +81,7 @@ def _conflict(text: str, flat: str) -> str:
     return ""
 
 
-def _uv(text: str, flat: str) -> str:
+def _uv(text: str) -> str:
     if not re.search(rf"No matching distribution found for {UV}(?:[=<>~! ]|$)", text, re.M):
         return ""
     return (
@@ -92,7 +91,8 @@ def _uv(text: str, flat: str) -> str:
     )
 
 
-def _version(text: str, flat: str) -> str:
+def _version(text: str) -> str:
+    flat = _in_one_line(text)
     if match := re.search(
         r"current Python version \(([\d.]+)\) does not satisfy Python(\S+?)(?:,[<>!=~]\S+)* and "
         r"(\S+)",
@@ -117,7 +117,8 @@ def _version(text: str, flat: str) -> str:
     return f"The package index has no {match[1]}." if match else ""
 
 
-def _missing(text: str, flat: str) -> str:
+def _missing(text: str) -> str:
+    flat = _in_one_line(text)
     name = ""
     if match := re.search(r"Because (\S+) was not found in the package registry", flat):
         name = match[1]
@@ -143,7 +144,7 @@ def _missing(text: str, flat: str) -> str:
     return ""
 
 
-def _unusable(text: str, flat: str) -> str:
+def _unusable(text: str) -> str:
     """Why pip or uv did not begin: a word, a file, or the Python."""
     if match := re.search(r"Invalid requirement: '?([^'\n]+)|Failed to parse: `([^`]+)`", text):
         return f"{match[1] or match[2]} is not a package with versions, as 'numpy<2' is."
@@ -153,7 +154,7 @@ def _unusable(text: str, flat: str) -> str:
         return f"The build has no requirements file {match[1] or match[2]}: COPY it first."
     if "DO NOT MATCH THE HASHES" in text or "Hash mismatch for" in text:
         return "A download is not the file whose hash the requirements give."
-    if "externally-managed-environment" in text or "is externally managed" in flat:
+    if "externally-managed-environment" in text or "is externally managed" in _in_one_line(text):
         return (
             "The Python of the image belongs to the system and refuses pip. Put this before the "
             "step: ENV PIP_BREAK_SYSTEM_PACKAGES=1 UV_BREAK_SYSTEM_PACKAGES=1"
@@ -161,7 +162,7 @@ def _unusable(text: str, flat: str) -> str:
     return ""
 
 
-def _compiled(text: str, flat: str) -> str:
+def _compiled(text: str) -> str:
     match = (
         re.search(r"Failed building wheel for (\S+)", text)
         or re.search(r"Failed to build `([^`]+)`", text)
@@ -180,7 +181,7 @@ def _compiled(text: str, flat: str) -> str:
     return f"{match[1]} has to be built from its source, and that failed.{how}"
 
 
-def _apt(text: str, flat: str) -> str:
+def _apt(text: str) -> str:
     match = re.search(r"Unable to locate package (\S+)", text) or re.search(
         r"Package '?([^'\s]+)'? has no installation candidate", text
     )
@@ -201,7 +202,7 @@ def _apt(text: str, flat: str) -> str:
     return ""
 
 
-def _copied(text: str, flat: str) -> str:
+def _copied(text: str) -> str:
     match = (
         re.search(
             r"COPY failed: .*stat (?:/\S*/builder\d+/)?(\S+): (?:file does not exist|no such)", text
@@ -218,7 +219,7 @@ def _copied(text: str, flat: str) -> str:
     return ""
 
 
-def _syntax(text: str, flat: str) -> str:
+def _syntax(text: str) -> str:
     match = re.search(r"dockerfile parse error (?:on )?line \d+: (.+)", text)
     if not match:
         return ""
@@ -231,7 +232,7 @@ def _syntax(text: str, flat: str) -> str:
     return f"The Dockerfile is not valid: {why}{'' if why.endswith('?') else '.'}"
 
 
-def _program(text: str, flat: str) -> str:
+def _program(text: str) -> str:
     match = re.search(
         r"(?:/bin/)?(?:ba)?sh: (?:line )?\d+: ([\w./+-]+): (?:command )?not found"
         r"|exec: \"([^\"]+)\": executable file not found|^([\w./+-]+): not found$",
@@ -247,14 +248,14 @@ def _program(text: str, flat: str) -> str:
     return ""
 
 
-def _account(text: str, flat: str) -> str:
+def _account(text: str) -> str:
     line = last_line(r"^account set-up: ", text)
     if not line or re.match(r"account set-up: (?:installing|uid=)", line):
         return ""
     return f"The account cannot be set up: {line.partition(': ')[2]}."
 
 
-def _status(text: str, flat: str) -> str:
+def _status(text: str) -> str:
     found = re.findall(r"(?:exit (?:code|status):? |non-zero code: )(\d+)", text)
     return f"The step ended with exit status {found[-1]}." if found else ""
 
@@ -273,6 +274,11 @@ def _meant(similar: str) -> str:
 
 def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _in_one_line(text: str) -> str:
+    # uv and conda break lines, and begin them with lines of a tree.
+    return re.sub(r"\s*\n[\s│├╰─▶>×|]*", " ", text)
 
 
 def _unsolved(flat: str) -> str:

@@ -136,7 +136,7 @@ def derive(
         _trust(settings.certificates, add)
     add.after_from += [f"COPY --from={files_image} {path} {path}" for path in add.files]
     at_end = _cleaning(text, found, list(add.temporary)) if add.temporary else []
-    before = _marks(text, found, pins)
+    before = _marks(text, pins)
     if mark and builder in (Builder.CLASSIC, Builder.PODMAN):
         add.after_from.insert(0, f'LABEL {labels.TEMPORARY}="{SHARED}"')
     if mark:
@@ -196,7 +196,7 @@ def _account_block(text: str, found: Sequence[Instruction]) -> int:
     return next((each.line for each in own), stage[0].last_line + 1)
 
 
-def _marks(text: str, found: Sequence[Instruction], pins: Pins) -> dict[int, list[str]]:
+def _marks(text: str, pins: Pins) -> dict[int, list[str]]:
     """Return lines to insert before steps, by line: a step does not come from a cache of before
     the last upgrade of its kind of package."""
     before: dict[int, list[str]] = {}

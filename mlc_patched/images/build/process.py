@@ -14,12 +14,13 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
 from ...host.child import Stream
-from ...interrupts import defer_signals
+from ...interrupts import defer_signals, is_main_thread
 from .client import BuildCommand
 from .shown import without_long_headings
 
@@ -160,17 +161,24 @@ def _ending_with(parent: int) -> Callable[[], None]:
 
 
 def _end(process: subprocess.Popen[bytes], output: int) -> None:
-    """Stop a build: the client cancels it in the engine and exits."""
+    """Stop a build: the client cancels it in the engine and exits; else it is killed."""
     process.send_signal(signal.SIGINT)
-    for _ in range(_GRACE_SECONDS * 10):
+    deadline = time.monotonic() + _GRACE_SECONDS
+    outputs = [output]
+    while process.poll() is None and time.monotonic() < deadline:
         # It must not block on writing its last output.
-        if select.select([output], [], [], 0.1)[0]:
-            with contextlib.suppress(OSError):
-                os.read(output, 65536)
-        if process.poll() is not None:
-            return
+        if select.select(outputs, [], [], 0.1)[0] and _is_at_end(output):
+            outputs = []
     process.kill()
     process.wait()
+
+
+def _is_at_end(output: int) -> bool:
+    """Read a piece of output, and return whether there is none any more."""
+    try:
+        return not os.read(output, 65536)
+    except OSError:  # the other side of the terminal was closed
+        return True
 
 
 @contextlib.contextmanager
@@ -183,6 +191,9 @@ def _same_size(terminal: int) -> Iterator[None]:
             fcntl.ioctl(terminal, termios.TIOCSWINSZ, size)
 
     copy()
+    if not is_main_thread():  # only that one may set handlers
+        yield
+        return
     before = signal.signal(signal.SIGWINCH, copy)
     try:
         yield

@@ -1,6 +1,6 @@
 """Say in plain words that a build could not use a server: a registry, a package index or git. Pure.
 
-Each function gets the output, and the same in one line, and returns '' if it finds nothing.
+Each function gets the output, and returns '' if it finds nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HOST = re.compile(
 )
 
 
-def certificate(text: str, flat: str) -> str:
+def certificate(text: str) -> str:
     """Whether a certificate is not trusted."""
     line = last_line(
         r"certificate verif\w+ failed|CERTIFICATE_VERIFY_FAILED|invalid peer certificate"
@@ -39,7 +39,7 @@ def certificate(text: str, flat: str) -> str:
     )
 
 
-def login(text: str, flat: str) -> str:
+def login(text: str) -> str:
     """Whether a login is missing or refused."""
     if match := re.search(
         r"Permission denied \(publickey|Host key verification failed|could not read Username for"
@@ -63,7 +63,7 @@ def login(text: str, flat: str) -> str:
     return ""
 
 
-def image(text: str, flat: str) -> str:
+def image(text: str) -> str:
     """Whether there is no such image, or it may not be pulled."""
     match = (
         re.search(r"pull access denied for ([^\s,]+)", text)
@@ -87,7 +87,7 @@ def image(text: str, flat: str) -> str:
     return ""
 
 
-def network(text: str, flat: str) -> str:
+def network(text: str) -> str:
     """Whether a server could not be found or reached."""
     tail = "\n".join(text.splitlines()[-40:])
     names = (
@@ -110,7 +110,7 @@ def network(text: str, flat: str) -> str:
     return ""
 
 
-def server(text: str, flat: str) -> str:
+def server(text: str) -> str:
     """Whether a server failed."""
     match = re.search(
         r"(5\d\d) Server Error: .* for url|too many (5\d\d) error responses"

@@ -67,6 +67,7 @@ def test_the_queue_counts_earlier_services_that_wait_for_a_gpu() -> None:
         (task(1, "preparing", node="n1"), STARTING, "pulling the image on server-1"),
         (task(1, "running", node="n1", container="c"), RUNNING, "running on server-1"),
         (task(1, "running", node="n2"), LOST, "server-2 does not answer"),
+        (task(1, "orphaned", node="n3"), LOST, "its node is no longer in the Swarm"),
         (
             task(
                 1,

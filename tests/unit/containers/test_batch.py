@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from support.accounts import PASSWD
@@ -18,7 +19,15 @@ from mlc_patched.containers import batch
 from mlc_patched.containers.batch import run_here, submit
 from mlc_patched.containers.list import list_with_images
 from mlc_patched.context import Context
-from mlc_patched.errors import EngineError, MlcError, NotFoundError, UsageError
+from mlc_patched.engine.specification import ContainerSpecification
+from mlc_patched.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    EngineError,
+    MlcError,
+    NotFoundError,
+    UsageError,
+)
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.request import CreateRequest
 from mlc_patched.settings.model import SLURM, Settings
@@ -98,6 +107,35 @@ def test_without_slurm_it_runs_here_and_its_container_is_removed(
     with pytest.raises(KeyboardInterrupt):
         here("fail")
     assert fake.made == {}
+
+
+def test_a_name_that_another_command_takes_meanwhile_is_followed_by_the_next(
+    here: Callable[..., int], fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, ran = fake.create_container, []
+
+    def too_late(specification: ContainerSpecification) -> str:
+        monkeypatch.setattr(fake, "create_container", create)
+        create(replace(specification, labels={}))  # the other command's
+        return create(specification)
+
+    monkeypatch.setattr(fake, "create_container", too_late)
+    monkeypatch.setattr(batch, "run_inside", lambda name, *rest: ran.append(name) or 0)
+    assert here("true") == 0
+    assert ran == ["thesis-run-2._.1001"]
+    assert [each.specification.name for each in fake.made.values()] == ["thesis-run._.1001"]
+
+
+def test_an_engine_with_a_lasting_conflict_is_not_asked_forever(
+    here: Callable[..., int], fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(specification: ContainerSpecification) -> str:
+        raise ConflictError("the image is being removed")
+
+    monkeypatch.setattr(batch, "_TRIES", 3)
+    monkeypatch.setattr(fake, "create_container", refuse)
+    with pytest.raises(AlreadyExistsError, match="thesis-run-3"):
+        here("true")
 
 
 def test_what_only_slurm_can_do_is_refused_here(here: Callable[..., int], context: Context) -> None:

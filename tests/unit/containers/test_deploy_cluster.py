@@ -8,6 +8,7 @@ import pytest
 from support.accounts import PASSWD
 from support.cluster_contract import scheduler_holds
 from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.cli.main import parse
 from mlc_patched.cluster.swarm import SwarmScheduler
@@ -103,6 +104,35 @@ def test_a_node_that_does_not_answer(on_cluster: Context, fake: FakeEngine) -> N
     [plan] = plan_retirements(["a"], None, on_cluster)
     retire(plan, on_cluster)
     assert list_with_images(on_cluster) == []
+
+
+def test_a_node_that_was_removed_from_the_swarm(on_cluster: Context, fake: FakeEngine) -> None:
+    deployed(on_cluster, "a")
+    [node] = [each for each in fake.swarm.nodes() if each.hostname == "server-1"]
+    del fake.swarm.members[node.id]
+    [found] = list_with_images(on_cluster)
+    assert (found.state, found.node) == ("lost", None)
+    with pytest.raises(MlcError, match="its node is no longer in the Swarm"):
+        open_shell("a", context=on_cluster)
+    with pytest.raises(MlcError, match=r"its node is no longer .*: container-retire a"):
+        plan_retirements(["a"], "v1", on_cluster)
+    [plan] = plan_retirements(["a"], None, on_cluster)
+    on_cluster.report = RecordingReporter()
+    retire(plan, on_cluster)
+    [said] = on_cluster.report.said
+    assert said.startswith("What was installed in a is lost: its node is no longer in the Swarm")
+    assert list_with_images(on_cluster) == []
+
+
+def test_a_node_that_is_removed_while_it_is_looked_up(
+    on_cluster: Context, fake: FakeEngine
+) -> None:
+    deployed(on_cluster, "a")
+    scheduler = SwarmScheduler(on_cluster)
+    [found] = scheduler.entries(lambda service: True)
+    del fake.swarm.members[next(iter(fake.swarm.members))]
+    with pytest.raises(MlcError, match="server-1 is no longer in the Swarm"):
+        scheduler.where(found)
 
 
 def test_requests_that_a_cluster_cannot_run(on_cluster: Context, fake: FakeEngine) -> None:

@@ -16,6 +16,7 @@ from mlc_patched.engine.interface import Engine
 from mlc_patched.errors import (
     AlreadyExistsError,
     EngineError,
+    MlcError,
     UsageError,
 )
 
@@ -73,6 +74,20 @@ def test_an_export_that_fails_leaves_no_file(
     with pytest.raises(EngineError):
         mlc_patched.export("n", str(directory / "n"), context=context)
     assert list(directory.iterdir()) == []
+
+
+def test_a_relative_name_in_a_deleted_directory_is_a_failure(
+    fake: FakeEngine, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(MlcError, match=r"n\.mlc\.tar cannot be written: .* was deleted"):
+        mlc_patched.export("n", context=context)
+    mlc_patched.export("n", f"{tmp_path}/n.mlc.tar", context=context)
 
 
 def test_a_file_name_need_not_be_utf_8(

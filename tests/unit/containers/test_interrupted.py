@@ -16,7 +16,7 @@ from mlc_patched.containers import interrupted as module
 from mlc_patched.context import Context
 from mlc_patched.engine.address import EngineAddress
 from mlc_patched.engine.observations import Activity
-from mlc_patched.errors import EngineError
+from mlc_patched.errors import EngineError, NotFoundError
 from mlc_patched.host.hardware import boot_time
 
 NOW = time.time()
@@ -115,6 +115,25 @@ def test_one_that_cannot_start_does_not_keep_the_others(
     assert (outcome.code, outcome.out) == (1, "[it] started.\n")
     assert "no such device" in outcome.err
     assert "1 of 2 containers were not started: b" in outcome.last
+
+
+@pytest.mark.parametrize("call_", ["activity", "files_below"])
+def test_one_that_is_removed_meanwhile_is_left_out(
+    fake: FakeEngine,
+    it: FakeContainer,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    call_: str,
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise NotFoundError("No such container")
+
+    ended(it, 255, 20)
+    monkeypatch.setattr(fake, call_, refuse)
+    for argv in (["mlc", "list", "-a"], ["container-list"]):
+        outcome = call(argv, context)
+        assert outcome.code == 0
+        assert "went down" not in outcome.err
 
 
 def test_all_takes_no_name(context: Context) -> None:

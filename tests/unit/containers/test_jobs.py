@@ -16,6 +16,7 @@ from mlc_patched.containers.jobs import directory_of, job_command, jobs_of
 from mlc_patched.context import Context
 from mlc_patched.engine.observations import Activity
 from mlc_patched.engine.specification import ContainerSpecification
+from mlc_patched.errors import ConflictError, MlcError, NotFoundError
 from mlc_patched.names import labels
 
 
@@ -142,6 +143,27 @@ def test_many_running_containers_are_looked_at_together(
     found = {each.name: each.job for each in mlc_patched.list_containers(context=context)}
     assert found.pop("it").exit_status == 3
     assert set(found.values()) == {None}
+
+
+@pytest.mark.parametrize("error", [NotFoundError("No such container"), ConflictError("is dead")])
+@pytest.mark.parametrize("argv", [["mlc", "list"], ["container-list"]])
+def test_a_container_that_is_removed_meanwhile_is_listed_without_a_job(
+    fake: FakeEngine,
+    it: FakeContainer,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    argv: list[str],
+    error: MlcError,
+) -> None:
+    def refuse(container: str) -> Activity:
+        raise error
+
+    it.files |= record(1, "train")
+    monkeypatch.setattr(fake, "activity", refuse)
+    outcome = call(argv, context)
+    assert outcome.code == 0
+    assert "it" in outcome.out
+    assert "train" not in outcome.out
 
 
 @pytest.mark.parametrize("argv", [["mlc", "list"], ["container-list"]])

@@ -134,6 +134,19 @@ def test_with_a_network_of_its_own_the_address_is_the_containers(
     assert "--ip=172.17.0.2" in commands(it, "run")[0]
 
 
+def test_an_address_that_the_container_does_not_say_is_a_failure(
+    fake: FakeEngine, it: FakeContainer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = 127, 'OCI runtime exec failed: exec: "hostname": executable file not found in $PATH'
+    monkeypatch.setattr(fake, "exec_run", lambda *arguments: failed)
+    context.__dict__["settings"] = replace(context.settings, network="bridge")
+    outcome = call(["mlc", "jupyter", "it"], context)
+    assert outcome.code == 1
+    assert "The address of it cannot be found" in outcome.err
+    assert "mlc exec it -- hostname -i" in outcome.last
+    assert commands(it, "run") == []
+
+
 @pytest.mark.parametrize(
     ("url", "login"),
     [("ssh://bob@far.example", "bob@far.example"), ("tcp://far.example:2376", "alice@far.example")],

@@ -14,9 +14,9 @@ from support.fakes.engine import FakeEngine
 from support.run_command import call
 
 import mlc_patched
-from mlc_patched.containers.processes import _LOOK, _TICKS, name_of, read_processes
+from mlc_patched.containers.processes import _LOOK, _TICKS, name_of, processes_in, read_processes
 from mlc_patched.context import Context
-from mlc_patched.errors import ConflictError
+from mlc_patched.errors import ConflictError, EngineError
 
 
 def said(*processes: tuple[int, int, int, str]) -> str:
@@ -87,6 +87,33 @@ def test_what_cannot_be_looked_at_is_stopped_all_the_same(
     assert "pass -f to confirm" in call(["mlc", "stop", "it"], context).last
 
 
+@pytest.mark.parametrize(
+    "failed",
+    [
+        (127, 'OCI runtime exec failed: exec: "/bin/sh": no such file or directory: unknown'),
+        (2, "/bin/sh: 1: Cannot fork\n"),
+        (0, ""),
+        (2, said((1, 0, 3000, "bash"))),  # of the programs of _LOOK, one could not be run
+    ],
+)
+def test_a_container_in_which_nothing_can_be_run_is_stopped_all_the_same(
+    fake: FakeEngine,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    failed: tuple[int, str],
+) -> None:
+    own_image(fake)
+    mlc_patched.create("it", image=OWN, context=context)
+    mlc_patched.start("it", context=context)
+    monkeypatch.setattr(fake, "exec_run", lambda *arguments: failed)
+    with pytest.raises(EngineError, match="processes in it cannot be listed"):
+        processes_in(context.get("it"), context)
+    assert "pass -f to confirm" in call(["mlc", "stop", "it"], context).last
+    assert call(["mlc", "remove", "it", "-s"], context).last.startswith(
+        "Error: The container it is"
+    )
+
+
 def _uptime() -> float:
     return float(Path("/proc/uptime").read_text().split()[0])
 
@@ -110,6 +137,7 @@ def test_the_processes_of_this_machine_are_read(shell: str, applets: Path) -> No
         argv = [shutil.which(shell), *(["sh"] if shell == "busybox" else []), "-c", _LOOK]
         done = subprocess.run(argv, capture_output=True, env={"PATH": path}, check=False)
         later = _uptime()
+        assert done.returncode == 0
         found = {each.pid: each for each in read_processes(done.stdout.decode(errors="replace"))}
         child.communicate(b"\n")
     assert found[child.pid].parent == os.getpid()

@@ -107,6 +107,15 @@ def test_an_interrupt_ends_the_wrapper(tmp_path: Path) -> None:
     assert not Path("/proc", report.said[-1]).exists()
 
 
-def test_a_wrapper_is_not_asked_to_wait_for_gpus(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--wait cannot be passed on"):
-        site_wrapper.create("/w", CreateRequest("n", wait=True), ENVIRON, RecordingReporter())
+@pytest.mark.parametrize(
+    ("flag", "request_"),
+    [
+        ("-arch", CreateRequest("n", architecture="CUDA_ADA")),
+        ("--wait", CreateRequest("n", wait=True)),
+    ],
+)
+def test_what_no_wrapper_takes_is_refused(flag: str, request_: CreateRequest) -> None:
+    with pytest.raises(UsageError, match=f"{flag} cannot be passed on"):
+        site_wrapper.create("/w", request_, ENVIRON, RecordingReporter())
+    with pytest.raises(UsageError, match=f"{flag} cannot be passed on"):
+        site_wrapper.command("/w", request_)  # as a dry run shows it

@@ -67,3 +67,16 @@ def test_half_written_files_are_found_by_name_owner_and_age(
     assert {name: (home / name).exists() for name in left} == {
         name: not is_left for name, is_left in left.items()
     }
+
+
+def test_a_current_directory_that_was_deleted_has_no_files(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = Path(context.account.home) / ".empty.tar.0123456789ab.mlc-part"
+    half.touch()
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    found = left_files(context.account, context.environ, time.time() + 1)
+    assert [each.name for each in found] == [str(half)]

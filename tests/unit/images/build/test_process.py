@@ -9,6 +9,7 @@ import signal
 import struct
 import termios
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -117,11 +118,18 @@ def test_a_build_whose_output_nobody_reads_does_not_fail() -> None:
     assert result == (0, ["a", "b"])
 
 
-def test_an_interrupted_build_is_stopped_and_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "last",
+    [
+        "seq 20000",
+        "for i in $(seq 300); do echo $i; sleep 0.001; done",  # each line is one read
+        "exec >/dev/null 2>&1; sleep 0.2",
+    ],
+)
+def test_an_interrupted_build_is_stopped_and_waited_for(tmp_path: Path, last: str) -> None:
     ended = tmp_path / "ended"
     script = (
-        f"trap 'kill $!; seq 20000; echo cancelled >{ended}; exit 130' INT\n"
-        "sleep 60 & echo $$; wait"
+        f"trap 'kill $!; {last}; echo cancelled >{ended}; exit 130' INT\nsleep 60 & echo $$; wait"
     )
     hear = Interrupted()
     with pytest.raises(KeyboardInterrupt):
@@ -180,4 +188,14 @@ def test_on_a_terminal_the_build_has_one_of_the_same_size(tmp_path: Path) -> Non
     os.close(theirs)
     assert b"\x1b[1mbold\x1b[0m" in all_from(ours), "colours are shown there"
     assert signal.getsignal(signal.SIGWINCH) is usual
+    os.close(ours)
+
+
+def test_a_thread_can_build_on_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    resize(ours, 30, 100)
+    with standard_error(theirs), ThreadPoolExecutor() as pool:
+        result = pool.submit(build, "stty size <&2").result()
+    assert result == (0, ["30 100"])
+    os.close(theirs)
     os.close(ours)
