@@ -169,7 +169,7 @@ def _url(container: Container, job: Job, context: Context) -> str | None:
 
 def _address(container: Container, context: Context) -> str:
     """Return the address to listen on: only this host, or only the container, can reach it."""
-    if context.settings.network == "host":
+    if container.network == "host":
         return _LOOPBACK
     status, said = context.engine.exec_run(container.id, ("hostname", "-i"), user_of(context))
     if status:

@@ -143,6 +143,7 @@ def inspected_container_of(found: Mapping[str, Any]) -> Container:
         status=state,
         created=0,
         mounts=_mounts(found),
+        network=(found.get("HostConfig") or {}).get("NetworkMode", ""),
     )
 
 

@@ -90,7 +90,8 @@ class Container:
     """A container in the engine.
 
     `state` is one word (`created`, `running`, `exited` …), `status` the engine's sentence for
-    people, `created` in seconds since 1970, `size` the bytes it wrote or None if not measured.
+    people, `created` in seconds since 1970, `size` the bytes it wrote or None if not measured,
+    `network` the kind of network it was created with, such as `host`; empty in lists.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Container:
     created: int
     size: int | None = None
     mounts: tuple[Mount, ...] = ()
+    network: str = ""
 
     @property
     def is_running(self) -> bool:

@@ -56,7 +56,8 @@ def test_a_container_is_found_by_its_exact_name(fixtures: EngineFixtures) -> Non
     fixtures.create("ab")
     (listed,) = fixtures.own()
     found = fixtures.engine.container(fixtures.name("ab"))
-    assert found == replace(listed, created=0, status="created", image=found.image)
+    only_here = {"image": found.image, "network": "host"}
+    assert found == replace(listed, created=0, status="created", **only_here)
     fixtures.engine.start(found.id)
     assert fixtures.engine.container(fixtures.name("ab")).is_running
     for other in (fixtures.name("a"), fixtures.name("abc")):
@@ -190,6 +191,14 @@ def test_a_stopped_container_runs_no_commands(fixtures: EngineFixtures) -> None:
     with pytest.raises(ConflictError):
         fixtures.engine.processes(identity)
     assert fixtures.engine.stats(identity) is None
+
+
+def test_a_container_has_the_network_that_it_was_created_with(fixtures: EngineFixtures) -> None:
+    for network in ("host", "none"):
+        fixtures.create(network, network=network)
+        found = fixtures.engine.container(fixtures.name(network))
+        assert found is not None
+        assert found.network == network
 
 
 def test_a_running_container_has_stats(fixtures: EngineFixtures) -> None:

@@ -264,7 +264,8 @@ class FakeEngine(Engine):
         for each in self.made.values():
             if each.specification.name == name:
                 found = self._container(each, self._labels(each), False)
-                return replace(found, status=found.state, created=0)
+                network = each.specification.network
+                return replace(found, status=found.state, created=0, network=network)
         return None
 
     def start(self, container: str) -> None:

@@ -125,7 +125,7 @@ def test_with_a_network_of_its_own_the_address_is_the_containers(
         return run(container, command, user)
 
     monkeypatch.setattr(fake, "exec_run", exec_run)
-    context.__dict__["settings"] = replace(context.settings, network="bridge")
+    it.specification = replace(it.specification, network="bridge")
     said = SAID.replace(b"127.0.0.1", b"172.17.0.2")
     while_waiting(lambda: it.files.update({LOG.format(1): said}))
     found = jupyter("it", context=context)
@@ -134,12 +134,21 @@ def test_with_a_network_of_its_own_the_address_is_the_containers(
     assert "--ip=172.17.0.2" in commands(it, "run")[0]
 
 
+def test_a_container_with_the_hosts_network_listens_on_loopback_whatever_is_set_by_now(
+    it: FakeContainer, context: Context, while_waiting: Then
+) -> None:
+    context.__dict__["settings"] = replace(context.settings, network="bridge")
+    while_waiting(lambda: it.files.update({LOG.format(1): SAID}))
+    jupyter("it", context=context)
+    assert "--ip=127.0.0.1" in commands(it, "run")[0]
+
+
 def test_an_address_that_the_container_does_not_say_is_a_failure(
     fake: FakeEngine, it: FakeContainer, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = 127, 'OCI runtime exec failed: exec: "hostname": executable file not found in $PATH'
     monkeypatch.setattr(fake, "exec_run", lambda *arguments: failed)
-    context.__dict__["settings"] = replace(context.settings, network="bridge")
+    it.specification = replace(it.specification, network="bridge")
     outcome = call(["mlc", "jupyter", "it"], context)
     assert outcome.code == 1
     assert "The address of it cannot be found" in outcome.err
