@@ -94,8 +94,14 @@ def expand(path: str, account: Account) -> str:
     """Return an absolute path; `~` is the account's home, regardless of who runs the program."""
     if path == "~" or path.startswith("~/"):
         path = account.home + path[1:]
-    # Links are kept: the label shows the path the user knows, and Docker follows links.
-    return os.path.abspath(path)  # noqa: PTH100
+    try:
+        # Links are kept: the label shows the path the user knows, and Docker follows links.
+        return os.path.abspath(path)  # noqa: PTH100
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"{path} cannot be found: the current directory was deleted.",
+            "Give an absolute path, or change the directory: cd",
+        ) from None
 
 
 def check_mount(path: str, account: Account, settings: Settings) -> tuple[int, int] | None:

@@ -64,6 +64,17 @@ def far_plan(account: Account, **fields: object) -> Plan:
     return make_plan(request, account, host, {}, lambda: CATALOG, is_local=False)
 
 
+def test_a_relative_path_in_a_directory_that_was_deleted(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(NotFoundError, match="data cannot be found: the current directory was del"):
+        directories.expand("data", account)
+
+
 def test_directories_on_another_host_are_neither_checked_nor_created(tmp_path: Path) -> None:
     account = Account("alice", 1001, 2001, str(tmp_path / "home"))
     found = far_plan(account, architecture="CUDA_ADA", data="/there/only", models="~/models")
