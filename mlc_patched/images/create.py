@@ -184,7 +184,7 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
         with (
             copies(prepared.brought, files, context),
             _kept_if_rejected(build),
-            publish(build, context, back_up=True) as published,
+            publish(build, context) as published,
         ):
             files.remove_dockerfile(REJECTED)
             return ImageCreated(
@@ -268,7 +268,7 @@ def _without_build(
         copies(prepared.brought, files, context),
         Undo(context.report) as undo,
     ):
-        backup = place_dockerfile(text, files, undo, back_up=True)
+        backup = place_dockerfile(text, files, undo)
     return ImageCreated(
         prepared.project.name, prepared.project.image, files.dockerfile_path, backup=backup
     )

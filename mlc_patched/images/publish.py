@@ -33,23 +33,26 @@ class Published:
 
 
 @contextlib.contextmanager
-def publish(build: BuildRequest, context: Context, *, back_up: bool = False) -> Iterator[Published]:
+def publish(
+    build: BuildRequest, context: Context, *, before: str | None = None
+) -> Iterator[Published]:
     """Build an image, check it, write its Dockerfile, and give it the project's name.
 
-    In the block all of that is done, and interrupts have no effect any more. `back_up` keeps a copy
-    of the Dockerfile that is replaced. If the build or the check failed, raises MlcError; the
-    project's images and Dockerfile are as before.
+    In the block all of that is done, and interrupts have no effect any more. `before` is the
+    Dockerfile that the build replaces; any other one that is there by then becomes a backup. If the
+    build or the check failed, raises MlcError; the project's images and Dockerfile are as before.
     """
     engine, files = context.engine, build.files
     project = files.project
-    former, text = engine.image(project.image), files.read_dockerfile()
+    former = engine.image(project.image)
+    text = files.read_dockerfile() if before is None else before
     former_lock = files.read_lock()
     with contextlib.ExitStack() as done:
         with Undo(context.report) as undo, built(build, context, undo) as made:
             image, backup = made.image, None
             size = engine.image_size(image)
             if (written := made.lock.dockerfile) != text:
-                backup = place_dockerfile(written, files, undo, back_up=back_up)
+                backup = place_dockerfile(written, files, undo, before)
             undo.add(f"The lock {files.lock_path}", lambda: files.write_lock(former_lock))
             files.write_lock(render(made.lock))
             superseded = take_name(image, project, context, undo)
@@ -63,9 +66,10 @@ def publish(build: BuildRequest, context: Context, *, back_up: bool = False) -> 
 
 
 def place_dockerfile(
-    text: str, files: ProjectFiles, undo: Undo, *, back_up: bool = False
+    text: str, files: ProjectFiles, undo: Undo, before: str | None = None
 ) -> str | None:
-    """Write a project's Dockerfile; return the path of the former one's backup, if one was made."""
+    """Write a project's Dockerfile; return the path of the former one's backup, which is made if
+    that is another one than `before`."""
     former = files.read_dockerfile()
 
     def restore() -> None:
@@ -77,7 +81,7 @@ def place_dockerfile(
     if former == text:
         return None
     undo.add(f"The Dockerfile {files.dockerfile_path}", restore)
-    backup = files.back_up_dockerfile() if back_up else None
+    backup = files.back_up_dockerfile() if former != before else None
     if backup is not None:
         suffix = backup.removeprefix(files.dockerfile_path)
         undo.add(f"The backup {backup}", lambda: files.remove_dockerfile(suffix))

@@ -324,7 +324,13 @@ def _rebuilt(
     build = BuildRequest(
         *(files, text, request.no_cache, base, lock, request.upgrade, sources), request.arguments
     )
-    with publish(build, context) as published:
+    with publish(build, context, before=change.before) as published:
+        if published.backup is not None:
+            context.report.warn(
+                f"{files.dockerfile_path} was changed during the build, whose Dockerfile is there "
+                f"now. Your version is kept in {published.backup}; copy your changes from it with: "
+                f"image-update {change.project.name} --edit"
+            )
         return published, containers_on(published.former, context)
 
 

@@ -96,6 +96,26 @@ def test_an_edit_is_built_and_an_edit_that_fails_is_gone_on_with(
     assert "The Dockerfile is unchanged." in run(demo, "demo", "--edit", "-y").output
 
 
+def test_an_edit_that_is_saved_during_the_build_becomes_a_backup(
+    demo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = "mlc_patched.images.build.run.run_build"
+
+    def save_and_build(*arguments: object, **named: object) -> object:
+        dockerfile(demo).write_text("FROM mine\n")
+        return demo._build(*arguments, **named)
+
+    monkeypatch.setattr(build, save_and_build)
+    said = run(demo, "demo", "--add", "six", "-y").output
+    backup = dockerfile(demo).with_name("demo.Dockerfile.1")
+    assert backup.read_text() == "FROM mine\n"
+    assert "six" in dockerfile(demo).read_text()
+    assert f"{dockerfile(demo)} was changed during the build" in said
+    assert f"Your version is kept in {backup}" in said
+    monkeypatch.setattr(build, demo._build)
+    assert "Your version" not in run(demo, "demo", "--add", "tqdm", "-y").output
+
+
 def test_the_command_to_try_again_has_every_flag(
     demo: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
