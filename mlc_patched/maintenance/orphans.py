@@ -43,11 +43,13 @@ class Orphans:
 
 @dataclass(frozen=True)
 class OrphansRetired:
-    """The images that were removed, those that were kept and why, and the bytes freed."""
+    """The images that were removed, those that were kept and why, and the bytes freed; `failed` of
+    those kept could not be removed, although nothing uses them."""
 
     removed: tuple[str, ...]
     kept: tuple[str, ...]
     reclaimed: int
+    failed: int = 0
 
 
 def list_orphans(context: Context, uid: int | None = None) -> Orphans:
@@ -101,4 +103,5 @@ def retire_orphans(orphans: Orphans, context: Context) -> OrphansRetired:
         left.append(Leftover(kind, each.image, each.id, each.uid))
     done = remove(left, context)
     alone = sum(each.reclaimed for each in orphans.items if each.image in done.removed)
-    return OrphansRetired(done.removed, done.kept, alone if done.kept else orphans.reclaimed)
+    reclaimed = alone if done.kept else orphans.reclaimed
+    return OrphansRetired(done.removed, done.kept, reclaimed, done.failed)

@@ -10,7 +10,7 @@ from functools import partial
 
 from ..context import Context
 from ..engine.interface import Engine, Image
-from ..errors import ConflictError, UsageError
+from ..errors import ConflictError, EngineUnreachableError, MlcError, UsageError
 from ..host.account import Account
 from ..host.locks import account_lock, exclusive
 from ..lean import dataclass
@@ -44,10 +44,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed, and what was kept and why."""
+    """What was removed, and what was kept and why: `failed` of them nothing uses, but they could
+    not be removed."""
 
     removed: tuple[str, ...]
     kept: tuple[str, ...]
+    failed: int = 0
 
 
 def find(
@@ -139,7 +141,11 @@ def prune(found: Found, context: Context) -> Pruned:
         items = tuple(each for each in _nameless(found, context) if each.name not in seen)
         seen |= {each.name for each in items}
         more = remove(items, context)
-        pruned = Pruned((*pruned.removed, *more.removed), (*pruned.kept, *more.kept))
+        pruned = Pruned(
+            (*pruned.removed, *more.removed),
+            (*pruned.kept, *more.kept),
+            pruned.failed + more.failed,
+        )
     return pruned
 
 
@@ -156,8 +162,8 @@ def _nameless(found: Found, context: Context) -> Iterator[Leftover]:
 
 def remove(items: Iterable[Leftover], context: Context) -> Pruned:
     """Remove leftovers, except those that have come into use. Commands that may be making the same
-    image are waited for."""
-    engine, removed, kept = context.engine, [], []
+    image are waited for. Raises EngineUnreachableError; other failures are in the result."""
+    engine, removed, kept, failed = context.engine, [], [], 0
     for each in items:
         try:
             if each.kind is Kind.SETUP:
@@ -172,11 +178,14 @@ def remove(items: Iterable[Leftover], context: Context) -> Pruned:
                     if now is not None and now.id != each.id:
                         raise ConflictError("it is the name of another image by now")
                     engine.remove_image(each.name)
-        except ConflictError as error:
+        except EngineUnreachableError:
+            raise
+        except MlcError as error:
             kept.append(f"{each.name}: {error}")
+            failed += not isinstance(error, ConflictError)
         else:
             removed.append(each.name)
-    return Pruned(tuple(removed), tuple(kept))
+    return Pruned(tuple(removed), tuple(kept), failed)
 
 
 def _lock(each: Leftover) -> str:
