@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 from ..context import Context
 from ..engine.interface import Image
-from ..errors import MlcError
+from ..errors import MlcError, SetupError
 from ..interrupts import ignore_interrupts
 from ..lean import dataclass
+from ..report import Reporter
 from ..undo import Undo
 from .build.image import built
-from .build.request import BuildRequest
-from .project.files import BEFORE, ProjectFiles
+from .build.request import BuildError, BuildRequest
+from .project.files import BEFORE, REJECTED, ProjectFiles
 from .project.metadata import dockerfile_of, note_metadata
 from .project.tags import discard, take_name
 from .versions.collect import differences
@@ -87,6 +88,31 @@ def place_dockerfile(
         undo.add(f"The backup {backup}", lambda: files.remove_dockerfile(suffix))
     files.write_dockerfile(text)
     return backup
+
+
+@contextlib.contextmanager
+def kept_if_rejected(
+    text: str,
+    files: ProjectFiles,
+    report: Reporter,
+    *,
+    what: str = "The Dockerfile",
+    then: str,
+    failures: tuple[type[BaseException], ...] = (BuildError, SetupError),
+) -> Iterator[None]:
+    """Keep a Dockerfile, for the user to edit, if its build ends with one of these failures; `what`
+    and `then` begin and end the message."""
+    try:
+        yield
+    except failures as error:
+        built = error.dockerfile if isinstance(error, BuildError) else ""
+        try:
+            kept = files.write_dockerfile(built or text, REJECTED)
+            said = f"{what} is kept in {kept}. {then}"
+        except (MlcError, OSError) as failure:
+            said = f"{what} could not be kept: {failure}"
+        (error.add_hint if isinstance(error, MlcError) else report.note)(said)
+        raise
 
 
 def _keep_former(text: str | None, lock: str | None, files: ProjectFiles) -> None:
