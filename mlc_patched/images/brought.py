@@ -24,6 +24,7 @@ from .build.client import SSH_MOUNT
 from .dockerfile.package_steps import python_step
 from .packages import requirements_of, split_words
 from .project.files import REJECTED, ProjectFiles
+from .urls import has_password
 
 SOURCE = "/usr/local/src"
 """Where the files are in an image, in a directory of the project's name."""
@@ -36,7 +37,6 @@ _URL = re.compile(
     r"(?:git\+ssh|git\+https|https)://[A-Za-z0-9._~:/?#@&+,;=%()-]+"
 )
 _WHEEL = re.compile(r"[A-Za-z0-9._+!-]+\.whl")
-_PASSWORD = re.compile(r"://[^/\s@:]*:[^/\s@]+@")
 _LOCAL_OPTION = re.compile(
     r"\s*-?\s*(?:-e|--editable|-r|--requirement|-c|--constraint|-f|--find-links)[ =]?\s*"
     r"(?!\S*://)(\S+)"
@@ -293,7 +293,7 @@ def _read(path: str, what: str, account: Account, largest: int = LARGEST_TEXT) -
 
 
 def _refuse_password(text: str, where: str) -> None:
-    if _PASSWORD.search(text):
+    if has_password(text):
         raise UsageError(
             f"{where} contains a password, which everybody who has the image could read.",
             "For a package index, set PIP_INDEX_URL; for git, use git+ssh://git@HOST/PATH.",

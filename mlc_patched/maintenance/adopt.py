@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from ..context import Context
 from ..engine.interface import Container, Image
 from ..engine.specification import ContainerSpecification
@@ -20,6 +18,7 @@ from ..names.projects import LATEST, Project, check_project, proposed_name
 from ..plan.flow import account_in_passwd
 from ..temporary import SETUP, temporary_image, temporary_name
 from ..undo import Undo, retry_once
+from ..units import utc_time
 
 _CHECKS = r"""
 name="$(id -un 2>/dev/null)" || { echo "wrong: UID $(id -u) has no account in it"; exit; }
@@ -145,7 +144,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         labelled_as = {
             **labels.claim_labels(claim),
             labels.PROJECT: project.name,
-            labels.CREATED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            labels.CREATED: utc_time(),
         }
         made = wait_out_interrupts(
             "labelling the image",

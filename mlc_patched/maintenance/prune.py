@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -11,7 +10,7 @@ from functools import partial
 from ..context import Context
 from ..engine.interface import Engine, Image
 from ..errors import ConflictError, EngineUnreachableError, MlcError, UsageError
-from ..host.account import Account
+from ..host.account import account_of
 from ..host.locks import account_lock, exclusive
 from ..lean import dataclass
 from ..names.images import parse_reference
@@ -171,7 +170,9 @@ def remove(items: Iterable[Leftover], context: Context) -> Pruned:
             elif each.kind is Kind.FILE:
                 remove_file(each, context.account)
             else:
-                with exclusive(_account(each.uid, context), _lock(each), context.report):
+                is_own = each.uid == context.account.uid
+                owner = context.account if is_own else account_of(each.uid)
+                with exclusive(owner, _lock(each), context.report):
                     if any(user.image_id == each.id for user in engine.containers()):
                         raise ConflictError("a container uses it by now")
                     now = engine.image(each.name)
@@ -205,13 +206,3 @@ def _lock(each: Leftover) -> str:
 
 def _with_size(each: Leftover, frees: int) -> Leftover:
     return Leftover(each.kind, each.name, each.id, each.uid, frees)
-
-
-def _account(uid: int, context: Context) -> Account:
-    if uid == context.account.uid:
-        return context.account
-    try:
-        entry = pwd.getpwuid(uid)
-    except KeyError:
-        return Account(str(uid), uid, uid, "/nonexistent")
-    return Account(entry.pw_name, uid, entry.pw_gid, entry.pw_dir)
