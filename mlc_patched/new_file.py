@@ -38,7 +38,7 @@ def write_files(
     `force` replaces existing ones. Raises AlreadyExistsError, and MlcError if one cannot be
     written.
     """
-    sizes, partials = [], {}
+    sizes, partials, formers = [], {}, {}
     first = next(iter(files))
     try:
         name = f"export {first.absolute()}"
@@ -51,19 +51,24 @@ def write_files(
     with context.lock(name) as job, Undo(context.report) as undo:
         for target, chunks in files.items():
             partial = target.with_name(f".{target.name}.{job.token}{HALF}")
+            former = target.with_name(f".{target.name}.former.{job.token}{HALF}")
             with _failing(target):
-                if job.is_alone:
-                    _removal(partial, context)()
+                for left in (partial, former) if job.is_alone else ():
+                    _removal(left, context)()
                 sizes.append(_write(partial, chunks, context, undo))
-            partials[target] = partial
+            partials[target], formers[target] = partial, former
         with defer_signals():
             for target, partial in partials.items():
                 with _failing(target), rights_of(context.account):
                     if force:
+                        undo.add(f"The file {target}", _keep(target, formers[target], context))
                         partial.replace(target)
                     else:
                         _rename(partial, target)
                         undo.add(f"The file {target}", _removal(target, context))
+            for former in formers.values():
+                with contextlib.suppress(OSError):
+                    _removal(former, context)()
     return tuple(sizes)
 
 
@@ -102,6 +107,23 @@ def _removal(path: Path, context: Context) -> Callable[[], None]:
             path.unlink(missing_ok=True)
 
     return remove
+
+
+def _keep(target: Path, former: Path, context: Context) -> Callable[[], None]:
+    """Give a file that will be replaced a second name; return a function that undoes both."""
+    try:
+        os.link(target, former, follow_symlinks=False)
+    except FileNotFoundError:
+        return _removal(target, context)
+    except OSError:
+        return lambda: None  # a file system without links, such as FAT: it stays replaced
+
+    def restore() -> None:
+        with rights_of(context.account):
+            former.replace(target)
+            former.unlink(missing_ok=True)  # if both are still one file, nothing was renamed
+
+    return restore
 
 
 def _rename(partial: Path, target: Path) -> None:

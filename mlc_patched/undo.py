@@ -25,7 +25,7 @@ class Undo:
     """Steps that roll back a `with` block, run only if the block fails.
 
     They run in reverse order, and a second Ctrl-C does not stop them. A step that fails because
-    of the engine is retried once; if it fails again, that is reported and the next step runs.
+    of the engine is retried once. If a step fails, that is reported and the next one runs.
     """
 
     def __init__(self, report: Reporter) -> None:
@@ -53,7 +53,7 @@ class Undo:
             for what, step in reversed(self._steps):
                 try:
                     retry_once(step)
-                except MlcError as failure:
+                except Exception as failure:  # noqa: BLE001 - the cause and the other steps count
                     self.report.warn(f"{what} could not be removed: {failure}")
 
 

@@ -49,11 +49,14 @@ def seconds_since_1970(moment: str) -> float | None:
     return then if then >= 0 else None
 
 
-def rfc_3339(seconds: float | None) -> str | None:
-    """Return seconds since 1970 as a time in UTC in the format of RFC 3339; None for None."""
-    if seconds is None:
-        return None
+def utc_time(seconds: float | None = None) -> str:
+    """Return seconds since 1970, or the current time if None, in UTC in the format of RFC 3339."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def rfc_3339(seconds: float | None) -> str | None:
+    """Return seconds since 1970 as `utc_time` does; None for None."""
+    return None if seconds is None else utc_time(seconds)
 
 
 def in_utc(moment: str) -> str | None:

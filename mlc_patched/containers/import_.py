@@ -10,14 +10,16 @@ from shlex import quote
 
 from ..context import Context
 from ..engine.interface import Image
-from ..errors import MlcError, shown
+from ..errors import MlcError, NotAllowedError, shown
 from ..host.files import check_file_name, rights_of
 from ..images.account.commit import commit_with_account
 from ..interrupts import wait_out_interrupts
 from ..lean import TYPE_CHECKING, dataclass, replace
 from ..names import labels
 from ..names.containers import short_name
+from ..names.images import parse_reference
 from ..names.projects import BUILDING
+from ..plan.limits import check_base
 from ..plan.request import CreateRequest
 from ..temporary import mark
 from ..undo import Undo
@@ -74,6 +76,7 @@ def import_(request: ImportRequest, context: Context | None = None) -> Created:
     Raises:
         NotFoundError, UsageError: as `create`.
         AlreadyExistsError: the user has a container of this name.
+        NotAllowedError: the administrator's settings forbid it.
         MlcError: the file cannot be read, or contains something that `export` never writes.
         SetupError: the account could not be set up. On any error, everything is rolled back.
     """
@@ -103,6 +106,7 @@ def _opened(
     request: ImportRequest, context: Context
 ) -> Iterator[tuple[BinaryIO, archive.Manifest]]:
     """Open an archive with the user's rights, and read its beginning."""
+    _check_allowed(request, context)
     try:
         with rights_of(context.account):
             # As in host/files.py: a pipe that nobody writes to ends at once.
@@ -113,6 +117,17 @@ def _opened(
             yield file, archive.read_head(file, request.file)
     except OSError as error:
         raise MlcError(f"{request.file} cannot be read: {error.strerror}") from error
+
+
+def _check_allowed(request: ImportRequest, context: Context) -> None:
+    try:
+        check_base(parse_reference(REPOSITORY), context.settings)
+    except NotAllowedError as error:
+        raise NotAllowedError(
+            f"{request.file} cannot be imported: what it was made from cannot be checked, and the "
+            f"images that may be used here are limited to {', '.join(context.settings.bases)}.",
+            "Build an image from one of these with image-create, or ask your administrator.",
+        ) from error
 
 
 def _import(

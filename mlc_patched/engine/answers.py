@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-import time
 from collections.abc import Callable, Mapping
 
 from ..errors import EngineError
 from ..json_text import pairs, string, strings
 from ..lean import TYPE_CHECKING
-from ..units import seconds_since_1970
+from ..units import seconds_since_1970, utc_time
 from .interface import DOCKER, PODMAN, Container, Image, Mount
 
 if TYPE_CHECKING:
@@ -100,13 +99,12 @@ def _names(found: Mapping[str, Any]) -> tuple[str, ...]:
 @validated
 def listed_image_of(found: Mapping[str, Any]) -> Image:
     """Convert an entry of ImageList, which has fewer details."""
-    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.get("Created", 0)))
     return Image(
         id=string(found["Id"]),
         references=_names(found),
         labels=pairs(found.get("Labels") or {}),
         size=found.get("Size", 0),
-        created=made,
+        created=utc_time(found.get("Created", 0)),
     )
 
 

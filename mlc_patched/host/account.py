@@ -88,6 +88,15 @@ def caller(
     return Account(login=entry.pw_name, uid=uid, gid=gid, home=entry.pw_dir)
 
 
+def account_of(uid: int) -> Account:
+    """Return the account with a UID, also if the host's user database has none."""
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return Account(str(uid), uid, uid, "/nonexistent")
+    return Account(entry.pw_name, uid, entry.pw_gid, entry.pw_dir)
+
+
 def known_elsewhere(
     account: Account,
     said: str,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import pwd
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..lean import TYPE_CHECKING
-from .account import Account, caller
+from .account import Account, account_of, caller
 from .files import rights_of
 from .sudo import is_for_another
 
@@ -33,7 +32,7 @@ def account_for(*places: Path) -> Account | None:
             continue
         is_roots = status.st_uid == 0 and not stat.S_ISLNK(status.st_mode)
         if not is_roots or (asking is not None and _may_write(place, asking)):
-            return asking or _account(status.st_uid)
+            return asking or (account_of(status.st_uid) if status.st_uid else None)
     return None
 
 
@@ -60,13 +59,3 @@ def environment_of(account: Account | None, environ: Mapping[str, str]) -> dict[
 def _may_write(place: Path, account: Account) -> bool:
     with rights_of(account):
         return os.access(place, os.W_OK, effective_ids=True)
-
-
-def _account(uid: int) -> Account | None:
-    if uid == 0:
-        return None
-    try:
-        entry = pwd.getpwuid(uid)
-    except KeyError:
-        return Account(str(uid), uid, uid, "/nonexistent")
-    return Account(entry.pw_name, uid, entry.pw_gid, entry.pw_dir)

@@ -16,13 +16,15 @@ from ..context import Context
 from ..errors import UsageError, shown
 from ..host.account import Account
 from ..host.files import LARGEST_TEXT, check_file_name, read_bytes, read_text
+from ..interrupts import defer_signals
 from ..lean import dataclass, field
 from ..plan.directories import expand
-from ..undo import Undo
+from ..undo import Undo, warn_on_failure
 from .build.client import SSH_MOUNT
 from .dockerfile.package_steps import python_step
 from .packages import requirements_of, split_words
 from .project.files import REJECTED, ProjectFiles
+from .urls import has_password
 
 SOURCE = "/usr/local/src"
 """Where the files are in an image, in a directory of the project's name."""
@@ -35,7 +37,6 @@ _URL = re.compile(
     r"(?:git\+ssh|git\+https|https)://[A-Za-z0-9._~:/?#@&+,;=%()-]+"
 )
 _WHEEL = re.compile(r"[A-Za-z0-9._+!-]+\.whl")
-_PASSWORD = re.compile(r"://[^/\s@:]*:[^/\s@]+@")
 _LOCAL_OPTION = re.compile(
     r"\s*-?\s*(?:-e|--editable|-r|--requirement|-c|--constraint|-f|--find-links)[ =]?\s*"
     r"(?!\S*://)(\S+)"
@@ -96,15 +97,21 @@ def bring(
 def copies(brought: Brought, files: ProjectFiles, context: Context) -> Iterator[None]:
     """Have the copies that a Dockerfile needs beside it; after a failure those that were there
     before, and new ones if a rejected Dockerfile needs them."""
+    replaced = []
     with Undo(context.report) as undo:
         for name, content in brought.files.items():
-            former = None if name.endswith(".whl") else files.read_copy(name)
-            if former is not None:
-                undo.add(f"The file {name}", partial(files.write_copy, name, former))
-            elif not files.has_copy(name):
-                undo.add(f"The file {name}", partial(_remove_unless_rejected, name, files))
+            with defer_signals():
+                former = files.set_copy_aside(name)
+                if former is not None:
+                    undo.add(f"The file {name}", partial(files.put_copy_back, former, name))
+                    replaced.append(former)
+                else:
+                    undo.add(f"The file {name}", partial(_remove_unless_rejected, name, files))
             files.write_copy(name, content)
         yield
+    for former in replaced:
+        with warn_on_failure(f"The former copy {files.directory}/{former} stays", context.report):
+            files.remove_copy(former)
 
 
 def _remove_unless_rejected(name: str, files: ProjectFiles) -> None:
@@ -286,7 +293,7 @@ def _read(path: str, what: str, account: Account, largest: int = LARGEST_TEXT) -
 
 
 def _refuse_password(text: str, where: str) -> None:
-    if _PASSWORD.search(text):
+    if has_password(text):
         raise UsageError(
             f"{where} contains a password, which everybody who has the image could read.",
             "For a package index, set PIP_INDEX_URL; for git, use git+ssh://git@HOST/PATH.",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from ..context import Context
-from ..errors import AlreadyExistsError, MlcError, SetupError, UsageError
+from ..errors import AlreadyExistsError, MlcError, UsageError
 from ..host.account import Account
 from ..host.files import check_file_name, read_text
 from ..lean import dataclass, replace
@@ -20,7 +18,7 @@ from .brought import NOTHING, Brought, bring, copies
 from .build.client import SSH_MOUNT, build_command, build_network, check_client, choose_builder
 from .build.derive import derive
 from .build.environment import settings_from
-from .build.request import BuildError, BuildRequest, account_arguments, needs_build_context
+from .build.request import BuildRequest, account_arguments, needs_build_context
 from .dockerfile import render as dockerfile
 from .dockerfile.append import today
 from .dockerfile.edit import (
@@ -35,7 +33,7 @@ from .dockerfile.render import ImageRecipe
 from .dockerfile.syntax import base_of
 from .project.files import REJECTED, ProjectFiles
 from .project.lock import working_on
-from .publish import place_dockerfile, publish
+from .publish import kept_if_rejected, place_dockerfile, publish
 from .recipe import ImageRequest, chosen_apt, chosen_pip, recipe_for
 from .versions.lockfile import Lock
 from .versions.record import find_lock, read_lock
@@ -183,8 +181,10 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
         )
         with (
             copies(prepared.brought, files, context),
-            _kept_if_rejected(build),
-            publish(build, context, back_up=True) as published,
+            kept_if_rejected(
+                text, files, context.report, then="To build it, give it by --dockerfile."
+            ),
+            publish(build, context) as published,
         ):
             files.remove_dockerfile(REJECTED)
             return ImageCreated(
@@ -196,21 +196,6 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
                 seconds=round(time.monotonic() - started, 1),
                 backup=published.backup,
             )
-
-
-@contextlib.contextmanager
-def _kept_if_rejected(build: BuildRequest) -> Iterator[None]:
-    """Keep a Dockerfile whose build or check fails, for the user to edit."""
-    try:
-        yield
-    except (BuildError, SetupError) as error:
-        with contextlib.suppress(MlcError, OSError):
-            failed = error.dockerfile if isinstance(error, BuildError) else ""
-            kept = build.files.write_dockerfile(failed or build.dockerfile, REJECTED)
-            error.add_hint(
-                f"The Dockerfile is kept in {kept}; to build it, give it by --dockerfile."
-            )
-        raise
 
 
 def planned_command(request: ImageCreateRequest, prepared: Prepared, context: Context) -> list[str]:
@@ -268,7 +253,7 @@ def _without_build(
         copies(prepared.brought, files, context),
         Undo(context.report) as undo,
     ):
-        backup = place_dockerfile(text, files, undo, back_up=True)
+        backup = place_dockerfile(text, files, undo)
     return ImageCreated(
         prepared.project.name, prepared.project.image, files.dockerfile_path, backup=backup
     )

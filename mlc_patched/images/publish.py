@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 from ..context import Context
 from ..engine.interface import Image
-from ..errors import MlcError
+from ..errors import MlcError, SetupError
 from ..interrupts import ignore_interrupts
 from ..lean import dataclass
+from ..report import Reporter
 from ..undo import Undo
 from .build.image import built
-from .build.request import BuildRequest
-from .project.files import BEFORE, ProjectFiles
+from .build.request import BuildError, BuildRequest
+from .project.files import BEFORE, REJECTED, ProjectFiles
 from .project.metadata import dockerfile_of, note_metadata
 from .project.tags import discard, take_name
 from .versions.collect import differences
@@ -33,23 +34,26 @@ class Published:
 
 
 @contextlib.contextmanager
-def publish(build: BuildRequest, context: Context, *, back_up: bool = False) -> Iterator[Published]:
+def publish(
+    build: BuildRequest, context: Context, *, before: str | None = None
+) -> Iterator[Published]:
     """Build an image, check it, write its Dockerfile, and give it the project's name.
 
-    In the block all of that is done, and interrupts have no effect any more. `back_up` keeps a copy
-    of the Dockerfile that is replaced. If the build or the check failed, raises MlcError; the
-    project's images and Dockerfile are as before.
+    In the block all of that is done, and interrupts have no effect any more. `before` is the
+    Dockerfile that the build replaces; any other one that is there by then becomes a backup. If the
+    build or the check failed, raises MlcError; the project's images and Dockerfile are as before.
     """
     engine, files = context.engine, build.files
     project = files.project
-    former, text = engine.image(project.image), files.read_dockerfile()
+    former = engine.image(project.image)
+    text = files.read_dockerfile() if before is None else before
     former_lock = files.read_lock()
     with contextlib.ExitStack() as done:
         with Undo(context.report) as undo, built(build, context, undo) as made:
             image, backup = made.image, None
             size = engine.image_size(image)
             if (written := made.lock.dockerfile) != text:
-                backup = place_dockerfile(written, files, undo, back_up=back_up)
+                backup = place_dockerfile(written, files, undo, before)
             undo.add(f"The lock {files.lock_path}", lambda: files.write_lock(former_lock))
             files.write_lock(render(made.lock))
             superseded = take_name(image, project, context, undo)
@@ -63,9 +67,10 @@ def publish(build: BuildRequest, context: Context, *, back_up: bool = False) -> 
 
 
 def place_dockerfile(
-    text: str, files: ProjectFiles, undo: Undo, *, back_up: bool = False
+    text: str, files: ProjectFiles, undo: Undo, before: str | None = None
 ) -> str | None:
-    """Write a project's Dockerfile; return the path of the former one's backup, if one was made."""
+    """Write a project's Dockerfile; return the path of the former one's backup, which is made if
+    that is another one than `before`."""
     former = files.read_dockerfile()
 
     def restore() -> None:
@@ -77,12 +82,37 @@ def place_dockerfile(
     if former == text:
         return None
     undo.add(f"The Dockerfile {files.dockerfile_path}", restore)
-    backup = files.back_up_dockerfile() if back_up else None
+    backup = files.back_up_dockerfile() if former != before else None
     if backup is not None:
         suffix = backup.removeprefix(files.dockerfile_path)
         undo.add(f"The backup {backup}", lambda: files.remove_dockerfile(suffix))
     files.write_dockerfile(text)
     return backup
+
+
+@contextlib.contextmanager
+def kept_if_rejected(
+    text: str,
+    files: ProjectFiles,
+    report: Reporter,
+    *,
+    what: str = "The Dockerfile",
+    then: str,
+    failures: tuple[type[BaseException], ...] = (BuildError, SetupError),
+) -> Iterator[None]:
+    """Keep a Dockerfile, for the user to edit, if its build ends with one of these failures; `what`
+    and `then` begin and end the message."""
+    try:
+        yield
+    except failures as error:
+        built = error.dockerfile if isinstance(error, BuildError) else ""
+        try:
+            kept = files.write_dockerfile(built or text, REJECTED)
+            said = f"{what} is kept in {kept}. {then}"
+        except (MlcError, OSError) as failure:
+            said = f"{what} could not be kept: {failure}"
+        (error.add_hint if isinstance(error, MlcError) else report.note)(said)
+        raise
 
 
 def _keep_former(text: str | None, lock: str | None, files: ProjectFiles) -> None:

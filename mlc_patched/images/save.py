@@ -35,6 +35,7 @@ from ..plan.specify import CUDA_VARIABLE, NAME_VARIABLE
 from ..settings.model import FREE
 from ..temporary import temporary_image
 from ..undo import Undo, retry_once
+from ..units import utc_time
 from .changes import DPKG_STATUS, DPKG_STATUS_LIMIT, Summary, summarise
 from .dockerfile.render import WORKSPACE
 from .project.tags import discard, restore_tag
@@ -222,7 +223,7 @@ def image_labels(
 
     `now` is in seconds since 1970; the current time if None.
     """
-    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    made = utc_time(now)
     project = parse_reference(reference).repository.partition("/")[2]
     kept = {
         label: labels.escaped(value)

@@ -33,7 +33,7 @@ from .dockerfile.syntax import base_of
 from .packages import apt_name, apt_packages, pip_name, pip_packages
 from .project.files import REJECTED, ProjectFiles, projects_with_files
 from .project.lock import working_on
-from .publish import Published, publish
+from .publish import Published, kept_if_rejected, publish
 from .versions.inventory import Inventory
 from .versions.lockfile import Lock
 from .versions.pins import NO_UPGRADE, Pins, Upgrade, constraints_of
@@ -242,19 +242,15 @@ def update_image(
                 "Nothing was done.",
                 "Run the command again.",
             )
-        try:
+        with kept_if_rejected(
+            *(change.after, files, context.report),
+            what="Your edit",
+            then=f"Continue with: image-update {project.name} --edit",
+            failures=(BaseException,) if by_hand and change.after != change.before else (),
+        ):
             check_client(context)
             with copies(change.brought, files, context):
                 published, stale = _rebuilt(change, request, files, previewed, context)
-        except BaseException as error:
-            if by_hand and change.after != change.before:
-                kept = files.write_dockerfile(change.after, REJECTED)
-                text = (
-                    f"Your edit is kept in {kept}. Continue with: "
-                    f"image-update {project.name} --edit"
-                )
-                (error.add_hint if isinstance(error, MlcError) else context.report.note)(text)
-            raise
         if by_hand:
             files.remove_dockerfile(REJECTED)
     return ImageUpdated(
@@ -324,7 +320,13 @@ def _rebuilt(
     build = BuildRequest(
         *(files, text, request.no_cache, base, lock, request.upgrade, sources), request.arguments
     )
-    with publish(build, context) as published:
+    with publish(build, context, before=change.before) as published:
+        if published.backup is not None:
+            context.report.warn(
+                f"{files.dockerfile_path} was changed during the build, whose Dockerfile is there "
+                f"now. Your version is kept in {published.backup}; copy your changes from it with: "
+                f"image-update {change.project.name} --edit"
+            )
         return published, containers_on(published.former, context)
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Iterator
-
 from ..context import Context
 from ..engine.interface import Container, Image
 from ..engine.specification import ContainerSpecification
-from ..errors import MlcError, NotFoundError
+from ..errors import AlreadyExistsError, MlcError, NotFoundError
 from ..images.probe import create_temporary, run_in_image
+from ..images.project.lock import working_on
 from ..interrupts import defer_signals, wait_out_interrupts
 from ..lean import dataclass
 from ..names import labels
@@ -21,6 +18,7 @@ from ..names.projects import LATEST, Project, check_project, proposed_name
 from ..plan.flow import account_in_passwd
 from ..temporary import SETUP, temporary_image, temporary_name
 from ..undo import Undo, retry_once
+from ..units import utc_time
 
 _CHECKS = r"""
 name="$(id -un 2>/dev/null)" || { echo "wrong: UID $(id -u) has no account in it"; exit; }
@@ -109,25 +107,19 @@ def adopt(candidate: Candidate, context: Context) -> Adopted:
     """Check the account in a committed image by running it, and label it under a new name.
 
     No layer is copied or written: the new image is the old one with other labels. Raises MlcError
-    if the account is not the caller's, or EngineError; then everything is rolled back.
+    if the account is not the caller's or the project exists by now, or EngineError; then everything
+    is rolled back.
     """
     if candidate.image is None:
         raise NotFoundError(f"The image of {candidate.name} is gone.")
-    with _cleared(candidate, context):
+    with working_on(candidate.project, context):
         return _adopt(candidate, candidate.image, context)
 
 
 def clear(candidate: Candidate, context: Context) -> None:
     """Remove what a killed adopt of this container left behind, without adopting it."""
-    with _cleared(candidate, context):
+    with working_on(candidate.project, context):
         pass
-
-
-@contextlib.contextmanager
-def _cleared(candidate: Candidate, context: Context) -> Iterator[None]:
-    with context.lock(f"adopt {candidate.container.name}") as job:
-        context.remove_leftovers(temporary_image(candidate.project.repository, job.token))
-        yield
 
 
 def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
@@ -152,7 +144,7 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         labelled_as = {
             **labels.claim_labels(claim),
             labels.PROJECT: project.name,
-            labels.CREATED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            labels.CREATED: utc_time(),
         }
         made = wait_out_interrupts(
             "labelling the image",
@@ -170,6 +162,12 @@ def _adopt(candidate: Candidate, image: Image, context: Context) -> Adopted:
         history, labelled = engine.history(image.id), engine.image(made)
         size = engine.image_size(labelled) if labelled else 0
         added = max(size - engine.image_size(image), 0)
+        if engine.image(project.image) is not None:
+            raise AlreadyExistsError(
+                f"{project.image} was made in the meantime, so {candidate.reference} was not "
+                "adopted.",
+                f"Give it another name: mlc adopt {candidate.name} --project NAME",
+            )
         undo.add(f"The image {project.image}", lambda: engine.remove_image(project.image))
         with defer_signals():
             engine.tag_image(made, project.repository, LATEST)

@@ -224,4 +224,6 @@ def leftovers(machine: Machine) -> Sequence[Finding]:
 
 def _remove_setups(context: Context) -> None:
     found = find(context, all_users=context.account.is_root)
-    prune(Found(tuple(each for each in found.items if each.kind is Kind.SETUP), 0), context)
+    setups = tuple(each for each in found.items if each.kind is Kind.SETUP)
+    for kept in prune(Found(setups, 0), context).kept:
+        context.report.note(f"Kept: {kept}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import calendar
 import enum
 import re
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
@@ -17,6 +15,7 @@ from ..names.images import account_image_of, committed_uid, parse_reference
 from ..names.labels import MalformedLabelsError, read_claim
 from ..names.projects import BUILDING, PREVIOUS, project_of_repository
 from ..temporary import KINDS, SHARED, STEP
+from ..units import seconds_since_1970
 
 _HEX = "[0-9a-f]{12}"
 _TEMPORARY = re.compile(rf"mlc-({'|'.join(KINDS)})-(\d{{1,10}})-{_HEX}")
@@ -25,7 +24,6 @@ _STEP_OF_A_BUILD = re.compile(rf"{BUILDING}{_HEX}-(?:lock|s\d+)")
 _IMPORTED = re.compile(rf"mlc-import:{BUILDING}(\d{{1,10}})-{_HEX}")
 _ACCOUNT_STEP = re.compile(rf"mlc-account-(\d{{1,10}}):{BUILDING}{_HEX}-s\d+")
 _NOBODY = -1
-_CREATED = "%Y-%m-%dT%H:%M:%S"
 
 
 class Kind(enum.Enum):
@@ -182,7 +180,4 @@ def _claimed_uid(image: Image) -> int | None:
 
 def made_at(image: Image) -> float:
     """Return when an image was made, in seconds since 1970; 0 where that is not known."""
-    try:
-        return calendar.timegm(time.strptime(image.created[:19], _CREATED))
-    except ValueError:
-        return 0.0
+    return seconds_since_1970(image.created) or 0.0

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..context import Context
-from ..engine.interface import Image
-from ..errors import ConflictError, MlcError, UsageError
+from ..engine.interface import Engine, Image
+from ..errors import MlcError, UsageError
 from ..lean import dataclass
 from ..names import labels
-from ..names.containers import SEPARATOR
-from ..names.images import account_image_of, committed_uid, parse_reference
+from ..names.images import parse_reference
+from ..temporary import is_ours
 from ..units import in_utc
-from .disk_usage import all_stored, emptied, freed
 from .image_store import moved_account_images
-from .leftovers import Kind, left_images
+from .leftovers import Kind, Leftover, left_images
+from .prune import remove, with_sizes
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Orphan:
     image: str
     id: str
     container: str
-    uid: int | None
+    uid: int
     user: str
     size: int
     reclaimed: int
@@ -41,60 +43,46 @@ class Orphans:
 
 @dataclass(frozen=True)
 class OrphansRetired:
-    """The images that were removed, those that were kept and why, and the bytes freed."""
+    """The images that were removed, those that were kept and why, and the bytes freed; `failed` of
+    those kept could not be removed, although nothing uses them."""
 
     removed: tuple[str, ...]
     kept: tuple[str, ...]
     reclaimed: int
+    failed: int = 0
 
 
 def list_orphans(context: Context, uid: int | None = None) -> Orphans:
-    """Return the committed images `*:*._.*` that no container uses, and the account images of
+    """Return the committed images that no container uses, and the account images of
     `legacy_flow = build` whose base has changed: of one user, or of all."""
-    images = context.engine.find_images()
-    found: list[tuple[Image, str, int | None]] = [
-        (image, reference, committed_uid(reference))
-        for image in images
-        for reference in image.references
-        if SEPARATOR in (parse_reference(reference).tag or "")
+    engine = context.engine
+    images = engine.find_images()
+    found = [
+        each
+        for each in left_images(
+            *(images, engine.containers() if images else (), uid, 0),
+            partial(is_ours, engine=engine),
+            moved=moved_account_images(images, engine),
+            in_containerd=engine.has_containerd_store() if images else False,
+        )
+        if each.kind in (Kind.ORPHAN, Kind.BUILT)
     ]
     by_id = {image.id: image for image in images}
-    moved = moved_account_images(images, context.engine)
-    found += [
-        (by_id[each.id], each.name, each.uid)
-        for each in left_images(images, (), None, 0, lambda image: False, moved=moved)
-        if each.kind is Kind.BUILT
-    ]
-    used = {each.image_id for each in context.engine.containers()} if found else set()
-    found = [each for each in found if each[0].id not in used and uid in (None, each[2])]
-    if found:
-        in_containerd = context.engine.has_containerd_store()
-        found = [
-            each
-            for each in found
-            if account_image_of(each[1])
-            or not labels.was_moved(each[0].labels, in_containerd=in_containerd)
-        ]
-    if not found:
-        return Orphans()
-    stored = all_stored(context.engine)
-    names = {image.id: set(image.references) for image in images}
-    orphans = [
-        Orphan(
-            image=reference,
-            id=image.id,
-            container="" if account_image_of(reference) else parse_reference(reference).tag or "",
-            uid=owner,
-            user=image.labels.get(labels.USERNAME) or ("?" if owner is None else str(owner)),
-            size=context.engine.image_size(image),
-            reclaimed=freed(emptied([(image.id, reference)], names), stored),
-            created=in_utc(image.created),
-        )
-        for image, reference, owner in found
-    ]
-    together = emptied([(image.id, reference) for image, reference, _ in found], names)
-    return Orphans(
-        tuple(sorted(orphans, key=lambda each: (each.user, each.image))), freed(together, stored)
+    sized, together = with_sizes(found, images, engine)
+    orphans = [_orphan(each, by_id[each.id], engine) for each in sized]
+    return Orphans(tuple(sorted(orphans, key=lambda each: (each.user, each.image))), together)
+
+
+def _orphan(left: Leftover, image: Image, engine: Engine) -> Orphan:
+    return Orphan(
+        image=left.name,
+        id=left.id,
+        container=(parse_reference(left.name).tag or "") if left.kind is Kind.ORPHAN else "",
+        uid=left.uid,
+        user=image.labels.get(labels.USERNAME) or str(left.uid),
+        size=engine.image_size(image),
+        reclaimed=left.frees,
+        created=in_utc(image.created),
     )
 
 
@@ -106,21 +94,14 @@ def own_orphans(context: Context) -> Orphans:
 
 
 def retire_orphans(orphans: Orphans, context: Context) -> OrphansRetired:
-    """Remove committed images by name, except those that are in use by now."""
-    removed, kept, reclaimed = [], [], 0
-    for orphan in orphans.items:
-        if orphan.uid != context.account.uid:
-            raise UsageError(f"{orphan.image} is not yours.")
-        if context.engine.containers(image=orphan.id):
-            kept.append(f"{orphan.image}: a container uses it or an image made from it")
-            continue
-        try:
-            context.engine.remove_image(orphan.image)
-        except ConflictError as error:
-            kept.append(f"{orphan.image}: {error}")
-            continue
-        removed.append(orphan.image)
-        reclaimed += orphan.reclaimed
-    if not kept:
-        reclaimed = orphans.reclaimed
-    return OrphansRetired(tuple(removed), tuple(kept), reclaimed)
+    """Remove orphans of the caller's, except those that are in use by now."""
+    left = []
+    for each in orphans.items:
+        if each.uid != context.account.uid:
+            raise UsageError(f"{each.image} is not yours.")
+        kind = Kind.ORPHAN if each.container else Kind.BUILT
+        left.append(Leftover(kind, each.image, each.id, each.uid))
+    done = remove(left, context)
+    alone = sum(each.reclaimed for each in orphans.items if each.image in done.removed)
+    reclaimed = alone if done.kept else orphans.reclaimed
+    return OrphansRetired(done.removed, done.kept, reclaimed, done.failed)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import pwd
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from ..context import Context
-from ..errors import ConflictError, UsageError
-from ..host.account import Account
+from ..engine.interface import Engine, Image
+from ..errors import ConflictError, EngineUnreachableError, MlcError, UsageError
+from ..host.account import account_of
 from ..host.locks import account_lock, exclusive
 from ..lean import dataclass
 from ..names.images import parse_reference
@@ -43,10 +43,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed, and what was kept and why."""
+    """What was removed, and what was kept and why: `failed` of them nothing uses, but they could
+    not be removed."""
 
     removed: tuple[str, ...]
     kept: tuple[str, ...]
+    failed: int = 0
 
 
 def find(
@@ -104,41 +106,45 @@ def find(
     sizes = {}
     if setup:
         sizes = {each.id: each.size or 0 for each in engine.containers(sizes=True)}
-    stored = disk_usage.all_stored(engine) if chosen else {}
-    names = {image.id: set(image.references) for image in images}
+    setup = [_with_size(each, sizes.get(each.id, 0)) for each in setup]
+    sized, together = with_sizes(chosen, images, engine)
     return Found(
-        (
-            *(_with_size(each, sizes.get(each.id, 0)) for each in setup),
-            *(
-                _with_size(
-                    each,
-                    disk_usage.freed(disk_usage.emptied([(each.id, each.name)], names), stored),
-                )
-                for each in chosen
-            ),
-            *files,
-        ),
-        sum(sizes.get(each.id, 0) for each in setup)
-        + sum(each.frees for each in files)
-        + disk_usage.freed(
-            disk_usage.emptied(((each.id, each.name) for each in chosen), names), stored
-        ),
+        (*setup, *sized, *files),
+        sum(each.frees for each in (*setup, *files)) + together,
         unlabelled,
         uid,
         before,
     )
 
 
+def with_sizes(
+    leftovers: Sequence[Leftover], images: Iterable[Image], engine: Engine
+) -> tuple[tuple[Leftover, ...], int]:
+    """Return leftover images with what removing each alone frees, and what all of them free."""
+    stored = disk_usage.all_stored(engine) if leftovers else {}
+    names = {image.id: set(image.references) for image in images}
+
+    def frees(*going: Leftover) -> int:
+        removals = ((each.id, each.name) for each in going)
+        return disk_usage.freed(disk_usage.emptied(removals, names), stored)
+
+    return tuple(_with_size(each, frees(each)) for each in leftovers), frees(*leftovers)
+
+
 def prune(found: Found, context: Context) -> Pruned:
     """Remove leftovers, except those that have come into use in the meantime."""
-    pruned = _removed(found.items, context)
+    pruned = remove(found.items, context)
     seen, items = {each.name for each in found.items}, found.items
     while found.before is not None and any(each.kind in _IMAGES for each in items):
         # Only an image that nothing is built on is found: the next one may have appeared.
         items = tuple(each for each in _nameless(found, context) if each.name not in seen)
         seen |= {each.name for each in items}
-        more = _removed(items, context)
-        pruned = Pruned((*pruned.removed, *more.removed), (*pruned.kept, *more.kept))
+        more = remove(items, context)
+        pruned = Pruned(
+            (*pruned.removed, *more.removed),
+            (*pruned.kept, *more.kept),
+            pruned.failed + more.failed,
+        )
     return pruned
 
 
@@ -153,8 +159,10 @@ def _nameless(found: Found, context: Context) -> Iterator[Leftover]:
             yield each
 
 
-def _removed(items: Iterable[Leftover], context: Context) -> Pruned:
-    engine, removed, kept = context.engine, [], []
+def remove(items: Iterable[Leftover], context: Context) -> Pruned:
+    """Remove leftovers, except those that have come into use. Commands that may be making the same
+    image are waited for. Raises EngineUnreachableError; other failures are in the result."""
+    engine, removed, kept, failed = context.engine, [], [], 0
     for each in items:
         try:
             if each.kind is Kind.SETUP:
@@ -162,17 +170,23 @@ def _removed(items: Iterable[Leftover], context: Context) -> Pruned:
             elif each.kind is Kind.FILE:
                 remove_file(each, context.account)
             else:
-                with exclusive(_account(each.uid, context), _lock(each), context.report):
+                is_own = each.uid == context.account.uid
+                owner = context.account if is_own else account_of(each.uid)
+                with exclusive(owner, _lock(each), context.report):
                     if any(user.image_id == each.id for user in engine.containers()):
                         raise ConflictError("a container uses it by now")
                     now = engine.image(each.name)
-                    if now is not None and now.id == each.id:
-                        engine.remove_image(each.name)
-        except ConflictError as error:
+                    if now is not None and now.id != each.id:
+                        raise ConflictError("it is the name of another image by now")
+                    engine.remove_image(each.name)
+        except EngineUnreachableError:
+            raise
+        except MlcError as error:
             kept.append(f"{each.name}: {error}")
+            failed += not isinstance(error, ConflictError)
         else:
             removed.append(each.name)
-    return Pruned(tuple(removed), tuple(kept))
+    return Pruned(tuple(removed), tuple(kept), failed)
 
 
 def _lock(each: Leftover) -> str:
@@ -192,13 +206,3 @@ def _lock(each: Leftover) -> str:
 
 def _with_size(each: Leftover, frees: int) -> Leftover:
     return Leftover(each.kind, each.name, each.id, each.uid, frees)
-
-
-def _account(uid: int, context: Context) -> Account:
-    if uid == context.account.uid:
-        return context.account
-    try:
-        entry = pwd.getpwuid(uid)
-    except KeyError:
-        return Account(str(uid), uid, uid, "/nonexistent")
-    return Account(entry.pw_name, uid, entry.pw_gid, entry.pw_dir)

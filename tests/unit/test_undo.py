@@ -32,11 +32,12 @@ def test_a_failure_rolls_back_in_reverse_order(error: BaseException) -> None:
     assert done == [2, 1]
 
 
-def test_a_failing_step_is_reported_and_the_next_one_runs() -> None:
+@pytest.mark.parametrize("failure", [MlcError("no"), OSError("no"), ValueError("no")])
+def test_a_failing_step_is_reported_and_the_next_one_runs(failure: Exception) -> None:
     report, done = RecordingReporter(), []
 
     def fail() -> None:
-        raise MlcError("no")
+        raise failure
 
     with pytest.raises(MlcError, match="cause"), Undo(report) as undo:
         undo.add("one", lambda: done.append(1))

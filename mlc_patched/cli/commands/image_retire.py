@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ...errors import NotFoundError, UsageError
+from ...errors import MlcError, NotFoundError, UsageError
 from ..output import print_json, say
 from ..parser import (
     TYPE_CHECKING,
@@ -128,7 +128,8 @@ def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:
         confirm(arguments, "Remove them?", flag="-y")
     done = retire_orphans(orphans, context)
     if arguments.json:
-        return print_json("orphans", done)
+        print_json("orphans", done)
+        return bool(done.failed)
     if not orphans.items:
         say("You have no leftover images.")
         return 0
@@ -137,4 +138,9 @@ def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:
     for text in done.kept:
         say(f"Kept {text}")
     say(f"{size_in_words(done.reclaimed)} of disk freed.")
+    if done.failed:
+        raise MlcError(
+            f"{done.failed} of {len(orphans.items)} leftover images were not removed; see the "
+            "messages above."
+        )
     return 0

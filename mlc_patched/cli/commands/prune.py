@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ...errors import shown
+from ...errors import MlcError, shown
 from ..output import print_json, say, table
 from ..parser import TYPE_CHECKING, Parser, add_json, add_no_questions, add_option, add_switch
 
@@ -84,6 +84,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     for kept in pruned.kept:
         context.report.note(f"Kept: {kept}")
     if arguments.json:
-        return print_json("removed", pruned.removed, kept=pruned.kept, frees=found.frees)
+        print_json("removed", pruned.removed, kept=pruned.kept, frees=found.frees)
+        return bool(pruned.failed)
     say(f"{len(pruned.removed)} removed.")
+    if pruned.failed:
+        raise MlcError(
+            f"{pruned.failed} of {len(pruned.removed) + len(pruned.kept)} leftovers were not "
+            "removed; see the messages above."
+        )
     return 0

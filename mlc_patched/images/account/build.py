@@ -21,12 +21,12 @@ from ...temporary import STEP, mark, temporary_image, temporary_name
 from ...undo import Undo, warn_on_failure
 from ..build.steps import StepNames, clear_steps
 from ..dockerfile.render import ACCOUNT_SCRIPT, run_step
+from ..dockerfile.syntax import ROOT
 from .commit import EMPTY_PASSWORD, TOOLS, for_account
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,+-]*")
 """Values that need no quotes in a Dockerfile."""
 _ACCOUNT_NAME = re.compile(r"[a-z_][a-z0-9_-]*")
-_ROOT = ("", "root", "0", "0:0", "root:root")
 
 
 def find_with_account(engine: Engine, base: Image, account: Account) -> Image | None:
@@ -152,7 +152,7 @@ def dockerfile(
     lines = [f"FROM {base.id}"]
     if mark:
         lines.append(f'LABEL {labels.TEMPORARY}="{mark}"')
-    if base.user not in _ROOT:
+    if base.user not in ("", *ROOT):
         lines.append("USER 0:0")
     lines += [
         f"RUN DS01_USER_ID={claim.uid}; DS01_GROUP_ID={claim.gid}; \\",
@@ -163,7 +163,7 @@ def dockerfile(
         # Another user's home; values that would need quotes are not replaced.
         moved = [each for each in after.environment if each not in base.environment]
         lines += [f"ENV {each}" for each in moved if _PLAIN.fullmatch(each)]
-    if after.user not in _ROOT and _PLAIN.fullmatch(after.user):
+    if after.user not in ("", *ROOT) and _PLAIN.fullmatch(after.user):
         lines.append(f"USER {after.user}")
     given = {**labels.claim_labels(claim), BASE_NAME: reference, labels.TEMPORARY: ""}
     # In one step: the builder makes an image of each.

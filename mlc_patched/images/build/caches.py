@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ...lean import dataclass, field
-from ..dockerfile.append import ROOT, account_block_start
+from ..dockerfile.append import account_block_start
 from ..dockerfile.installs import APT, PIP, commands_of
-from ..dockerfile.syntax import Instruction, Word, final_stage, step_words
+from ..dockerfile.syntax import ROOT, Instruction, Word, final_stage, step_words
 
 USER_SECRET = "ds01-user"  # noqa: S105 - a name
 APT_SECRET = "ds01-apt-cache"  # noqa: S105 - a name

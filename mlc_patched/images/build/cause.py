@@ -118,6 +118,8 @@ def _version(text: str) -> str:
 
 
 def _missing(text: str) -> str:
+    from packaging.utils import canonicalize_name
+
     flat = _in_one_line(text)
     name = ""
     if match := re.search(r"Because (\S+) was not found in the package registry", flat):
@@ -126,14 +128,14 @@ def _missing(text: str) -> str:
         r"satisfies the requirement ([\w.-]+)\S*(?: \(from \S+\))? \(from versions: none", flat
     ):
         name = match[1]
-        if is_known(_canonical(name)):
+        if is_known(canonicalize_name(name)):
             return (
                 f"The package index has no version of {name} for the Python of the image, or for "
                 "its architecture."
             )
     if name:
         index = "The package index" if re.search(r"^Looking in indexes", text, re.M) else "PyPI"
-        return f"{index} has no package {name}{_meant(similar_python(_canonical(name)))}"
+        return f"{index} has no package {name}{_meant(similar_python(canonicalize_name(name)))}"
     if match := re.search(
         r"PackagesNotFoundError: .*?- ([\w.-]+)|nothing provides requested ([\w.-]+)"
         r"|([\w.-]+)\S*\s+does not exist \(perhaps a typo",
@@ -270,10 +272,6 @@ _FINDERS: tuple[_Finder, ...] = (
 
 def _meant(similar: str) -> str:
     return f"; did you mean {similar}?" if similar else "."
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _in_one_line(text: str) -> str:

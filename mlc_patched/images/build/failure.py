@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..dockerfile.syntax import Instruction, instructions
+from ..urls import without_logins
 from .cause import cause_of, is_without_a_package, is_without_uv
 from .derive import DerivedDockerfile
 
@@ -19,7 +20,6 @@ _NUMBERED_STAGE = re.compile(r"stage-(\d+)")
 _IN_STAGE = ("FROM", "RUN", "COPY", "ADD", "WORKDIR")
 """What BuildKit counts as steps of a stage."""
 SHOWN_LINES = 15
-_PASSWORD = re.compile(r"://[^/\s@]+@")
 _NOISE = re.compile(
     r"^(\s*=> |\[\+\] Building |#\d+ sha256:|#\d+ \[| > \[|#\d+ DONE"
     r"|(#\d+ ERROR: )?executor failed running |Removing intermediate container "
@@ -66,7 +66,7 @@ def last_words(log: Sequence[str]) -> list[str]:
     """Return the lines of a log that say why a build failed, without routine output."""
     step = _of_failed_step(log)
     kept = [_OWN_PREFIX.sub("", line) for line in step if not _NOISE.match(line)]
-    kept = [_PASSWORD.sub("://****@", line) for line in kept if line]
+    kept = [without_logins(line, "****@") for line in kept if line]
     return [line if len(line) <= 300 else f"{line[:299]}…" for line in kept[-SHOWN_LINES:]]
 
 

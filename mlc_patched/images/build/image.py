@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -14,6 +13,7 @@ from ...lean import dataclass
 from ...names import labels
 from ...temporary import STEP, mark, temporary_image, temporary_name
 from ...undo import Undo, retry_once, warn_on_failure
+from ...units import utc_time
 from ..entrypoint import warn_of_entrypoint
 from ..verify import verify
 from ..versions.lockfile import Lock, digest, render
@@ -156,5 +156,5 @@ def _pins(request: BuildRequest, builder: Builder, context: Context) -> Pins:
         and is_of_lock
         and is_same_base
         and not request.no_cache,
-        now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        now=utc_time(),
     )

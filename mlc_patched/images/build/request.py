@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 
 from ...errors import EngineError
 from ...host.account import Account
 from ...lean import dataclass, field
+from ...units import utc_time
 from ..base import Base
 from ..dockerfile import render as dockerfile
 from ..dockerfile.syntax import Instruction, instructions
@@ -67,12 +67,11 @@ class BuildRequest:
 
 def account_arguments(account: Account, now: float | None = None) -> tuple[str, ...]:
     """Return the build arguments that name the account, and the time of the build."""
-    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
     return (
         f"{dockerfile.USER_ID_ARGUMENT}={account.uid}",
         f"{dockerfile.GROUP_ID_ARGUMENT}={account.gid}",
         f"{dockerfile.USERNAME_ARGUMENT}={account.container_name}",
-        f"{dockerfile.CREATED_ARGUMENT}={created}",
+        f"{dockerfile.CREATED_ARGUMENT}={utc_time(now)}",
     )
 
 

@@ -14,6 +14,7 @@ from .installs import APT, PIP, find_installs, where_looked
 from .package_steps import RUNS_UV, UV, apt_step, is_by_pip, python_step, steps_by_pip, uv_step
 from .render import USER_ID_ARGUMENT
 from .syntax import (
+    ROOT,
     DockerfileError,
     Instruction,
     final_stage,
@@ -23,7 +24,6 @@ from .syntax import (
 )
 
 ADDED = "# Added on "
-ROOT = ("root", "0", "root:root", "0:0")
 
 
 def today() -> str:

@@ -10,7 +10,7 @@ from ...lean import dataclass
 from ...names import labels
 from ...names.images import check_reference
 from .package_steps import RUNS_UV, apt_step, python_step, uv_step
-from .syntax import line_break
+from .syntax import DIRECTIVE, line_break
 
 ACCOUNT_SCRIPT = Path(__file__).parents[2] / "data" / "account.sh"
 CREATED_ARGUMENT = "DS01_CREATED"
@@ -27,7 +27,6 @@ _ACCOUNT_HEADING = "# Your account: the same user and group as on the host."
 
 _AS_ROOT = "# hadolint ignore=DL3066\nUSER root\n"
 _FRAMEWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
-_DIRECTIVE = re.compile(r"#\s*[A-Za-z][A-Za-z0-9]*\s*=")
 # After these, a shell command continues in the next line without a semicolon.
 _OPEN = re.compile(r"(?:^|[\s;])(?:then|do|else|in|\{|\()$|(?:;;|&&|\|\|)$")
 
@@ -163,7 +162,7 @@ def with_build_context(text: str, directory: str) -> str:
         if not line.startswith(BUILD_CONTEXT_COMMENT)
     ]
     # Directives such as `# syntax=` count only at the very top.
-    top = next((at for at, line in enumerate(lines) if not _DIRECTIVE.match(line)), len(lines))
+    top = next((at for at, line in enumerate(lines) if not DIRECTIVE.match(line)), len(lines))
     break_ = line_break(text)
     if top and not lines[top - 1].endswith("\n"):
         lines[top - 1] += break_

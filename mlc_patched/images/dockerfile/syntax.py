@@ -13,10 +13,13 @@ from functools import lru_cache
 from ...errors import MlcError
 from ...lean import dataclass
 
+DIRECTIVE = re.compile(r"#\s*[A-Za-z][A-Za-z0-9]*\s*=")
+"""A line such as `# syntax=`, which counts only at the very top."""
+ROOT = ("root", "0", "root:root", "0:0")
+"""What USER calls root."""
 _KEYWORD = re.compile(r"[ \t]*([A-Za-z]+)(?=\s|$)")
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n?$")
 _ESCAPE_DIRECTIVE = re.compile(r"#\s*escape\s*=\s*(\S)", re.I)
-_DIRECTIVE = re.compile(r"#\s*[A-Za-z][A-Za-z0-9]*\s*=")
 _HEREDOC = re.compile(r"""(?:^|(?<=\s))\d*<<-?(['"]?)([A-Za-z_]\w*)\1""")
 _OPERATOR = re.compile(r"&&|\|\||;;|[;|&(){}](?=\s|$)|[;|&()]")
 _ARGUMENT = re.compile(r"\$\{?([A-Za-z_]\w*)(?::-([^}]*))?\}?")
@@ -180,7 +183,7 @@ def _refuse_other_escape(text: str) -> None:
                 f"The Dockerfile sets the escape character to {match[1]!r}, "
                 "so it can only be edited by hand."
             )
-        if not _DIRECTIVE.match(line.strip()):
+        if not DIRECTIVE.match(line.strip()):
             return
 
 

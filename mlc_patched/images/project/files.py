@@ -89,13 +89,29 @@ class ProjectFiles:
         """Remove the Dockerfile or a copy, if it exists."""
         self._remove((DOCKERFILES,), f"{self.project.dockerfile}{suffix}")
 
-    def has_copy(self, name: str) -> bool:
-        """Whether there is a file of this name in the directory of Dockerfiles."""
-        return os.path.lexists(f"{self.directory}/{name}")
+    def set_copy_aside(self, name: str) -> str | None:
+        """Give a file in the directory of Dockerfiles a temporary name, and return that; None if
+        there is no such file.
 
-    def read_copy(self, name: str) -> bytes | None:
-        """Return a file in the directory of Dockerfiles, or None."""
-        return self._read((DOCKERFILES,), name)
+        Raises MlcError if it is a link or a directory, or cannot be renamed.
+        """
+        aside = _temporary(name)
+        with self._directory((DOCKERFILES,)) as parent:
+            try:
+                found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+            if not stat.S_ISREG(found.st_mode):
+                raise MlcError(f"{self.directory}/{name} is not a file; replace or remove it.")
+            with contextlib.suppress(PermissionError):  # prune goes by age, and by the owner
+                os.utime(name, dir_fd=parent, follow_symlinks=False)
+            os.rename(name, aside, src_dir_fd=parent, dst_dir_fd=parent)
+        return aside
+
+    def put_copy_back(self, aside: str, name: str) -> None:
+        """Give a file that was set aside its name back, unless it has it already."""
+        with self._directory((DOCKERFILES,)) as parent, contextlib.suppress(FileNotFoundError):
+            os.rename(aside, name, src_dir_fd=parent, dst_dir_fd=parent)
 
     def write_copy(self, name: str, content: bytes) -> None:
         """Write a file that the Dockerfile copies into the image beside it, or raise MlcError."""
@@ -234,7 +250,7 @@ class ProjectFiles:
             return content
 
     def _write(self, parts: tuple[str, ...], name: str, content: bytes, mode: int) -> None:
-        temporary = f".{name}.{secrets.token_hex(4)}{HALF}"
+        temporary = _temporary(name)
         with self._directory(parts) as parent:
             try:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -255,6 +271,10 @@ class ProjectFiles:
             return
         with self._directory(parts) as parent, contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=parent)
+
+
+def _temporary(name: str) -> str:
+    return f".{name}.{secrets.token_hex(4)}{HALF}"
 
 
 def projects_with_files(account: Account) -> set[str]:

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..urls import without_logins
 from .inventory import Inventory
 from .lockfile import Lock, Locked, LockedBase
 from .pins import Pins
 
 Sources = Mapping[tuple[str, str], tuple[str, ...]]
 """Where packages can be had, by name and version: lines of a lock."""
-_LOGIN = re.compile(r"(?<=://)[^/@\s\"]+@")
 _FILE = re.compile(r'\{[^{}]*?url = ("(?:[^"\\]|\\.)*")[^{}]*?hashes = (\{[^{}]*\})[^{}]*\}')
 _WHEEL = re.compile(r"([^/-]+)-([^/-]+)(?:-\d[^/-]*)?-([^/-]+)-([^/-]+)-([^/-]+)\.whl")
 _BLOCK = re.compile(r"^\[\[packages\]\]\n(.*?)(?=^\[|\Z)", re.M | re.S)
@@ -73,7 +73,7 @@ def known_sources(lock: Lock | None) -> dict[tuple[str, str], tuple[str, ...]]:
 
 def direct_source(direct: Mapping[str, Any]) -> tuple[str, ...]:
     """Return where a package from a URL can be had, by its direct_url.json (PEP 610)."""
-    url = _LOGIN.sub("", str(direct.get("url", "")))
+    url = without_logins(str(direct.get("url", "")))
     vcs, archive = direct.get("vcs_info"), direct.get("archive_info")
     if isinstance(vcs, dict) and vcs.get("vcs") and vcs.get("commit_id"):
         kind, commit = json.dumps(str(vcs["vcs"])), json.dumps(str(vcs["commit_id"]))
@@ -98,7 +98,7 @@ def sources_in(pylock: str, python: str, machine: str) -> dict[tuple[str, str], 
         wheels = [each for each in files if _fits(each[0], python, machine)]
         archives = [each for each in files if not each[0].endswith(".whl")]
         index = _value(block, "index")
-        lines = [f"index = {json.dumps(_LOGIN.sub('', index))}"] if index else []
+        lines = [f"index = {json.dumps(without_logins(index))}"] if index else []
         if wheels:
             lines.append(f"wheels = [{', '.join(_file(*each) for each in wheels)}]")
         elif archives:
@@ -114,7 +114,7 @@ def _value(block: str, key: str) -> str:
 
 
 def _file(url: str, hashes: str) -> str:
-    return f"{{ url = {json.dumps(_LOGIN.sub('', url))}, hashes = {hashes} }}"
+    return f"{{ url = {json.dumps(without_logins(url))}, hashes = {hashes} }}"
 
 
 def _fits(url: str, python: str, machine: str) -> bool:

@@ -83,7 +83,8 @@ def test_details_are_packages_labels_and_layers(
 def test_orphans_are_shown_with_what_removing_them_frees(
     fake: FakeEngine, context: Context
 ) -> None:
-    fake.add_image("base:one._.1001", OURS, layers=("1",), size=2_000_000)
+    image = fake.add_image("base:one._.1001", OURS, layers=("1",), size=2_000_000)
+    fake.images[image.id].comment = "mlc create one._.1001"
     fake.add_image("base:two._.1002", {}, layers=("2",))
     said = listed(context, "--orphans").out
     assert [line.split()[:2] for line in said.splitlines()[1:3]] == [

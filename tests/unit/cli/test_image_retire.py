@@ -11,6 +11,8 @@ from support.run_command import call
 from support.sandbox import BASE, CLAIM, Result, Sandbox
 
 from mlc_patched.context import Context
+from mlc_patched.engine.specification import ContainerSpecification
+from mlc_patched.errors import EngineError
 
 Answer = Callable[..., object]
 IMAGE = "ds01-1001/demo:latest"
@@ -72,7 +74,8 @@ def test_orphans_are_shown_and_removed_together(
     assert call(["image-retire", "--orphans"], context).out == "You have no leftover images.\n"
     assert call(["image-retire", "demo", "--orphans", "-y"], context).code == 2
     for name in ("one", "two"):
-        fake.add_image(f"base:{name}._.1001", CLAIM, layers=(name,))
+        image = fake.add_image(f"base:{name}._.1001", CLAIM, layers=(name,))
+        fake.images[image.id].comment = f"mlc create {name}._.1001"
     answer("n")
     done = call(["image-retire", "--orphans"], context)
     assert (done.code, "To be removed: base:one._.1001" in done.err) == (1, True)
@@ -89,13 +92,31 @@ def test_orphans_are_shown_and_removed_together(
 def test_an_orphan_that_a_container_uses_by_then_is_said(
     fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake.add_image("base:one._.1001", CLAIM)
-    found = fake.containers
-    uses = found()
+    image = fake.add_image("base:one._.1001")
 
-    def used_by_then(*arguments: object, **named: object) -> list[object]:
-        return [object()] if named.get("image") else list(uses)
+    def create_and_confirm(*arguments: object, **named: object) -> None:
+        fake.create_container(ContainerSpecification("new", image.id))
 
-    monkeypatch.setattr(fake, "containers", used_by_then)
+    monkeypatch.setattr("mlc_patched.cli.prompts.confirm", create_and_confirm)
     said = call(["image-retire", "--orphans", "-y"], context).out
     assert "Kept base:one._.1001: a container uses it" in said
+
+
+def test_an_orphan_that_cannot_be_removed_is_a_failure(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        fake.add_image(f"base:{name}._.1001")
+    remove = fake.remove_image
+
+    def fail_at_one(reference: str) -> None:
+        if "one" in reference:
+            raise EngineError("layer is locked")
+        remove(reference)
+
+    monkeypatch.setattr(fake, "remove_image", fail_at_one)
+    done = call(["image-retire", "--orphans", "-y"], context)
+    assert done.code == 1
+    assert "Removed base:two._.1001\nKept base:one._.1001: layer is locked\n" in done.out
+    assert "1 of 2 leftover images were not removed; see the messages above." in done.last
+    assert call(["image-retire", "--orphans", "-y", "--json"], context).code == 1

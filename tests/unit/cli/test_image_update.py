@@ -11,7 +11,9 @@ import pytest
 from support.sandbox import BASE, EDITED, Result, Sandbox
 
 from mlc_patched.cli.commands import image_update
+from mlc_patched.errors import MlcError
 from mlc_patched.images.dockerfile.compact import MOST
+from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.images.update import ImageUpdated
 
 Answer = Callable[..., object]
@@ -94,6 +96,45 @@ def test_an_edit_is_built_and_an_edit_that_fails_is_gone_on_with(
     assert "Continuing from your edit whose build failed." in said
     assert EDITED in dockerfile(demo).read_text()
     assert "The Dockerfile is unchanged." in run(demo, "demo", "--edit", "-y").output
+
+
+@pytest.mark.parametrize(("failure", "code"), [(None, 1), (KeyboardInterrupt, 130)])
+def test_an_edit_that_cannot_be_kept_does_not_hide_why_the_build_failed(
+    demo: Sandbox, monkeypatch: pytest.MonkeyPatch, failure: type[BaseException] | None, code: int
+) -> None:
+    def fail(*arguments: object, **named: object) -> tuple[int, list[str]]:
+        if failure is not None:
+            raise failure
+        return 1, ["broken"]
+
+    def refuse(*arguments: object) -> None:
+        raise MlcError("the file system is read-only")
+
+    monkeypatch.setattr("mlc_patched.images.build.run.run_build", fail)
+    monkeypatch.setattr(ProjectFiles, "write_dockerfile", refuse)
+    said = run(demo, "demo", "--edit", "-y", code=code).output
+    assert "Your edit could not be kept: the file system is read-only" in said
+    assert ("broken" in said) == (failure is None)
+
+
+def test_an_edit_that_is_saved_during_the_build_becomes_a_backup(
+    demo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = "mlc_patched.images.build.run.run_build"
+
+    def save_and_build(*arguments: object, **named: object) -> object:
+        dockerfile(demo).write_text("FROM mine\n")
+        return demo._build(*arguments, **named)
+
+    monkeypatch.setattr(build, save_and_build)
+    said = run(demo, "demo", "--add", "six", "-y").output
+    backup = dockerfile(demo).with_name("demo.Dockerfile.1")
+    assert backup.read_text() == "FROM mine\n"
+    assert "six" in dockerfile(demo).read_text()
+    assert f"{dockerfile(demo)} was changed during the build" in said
+    assert f"Your version is kept in {backup}" in said
+    monkeypatch.setattr(build, demo._build)
+    assert "Your version" not in run(demo, "demo", "--add", "tqdm", "-y").output
 
 
 def test_the_command_to_try_again_has_every_flag(

@@ -12,7 +12,7 @@ from support.run_command import Outcome, call
 
 from mlc_patched.context import Context
 from mlc_patched.engine.specification import ContainerSpecification
-from mlc_patched.errors import ConflictError
+from mlc_patched.errors import ConflictError, EngineError, EngineUnreachableError
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
 
@@ -78,6 +78,36 @@ def test_what_cannot_be_removed_is_said(
     done = prune(context, "-y")
     assert f"Kept: {NAME}: it is in use" in done.err
     assert done.out.endswith("0 removed.\n")
+
+
+def test_what_fails_is_said_and_the_others_are_removed(
+    left: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed = "hub/pytorch:gone._.1001"
+    image = left.add_image(committed, claim_labels(Claim(1001, 2001, "alice")))
+    left.images[image.id].comment = "mlc create gone._.1001"
+
+    def fail(container: str, **more: bool) -> None:
+        raise EngineError("device or resource busy")
+
+    monkeypatch.setattr(left, "remove_container", fail)
+    done = prune(context, "-y", code=1)
+    assert f"Kept: {NAME}: device or resource busy" in done.err
+    assert "1 removed.\n" in done.out
+    assert "1 of 2 leftovers were not removed; see the messages above." in done.last
+    assert left.image(committed) is None
+    found = json.loads(prune(context, "-y", "--json", code=1).out)
+    assert (found["removed"], found["kept"]) == ([], [f"{NAME}: device or resource busy"])
+
+
+def test_without_an_engine_nothing_more_is_tried(
+    left: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(container: str, **more: bool) -> None:
+        raise EngineUnreachableError("no engine answers")
+
+    monkeypatch.setattr(left, "remove_container", fail)
+    assert "no engine answers" in prune(context, "-y", code=1).last
 
 
 def test_images_that_may_be_aimes_are_mentioned_and_left(

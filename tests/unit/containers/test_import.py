@@ -16,8 +16,9 @@ from mlc_patched.containers import archive
 from mlc_patched.containers.import_ import ImportRequest, directories_to_accept, import_
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Engine
-from mlc_patched.errors import EngineError, MlcError
+from mlc_patched.errors import EngineError, MlcError, NotAllowedError
 from mlc_patched.names import labels
+from mlc_patched.settings.model import Settings
 
 
 def faulty(engine: Engine, call: str, occurrence: int, after: bool, error: Exception) -> None:
@@ -48,6 +49,22 @@ def test_an_import_that_fails_leaves_nothing(
     with pytest.raises(EngineError):
         mlc_patched.import_(file, "copy", context=context)
     assert (fake.images, fake.made) == (images, made)
+
+
+def test_where_bases_are_limited_an_import_is_refused_before_anything_is_asked(
+    fake: FakeEngine, context: Context, tmp_path: Path
+) -> None:
+    context.__dict__["settings"] = Settings(bases=("aimehub/*", "debian:12"))
+    file = archive_of(tmp_path, data="/srv")
+    for refused in (import_, directories_to_accept):
+        with pytest.raises(NotAllowedError, match=r"n\.mlc\.tar cannot be imported") as error:
+            refused(ImportRequest(file), context)
+        assert "mlc-import" not in str(error.value)
+        assert "aimehub/*, debian:12" in str(error.value)
+        assert "image-create" in error.value.hint
+    assert fake.calls == []
+    context.__dict__["settings"] = Settings(bases=("aimehub/*", "mlc-import"))
+    directories_to_accept(ImportRequest(file), context)
 
 
 def archive_of(place: Path, **directories: str) -> str:

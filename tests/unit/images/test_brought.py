@@ -222,6 +222,44 @@ def test_copies_are_beside_the_dockerfile_and_go_with_a_failure(
     assert copy.read_text() == HASH
 
 
+def test_a_large_lock_can_be_brought_again(sandbox: Sandbox) -> None:
+    (sandbox.home / "pyproject.toml").write_text("[project]\nname = 'x'\nversion = '1'\n")
+    (sandbox.home / "uv.lock").write_text(f"version = 1\n# {'x' * 5 * 1024**2}\n")
+    sandbox.ok(*f"image-create demo --base {BASE} -r uv.lock -y".split())
+    (sandbox.home / "uv.lock").write_text("version = 1\n")
+    sandbox.ok("image-update", "demo", "-r", "uv.lock", "-y")
+    copies = sandbox.home / "dockerfiles"
+    assert (copies / "demo.uv.lock").read_text() == "version = 1\n"
+    assert [each for each in copies.iterdir() if each.name.startswith(".")] == []
+
+
+def test_a_wheel_that_was_there_is_restored_after_a_failure(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = sandbox.home / "x-1-py3-none-any.whl"
+    wheel.write_bytes(b"one")
+    sandbox.ok(*f"image-create demo --base {BASE} -p {wheel.name} -y".split())
+    copies = sandbox.home / "dockerfiles"
+    before = {each.name: each.read_bytes() for each in copies.iterdir()}
+    wheel.write_bytes(b"two")
+    with monkeypatch.context() as patch:
+        build = "mlc_patched.images.build.run.run_build"
+        patch.setattr(build, lambda *arguments, **named: (1, ["no"]))
+        assert sandbox.run(*f"image-update demo --add {wheel.name} -y".split()).status == 1
+    assert {each.name: each.read_bytes() for each in copies.iterdir()} == before
+    sandbox.ok(*f"image-update demo --add {wheel.name} -y".split())
+    assert (copies / f"demo.{wheel.name}").read_bytes() == b"two"
+
+
+def test_what_is_no_file_is_not_replaced_by_a_copy(sandbox: Sandbox) -> None:
+    copy = sandbox.home / "dockerfiles/demo.requirements.txt"
+    copy.parent.mkdir()
+    copy.symlink_to("/elsewhere")
+    said = sandbox.ok(*f"image-create demo --base {BASE} -r r.txt -y".split(), code=1).output
+    assert f"{copy} is not a file; replace or remove it." in said
+    assert copy.is_symlink()
+
+
 def test_a_conda_environment_needs_a_base_with_conda(sandbox: Sandbox) -> None:
     (sandbox.home / "environment.yml").write_text("dependencies:\n  - numpy\n")
     failed = sandbox.run(*f"image-create demo --base {BASE} -r environment.yml -y".split())

@@ -79,7 +79,7 @@ def test_a_first_build_that_fails_keeps_the_dockerfile_to_be_edited(tmp_path: Pa
         assert words[-3:] == [
             f"  {said}",
             "The images of the project were not changed. "
-            f"The Dockerfile is kept in {rejected}; to build it, give it by --dockerfile.",
+            f"The Dockerfile is kept in {rejected}. To build it, give it by --dockerfile.",
             f"To try again: image-create demo --base {BASE} -p sixx -y",
         ]
         assert not rejected.with_suffix("").exists()

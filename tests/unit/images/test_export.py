@@ -134,6 +134,33 @@ def test_a_name_that_is_taken_meanwhile_takes_the_other_file_back(
     assert (there / "thesis.sbatch").read_text() == "another command's"
 
 
+def test_a_file_that_was_replaced_is_restored_if_the_other_cannot_be(
+    there: Path, fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = fake.save_image
+
+    def save(reference: str) -> object:
+        (there / "thesis.sbatch").mkdir()
+        yield from real(reference)
+
+    (there / "thesis.tar").write_text("former")
+    with monkeypatch.context() as patch:
+        patch.setattr(fake, "save_image", save)
+        with pytest.raises(MlcError, match=r"thesis\.sbatch cannot be written: Is a directory"):
+            export_image("thesis", JobRequest(), context, force=True)
+        assert names(there) == ["thesis.sbatch", "thesis.tar"]
+        assert (there / "thesis.tar").read_text() == "former"
+        (there / "thesis.sbatch").rmdir()
+        (there / "thesis.tar").unlink()
+        with pytest.raises(MlcError, match="Is a directory"):
+            export_image("thesis", JobRequest(), context, force=True)
+        assert names(there) == ["thesis.sbatch"]
+        (there / "thesis.sbatch").rmdir()
+    for _ in range(2):
+        export_image("thesis", JobRequest(), context, force=True)
+        assert names(there) == ["thesis.sbatch", "thesis.tar"]
+
+
 def test_the_architecture_decides_how_gpus_are_made_visible(there: Path, context: Context) -> None:
     for architecture, flag in (("ROCM6", "--rocm"), (None, "--nv"), ("CPU", "--no-eval \\\n")):
         export_image("thesis", JobRequest(), context, architecture=architecture, force=True)

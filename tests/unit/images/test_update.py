@@ -89,7 +89,7 @@ def test_a_base_that_is_pulled_shows_what_it_moves_and_is_not_pulled_twice(
     assert pulls == [True]
 
 
-def stop(build: BuildRequest, context: Context) -> None:
+def stop(build: BuildRequest, context: Context, **more: object) -> None:
     """Fail instead of building."""
     assert build.base is not None
     raise MlcError(build.base.reference)
@@ -202,7 +202,7 @@ def built(
     builds: list[BuildRequest] = []
     looked: list[str] = []
 
-    def publish(build: BuildRequest, context: Context) -> None:
+    def publish(build: BuildRequest, context: Context, **more: object) -> None:
         builds.append(build)
         raise MlcError("stop")
 

@@ -12,7 +12,10 @@ from support.fakes.engine import FakeContainer
 from support.sandbox import CLAIM, Result, Sandbox
 
 from mlc_patched.engine.specification import ContainerSpecification
+from mlc_patched.host.account import Account
+from mlc_patched.host.locks import exclusive
 from mlc_patched.names import labels
+from mlc_patched.report import SilentReporter
 
 AIMES = "hub/pytorch:it._.1001"
 ADOPTED = "ds01-1001/it:latest"
@@ -70,6 +73,28 @@ def test_a_second_time_there_is_nothing_to_adopt(sandbox: Sandbox) -> None:
     assert "1 of 1 containers were not adopted" in again.output
     adopt(sandbox, "it", "--json", code=1)
     assert "Nothing to adopt." in adopt(sandbox, "--all").output
+
+
+def test_of_two_containers_with_the_same_project_the_second_leaves_the_first_s_image(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(sandbox, "It")
+    commit, is_locked = sandbox.fake.commit, []
+
+    def commit_and_look(*arguments: object, **named: object) -> str:
+        account = Account("alice", 1001, 2001, str(sandbox.home))
+        with exclusive(account, "image it", SilentReporter(), waits=False) as held:
+            is_locked.append(not held)
+        return commit(*arguments, **named)
+
+    monkeypatch.setattr(sandbox.fake, "commit", commit_and_look)
+    said = adopt(sandbox, "--all", code=1).output
+    assert f"[It] hub/pytorch:It._.1001 is now {ADOPTED}" in said
+    assert f"{ADOPTED} was made in the meantime, so {AIMES} was not adopted" in said
+    assert "mlc adopt it --project NAME" in said
+    assert "1 of 2 containers were not adopted" in said
+    assert names(sandbox) == {AIMES, "hub/pytorch:It._.1001", ADOPTED}
+    assert is_locked == [True, True]
 
 
 def test_a_dry_run_says_what_would_be_adopted(sandbox: Sandbox) -> None:

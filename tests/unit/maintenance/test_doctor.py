@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.fakes.engine import FakeEngine
 from support.findings import INFO, assert_finding
+from support.recording_reporter import RecordingReporter
 from support.run_command import call
 
 from mlc_patched.context import Context
@@ -25,6 +26,10 @@ SETUP = {labels.SETUP_FOR: "it._.1001"}
 OURS = claim_labels(Claim(1001, 2001, "alice"))
 
 
+def _fail() -> None:
+    raise EngineError("it is busy")
+
+
 def test_doctor_repairs_only_set_up_containers(
     context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,6 +44,11 @@ def test_doctor_repairs_only_set_up_containers(
     monkeypatch.setattr(time, "time", lambda: now + 2 * prune.DAY)
     found = [each for each in doctor.doctor(context) if each.repair]
     assert [each.text for each in found] == ["1 set-up containers older than a day"]
+    context.report = RecordingReporter()
+    with monkeypatch.context() as failing:
+        failing.setattr(fake, "remove_container", lambda name: _fail())
+        doctor.repair(found, context)
+    assert context.report.said == [f"Kept: {setup.name}: it is busy"]
     doctor.repair(found, context)
     assert [each.name for each in fake.containers()] == ["mlc-setup-1001-mine"]
     assert fake.image("base:gone._.1001") is not None

@@ -191,6 +191,7 @@ def test_age_is_counted_to_the_second() -> None:
     build = Image("sha256:1", ("ds01-1001/a:mlc-build-0123456789ab",), created=MOMENT)
     nameless = Image("sha256:2", (), OURS, created=MOMENT)
     assert made_at(build) == made
+    assert made_at(replace(build, created="2026-11-27T06:30:15.1+02:00")) == made
     assert made_at(Image("sha256:3", (), created="")) == 0, "a time that is not known is long ago"
     for image in (build, nameless):
         for before, is_left in ((made - 1, False), (made, True)):

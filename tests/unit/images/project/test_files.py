@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from mlc_patched.errors import MlcError
 from mlc_patched.host.account import Account
 from mlc_patched.images.project.files import ProjectFiles, dated_suffix, projects_with_files
+from mlc_patched.maintenance.leftover_files import left_files
 from mlc_patched.names.projects import Project
 
 
@@ -124,3 +126,23 @@ def test_root_reads_for_the_user_only_what_the_user_may_read(open_place: Path) -
     (open_place / "home/dockerfiles").rename(open_place / "moved")
     (open_place / "home/dockerfiles").symlink_to(secret)
     assert projects_with_files(user) == set()
+
+
+def test_a_copy_that_is_set_aside_is_no_leftover_while_the_command_runs(
+    files: ProjectFiles, home: Path
+) -> None:
+    assert files.set_copy_aside("demo.uv.lock") is None
+    files.write_copy("demo.uv.lock", b"former")
+    copy = home / "dockerfiles/demo.uv.lock"
+    os.utime(copy, (0, 0))
+    account = Account("a", os.getuid(), os.getgid(), str(home))
+    aside = files.set_copy_aside("demo.uv.lock")
+    assert aside is not None
+    assert not copy.exists()
+    environ = {"TMPDIR": str(home)}
+    assert left_files(account, environ, time.time() - 60) == []
+    assert len(left_files(account, environ, time.time() + 60)) == 1
+    files.write_copy("demo.uv.lock", b"newer")
+    for _ in range(2):  # if the answer was lost
+        files.put_copy_back(aside, "demo.uv.lock")
+        assert copy.read_bytes() == b"former"
