@@ -10,6 +10,7 @@ _OWNERS = "Podman does not keep the owners of files in archives, so that volumes
 _FORCED = "Podman removes the containers of an image that is removed by force"
 _ROOTLESS = "Podman is also asked whether it is rootless"
 _UNLISTED = "Podman does not list the containers of a build, for which the test waits"
+_SHARED = "Podman refuses a size of shared memory together with the host's"
 _SMALL = "Podman accepts any limit of memory, however small"
 _BUILDER = "Podman builds with its own builder only"
 _GOES_ON = "Podman runs the step of a build to its end, and the next build removes what that leaves"
@@ -49,6 +50,11 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "test_three_engine_calls_and_nothing_but_the_container": _ROOTLESS,
         "test_the_account_is_built_once_and_shared": _ROOTLESS,
         "test_a_build_that_is_interrupted_leaves_nothing": _UNLISTED,
+        "test_a_build_that_fails_leaves_no_image": _GOES_ON,
+        "test_by_the_legacy_flow[ROCm]": _SHARED,
+        "test_from_a_labelled_image[ROCm]": _SHARED,
+        "test_no_set_up_no_commit_and_no_pull": _ROOTLESS,
+        "test_users_share_three_gpus_for_a_day": "the test's GPUs are not CDI devices",
         "test_prune_removes_what_a_newer_base_left": "Podman knows no parent of an image that was "
         "built without its cache, and so keeps the nameless base",
         "test_the_spellings_of_aimes_first_version": _HIDDEN,

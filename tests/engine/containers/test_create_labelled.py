@@ -238,7 +238,8 @@ def test_malformed_labels_count_as_none(alice: User, image_from, changes: list[s
 
 
 def test_an_image_that_claims_nothing_gives_no_warning(alice: User, image_from) -> None:
-    done = create(alice, image_from("", 'LABEL aime.mlc.DS01_HAS_USER_SETUP="false"'))
+    image = image_from("", 'LABEL aime.mlc.DS01_HAS_USER_SETUP="false"')
+    done = create(alice, image, "-g", "none")
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     assert flow(alice) == LEGACY_FLOW

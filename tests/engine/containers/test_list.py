@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import pytest
 from support import aime_containers as aime
 from support.base_images import BASE
 from support.engine_proxy import Recording
 from support.engine_requests import ask
-from support.engine_state import docker
+from support.engine_state import docker, is_podman
 from support.users import User
 
 pytestmark = pytest.mark.real_engine
@@ -31,6 +32,8 @@ def two(ldap_user: User, labelled) -> User:
     ):
         done = user.mlc("create", name, "Pytorch", "2.8.0", "--image", image, "-s", *more)
         assert done.returncode == 0, done.stderr
+        if is_podman():  # of one second, its list has them in any order
+            time.sleep(1)
     return user
 
 

@@ -42,7 +42,7 @@ def test_packages_are_added_and_removed_and_hand_edits_stay(demo: ImageUser) -> 
     assert inspect(demo.image("demo", "previous"))["Id"] == former
     # The message names the containers on the former image.
     assert f"{demo.user.tag('c')} (created)" in done.stdout
-    assert f"mlc create c --image {demo.image('demo')}" in done.stdout
+    assert "container-retire c, then container-deploy c --project demo" in done.stdout
 
 
 @quickest_builder
