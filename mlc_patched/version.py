@@ -1,6 +1,6 @@
 """Version numbers, in a module that imports nothing, so that `--version` is instant."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 AIME_VERSION = "2.2.0"
 """The AIME MLC release whose command line and containers this program reproduces."""

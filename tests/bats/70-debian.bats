@@ -12,9 +12,9 @@ setup_file() {
     docker rm "$container" >/dev/null
     package=$(make -s -C "$BATS_TEST_DIRNAME/../.." deb 2>/dev/null | tail -n 1)
     cp "$BATS_TEST_DIRNAME/../../$package" "$root/tmp/mlc.deb"
-    # An older version: other version number and settings, and a command that was dropped.
+    # The version before: other version number and settings, and a command that was dropped.
     dpkg-deb -R "$root/tmp/mlc.deb" "$root/tmp/old"
-    sed -i 's/^Version: .*/Version: 0.0.1/' "$root/tmp/old/DEBIAN/control"
+    sed -i 's/^Version: .*/Version: 0.1.0/' "$root/tmp/old/DEBIAN/control"
     sed -i '1s/.*/# Settings of an older version./' "$root/tmp/old/etc/ds01/mlc.ini"
     echo '#!/bin/sh' >"$root/tmp/old/usr/bin/mlc-gone"
     dpkg-deb -Zgzip -z1 --root-owner-group -b "$root/tmp/old" "$root/tmp/old.deb" >/dev/null
@@ -58,10 +58,14 @@ files() {
 @test "upgrade and removal keep an administrator's settings; a purge does not" {
     files >"$BATS_FILE_TMPDIR/before"
     run -0 chroot_ dpkg -i /tmp/old.deb
-    sed -i 's/^#largest = all/largest = 2/' "$root/etc/ds01/mlc.ini"
+    # 0.1.0 called legacy_flow old_flow.
+    sed -i 's/^#largest = all/largest = 2/; s/^#legacy_flow = yes/old_flow = build/' "$root/etc/ds01/mlc.ini"
     run -0 chroot_ dpkg -i --force-confdef --force-confold /tmp/mlc.deb
     run -0 chroot_ mlc config
     says "/etc/ds01/mlc.ini, line"
+    [[ "$output" =~ images.legacy_flow\ +build ]]
+    run -0 chroot_ mlc --version
+    says "mlc-patched $(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$BATS_TEST_DIRNAME/../../mlc_patched/version.py")"
     [ ! -e "$root/usr/bin/mlc-gone" ]
     [ "$(find "$root/opt/ds01-infra/mlc-patched" -maxdepth 1 -type d | wc -l)" -eq 2 ]
     run -0 chroot_ dpkg -r mlc-patched
