@@ -120,7 +120,8 @@ def page(results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Kind]) -> 
         "export and import, and a project's image; `containers`, `images` and `maintenance` are "
         "the tests of these commands. `-`: not run. An empty cell: not for this row, as the way to "
         "an engine does not change what a command asks of it; a rootless engine has one user, and "
-        "the tests of commands use several; Podman before 5.4 ignores the GPUs they ask for.",
+        "the tests of commands use several; Podman before 5.4 ignores the GPUs they ask for. An "
+        "engine with an oldest API refuses older clients, as Docker 29 does with all before 1.44.",
         "",
         f"Not run yet: {'; '.join(missing)}." if missing else "Everything was run.",
         "",
@@ -158,7 +159,7 @@ NOTES = """\
 
 - **A volume behind an absolute link**: some versions copy no file out of a container that has a
   volume at such a path, such as one below `/var/run` where that leads to `/run` ("path escapes from
-  parent", in Debian's 28.5.2+dfsg4; moby/moby#52653 and #53258 tell of 29.5 and 29.7). The legacy
+  parent", in Debian's 28.5.2+dfsg4; moby/moby#52653 and #53258 report it for 29.5 and 29.7). The legacy
   flow copies files, so it refuses an image with such a volume, with the engine's words.
 
 ## How Podman differs
