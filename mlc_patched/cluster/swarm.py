@@ -94,11 +94,11 @@ class SwarmScheduler:
 
     def _create(self, service: ServiceSpecification) -> str:
         """Create a service. Undo removes exactly this one, not another of the same name."""
-        cluster, word = self._context.engine.cluster(), os.urandom(8).hex()
-        marked = replace(service, labels={**service.labels, labels.REQUEST: word})
+        cluster, token = self._context.engine.cluster(), os.urandom(8).hex()
+        marked = replace(service, labels={**service.labels, labels.REQUEST: token})
 
         def remove() -> None:
-            for each in cluster.services(labels=(f"{labels.REQUEST}={word}",)):
+            for each in cluster.services(labels=(f"{labels.REQUEST}={token}",)):
                 cluster.remove_service(each.id)
 
         with Undo(self._context.report) as undo:

@@ -250,11 +250,11 @@ def _gpus(plan: Plan, context: Context) -> AbstractContextManager[Plan]:
 
 def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -> str:
     """Create a container. Undo removes exactly this one, not another of the same name."""
-    word = os.urandom(8).hex()
-    marked = replace(specification, labels={**specification.labels, labels.REQUEST: word})
+    token = os.urandom(8).hex()
+    marked = replace(specification, labels={**specification.labels, labels.REQUEST: token})
 
     def remove() -> None:
-        for container in engine.containers(labels=(f"{labels.REQUEST}={word}",)):
+        for container in engine.containers(labels=(f"{labels.REQUEST}={token}",)):
             engine.remove_container(container.id, force=True)
 
     undo.add(f"The container {specification.name}", remove)

@@ -97,8 +97,8 @@ def _run(job: JobSpecification, queue: Queue, context: Context) -> int:
         )
     queue.tell("pulling the image")
     image = _image(job, context)
-    word = os.urandom(8).hex()
-    specification = _specification(job, image, grant, word, context)
+    token = os.urandom(8).hex()
+    specification = _specification(job, image, grant, token, context)
     try:
         made = _create(specification, context)
         context.start(made)
@@ -107,9 +107,9 @@ def _run(job: JobSpecification, queue: Queue, context: Context) -> int:
             _print_output(made, context)
         return _until_end(made, specification.name, context)
     finally:
-        # SIGTERM may have come while the engine was creating it: then only the word finds it.
+        # SIGTERM may have come while the engine was creating it: then only the token finds it.
         with defer_signals():
-            retry_once(lambda: _remove(f"{labels.REQUEST}={word}", context))
+            retry_once(lambda: _remove(f"{labels.REQUEST}={token}", context))
 
 
 def remove_left(context: Context) -> None:
@@ -199,7 +199,7 @@ def _image(job: JobSpecification, context: Context) -> Image:
 
 
 def _specification(
-    job: JobSpecification, image: Image, grant: Grant, word: str, context: Context
+    job: JobSpecification, image: Image, grant: Grant, token: str, context: Context
 ) -> ContainerSpecification:
     cores = len(os.sched_getaffinity(0))
     found = granted(job.container, grant, cores, context.engine.info().cgroup_driver)
@@ -213,7 +213,7 @@ def _specification(
         labels.NAME: short_name(name),
         labels.SERVICE: name,
         labels.IMAGE_ID: image.id,
-        labels.REQUEST: word,
+        labels.REQUEST: token,
         labels.JOB: _job_id(context),
         labels.STEP: this_step(),
     }

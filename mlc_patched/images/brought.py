@@ -1,4 +1,4 @@
-"""What people bring to an image besides names of packages: a requirements file, pyproject.toml with
+"""What people bring to an image other than package names: a requirements file, pyproject.toml with
 uv.lock, a conda environment, wheels, and URLs. Files are copied beside the Dockerfile, whose steps
 install them; a file that names its own directory (`-e .`) needs that as the build context.
 """

@@ -87,7 +87,7 @@ def _orphan(left: Leftover, image: Image, engine: Engine) -> Orphan:
 
 
 def own_orphans(context: Context) -> Orphans:
-    """Return the caller's orphans; raises MlcError for root, whose cannot be told from others'."""
+    """Return the caller's orphans; raises MlcError for root, who has none."""
     if context.account.is_root:
         raise MlcError("Leftover images are removed by the user they were made for.")
     return list_orphans(context, context.account.uid)
