@@ -159,8 +159,8 @@ NOTES = """\
 
 - **A volume behind an absolute link**: some versions copy no file out of a container that has a
   volume at such a path, such as one below `/var/run` where that leads to `/run` ("path escapes from
-  parent", in Debian's 28.5.2+dfsg4; moby/moby#52653 and #53258 report it for 29.5 and 29.7). The legacy
-  flow copies files, so it refuses an image with such a volume, with the engine's words.
+  parent", in Debian's 28.5.2+dfsg4; moby/moby#52653 and #53258 report it for 29.5 and 29.7). The
+  legacy flow copies files, so it refuses an image with such a volume, with the engine's words.
 
 ## How Podman differs
 
