@@ -148,7 +148,7 @@ class Context:
         """Return the same context, but with the engine of a Docker context."""
         other = replace(self, docker_context=docker_context, make_engine=None)
         for name in ("account", "settings", "catalog"):
-            if name in self.__dict__:  # they do not depend on the engine
+            if name in self.__dict__:  # it is the same user there
                 other.__dict__[name] = self.__dict__[name]
         return other
 

@@ -1,6 +1,6 @@
-"""The connection to the Docker Engine. The only module that imports `docker`.
+"""The connection to the Docker Engine.
 
-The import takes 0.08 s, so it happens only for streams and registries. Other requests go through
+It imports `docker` for streams and registries only, as that takes 0.08 s. Other requests go through
 `socket`, or through `remote` if the engine is on another host.
 """
 

@@ -48,7 +48,7 @@ class DerivedDockerfile:
 
     `lines` has the number of the original line for each of its lines, 0 for inserted ones.
     `secrets` are contents by id, `arguments` names of variables that the client passes on,
-    `files` contents by path of an image that steps copy from, which is named `files_image`.
+    `files` contents by path of an image that steps copy from.
     """
 
     text: str
