@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_COPY = "Podman counts a layer twice after it has made a copy of it with mapped UIDs"
 _HIDDEN = "Podman does not tell which GPUs a container requested"
 _OWNERS = "Podman does not keep the owners of files in archives, so that volumes are not copied"
 _FORCED = "Podman removes the containers of an image that is removed by force"
@@ -19,8 +18,6 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "rootless": {
         "test_a_running_container_has_stats": "with cgroups version 1, as on this machine, a "
         "rootless container has no statistics",
-        "test_history_has_the_layers_of_an_image": _COPY,
-        "test_an_image_has_one_size_however_it_was_found": _COPY,
         "test_mounts_and_devices_of_a_container": "Podman does not list the devices of a rootless "
         "container",
     },
