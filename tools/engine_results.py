@@ -142,7 +142,8 @@ def _failures(
         by_reason: dict[str, list[str]] = {}
         for name, why in cell["failed"].items():
             words, known = why[:200].replace("|", " "), engine_reasons.reason(row, name)
-            shown = f"`{name}` ({words[:80]})" if known else f"`{name}`"
+            test = name.partition("::")[2] or name  # without the module, so that lines stay short
+            shown = f"`{test}` ({words[:80]})" if known else f"`{test}`"
             by_reason.setdefault(known or words, []).append(shown)
         for reason, names in by_reason.items():
             yield f"- {about}, {suite}: {reason}: {', '.join(names)}"
