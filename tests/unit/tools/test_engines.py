@@ -52,7 +52,7 @@ def test_the_page_names_store_builders_day_and_commit_and_what_was_not_run() -> 
     text = " ".join(lines)
     assert "docker28: containers, images, maintenance" in text
     assert "(docker26)" in text
-    assert "life: a   b: `t::test_x`" in text
+    assert "life: a   b: `test_x`" in text
 
 
 def test_failures_with_one_known_reason_are_one_line_with_it(
@@ -63,7 +63,7 @@ def test_failures_with_one_known_reason_are_one_line_with_it(
     cell = kept.Cell(1, dict.fromkeys(names, "assert"), "2026-11-26", "abc1234")
     for row, reasons in (("podman5", ["Podman's own", "assert"]), ("docker", ["assert"])):
         results = {row: {"version": "1", "suites": {"contract": asdict(cell)}}}
-        lines = [each for each in kept.page(results, engines.ROWS).splitlines() if "t::" in each]
+        lines = [each for each in kept.page(results, engines.ROWS).splitlines() if "`test_" in each]
         assert [reason for reason in reasons if reason in " ".join(lines)] == reasons
         assert len([line for line in lines if line.startswith("- ")]) == len(reasons)
 
