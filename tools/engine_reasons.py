@@ -52,7 +52,8 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "test_by_the_legacy_flow[ROCm]": _SHARED,
         "test_from_a_labelled_image[ROCm]": _SHARED,
         "test_no_set_up_no_commit_and_no_pull": _ROOTLESS,
-        "test_users_share_three_gpus_for_a_day": "the test's GPUs are not CDI devices",
+        "test_users_share_three_gpus_for_a_day": "Podman has GPUs by CDI only, which "
+        "the test's are not",
         "test_prune_removes_what_a_newer_base_left": "Podman knows no parent of an image that was "
         "built without its cache, and so keeps the nameless base",
         "test_the_spellings_of_aimes_first_version": _HIDDEN,
