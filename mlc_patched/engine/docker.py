@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from .specification import ContainerSpecification
 
 _CHANGES = ("changed", "added", "deleted")  # Docker Engine API, "ContainerChanges"
+_ANSWER_LOST = "ttrpc: closed"
+"""What Docker 28 sometimes says of a start, instead of whether it succeeded, if the container ended
+at once; a running one is not started again."""
 _MAYBE_ID = re.compile(r"[0-9a-f]{1,64}")
 
 
@@ -176,7 +179,13 @@ class DockerEngine(Engine):
 
     def start(self, container: str) -> None:
         files.refuse_accounts_that_hang(self._ask, container)
-        self._ask("POST", f"/containers/{_quoted(container)}/start")
+        request = ("POST", f"/containers/{_quoted(container)}/start")
+        try:
+            self._ask(*request)
+        except EngineError as error:
+            if _ANSWER_LOST not in str(error):
+                raise
+            self._ask(*request)
 
     def stop(self, container: str, seconds: int = 10) -> None:
         # The first process is an interactive bash, which ignores the SIGTERM of a plain stop.

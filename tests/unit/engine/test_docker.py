@@ -257,6 +257,21 @@ def test_a_container_whose_accounts_would_hang_the_engine_is_not_started(
     assert "POST /containers/c/start" not in api.calls
 
 
+def test_a_start_whose_answer_the_engine_lost_is_asked_for_again(
+    api: EngineApi, docker_engine: Engine
+) -> None:
+    """Docker 28.5 lost one, of a container that ended at once, on a busy machine."""
+    api.on("HEAD /containers/c/archive", stat(PLAIN))
+    api.on("POST /containers/c/start", refusal(500, "ttrpc: closed"), Reply(204))
+    docker_engine.start("c")
+    assert api.calls.count("POST /containers/c/start") == 2
+
+    api.on("POST /containers/c/start", refusal(500, "no such device"))
+    with pytest.raises(EngineError, match="no such device"):
+        docker_engine.start("c")
+    assert api.calls.count("POST /containers/c/start") == 3
+
+
 @pytest.mark.parametrize("hang_up", [Reply(204), refusal(409, "container c is not running")])
 def test_a_container_is_hung_up_and_then_stopped(
     api: EngineApi, docker_engine: Engine, hang_up: Reply
