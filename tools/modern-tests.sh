@@ -4,20 +4,13 @@
 #
 #   tools/modern-tests.sh [JOBS]    JOBS tests at a time, on an engine each; 1 without it
 #
-# They are the contract suite, the life of a container, and the image suites that depend on the store,
-# without the classic builder, which few use there; IMAGES=tests/engine/images runs all of them. See
-# tools/modern-engine.sh for the variables STORE, SUITE and MIN_API, which select another engine.
+# They are the contract suite, the image suites and the life of a container. See tools/modern-engine.sh for
+# the variables STORE, SUITE and MIN_API, which select another engine.
 set -euo pipefail
 
 cd "${BASH_SOURCE[0]%/*}/.."
 readonly first=140 # the numbers of the engines, and of the users that the tests create
 readonly jobs=${1:-1}
-images=(tests/engine/images/test_{create,list,update}.py "tests/engine/images/test_lock_elsewhere.py::test_a_lock_gives_the_same_on_another_engine_by_another_builder")
-choice=(-k "not [classic]")
-if [[ -n "${IMAGES:-}" ]]; then
-    read -ra images <<<"$IMAGES"
-    choice=()
-fi
 export MIN_API=${MIN_API:-1.44} MLC_NO_SKIPS=1 MLC_TEST_SLOT=$first
 
 [[ "$jobs" =~ ^[1-9]$ ]] || {
@@ -33,7 +26,7 @@ done
 DOCKER_HOST=$(tools/modern-engine.sh address "$first")
 export DOCKER_HOST
 failed=0
-tools/modern-engine.sh run .venv/bin/python -m pytest -q -n "$jobs" --dist worksteal -m real_engine \
-    "${choice[@]}" tests/contract "${images[@]}" || failed=1
+tools/modern-engine.sh run .venv/bin/python -m pytest -q --durations=30 -n "$jobs" --dist worksteal -m real_engine \
+    tests/contract tests/engine/images || failed=1
 tools/modern-engine.sh run .venv/bin/python -m pytest -q tests/products/test_life.py || failed=1
 exit "$failed"
