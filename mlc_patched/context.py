@@ -58,7 +58,7 @@ class Context:
 
     report: Reporter = field(default_factory=SilentReporter)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    program: Path | None = None
+    program: str | None = None
     docker_context: str | None = None
     as_ids: str | None = None
     make_engine: Callable[[], Engine] | None = None

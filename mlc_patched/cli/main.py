@@ -118,14 +118,12 @@ def _on_node(
 
 
 def _context(arguments: argparse.Namespace, program: str) -> Context:
-    from pathlib import Path
-
     from ..context import Context
     from ..host.sudo import take_environment
 
     return Context(
         environ=take_environment(),
-        program=Path(program),
+        program=program,
         docker_context=getattr(arguments, CONTEXT, None),
         as_ids=getattr(arguments, AS, None),
     )

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from ..context import Context
 from ..engine.interface import Container
 from ..errors import ConflictError, NotFoundError
-from ..host.hardware import boot_time
-from ..lean import dataclass
+from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
-from .jobs import STOPPED, Job, jobs_of
+
+if TYPE_CHECKING:
+    from .jobs import Job
 
 _NEWS_SECONDS = 7 * 86400
 """How long after the boot lists mention such containers."""
@@ -43,12 +44,23 @@ def interrupted(
     Nothing is known of remote servers. An engine call for each stopped container that `mlc stop`
     did not stop, and one for each that is returned; with `is_news`, only within a week of the boot.
     """
-    if not context.address.is_local:
+    login = context.account.login
+    stopped = [
+        each
+        for each in found
+        if each.labels[labels.OWNER] == login
+        and not each.labels.get(labels.JOB)  # what Slurm ran is Slurm's to start
+        and not each.is_running
+        and _ENDED_BY_OTHERS.match(each.status)
+    ]
+    if not stopped or not context.address.is_local:
         return []
+    from ..host.hardware import boot_time
+
     booted = boot_time()
     if booted is None or (is_news and time.time() - booted > _NEWS_SECONDS):
         return []
-    return list(_interrupted(found, booted, context))
+    return list(_interrupted(stopped, booted, context))
 
 
 def all_interrupted(context: Context) -> list[Interrupted]:
@@ -66,13 +78,11 @@ def all_interrupted(context: Context) -> list[Interrupted]:
 
 
 def _interrupted(
-    found: Sequence[Container], booted: float, context: Context
+    stopped: Sequence[Container], booted: float, context: Context
 ) -> Iterator[Interrupted]:
-    for each in found:
-        is_own = each.labels[labels.OWNER] == context.account.login
-        is_own = is_own and not each.labels.get(labels.JOB)  # what Slurm ran is Slurm's to start
-        if each.is_running or not is_own or not _ENDED_BY_OTHERS.match(each.status):
-            continue
+    from .jobs import STOPPED, jobs_of
+
+    for each in stopped:
         with contextlib.suppress(ConflictError, NotFoundError):  # it has just been removed
             activity = context.engine.activity(each.id)
             ended, started = activity.ended or 0, activity.started or 0

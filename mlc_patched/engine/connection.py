@@ -12,7 +12,6 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
-from urllib.parse import urlencode
 
 from ..errors import (
     ConflictError,
@@ -29,7 +28,7 @@ from ..version import __version__
 from . import socket as engine_socket
 from .address import DEFAULT, EngineAddress, resolve
 from .answers import is_podman_conflict, missing_mount, validated
-from .http import Answer, Connection
+from .http import Answer, Connection, query_of
 from .interface import REFUSED
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ class EngineConnection:
         """
         target = f"/v{self._version}{path}" if is_versioned else path
         if query:
-            target += f"?{urlencode(query, doseq=True)}"
+            target += f"?{query_of(query)}"
         content = None if body is None else json.dumps(body).encode()
         with self._connection_errors(seconds):
             answer = self._send(method, target, content, seconds=seconds, most=most)
@@ -190,7 +189,7 @@ class EngineConnection:
 
         It may be silent for LONGEST_SECONDS. Arguments and errors are those of `ask`.
         """
-        target = f"/v{self._version}{path}?{urlencode(query or {}, doseq=True)}"
+        target = f"/v{self._version}{path}?{query_of(query or {})}"
         content = None if body is None else json.dumps(body).encode()
         with self._connection_errors(LONGEST_SECONDS):
             connection = Connection(self._dialled())

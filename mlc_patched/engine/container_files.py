@@ -7,12 +7,11 @@ import contextlib
 import io
 import posixpath
 from collections.abc import Callable
-from urllib.parse import quote
 
 from ..errors import EngineError, NotFoundError, SetupError
 from ..json_text import parsed, string
 from .answers import validated
-from .http import Answer
+from .http import Answer, quoted
 
 ACCOUNTS = ("/etc/passwd", "/etc/group")
 _TAR_SPACE = 64 * 1024  # the most that a tar archive of one file adds to its content
@@ -109,4 +108,4 @@ def _stat(answer: Answer) -> tuple[int, int, str]:
 
 
 def _target(container: str) -> str:
-    return f"/containers/{quote(container, safe='/:')}/archive"
+    return f"/containers/{quoted(container)}/archive"

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from urllib.parse import quote
 
 from ..errors import (
     ConflictError,
@@ -39,7 +38,7 @@ from .answers import (
 )
 from .connection import ANSWER_SECONDS, CHUNK, LONGEST_SECONDS, EngineConnection, Query
 from .containerd_store import remove_unused_steps, step_below
-from .http import Answer
+from .http import Answer, quoted
 from .interface import (
     REFUSED,
     Container,
@@ -89,7 +88,7 @@ class DockerEngine(Engine):
 
     def _inspected_image(self, reference: str) -> Any:
         """Return the answer of ImageInspect. Raises ImageNotFoundError."""
-        return _json(self._ask("GET", f"/images/{_quoted(reference)}/json"))
+        return _json(self._ask("GET", f"/images/{quoted(reference)}/json"))
 
     @validated
     def find_images(
@@ -126,12 +125,12 @@ class DockerEngine(Engine):
                 yield _parsed(line)
 
     def tag_image(self, image_id: str, repository: str, tag: str) -> None:
-        self._ask("POST", f"/images/{_quoted(image_id)}/tag", {"repo": repository, "tag": tag})
+        self._ask("POST", f"/images/{quoted(image_id)}/tag", {"repo": repository, "tag": tag})
 
     def remove_image(self, reference: str) -> None:
-        step = step_below(_quoted(reference), self._ask) if self._has_containerd_store else ""
+        step = step_below(quoted(reference), self._ask) if self._has_containerd_store else ""
         with contextlib.suppress(ImageNotFoundError):
-            self._ask("DELETE", f"/images/{_quoted(reference)}", seconds=LONGEST_SECONDS)
+            self._ask("DELETE", f"/images/{quoted(reference)}", seconds=LONGEST_SECONDS)
         if step:
             remove_unused_steps(step, self._ask)
 
@@ -172,14 +171,14 @@ class DockerEngine(Engine):
             # ContainerInspect would also match it as an abbreviated id.
             return next(iter(self.containers(names=(name,))), None)
         try:
-            answer = self._ask("GET", f"/containers/{_quoted(name)}/json")
+            answer = self._ask("GET", f"/containers/{quoted(name)}/json")
         except NotFoundError:
             return None
         return inspected_container_of(_json(answer))
 
     def start(self, container: str) -> None:
         files.refuse_accounts_that_hang(self._ask, container)
-        request = ("POST", f"/containers/{_quoted(container)}/start")
+        request = ("POST", f"/containers/{quoted(container)}/start")
         try:
             self._ask(*request)
         except EngineError as error:
@@ -190,7 +189,7 @@ class DockerEngine(Engine):
     def stop(self, container: str, seconds: int = 10) -> None:
         # The first process is an interactive bash, which ignores the SIGTERM of a plain stop.
         # SIGHUP ends it at once instead of after the grace period.
-        path = f"/containers/{_quoted(container)}"
+        path = f"/containers/{quoted(container)}"
         with contextlib.suppress(ConflictError):
             self._ask("POST", f"{path}/kill", {"signal": "SIGHUP"})
         patience = ANSWER_SECONDS + seconds
@@ -198,16 +197,14 @@ class DockerEngine(Engine):
 
     @validated
     def wait(self, container: str) -> int:
-        answer = self._ask(
-            "POST", f"/containers/{_quoted(container)}/wait", seconds=LONGEST_SECONDS
-        )
+        answer = self._ask("POST", f"/containers/{quoted(container)}/wait", seconds=LONGEST_SECONDS)
         return int(_json(answer)["StatusCode"])
 
     @validated
     def logs(self, container: str, follow: bool = False) -> Iterator[str]:
         from .output_stream import lines, payloads
 
-        path = f"/containers/{_quoted(container)}"
+        path = f"/containers/{quoted(container)}"
         has_terminal = _json(self._ask("GET", f"{path}/json"))["Config"].get("Tty", False)
         wanted = {"stdout": "1", "stderr": "1", "follow": "1" if follow else "0"}
         pieces = self._stream("GET", f"{path}/logs", wanted)
@@ -217,7 +214,7 @@ class DockerEngine(Engine):
         self, container: str, force: bool = False, *, keep_volumes: bool = False
     ) -> None:
         query = {"v": str(int(not keep_volumes)), "force": str(int(force))}
-        path = f"/containers/{_quoted(container)}"
+        path = f"/containers/{quoted(container)}"
         with contextlib.suppress(NotFoundError):
             try:
                 self._ask("DELETE", path, query)
@@ -229,11 +226,11 @@ class DockerEngine(Engine):
 
     def remove_volume(self, name: str) -> None:
         with contextlib.suppress(NotFoundError):
-            self._ask("DELETE", f"/volumes/{_quoted(name)}", seconds=LONGEST_SECONDS)
+            self._ask("DELETE", f"/volumes/{quoted(name)}", seconds=LONGEST_SECONDS)
 
     def rename_container(self, container: str, name: str) -> None:
         with contextlib.suppress(NotFoundError):
-            self._ask("POST", f"/containers/{_quoted(container)}/rename", {"name": name})
+            self._ask("POST", f"/containers/{quoted(container)}/rename", {"name": name})
 
     def commit(
         self,
@@ -290,7 +287,7 @@ class DockerEngine(Engine):
         from .observations import Change
 
         answer = self._ask(
-            "GET", f"/containers/{_quoted(container)}/changes", seconds=LONGEST_SECONDS
+            "GET", f"/containers/{quoted(container)}/changes", seconds=LONGEST_SECONDS
         )
         found = [Change(each["Path"], _CHANGES[each["Kind"]]) for each in _json(answer) or ()]
         return sorted(found, key=lambda change: change.path)
@@ -326,7 +323,7 @@ class DockerEngine(Engine):
 
     @validated
     def activity(self, container: str) -> Activity:
-        found = _json(self._ask("GET", f"/containers/{_quoted(container)}/json"))
+        found = _json(self._ask("GET", f"/containers/{quoted(container)}/json"))
         commands = []
         for each in command_ids_of(found):
             with contextlib.suppress(NotFoundError):  # it has just ended
@@ -335,7 +332,7 @@ class DockerEngine(Engine):
 
     @validated
     def processes(self, container: str) -> list[str]:
-        answer = self._ask("GET", f"/containers/{_quoted(container)}/top")
+        answer = self._ask("GET", f"/containers/{quoted(container)}/top")
         # null for a container that is just ending
         return [str(row[-1]) for row in _json(answer)["Processes"] or ()]
 
@@ -354,7 +351,7 @@ class DockerEngine(Engine):
     def _new_command(self, container: str, command: Iterable[str], user: str) -> str:
         wanted = {"AttachStdout": True, "AttachStderr": True}
         body = {"Cmd": list(command), "User": user, **wanted}
-        made = self._ask("POST", f"/containers/{_quoted(container)}/exec", body=body)
+        made = self._ask("POST", f"/containers/{quoted(container)}/exec", body=body)
         return id_of(_json(made))
 
     def stats(self, container: str) -> Stats | None:
@@ -365,7 +362,7 @@ class DockerEngine(Engine):
 
     def _measured(self, container: str) -> Any:
         """Return an answer of ContainerStats, with the processor's times now and shortly before."""
-        target = f"/containers/{_quoted(container)}/stats"
+        target = f"/containers/{quoted(container)}/stats"
         return _json(self._ask("GET", target, {"stream": "false"}))
 
     def export(self, container: str) -> Iterator[bytes]:
@@ -411,7 +408,7 @@ class DockerEngine(Engine):
         from .observations import Layer
 
         try:
-            answer = self._ask("GET", f"/images/{_quoted(image)}/history")
+            answer = self._ask("GET", f"/images/{quoted(image)}/history")
         except ImageNotFoundError:
             return []
         return [
@@ -443,7 +440,7 @@ class DockerEngine(Engine):
 
     def mounts_and_devices(self, container: str) -> MountsAndDevices:
         return mounts_and_devices_of(
-            _json(self._ask("GET", f"/containers/{_quoted(container)}/json"))
+            _json(self._ask("GET", f"/containers/{quoted(container)}/json"))
         )
 
     def ping(self) -> None:
@@ -470,10 +467,6 @@ class DockerEngine(Engine):
 def full_id(image_id: str) -> str:
     """Return an image's id with the digest's algorithm, which some answers of Podman lack."""
     return image_id if image_id.startswith("sha256:") else f"sha256:{image_id}"
-
-
-def _quoted(name: str) -> str:
-    return quote(name, safe="/:")
 
 
 def _json(answer: Answer) -> Any:

@@ -1,20 +1,22 @@
 """HTTP/1.1 over a connected socket: one request, one answer.
 
-The standard library's http.client imports email and ssl, which takes longer than the requests of
-most commands. RFC 9112 is the source of the rules here.
+The standard library's http.client imports email and ssl, and urllib.parse ipaddress, which takes
+longer than the requests of most commands. RFC 9112 and RFC 3986 are the sources of the rules here.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..lean import dataclass, replace
 
 _LONGEST_LINE = 65536  # bytes; http.client's limits
 _MOST_HEADERS = 100
 _PIECE = 65536  # bytes; what is read at once, whatever length the answer claims
+_TO_QUOTE = re.compile(r"[^A-Za-z0-9_.~/:-]+")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,19 @@ class BrokenAnswerError(OSError):
 
     def __init__(self, why: str = "the answer was cut off or is not HTTP") -> None:
         super().__init__(why)
+
+
+def quoted(text: str) -> str:
+    """Return a text percent-encoded for a path, where `/` and `:` stay, or the value of a query."""
+    return _TO_QUOTE.sub(lambda found: "".join(f"%{n:02X}" for n in found[0].encode()), text)
+
+
+def query_of(values: Mapping[str, str | Sequence[str]]) -> str:
+    """Return the query of a target; a name with several values is repeated."""
+    pairs = []
+    for name, value in values.items():
+        pairs += [(name, each) for each in ([value] if isinstance(value, str) else value)]
+    return "&".join(f"{name}={quoted(value)}" for name, value in pairs)
 
 
 class Connection:

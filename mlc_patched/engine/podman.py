@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from ..errors import ConflictError
 from ..json_text import string
@@ -19,6 +18,7 @@ from ..lean import replace
 from .answers import validated
 from .connection import Query
 from .docker import DockerEngine, full_id
+from .http import quoted
 from .interface import PODMAN, Container, Image
 from .observations import Change, Layer, Stats
 
@@ -106,7 +106,7 @@ class PodmanEngine(DockerEngine):
     def stop(self, container: str, seconds: int = 10) -> None:
         # Podman cannot stop a paused container.
         with contextlib.suppress(ConflictError):  # it is not paused
-            self._ask("POST", f"/containers/{quote(container)}/unpause")
+            self._ask("POST", f"/containers/{quoted(container)}/unpause")
         super().stop(container, seconds)
         self._await_cleanup(container)
 

@@ -82,7 +82,7 @@ def _places(environ: Mapping[str, str]) -> Iterator[Path]:
         for name in ("mlc", "mlc-create"):
             if directory and os.access(program := Path(directory, name), os.R_OK):
                 yield program.resolve().parent
-    yield AIME_DIRECTORY
+    yield Path(AIME_DIRECTORY)
 
 
 def _has_commands(place: Path) -> bool:

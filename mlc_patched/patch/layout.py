@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+
+from ..lean import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILE_NAME = "ml_images.repo"
 """The catalog's file name in a checkout."""
-AIME_DIRECTORY = Path("/opt/aime-ml-containers")
+AIME_DIRECTORY = "/opt/aime-ml-containers"
 """Where AIME's installation instructions put the checkout."""
 STORE = ".mlc-patched"
 """Directory in the checkout that holds everything the patch adds."""
@@ -18,15 +23,18 @@ ORIGINAL = "original"
 """Link in the store to the directory with the originals in force."""
 
 
-def checkout_of(program: Path | None) -> Path | None:
+def checkout_of(program: str | None) -> Path | None:
     """Return the patched checkout that a program was called through, links not resolved, or
     None."""
-    if program is None or program.parent.name != STORE:
+    store = os.path.dirname(program or "")  # noqa: PTH120 - pathlib takes 3 ms
+    if os.path.basename(store) != STORE:  # noqa: PTH119
         return None
-    return program.parent.parent
+    from pathlib import Path
+
+    return Path(store).parent
 
 
-def is_first_version(program: Path | None) -> bool:
+def is_first_version(program: str | None) -> bool:
     """Whether a program was called through a patched checkout of AIME's first version."""
     checkout = checkout_of(program)
     return checkout is not None and not (checkout / "mlc.py").exists()

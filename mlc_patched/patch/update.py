@@ -51,7 +51,7 @@ class Updated:
 
 
 def update_sys(
-    program: Path, report: Reporter, confirm: Callable[[tuple[str, ...]], object]
+    program: str, report: Reporter, confirm: Callable[[tuple[str, ...]], object]
 ) -> Updated:
     """Update the checkout that a program was called from, by its path without resolved links.
 
@@ -70,9 +70,9 @@ def update_sys(
     return Updated(str(checkout), changes)
 
 
-def place_in_git(program: Path) -> Path:
+def place_in_git(program: str) -> Path:
     """Return the program's directory if it is in a git checkout, or raise MlcError."""
-    place = program.resolve().parent
+    place = Path(program).resolve().parent
     if any((each / ".git").exists() for each in (place, *place.parents)):
         return place
     raise MlcError(

@@ -108,7 +108,7 @@ def load(path: Path, account: Account | None = None) -> Catalog:
         raise MlcError(f"The catalog {path} is not valid CSV: {error}") from error
 
 
-def locate(program: Path | None, environ: Mapping[str, str], setting: str | None = None) -> Path:
+def locate(program: str | None, environ: Mapping[str, str], setting: str | None = None) -> Path:
     """Return the path of the catalog to use.
 
     In this order: the file named by MLC_CATALOG, by the setting `images.catalog`, next to the
@@ -116,10 +116,10 @@ def locate(program: Path | None, environ: Mapping[str, str], setting: str | None
     """
     if named := environ.get(VARIABLE) or setting:
         return Path(named)
-    places = [AIME_DIRECTORY]
+    places = [Path(AIME_DIRECTORY)]
     if program is not None:
-        patched = checkout_of(program)
-        places = [patched or program.parent, program.resolve().parent, *places]
+        path = Path(program)
+        places = [checkout_of(program) or path.parent, path.resolve().parent, *places]
     for place in places:
         if (place / FILE_NAME).is_file():
             return place / FILE_NAME

@@ -185,7 +185,7 @@ def our_program(context: Context) -> Path:
     """Return the program that a patched checkout is to run."""
     from pathlib import Path
 
-    called = context.program.resolve() if context.program else None
+    called = Path(context.program).resolve() if context.program else None
     if called is not None and called.name == "mlc-patched.py":
         return through_current(called)
     # Called through pip's `mlc` script or as a module: use the file in our tree.

@@ -20,8 +20,6 @@ def add_arguments(command: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from pathlib import Path
-
     from ...patch.update import update_sys
     from ..prompts import confirm
 
@@ -35,7 +33,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             tell(f"  {change}")
         confirm(arguments, "Update now?", default=True, unattended=False, piped=True)
 
-    updated = update_sys(context.program or Path(__file__), context.report, ask)
+    updated = update_sys(context.program or __file__, context.report, ask)
     if arguments.json:
         return print_json("updated", updated)
     if count := len(updated.changes):
@@ -59,12 +57,16 @@ def _become_owner(arguments: argparse.Namespace, context: Context) -> None:
     from ...patch.update import place_in_git
     from ..prompts import on_terminal
 
-    program = context.program or Path(__file__)
+    program = context.program or __file__
     patched = checkout_of(program)
     checkout = patched or place_in_git(program)
     if os.geteuid() == 0 or checkout.stat().st_uid != 0:
         return
-    own = [str(patched / "mlc-update-sys")] if patched else [str(program.absolute()), "update-sys"]
+    own = (
+        [str(patched / "mlc-update-sys")]
+        if patched
+        else [str(Path(program).absolute()), "update-sys"]
+    )
     own += ["-f"] if arguments.force or arguments.yes else []
     own += ["--json"] if arguments.json else []
     sudo = which("sudo")

@@ -40,7 +40,7 @@ def test_an_empty_name_is_no_missing_one(context: Context) -> None:
 @pytest.fixture
 def first(context: Context, tmp_path: Path) -> Context:
     """A context of a patched checkout of AIME's first version."""
-    return replace(context, program=tmp_path / "aime/.mlc-patched/mlc.py")
+    return replace(context, program=f"{tmp_path}/aime/.mlc-patched/mlc.py")
 
 
 def test_the_first_version_explains_itself_without_arguments(first: Context) -> None:

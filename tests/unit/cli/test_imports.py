@@ -9,6 +9,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from support.engine_api import serving
 
 from mlc_patched.cli.dispatch import COMMANDS
 
@@ -104,6 +105,26 @@ def test_a_command_imports_no_other_s_work_and_no_sdk(argv: tuple[str, ...], own
         if re.match(r"mlc_patched\.(containers|maintenance|cluster|images|patch)\.", name)
     }
     assert operations == own
+
+
+@pytest.mark.parametrize("status", ["Created", "Exited (129) 3 days ago"])
+def test_a_list_imports_neither_pathlib_nor_urllib(tmp_path: Path, status: str) -> None:
+    """Nor does it look at jobs, unless a container runs or may have been interrupted."""
+    listed = {
+        "Id": "c1",
+        "Names": ["/it._.1001"],
+        "Image": "img",
+        "ImageID": "sha256:i",
+        "Labels": {"aime.mlc": "someone"},
+        "State": "exited",
+        "Status": status,
+        "Created": 1767323045,
+    }
+    with serving(tmp_path / "engine.sock") as api:
+        api.on("GET /containers/json", [listed])
+        found = imported("list", status=0, DOCKER_HOST=api.address, SUDO_UID="")
+    assert "GET /containers/json" in api.calls
+    assert not found & {"pathlib", "urllib", "mlc_patched.containers.jobs"}
 
 
 def test_reading_the_settings_imports_nothing_slow() -> None:

@@ -25,7 +25,7 @@ def run(v2: AimeCheckout, context: Context) -> Run:
     """Run update-sys of a checkout that is two commits behind its remote."""
     v2.publish("Fix the first thing", {"ml_images.repo": CATALOG})
     v2.publish("Fix the second thing", {"README.md": "second\n"})
-    found = replace(context, program=v2.path / "mlc.py")
+    found = replace(context, program=f"{v2.path}/mlc.py")
 
     def run(*words: str, code: int = 0) -> Outcome:
         done = call(["mlc", "update-sys", *words], found)
@@ -76,7 +76,7 @@ def roots(context: Context, monkeypatch: pytest.MonkeyPatch) -> Context:
     """A patched checkout of root's, called by somebody else."""
     assert Path("/usr").stat().st_uid == 0
     monkeypatch.setattr(os, "geteuid", lambda: 1001)
-    return replace(context, program=Path("/usr/.mlc-patched/mlc.py"))
+    return replace(context, program="/usr/.mlc-patched/mlc.py")
 
 
 def test_roots_checkout_needs_an_administrator(roots: Context) -> None:

@@ -209,7 +209,7 @@ def test_a_container_of_a_job_is_neither_stopped_nor_started(
     # Neither is it offered to be started after a reboot, as the same container without a job is.
     made.state, made.exit_status = "exited", 137
     made.activity = Activity(started=1.0, ended=1000.0, exit_status=137)
-    monkeypatch.setattr(interrupted, "boot_time", lambda: 1001.0)
+    monkeypatch.setattr("mlc_patched.host.hardware.boot_time", lambda: 1001.0)
     assert interrupted.interrupted(head.containers(), head) == []
     made.specification = replace(made.specification, labels=kept)
     assert len(interrupted.interrupted(head.containers(), head)) == 1

@@ -26,7 +26,7 @@ BOOTED = NOW - 3600
 @pytest.fixture
 def it(fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch) -> FakeContainer:
     """The stopped container `it` on a server that was started an hour ago."""
-    monkeypatch.setattr(module, "boot_time", lambda: BOOTED)
+    monkeypatch.setattr("mlc_patched.host.hardware.boot_time", lambda: BOOTED)
     own_image(fake)
     made = fake.made[mlc_patched.create("it", image=OWN, context=context).id]
     made.state, made.exit_status = "exited", 137

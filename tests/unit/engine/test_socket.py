@@ -236,7 +236,7 @@ def test_a_pull_without_logins_needs_no_sdk(engine: Callable[..., Any]) -> None:
     assert told == ["Downloading: 5 of 10 MB so far", "Done: 5 of 10 MB so far"]
     (_, request) = requests
     assert request.startswith(
-        b"POST /v1.41/images/create?fromImage=host%3A5000%2Fteam%2Fimage&tag=latest HTTP"
+        b"POST /v1.41/images/create?fromImage=host:5000/team/image&tag=latest HTTP"
     )
 
 

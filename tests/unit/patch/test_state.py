@@ -236,8 +236,8 @@ def test_the_catalog_of_the_checkout_is_used(tmp_path: Path) -> None:
     store = tmp_path / ".mlc-patched"
     store.mkdir()
     (tmp_path / "ml_images.repo").write_text("")
-    assert checkout_of(store / "mlc.py") == tmp_path
-    assert checkout_of(tmp_path / "mlc.py") is None
+    assert checkout_of(str(store / "mlc.py")) == tmp_path
+    assert checkout_of(str(tmp_path / "mlc.py")) is None
     assert locate(store / "mlc.py", {}) == tmp_path / "ml_images.repo"
 
 

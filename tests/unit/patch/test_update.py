@@ -33,7 +33,7 @@ class Updating:
     def __call__(self) -> Updated:
         patched = self.path / STORE
         program = patched / PROGRAM if patched.exists() else self.path / "mlc.py"
-        return update_sys(program, self.report, self.asked.append)
+        return update_sys(str(program), self.report, self.asked.append)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_commits_that_are_not_wanted_change_nothing(v2: AimeCheckout, patched: U
 
     for program in (v2.path / STORE / PROGRAM, v2.path / "mlc.py"):
         with pytest.raises(DeclinedError, match="1 not wanted"):
-            update_sys(program, SilentReporter(), refuse)
+            update_sys(str(program), SilentReporter(), refuse)
         assert fingerprint(v2.path) == before
         assert v2.git("rev-parse", "HEAD") == head
 
@@ -245,7 +245,7 @@ def test_a_program_outside_git_says_how_it_is_updated(tmp_path: Path) -> None:
     program.parent.mkdir()
     program.touch()
     with pytest.raises(MlcError, match="make install"):
-        update_sys(program, SilentReporter(), lambda changes: None)
+        update_sys(str(program), SilentReporter(), lambda changes: None)
 
 
 def test_a_checkout_inside_another_repository_is_left_to_git(

@@ -214,16 +214,17 @@ def test_which_catalog_is_used(tmp_path: Path) -> None:
     link = tmp_path / "bin" / "mlc"
     link.parent.mkdir()
     link.symlink_to(beside.parent / "mlc.py")
-    elsewhere = Path("/nowhere/mlc.py")
-    assert catalog.locate(link, {"MLC_CATALOG": "/my/own"}) == Path("/my/own")
-    assert catalog.locate(beside.parent / "mlc.py", {}) == beside
-    assert catalog.locate(link, {}) == beside
-    if not AIME_DIRECTORY.exists():
+    mine = str(link)
+    elsewhere = "/nowhere/mlc.py"
+    assert catalog.locate(mine, {"MLC_CATALOG": "/my/own"}) == Path("/my/own")
+    assert catalog.locate(f"{beside.parent}/mlc.py", {}) == beside
+    assert catalog.locate(mine, {}) == beside
+    if not Path(AIME_DIRECTORY).exists():
         assert catalog.locate(elsewhere, {}) == catalog.SHIPPED
         assert catalog.locate(None, {}) == catalog.SHIPPED
-    assert catalog.locate(link, {}, "/of/the/setting") == Path("/of/the/setting")
-    assert catalog.locate(link, {"MLC_CATALOG": ""}, "/of/the/setting") == Path("/of/the/setting")
-    assert catalog.locate(link, {"MLC_CATALOG": "/my/own"}, "/set") == Path("/my/own")
+    assert catalog.locate(mine, {}, "/of/the/setting") == Path("/of/the/setting")
+    assert catalog.locate(mine, {"MLC_CATALOG": ""}, "/of/the/setting") == Path("/of/the/setting")
+    assert catalog.locate(mine, {"MLC_CATALOG": "/my/own"}, "/set") == Path("/my/own")
 
 
 def test_aime_s_usual_place_comes_after_the_program_s_and_before_ours(
@@ -233,10 +234,10 @@ def test_aime_s_usual_place_comes_after_the_program_s_and_before_ours(
     for place in (usual, own):
         place.mkdir()
         (place / FILE_NAME).touch()
-    monkeypatch.setattr(catalog, "AIME_DIRECTORY", usual)
+    monkeypatch.setattr(catalog, "AIME_DIRECTORY", str(usual))
     assert catalog.locate(None, {}) == usual / FILE_NAME
-    assert catalog.locate(Path("/nowhere/mlc.py"), {}) == usual / FILE_NAME
-    assert catalog.locate(own / "mlc.py", {}) == own / FILE_NAME
+    assert catalog.locate("/nowhere/mlc.py", {}) == usual / FILE_NAME
+    assert catalog.locate(f"{own}/mlc.py", {}) == own / FILE_NAME
     (usual / FILE_NAME).unlink()
     (usual / FILE_NAME).mkdir()
     assert catalog.locate(None, {}) == catalog.SHIPPED

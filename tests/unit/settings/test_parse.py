@@ -73,7 +73,7 @@ def test_comments_blanks_case_and_a_byte_order_mark(tmp_path: Path) -> None:
     file.write_bytes(
         b"\xef\xbb\xbf; x\r\n[ GPUS ]\r\n  Largest=2 \r\n# y\r\n[labels]\r\nA.b = c=d # e\r\n"
     )
-    read = load({}, file)
+    read = load({}, str(file))
     assert read.largest_gpus == 2
     assert read.labels == {"A.b": "c=d # e"}
     assert read.origins["gpus.largest"] == f"{file}, line 3"
