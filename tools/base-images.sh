@@ -15,7 +15,7 @@ readonly bare=mlc-test/bare:bookworm
 readonly base=mlc-test/base:bookworm
 readonly sparse=mlc-test/sparse:bookworm
 readonly cache=/var/cache/mlc-patched
-readonly root_tar=$cache/bookworm-minbase.tar
+readonly root_tar=$cache/bookworm-slim.tar
 
 say() {
     echo "base-images: $*" >&2
@@ -30,6 +30,18 @@ is_there() {
     docker image inspect "$1" >/dev/null 2>&1
 }
 
+# As in debian:bookworm-slim. An engine with containerd's image store compares all files of an image for
+# each line of a Dockerfile that the classic builder builds.
+make_slim() { # make_slim ROOT
+    local path
+    for path in doc groff info linda lintian locale man; do
+        echo "path-exclude /usr/share/$path/*"
+        find "$1/usr/share/$path" -mindepth 1 ! -type d ! -name copyright -delete 2>/dev/null || true
+        find "$1/usr/share/$path" -mindepth 1 -type d -empty -delete 2>/dev/null || true
+    done >"$1/etc/dpkg/dpkg.cfg.d/slim"
+    echo "path-include /usr/share/doc/*/copyright" >>"$1/etc/dpkg/dpkg.cfg.d/slim"
+}
+
 make_root_tar() {
     local root
     ((EUID == 0)) || die "only root can make $bare with debootstrap: sudo $0"
@@ -38,6 +50,7 @@ make_root_tar() {
     trap "rm -rf --one-file-system '$root'" EXIT
     "$here/debian-root.sh" bookworm "$root/bookworm"
     cd "$root/bookworm"
+    make_slim "$root/bookworm"
     rm -rf var/cache/apt/* var/lib/apt/lists/* var/log/{bootstrap,dpkg,alternatives}.log etc/{hostname,resolv.conf}
     tar --one-file-system --numeric-owner -cf "$root/tar" .
     cd /
