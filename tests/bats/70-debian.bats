@@ -10,6 +10,7 @@ setup_file() {
     container=$(docker create "$BASE")
     docker export "$container" | tar -C "$root" -x
     docker rm "$container" >/dev/null
+    rm -f "$root"/etc/dpkg/dpkg.cfg.d/* # a slim image installs no documentation
     package=$(make -s -C "$BATS_TEST_DIRNAME/../.." deb 2>/dev/null | tail -n 1)
     cp "$BATS_TEST_DIRNAME/../../$package" "$root/tmp/mlc.deb"
     # The version before: other version number and settings, and a command that was dropped.
