@@ -26,7 +26,7 @@ def machine() -> dict[str, str]:
     memory = re.search(r"^MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(), re.M)
     engine = _said("docker", "version", "--format", "{{.Server.Version}}")
     return {
-        "commit": _said("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
+        "commit": _said("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"),
         "date": _said("date", "--utc", "+%Y-%m-%d %H:%M UTC"),
         "CPU": f"{os.cpu_count()} x {cpu[1] if cpu else platform.machine()}",
         "memory": f"{int(memory[1]) / 1e6:.0f} GB" if memory else "",
