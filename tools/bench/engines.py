@@ -16,6 +16,9 @@ from pathlib import Path
 from mlc_patched.engine.docker import DockerEngine
 from mlc_patched.errors import EngineError
 
+BRIDGE = "mlcbench"
+"""The bridge of an engine with a network; `--bridge none` would remove the machine's docker0."""
+_SUBNET = "172.30.99.1/24"  # below those of tools/engine.sh
 _SECONDS = 60
 _PATH = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -53,10 +56,12 @@ class OwnEngine:
         options = [
             *("--data-root", str(self.data), "--exec-root", str(self.root / "exec")),
             *("--pidfile", str(self.root / "pid"), "--host", self.address),
-            *("--bridge", "none", "--iptables=false"),  # containers use the engine's own network
+            *("--bridge", BRIDGE if self.has_network else "none", "--iptables=false"),
         ]
         apart = ["--net"]
         if self.has_network:
+            subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
+            subprocess.run(["ip", "address", "add", _SUBNET, "dev", BRIDGE], check=True)
             apart = ["--mount", "--propagation", "shared"]
             options += _runtime()
         log = (self.root / "log").open("ab")
@@ -85,6 +90,8 @@ class OwnEngine:
             self.process.terminate()
             self.process.wait(timeout=_SECONDS)
             self.process = None
+        if self.has_network:
+            subprocess.run(["ip", "link", "delete", BRIDGE], check=False)
 
     def connect(self) -> DockerEngine:
         """Return a connection to it."""
