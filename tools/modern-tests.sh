@@ -4,8 +4,8 @@
 #
 #   tools/modern-tests.sh [JOBS]    JOBS tests at a time, on an engine each; 1 without it
 #
-# They are the contract suite, the image suites and the life of a container. The classic builder takes a
-# second for each line of a Dockerfile there, so only one test uses it; with CLASSIC=1 all do. See
+# They are the contract suite, the image suites and the life of a container, without seven tests of the
+# classic builder, which takes a second for each line of a Dockerfile there; CLASSIC=1 runs these, too. See
 # tools/modern-engine.sh for the variables STORE, SUITE and MIN_API, which select another engine.
 set -euo pipefail
 
