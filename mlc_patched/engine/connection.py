@@ -38,6 +38,7 @@ ANSWER_SECONDS = 120
 """Timeout for requests that do not start a long operation."""
 LONGEST_SECONDS = 6 * 3600
 """How long a request may be silent that commits, removes or builds, or follows a container."""
+_LISTINGS = 10
 NEWEST_API = "1.51"
 """The newest version of the engine's API that this program was tested with (Docker Engine 28.5)."""
 OLDEST_API = "1.24"
@@ -251,6 +252,25 @@ class EngineConnection:
         if status == 409 or (self.is_podman and is_podman_conflict(explanation)):
             return ConflictError(explanation)
         return EngineError(f"{REFUSED}{explanation}")
+
+
+def ask_for_list(
+    ask: Callable[..., Answer],
+    path: str,
+    query: Mapping[str, Query],
+    *,
+    seconds: float = ANSWER_SECONDS,
+) -> Answer:
+    """Return the answer to a request for what the engine has.
+
+    While someone removes an image, Docker with containerd's store (28.5) answers some of them with
+    status 404, as the image is in its list and no more in the store. `ask` is
+    `EngineConnection.ask`.
+    """
+    for _ in range(_LISTINGS - 1):
+        with contextlib.suppress(NotFoundError):
+            return ask("GET", path, query, seconds=seconds)
+    return ask("GET", path, query, seconds=seconds)
 
 
 def _adapter(address: EngineAddress) -> Any:

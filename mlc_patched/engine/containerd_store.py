@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import ConflictError, ImageNotFoundError
+from ..errors import ConflictError, ImageNotFoundError, NotFoundError
 from ..json_text import parsed
 from ..lean import TYPE_CHECKING
 from .answers import validated
-from .connection import LONGEST_SECONDS
+from .connection import LONGEST_SECONDS, ask_for_list
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,7 +23,7 @@ def step_below(reference: str, ask: Callable[..., Any]) -> str:
     """Return the ID of the image that an image was built on here; an empty string without one."""
     try:
         answer = ask("GET", f"/images/{reference}/json")
-    except ImageNotFoundError:
+    except NotFoundError:
         return ""
     return str(parsed(answer.body).get("Parent") or "")
 
@@ -31,7 +31,7 @@ def step_below(reference: str, ask: Callable[..., Any]) -> str:
 @validated
 def remove_unused_steps(image_id: str, ask: Callable[..., Any]) -> None:
     """Remove an image and those below it, up to one that has a name, a child or a container."""
-    answer = ask("GET", "/images/json", {"all": "1"})
+    answer = ask_for_list(ask, "/images/json", {"all": "1"})
     listed = {each["Id"]: each for each in parsed(answer.body)}
     while image := listed.pop(image_id, None):
         has_children = any(each.get("ParentId") == image_id for each in listed.values())

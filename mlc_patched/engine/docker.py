@@ -36,7 +36,14 @@ from .answers import (
     transfer_progress,
     validated,
 )
-from .connection import ANSWER_SECONDS, CHUNK, LONGEST_SECONDS, EngineConnection, Query
+from .connection import (
+    ANSWER_SECONDS,
+    CHUNK,
+    LONGEST_SECONDS,
+    EngineConnection,
+    Query,
+    ask_for_list,
+)
 from .containerd_store import remove_unused_steps, step_below
 from .http import Answer, quoted
 from .interface import (
@@ -83,11 +90,11 @@ class DockerEngine(Engine):
     def image(self, reference: str) -> Image | None:
         try:
             return image_of(self._inspected_image(reference))
-        except ImageNotFoundError:
+        except NotFoundError:  # also while it is being removed
             return None
 
     def _inspected_image(self, reference: str) -> Any:
-        """Return the answer of ImageInspect. Raises ImageNotFoundError."""
+        """Return the answer of ImageInspect. Raises NotFoundError."""
         return _json(self._ask("GET", f"/images/{quoted(reference)}/json"))
 
     @validated
@@ -98,7 +105,7 @@ class DockerEngine(Engine):
         for key, wanted in (("reference", list(names)), ("label", list(labels))):
             if wanted:  # Podman rejects an empty filter
                 filters[key] = wanted
-        answer = self._ask("GET", "/images/json", {"filters": json.dumps(filters)})
+        answer = ask_for_list(self._ask, "/images/json", {"filters": json.dumps(filters)})
         return [listed_image_of(found) for found in _json(answer)]
 
     def pull(self, reference: str, progress: Callable[[str], None]) -> None:
@@ -160,9 +167,8 @@ class DockerEngine(Engine):
         if image:
             filters["ancestor"] = [image]
         query = {"all": "1", "size": str(int(sizes)), "filters": json.dumps(filters)}
-        answer = self._ask(
-            "GET", "/containers/json", query, seconds=LONGEST_SECONDS if sizes else ANSWER_SECONDS
-        )
+        seconds = LONGEST_SECONDS if sizes else ANSWER_SECONDS
+        answer = ask_for_list(self._ask, "/containers/json", query, seconds=seconds)
         # The engine may go on listing a container that it has removed, then without a name.
         return [container_of(found) for found in _json(answer) if found.get("Names")]
 
@@ -409,7 +415,7 @@ class DockerEngine(Engine):
 
         try:
             answer = self._ask("GET", f"/images/{quoted(image)}/history")
-        except ImageNotFoundError:
+        except NotFoundError:
             return []
         return [
             Layer(each.get("CreatedBy", ""), each.get("Size", 0), each.get("Comment") or "")
@@ -434,7 +440,8 @@ class DockerEngine(Engine):
     @validated
     def shared_sizes(self) -> Mapping[str, int]:
         # With `type`, engines from API 1.42 on compute only this part of their disk usage.
-        answer = self._ask("GET", "/system/df", {"type": "image"}, seconds=LONGEST_SECONDS)
+        query = {"type": "image"}
+        answer = ask_for_list(self._ask, "/system/df", query, seconds=LONGEST_SECONDS)
         images = _json(answer).get("Images") or []
         return {each["Id"]: max(each.get("SharedSize", 0), 0) for each in images}
 

@@ -526,6 +526,40 @@ def test_shared_sizes_are_never_negative(api: EngineApi, docker_engine: Engine) 
     assert docker_engine.shared_sizes() == {}
 
 
+GONE = refusal(404, "NotFound: content digest sha256:6cbc: not found")
+"""What Docker 28 with containerd's store answers while someone removes an image."""
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "listed"),
+    [
+        ("/images/json", [], lambda engine: engine.find_images()),
+        ("/containers/json", [], lambda engine: engine.containers(sizes=True)),
+        ("/system/df", {}, lambda engine: engine.shared_sizes()),
+    ],
+)
+def test_a_list_is_asked_for_again_while_images_are_removed(
+    api: EngineApi,
+    docker_engine: Engine,
+    path: str,
+    answer: object,
+    listed: Callable[[Engine], object],
+) -> None:
+    api.on(f"GET {path}", GONE, GONE, answer)
+    assert not listed(docker_engine)
+    assert api.calls == [f"GET {path}"] * 3
+    api.on(f"GET {path}", GONE)
+    with pytest.raises(NotFoundError, match="content digest"):
+        listed(docker_engine)
+
+
+def test_an_image_that_is_being_removed_is_none(api: EngineApi, docker_engine: Engine) -> None:
+    api.on("GET /images/x/json", GONE)
+    assert docker_engine.image("x") is None
+    api.on(f"GET /images/{ID}/history", GONE)
+    assert docker_engine.history(ID) == []
+
+
 def test_what_a_container_needs_on_the_host_is_read(api: EngineApi, docker_engine: Engine) -> None:
     host = {
         "Binds": ["/w:/workspace", "volume:/v", "/ro:/r:ro"],
