@@ -33,8 +33,9 @@ from .environment import (
 )
 
 _SECRETS = "/run/secrets"
-_CA_SECRET = "ds01-ca"  # noqa: S105 - a name
-_APT_SECRET = "ds01-apt"  # noqa: S105 - a name
+_COPIED = "/etc/ds01-build"
+_CA = "ds01-ca"
+_APT = "ds01-apt"
 IMAGE_BUNDLE = "/etc/ssl/certs/ds01-ca-bundle.crt"
 IMAGE_CERTIFICATE = "/usr/local/share/ca-certificates/ds01-site-ca.crt"
 IMAGE_APT = "/etc/apt/apt.conf.d/99ds01-ca"
@@ -60,36 +61,49 @@ class DerivedDockerfile:
 
 @dataclass
 class _Additions:
-    """What a build adds: lines after each FROM, and contents of secrets and files."""
+    """What a build adds.
+
+    `temporary` are contents by name, which its steps find in `directory`; `staying` are the image's
+    own files, by path; `variables` and other instructions follow each FROM.
+    """
 
     classic: bool
-    after_from: list[str] = field(default_factory=list)
-    secrets: dict[str, str] = field(default_factory=dict)
     temporary: dict[str, str] = field(default_factory=dict)
     staying: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    after_from: list[str] = field(default_factory=list)
 
-    def point(self, variable: str, secret: str, file: str, content: str) -> None:
-        """Have a variable name a secret with this content, or a file with the classic builder."""
-        (self.temporary if self.classic else self.secrets)[file if self.classic else secret] = (
-            content
-        )
-        self.after_from.append(f"ARG {variable}={file if self.classic else _at(secret)}")
+    def point(self, variable: str, name: str, content: str) -> None:
+        """Have a variable name a file with this content while the image is built."""
+        self.temporary[name] = content
+        self.variables[variable] = self._at(name)
+
+    def _at(self, name: str) -> str:
+        return f"{_COPIED if self.classic else _SECRETS}/{name}"
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The contents of secrets, by name."""
+        return {} if self.classic else self.temporary
 
     @property
     def files(self) -> dict[str, str]:
-        """The files to copy, by path."""
-        return {**self.staying, **self.temporary}
+        """The contents of files to copy, by path."""
+        copied = {self._at(name): content for name, content in self.temporary.items()}
+        return {**self.staying, **(copied if self.classic else {})}
+
+    @property
+    def copies(self) -> list[str]:
+        """What to copy."""
+        return [*self.staying, *([_COPIED] if self.classic and self.temporary else ())]
 
     @property
     def mounts(self) -> str:
         """The mounts of every step."""
         return "".join(
-            f" --mount=type=secret,id={name},target={_at(name)},mode=0444" for name in self.secrets
+            f" --mount=type=secret,id={name},target={self._at(name)},mode=0444"
+            for name in self.secrets
         )
-
-
-def _at(secret: str) -> str:
-    return f"{_SECRETS}/{secret}"
 
 
 def derive(
@@ -124,18 +138,20 @@ def derive(
     add = _Additions(builder is Builder.CLASSIC)
     if pins.constraints or not add.classic:
         # As secrets always, so that the steps of the first build are those of the next.
-        add.point("UV_CONSTRAINT", "ds01-lock", "/etc/ds01-build-lock.txt", pins.for_uv)
-        add.point("PIP_CONSTRAINT", "ds01-pip-lock", "/etc/ds01-build-pip-lock.txt", pins.for_pip)
+        add.point("UV_CONSTRAINT", "ds01-lock", pins.for_uv)
+        add.point("PIP_CONSTRAINT", "ds01-pip-lock", pins.for_pip)
     if settings.pip:
         if add.classic:
             refuse_credentials(settings)
-        pip, uv = pip_configuration(settings.pip), uv_configuration(settings.pip)
-        add.point("PIP_CONFIG_FILE", "ds01-pip", "/etc/ds01-build-pip.conf", pip)
-        add.point("UV_CONFIG_FILE", "ds01-uv", "/etc/ds01-build-uv.toml", uv)
+        add.point("PIP_CONFIG_FILE", "ds01-pip", pip_configuration(settings.pip))
+        add.point("UV_CONFIG_FILE", "ds01-uv", uv_configuration(settings.pip))
     if settings.certificates:
         _trust(settings.certificates, add)
-    add.after_from += [f"COPY --from={files_image} {path} {path}" for path in add.files]
-    at_end = _cleaning(text, found, list(add.temporary)) if add.temporary else []
+    # As few instructions as possible: the classic builder commits an image for each.
+    if add.variables:
+        add.after_from.append(f"ARG {_words(add.variables)}")
+    add.after_from += [f"COPY --from={files_image} {path} {path}" for path in add.copies]
+    at_end = _cleaning(text, found) if _COPIED in add.copies else []
     before = _marks(text, pins)
     if mark and builder in (Builder.CLASSIC, Builder.PODMAN):
         add.after_from.insert(0, f'LABEL {labels.TEMPORARY}="{SHARED}"')
@@ -151,37 +167,38 @@ def derive(
         text = cached.text
         mounts |= {line: add.mounts + more for line, more in cached.mounts.items()}
         if cached.mounts:
-            add.secrets |= secrets_for(user, add.secrets.get(_APT_SECRET, ""))
+            add.temporary |= secrets_for(user, add.temporary.get(_APT, ""))
     lines, origin = _assembled(text, found, add.after_from, before, at_end, mounts)
     return DerivedDockerfile(
         "".join(lines), tuple(origin), add.secrets, settings.proxies, add.files
     )
 
 
+def _words(variables: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in variables.items())
+
+
 def _trust(certificates: Certificates, add: _Additions) -> None:
     """Have all steps trust a site's certificates, and the image, too, if it is to."""
-    if add.classic or certificates.in_image:
-        apt = f'Acquire::https::CaInfo "{IMAGE_BUNDLE}";\n'
-        files = {
+    if certificates.in_image:
+        add.staying |= {
             IMAGE_BUNDLE: certificates.bundle,
-            IMAGE_APT: apt,
+            IMAGE_APT: f'Acquire::https::CaInfo "{IMAGE_BUNDLE}";\n',
             IMAGE_CERTIFICATE: certificates.own,
         }
-        (add.staying if certificates.in_image else add.temporary).update(files)
-        keyword = "ENV" if certificates.in_image else "ARG"
-        add.after_from += [f"{keyword} {name}={IMAGE_BUNDLE}" for name in _CA_USERS]
+        add.after_from.append(f"ENV {_words(dict.fromkeys(_CA_USERS, IMAGE_BUNDLE))}")
         return
-    add.secrets[_CA_SECRET] = certificates.bundle
-    add.secrets[_APT_SECRET] = f'Acquire::https::CaInfo "{_at(_CA_SECRET)}";\n'
-    add.after_from += [f"ARG {name}={_at(_CA_SECRET)}" for name in _CA_USERS]
-    add.after_from.append(f"ARG APT_CONFIG={_at(_APT_SECRET)}")
+    for variable in _CA_USERS:
+        add.point(variable, _CA, certificates.bundle)
+    bundle = add.variables[_CA_USERS[0]]
+    add.point("APT_CONFIG", _APT, f'Acquire::https::CaInfo "{bundle}";\n')
 
 
-def _cleaning(text: str, found: Sequence[Instruction], paths: list[str]) -> list[str]:
-    """Return the steps that remove files at the end and restore the user."""
+def _cleaning(text: str, found: Sequence[Instruction]) -> list[str]:
+    """Return the steps that remove copied files at the end and restore the user."""
     users = [each for each in final_stage(found) if each.keyword == "USER"]
     user = users[-1].body(text).strip() if users else "root"
-    return ["USER root", f"RUN rm -f {' '.join(paths)}", f"USER {user}"]
+    return ["USER root", f"RUN rm -r {_COPIED}", f"USER {user}"]
 
 
 def _account_block(text: str, found: Sequence[Instruction]) -> int:

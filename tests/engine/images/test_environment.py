@@ -134,10 +134,7 @@ def test_the_classic_builder_takes_an_index_but_no_password(commands: ImageUser)
         assert PASSWORD not in done.stderr
         commands.run(*flags, PIP_EXTRA_INDEX_URL=f"http://{url}", **classic)
     assert f"127.0.0.1:{port}" not in everything_about(commands.image("demo"))
-    assert (
-        commands.run_in(commands.image("demo"), "ls /etc/ds01-build-pip.conf || echo gone")
-        == "gone"
-    )
+    assert commands.run_in(commands.image("demo"), "ls -d /etc/ds01-build || echo gone") == "gone"
 
 
 def test_where_the_only_index_has_no_uv_pip_installs_unless_the_index_refuses(

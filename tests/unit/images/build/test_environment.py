@@ -34,6 +34,11 @@ def derived(settings: BuildSettings, builder: Builder = Builder.BUILDKIT, text: 
     return derive(text, settings, builder, "ds01-1/x:build-0-ca")
 
 
+def words_of(keyword: str, text: str) -> list[str]:
+    found = [each.body(text).split() for each in instructions(text) if each.keyword == keyword]
+    return [word for words in found for word in words]
+
+
 def test_without_settings_nothing_is_changed() -> None:
     plain = derived(BuildSettings(), Builder.CLASSIC)
     assert plain.text.rstrip("\n") == TEXT.rstrip("\n")
@@ -79,11 +84,10 @@ def test_the_classic_builder_gets_a_file_and_no_passwords() -> None:
     assert result.arguments == ()
     assert "pypi.example" not in result.text
     assert result.files == {
-        "/etc/ds01-build-pip.conf": pip_configuration(plain.pip),
-        "/etc/ds01-build-uv.toml": uv_configuration(plain.pip),
+        "/etc/ds01-build/ds01-pip": pip_configuration(plain.pip),
+        "/etc/ds01-build/ds01-uv": uv_configuration(plain.pip),
     }
-    remove = f"RUN rm -f {' '.join(result.files)}"
-    assert result.text.rstrip().endswith(f"{remove}\nUSER ${{DS01_USER_ID}}")
+    assert result.text.rstrip().endswith("RUN rm -r /etc/ds01-build\nUSER ${DS01_USER_ID}")
     with pytest.raises(MlcError, match="credentials"):
         derived(settings_from(INDEX), Builder.CLASSIC)
     two = {"PIP_EXTRA_INDEX_URL": "https://a.example https://tok@b.example"}
@@ -111,7 +115,7 @@ def test_uv_takes_packages_from_the_same_indexes_as_pip() -> None:
         'index-strategy = "unsafe-best-match"',
     ]
     result = derived(settings_from(INDEX))
-    assert "ARG UV_CONFIG_FILE=/run/secrets/ds01-uv\n" in result.text
+    assert "UV_CONFIG_FILE=/run/secrets/ds01-uv" in words_of("ARG", result.text)
     assert "me:secret@pypi.example" in result.secrets["ds01-uv"]
 
 
@@ -162,10 +166,21 @@ def test_a_certificate_that_is_not_a_file_is_refused(
     counted("inputs")
 
 
+def test_all_variables_are_one_instruction() -> None:
+    """The classic builder commits an image for each instruction."""
+    settings = BuildSettings(
+        pip={"PIP_INDEX_URL": "https://a.example"}, certificates=Certificates(CA, CA)
+    )
+    for builder in Builder:
+        text = derived(settings, builder).text
+        own = sum(each.keyword == "ARG" for each in instructions(TEXT))
+        assert sum(each.keyword == "ARG" for each in instructions(text)) == own + 1
+
+
 def test_an_invalid_index_url_cannot_hide_a_password() -> None:
     """urllib refuses some texts with another exception."""
     index = settings_from({"PIP_INDEX_URL": "http://[x"})
-    assert derived(index, Builder.CLASSIC).files["/etc/ds01-build-pip.conf"].endswith("http://[x\n")
+    assert derived(index, Builder.CLASSIC).files["/etc/ds01-build/ds01-pip"].endswith("http://[x\n")
     with pytest.raises(MlcError, match="PIP_INDEX_URL contains credentials"):
         derived(settings_from({"PIP_INDEX_URL": "http://me:secret@[x"}), Builder.CLASSIC)
 
@@ -191,14 +206,15 @@ def test_certificates_are_secrets_of_the_build(builder: Builder) -> None:
     result = derived(BuildSettings(certificates=Certificates(CA, CA)), builder)
     assert result.secrets["ds01-ca"] == CA
     assert "COPY" not in result.text
-    assert "ENV PIP_CERT" not in result.text
-    assert "ARG PIP_CERT=/run/secrets/ds01-ca" in result.text
+    assert "PIP_CERT=/run/secrets/ds01-ca" in words_of("ARG", result.text)
+    assert not any("PIP_CERT" in word for word in words_of("ENV", result.text))
 
 
 def test_the_classic_builder_copies_and_removes_certificates() -> None:
     result = derived(BuildSettings(certificates=Certificates(CA, CA)), Builder.CLASSIC)
-    assert set(result.files.values()) >= {CA}
-    assert "ENV PIP_CERT" not in result.text
+    assert result.files["/etc/ds01-build/ds01-ca"] == CA
+    assert words_of("COPY", result.text)[1:] == ["/etc/ds01-build", "/etc/ds01-build"]
+    assert not any("PIP_CERT" in word for word in words_of("ENV", result.text))
     steps = [each.keyword for each in instructions(result.text)]
     assert steps[-3:] == ["USER", "RUN", "USER"]
     assert result.text.rstrip().endswith("USER ${DS01_USER_ID}")
@@ -207,9 +223,9 @@ def test_the_classic_builder_copies_and_removes_certificates() -> None:
 @pytest.mark.parametrize("builder", list(Builder))
 def test_certificates_stay_in_the_image_on_request(builder: Builder) -> None:
     result = derived(BuildSettings(certificates=Certificates(CA, CA, in_image=True)), builder)
-    assert "ENV SSL_CERT_FILE=/etc/ssl/certs/ds01-ca-bundle.crt" in result.text
+    assert "SSL_CERT_FILE=/etc/ssl/certs/ds01-ca-bundle.crt" in words_of("ENV", result.text)
     assert "COPY --from=ds01-1/x:build-0-ca /etc/ssl/certs/ds01-ca-bundle.crt" in result.text
-    assert "RUN rm -f" not in result.text
+    assert "/etc/ds01-build" not in result.text
 
 
 @pytest.mark.parametrize("builder", list(Builder))
@@ -259,11 +275,9 @@ def test_buildkits_step_is_found() -> None:
 def test_podmans_step_is_found_by_its_stage() -> None:
     stages = f"FROM a AS first\nRUN one\n{TEXT}"
     result = derived(SETTINGS, Builder.PODMAN, stages)
-    last = instructions(result.text)[-len(instructions(TEXT)) - 4 :]
-    body = [each.keyword for each in last]
-    number = next(
-        n for n, each in enumerate(last[body.index("FROM") :], 1) if each.keyword == "RUN"
-    )
+    body = [each.keyword for each in instructions(result.text)]
+    last = body[len(body) - body[::-1].index("FROM") - 1 :]
+    number = last.index("RUN") + 1
     log = ["[1/2] STEP 2/3: ARG x", "--> 430c47d44bd", f"[2/2] STEP {number}/9: RUN x", "ERROR: no"]
     failed = failing_line(log, result)
     assert failed is not None
