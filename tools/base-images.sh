@@ -15,7 +15,7 @@ readonly bare=mlc-test/bare:bookworm
 readonly base=mlc-test/base:bookworm
 readonly sparse=mlc-test/sparse:bookworm
 readonly cache=/var/cache/mlc-patched
-readonly root_tar=$cache/bookworm-slim.tar
+readonly root_tar=$cache/bookworm-small.tar
 
 say() {
     echo "base-images: $*" >&2
@@ -30,14 +30,15 @@ is_there() {
     docker image inspect "$1" >/dev/null 2>&1
 }
 
-# As in debian:bookworm-slim. An engine with containerd's image store compares all files of an image for
-# each line of a Dockerfile that the classic builder builds.
+# What debian:bookworm-slim leaves out, and time zones, character sets and Perl's modules.
 make_slim() { # make_slim ROOT
     local path
-    for path in doc groff info linda lintian locale man; do
-        echo "path-exclude /usr/share/$path/*"
-        find "$1/usr/share/$path" -mindepth 1 ! -type d ! -name copyright -delete 2>/dev/null || true
-        find "$1/usr/share/$path" -mindepth 1 -type d -empty -delete 2>/dev/null || true
+    for path in share/{doc,groff,info,linda,lintian,locale,man,perl,zoneinfo} 'lib/*/'{gconv,perl}; do
+        echo "path-exclude /usr/$path/*"
+        # shellcheck disable=SC2086  # a pattern
+        find "$1/usr"/$path -mindepth 1 ! -type d ! -name copyright -delete 2>/dev/null || true
+        # shellcheck disable=SC2086
+        find "$1/usr"/$path -mindepth 1 -type d -empty -delete 2>/dev/null || true
     done >"$1/etc/dpkg/dpkg.cfg.d/slim"
     echo "path-include /usr/share/doc/*/copyright" >>"$1/etc/dpkg/dpkg.cfg.d/slim"
 }
@@ -81,6 +82,28 @@ build() { # build NAME DIRECTORY
     }
 }
 
+# containerd's image store compares all files of an image for each line of a Dockerfile that the classic
+# builder builds, and their content if their times are whole seconds, as in layers that Docker makes.
+readonly with_fractions='
+import sys, tarfile
+old = tarfile.open(fileobj=sys.stdin.buffer, mode="r|")
+new = tarfile.open(fileobj=sys.stdout.buffer, mode="w|", format=tarfile.PAX_FORMAT)
+for member in old:
+    member.mtime = int(member.mtime) + 0.5
+    new.addfile(member, old.extractfile(member) if member.isreg() else None)
+new.close()
+'
+
+give_times_fractions() { # give_times_fractions IMAGE
+    local container image
+    image=$(docker image inspect -f '{{.Id}}' "$1")
+    container=$(docker create "$1")
+    docker export "$container" | python3 -c "$with_fractions" |
+        docker import -c 'CMD ["bash"]' - "$1" >/dev/null
+    docker rm "$container" >/dev/null
+    docker rmi "$image" >/dev/null
+}
+
 make_base() {
     cat >"$1/Dockerfile" <<-DOCKERFILE
 		FROM $bare
@@ -90,6 +113,7 @@ make_base() {
 		    && apt-get clean && rm -rf /var/lib/apt/lists/*
 	DOCKERFILE
     build "$base" "$1"
+    give_times_fractions "$base"
 }
 
 # Ubuntu 20.04 and 22.04 give every new account a record in lastlog (292 bytes per UID) and faillog
