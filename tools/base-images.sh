@@ -15,6 +15,7 @@ readonly bare=mlc-test/bare:bookworm
 readonly base=mlc-test/base:bookworm
 readonly sparse=mlc-test/sparse:bookworm
 readonly cache=/var/cache/mlc-patched
+readonly search_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin # of images that Docker builds
 readonly root_tar=$cache/bookworm-small.tar
 
 say() {
@@ -99,7 +100,7 @@ give_times_fractions() { # give_times_fractions IMAGE
     image=$(docker image inspect -f '{{.Id}}' "$1")
     container=$(docker create "$1")
     docker export "$container" | python3 -c "$with_fractions" |
-        docker import -c 'CMD ["bash"]' - "$1" >/dev/null
+        docker import -c 'CMD ["bash"]' -c "ENV PATH=$search_path" - "$1" >/dev/null
     docker rm "$container" >/dev/null
     docker rmi "$image" >/dev/null
 }
