@@ -42,6 +42,8 @@ def script() -> Iterator[str]:
         yield f's/\\["{name}"]/[]/g'
     for limit in (name for name in dir(resource) if name.startswith("RLIMIT_")):
         own = resource.getrlimit(getattr(resource, limit))[1]
+        if limit == "RLIMIT_NPROC":  # to which Podman lowers its own limit
+            own = min(own, int(Path("/proc/sys/kernel/pid_max").read_text(encoding="ascii")))
         if own != resource.RLIM_INFINITY:
             large = r"\|".join(larger(str(own)))
             head = f'"type":"{limit}","hard":'
