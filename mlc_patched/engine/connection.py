@@ -39,6 +39,7 @@ ANSWER_SECONDS = 120
 LONGEST_SECONDS = 6 * 3600
 """How long a request may be silent that commits, removes or builds, or follows a container."""
 _LISTINGS = 10
+"""How often a list is asked for; on a busy engine one of twelve requests failed."""
 NEWEST_API = "1.51"
 """The newest version of the engine's API that this program was tested with (Docker Engine 28.5)."""
 OLDEST_API = "1.24"
@@ -264,7 +265,7 @@ def ask_for_list(
     """Return the answer to a request for what the engine has.
 
     While someone removes an image, Docker with containerd's store (28.5) answers some of them with
-    status 404, as the image is in its list and no more in the store. `ask` is
+    status 404, as the image is in its list and no longer in the store. `ask` is
     `EngineConnection.ask`.
     """
     for _ in range(_LISTINGS - 1):

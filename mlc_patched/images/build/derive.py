@@ -63,8 +63,9 @@ class DerivedDockerfile:
 class _Additions:
     """What a build adds.
 
-    `temporary` are contents by name, which its steps find in `directory`; `staying` are the image's
-    own files, by path; `variables` and other instructions follow each FROM.
+    `temporary` are contents by name, which its steps find as secrets, or as copied files with the
+    classic builder; `staying` are files of the image, by path; `variables` and other instructions
+    follow each FROM.
     """
 
     classic: bool
@@ -198,7 +199,7 @@ def _cleaning(text: str, found: Sequence[Instruction]) -> list[str]:
     """Return the steps that remove copied files at the end and restore the user."""
     users = [each for each in final_stage(found) if each.keyword == "USER"]
     user = users[-1].body(text).strip() if users else "root"
-    return ["USER root", f"RUN rm -r {_COPIED}", f"USER {user}"]
+    return ["USER root", f"RUN rm -rf {_COPIED}", f"USER {user}"]
 
 
 def _account_block(text: str, found: Sequence[Instruction]) -> int:

@@ -90,7 +90,7 @@ def test_the_classic_builder_copies_constraints_only_if_there_are_any() -> None:
     pinned = derive(TEXT, BuildSettings(), Builder.CLASSIC, "x:ca", pins=Pins(("six==1",)))
     assert "six==1" in pinned.files["/etc/ds01-build/ds01-lock"]
     assert "ARG UV_CONSTRAINT=/etc/ds01-build/ds01-lock PIP_CONSTRAINT=" in pinned.text
-    assert "RUN rm -r /etc/ds01-build\n" in pinned.text
+    assert "RUN rm -rf /etc/ds01-build\n" in pinned.text
 
 
 def test_an_upgrade_makes_its_kind_of_steps_run_again() -> None:

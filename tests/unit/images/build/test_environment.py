@@ -87,7 +87,7 @@ def test_the_classic_builder_gets_a_file_and_no_passwords() -> None:
         "/etc/ds01-build/ds01-pip": pip_configuration(plain.pip),
         "/etc/ds01-build/ds01-uv": uv_configuration(plain.pip),
     }
-    assert result.text.rstrip().endswith("RUN rm -r /etc/ds01-build\nUSER ${DS01_USER_ID}")
+    assert result.text.rstrip().endswith("RUN rm -rf /etc/ds01-build\nUSER ${DS01_USER_ID}")
     with pytest.raises(MlcError, match="credentials"):
         derived(settings_from(INDEX), Builder.CLASSIC)
     two = {"PIP_EXTRA_INDEX_URL": "https://a.example https://tok@b.example"}
