@@ -39,7 +39,7 @@ ANSWER_SECONDS = 120
 LONGEST_SECONDS = 6 * 3600
 """How long a request may be silent that commits, removes or builds, or follows a container."""
 _LISTINGS = 10
-"""How often a list is asked for; on a busy engine one of twelve requests failed."""
+"""How often a list is asked for; on a busy engine 25 of 365 requests failed."""
 NEWEST_API = "1.51"
 """The newest version of the engine's API that this program was tested with (Docker Engine 28.5)."""
 OLDEST_API = "1.24"
