@@ -1,7 +1,7 @@
 # Set up, test and demonstrate mlc-patched on this machine. `make` alone lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help setup engine base demo tour picture bench test test-products test-modern test-pythons newest engines apptainer cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools mutants mutants-tools clean
+.PHONY: help setup engine base demo tour picture bench test test-here test-products test-modern test-pythons newest engines apptainer cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools mutants mutants-tools clean
 
 # What tests shell scripts, tools and pages, or takes long, runs once, on the Python of .venv.
 NOT_SLOW := $(addprefix --ignore tests/unit/,faults fuzz tools docs containers/test_job_scripts.py cli/test_shims.py)
@@ -38,32 +38,36 @@ bench: setup engine base  ## measure speed and disk space on separate engines, a
 	@command -v distrobox >/dev/null || tools/apt-install.sh --not-started distrobox
 	.venv/bin/python tools/bench/run.py $(BENCH_ARGS)
 
-# Go programs, the engines and their clients, collect garbage less often: a tenth less to compute.
-test test-modern: export GOGC := 400
+# Go programs, the engines and their clients, collect no garbage below this limit: a tenth less to compute.
+test test-here test-modern: export GOGC := off
+test test-here test-modern: export GOMEMLIMIT := 400MiB
 
-# JOBS tests run at the same time, all but the first with an engine of their own. ALSO=newest: at the
-# end, beside what waits more than it computes.
+# ALSO=newest: the newest Python, too. What needs no engine uses the time in which the others wait.
 test: setup engine base test-tools  ## run all tests; a skip that tests/skips.txt does not list is a failure
-	MLC_NO_SKIPS=1 .venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 ifeq ($(PYTEST_ARGS),)
+	$(MAKE) --keep-going --jobs --output-sync=line test-here test-pythons $(ALSO)
 	$(MAKE) test-products
-	$(MAKE) --keep-going --jobs --output-sync=target test-modern test-pythons $(ALSO)
+	$(MAKE) test-modern
+else
+	$(MAKE) test-here
 endif
 
-# Parts of `make test`. The browser's needs the machine for itself; the others wait more than they
-# compute, so they run at the same time.
-test-products:
+# Parts of `make test`. JOBS tests run at the same time, all but the first with an engine of their own.
+test-here:
+	MLC_NO_SKIPS=1 .venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+test-products: # the browser's test needs the machine for itself
 	MLC_NO_SKIPS=1 .venv/bin/python -m pytest tests/products
 
 test-modern:
 	tools/modern-tests.sh 2
 
 test-pythons: # unit tests only
-	MLC_NO_SKIPS=1 .venv/bin/nox --python $(filter-out $(shell .venv/bin/python -c $(VERSION)), $(PYTHONS)) -- $(NOT_SLOW)
+	MLC_NO_SKIPS=1 nice -n 19 .venv/bin/nox --python $(filter-out $(shell .venv/bin/python -c $(VERSION)), $(PYTHONS)) -- $(NOT_SLOW)
 
 # On a machine without root's rights, a Docker client or an engine, and with the newest Python.
 newest: ## run the unit tests as an ordinary user of Debian sid, in a chroot (as root)
-	tools/newest-python.sh
+	nice -n 19 tools/newest-python.sh
 
 # The same tests as in `make test`, but here the image is built as the page says.
 cluster: setup engine base test-tools  ## run docs/cluster.md and the cluster's tests in full, as root

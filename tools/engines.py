@@ -214,23 +214,28 @@ def version(row: Row) -> str:
     )
 
 
+def run_row(choice: str) -> None:
+    """Run a row (`ROW` or `ROW:SUITE,SUITE`), and keep the result."""
+    name, _, suites = choice.partition(":")
+    kind = ROWS[name]
+    with kind.started() as row:
+        number = version(row)
+        for suite in suites.split(",") if suites else kind.suites:
+            cell = run(row, suite)
+            print(f"{name}, {kind.name} {number}: {suite}: {cell}", flush=True)
+            for test, why in cell.failed.items():
+                print(f"    {test}: {why[:300]}", flush=True)
+            keep(name, number, suite, cell, ROWS)
+
+
 def main(wanted: list[str]) -> int:
     """Run all rows, or the given ones."""
     for each in (signal.SIGTERM, signal.SIGHUP):
         # Unwind, so that the engines are stopped.
         signal.signal(each, lambda number, frame: sys.exit(128 + number))
-    worker.use_own_engine()
-    for choice in wanted or ROWS:
-        name, _, suites = choice.partition(":")
-        kind = ROWS[name]
-        with kind.started() as row:
-            number = version(row)
-            for suite in suites.split(",") if suites else kind.suites:
-                cell = run(row, suite)
-                print(f"{name}, {kind.name} {number}: {suite}: {cell}", flush=True)
-                for test, why in cell.failed.items():
-                    print(f"    {test}: {why[:300]}", flush=True)
-                keep(name, number, suite, cell, ROWS)
+    with worker.own_engine():
+        for choice in wanted or ROWS:
+            run_row(choice)
     return 0
 
 

@@ -41,10 +41,13 @@ def address_variables() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
+def engine() -> Iterator[Engine]:
     """The worker's real engine, started if it does not run."""
-    if os.geteuid() == 0:
-        worker.use_own_engine()
+    with worker.own_engine() if os.geteuid() == 0 else contextlib.nullcontext():
+        yield _connected()
+
+
+def _connected() -> Engine:
     try:
         real = connect(resolve(address_variables()))
     except EngineError as error:

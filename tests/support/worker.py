@@ -2,13 +2,15 @@
 
 Workers that run at the same time are numbered: pytest-xdist's number, counted from MLC_TEST_SLOT.
 Worker 0 uses the engine of the environment; each other one has an engine of its own, which
-tools/engine.sh starts.
+tools/engine.sh starts, and stops at the end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,20 +28,30 @@ def is_product_run() -> bool:
     return COMMAND_ENGINE in os.environ
 
 
-def use_own_engine() -> None:
+@contextlib.contextmanager
+def own_engine() -> Iterator[None]:
     """Make this process and its children use the worker's engine, and start it if necessary.
 
     Worker 0, and every worker of `make engines`, keeps the engine of the environment.
     """
     if not NUMBER or is_product_run():
+        yield
         return
-    engine = [str(ROOT / "tools/engine.sh")]
-    done = subprocess.run([*engine, "up", str(NUMBER)], capture_output=True, text=True, check=False)
+    was_there = _engine("status").returncode == 0
+    done = _engine("up")
     assert done.returncode == 0, done.stdout + done.stderr
-    os.environ["DOCKER_HOST"] = subprocess.run(
-        [*engine, "address", str(NUMBER)], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    subprocess.run([str(ROOT / "tools/base-images.sh")], capture_output=True, check=True)
+    try:
+        os.environ["DOCKER_HOST"] = _engine("address").stdout.strip()
+        subprocess.run([str(ROOT / "tools/base-images.sh")], capture_output=True, check=True)
+        yield
+    finally:
+        if not was_there:
+            _engine("down")
+
+
+def _engine(action: str) -> subprocess.CompletedProcess[str]:
+    argv = [str(ROOT / "tools/engine.sh"), action, str(NUMBER)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
 def engine_address() -> str:

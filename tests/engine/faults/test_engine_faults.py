@@ -283,7 +283,7 @@ def test_an_engine_that_is_killed_in_a_build_of_an_account(
     others = there(own)
     slow = (
         f"FROM {BASE}\nRUN mv /usr/sbin/useradd /usr/sbin/real && printf "
-        "'#!/bin/sh\\nsleep 4; exec /usr/sbin/real \"$@\"\\n' >/usr/sbin/useradd"
+        "'#!/bin/sh\\nsleep 8; exec /usr/sbin/real \"$@\"\\n' >/usr/sbin/useradd"
         " && chmod 755 /usr/sbin/useradd\nUSER 65534\n"
     )
     own.connect().build(slow, "mlc-test/slow:1", labels={}, progress=lambda line: None)
