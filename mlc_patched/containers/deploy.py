@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from ..context import Context
 from ..engine.interface import Container
 from ..errors import GpuTakenError, MlcError
@@ -101,7 +103,9 @@ def deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed
 def _deploy(request: CreateRequest, context: Context, *, start: bool) -> Deployed:
     wrapper = site_wrapper.path(context.environ, context.account)
     image = request.image
-    with Undo(context.report) as undo:
+    # To the end, so that a failure does not remove what the wrapper made for another command.
+    alone = context.lock(f"{wrapper} for {request.name}") if wrapper else contextlib.nullcontext()
+    with alone, Undo(context.report) as undo:
         if wrapper is None:
             made = create(request, context)
             image = image or made.image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,38 @@ def test_what_a_wrapper_had_begun_when_it_failed_is_removed(
     with pytest.raises(MlcError, match="no quota"):
         deploy(wanted, context, start=True)
     assert fake.made == {}
+
+
+def test_of_two_commands_at_once_neither_removes_what_the_others_wrapper_made(
+    context: Context,
+    fake: FakeEngine,
+    wanted: CreateRequest,
+    wrapper: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outcomes: list[str] = []
+
+    def other() -> None:
+        try:
+            deploy(wanted, context, start=False)
+        except MlcError as error:
+            outcomes.append(str(error))
+
+    second = threading.Thread(target=other)
+
+    def creates(program: str, request: CreateRequest, *rest: object) -> None:
+        if not second.ident:
+            second.start()
+            second.join(0.2)
+            create(request, context)
+        else:
+            raise MlcError("the name is in use")
+
+    monkeypatch.setattr(deploy_module.site_wrapper, "create", creates)
+    deploy(wanted, context, start=False)
+    second.join()
+    assert "You have a container 'thesis' already" in outcomes[0]
+    assert context.find("thesis") is not None
 
 
 def test_a_container_that_another_command_has_just_made_is_kept_if_it_fits(
