@@ -11,7 +11,7 @@ setup_file() {
     docker export "$container" | tar -C "$root" -x
     docker rm "$container" >/dev/null
     rm -f "$root"/etc/dpkg/dpkg.cfg.d/* # a slim image installs no documentation
-    package=$(make -s -C "$BATS_TEST_DIRNAME/../.." deb 2>/dev/null | tail -n 1)
+    package=$(make -s --no-print-directory -C "$BATS_TEST_DIRNAME/../.." deb 2>/dev/null | tail -n 1)
     cp "$BATS_TEST_DIRNAME/../../$package" "$root/tmp/mlc.deb"
     # The version before: other version number and settings, and a command that was dropped.
     dpkg-deb -R "$root/tmp/mlc.deb" "$root/tmp/old"
