@@ -159,7 +159,7 @@ start_dockerd() {
         cd /
         close_inherited_files
         # Most of an engine's programs live for a moment: they need no garbage collection.
-        PATH="$path" GOGC="${GOGC:-off}" GOMEMLIMIT="${GOMEMLIMIT:-400MiB}" exec setsid nohup dockerd "${options[@]}" </dev/null >"$log" 2>&1
+        PATH="$path" GOGC="${GOGC:-800}" exec setsid nohup dockerd "${options[@]}" </dev/null >"$log" 2>&1
     ) &
     echo dockerd >"$started"
 }
@@ -242,7 +242,8 @@ stop_dockerd() {
     die "dockerd (process $pid) did not stop within 30 s"
 }
 
-unmount() { # unmount DIRECTORY: and what is below it; dockerd leaves its host network's namespace, and its data root
+# dockerd leaves the namespace of its host network mounted, and its data directory if it was killed.
+unmount() { # unmount DIRECTORY: it, and what is below it
     local mount
     while read -r mount; do
         umount "$mount"

@@ -104,7 +104,8 @@ def _deploy(request: CreateRequest, context: Context, *, start: bool) -> Deploye
     wrapper = site_wrapper.path(context.environ, context.account)
     image = request.image
     # To the end, so that a failure does not remove what the wrapper made for another command.
-    alone = context.lock(f"{wrapper} for {request.name}") if wrapper else contextlib.nullcontext()
+    lock = f"{request.name}, by the site's wrapper"
+    alone = context.lock(lock) if wrapper else contextlib.nullcontext()
     with alone, Undo(context.report) as undo:
         if wrapper is None:
             made = create(request, context)

@@ -38,19 +38,24 @@ def own_engine() -> Iterator[None]:
         yield
         return
     was_there = _engine("status").returncode == 0
-    done = _engine("up")
-    assert done.returncode == 0, done.stdout + done.stderr
     try:
-        os.environ["DOCKER_HOST"] = _engine("address").stdout.strip()
-        subprocess.run([str(ROOT / "tools/base-images.sh")], capture_output=True, check=True)
+        _succeeds("up")
+        os.environ["DOCKER_HOST"] = _succeeds("address")
+        subprocess.run([ROOT / "tools/base-images.sh"], capture_output=True, check=True)
         yield
     finally:
         if not was_there:
-            _engine("down")
+            _succeeds("down")
+
+
+def _succeeds(action: str) -> str:
+    done = _engine(action)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
 
 
 def _engine(action: str) -> subprocess.CompletedProcess[str]:
-    argv = [str(ROOT / "tools/engine.sh"), action, str(NUMBER)]
+    argv = [ROOT / "tools/engine.sh", action, str(NUMBER)]
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from mlc_patched.context import Context
 from mlc_patched.engine.interface import Container
 from mlc_patched.errors import AlreadyExistsError, EngineError, GpuTakenError, MlcError
 from mlc_patched.plan.request import CreateRequest, DeployRequest
+
+Does = Callable[[Callable[..., None]], None]
 
 
 def deployed(context: Context, **fields: object) -> CreateRequest:
@@ -173,12 +176,18 @@ def wrapper(context: Context, tmp_path: Path) -> Path:
     return program
 
 
+@pytest.fixture
+def wrapper_does(wrapper: Path, monkeypatch: pytest.MonkeyPatch) -> Does:
+    """Have a function in place of the call of the site's wrapper."""
+    return lambda does: monkeypatch.setattr(deploy_module.site_wrapper, "create", does)
+
+
 def test_a_sites_wrapper_creates_the_container(
     context: Context,
     fake: FakeEngine,
     wanted: CreateRequest,
     wrapper: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    wrapper_does: Does,
 ) -> None:
     asked: list[str] = []
 
@@ -187,7 +196,7 @@ def test_a_sites_wrapper_creates_the_container(
         context.environ = {**context.environ, "DS01_MLC_WRAPPER": ""}
         create(request, context)
 
-    monkeypatch.setattr(deploy_module.site_wrapper, "create", creates)
+    wrapper_does(creates)
     assert deploy(wanted, context, start=True).name == "thesis"
     assert asked == [str(wrapper)]
     assert [each.state for each in fake.made.values()] == ["running"]
@@ -201,29 +210,21 @@ def test_a_wrapper_that_made_no_container_is_named(
 
 
 def test_what_a_wrapper_had_begun_when_it_failed_is_removed(
-    context: Context,
-    fake: FakeEngine,
-    wanted: CreateRequest,
-    wrapper: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    context: Context, fake: FakeEngine, wanted: CreateRequest, wrapper_does: Does
 ) -> None:
     def fails(program: str, request: CreateRequest, *rest: object) -> None:
         made = create(request, context)
         fake.start(made.id)
         raise MlcError("no quota")
 
-    monkeypatch.setattr(deploy_module.site_wrapper, "create", fails)
+    wrapper_does(fails)
     with pytest.raises(MlcError, match="no quota"):
         deploy(wanted, context, start=True)
     assert fake.made == {}
 
 
 def test_of_two_commands_at_once_neither_removes_what_the_others_wrapper_made(
-    context: Context,
-    fake: FakeEngine,
-    wanted: CreateRequest,
-    wrapper: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    context: Context, wanted: CreateRequest, wrapper_does: Does
 ) -> None:
     outcomes: list[str] = []
 
@@ -243,7 +244,7 @@ def test_of_two_commands_at_once_neither_removes_what_the_others_wrapper_made(
         else:
             raise MlcError("the name is in use")
 
-    monkeypatch.setattr(deploy_module.site_wrapper, "create", creates)
+    wrapper_does(creates)
     deploy(wanted, context, start=False)
     second.join()
     assert "You have a container 'thesis' already" in outcomes[0]
