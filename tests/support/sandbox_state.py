@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from mlc_patched.host import locks
-from mlc_patched.images import verified
+from mlc_patched.images import base, verified
 from support.fakes.engine import FakeEngine, FakeImage
 
 Rows = tuple[tuple[str, ...], ...]
@@ -127,7 +127,7 @@ def _is_swarms(image: FakeImage) -> bool:
     return not image.image.references and bool(image.digests)
 
 
-_PERMANENT = {locks.FILE, verified.FILE}
+_PERMANENT = {locks.FILE, verified.VERIFIED.file, base.LOOKED_INTO.file}
 """Files that no command removes, and no command's content is in."""
 
 

@@ -37,6 +37,7 @@ for file in os.listdir(conda) if os.path.isdir(conda) else ():
     name, _, rest = file.rpartition(".json")[0].rpartition("-")[0].rpartition("-")
     if name:
         print("conda", name, rest)
+print("listed all")
 EOF
 """
 DEBIAN_SCRIPT = r"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.fakes.engine import FakeEngine, FakeImage
@@ -11,7 +12,7 @@ from support.recording_reporter import RecordingReporter
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Image
 from mlc_patched.errors import MlcError, NotAllowedError, NotFoundError
-from mlc_patched.images.base import NEEDED, Base, ready_base
+from mlc_patched.images.base import LOOKED_INTO, NEEDED, Base, ready_base
 from mlc_patched.images.dockerfile.package_steps import BY_PIP, BY_UV, UV_STEP
 from mlc_patched.images.dockerfile.render import ImageRecipe, render
 from mlc_patched.images.versions.lockfile import LockedBase
@@ -68,6 +69,40 @@ def test_what_is_in_the_base_is_found_and_no_container_stays(here: Context, look
     assert not base.is_that_of(LockedBase("hub/base:2", image.id, DIGEST))
     assert looked.made == {}
     assert "pull" not in looked.calls
+
+
+def test_a_base_is_looked_into_once(here: Context, looked: Looked) -> None:
+    looked.add_image(NAME)
+    looked.prints = [*DEBIAN, 'is "Debian"', "python 3.11.2 x86_64", "py idna 3.1", "listed all"]
+    first = ready_base(NAME, here)
+    looked.prints = ["what another container would print"]
+    assert ready_base(NAME, here) == first
+    assert looked.calls.count("start") == 1
+    assert first.inventory.packages == {"idna": "3.1"}
+    looked.add_image(NAME)
+    with pytest.raises(MlcError, match="it lacks bash"):
+        ready_base(NAME, here)
+
+
+def test_a_base_whose_packages_were_not_all_listed_is_looked_into_again(
+    here: Context, looked: Looked
+) -> None:
+    looked.add_image(NAME)
+    looked.prints = [*DEBIAN, "python 3.11.2 x86_64", "py idna 3.1"]  # and was killed
+    ready_base(NAME, here)
+    looked.prints = [*looked.prints, "py six 1.16", "listed all"]
+    assert ready_base(NAME, here).inventory.packages == {"idna": "3.1", "six": "1.16"}
+
+
+@pytest.mark.parametrize("damage", ["[1", '["has python3", 1]', "{}", "[" * 100_000])
+def test_a_damaged_list_of_bases_does_not_count(here: Context, looked: Looked, damage: str) -> None:
+    looked.add_image(NAME)
+    looked.prints = [*DEBIAN, "listed all"]
+    base = ready_base(NAME, here)
+    path = Path(here.account.home, ".ds01-config", LOOKED_INTO.file)
+    path.write_text(" ".join([*path.read_text().split(" ")[:2], f"{damage}\n"]))
+    assert ready_base(NAME, here) == base
+    assert looked.calls.count("start") == 2
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from support.fakes.engine import FakeEngine
 from mlc_patched.context import Context
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.host.account import Account
-from mlc_patched.images.verified import FILE, MOST_BYTES, wrong_account
+from mlc_patched.images.verified import VERIFIED, wrong_account
 from mlc_patched.names.labels import Claim
 
 CLAIM = Claim(1001, 1001, "alice")
@@ -26,7 +26,7 @@ class Case:
     def __init__(self, fake: FakeEngine, account: Account, passwd: str = GOOD) -> None:
         self.fake, self.account = fake, account
         self.image = fake.add_image("ds01-1001/thesis:latest", passwd=passwd)
-        self.list = Path(account.home, ".ds01-config", FILE)
+        self.list = Path(account.home, ".ds01-config", VERIFIED.file)
 
     def reads(self, claim: Claim = CLAIM) -> int:
         """Compare, and return how often a file of the container was read."""
@@ -102,7 +102,7 @@ def test_root_has_no_list(fake: FakeEngine, tmp_path: Path) -> None:
 
 def test_a_list_that_is_too_long_begins_anew(case: Case) -> None:
     case.reads()
-    case.list.write_bytes(b"x" * MOST_BYTES)
+    case.list.write_bytes(b"x" * VERIFIED.largest)
     assert case.reads() == 1
     assert case.list.stat().st_size < 200
     assert case.reads() == 0
