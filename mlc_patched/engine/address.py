@@ -92,11 +92,13 @@ class EngineAddress:
     def client_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return an environment in which the docker client uses this engine, too.
 
-        DOCKER_HOST has precedence over DOCKER_CONTEXT, in some clients even if it is empty.
+        DOCKER_HOST has precedence over DOCKER_CONTEXT, in some clients even if it is empty. With
+        the variables for TLS the client would expect TLS on a Unix socket, too.
         """
         found = {**environ, CONTEXT_VARIABLE: self.context}
-        if self.context != DEFAULT:
-            found.pop(HOST_VARIABLE, None)
+        unwanted = [HOST_VARIABLE] if self.context != DEFAULT else []
+        for name in [*unwanted, *((TLS_VARIABLE, VERIFY_VARIABLE) if self.is_local else ())]:
+            found.pop(name, None)
         return found
 
     def without_a_name(self) -> dict[str, str]:
@@ -153,11 +155,12 @@ def _default(environ: Mapping[str, str]) -> EngineAddress:
     host = environ.get(HOST_VARIABLE, "").strip()
     if not host:
         host = _WITH_TLS_ALONE if verify else _UNIX + SOCKET
+    url = _normal(host, HOST_VARIABLE)
     tls = None
-    if verify or environ.get(TLS_VARIABLE):
+    if (verify or environ.get(TLS_VARIABLE)) and not url.startswith(_UNIX):
         directory = environ.get(CERTIFICATES_VARIABLE) or _configuration(environ)
         tls = Tls(directory, verify)
-    return EngineAddress(_normal(host, HOST_VARIABLE), DEFAULT, tls)
+    return EngineAddress(url, DEFAULT, tls)
 
 
 def _of_context(name: str, environ: Mapping[str, str]) -> EngineAddress:

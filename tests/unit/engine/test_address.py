@@ -204,6 +204,17 @@ def test_the_client_s_environment_selects_the_same_engine(home: Path, name: str)
         assert resolve(for_client) == ours
 
 
+@pytest.mark.parametrize("variable", ["DOCKER_TLS", "DOCKER_TLS_VERIFY"])
+def test_a_socket_has_no_tls_whatever_is_left_in_the_environment(home: Path, variable: str) -> None:
+    environ = {"HOME": str(home), "DOCKER_HOST": "unix:///x", variable: "1"}
+    address = resolve(environ)
+    assert address == EngineAddress("unix:///x")
+    assert variable not in address.client_environment(environ)
+    far = {**environ, "DOCKER_HOST": "tcp://far:2376"}
+    assert resolve(far).tls is not None
+    assert resolve(far).client_environment(far)[variable] == "1"
+
+
 def test_only_a_socket_is_local(home: Path) -> None:
     environ = {"HOME": str(home)}
     assert resolve(environ).is_local
