@@ -23,7 +23,7 @@ from tools import engine_reasons  # noqa: E402
 PAGE = ROOT / "docs/engines.md"
 RESULTS = PAGE.with_suffix(".json")
 SUITES = {
-    "contract": ("tests/contract", "-m", "real_engine"),
+    "contract": ("tests/contract",),
     "life": ("tests/products/test_life.py",),
     "containers": ("tests/engine/containers",),
     "images": ("tests/engine/images",),
@@ -41,6 +41,13 @@ class Kind:
     builders: str
     started: Callable[[], contextlib.AbstractContextManager[Any]]
     suites: tuple[str, ...] = tuple(SUITES)
+    is_remote: bool = False
+
+    @property
+    def selection(self) -> tuple[str, ...]:
+        """What pytest gets for the choice of tests."""
+        chosen = "real_engine and not this_host" if self.is_remote else "real_engine"
+        return ("-m", chosen)
 
 
 @dataclass(frozen=True)
@@ -118,10 +125,12 @@ def page(results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Kind]) -> 
         "`contract` is the suite that every engine has to pass, including the tests' fake one; "
         "`life` covers a container from the set-up of the account to its removal, with a shell, "
         "export and import, and a project's image; `containers`, `images` and `maintenance` are "
-        "the tests of these commands. `-`: not run. An empty cell: not for this row, as the way to "
-        "an engine does not change what a command asks of it; a rootless engine has one user, and "
-        "the tests of commands use several; Podman before 5.4 ignores the GPUs they ask for. An "
-        "engine with an oldest API refuses older clients, as Docker 29 does with all before 1.44.",
+        "the tests of these commands. `-`: not run. An empty cell: not for this row, as a rootless "
+        "engine has one user, and the tests of commands use several; Podman before 5.4 ignores the "
+        "GPUs they ask for. By TLS and ssh an engine counts as another host's: without the tests "
+        "of this host's directories, devices and GPUs. "
+        "An engine with an oldest API refuses older clients, as Docker 29 does with all before "
+        "1.44.",
         "",
         f"Not run yet: {'; '.join(missing)}." if missing else "Everything was run.",
         "",

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -35,9 +35,8 @@ from tools.engine_results import SUITES, Cell, Kind, keep, read_report  # noqa: 
 BASES = ("mlc-test/base:bookworm", "mlc-test/bare:bookworm")
 SECONDS = 300  # for one test: on some engines a test waits for something that never happens
 BASIC = ("contract", "life")
-"""The suites for rows where the others would show nothing new, or cannot run: what a command asks
-an engine for does not depend on the way to it, a rootless engine has one user, and Podman before
-5.4 ignores the GPUs that the tests of commands ask for."""
+"""The suites for rows where the others cannot run: a rootless engine has one user, and Podman
+before 5.4 ignores the GPUs that the tests of commands ask for."""
 MODERN = ROOT / "tools/modern-engine.sh"
 NUMBER = 142 + worker.NUMBER
 """The engine of tools/modern-engine.sh that is started for a row."""
@@ -142,8 +141,8 @@ ALL = "all that the clients have"
 NEWEST = partial(modern, "sid", "containerd", MINIMUM_API)
 ROWS = {
     "docker": Kind("Docker", OWN, ALL, docker),
-    "tls": Kind("Docker, tcp with TLS", OWN, ALL, tls, BASIC),
-    "ssh": Kind("Docker, ssh", OWN, ALL, ssh, BASIC),
+    "tls": Kind("Docker, tcp with TLS", OWN, ALL, tls, is_remote=True),
+    "ssh": Kind("Docker, ssh", OWN, ALL, ssh, is_remote=True),
     "docker26": Kind("Docker", OWN, "buildx, classic", partial(modern, "trixie", "classic")),
     "docker28-classic": Kind("Docker", OWN, "buildx, classic", partial(modern, "sid", "classic")),
     "docker28": Kind(f"Docker, oldest API {MINIMUM_API}", CONTAINERD, "buildx, classic", NEWEST),
@@ -159,14 +158,14 @@ ROWS = {
         CONTAINERD,
         "buildx, classic",
         partial(NEWEST, "tls"),
-        BASIC,
+        is_remote=True,
     ),
     "docker28-ssh": Kind(
         f"Docker, ssh, oldest API {MINIMUM_API}",
         CONTAINERD,
         "buildx, classic",
         partial(NEWEST, "ssh"),
-        BASIC,
+        is_remote=True,
     ),
     "podman": Kind("Podman, root", OWN, "Podman's", podman, BASIC),
     "rootless": Kind("Podman, rootless", OWN, "Podman's", rootless, BASIC),
@@ -175,8 +174,8 @@ ROWS = {
 }
 
 
-def run(row: Row, suite: str) -> Cell:
-    """Run one suite on an engine."""
+def run(row: Row, suite: str, selection: Sequence[str]) -> Cell:
+    """Run one suite on an engine; `selection` is for pytest."""
     with tempfile.TemporaryDirectory() as place:
         report = Path(place, "report.xml")
         environ = {**os.environ, **row.variables, "DOCKER_HOST": row.socket}
@@ -191,7 +190,7 @@ def run(row: Row, suite: str) -> Cell:
             f"--junitxml={report}",
         ]
         done = subprocess.run(
-            [*argv, *SUITES[suite]],
+            [*argv, *SUITES[suite], *selection],
             cwd=ROOT,
             env=environ,
             capture_output=True,
@@ -221,7 +220,7 @@ def run_row(choice: str) -> None:
     with kind.started() as row:
         number = version(row)
         for suite in suites.split(",") if suites else kind.suites:
-            cell = run(row, suite)
+            cell = run(row, suite, kind.selection)
             print(f"{name}, {kind.name} {number}: {suite}: {cell}", flush=True)
             for test, why in cell.failed.items():
                 print(f"    {test}: {why[:300]}", flush=True)

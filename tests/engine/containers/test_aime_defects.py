@@ -87,6 +87,7 @@ def test_only_removed_containers_are_reported_as_removed(
 # "Exit 0 for: workspace/data directory missing in -s, container exists already, nothing to remove."
 
 
+@pytest.mark.this_host
 @pytest.mark.parametrize("flag", ["-w", "-d", "-m"])
 def test_a_missing_directory_is_a_failure(alice: User, flag: str) -> None:
     with nothing_left():
@@ -159,6 +160,7 @@ def test_a_comma_in_a_path_does_not_break_list(alice: User) -> None:
 # "Host without /dev/video0 or /dev/snd: the container is made but can never start."
 
 
+@pytest.mark.this_host
 def test_a_host_without_sound_and_camera(user: User, labelled) -> None:
     devices = [each for each in ("/dev/snd", "/dev/video0") if not Path(each).exists()]
     done = user.mlc("create", "it", "--image", labelled(user), "-s")
@@ -171,6 +173,7 @@ def test_a_host_without_sound_and_camera(user: User, labelled) -> None:
 # "Host without a GPU, or without apt: create refuses."
 
 
+@pytest.mark.this_host
 def test_a_host_without_a_gpu(user: User, labelled) -> None:
     has_gpu = any(Path(f"/dev/{node}").exists() for node in ("nvidiactl", "nvidia0", "kfd", "dxg"))
     done = user.mlc(

@@ -115,18 +115,21 @@ def made_by_both(user: User, case: Case, image: str | None) -> tuple[dict[str, A
     return compared(user.tag("same")), compared(twin)
 
 
+@pytest.mark.this_host
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_by_the_legacy_flow(alice: User, case: Case) -> None:
     ours, aimes = made_by_both(alice, case, None)
     assert ours == aimes
 
 
+@pytest.mark.this_host
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_from_a_labelled_image(ldap_user: User, labelled, case: Case) -> None:
     ours, aimes = made_by_both(ldap_user, case, labelled(ldap_user))
     assert ours == aimes
 
 
+@pytest.mark.this_host
 def test_the_values_are_those_of_the_documentation(user: User) -> None:
     """The comparison above would miss a common error: here the values of docs/contracts.md."""
     done = user.mlc("create", "said", "Pytorch", "2.8.0", "-s")

@@ -231,6 +231,7 @@ def wrapper(user: User, *arguments: str | Path):
     return user.run(user.tree / "bin/docker/mlc-create-wrapper.sh", *arguments)
 
 
+@pytest.mark.this_host
 def test_our_wrapper_creates_with_limits(each_user: User, project) -> None:
     image = project(each_user)
     spaced = each_user.file("w 'x' y/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 
 import pytest
 from support.base_images import BASE
@@ -66,6 +67,7 @@ def test_no_terminal_and_nothing_missing_needs_no_script_mode(alice: User, label
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.this_host
 def test_the_spellings_of_aimes_first_version(alice: User, labelled) -> None:
     image = labelled(alice)
     alice.file("my data/")
@@ -103,6 +105,7 @@ def test_info_shows_the_catalog_for_the_architecture(alice: User) -> None:
     assert "Tensorflow" not in rocm
 
 
+here = partial(pytest.param, marks=pytest.mark.this_host)
 REFUSED = {
     "a name with #": ("create a#b Pytorch 2.8.0", 1, "'#', which Docker does not allow"),
     "a name with a slash": ("create a/b Pytorch 2.8.0", 1, "not a valid container name"),
@@ -113,9 +116,9 @@ REFUSED = {
     "no such architecture": ("create it Pytorch 2.8.0 -arch VAX", 1, "'VAX' is unknown"),
     "GPUs that are none": ("create it Pytorch 2.8.0 -g many", 2, "'many' is not understood"),
     "no such workspace": ("create it Pytorch 2.8.0 -w /no/where", 1, "mkdir -p /no/where"),
-    "no such data": ("create it Pytorch 2.8.0 -d /no/where", 1, "data directory /no/where"),
-    "no such models": ("create it Pytorch 2.8.0 -m /no/where", 1, "models directory /no/where"),
-    "a file as workspace": ("create it Pytorch 2.8.0 -w /etc/passwd", 1, "not a directory"),
+    "no such data": here("create it Pytorch 2.8.0 -d /no/where", 1, "data directory /no/where"),
+    "no such models": here("create it Pytorch 2.8.0 -m /no/where", 1, "models directory /no/where"),
+    "a file as workspace": here("create it Pytorch 2.8.0 -w /etc/passwd", 1, "not a directory"),
     "an unknown flag": ("create it Pytorch 2.8.0 --bogus", 2, "--bogus"),
     "an empty name": ("create '' Pytorch 2.8.0", 1, "The name is empty. Use: mlc create NAME"),
     "two words alone": ("create Pytorch 2.8.0", 1, "Missing: a version"),
@@ -150,6 +153,7 @@ def test_two_users_may_use_one_name(alice: User, ldap_user: User, labelled) -> N
     assert {alice.tag("same"), ldap_user.tag("same")} <= container_names()
 
 
+@pytest.mark.this_host
 def test_a_relative_workspace_is_made_absolute(alice: User, labelled) -> None:
     image = labelled(alice)
     alice.file("here/below/")
@@ -163,6 +167,7 @@ def test_a_relative_workspace_is_made_absolute(alice: User, labelled) -> None:
     assert labels["aime.mlc.DATA_MOUNT"] == f"{alice.home}/here"
 
 
+@pytest.mark.this_host
 def test_a_missing_default_workspace_is_created(user: User, labelled) -> None:
     image = labelled(user)
     user.workspace.rename(user.home / "moved")

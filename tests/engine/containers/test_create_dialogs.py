@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from support.engine_state import container_names, docker, inspect, nothing_left
@@ -38,6 +39,7 @@ class Dialog:
     models: str = "-"
 
 
+here = partial(pytest.param, marks=pytest.mark.this_host)
 DIALOGS = {
     "defaults": Dialog("", (*MENUS, KEEP, NO_DATA, NO_MODELS, YES)),
     "Enter creates": Dialog("", (*MENUS, KEEP, NO_DATA, NO_MODELS, (YES[0], ""))),
@@ -56,14 +58,16 @@ DIALOGS = {
         ),
         *("~/mine", "~/mine", "~/mine"),
     ),
-    "a wrong path is asked for again": Dialog(
-        "",
-        (
-            *(*MENUS, OTHER, path("workspace", "/no/where")),
-            ("does not exist.*Path of the workspace directory: ", "~/mine"),
-            *(NO_DATA, NO_MODELS, YES),
-        ),
-        "~/mine",
+    "a wrong path is asked for again": here(
+        Dialog(
+            "",
+            (
+                *(*MENUS, OTHER, path("workspace", "/no/where")),
+                ("does not exist.*Path of the workspace directory: ", "~/mine"),
+                *(NO_DATA, NO_MODELS, YES),
+            ),
+            "~/mine",
+        )
     ),
     "a wrong number is asked for again": Dialog(
         "",
@@ -90,10 +94,12 @@ DIALOGS = {
     "a wrong name": Dialog(
         "a#b Pytorch 2.8.0", (("'#', which Docker.*Name of the container: ", "it"), YES)
     ),
-    "a wrong workspace": Dialog(
-        "it Pytorch 2.8.0 -w /no/where",
-        (("does not exist.*Path of the workspace directory: ", "~/mine"), YES),
-        "~/mine",
+    "a wrong workspace": here(
+        Dialog(
+            "it Pytorch 2.8.0 -w /no/where",
+            (("does not exist.*Path of the workspace directory: ", "~/mine"), YES),
+            "~/mine",
+        )
     ),
     "a wrong architecture": Dialog(
         "it Pytorch 2.8.0 -arch VAX", ((r"'VAX' is unknown.*1\) CUDA_ADA.*: ", "1"), YES)

@@ -51,6 +51,7 @@ def forget(user: User) -> None:
     (user.home / ".ds01-config/verified-images").unlink(missing_ok=True)
 
 
+@pytest.mark.this_host
 def test_a_create_imports_no_more_than_it_uses(user: User, labelled) -> None:
     """Start-up is most of what a create takes."""
     create(user, labelled(user))  # the first time the account is read, too

@@ -61,6 +61,7 @@ def test_a_round_trip_for_the_same_user(user: User, slim: str) -> None:
         assert user.mlc("remove", "copy", "-s").returncode == 0
 
 
+@pytest.mark.this_host
 def test_another_user_gets_their_own_account_and_home(
     alice: User, ldap_user: User, slim: str
 ) -> None:
@@ -100,6 +101,7 @@ def test_the_configuration_of_the_image_comes_back(alice: User, image_from, slim
     assert run(alice, "echo $SPACED", "copy") == "a b"
 
 
+@pytest.mark.this_host
 def test_directories_come_back_where_they_exist(alice: User, slim: str) -> None:
     for directory in ("mine/", "data/"):
         alice.file(directory)

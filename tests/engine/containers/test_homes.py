@@ -61,6 +61,7 @@ def run(user: User, way: str, umask: str, *argv: str | Path) -> None:
     assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
 
 
+@pytest.mark.this_host
 @pytest.mark.parametrize(("way", "umask", "build"), WAYS + (MORE_WAYS if is_full() else []))
 def test_files_have_their_modes_and_owner_under_any_umask(
     empty: User, labelled, way: str, umask: str, build: str
@@ -103,6 +104,7 @@ LINKS = {
 VICTIMS = ["a directory of root's", "a file of root's"]
 
 
+@pytest.mark.this_host
 @pytest.mark.parametrize("to", VICTIMS if is_full() else VICTIMS[:1])
 def test_under_sudo_no_link_leads_to_files_of_root(
     empty: User, labelled, tmp_path: Path, to: str

@@ -48,6 +48,7 @@ def devices(tag: str) -> list[str]:
     return chosen
 
 
+@pytest.mark.this_host
 def test_users_share_three_gpus_for_a_day(
     engine: Engine, alice: User, ldap_user: User, labelled, smi: NvidiaSmi
 ) -> None:

@@ -150,6 +150,7 @@ def test_a_container_that_cannot_start_says_why(alice: User, labelled) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.this_host
 def test_existing_devices_are_passed(alice: User, labelled) -> None:
     image = labelled(alice)
     with devices("/dev/video0", "/dev/snd"):

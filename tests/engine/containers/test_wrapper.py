@@ -81,6 +81,7 @@ def test_the_legacy_flow_under_sudo(user: User) -> None:
     assert (user.workspace / "file").stat().st_uid == user.uid
 
 
+@pytest.mark.this_host
 def test_directories_made_under_sudo_belong_to_the_user(user: User, labelled) -> None:
     image = labelled(user)
     user.workspace.rename(user.home / "moved")
@@ -98,6 +99,7 @@ def test_directories_made_under_sudo_belong_to_the_user(user: User, labelled) ->
         (user.home / "moved").rename(user.workspace)
 
 
+@pytest.mark.this_host
 def test_the_home_is_the_users_and_not_roots(user: User, labelled) -> None:
     user.file("data/")
     done = create(user, labelled(user), "-d", "~/data")
@@ -209,6 +211,7 @@ def test_a_workspace_with_spaces_and_colons(alice: User, labelled) -> None:
     assert (path / "here").exists()
 
 
+@pytest.mark.this_host
 def test_a_missing_workspace_is_exit_1(alice: User, labelled) -> None:
     image = labelled(alice)
     with nothing_left():

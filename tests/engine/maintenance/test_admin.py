@@ -181,6 +181,7 @@ def findings(user: User, tree: Path, *arguments: str, code: int, **environ: str)
     return list(json.loads(done.stdout)["findings"])
 
 
+@pytest.mark.this_host
 def test_doctor_finds_ten_kinds_of_problems(
     alice: User,
     own_tree: Path,
@@ -275,6 +276,7 @@ def test_doctor_finds_a_checkout_that_is_half_restored(alice: User, own_tree: Pa
         assert [each["remedy"] for each in broken] == [f"sudo mlc-patch apply {made.path}"]
 
 
+@pytest.mark.this_host
 def test_doctor_repairs_what_is_safe(alice: User) -> None:
     shutil.rmtree(alice.workspace)
     before = findings(alice, alice.tree, code=0)
