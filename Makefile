@@ -41,12 +41,11 @@ bench: setup engine base  ## measure speed and disk space on separate engines, a
 # Go programs, the engines and their clients, collect garbage less often: a tenth less to compute.
 test test-modern: export GOGC := 400
 
-# ALSO=newest: the newest Python, too. What needs no engine uses the time in which the others wait.
+# ALSO=newest: the newest Python, too. All of it uses the time in which the others wait.
 test: setup engine base test-tools  ## run all tests; a skip that tests/skips.txt does not list is a failure
 ifeq ($(PYTEST_ARGS),)
-	$(MAKE) --keep-going --jobs --output-sync=line test-here test-pythons $(ALSO)
+	$(MAKE) --keep-going --jobs --output-sync=line test-here test-modern test-pythons $(ALSO)
 	$(MAKE) test-products
-	$(MAKE) test-modern
 else
 	$(MAKE) test-here
 endif
@@ -59,7 +58,7 @@ test-products: # the browser's test needs the machine for itself
 	MLC_NO_SKIPS=1 .venv/bin/python -m pytest tests/products
 
 test-modern:
-	tools/modern-tests.sh 2
+	tools/modern-tests.sh
 
 test-pythons: # unit tests only
 	MLC_NO_SKIPS=1 nice -n 19 .venv/bin/nox --python $(filter-out $(shell .venv/bin/python -c $(VERSION)), $(PYTHONS)) -- $(NOT_SLOW)
