@@ -154,7 +154,7 @@ def lock_of(it: ImageUser, project: str = "demo") -> Lock:
 
 def clean_home(user: User) -> None:
     """Remove the files of a user's projects."""
-    for name in ("dockerfiles", ".ds01-config", "source"):
+    for name in ("dockerfiles", ".ds01-config/images", "source"):
         shutil.rmtree(user.home / name, ignore_errors=True)
 
 

@@ -23,8 +23,9 @@ from support.reliability import Counted, is_full, sized
 from support.users import User
 
 from mlc_patched.host import locks
-from mlc_patched.images import verified
+from mlc_patched.images.base import LOOKED_INTO
 from mlc_patched.images.build.environment import Builder
+from mlc_patched.images.verified import VERIFIED
 from mlc_patched.temporary import KINDS, LOOK
 
 pytestmark = pytest.mark.real_engine
@@ -153,8 +154,9 @@ def ours(user: User) -> set[str]:
     files = {str(path.relative_to(user.home)) for path in user.home.rglob("*") if path.is_file()}
     builds = {str(path) for path in Path(gettempdir()).glob("mlc-build-*") if owned(path, user)}
     own = {name for name in names if str(user.uid) in name}
-    # Permanent ones (locks.py, verified.py), and the docker client's own.
-    others = (f".ds01-config/{locks.FILE}", f".ds01-config/{verified.FILE}", ".docker/")
+    # Permanent ones, and the docker client's own.
+    permanent = (locks.FILE, VERIFIED.file, LOOKED_INTO.file)
+    others = (*(f".ds01-config/{each}" for each in permanent), ".docker/")
     return own | builds | {name for name in files if not name.startswith(others)}
 
 

@@ -58,7 +58,15 @@ def test_a_reader_that_needs_no_more_is_no_failure() -> None:
         stream.check()
 
 
-def test_a_killed_child_is_a_failure_and_none_stays() -> None:
+def test_a_killed_child_is_a_failure_and_none_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    children, fork = [], os.fork
+
+    def noted() -> int:
+        children.append(fork())
+        return children[-1]
+
+    monkeypatch.setattr(os, "fork", noted)
+
     def killed() -> Iterator[bytes]:
         os.kill(os.getpid(), 9)
         yield b""
@@ -67,5 +75,6 @@ def test_a_killed_child_is_a_failure_and_none_stays() -> None:
         assert all_of(stream.file) == b""
         with pytest.raises(MlcError, match="killed"):
             stream.check()
+    (child,) = children
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(child, os.WNOHANG)
