@@ -188,14 +188,13 @@ def test_root_has_no_images_but_sudo_creates_the_users(commands: ImageUser) -> N
 
 
 def test_metadata_never_breaks_a_command(commands: ImageUser) -> None:
-    (commands.user.home / ".ds01-config").mkdir()
-    images = commands.user.home / ".ds01-config/images"
-    images.write_text("in the way")
+    in_the_way = commands.user.file(".ds01-config/images")
     done = commands.run("image-create", "demo", "--base", BASE, "-y")
     assert "metadata" in done.stderr
     assert commands.names() == {commands.image("demo")}
     assert commands.json("image-list")[0]["project"] == "demo"
     assert commands.json("image-retire", "demo", "-y")[0]["images"] == [commands.image("demo")]
+    in_the_way.unlink()
 
 
 def test_a_base_without_python_or_sudo_gets_them(ldap_commands: ImageUser) -> None:
