@@ -11,7 +11,7 @@ from ...engine.client import buildx_of, client_path, fitting_client
 from ...engine.interface import PODMAN
 from ...errors import UsageError, shown
 from ...host.process import output_of
-from ...lean import dataclass, field
+from ...lean import dataclass, field, replace
 from ..dockerfile.syntax import instructions
 from .environment import Builder
 
@@ -30,16 +30,22 @@ SSH_VARIABLE = "SSH_AUTH_SOCK"
 _NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _SECONDS = 30
 _LAST_WITH_BUILDKIT = 22  # since 23.0, BuildKit needs the buildx plugin
+_LOAD = ("--load",)
+_LOAD_QUICKLY = ("--output", "type=docker,compression-level=1")
+"""The same where containerd stores the images, and so BuildKit compresses the layers (buildx,
+"docker" exporter). Its default, level 6, takes twice the time for a ninth less disk."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """A Docker client: its path, its builder, and the Docker context to use."""
+    """A Docker client: its path, its builder, the Docker context to use, and the flags of buildx
+    that give the image to the engine."""
 
     path: str
     builder: Builder
     docker_context: str = DEFAULT
     url: str = ""
+    load: tuple[str, ...] = _LOAD
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,10 @@ def choose_builder(context: Context) -> Client:
     """
     if context.engine.product == PODMAN:
         return Client("podman", Builder.PODMAN, url=context.address.url)
-    return find_client(context.client_environ)
+    client = find_client(context.client_environ)
+    if client.builder is Builder.BUILDX and context.engine.has_containerd_store():
+        return replace(client, load=_LOAD_QUICKLY)
+    return client
 
 
 def check_client(context: Context) -> None:
@@ -169,7 +178,7 @@ def build_command(
     if client.builder is Builder.BUILDX:
         # Only the builder inside the engine sees the engine's images; it is named after the
         # Docker context.
-        argv += ["buildx", "build", "--load", "--builder", client.docker_context]
+        argv += ["buildx", "build", *client.load, "--builder", client.docker_context]
         # An index with attestations is not always found by the id of its image.
         environment["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
     elif client.builder is Builder.BUILDKIT:

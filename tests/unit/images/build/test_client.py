@@ -84,6 +84,25 @@ def test_docker_builds_with_its_client(tmp_path: Path) -> None:
     assert choose_builder(context) == find_client(environ)
 
 
+@pytest.mark.parametrize(
+    ("in_containerd", "buildx", "flags"),
+    [
+        (True, True, ("--output", "type=docker,compression-level=1")),
+        (False, True, ("--load",)),
+        (True, False, ()),
+    ],
+)
+def test_layers_that_the_engine_keeps_compressed_are_compressed_quickly(
+    tmp_path: Path, in_containerd: bool, buildx: bool, flags: tuple[str, ...]
+) -> None:
+    engine = FakeEngine()
+    engine.in_containerd = in_containerd
+    environ = client(tmp_path, "28.5.2", buildx)
+    chosen = choose_builder(Context(environ=environ, make_engine=lambda: engine))
+    argv = build_command(chosen, dockerfile="/d", build_context="/c", tag="x:y").argv
+    assert tuple(each for each in argv if each.startswith(("--load", "--output", "type="))) == flags
+
+
 @pytest.mark.parametrize("builder", list(Builder))
 def test_the_command_names_everything_and_no_value_of_a_setting(builder: Builder) -> None:
     command = build_command(
