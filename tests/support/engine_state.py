@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from mlc_patched.engine.podman import familiar
+from mlc_patched.names.labels import TEMPORARY
 from mlc_patched.temporary import KINDS
 from support.engine_requests import ask
 from support.users import User
 
+_NAMELESS = f"filters={quote(json.dumps({'dangling': ['true'], 'label': [TEMPORARY]}))}"
 _OWN_NAMES = (*((f"mlc-{kind}", "-") for kind in KINDS), ("ds01", "/"), ("mlc-account", ":"))
 
 
@@ -75,6 +79,11 @@ def sweep(*users: User) -> None:
     for name in [name for each in images for name in each["RepoTags"] or ()]:
         if name.endswith(tags) or familiar(name).startswith(own):
             ask("DELETE", "/images/{}", name)
+    # Steps of builds: containerd's store sometimes keeps them when their image goes.
+    marks = tuple(f"{user.uid}-" for user in users)
+    for each in ask("GET", "/images/json", query=_NAMELESS):
+        if (each["Labels"] or {}).get(TEMPORARY, "").startswith(marks):
+            ask("DELETE", "/images/{}", each["Id"])
 
 
 @contextlib.contextmanager
