@@ -41,13 +41,13 @@ class Kind:
     builders: str
     started: Callable[[], contextlib.AbstractContextManager[Any]]
     suites: tuple[str, ...] = tuple(SUITES)
-    is_remote: bool = False
+    without: tuple[str, ...] = ()
+    """Markers of tests that cannot run there."""
 
     @property
     def selection(self) -> tuple[str, ...]:
         """What pytest gets for the choice of tests."""
-        chosen = "real_engine and not this_host" if self.is_remote else "real_engine"
-        return ("-m", chosen)
+        return ("-m", " and not ".join(("real_engine", *self.without)))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def page(results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Kind]) -> 
         "the tests of these commands. `-`: not run. An empty cell: not for this row, as a rootless "
         "engine has one user, and the tests of commands use several; Podman before 5.4 ignores the "
         "GPUs they ask for. By TLS and ssh an engine counts as another host's: without the tests "
-        "of this host's directories, devices and GPUs. "
+        "of this host's directories, devices and GPUs, and by ssh without those under sudo, where mlc "
+        "refuses to use root's keys. "
         "An engine with an oldest API refuses older clients, as Docker 29 does with all before "
         "1.44.",
         "",

@@ -37,6 +37,9 @@ SECONDS = 300  # for one test: on some engines a test waits for something that n
 BASIC = ("contract", "life")
 """The suites for rows where the others cannot run: a rootless engine has one user, and Podman
 before 5.4 ignores the GPUs that the tests of commands ask for."""
+BY_TLS = ("this_host",)
+BY_SSH = (*BY_TLS, "not_by_ssh")
+"""Markers of tests that cannot run on such an engine: see pyproject.toml."""
 MODERN = ROOT / "tools/modern-engine.sh"
 NUMBER = 142 + worker.NUMBER
 """The engine of tools/modern-engine.sh that is started for a row."""
@@ -141,8 +144,8 @@ ALL = "all that the clients have"
 NEWEST = partial(modern, "sid", "containerd", MINIMUM_API)
 ROWS = {
     "docker": Kind("Docker", OWN, ALL, docker),
-    "tls": Kind("Docker, tcp with TLS", OWN, ALL, tls, is_remote=True),
-    "ssh": Kind("Docker, ssh", OWN, ALL, ssh, is_remote=True),
+    "tls": Kind("Docker, tcp with TLS", OWN, ALL, tls, without=BY_TLS),
+    "ssh": Kind("Docker, ssh", OWN, ALL, ssh, without=BY_SSH),
     "docker26": Kind("Docker", OWN, "buildx, classic", partial(modern, "trixie", "classic")),
     "docker28-classic": Kind("Docker", OWN, "buildx, classic", partial(modern, "sid", "classic")),
     "docker28": Kind(f"Docker, oldest API {MINIMUM_API}", CONTAINERD, "buildx, classic", NEWEST),
@@ -158,14 +161,14 @@ ROWS = {
         CONTAINERD,
         "buildx, classic",
         partial(NEWEST, "tls"),
-        is_remote=True,
+        without=BY_TLS,
     ),
     "docker28-ssh": Kind(
         f"Docker, ssh, oldest API {MINIMUM_API}",
         CONTAINERD,
         "buildx, classic",
         partial(NEWEST, "ssh"),
-        is_remote=True,
+        without=BY_SSH,
     ),
     "podman": Kind("Podman, root", OWN, "Podman's", podman, BASIC),
     "rootless": Kind("Podman, rootless", OWN, "Podman's", rootless, BASIC),

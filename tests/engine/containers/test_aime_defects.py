@@ -189,6 +189,7 @@ def test_a_host_without_a_gpu(user: User, labelled) -> None:
     assert_account_works(user)
 
 
+@pytest.mark.not_by_ssh
 def test_a_host_without_apt_and_other_programs(alice: User, labelled) -> None:
     """Nothing on PATH but what starts the program itself."""
     path = alice.file("path/")

@@ -162,6 +162,7 @@ def test_a_namesake_with_another_uid_is_replaced(ldap_user: User, image_from) ->
     assert "conda" in run(user, f"id -Gn {name}").split()
 
 
+@pytest.mark.not_by_ssh
 def test_the_group_of_everybody_may_be_the_users_own(alice: User) -> None:
     """GID 100 is `users` in every Debian; on many hosts it is everybody's group."""
     done = alice.sudo(alice.tree / "bin/mlc", "create", "it", "--image", BASE, "-s", SUDO_GID="100")

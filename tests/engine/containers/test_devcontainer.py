@@ -58,6 +58,7 @@ def folder(alice: User) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.not_by_ssh
 def test_the_container_has_the_user_the_workspace_and_the_gpus(
     alice: User, folder: Path, cli: Path
 ) -> None:

@@ -152,6 +152,7 @@ exec DOCKER "$@"
 """
 
 
+@pytest.mark.not_by_ssh
 def test_the_docker_client_leaves_no_files_of_root_in_a_home_that_sudo_kept(
     empty: User, counted: Counted
 ) -> None:

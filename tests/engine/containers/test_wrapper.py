@@ -15,7 +15,7 @@ from support.base_images import BASE
 from support.engine_state import container_names, docker, image_ids, inspect, nothing_left
 from support.users import User
 
-pytestmark = pytest.mark.real_engine
+pytestmark = [pytest.mark.real_engine, pytest.mark.not_by_ssh]
 
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else "python3"
 GPU_A = "GPU-11111111-2222-3333-4444-555555555555"
