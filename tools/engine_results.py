@@ -128,10 +128,9 @@ def page(results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Kind]) -> 
         "the tests of these commands. `-`: not run. An empty cell: not for this row, as a rootless "
         "engine has one user, and the tests of commands use several; Podman before 5.4 ignores the "
         "GPUs they ask for. By TLS and ssh an engine counts as another host's: without the tests "
-        "of this host's directories, devices and GPUs, and by ssh without those under sudo, where mlc "
-        "refuses to use root's keys. "
-        "An engine with an oldest API refuses older clients, as Docker 29 does with all before "
-        "1.44.",
+        "of this host's directories, devices and GPUs; by ssh also without those under sudo, where "
+        "mlc refuses to use root's keys. An engine with an oldest API refuses older clients, as "
+        "Docker 29 does with all before 1.44.",
         "",
         f"Not run yet: {'; '.join(missing)}." if missing else "Everything was run.",
         "",
