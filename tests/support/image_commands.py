@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -26,9 +27,11 @@ CLIENT_PATHS = (SYSTEM_PATH, "/usr/sbin:/usr/bin:/sbin:/bin")
 
 
 def builders() -> dict[Builder, str]:
-    """Return the builders of this machine's clients, each with the PATH that finds its client."""
+    """Return the builders of this machine's clients, each with the PATH that finds its client, and
+    the tests' ssh if there is one."""
     found: dict[Builder, str] = {}
-    for path in CLIENT_PATHS:
+    ssh, colon, _ = os.environ.get("MLC_TEST_PATH", "").partition(":")
+    for path in (f"{ssh}{colon}{each}" for each in CLIENT_PATHS):
         if shutil.which("docker", path=path):
             found.setdefault(find_client({"PATH": path}).builder, path)
             found.setdefault(Builder.CLASSIC, path)
