@@ -24,11 +24,14 @@ class Remembered:
     largest: int
 
     def find(self, key: str, account: Account) -> str | None:
-        """Return what follows a key, or None. A key begins with the image's id."""
+        """Return what follows a key, or None. A key begins with the image's id.
+
+        The newest line counts, as a full disk may have cut an earlier one.
+        """
         wanted = f"{key} ".encode()
         with contextlib.suppress(OSError), self._open(account) as file:
-            text = b"" if file is None else os.pread(file, self.largest, 0)
-            for line in text.splitlines(keepends=True):
+            content = os.pread(file, self.largest, 0) if file is not None else b""
+            for line in reversed(content.splitlines(keepends=True)):
                 if line.startswith(wanted) and line.endswith(b"\n"):
                     return line[len(wanted) : -1].decode("utf-8", "replace")
         return None

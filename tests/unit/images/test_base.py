@@ -101,7 +101,7 @@ def test_a_damaged_list_of_bases_does_not_count(here: Context, looked: Looked, d
     base = ready_base(NAME, here)
     path = Path(here.account.home, ".ds01-config", LOOKED_INTO.file)
     path.write_text(" ".join([*path.read_text().split(" ")[:2], f"{damage}\n"]))
-    assert ready_base(NAME, here) == base
+    assert [ready_base(NAME, here), ready_base(NAME, here)] == [base, base]
     assert looked.calls.count("start") == 2
 
 
