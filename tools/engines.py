@@ -147,6 +147,9 @@ ROWS = {
     "tls": Kind("Docker, tcp with TLS", OWN, ALL, tls, without=BY_TLS),
     "ssh": Kind("Docker, ssh", OWN, ALL, ssh, without=BY_SSH),
     "docker26": Kind("Docker", OWN, "buildx, classic", partial(modern, "trixie", "classic")),
+    "docker26-containerd": Kind(
+        "Docker", CONTAINERD, "buildx, classic", partial(modern, "trixie", "containerd")
+    ),
     "docker28-classic": Kind("Docker", OWN, "buildx, classic", partial(modern, "sid", "classic")),
     "docker28": Kind(f"Docker, oldest API {MINIMUM_API}", CONTAINERD, "buildx, classic", NEWEST),
     "docker28-builder": Kind(

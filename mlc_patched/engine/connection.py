@@ -107,6 +107,11 @@ class EngineConnection:
         """Whether the engine is new enough to have containerd's image store (Docker 24.0)."""
         return not self.is_podman and _numbers(self._version) >= (1, 43)
 
+    @property
+    def is_docker_28(self) -> bool:
+        """Whether the engine is Docker 28.0 or newer."""
+        return not self.is_podman and _numbers(self._version) >= (1, 48)
+
     @cached_property
     def minimum_api(self) -> str:
         """The oldest API version that the engine accepts."""

@@ -425,6 +425,9 @@ class DockerEngine(Engine):
     def has_containerd_store(self) -> bool:
         return self._has_containerd_store
 
+    def sends_contexts_to_buildkit(self) -> bool:
+        return self._connection.is_docker_28 or not self._has_containerd_store
+
     @cached_property
     def _has_containerd_store(self) -> bool:
         # Older engines, and Podman, are not asked.

@@ -382,6 +382,13 @@ class Engine(abc.ABC):
     def has_containerd_store(self) -> bool:
         """Whether containerd stores the images."""
 
+    def sends_contexts_to_buildkit(self) -> bool:
+        """Whether BuildKit gets the Dockerfile and context of a build through the engine's API.
+
+        Before Docker 28.0 it does not where containerd stores the images (moby/moby#47717).
+        """
+        return True
+
     @abc.abstractmethod
     def image_size(self, image: Image) -> int:
         """Return the bytes of an image's unpacked layers, those shared with others included."""

@@ -22,6 +22,7 @@ from .client import Client, choose_builder
 from .derive import derive
 from .environment import Builder, settings_from
 from .fallback import build_with_pip_if_needed
+from .lock_label import with_label_of_lock
 from .record import lock_of
 from .request import BuildError, BuildRequest
 from .run import ImageNames, run
@@ -72,7 +73,8 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Built
         builder=client.builder.name,
         sources=request.sources,
     )
-    yield Built(_labelled(image, tag, lock, client, steps, undo, context), lock)
+    undo.add(f"The image {tag}-lock", lambda: engine.remove_image(f"{tag}-lock"))
+    yield Built(with_label_of_lock(image, tag, lock, client, steps, context), lock)
     with warn_on_failure("Images of the steps stay until the next build", report):
         clear_steps(steps, context)
     for name in (tag, f"{tag}-lock"):
@@ -106,34 +108,6 @@ def _build(
     )
     run(request, derived, client, names, steps, context, is_quiet=is_quiet)
     return pins
-
-
-def _labelled(
-    image: Image,
-    tag: str,
-    lock: Lock,
-    client: Client,
-    steps: StepNames,
-    undo: Undo,
-    context: Context,
-) -> Image:
-    """Return the image with the label for its lock, which is known only when it is built."""
-    engine, name = context.engine, f"{tag}-lock"
-    buildkit = client.builder in (Builder.BUILDX, Builder.BUILDKIT)
-    undo.add(f"The image {name}", lambda: engine.remove_image(name))
-    # In one step, as the second label completes the image: see temporary.mark.
-    step = f'LABEL {labels.LOCK}={digest(render(lock))} {labels.TEMPORARY}=""'
-    made = engine.build(
-        f"FROM {tag if buildkit else image.id}\n{step}\n",
-        name,
-        labels={},
-        progress=steps.hear,
-        buildkit=buildkit,
-    )
-    labelled = engine.image(made)
-    if labelled is None:
-        raise BuildError(f"{name} was built, but the engine does not have it.")
-    return labelled
 
 
 def _pins(request: BuildRequest, builder: Builder, context: Context) -> Pins:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -18,7 +17,7 @@ from ...interrupts import defer_signals
 from ...lean import dataclass
 from ...names import labels
 from ...names.labels import Claim, later_labels
-from ...temporary import build_directory_prefix, mark, mark_directory
+from ...temporary import mark
 from ...undo import retry_once, warn_on_failure
 from ..dockerfile.syntax import instructions
 from . import failure as build_failure
@@ -26,6 +25,7 @@ from .client import Client, build_command, build_network, needs_ssh
 from .context_stream import SENT_DOCKERFILE, STANDARD_INPUT, sent_context
 from .derive import DerivedDockerfile
 from .environment import Builder
+from .private_directory import private_directory, written
 from .process import run_build
 from .request import BuildError, BuildRequest, account_arguments, build_context
 from .shown import OwnSteps
@@ -68,7 +68,7 @@ def run(
     Raises BuildError if it failed, and EngineUnreachableError if the engine went away.
     """
     with (
-        _private_directory(context.job.token) as private,
+        private_directory(context.job.token) as private,
         _image_of_files(names.files, derived.files, context),
         _named_base(request, names.base, context),
     ):
@@ -106,14 +106,13 @@ def _with_client(
         client,
         dockerfile=SENT_DOCKERFILE
         if is_sent
-        else str(_written(private / "Dockerfile", derived.text)),
+        else str(written(private / "Dockerfile", derived.text)),
         build_context=STANDARD_INPUT if is_sent else directory,
         tag=tag,
         arguments=(*account_arguments(account), *request.arguments),
         inherited=derived.arguments,
         secrets={
-            name: str(_written(private / name, content))
-            for name, content in derived.secrets.items()
+            name: str(written(private / name, content)) for name, content in derived.secrets.items()
         },
         labels=_last_labels(request, context),
         no_cache=request.no_cache,
@@ -225,20 +224,6 @@ def _named_base(request: BuildRequest, name: str, context: Context) -> Iterator[
     finally:
         with defer_signals(), warn_on_failure(f"The name {name} stays", context.report):
             retry_once(lambda: engine.remove_image(name))
-
-
-@contextlib.contextmanager
-def _private_directory(token: str) -> Iterator[Path]:
-    """Have a directory that belongs to the process, even if root works for a user: what the docker
-    client reads there as root must not be replaceable by a link."""
-    with tempfile.TemporaryDirectory(prefix=build_directory_prefix(token)) as path:
-        mark_directory(Path(path))
-        yield Path(path)
-
-
-def _written(path: Path, content: str) -> Path:
-    path.write_text(content, encoding="utf-8", newline="")
-    return path
 
 
 @contextlib.contextmanager

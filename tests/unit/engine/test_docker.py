@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from support.engine_api import EngineApi, Reply, Request, refusal
 
+from mlc_patched.engine.address import EngineAddress
+from mlc_patched.engine.connect import connect
 from mlc_patched.engine.interface import Engine, Image
 from mlc_patched.engine.observations import Activity, Change, Layer
 from mlc_patched.engine.specification import Bind, ContainerSpecification
@@ -127,15 +129,24 @@ def test_an_odd_answer_about_steps_is_the_engines_error(
 def test_an_engine_too_old_for_containerds_store_is_not_asked_about_it(
     api: EngineApi, docker_engine: Engine
 ) -> None:
-    from mlc_patched.engine.address import EngineAddress
-    from mlc_patched.engine.connect import connect
-
     api.ping["Api-Version"] = "1.41"
     old = connect(EngineAddress(api.address))
     assert not old.has_containerd_store()
     assert api.calls == []
     api.on("GET /info", CONTAINERD)
     assert docker_engine.has_containerd_store()
+
+
+@pytest.mark.parametrize(
+    ("api_version", "info", "expected"),
+    [("1.45", CONTAINERD, False), ("1.45", {}, True), ("1.48", CONTAINERD, True)],
+)
+def test_buildkit_gets_contexts_unless_containerd_stores_the_images_before_docker_28(
+    api: EngineApi, api_version: str, info: dict[str, object], expected: bool
+) -> None:
+    api.ping["Api-Version"] = api_version
+    api.on("GET /info", info)
+    assert connect(EngineAddress(api.address)).sends_contexts_to_buildkit() is expected
 
 
 def test_a_container_is_created_under_its_name(api: EngineApi, docker_engine: Engine) -> None:
