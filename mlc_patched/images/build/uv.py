@@ -27,13 +27,14 @@ from .environment import settings_from, uv_configuration
 _PLACE = "/tmp/mlc"  # noqa: S108 - in a container of its own
 _MOST = 60_000
 """Characters of an argument: Linux allows 128 KiB (execve(2))."""
-_WRITE = """
-mkdir -p "$1" && cd "$1" && shift && while [ $# -gt 0 ]; do
-    name=$1 count=$2; shift 2; : >"$name"
-    while [ "$count" -gt 0 ]; do printf %s "$1" >>"$name"; shift; count=$((count - 1)); done
-done
+_RUN = """
+place=$1 && shift && mkdir -p "$place" && while [ "$1" != -- ]; do
+    file=$place/$1 count=$2; shift 2; : >"$file"
+    while [ "$count" -gt 0 ]; do printf %s "$1" >>"$file"; shift; count=$((count - 1)); done
+done && shift && exec env "$@"
 """
-"""Writes files from arguments: the directory, then of each its name, and its text in pieces."""
+"""Writes files and runs uv, from arguments: the directory, of each file its name and its text in
+pieces, then `--`, variables, and the command."""
 _SHOWN = 30
 """Lines of uv's explanation that are shown."""
 _CONFLICT = re.compile(r"No solution found when resolving|Because .* and .*we can conclude", re.S)
@@ -153,20 +154,20 @@ class _Uv:
 
     def __init__(self, container: str, context: Context, variables: Sequence[str]) -> None:
         self._container, self._context, self._variables = container, context, variables
+        self._files: dict[str, str] = {}
 
     def write(self, files: Mapping[str, str]) -> None:
-        """Write files."""
-        argv = ["sh", "-c", _WRITE, "sh", _PLACE]
-        for name, text in files.items():
-            pieces = [text[start : start + _MOST] for start in range(0, len(text), _MOST)]
-            argv += [name, str(len(pieces)), *pieces]
-        self._run(argv)
+        """Have files written before uv runs the next time."""
+        self._files.update(files)
 
     def __call__(self, arguments: Sequence[str]) -> tuple[int, str]:
         """Run uv and return its exit status and output."""
-        return self._run(["env", *self._variables, "python3", "-m", "uv", *arguments])
-
-    def _run(self, argv: Sequence[str]) -> tuple[int, str]:
+        argv = ["sh", "-c", _RUN, "sh", _PLACE]
+        for name, text in self._files.items():
+            pieces = [text[start : start + _MOST] for start in range(0, len(text), _MOST)]
+            argv += [name, str(len(pieces)), *pieces]
+        self._files.clear()
+        argv += ["--", *self._variables, "python3", "-m", "uv", *arguments]
         return self._context.engine.exec_run(self._container, argv, "0:0")
 
 
