@@ -170,6 +170,7 @@ def test_an_invalid_image_create_is_refused_and_leaves_nothing(
     assert not commands.dockerfile("demo").exists()
 
 
+@pytest.mark.not_by_ssh
 def test_root_has_no_images_but_sudo_creates_the_users(commands: ImageUser) -> None:
     user = commands.user
     argv = (commands.command("image-create"), "demo", "--base", BASE, "-y")

@@ -263,6 +263,7 @@ def test_doctor_on_a_machine_without_an_engine_and_group(alice: User, own_tree: 
     assert found["workspace"]["health"] == "ok"
 
 
+@pytest.mark.not_by_ssh
 def test_doctor_finds_a_checkout_that_is_half_restored(alice: User, own_tree: Path) -> None:
     """As after a `git checkout` by someone who did not know of the patch."""
     with checkout(v2_files(f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n")) as made:
