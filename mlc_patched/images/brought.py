@@ -15,7 +15,7 @@ from pathlib import Path
 from ..context import Context
 from ..errors import UsageError, shown
 from ..host.account import Account
-from ..host.files import LARGEST_TEXT, check_file_name, read_bytes, read_text
+from ..host.files import LARGEST_TEXT, check_file_name, read_bytes, read_text, rights_of
 from ..interrupts import defer_signals
 from ..lean import dataclass, field
 from ..plan.directories import expand
@@ -196,7 +196,9 @@ def _pyproject(path: str, project: str, account: Account) -> Brought:
     text = _read(path, "project file", account)
     _refuse_password(text, path)
     lock_path = Path(path).with_name("uv.lock")
-    lock = _read(str(lock_path), "lock file", account, _LARGEST_LOCK) if lock_path.exists() else ""
+    with rights_of(account):
+        is_locked = lock_path.exists()
+    lock = _read(str(lock_path), "lock file", account, _LARGEST_LOCK) if is_locked else ""
     if local := _LOCAL_SOURCE.search(text) or _LOCAL_SOURCE.search(lock):
         raise UsageError(
             f"{path} depends on a package in another directory ({local[1].strip(',}')}), which a "

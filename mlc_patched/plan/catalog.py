@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def locate(program: str | None, environ: Mapping[str, str], setting: str | None 
         path = Path(program)
         places = [checkout_of(program) or path.parent, path.resolve().parent, *places]
     for place in places:
-        if (place / FILE_NAME).is_file():
+        if os.path.isfile(place / FILE_NAME):  # noqa: PTH113 - no exception if it may not be read
             return place / FILE_NAME
     return SHIPPED
 

@@ -168,7 +168,8 @@ def make_in_home(account: Account, name: str) -> None:
 
     Raises MlcError if the home directory is missing or not writable.
     """
-    if Path(account.home, name).is_dir():
+    # Where root may not look into homes, as on NFS, this is no exception.
+    if os.path.isdir(f"{account.home}/{name}"):  # noqa: PTH112
         return
     try:
         with directory(account, name, mode=0o755):

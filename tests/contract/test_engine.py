@@ -392,7 +392,7 @@ def test_buildkit_adds_a_label_to_a_named_image(fixtures: EngineFixtures) -> Non
         f"{fixtures.name('image')}:one",
         labels={LABEL: fixtures.token},
         progress=lambda line: None,
-        buildkit=True,
+        buildkit=fixtures.engine.sends_contexts_to_buildkit(),
     )
     image = fixtures.engine.image(made)
     labels = {key: value for key, value in image.labels.items() if key != "io.buildah.version"}

@@ -107,7 +107,9 @@ def test_an_image_is_built_and_deployed(person: User) -> None:
 
 
 def test_doctor_knows_the_engine(person: User) -> None:
-    page = json.loads(person.mlc("doctor", "--json").stdout)
+    done = person.mlc("doctor", "--json")
+    page = json.loads(done.stdout)
+    assert "findings" in page, done.stdout
     [engine] = [each for each in page["findings"] if each["check"] == "engine"]
     assert engine["health"] == "ok", engine["text"]
     assert "ms away" in engine["text"]

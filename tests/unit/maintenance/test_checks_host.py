@@ -252,6 +252,7 @@ def test_a_disk_is_ok_with_space_for_another_image_of_the_largest_size(
         ("SYSTEM", "", ["/var/lib/containerd"]),
         ("SYSTEM", 'version = 2\nroot = "/big/containerd"\n', ["/big/containerd"]),
         ("", "  root = '/big'\n", ["/big"]),  # an older engine does not tell, and there is one
+        ("HIDDEN", "", ["/data/containerd/daemon", "/data"]),  # nor may the caller look
     ],
 )
 def test_free_space_is_measured_where_images_are_stored(
@@ -265,7 +266,9 @@ def test_free_space_is_measured_where_images_are_stored(
     system = tmp_path / "containerd.sock"
     system.touch()
     (tmp_path / "config.toml").write_text(configuration)
-    monkeypatch.setattr(host, "_SYSTEM_CONTAINERD", system)
+    if containerd == "HIDDEN":  # pathlib raises OSError for such a name, too
+        system, containerd = tmp_path / ("x" * 300), ""
+    monkeypatch.setattr(host, "_SYSTEM_CONTAINERD", str(system))
     monkeypatch.setattr(host, "_CONTAINERD_CONFIGURATION", tmp_path / "config.toml")
     address = str(system) if containerd == "SYSTEM" else containerd
     machine.info = EngineInfo("28.5.2", "/data", containerd=address)

@@ -58,6 +58,12 @@ def test_a_broken_link_in_place_of_the_workspace_is_kept(tmp_path: Path) -> None
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_a_home_that_cannot_be_looked_into_is_named(tmp_path: Path) -> None:
+    account = Account("new", os.getuid(), os.getgid(), str(tmp_path / ("x" * 300)))
+    with pytest.raises(MlcError, match="/workspace cannot be created"):
+        directories.resolve(None, None, None, account)
+
+
 def far_plan(account: Account, **fields: object) -> Plan:
     request = replace(REQUEST, **fields)
     host = elsewhere(("nvidia", "runc"))
