@@ -136,7 +136,7 @@ def rootless(is_newer: bool = False) -> Iterator[Row]:
         podman_service.service(user, programs) as address,
     ):
         remote_engine.copy_images(worker.engine_address(), address, *BASES)
-        yield Row(address, {worker.COMMAND_ENGINE: address, "MLC_TEST_OWNER": user.login})
+        yield Row(address, {worker.COMMAND_ENGINE: address, worker.OWNER: user.login})
 
 
 OWN, CONTAINERD = "its own", "containerd's"
@@ -173,10 +173,10 @@ ROWS = {
         partial(NEWEST, "ssh"),
         without=BY_SSH,
     ),
-    "podman": Kind("Podman, root", OWN, "Podman's", podman, BASIC),
-    "rootless": Kind("Podman, rootless", OWN, "Podman's", rootless, BASIC),
+    "podman": Kind("Podman, root", OWN, "Podman's", podman),
+    "rootless": Kind("Podman, rootless", OWN, "Podman's", rootless),
     "podman5": Kind("Podman, root", OWN, "Podman's", partial(podman, is_newer=True)),
-    "rootless5": Kind("Podman, rootless", OWN, "Podman's", partial(rootless, is_newer=True), BASIC),
+    "rootless5": Kind("Podman, rootless", OWN, "Podman's", partial(rootless, is_newer=True)),
 }
 
 

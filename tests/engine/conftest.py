@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from support import worker
 from support.engine_state import sweep
 from support.image_commands import BUILDERS, QUICK, ImageUser, clean_home
 from support.users import User
@@ -35,7 +37,9 @@ def ldap_commands(ldap_account: User) -> Iterator[ImageUser]:
 
 
 @pytest.fixture(params=list(BUILDERS), ids=lambda builder: builder.name.lower())
-def each_builder(request: pytest.FixtureRequest, ldap_account: User) -> Iterator[ImageUser]:
-    """The LDAP user with each builder of this machine in turn."""
+def each_builder(request: pytest.FixtureRequest) -> Iterator[ImageUser]:
+    """The LDAP user, or the only one, with each builder of this machine in turn."""
     buildkit = "0" if request.param is Builder.CLASSIC else ""
-    yield from _commands(ldap_account, BUILDERS[request.param], buildkit)
+    account = "alice_account" if os.environ.get(worker.OWNER) else "ldap_account"
+    user = request.getfixturevalue(account)
+    yield from _commands(user, BUILDERS[request.param], buildkit)

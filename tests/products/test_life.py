@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,26 +12,13 @@ from support.base_images import BASE
 from support.engine_state import sweep
 from support.users import User
 
-from mlc_patched.engine.interface import Engine
-
 pytestmark = pytest.mark.real_engine
-OWNER = "MLC_TEST_OWNER"
-"""The login of the user whose own the engine is, if it is not everybody's."""
 
 
 @pytest.fixture(scope="module")
-def person(
-    engine: Engine, request: pytest.FixtureRequest, tree: Path, user_environ: dict[str, str]
-) -> Iterator[User]:
+def person(alice_account: User) -> Iterator[User]:
     """Who uses the engine."""
-    if login := os.environ.get(OWNER):
-        entry = pwd.getpwnam(login)
-        home = Path(entry.pw_dir)
-        found = User(login, entry.pw_uid, entry.pw_gid, home, tree, user_environ)
-    else:
-        found = request.getfixturevalue("alice_account")
-    found = replace(found, environ={**found.environ, "MLC_GPUS": "none"})
-    found.file("workspace/")
+    found = replace(alice_account, environ={**alice_account.environ, "MLC_GPUS": "none"})
     yield found
     sweep(found)
 

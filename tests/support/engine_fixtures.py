@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -96,18 +97,50 @@ def user_environ(engine: Engine, catalog_file: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def alice_account(tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
-    """A user with a common UID, and a GID that differs from it."""
-    with new_user("mlc-alice", 1001, 2001, tree, user_environ) as user:
+def everybody() -> list[User]:
+    """The users below, as soon as a test has asked for them."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def alice_account(
+    tree: Path, user_environ: dict[str, str], everybody: list[User]
+) -> Iterator[User]:
+    """A user with a common UID, and a GID that differs from it; the only user of a rootless
+    engine."""
+    only = owner(tree, user_environ)
+    new = new_user("mlc-alice", 1001, 2001, tree, user_environ)
+    with contextlib.nullcontext(only) if only else new as user:
+        everybody.append(user)
         sweep(user)  # what a killed run left
         yield user
 
 
+def owner(tree: Path, environ: Mapping[str, str]) -> User | None:
+    """Return the only user of a rootless engine, or None if the engine is everybody's."""
+    if not (login := os.environ.get(worker.OWNER)):
+        return None
+    entry = pwd.getpwnam(login)
+    user = User(login, entry.pw_uid, entry.pw_gid, Path(entry.pw_dir), tree, environ)
+    if not user.workspace.is_dir():  # as a test that failed has left it
+        user.workspace.unlink(missing_ok=True)
+    user.file("workspace/")
+    return user
+
+
+def needs_another_user() -> None:
+    """Skip a test on an engine that has one user."""
+    if os.environ.get(worker.OWNER):
+        pytest.skip("a rootless engine has one user")
+
+
 @pytest.fixture(scope="session")
-def ldap_account(tree: Path, user_environ: dict[str, str]) -> Iterator[User]:
+def ldap_account(tree: Path, user_environ: dict[str, str], everybody: list[User]) -> Iterator[User]:
     """The design document's user: a login that is not a valid account name, and an LDAP UID."""
+    needs_another_user()
     uid = 1722830498
     with new_user("h.baker@hertie-school.lan", uid, uid, tree, user_environ) as user:
+        everybody.append(user)
         sweep(user)
         yield user
 
@@ -158,10 +191,7 @@ def image_with_account(engine: Engine) -> Iterator[Callable[[User], str]]:
 
 @pytest.fixture
 def labelled(
-    engine: Engine,
-    image_with_account: Callable[[User], str],
-    alice_account: User,
-    ldap_account: User,
+    engine: Engine, image_with_account: Callable[[User], str], everybody: list[User]
 ) -> Iterator[Callable[..., str]]:
     """Tag a labelled image for a user: `labelled(user)` returns its name."""
     made: list[str] = []
@@ -173,7 +203,7 @@ def labelled(
         return name
 
     yield make
-    sweep(alice_account, ldap_account)
+    sweep(*everybody)
     for name in made:
         engine.remove_image(name)
 
@@ -188,7 +218,7 @@ def sparse(engine: Engine) -> str:
 
 
 @pytest.fixture
-def image_from(alice_account: User, ldap_account: User) -> Iterator[Callable[..., str]]:
+def image_from(everybody: list[User]) -> Iterator[Callable[..., str]]:
     """Make an image: `image_from("shell script", "LABEL a=b", base=BASE)` returns its name."""
     made: list[str] = []
 
@@ -207,7 +237,7 @@ def image_from(alice_account: User, ldap_account: User) -> Iterator[Callable[...
         return name
 
     yield make
-    sweep(alice_account, ldap_account)
+    sweep(*everybody)
     for name in made:
         docker("rmi", name)
 

@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND_ENGINE = "MLC_TEST_AT"
 """Set by `make engines`: the address that commands use. DOCKER_HOST is then a local socket of the
 same engine, for the tests' own requests."""
+OWNER = "MLC_TEST_OWNER"
+"""Set by `make engines` for a rootless engine: the login of its only user."""
 IS_PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
 NUMBER = int(os.environ.get("MLC_TEST_SLOT") or 0) + int(
     os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")

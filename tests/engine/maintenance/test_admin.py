@@ -205,6 +205,7 @@ def test_doctor_finds_ten_kinds_of_problems(
     docker("tag", blown, f"ds01-{alice.uid}/blown:latest")
     # 5, 6, 7: containers whose device, mount or image no longer exists.
     device = Path("/dev/mlc-test-gone")
+    device.unlink(missing_ok=True)  # what a killed run left
     subprocess.run(["mknod", device, "c", "1", "3"], check=True)
     gone = alice.file("gone/")
     docker("create", "--name=mlc-test-doomed", BASE, "true")
