@@ -8,7 +8,7 @@ import fcntl
 import json
 import sys
 import xml.etree.ElementTree as Xml
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.markdown import wrapped  # noqa: E402
+from support.worker import ONE_USER  # noqa: E402
 
 from tools import engine_reasons  # noqa: E402
 
@@ -125,10 +126,11 @@ def page(results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Kind]) -> 
         "`contract` is the suite that every engine has to pass, including the tests' fake one; "
         "`life` covers a container from the set-up of the account to its removal, with a shell, "
         "export and import, and a project's image; `containers`, `images` and `maintenance` are "
-        "the tests of these commands. `-`: not run. An empty cell: not for this row, as a rootless "
-        "engine has one user, and the tests of commands use several; Podman before 5.4 ignores the "
-        "GPUs they ask for. By TLS and ssh an engine counts as another host's: without the tests "
-        "of this host's directories, devices and GPUs; by ssh also without those under sudo, where "
+        "the tests of these commands. `-`: not run. An empty cell: not for this row, as the tests "
+        "of images use every builder on every engine. A rootless engine's tests are its user's; "
+        "those that need another user count as failed. By TLS and ssh an engine counts as another "
+        "host's: without the tests of this host's directories, devices and GPUs; by ssh also "
+        "without those under sudo or without the user's ssh settings, where "
         "mlc refuses to use root's keys. An engine with an oldest API refuses older clients, as "
         "Docker 29 does with all before 1.44.",
         "",
@@ -144,18 +146,28 @@ def _failures(
 ) -> Iterator[str]:
     """Yield a line for each reason why tests failed on an engine.
 
-    What each test said is shown, too, as it may fail for another reason than the known one.
+    What a test said is shown, too, as it may fail for another reason than the known one; for tests
+    with several parameters, once.
     """
     about = f"{rows[row].name} {results[row]['version']} ({rows[row].store} store)"
     for suite, cell in ran(results, row).items():
-        by_reason: dict[str, list[str]] = {}
+        by_reason: dict[str, dict[str, list[str]]] = {}
         for name, why in cell["failed"].items():
             words, known = why[:200].replace("|", " "), engine_reasons.reason(row, name)
             test = name.partition("::")[2] or name  # without the module, so that lines stay short
-            shown = f"`{test}` ({words[:80]})" if known else f"`{test}`"
-            by_reason.setdefault(known or words, []).append(shown)
-        for reason, names in by_reason.items():
-            yield f"- {about}, {suite}: {reason}: {', '.join(names)}"
+            tests = by_reason.setdefault(known or words, {})
+            tests.setdefault(test.partition("[")[0], []).append(words[:80] if known else "")
+        for reason, tests in by_reason.items():
+            if reason == ONE_USER:
+                yield f"- {about}, {suite}: {reason}: {sum(map(len, tests.values()))} tests"
+                continue
+            shown = (_shown(test, said) for test, said in tests.items())
+            yield f"- {about}, {suite}: {reason}: {', '.join(shown)}"
+
+
+def _shown(test: str, said: Sequence[str]) -> str:
+    count = f" (times {len(said)})" if len(said) > 1 else ""
+    return f"`{test}`{count}{f' ({said[0]})' if said[0] else ''}"
 
 
 def ran(results: Mapping[str, Mapping[str, Any]], row: str) -> Mapping[str, Any]:

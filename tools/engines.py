@@ -34,9 +34,6 @@ from tools.engine_results import SUITES, Cell, Kind, keep, read_report  # noqa: 
 
 BASES = ("mlc-test/base:bookworm", "mlc-test/bare:bookworm")
 SECONDS = 300  # for one test: on some engines a test waits for something that never happens
-BASIC = ("contract", "life")
-"""The suites for rows where the others cannot run: a rootless engine has one user, and Podman
-before 5.4 ignores the GPUs that the tests of commands ask for."""
 BY_TLS = ("this_host",)
 BY_SSH = (*BY_TLS, "not_by_ssh")
 """Markers of tests that cannot run on such an engine: see pyproject.toml."""

@@ -131,7 +131,7 @@ def owner(tree: Path, environ: Mapping[str, str]) -> User | None:
 def needs_another_user() -> None:
     """Skip a test on an engine that has one user."""
     if os.environ.get(worker.OWNER):
-        pytest.skip("a rootless engine has one user")
+        pytest.skip(worker.ONE_USER)
 
 
 @pytest.fixture(scope="session")

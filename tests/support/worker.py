@@ -19,6 +19,8 @@ COMMAND_ENGINE = "MLC_TEST_AT"
 same engine, for the tests' own requests."""
 OWNER = "MLC_TEST_OWNER"
 """Set by `make engines` for a rootless engine: the login of its only user."""
+ONE_USER = "a rootless engine has one user"
+"""Why a test is skipped there."""
 IS_PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
 NUMBER = int(os.environ.get("MLC_TEST_SLOT") or 0) + int(
     os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
