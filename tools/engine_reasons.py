@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 _HIDDEN = "Podman does not tell which GPUs a container requested"
@@ -80,15 +81,24 @@ REASONS: Mapping[str, Mapping[str, str]] = {
 """Known reasons of failures that are the engine's, by the beginnings of rows and of tests."""
 
 
-def reason(row: str, test: str) -> str:
+MESSAGES: Mapping[str, Mapping[str, str]] = {}
+"""The same by what tests said, as regular expressions, where one reason is that of many tests."""
+
+
+def reason(row: str, test: str, said: str) -> str:
     """Return the known reason of a failure; empty without one."""
     own = test.partition("::")[2]
-    return next(
-        (
-            why
-            for start, reasons in REASONS.items()
-            for name, why in reasons.items()
-            if row.startswith(start) and own.startswith(name)
-        ),
-        "",
+    names = (row, row.replace("rootless", "podman"))
+    by_name = (
+        why
+        for start, reasons in REASONS.items()
+        for name, why in reasons.items()
+        if any(each.startswith(start) for each in names) and own.startswith(name)
     )
+    by_words = (
+        why
+        for start, reasons in MESSAGES.items()
+        for words, why in reasons.items()
+        if any(each.startswith(start) for each in names) and re.search(words, said)
+    )
+    return next(by_name, "") or next(by_words, "")

@@ -153,7 +153,7 @@ def _failures(
     for suite, cell in ran(results, row).items():
         by_reason: dict[str, dict[str, list[str]]] = {}
         for name, why in cell["failed"].items():
-            words, known = why[:200].replace("|", " "), engine_reasons.reason(row, name)
+            words, known = why[:200].replace("|", " "), engine_reasons.reason(row, name, why)
             test = name.partition("::")[2] or name  # without the module, so that lines stay short
             tests = by_reason.setdefault(known or words, {})
             tests.setdefault(test.partition("[")[0], []).append(words[:80] if known else "")
