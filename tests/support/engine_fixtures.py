@@ -122,9 +122,7 @@ def owner(tree: Path, environ: Mapping[str, str]) -> User | None:
         return None
     entry = pwd.getpwnam(login)
     user = User(login, entry.pw_uid, entry.pw_gid, Path(entry.pw_dir), tree, environ)
-    if not user.workspace.is_dir():  # as a test that failed has left it
-        user.workspace.unlink(missing_ok=True)
-    user.file("workspace/")
+    user.have_workspace()
     return user
 
 
@@ -150,6 +148,7 @@ def alice(alice_account: User) -> Iterator[User]:
     """The common user; containers and images are removed after the test."""
     yield alice_account
     sweep(alice_account)
+    alice_account.have_workspace()
 
 
 @pytest.fixture

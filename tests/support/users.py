@@ -127,6 +127,12 @@ class User:
         first, *rest = self.argv(command, **environ)
         return pexpect.spawn(first, rest, encoding="utf-8", timeout=timeout, cwd="/")
 
+    def have_workspace(self) -> None:
+        """Make the default workspace a directory again, whatever a failed test has left there."""
+        if not self.workspace.is_dir():
+            self.workspace.unlink(missing_ok=True)
+            self.file("workspace/")
+
     def file(self, path: str, content: str = "") -> Path:
         """Create a file, or with a trailing slash a directory, in the home, owned by the user."""
         target = self.home / path

@@ -38,7 +38,7 @@ def test_an_image_from_flags_and_a_container_directly_from_it(
     assert {name: labels[f"aime.mlc.DS01_{name}"] for name in FOUR} == {
         "HAS_USER_SETUP": "true",
         "USER_ID": str(uid),
-        "GROUP_ID": str(uid),
+        "GROUP_ID": str(it.user.gid),
         "USERNAME": name,
     }
     assert labels["aime.mlc.DS01_PROJECT"] == "demo"

@@ -128,7 +128,8 @@ def test_broken_metadata_breaks_nothing(it: ImageUser) -> None:
 
 def committed(tag: str) -> str:
     name = f"mlc-test/committed:{tag}"
-    container = docker("create", BASE, "touch", f"/{tag}")  # for Podman, equal images are related
+    # For Podman, equal images are related.
+    container = docker("create", "--network=host", BASE, "touch", f"/{tag}")
     docker("start", "--attach", container)
     docker("commit", container, name)
     docker("rm", container)

@@ -70,7 +70,9 @@ def test_a_lock_gives_the_same_on_another_engine_by_another_builder(
 def push_base(name: str, version: str) -> str:
     """Have a registry, and the engine, give a name to a base with a package in a version; return
     its digest."""
-    container = docker("create", "--entrypoint=", BASE, "sh", "-ec", OF_BASE.format(version))
+    container = docker(
+        "create", "--network=host", "--entrypoint=", BASE, "sh", "-ec", OF_BASE.format(version)
+    )
     docker("start", "-a", container)
     docker("commit", "--change=CMD bash", container, name)
     docker("rm", container)
