@@ -147,6 +147,13 @@ def test_a_label_that_aime_s_list_cannot_split_is_replaced_and_no_other() -> Non
     assert devcontainer == {labels.DEVCONTAINER: '[{"remoteUser":"bob"}]'}
 
 
+def test_vs_code_attaches_as_the_containers_user_not_as_its_images() -> None:
+    inherited = {labels.DEVCONTAINER: '[{"remoteUser":"alice"}]'}
+    assert labels.instead_of_inherited(inherited, "alice") == {}
+    replaced = {labels.DEVCONTAINER: '[{"remoteUser":"bob"}]'}
+    assert labels.instead_of_inherited(inherited, "bob") == replaced
+
+
 def test_an_image_claims_the_account_it_was_made_for() -> None:
     account = Account("h.baker@x", 1001, 2001, "/home/h.baker")
     assert Claim.of(account) == Claim(1001, 2001, account.container_name)
