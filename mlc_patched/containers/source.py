@@ -136,9 +136,9 @@ def _have_image(reference: str, context: Context, *, is_dry_run: bool) -> None:
 def _own_images(context: Context) -> str:
     found = context.engine.find_images(names=(f"ds01-{context.account.uid}/*",))
     names = sorted(
-        name.removesuffix(f":{LATEST}")
+        f"{project.repository}:{tag}".removesuffix(f":{LATEST}")
         for image in found
-        for name in image.references
-        if not (parse_reference(name).tag or "").startswith(BUILDING)
+        for project, tag in projects_in(image.references)
+        if not tag.startswith(BUILDING)
     )
     return f"Your images: {', '.join(names)}." if names else "You have no images yet."

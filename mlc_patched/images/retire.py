@@ -11,7 +11,7 @@ from ..errors import ConflictError, InUseError, MlcError, NotFoundError
 from ..interrupts import defer_signals
 from ..lean import dataclass
 from ..names.containers import short_name
-from ..names.images import parse_reference
+from ..names.images import committed_uid, parse_reference
 from ..names.labels import is_mlc_s
 from ..names.projects import LATEST, PREVIOUS, Project, image_of
 from ..names.words import did_you_mean
@@ -67,7 +67,8 @@ def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = Fals
                 "List your images with: image-list",
             )
     _refuse_used(project, images, context)
-    others = tuple(sorted(set(found) - set(wanted))) if not tag else ()
+    rest = set(found) - set(wanted) if not tag else ()
+    others = tuple(sorted(each for each in rest if committed_uid(each) is None))
     return Retirement(project, images, not tag, others)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from ..errors import MlcError, UsageError, shown
 from ..host.account import Account
 from ..lean import dataclass
-from .images import Reference, check_tag, parse_reference
+from .images import Reference, check_tag, committed_uid, parse_reference
 
 LATEST = "latest"
 PREVIOUS = "previous"
@@ -73,10 +73,14 @@ def project_of_repository(repository: str) -> Project | None:
 
 
 def projects_in(references: Iterable[str]) -> Iterator[tuple[Project, str]]:
-    """Yield the project and the tag of each of these names that is a project's image."""
+    """Yield the project and the tag of each of these names that is a project's image.
+
+    What the legacy flow committed for a container is not: it may even be another user's.
+    """
     for reference in references:
         name = parse_reference(reference)
-        if project := project_of_repository(name.repository):
+        project = project_of_repository(name.repository)
+        if project and committed_uid(reference) is None:
             yield project, name.tag or LATEST
 
 

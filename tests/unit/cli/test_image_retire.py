@@ -63,9 +63,10 @@ def test_a_tag_that_stays_is_named(demo: Sandbox) -> None:
     image = demo.fake.image(IMAGE)
     assert image is not None
     demo.fake.tag_image(image.id, "ds01-1001/demo", "paper")
-    assert "Kept: ds01-1001/demo:paper; remove it with: image-retire demo:paper" in (
-        run(demo, "demo", "-y").output
-    )
+    demo.fake.tag_image(image.id, "ds01-1001/demo", "try._.1002")  # of a colleague's container
+    said = run(demo, "demo", "-y").output
+    assert "Kept: ds01-1001/demo:paper; remove it with: image-retire demo:paper" in said
+    assert "try._.1002" not in said
 
 
 def test_orphans_are_shown_and_removed_together(

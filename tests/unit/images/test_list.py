@@ -99,3 +99,13 @@ def test_a_project_that_is_not_built_is_listed_with_its_packages(context: Contex
     assert (listed.name, listed.id, listed.size) == ("demo", None, None)
     assert listed.details is not None
     assert listed.details.pip == ("six",)
+
+
+def test_an_image_committed_for_a_container_is_not_a_projects(
+    context: Context, fake: FakeEngine
+) -> None:
+    fake.add_image("ds01-1001/demo:latest", OWN)
+    committed = {**claim_labels(Claim(1002, 7, "bob")), labels.SETUP_FOR: "try._.1002"}
+    fake.add_image("ds01-1001/demo:try._.1002", committed)
+    assert [each.name for each in list_images(context)] == ["demo"]
+    assert [each.name for each in list_images(context, all_users=True)] == ["demo"]

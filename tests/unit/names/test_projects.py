@@ -82,6 +82,11 @@ def test_projects_are_found_among_names_of_images() -> None:
     ]
 
 
+def test_an_image_that_was_committed_for_a_container_is_not_a_project_s() -> None:
+    names = ["ds01-1001/p:a._.1002", "ds01-1001/p:my._.tag"]
+    assert list(projects_in(names)) == [(Project(1001, "p"), "my._.tag")]
+
+
 def test_a_project_is_one_s_own_by_the_uid_alone() -> None:
     assert is_own_project(parse_reference("ds01-1001/p:latest"), ALICE)
     assert not is_own_project(parse_reference("ds01-1002/p:latest"), ALICE)
