@@ -62,7 +62,8 @@ def publish(
             if former is not None and former.id != image.id:
                 _keep_former(dockerfile_of(former, files) or text, former_lock, files)
             note_metadata(image, files, context, made.lock.dockerfile)
-        discard(engine, superseded, context.report)
+            # And this, as the tidying would take it for what a killed build left.
+            discard(engine, superseded, context.report)
         yield Published(image, former, backup, size, tuple(differences(build.lock, made.lock)))
 
 

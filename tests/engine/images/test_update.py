@@ -103,6 +103,15 @@ def test_a_replaced_project_can_be_rolled_back(demo: ImageUser) -> None:
     assert demo.dockerfile("demo").read_text() == text
 
 
+def test_the_image_before_the_previous_one_is_no_killed_command_s(each_builder: ImageUser) -> None:
+    it = each_builder
+    it.run("image-create", "demo", "--base", BASE, "-y")
+    file = it.dockerfile("demo")
+    for number in range(2):
+        file.write_text(file.read_text().replace("USER root\n", f"USER root\nENV N{number}=1\n", 1))
+        assert "left behind" not in it.run("image-update", "demo", "-y").stderr
+
+
 def test_a_previous_image_that_a_container_uses_is_kept(demo: ImageUser) -> None:
     first = inspect(demo.image("demo"))["Id"]
     demo.user.mlc("create", "c", "--image", demo.image("demo"), "-s")
