@@ -14,6 +14,8 @@ from mlc_patched.errors import (
     UsageError,
 )
 from mlc_patched.host.account import Account
+from mlc_patched.images.project.files import ProjectFiles
+from mlc_patched.names.projects import Project
 from mlc_patched.plan.request import CreateRequest, DeployRequest, container_name_from
 
 
@@ -59,6 +61,12 @@ def test_names_that_are_taken_get_a_number(context: Context, fake) -> None:
         request = deployed(context, project="thesis")
         assert request.name == name
         deploy(request, context, start=False)
+
+
+def test_a_project_without_an_image_is_built_by_a_command_that_can(context: Context, fake) -> None:
+    ProjectFiles(context.account, Project(1001, "retired")).write_dockerfile("FROM debian\n")
+    with pytest.raises(NotFoundError, match=r"Build it with: image-update retired$"):
+        deployed(context, name="retired")
 
 
 def test_invalid_requests_are_refused(context: Context, fake) -> None:
