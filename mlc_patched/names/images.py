@@ -84,10 +84,11 @@ def is_image_id(reference: str) -> bool:
     return _IMAGE_ID.fullmatch(reference) is not None
 
 
-def committed_repository(image: str, known_names: tuple[str, ...]) -> str:
+def committed_repository(image: str, known_names: tuple[str, ...], image_id: str = "") -> str:
     """Return the repository of the image that the legacy flow commits: that of the image it was
-    made from, by the first of its names if it was given by ID."""
-    if is_image_id(image):
+    made from, by the first of its names if it was given by ID, whole or short."""
+    is_start = image_id.removeprefix("sha256:").startswith(image)
+    if is_image_id(image) or (is_start and f"{image}:latest" not in known_names):
         image = known_names[0] if known_names else NAMELESS_REPOSITORY
     return parse_reference(image).repository
 

@@ -89,7 +89,7 @@ def commit_with_account(
         container = create_temporary(specification, engine, setup)
         _run(engine, container, reference, report)
         report.step(f"Saving the image for {tag}")
-        repository = committed_repository(reference, image.references)
+        repository = committed_repository(reference, image.references, image.id)
         committed = f"{repository}:{tag}"
         former = engine.image(committed)
         undo.add(

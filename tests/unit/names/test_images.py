@@ -54,6 +54,12 @@ def test_the_legacy_flow_s_image(image: str, names: tuple[str, ...], repository:
     assert committed_repository(image, names) == repository
 
 
+def test_the_legacy_flow_s_image_of_one_given_by_a_short_id() -> None:
+    assert committed_repository("0123", ("hub/x:1",), f"sha256:{HEX}") == "hub/x"
+    assert committed_repository("0123", ("0123:latest",), f"sha256:{HEX}") == "0123"
+    assert committed_repository("hub/x:1", ("hub/x:1",), f"sha256:{HEX}") == "hub/x"
+
+
 def test_only_the_container_s_own_tag_is_its_committed_image() -> None:
     assert is_committed_for("aimehub/x:n._.1001", "n._.1001")
     assert is_committed_for("host:5000/x:n._.1001", "n._.1001")
