@@ -45,6 +45,8 @@ from .volumes import Volume, changed_volumes, commit_with_volumes, refuse_uncopi
 CLEAN_SCRIPT = Path(__file__).parents[1] / "data" / "clean.sh"
 _TITLE = "org.opencontainers.image.title"
 _IMAGE_CREATED = "org.opencontainers.image.created"
+_DESCRIPTION = "org.opencontainers.image.description"
+_WITH_ACCOUNT = " with the account "
 _STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -231,10 +233,15 @@ def image_labels(
         if label not in labels.OWNED
     }
     from_image = container.labels.get(labels.USER_SETUP) == Flow.IMAGE.value
+    framework = container.labels.get(labels.FRAMEWORK, "")
+    description = kept.get(_DESCRIPTION, "")
+    if not description or _WITH_ACCOUNT in description:
+        framework_in_it = kept.get(labels.IMAGE_FRAMEWORK, framework)
+        description = f"{framework_in_it}{_WITH_ACCOUNT}{claim.username}"
     return {
         **dict.fromkeys((*container.labels, *image.labels, labels.TEMPORARY), ""),
         **({} if from_image else {BASE_NAME: parse_reference(container.image).repository}),
-        labels.IMAGE_FRAMEWORK: container.labels.get(labels.FRAMEWORK, ""),
+        labels.IMAGE_FRAMEWORK: framework,
         **kept,
         **later_labels(claim, kept),
         **claim_labels(claim),
@@ -242,6 +249,7 @@ def image_labels(
         labels.PROJECT: project,
         labels.CREATED: made,
         _TITLE: project,
+        _DESCRIPTION: description,
         _IMAGE_CREATED: made,
     }
 

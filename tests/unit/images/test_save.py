@@ -17,6 +17,7 @@ from mlc_patched.images.save import environment, image_labels, target, without_c
 from mlc_patched.names.labels import Claim
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
+DESCRIPTION = "org.opencontainers.image.description"
 
 
 def container(name: str = "thesis._.1001", image: str = "sha256:1", **labels: str) -> Container:
@@ -143,6 +144,18 @@ def test_a_saved_image_has_true_labels_and_none_of_the_container() -> None:
     old = replace(old, image="host:5000/hub/base:n._.1001")
     made = image_labels(old, Image("sha256:2"), "ds01-1001/n:v", Claim.of(ALICE))
     assert made["org.opencontainers.image.base.name"] == "host:5000/hub/base"
+
+
+def test_the_description_of_a_saved_image_names_the_account_in_it() -> None:
+    def described(**of_image: str) -> str:
+        found = container(**{"aime.mlc.FRAMEWORK": "Pytorch-2.8.0"})
+        image = Image("sha256:1", labels=of_image)
+        return image_labels(found, image, "ds01-1001/n:v", Claim.of(ALICE))[DESCRIPTION]
+
+    assert described() == "Pytorch-2.8.0 with the account alice"
+    of_a_colleague = {DESCRIPTION: "JAX with the account bob", "aime.mlc.DS01_FRAMEWORK": "JAX"}
+    assert described(**of_a_colleague) == "JAX with the account alice"
+    assert described(**{DESCRIPTION: "My own words"}) == "My own words"
 
 
 def test_variables_of_a_saved_image() -> None:
