@@ -161,7 +161,13 @@ def _by_hand(change: Change, context: Context) -> Change:
     from ...images.editor import edited
     from ...images.update import with_block
     from ...lean import replace
+    from ..prompts import on_terminal
 
+    if not on_terminal() and not any(map(context.environ.get, ("VISUAL", "EDITOR"))):
+        raise UsageError(
+            "--edit needs a terminal.",
+            "Without one, name a program that edits the file in the environment variable EDITOR.",
+        )
     if change.rejected is not None:
         context.report.note("Continuing from your edit whose build failed.")
     text = edited(

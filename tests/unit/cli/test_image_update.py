@@ -98,6 +98,14 @@ def test_an_edit_is_built_and_an_edit_that_fails_is_gone_on_with(
     assert "The Dockerfile is unchanged." in run(demo, "demo", "--edit", "-y").output
 
 
+def test_without_a_terminal_no_editor_is_opened_that_nobody_asked_for(
+    demo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDITOR", "")
+    said = run(demo, "demo", "--edit", "-y", code=2).output
+    assert "--edit needs a terminal" in said
+
+
 @pytest.mark.parametrize(("failure", "code"), [(None, 1), (KeyboardInterrupt, 130)])
 def test_an_edit_that_cannot_be_kept_does_not_hide_why_the_build_failed(
     demo: Sandbox, monkeypatch: pytest.MonkeyPatch, failure: type[BaseException] | None, code: int
