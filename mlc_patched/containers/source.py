@@ -35,6 +35,8 @@ def resolve(
     project has none, and MlcError for root without sudo.
     """
     refuse_root(context.account)
+    if request.version is not None and request.framework is None:
+        raise UsageError("--version needs --framework: --framework Pytorch --version 2.8.0")
     if request.image is not None:
         reference = check_reference(request.image)
         options = replace(request.options, image=request.image, framework=CUSTOM, version=LATEST)
@@ -62,8 +64,6 @@ def resolve(
         if request.project is None and wish != request.name:
             # A project such as my.project cannot name a container.
             request = replace(request, name=None)
-    if request.version is not None and request.framework is None:
-        raise UsageError("--version needs --framework: --framework Pytorch --version 2.8.0")
     if request.name is not None:
         check_container_name(request.name, context.account.uid)
         return replace(options, name=request.name)

@@ -73,8 +73,9 @@ def test_invalid_requests_are_refused(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
     with pytest.raises(UsageError, match="Which project"):
         deployed(context)
-    with pytest.raises(UsageError, match="--framework"):
-        deployed(context, name="thesis", version="2.8.0")
+    for name in ("thesis", "other", None):
+        with pytest.raises(UsageError, match="--version needs --framework"):
+            deployed(context, name=name, version="2.8.0")
     with pytest.raises(UsageError, match="How about 'my-thesis'"):
         deployed(context, name="My Thesis")
     with pytest.raises(UsageError, match="not a valid container name"):
