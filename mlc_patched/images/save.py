@@ -230,7 +230,7 @@ def image_labels(
     kept = {
         label: labels.escaped(value)
         for label, value in image.labels.items()
-        if label not in labels.OWNED
+        if label not in labels.OWNED and label != labels.LOCK  # it has what the container added
     }
     from_image = container.labels.get(labels.USER_SETUP) == Flow.IMAGE.value
     framework = container.labels.get(labels.FRAMEWORK, "")

@@ -146,6 +146,12 @@ def test_a_saved_image_has_true_labels_and_none_of_the_container() -> None:
     assert made["org.opencontainers.image.base.name"] == "host:5000/hub/base"
 
 
+def test_a_saved_image_is_not_that_of_the_lock_any_more() -> None:
+    image = Image("sha256:1", labels={"aime.mlc.DS01_LOCK": "sha256:2"})
+    made = image_labels(container(), image, "ds01-1001/n:v", Claim.of(ALICE))
+    assert made["aime.mlc.DS01_LOCK"] == ""
+
+
 def test_the_description_of_a_saved_image_names_the_account_in_it() -> None:
     def described(**of_image: str) -> str:
         found = container(**{"aime.mlc.FRAMEWORK": "Pytorch-2.8.0"})
