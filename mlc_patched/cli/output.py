@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sys
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
@@ -149,28 +150,49 @@ class ConsoleReporter:
             self._stream.flush()
 
 
+class OutputError(OSError):
+    """Standard output cannot be written, as it is a file on a full disk, for example."""
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error.errno, error.strerror) from error
+
+
 def say(text: str) -> None:
     """Print a line of the result with its control characters escaped: a pipe, too, may end at a
-    terminal."""
+    terminal.
+
+    Raises OutputError, and BrokenPipeError if the reader is gone.
+    """
     text = "\r\n".join(map(_without_control, text.split("\r\n")))  # a Dockerfile's line ends
-    try:
-        print(text)
-    except UnicodeEncodeError:
-        encoding = sys.stdout.encoding or "ascii"
-        print(text.encode(encoding, "replace").decode(encoding))
+    with _writing():
+        try:
+            print(text)
+        except UnicodeEncodeError:
+            encoding = sys.stdout.encoding or "ascii"
+            print(text.encode(encoding, "replace").decode(encoding))
 
 
 def write(content: Iterable[bytes]) -> None:
-    """Write a program's output to standard output, as it is."""
-    sys.stdout.flush()
+    """Write a program's output to standard output, as it is; errors as of `say`."""
+    with _writing():
+        sys.stdout.flush()
     buffer = getattr(sys.stdout, "buffer", None)
     for chunk in content:
-        if buffer is None:  # replaced by a user of the API
-            sys.stdout.write(chunk.decode(errors="replace"))
-        else:
-            buffer.write(chunk)
+        with _writing():
+            if buffer is None:  # replaced by a user of the API
+                sys.stdout.write(chunk.decode(errors="replace"))
+            else:
+                buffer.write(chunk)
     if buffer is not None:
-        buffer.flush()
+        with _writing():
+            buffer.flush()
 
 
 def print_json(kind: str, content: object, **more: object) -> int:

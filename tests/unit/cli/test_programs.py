@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import os
 import runpy
+import subprocess
 import sys
 
 import pytest
@@ -49,3 +51,36 @@ def test_python_m_is_mlc(
         runpy.run_module("mlc_patched", run_name="__main__", alter_sys=True)
     assert ended.value.code == 2
     assert "there is no command 'no-such-command'" in capsys.readouterr().err
+
+
+def redirected(redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run mlc with its streams redirected by a shell."""
+    line = f'exec "$@" {redirection}'
+    argv = ["sh", "-c", line, "sh", sys.executable, "-m", "mlc_patched", *arguments]
+    environ = {**os.environ, "PYTHONUNBUFFERED": ""}
+    return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT, env=environ)
+
+
+@pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("command", "status"), [("complete frameworks", 0), ("list --no -q", 2)])
+def test_streams_may_be_closed(redirection: str, command: str, status: int) -> None:
+    done = redirected(redirection, *command.split())
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert (done.stdout == "") is (">&- 2" in redirection or redirection == ">&-" or status > 0)
+
+
+@pytest.mark.parametrize("command", ["-h", "--version", "complete frameworks", "list --no --json"])
+def test_output_that_cannot_be_written_is_a_failure(command: str) -> None:
+    done = redirected(">/dev/full", *command.split())
+    assert done.returncode == 1
+    last = "Error: Standard output cannot be written: No space left on device."
+    assert done.stderr.splitlines()[-1] == last
+    assert "Traceback" not in done.stderr
+    unread = redirected("| true", *command.split())
+    assert "Error: " not in unread.stderr
+    assert "Exception" not in unread.stderr
+
+
+def test_a_message_that_cannot_be_written_does_not_change_the_exit_code() -> None:
+    assert redirected("2>/dev/full", "list", "--no").returncode == 2
