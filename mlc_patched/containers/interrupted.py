@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import ConflictError, NotFoundError
+from ..errors import ConflictError, EngineError, EngineUnreachableError, NotFoundError
 from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
@@ -89,6 +89,13 @@ def _interrupted(
             was_stopped = booted - _SHUTDOWN_SECONDS <= ended <= booted
             was_found_dead = activity.exit_status == _FOUND_DEAD and started < booted <= ended
             if was_stopped or was_found_dead:
-                jobs = [job for job in jobs_of(each, context) if job.state == STOPPED]
+                try:
+                    jobs = [job for job in jobs_of(each, context) if job.state == STOPPED]
+                except (ConflictError, NotFoundError, EngineUnreachableError):
+                    raise
+                except EngineError as error:  # what it mounts is missing since, for example
+                    name = short_name(each.name)
+                    context.report.warn(f"The jobs of [{name}] are not shown: {error}")
+                    jobs = []
                 last = tuple(job for job in jobs if job.started >= int(started))
                 yield Interrupted(short_name(each.name), each, last)

@@ -136,6 +136,20 @@ def test_one_that_is_removed_meanwhile_is_left_out(
         assert "went down" not in outcome.err
 
 
+def test_one_whose_jobs_cannot_be_read_is_named_without_them(
+    fake: FakeEngine, it: FakeContainer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise EngineError("mount /home/alice/workspace: not a directory")
+
+    ended(it, 255, 20)
+    monkeypatch.setattr(fake, "files_below", refuse)
+    outcome = call(["mlc", "list"], context)
+    assert outcome.code == 0
+    assert "The jobs of [it] are not shown: mount /home/alice/workspace" in outcome.err
+    assert "[it] ran when the server went down." in outcome.err
+
+
 def test_all_takes_no_name(context: Context) -> None:
     assert call(["mlc", "start", "--all", "x"], context).code == 2
 

@@ -16,7 +16,13 @@ from mlc_patched.containers.jobs import directory_of, job_command, jobs_of
 from mlc_patched.context import Context
 from mlc_patched.engine.observations import Activity
 from mlc_patched.engine.specification import ContainerSpecification
-from mlc_patched.errors import ConflictError, MlcError, NotFoundError
+from mlc_patched.errors import (
+    ConflictError,
+    EngineError,
+    EngineUnreachableError,
+    MlcError,
+    NotFoundError,
+)
 from mlc_patched.names import labels
 
 
@@ -117,6 +123,25 @@ def test_jobs_are_in_the_home_of_the_account(
     assert directory_of(context.get("aime"), context) == "/tmp/.mlc-1001/jobs"
     fake.made[made].passwd += "lab:x:1001:2001::/srv/lab:/bin/bash\n"
     assert directory_of(context.get("aime"), context) == "/srv/lab/.mlc/jobs"
+
+
+def test_a_list_is_complete_where_a_container_s_jobs_cannot_be_read(
+    fake: FakeEngine, it: FakeContainer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine mounts its directories to read them, and one may have become a file."""
+    raised: list[MlcError] = [EngineError("mount /home/alice/workspace: not a directory")]
+
+    def refuse(*arguments: object) -> None:
+        raise raised[0]
+
+    monkeypatch.setattr(fake, "files_below", refuse)
+    for argv in (["mlc", "list"], ["container-list"]):
+        outcome = call(argv, context)
+        assert outcome.code == 0
+        assert "it" in outcome.out
+        assert "The jobs of [it] are not shown: mount /home/alice/workspace" in outcome.err
+    raised[0] = EngineUnreachableError("No Docker Engine answers.")
+    assert call(["mlc", "list"], context).code == 1
 
 
 def test_listing_asks_only_for_running_containers(
