@@ -96,10 +96,8 @@ class Context:
 
     def _private_directory(self) -> str:
         """Make a directory that only the process may use, until the context is closed."""
-        from tempfile import TemporaryDirectory
-
         prefix = temporary.build_directory_prefix(self._without_lock.token)
-        return self._open.enter_context(TemporaryDirectory(prefix=prefix))
+        return self._open.enter_context(temporary.new_directory(prefix))
 
     @cached_property
     def engine(self) -> Engine:

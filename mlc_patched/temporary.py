@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 
-from .errors import ConflictError
+from .errors import ConflictError, MlcError
 from .host.sudo import for_programs
 from .lean import TYPE_CHECKING, dataclass
 from .names.labels import TEMPORARY
@@ -22,6 +22,7 @@ from .names.projects import BUILDING
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from tempfile import TemporaryDirectory
 
     from .engine.interface import Engine, Image
     from .host.account import Account
@@ -93,6 +94,25 @@ def mark_directory(path: Path) -> None:
     path.joinpath(MARK_FILE).touch()
 
 
+def new_directory(prefix: str) -> TemporaryDirectory[str]:
+    """Make a marked directory, which is removed at the end of the `with` it is used in.
+
+    Raises MlcError if it cannot be made, as where all places for temporary files are full.
+    """
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    try:
+        made = TemporaryDirectory(prefix=prefix)
+        mark_directory(Path(made.name))
+    except OSError as error:
+        raise MlcError(
+            f"A temporary directory cannot be made: {error.strerror}.",
+            "See whether it is full: df -h /tmp - or name another one in TMPDIR.",
+        ) from error
+    return made
+
+
 def build_directory_prefix(token: str) -> str:
     """Return the prefix of a build's private directory."""
     return f"{BUILD_PREFIX}{token}-"
@@ -103,7 +123,12 @@ def temporary_directory(environ: Mapping[str, str]) -> Path:
     import tempfile
     from pathlib import Path
 
-    return Path(for_programs(environ).get("TMPDIR") or tempfile.gettempdir())
+    if named := for_programs(environ).get("TMPDIR"):
+        return Path(named)
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # none can be written, as on a full disk
+        return Path("/tmp")  # noqa: S108 - leftovers are looked for there
 
 
 @contextlib.contextmanager

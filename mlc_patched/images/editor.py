@@ -6,14 +6,13 @@ import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import MlcError, shown
 from ..host.account import Account
 from ..host.files import read_text
-from ..temporary import EDIT_PREFIX, mark_directory
+from ..temporary import EDIT_PREFIX, new_directory
 
 _LARGEST = 4 * 1024**2  # as for a Dockerfile in the home
 _USUAL = ("sensible-editor", "nano", "vim", "vi")
@@ -26,10 +25,12 @@ def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -
     there is none, or it failed.
     """
     command = _editor(environ)
-    with tempfile.TemporaryDirectory(prefix=EDIT_PREFIX) as directory:
-        mark_directory(Path(directory))
+    with new_directory(EDIT_PREFIX) as directory:
         path = Path(directory, name)
-        path.write_text(text, encoding="utf-8", newline="")
+        try:
+            path.write_text(text, encoding="utf-8", newline="")
+        except OSError as error:
+            raise MlcError(f"{path} cannot be written: {error.strerror}.") from error
         uid, gid = account.file_ids
         as_root = os.geteuid() == 0 and uid != 0
         if as_root:

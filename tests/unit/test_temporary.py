@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -16,13 +17,16 @@ from support.recording_reporter import RecordingReporter
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import PODMAN, Image
 from mlc_patched.engine.specification import ContainerSpecification
-from mlc_patched.errors import ConflictError
+from mlc_patched.errors import ConflictError, MlcError
 from mlc_patched.host import locks
 from mlc_patched.host.account import Account
 from mlc_patched.images.build import steps as steps_module
+from mlc_patched.images.build.private_directory import private_directory, written
 from mlc_patched.images.build.steps import StepNames, clear_steps
+from mlc_patched.images.editor import edited
 from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.images.project.lock import remove_build_directories, working_on
+from mlc_patched.maintenance.leftover_files import left_files
 from mlc_patched.names import labels
 from mlc_patched.names.projects import Project
 from mlc_patched.temporary import (
@@ -31,7 +35,9 @@ from mlc_patched.temporary import (
     STEP,
     build_directory_prefix,
     mark,
+    new_directory,
     remove_nameless,
+    temporary_directory,
     temporary_image,
     temporary_name,
 )
@@ -173,6 +179,45 @@ def test_under_sudo_directories_of_root_and_of_the_user_are_removed(tmp_path: Pa
         parent.chmod(0o755)
     remove_build_directories("0123456789ab", account, {"TMPDIR": str(tmp_path)})
     assert [uid for uid, path in made.items() if path.exists()] == [1002]
+
+
+@pytest.fixture
+def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file can be written in any directory for temporary files."""
+
+    def refuse() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._get_default_tempdir", refuse)
+    monkeypatch.delenv("TMPDIR", raising=False)
+
+
+@pytest.mark.usefixtures("no_room")
+def test_without_room_for_temporary_files_that_is_said(own: Context) -> None:
+    with pytest.raises(MlcError, match=r"cannot be made: No usable temporary.*df -h /tmp"):
+        new_directory("mlc-edit-")
+    assert temporary_directory({}) == Path("/tmp")
+    with pytest.raises(MlcError, match="No usable temporary"), private_directory("0"):
+        pass
+    with pytest.raises(MlcError, match="No usable temporary"):
+        edited("FROM x", "x.Dockerfile", own.account, {"EDITOR": "true"})
+    assert left_files(own.account, {}, 0) == []
+
+
+def test_a_full_disk_is_said_by_what_is_written_for_a_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: Context
+) -> None:
+    def full(*arguments: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(MlcError, match="x cannot be written: No space left on device"):
+        written(tmp_path / "x", "FROM x")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(MlcError, match=r"x\.Dockerfile cannot be written: No space left on device"):
+        edited("FROM x", "x.Dockerfile", own.account, {"EDITOR": "true"})
+    assert not list(tmp_path.glob("mlc-*"))
 
 
 def test_a_file_in_place_of_the_dockerfiles_directory_does_no_harm(own: Context) -> None:

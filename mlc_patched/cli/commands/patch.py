@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ...errors import MlcError, UsageError
+from ...errors import MlcError, NotFoundError, UsageError
 from ...version import __version__
 from ..output import print_json, say
 from ..parser import TYPE_CHECKING, Parser, add_force, add_json, add_positional, add_switch
@@ -53,7 +53,13 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if not is_changing and (arguments.force or arguments.dry_run or arguments.yes):
         raise UsageError(f"-f, -n and -y are flags of {' and '.join(_CHANGING)} only.")
     named = arguments.checkout
-    path = Path(os.path.realpath(named)) if named else checkout.find(context.environ)
+    try:
+        path = Path(os.path.realpath(named)) if named else checkout.find(context.environ)
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"{named} cannot be found: the current directory was deleted.",
+            "Give an absolute path, or change the directory: cd",
+        ) from None
     action = {"status": _status, "apply": _apply, "verify": _verify, "revert": _revert}
     try:
         return action[arguments.action](path, arguments, context)

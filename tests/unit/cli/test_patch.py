@@ -144,6 +144,15 @@ def test_a_checkout_is_named_or_found(
     assert (done.code, "mlc-patch status DIRECTORY" in done.last) == (1, True)
 
 
+def test_a_checkout_in_a_directory_that_was_deleted_is_not_found(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert "x cannot be found: the current directory was deleted" in run("status", "x", code=1).last
+
+
 def test_a_failure_of_the_disk_says_which_program_runs(
     v2: AimeCheckout, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
