@@ -89,7 +89,8 @@ def _write(partial: Path, chunks: Iterable[bytes], context: Context, undo: Undo)
     with os.fdopen(descriptor, "wb") as out, contextlib.ExitStack() as stack:
         if isinstance(chunks, Generator):
             stack.callback(chunks.close)  # also if writing failed
-        os.fchmod(descriptor, 0o600)  # whatever the umask
+        with rights_of(context.account):  # on NFS root may not change it
+            os.fchmod(descriptor, 0o600)  # whatever the umask
         for chunk in chunks:
             out.write(chunk)
             size += len(chunk)

@@ -19,6 +19,8 @@ from mlc_patched.errors import (
     MlcError,
     UsageError,
 )
+from mlc_patched.host.account import Account
+from mlc_patched.new_file import write_files
 
 
 @pytest.fixture
@@ -109,3 +111,22 @@ def test_what_no_file_can_be_called_is_refused(
     mlc_patched.create("n", image=OWN, context=context)
     with pytest.raises(UsageError, match="not the name of a file"):
         mlc_patched.export("n", file, context=context)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can work for others")
+def test_under_sudo_the_mode_of_the_file_is_set_by_its_owner(
+    context: Context, open_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On NFS, root may not change the user's files."""
+    os.chown(open_place, 65534, 65534)
+    context.__dict__["account"] = Account("nobody", 65534, 65534, str(open_place))
+    real, by = os.fchmod, []
+
+    def fchmod(file: int, mode: int) -> None:
+        by.append(os.geteuid())
+        real(file, mode)
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    assert write_files({open_place / "x.tar": [b"content"]}, context, force=False) == (7,)
+    assert by[-1] == 65534
+    assert oct((open_place / "x.tar").stat().st_mode & 0o777) == "0o600"
