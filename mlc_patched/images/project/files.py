@@ -241,9 +241,10 @@ class ProjectFiles:
                     f"{path}/{name} cannot be read: {error.strerror}. "
                     "It must be a file, not a link."
                 ) from error
+            if not stat.S_ISREG(os.fstat(file).st_mode):  # Python opens no directory
+                os.close(file)
+                raise MlcError(f"{path}/{name} is not a file; replace or remove it.")
             with os.fdopen(file, "rb") as stream:
-                if not stat.S_ISREG(os.fstat(file).st_mode):
-                    raise MlcError(f"{path}/{name} is not a file; replace or remove it.")
                 content = stream.read(_LARGEST + 1)
             if len(content) > _LARGEST:  # else a part of it could be written back as the whole
                 raise MlcError(f"{path}/{name} is larger than {_LARGEST >> 20} MiB.")

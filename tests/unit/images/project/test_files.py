@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,16 @@ def test_projects_are_found_by_their_dockerfiles(files: ProjectFiles, home: Path
     files.write_dockerfile("x", ".previous")
     (home / "dockerfiles/.Dockerfile").write_text("x")
     assert projects_with_files(account) == {"demo"}
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_not_a_file_is_named(
+    files: ProjectFiles, home: Path, make: Callable[[Path], None]
+) -> None:
+    (home / "dockerfiles").mkdir()
+    make(home / "dockerfiles/demo.Dockerfile")
+    with pytest.raises(MlcError, match=r"demo\.Dockerfile is not a file; replace or remove it"):
+        files.read_dockerfile()
 
 
 def test_a_dockerfile_that_is_not_text_is_reported(files: ProjectFiles, home: Path) -> None:
