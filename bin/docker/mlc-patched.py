@@ -7,9 +7,14 @@ It can be run by any Python 3, linked to from anywhere, and imported: like AIME'
 
 # No pathlib: every command waits for these imports.
 # ruff: noqa: PTH118, PTH120
+import _signal
 import gc
 import os
 import sys
+
+if __name__ == "__main__" and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    # Until main() handles it, Ctrl-C ends the process instead of printing a traceback.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 _ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "../.."))
 _BIN = os.path.join(_ROOT, ".venv/bin")

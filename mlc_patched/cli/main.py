@@ -45,11 +45,15 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoRet
     """
     _open_closed_streams()
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see bin/docker/mlc-patched.py
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         status = run(list(sys.argv[1:] if argv is None else argv), program or sys.argv[0])
     except SystemExit as ended:  # of -h and --version
         status = int(ended.code or 0)
     except OSError as error:  # a command's own are caught
         status = _output_failed(error, ConsoleReporter())
+    except KeyboardInterrupt as error:  # likewise: the command has not begun, or has ended
+        status = 128 + error.signal_number if isinstance(error, Terminated) else INTERRUPTED
     sys.exit(_flushed(status))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import runpy
+import signal
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 from support.users import ROOT
 
 from mlc_patched.cli import main
+from mlc_patched.errors import Terminated
 
 
 def test_pip_makes_every_program_of_bin() -> None:
@@ -84,3 +86,34 @@ def test_output_that_cannot_be_written_is_a_failure(command: str) -> None:
 
 def test_a_message_that_cannot_be_written_does_not_change_the_exit_code() -> None:
     assert redirected("2>/dev/full", "list", "--no").returncode == 2
+
+
+def test_an_interrupt_before_the_command_begins_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for raised, status in ((KeyboardInterrupt(), 130), (Terminated(signal.SIGHUP), 129)):
+
+        def interrupted(*arguments: object, raised: BaseException = raised) -> int:
+            raise raised
+
+        monkeypatch.setattr(main, "parse", interrupted)
+        with pytest.raises(SystemExit) as ended:
+            main.main(["list"])
+        assert ended.value.code == status
+    assert capsys.readouterr().err == ""
+
+
+def test_an_interrupt_while_the_program_is_loaded_ends_it_at_once() -> None:
+    script = """
+import os, runpy, signal, sys
+class Interrupting:
+    def find_spec(self, name, *more):
+        if name == "mlc_patched":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+sys.executable = os.path.join(os.path.dirname(sys.argv[1]), "../../.venv/bin/python")
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+    argv = [sys.executable, "-c", script, str(ROOT / "bin/docker/mlc-patched.py")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
