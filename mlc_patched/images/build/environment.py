@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 from collections.abc import Mapping
@@ -86,12 +87,19 @@ def _certificates(environ: Mapping[str, str], account: Account | None) -> Certif
     if _PEM not in own:
         raise MlcError(f"{path} ({CA_VARIABLE}) does not contain a certificate in PEM format.")
     own = own if own.endswith("\n") else f"{own}\n"
-    host = next((Path(each) for each in HOST_BUNDLES if Path(each).is_file()), None)
-    bundle = host.read_text(encoding="utf-8", errors="replace") if host else ""
+    bundle = _bundle_of_the_host()
     if own.strip() not in bundle:
         bundle += own
     in_image = environ.get(CA_IN_IMAGE_VARIABLE, "").lower() in ("1", "true", "yes")
     return Certificates(own, bundle, in_image)
+
+
+def _bundle_of_the_host() -> str:
+    """Return the certificates that this host trusts; empty if the caller may not read them."""
+    for each in HOST_BUNDLES:
+        with contextlib.suppress(OSError):
+            return Path(each).read_text(encoding="utf-8", errors="replace")
+    return ""
 
 
 def refuse_credentials(settings: BuildSettings) -> None:

@@ -9,6 +9,7 @@ import pytest
 from support.reliability import Counted
 
 from mlc_patched.errors import MlcError, UsageError
+from mlc_patched.images.build import environment
 from mlc_patched.images.build.client import build_network
 from mlc_patched.images.build.derive import derive
 from mlc_patched.images.build.environment import (
@@ -324,3 +325,17 @@ def test_the_output_shown_is_that_of_the_failed_step(log: list[str]) -> None:
 def test_the_output_shown_is_short_and_without_passwords() -> None:
     assert len(last_words([f"line {n}" for n in range(100)])) == 15
     assert last_words(["GET https://me:pw@host/x"]) == ["GET https://****@host/x"]
+
+
+def test_a_bundle_of_the_host_that_cannot_be_read_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca.pem").write_text(CA)
+    (tmp_path / "host.pem").write_text("HOST\n")
+    hidden = str(tmp_path / ("x" * 300))  # pathlib raises OSError, as where one may not look
+    environ = {"DS01_CA_CERTIFICATE": str(tmp_path / "ca.pem")}
+    for bundles, expected in (((hidden, str(tmp_path / "host.pem")), "HOST\n"), ((hidden,), "")):
+        monkeypatch.setattr(environment, "HOST_BUNDLES", bundles)
+        certificates = settings_from(environ, None).certificates
+        assert certificates is not None
+        assert certificates.bundle == f"{expected}{CA}"
