@@ -67,7 +67,7 @@ def test_an_image_from_flags_and_a_container_directly_from_it(
     )
     identity, sudo, home, prompt = said.splitlines()[-4:]
     assert f"uid={uid}({name})" in identity
-    assert f"gid={uid}({name})" in identity
+    assert f"gid={it.user.gid}({name})" in identity
     assert (sudo, home) == ("0", f"/home/{name}")
     assert prompt.startswith("[${MLC_CONTAINER_NAME:-") or prompt.startswith("[c]")
     docker("exec", it.user.tag("c"), "python3", "-c", "import six")
