@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 _HIDDEN = "Podman does not tell which GPUs a container requested"
 _OWNERS = "Podman does not keep the owners of files in archives, so that volumes are not copied"
@@ -113,20 +113,24 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
 """The same by what tests said, as regular expressions, where one reason is that of many tests."""
 
 
-def reason(row: str, test: str, said: str) -> str:
-    """Return the known reason of a failure; empty without one."""
+def by_name(row: str, test: str) -> str:
+    """Return the known reason why a test fails on a row's engine; empty without one."""
     own = test.partition("::")[2]
+    return _first(row, REASONS, own.startswith)
+
+
+def by_words(row: str, said: str) -> str:
+    """Return the known reason why tests that say this fail on a row's engine, or nothing."""
+    return _first(row, MESSAGES, lambda words: re.search(words, said) is not None)
+
+
+def _first(row: str, known: Mapping[str, Mapping[str, str]], matches: Callable[[str], bool]) -> str:
     names = (f"{row}$", f"{row.replace('rootless', 'podman')}$")
-    by_name = (
+    found = (
         why
-        for start, reasons in REASONS.items()
-        for name, why in reasons.items()
-        if any(each.startswith(start) for each in names) and own.startswith(name)
+        for start, reasons in known.items()
+        if any(each.startswith(start) for each in names)
+        for key, why in reasons.items()
+        if matches(key)
     )
-    by_words = (
-        why
-        for start, reasons in MESSAGES.items()
-        for words, why in reasons.items()
-        if any(each.startswith(start) for each in names) and re.search(words, said)
-    )
-    return next(by_name, "") or next(by_words, "")
+    return next(found, "")

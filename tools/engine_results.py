@@ -153,9 +153,10 @@ def _failures(
     for suite, cell in ran(results, row).items():
         by_reason: dict[str, dict[str, list[str]]] = {}
         for name, why in cell["failed"].items():
-            words, known = why[:200].replace("|", " "), engine_reasons.reason(row, name, why)
+            words, known = why[:200].replace("|", " "), engine_reasons.by_name(row, name)
             test = name.partition("::")[2] or name  # without the module, so that lines stay short
-            tests = by_reason.setdefault(known or words, {})
+            reason = known or engine_reasons.by_words(row, why) or words
+            tests = by_reason.setdefault(reason, {})
             tests.setdefault(test.partition("[")[0], []).append(words[:80] if known else "")
         for reason, tests in by_reason.items():
             if reason == ONE_USER:
