@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -28,6 +29,8 @@ _DISK_FULL = (
     "The disk is full; nothing of this was kept. See what uses it with: docker system df - and "
     "make room with: mlc prune, mlc remove NAME, image-retire PROJECT"
 )
+
+_FILES_FULL = "This disk, or your quota on it, is full. See: df -h ~ /tmp - and: quota -s"
 
 
 class _InterruptedError(MlcError):
@@ -262,14 +265,23 @@ def guarded(
     return status
 
 
+def _what_is_full(error: MlcError) -> str:
+    """Return what to do about a full disk, if that is why something failed."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _FILES_FULL
+    # The engine, its builder and commands in build steps all pass the system's message on.
+    return _DISK_FULL if "no space left on device" in error.message.lower() else ""
+
+
 def _failure(
     error: Exception | KeyboardInterrupt, log: Callable[[Exception], str | None]
 ) -> tuple[int, MlcError]:
     """Return the exit code for what a command raised, and an error that describes it."""
     if isinstance(error, MlcError):
-        # The engine, its builder and commands in build steps all pass the system's message on.
-        if "no space left on device" in error.message.lower():
-            error.hint = f"{error.hint} {_DISK_FULL}".lstrip()
+        if full := _what_is_full(error):
+            error.message = f"{error.message.rstrip('.')}."
+            error.hint = f"{error.hint} {full}".lstrip()
         return error.exit_code, error
     if isinstance(error, Terminated):
         return 128 + error.signal_number, _InterruptedError(error.message)

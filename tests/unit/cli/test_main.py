@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -88,7 +89,21 @@ def test_a_hint_is_the_end_of_the_message_and_a_field_of_the_json(
 
 def test_a_full_disk_is_said_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     guarded(errors.EngineError("write /x: No space left on device"))
-    assert "make room with: mlc prune" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "No space left on device. The disk is full" in said
+    assert "make room with: mlc prune" in said
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_home_is_not_taken_for_the_engines_disk(
+    capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    full = errors.MlcError(f"~/x cannot be written: {os.strerror(number)}")
+    full.__cause__ = OSError(number, os.strerror(number))
+    guarded(full)
+    said = capsys.readouterr().err
+    assert f"{os.strerror(number)}. This disk, or your quota on it, is full" in said
+    assert "mlc prune" not in said
 
 
 def test_a_reader_that_went_away_gets_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
