@@ -16,7 +16,7 @@ _BUILDER = "Podman builds with its own builder only"
 _GOES_ON = "Podman runs the step of a build to its end, and the next build removes what that leaves"
 _ACCOUNT = "Podman gives a container the host's user if its image lacks the account"
 _IGNORED = "Podman before 5.4 ignores requests for GPUs, so mlc refuses them"
-_SIZES = "Podman before 5 does not tell containers' sizes in its lists"
+_SIZES = "Podman 4.3 does not tell containers' sizes in its lists"
 REASONS: Mapping[str, Mapping[str, str]] = {
     "podman$": {
         "test_labels_that_aime_lacks_are_ours": _IGNORED,
@@ -25,14 +25,14 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "test_the_container_has_the_user_the_workspace_and_the_gpus": _IGNORED,
         "test_gpus_reach_the_engine_as_one_request": _IGNORED,
         "test_users_share_three_gpus_for_a_day": _IGNORED,
-        "test_save_keeps_changes_and_sets_true_labels": "Podman before 5 loses the quotation marks "
+        "test_save_keeps_changes_and_sets_true_labels": "Podman 4.3 loses the quotation marks "
         "in labels when it commits",
         "test_each_flag_adds_its_column[-s": _SIZES,
         "test_several_flags_add_their_columns_in_aime_s_order": _SIZES,
         "test_all_shows_every_column": _SIZES,
-        "test_the_site_s_own_wrapper_creates": "Podman before 5 has no `docker update`",
-        "test_json_agrees_with_the_engine": "Podman before 5 has no `docker update`",
-        "test_after_exit_0_it_can_be_inspected_updated_and_stopped": "Podman before 5 has no "
+        "test_the_site_s_own_wrapper_creates": "Podman 4.3 has no `docker update`",
+        "test_json_agrees_with_the_engine": "Podman 4.3 has no `docker update`",
+        "test_after_exit_0_it_can_be_inspected_updated_and_stopped": "Podman 4.3 has no "
         "`docker update`",
     },
     "rootless": {
@@ -106,7 +106,7 @@ and of tests. What is said of `podman` holds for `rootless`, too."""
 MESSAGES: Mapping[str, Mapping[str, str]] = {
     "podman$": {
         r"ignores device requests": _IGNORED,
-        r"'commit'.*Decode\(\): EOF": "Podman before 5 refuses the client's `docker commit`, by "
+        r"'commit'.*Decode\(\): EOF": "Podman 4.3 refuses the client's `docker commit`, by "
         "which tests make images",
     },
 }

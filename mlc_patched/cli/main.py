@@ -269,7 +269,7 @@ def _what_is_full(error: MlcError) -> str:
     """Return what to do about a full disk, if that is why something failed."""
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _FILES_FULL
+        return "" if error.hint else _FILES_FULL
     # The engine, its builder and commands in build steps all pass the system's message on.
     return _DISK_FULL if "no space left on device" in error.message.lower() else ""
 
