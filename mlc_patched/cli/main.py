@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ..errors import DeclinedError, InvalidValueError, MlcError, NotFoundError, Terminated
+from . import streams
 from .dispatch import COMMANDS
 from .output import ConsoleReporter, OutputError, print_json, readable, say
 from .parser import AS, CONTEXT, CommandLineError, command_parser, parse_arguments, top_parser
@@ -17,19 +18,17 @@ from .parser import AS, CONTEXT, CommandLineError, command_parser, parse_argumen
 TYPE_CHECKING = False  # typing itself takes 4 ms to import, a fifth of `mlc -h`
 if TYPE_CHECKING:
     from types import FrameType
-    from typing import NoReturn, TextIO
+    from typing import NoReturn
 
     from ..context import Context
     from .dispatch import Command
 
 DEBUG_VARIABLE = "MLC_DEBUG"
 INTERRUPTED = 130
-_STANDARD_ERROR = 2
 _DISK_FULL = (
     "The disk is full; nothing of this was kept. See what uses it with: docker system df - and "
     "make room with: mlc prune, mlc remove NAME, image-retire PROJECT"
 )
-
 _FILES_FULL = "This disk, or your quota on it, is full. See: df -h ~ /tmp - and: quota -s"
 
 
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoRet
 
     `program` is the path by which it was called; an `ml_images.repo` beside it is the catalog.
     """
-    _open_closed_streams()
+    streams.open_closed()
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see bin/docker/mlc-patched.py
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -54,52 +53,10 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoRet
     except SystemExit as ended:  # of -h and --version
         status = int(ended.code or 0)
     except OSError as error:  # a command's own are caught
-        status = _output_failed(error, ConsoleReporter())
+        status = streams.write_failed(error, ConsoleReporter())
     except KeyboardInterrupt as error:  # likewise: the command has not begun, or has ended
         status = 128 + error.signal_number if isinstance(error, Terminated) else INTERRUPTED
-    sys.exit(_flushed(status))
-
-
-def _open_closed_streams() -> None:
-    """Open /dev/null in place of standard streams that are closed, as git does.
-
-    Otherwise what is opened next, such as the engine's socket, would become standard output.
-    """
-    while (file := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
-        os.set_inheritable(file, True)
-    os.close(file)
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
-
-
-def _flushed(status: int) -> int:
-    """Flush both output streams, and return the exit code: 1 if standard output failed."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError as error:
-            if stream is sys.stdout:
-                status = _output_failed(error, ConsoleReporter())
-            else:
-                _discard(stream)
-    return status
-
-
-def _discard(stream: TextIO) -> None:
-    """Discard what a stream that cannot be written still has: Python would complain at exit."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())
-    os.close(null)
-
-
-def _output_failed(error: OSError, report: ConsoleReporter) -> int:
-    """Say why standard output could not be written, unless its reader is gone, and return the exit
-    code."""
-    _discard(sys.stdout)
-    if not isinstance(error, BrokenPipeError):
-        report.error(f"Standard output cannot be written: {error.strerror}.")
-    return 1
+    sys.exit(streams.flush(status))
 
 
 def program() -> NoReturn:
@@ -261,7 +218,7 @@ def guarded(
                 print_json("error", failure.as_json())
         sys.stdout.flush()
     except OSError as error:  # of standard output
-        return _output_failed(error, report)
+        return streams.write_failed(error, report)
     return status
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import ConflictError, EngineError, EngineUnreachableError, NotFoundError
+from ..errors import ConflictError, NotFoundError
 from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
@@ -80,7 +80,7 @@ def all_interrupted(context: Context) -> list[Interrupted]:
 def _interrupted(
     stopped: Sequence[Container], booted: float, context: Context
 ) -> Iterator[Interrupted]:
-    from .jobs import STOPPED, jobs_of
+    from .jobs import STOPPED, jobs_or_warning
 
     for each in stopped:
         with contextlib.suppress(ConflictError, NotFoundError):  # it has just been removed
@@ -89,13 +89,6 @@ def _interrupted(
             was_stopped = booted - _SHUTDOWN_SECONDS <= ended <= booted
             was_found_dead = activity.exit_status == _FOUND_DEAD and started < booted <= ended
             if was_stopped or was_found_dead:
-                try:
-                    jobs = [job for job in jobs_of(each, context) if job.state == STOPPED]
-                except (ConflictError, NotFoundError, EngineUnreachableError):
-                    raise
-                except EngineError as error:  # what it mounts is missing since, for example
-                    name = short_name(each.name)
-                    context.report.warn(f"The jobs of [{name}] are not shown: {error}")
-                    jobs = []
+                jobs = [job for job in jobs_or_warning(each, context) if job.state == STOPPED]
                 last = tuple(job for job in jobs if job.started >= int(started))
                 yield Interrupted(short_name(each.name), each, last)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import EngineError, NotFoundError
+from ..errors import ConflictError, EngineError, EngineUnreachableError, NotFoundError
 from ..lean import TYPE_CHECKING, dataclass, replace
+from ..names.containers import short_name
 from ..names.labels import MalformedLabelsError, read_claim
 from ..units import rfc_3339
 from .processes import processes_in
@@ -137,6 +138,24 @@ def jobs_of(container: Container, context: Context) -> list[Job]:
     if any(job.state == UNKNOWN for job in found):
         return _checked(found, container, context)
     return found
+
+
+def jobs_or_warning(container: Container, context: Context) -> list[Job]:
+    """Return what `jobs_of` does; with a warning none if the engine cannot say, for example as a
+    directory that the container mounts is missing.
+
+    Raises:
+        ConflictError, NotFoundError: the container has just been removed.
+        EngineUnreachableError: the engine does not answer at all.
+    """
+    try:
+        return jobs_of(container, context)
+    except (ConflictError, NotFoundError, EngineUnreachableError):
+        raise
+    except EngineError as error:
+        name = short_name(container.name)
+        context.report.warn(f"The jobs of [{name}] are not shown: {error}")
+        return []
 
 
 def find_job(name: str, number: int | None, context: Context) -> tuple[Container, Job]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import ConflictError, EngineError, EngineUnreachableError, NotFoundError
+from ..errors import ConflictError, NotFoundError
 from ..host.account import refuse_root
 from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
@@ -161,18 +161,12 @@ def shown_jobs(found: Sequence[Container], context: Context) -> dict[str, Job | 
     running = [each for each in found if each.is_running and each.labels[labels.OWNER] == login]
     if not running:
         return {}
-    from .jobs import jobs_of, shown_job
+    from .jobs import jobs_or_warning, shown_job
 
     def look(container: Container) -> Job | None:
         try:
-            return shown_job(jobs_of(container, context))
+            return shown_job(jobs_or_warning(container, context))
         except (ConflictError, NotFoundError):  # it has just been removed
-            return None
-        except EngineUnreachableError:
-            raise
-        except EngineError as error:  # what it mounts is no longer a directory, for example
-            name = short_name(container.name)
-            context.report.warn(f"The jobs of [{name}] are not shown: {error}")
             return None
 
     # The connection to a remote engine is one, for one request at a time.

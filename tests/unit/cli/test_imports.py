@@ -19,7 +19,7 @@ PARSERS = {
     f"mlc_patched{name}"
     for name in (
         *("", ".errors", ".version", ".cli", ".cli.commands"),
-        *(".cli.main", ".cli.dispatch", ".cli.parser", ".cli.output"),
+        *(".cli.main", ".cli.dispatch", ".cli.parser", ".cli.output", ".cli.streams"),
     )
 }
 """What parses a command line. None of it decides or asks anything."""
