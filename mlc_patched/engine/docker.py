@@ -105,8 +105,10 @@ class DockerEngine(Engine):
         for key, wanted in (("reference", list(names)), ("label", list(labels))):
             if wanted:  # Podman rejects an empty filter
                 filters[key] = wanted
-        answer = ask_for_list(self._ask, "/images/json", {"filters": json.dumps(filters)})
-        return [listed_image_of(found) for found in _json(answer)]
+        return [listed_image_of(each) for each in self._images({"filters": json.dumps(filters)})]
+
+    def _images(self, query: Mapping[str, Query]) -> Any:
+        return _json(ask_for_list(self._ask, "/images/json", query))
 
     def pull(self, reference: str, progress: Callable[[str], None]) -> None:
         name = parse_reference(reference)

@@ -72,6 +72,25 @@ class PodmanEngine(DockerEngine):
         ]
         return [each for each in fitting if each.references]
 
+    def remove_image(self, reference: str) -> None:
+        # With the last name Podman deletes the image, and with it the steps that it was built from:
+        # for an image that others are built on, this would be their cache.
+        found = super().image(reference)
+        if found is None or found.references[1:] or not self._has_children(found.id):
+            super().remove_image(reference)
+        elif not found.references:
+            raise ConflictError(f"unable to delete {reference}: other images are built on it")
+        elif any(each.image_id == found.id for each in super().containers()):
+            raise ConflictError(f"unable to remove {reference}: a container uses the image")
+        else:
+            repository, _, tag = found.references[0].rpartition(":")
+            where = f"/libpod/images/{quoted(found.id)}/untag"
+            self._ask("POST", where, {"repo": repository, "tag": tag})
+
+    @validated
+    def _has_children(self, image_id: str) -> bool:
+        return any(full_id(each["ParentId"]) == image_id for each in self._images({"all": "1"}))
+
     def containers(
         self,
         *,

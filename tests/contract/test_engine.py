@@ -452,6 +452,27 @@ def test_removing_an_image_keeps_steps_that_another_image_is_built_on(
     assert fixtures.engine.image(fixtures.image.id) is not None
 
 
+def test_an_image_that_another_is_built_on_loses_its_last_name_only(
+    fixtures: EngineFixtures,
+) -> None:
+    first = _build(fixtures, f"FROM {fixtures.image.id}\nRUN touch /one\n")
+    fixtures.engine.build(
+        f"FROM {first}\nLABEL two=2\n",
+        f"{fixtures.name('image')}:two",
+        labels={},
+        progress=lambda line: None,
+    )
+    user = fixtures.create("b", image=first)
+    with pytest.raises(ConflictError):
+        fixtures.engine.remove_image(f"{fixtures.name('image')}:one")
+    fixtures.engine.remove_container(user)
+    fixtures.engine.remove_image(f"{fixtures.name('image')}:one")
+    assert fixtures.engine.image(f"{fixtures.name('image')}:one") is None
+    assert fixtures.engine.image(first).references == ()
+    fixtures.engine.remove_image(f"{fixtures.name('image')}:two")
+    assert fixtures.engine.image(first) is None
+
+
 def test_the_message_of_a_commit_is_in_its_history_and_no_later_image_has_it(
     fixtures: EngineFixtures,
 ) -> None:

@@ -63,6 +63,8 @@ def test_an_added_package_leaves_all_other_layers_and_versions(each_builder: Ima
     after, now = _frozen(it), inspect(it.image("demo"))["RootFS"]["Layers"]
     assert set(before) < set(after)
     assert any(each.startswith("requests==") for each in after)
+    # The base's, the system packages', uv's and the first package's.
+    assert now[:4] == layers[:4]
     # All but those of the account and what a builder puts after it.
     assert len(set(layers) - set(now)) <= 3
     caches = "sudo find / -xdev -path /proc -prune -o -name CACHEDIR.TAG -print"
