@@ -29,7 +29,7 @@ printf '#!/bin/sh\\n' > /usr/bin/git; chmod 755 /usr/bin/git
 def slim(engine: Engine) -> Iterator[str]:
     """An image that is a third of the usual one."""
     name = "mlc-test/slim:1"
-    maker = docker("create", BASE, "sh", "-ec", SLIM)
+    maker = docker("create", "--network=host", BASE, "sh", "-ec", SLIM)
     docker("start", "-a", maker)
     docker("commit", "--change=CMD bash", maker, name)
     docker("rm", maker)

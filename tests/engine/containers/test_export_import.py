@@ -236,7 +236,7 @@ def test_docker_itself_can_import_the_file(alice: User, slim: str) -> None:
     assert alice.mlc("export", "it", file, "-f").returncode == 0
     imported = docker("import", str(file))
     try:
-        assert docker("run", "--rm", imported, "cat", "/opt/file") == "theirs"
+        assert docker("run", "--rm", "--network=host", imported, "cat", "/opt/file") == "theirs"
     finally:
         docker("rmi", imported)
     assert imported not in image_ids()

@@ -120,7 +120,9 @@ def test_an_exported_container_has_what_is_in_the_volumes(alice: User, with_volu
     # As the engine imports the file itself.
     plain = docker("import", str(file))
     try:
-        found = docker("run", "--rm", plain, "cat", "/srv/db/hard", "/srv/links/to/deep/file")
+        found = docker(
+            "run", "--rm", "--network=host", plain, "cat", "/srv/db/hard", "/srv/links/to/deep/file"
+        )
         assert found.split() == ["new", "deep"]
     finally:
         docker("rmi", plain)
@@ -173,7 +175,7 @@ def test_a_volume_with_unsaved_files_outlives_its_container(
         [kept] = volumes() - before
         assert f"What is in /srv/db was kept, as the volume {kept}" in done.stderr
         assert f"docker volume rm {kept}" in done.stderr
-        found = docker("run", "--rm", "-v", f"{kept}:/v", BASE, "cat", "/v/file")
+        found = docker("run", "--rm", "--network=host", "-v", f"{kept}:/v", BASE, "cat", "/v/file")
         assert found == "precious"
         docker("volume", "rm", kept, check=False)  # on Podman, --rm has removed it
 
@@ -212,7 +214,9 @@ def test_a_directory_of_the_host_in_a_volume_is_not_copied(
         done = alice.run(alice.tree / "bin/user/container-retire", "it", "--save", "kept", "-y")
         assert done.returncode == 0, done.stderr
         saved = f"ds01-{alice.uid}/it:kept"
-        found = docker("run", "--rm", saved, "sh", "-c", "cat /srv/a /own/b; ls /srv/host")
+        found = docker(
+            "run", "--rm", "--network=host", saved, "sh", "-c", "cat /srv/a /own/b; ls /srv/host"
+        )
         assert found.split() == ["a", "b"]
         assert "mlc-test-own" in volumes()
     finally:
