@@ -10,6 +10,7 @@ import pytest
 from support import aime_containers as aime
 from support.account_in_container import account, assert_account_works, run
 from support.base_images import BARE, BASE, CATALOG
+from support.engine_fixtures import needs_another_user
 from support.engine_proxy import Recording
 from support.engine_state import container_names, docker, inspect, nothing_left
 from support.users import User, new_user
@@ -221,6 +222,7 @@ def test_logs_that_grow_with_the_uid_are_not_committed(
     tree, user_environ, engine, sparse: str
 ) -> None:
     """With a UID of some millions: the layer would have a gigabyte if they were not emptied."""
+    needs_another_user()
     with new_user("mlc-far", 3_000_001, 3_000_001, tree, user_environ) as far:
         try:
             done = far.mlc("create", "it", "--image", sparse, "-s")

@@ -140,8 +140,10 @@ def test_no_name_is_asked_for_on_a_terminal_only(alices: User) -> None:
 def test_a_container_that_cannot_start_says_why(alice: User, labelled) -> None:
     image = labelled(alice)
     container = docker("create", image)
-    docker("commit", '--change=ENTRYPOINT ["/not/there"]', container, image)
-    docker("rm", container)
+    try:
+        docker("commit", '--change=ENTRYPOINT ["/not/there"]', container, image)
+    finally:
+        docker("rm", container)
     assert alice.mlc("create", "it", "--image", image, "-s").returncode == 0
     done = alice.mlc("start", "it", "-s")
     assert (done.returncode, done.stdout) == (1, "")
