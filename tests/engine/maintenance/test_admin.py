@@ -116,6 +116,8 @@ def test_an_image_made_by_mlc_is_already_labelled(alice: User) -> None:
 def test_prune_removes_the_caller_s_leftovers_and_nothing_else(
     alice: User, ldap_user: User, labelled: Callable[..., str]
 ) -> None:
+    # Where containerd stores the images, `docker rmi` in earlier tests leaves nameless ones.
+    mlc(alice, "prune", "-y", "--older-than", "0", "--previous")
     for user in (alice, ldap_user):
         name, label = f"mlc-setup-{user.uid}-0123456789ab", SETUP.format(uid=user.uid)
         docker("create", "--network=host", f"--name={name}", label, BASE, "true")
