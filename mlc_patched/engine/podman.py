@@ -21,6 +21,7 @@ from .docker import DockerEngine, full_id
 from .http import quoted
 from .interface import PODMAN, Container, Image
 from .observations import Change, Layer, Stats
+from .podman_images import listed_image, without_steps
 
 if TYPE_CHECKING:
     from .specification import ContainerSpecification
@@ -89,7 +90,8 @@ class PodmanEngine(DockerEngine):
 
     @validated
     def _has_children(self, image_id: str) -> bool:
-        return any(full_id(each["ParentId"]) == image_id for each in self._images({"all": "1"}))
+        images = map(listed_image, self._images({"all": "1"}))
+        return any(each.parent == image_id for each in images)
 
     def containers(
         self,
@@ -201,8 +203,11 @@ class PodmanEngine(DockerEngine):
         # Podman's own number includes what it notes about the image.
         return sum(layer.size for layer in super().history(image.id))
 
+    @validated
     def shared_sizes(self) -> Mapping[str, int]:
-        return {full_id(each): size for each, size in super().shared_sizes().items()}
+        said = {full_id(each): size for each, size in super().shared_sizes().items()}
+        listed = self._images({"all": "1"})
+        return without_steps({full_id(each["Id"]): listed_image(each) for each in listed}, said)
 
 
 def without_shm_size(body: dict[str, Any]) -> dict[str, Any]:

@@ -494,6 +494,17 @@ def test_shared_sizes_do_not_exceed_the_sizes_of_images(fixtures: EngineFixtures
     assert 0 <= sizes[fixtures.image.id] <= fixtures.engine.image_size(fixtures.image)
 
 
+def test_an_image_shares_nothing_with_the_steps_it_was_built_from(
+    fixtures: EngineFixtures,
+) -> None:
+    made = _build(
+        fixtures, f"FROM {fixtures.image.id}\nRUN seq 300000 > /own; touch /one\nENV A=1\n"
+    )
+    engine = fixtures.engine
+    own = sum(layer.size for layer in engine.history(made)) - engine.image_size(fixtures.image)
+    assert engine.shared_sizes()[made] <= engine.image_size(fixtures.image) + own // 10
+
+
 def test_mounts_and_devices_of_a_container(fixtures: EngineFixtures) -> None:
     container = fixtures.create(binds=(Bind("/tmp", "/data"),), devices=("/dev/null",))
     found = fixtures.engine.mounts_and_devices(container)
