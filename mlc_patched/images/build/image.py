@@ -22,7 +22,7 @@ from .client import Client, choose_builder
 from .derive import derive
 from .environment import Builder, settings_from
 from .fallback import build_with_pip_if_needed
-from .lock_label import with_label_of_lock
+from .lock_label import labelled_name, with_label_of_lock
 from .record import lock_of
 from .request import BuildError, BuildRequest
 from .run import ImageNames, run
@@ -73,11 +73,12 @@ def built(request: BuildRequest, context: Context, undo: Undo) -> Iterator[Built
         builder=client.builder.name,
         sources=request.sources,
     )
-    undo.add(f"The image {tag}-lock", lambda: engine.remove_image(f"{tag}-lock"))
+    labelled = labelled_name(tag)
+    undo.add(f"The image {labelled}", lambda: engine.remove_image(labelled))
     yield Built(with_label_of_lock(image, tag, lock, client, steps, context), lock)
     with warn_on_failure("Images of the steps stay until the next build", report):
         clear_steps(steps, context)
-    for name in (tag, f"{tag}-lock"):
+    for name in (tag, labelled):
         said = f"The name {name} stays until the next build"
         with defer_signals(), warn_on_failure(said, report):
             retry_once(partial(engine.remove_image, name))

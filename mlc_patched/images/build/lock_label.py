@@ -15,14 +15,19 @@ from .request import BuildError
 from .steps import StepNames
 
 
+def labelled_name(tag: str) -> str:
+    """Return the temporary name of an image that has the label, for one named `tag`."""
+    return f"{tag}-lock"
+
+
 def with_label_of_lock(
     image: Image, tag: str, lock: Lock, client: Client, steps: StepNames, context: Context
 ) -> Image:
-    """Build an image named `TAG-lock` from the image, whose name is `tag`, with the label added.
+    """Build an image from one whose name is `tag`, with the label added: see `labelled_name`.
 
     Raises BuildError or EngineError if that fails.
     """
-    engine, name = context.engine, f"{tag}-lock"
+    engine, name = context.engine, labelled_name(tag)
     # In one step, as the second label completes the image: see temporary.mark.
     step = f'LABEL {labels.LOCK}={digest(render(lock))} {labels.TEMPORARY}=""'
     if client.builder not in (Builder.BUILDX, Builder.BUILDKIT):
