@@ -21,7 +21,7 @@ from .docker import DockerEngine, full_id
 from .http import quoted
 from .interface import PODMAN, Container, Image
 from .observations import Change, Layer, Stats
-from .podman_images import listed_image, without_steps
+from .podman_images import image_in_tree, without_steps
 
 if TYPE_CHECKING:
     from .specification import ContainerSpecification
@@ -90,7 +90,7 @@ class PodmanEngine(DockerEngine):
 
     @validated
     def _has_children(self, image_id: str) -> bool:
-        images = map(listed_image, self._images({"all": "1"}))
+        images = map(image_in_tree, self._images({"all": "1"}))
         return any(each.parent == image_id for each in images)
 
     def containers(
@@ -207,7 +207,7 @@ class PodmanEngine(DockerEngine):
     def shared_sizes(self) -> Mapping[str, int]:
         said = {full_id(each): size for each, size in super().shared_sizes().items()}
         listed = self._images({"all": "1"})
-        return without_steps({full_id(each["Id"]): listed_image(each) for each in listed}, said)
+        return without_steps({full_id(each["Id"]): image_in_tree(each) for each in listed}, said)
 
 
 def without_shm_size(body: dict[str, Any]) -> dict[str, Any]:

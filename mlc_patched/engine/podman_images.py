@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..lean import dataclass
+from .docker import full_id
 
 
 @dataclass(frozen=True)
-class ListedImage:
+class ImageInTree:
     """An image of the list: the id of the one it is built on, or nothing, and its bytes."""
 
     parent: str
@@ -18,19 +19,14 @@ class ListedImage:
     is_named: bool
 
 
-def listed_image(found: Mapping[str, Any]) -> ListedImage:
+def image_in_tree(found: Mapping[str, Any]) -> ImageInTree:
     """Read an entry of ImageList (API), called with `all`."""
     parent = found["ParentId"]
-    return ListedImage(
-        # Some versions leave the digest's algorithm out.
-        f"sha256:{parent.removeprefix('sha256:')}" if parent else "",
-        found["Size"],
-        bool(found["RepoTags"]),
-    )
+    return ImageInTree(full_id(parent) if parent else "", found["Size"], bool(found["RepoTags"]))
 
 
 def without_steps(
-    images: Mapping[str, ListedImage], shared: Mapping[str, int]
+    images: Mapping[str, ImageInTree], shared: Mapping[str, int]
 ) -> Mapping[str, int]:
     """Return how many bytes images share with others, by id; images of steps are left out.
 
