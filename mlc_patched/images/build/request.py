@@ -75,6 +75,15 @@ def account_arguments(account: Account, now: float | None = None) -> tuple[str, 
     )
 
 
+def has_own_arguments(text: str) -> bool:
+    """Whether a Dockerfile has build arguments besides those of `account_arguments`."""
+    ours = set(dockerfile.ACCOUNT_ARGUMENTS)
+    return any(
+        each.keyword == "ARG" and not ours.issuperset(each.body(text).split())
+        for each in instructions(text)
+    )
+
+
 def needs_build_context(text: str) -> bool:
     """Whether a Dockerfile takes files from its build context."""
     return any(_takes_files(each, text) for each in instructions(text))

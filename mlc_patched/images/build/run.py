@@ -19,6 +19,7 @@ from ...names import labels
 from ...names.labels import Claim, later_labels
 from ...temporary import mark
 from ...undo import retry_once, warn_on_failure
+from ..dockerfile.render import CREATED_ARGUMENT
 from ..dockerfile.syntax import instructions
 from . import failure as build_failure
 from .client import Client, build_command, build_network, needs_ssh
@@ -27,7 +28,13 @@ from .derive import DerivedDockerfile
 from .environment import Builder
 from .private_directory import private_directory, written
 from .process import run_build
-from .request import BuildError, BuildRequest, account_arguments, build_context
+from .request import (
+    BuildError,
+    BuildRequest,
+    account_arguments,
+    build_context,
+    has_own_arguments,
+)
 from .shown import OwnSteps
 from .steps import StepNames
 from .streamed import stream_build
@@ -138,11 +145,14 @@ def _through_the_api(
     needs_ssh(request.dockerfile, Client("podman", Builder.PODMAN), context.client_environ)
     named = (*account_arguments(context.account), *request.arguments)
     arguments = dict(each.split("=", 1) for each in named)
+    # What ENV and LABEL make of an argument comes from Podman's cache, whatever its value is now.
+    text = derived.text.replace(f"${{{CREATED_ARGUMENT}}}", arguments[CREATED_ARGUMENT])
+    no_cache = request.no_cache or has_own_arguments(request.dockerfile)
     inherited = {name: context.client_environ[name] for name in derived.arguments}
     return partial(
         stream_build,
         context.engine,
-        derived.text,
+        text,
         tag,
         labels=_last_labels(request, context),
         options=BuildOptions(
@@ -151,7 +161,7 @@ def _through_the_api(
             arguments={**arguments, **inherited},
             secrets=derived.secrets,
             network=build_network(context.environ),
-            no_cache=request.no_cache,
+            no_cache=no_cache,
         ),
     )
 

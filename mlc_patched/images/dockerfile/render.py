@@ -17,6 +17,7 @@ CREATED_ARGUMENT = "DS01_CREATED"
 USER_ID_ARGUMENT = "DS01_USER_ID"
 GROUP_ID_ARGUMENT = "DS01_GROUP_ID"
 USERNAME_ARGUMENT = "DS01_USERNAME"
+ACCOUNT_ARGUMENTS = (USER_ID_ARGUMENT, GROUP_ID_ARGUMENT, USERNAME_ARGUMENT, CREATED_ARGUMENT)
 ALWAYS_INSTALLED = ("ca-certificates", "git", "less", "procps", "sudo")
 """Packages that AIME's set-up installs, too, and those that people expect."""
 WORKSPACE = "/workspace"

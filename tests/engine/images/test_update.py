@@ -9,6 +9,7 @@ from support.image_commands import ImageUser, nameless, quickest_builder
 
 from mlc_patched.images.dockerfile.append import append_packages, today
 from mlc_patched.images.dockerfile.package_steps import python_step
+from mlc_patched.names.labels import CREATED
 
 pytestmark = pytest.mark.real_engine
 
@@ -112,6 +113,22 @@ def test_the_image_before_the_previous_one_is_no_killed_command_s(each_builder: 
     for number in range(2):
         file.write_text(file.read_text().replace("USER root\n", f"USER root\nENV N{number}=1\n", 1))
         assert "left behind" not in it.run("image-update", "demo", "-y").stderr
+
+
+def test_build_arguments_and_the_time_come_from_no_cache(commands: ImageUser) -> None:
+    it, created = commands, set()
+    source = it.user.file("source/Dockerfile", f"FROM {BASE}\nARG SAID=1\nENV KEPT=$SAID\n")
+    flags = ("image-create", "demo", "--dockerfile", source, "--force", "-y")
+    for said in ("one", "two"):
+        it.run(*flags, "--build-arg", f"SAID={said}")
+        found = inspect(it.image("demo"))["Config"]
+        assert f"KEPT={said}" in found["Env"]
+        created.add(found["Labels"][CREATED])
+    it.run("image-create", "plain", "--base", BASE, "-y")
+    created.add(inspect(it.image("plain"))["Config"]["Labels"][CREATED])
+    it.run("image-update", "plain", "-y")
+    created.add(inspect(it.image("plain"))["Config"]["Labels"][CREATED])
+    assert len(created) == 4
 
 
 def test_a_previous_image_that_a_container_uses_is_kept(demo: ImageUser) -> None:

@@ -81,10 +81,10 @@ def test_a_build_that_is_killed_at_a_late_step_leaves_nothing_to_the_next(
     again = ("image-create", "demo", "--force", "-y")
     it.run(*again, DOCKER_HOST=engine_calls.address)
     late = sum(re.search(TAGGED, call) is not None for call in engine_calls.calls)
-    assert late > 1
+    assert late
     assert nameless() == dangling
     killed = 0
-    for number in range(max(1, late - sized(2, late)), late):
+    for number in range(max(1, late - sized(2, late)), max(2, late)):
         process: list[subprocess.Popen[str]] = []
         engine_calls.before[TAGGED] = Killer(process, number, engine_calls)
         process.append(

@@ -265,6 +265,17 @@ def test_podman_gets_everything_through_its_api(building: Building, podman: Podm
     assert nothing_is_left(building)
 
 
+def test_podmans_cache_is_not_asked_for_what_depends_on_arguments(
+    building: Building, podman: Podman
+) -> None:
+    building.run(Builder.PODMAN)
+    building.run(Builder.PODMAN, dockerfile=TEXT.replace("\n", "\nARG OWN=1\n", 1))
+    [(text, _, plain), (_, _, with_own)] = podman.asked
+    assert (plain.no_cache, with_own.no_cache) == (False, True)
+    assert "${DS01_CREATED}" not in text
+    assert plain.arguments["DS01_CREATED"] in text
+
+
 def test_podmans_failure_names_the_step(building: Building, podman: Podman) -> None:
     podman.failure = 'building at STEP "FROM debian:12": no space left on device'
     with pytest.raises(BuildError, match=r"(?s)no space left.*failed at line [0-9]+ .*: FROM"):
