@@ -210,6 +210,8 @@ mlc recognises Podman by its version information, and uses its Docker-compatible
 - **Builds** are Podman's own, through its API: no Docker client is needed, and settings with
   passwords are secrets of the build. After Ctrl-C the step that is running goes on to its end; no
   image is made, and what earlier steps made is removed by the next build of the project.
+  A Dockerfile with build arguments of its own (`ARG`) is built without Podman's cache, which does
+  not look at their values in `ENV` and `LABEL`.
 - **Builds** add the label `io.buildah.version`, commits the variables `TERM` and `container`. The
   history of a built image names the proxy variables, without their values.
 
