@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConflictError
+from ..errors import ConflictError, EngineError, EngineUnreachableError
 from ..json_text import string
 from ..lean import replace
 from .answers import validated
-from .connection import Query
+from .connection import ANSWER_SECONDS, Query
 from .docker import DockerEngine, full_id
 from .http import quoted
 from .interface import PODMAN, Container, Image
@@ -128,7 +128,13 @@ class PodmanEngine(DockerEngine):
         # Podman cannot stop a paused container.
         with contextlib.suppress(ConflictError):  # it is not paused
             self._ask("POST", f"/containers/{quoted(container)}/unpause")
-        super().stop(container, seconds)
+        try:
+            super().stop(container, seconds)
+        except EngineUnreachableError:
+            raise
+        except EngineError:  # its own end came before the signal
+            path, patience = f"/containers/{quoted(container)}/stop", ANSWER_SECONDS + seconds
+            self._ask("POST", path, {"t": str(seconds)}, seconds=patience)
         self._await_cleanup(container)
 
     def wait(self, container: str) -> int:

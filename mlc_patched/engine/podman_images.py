@@ -44,8 +44,8 @@ def without_steps(
             lowest, below = below, images[below].parent
         if children[key]:
             found[key] = shared.get(key, 0)
-        elif below in images:
-            found[key] = images[below].size
+        elif below in images:  # all of that is shared, so Podman's number is its size
+            found[key] = shared.get(below, images[below].size)
         else:
             found[key] = max(shared.get(key, 0) - (image.size - images[lowest].size), 0)
     return found

@@ -129,6 +129,8 @@ def test_names_and_ids_of_podman_are_in_dockers_form(api: EngineApi, podman_engi
     api.on("GET /containers/json", [listed])
     (container,) = podman_engine.containers()
     assert (container.image, container.state) == ("a:1", "exited")
+    image = {"Id": "a" * 64, "ParentId": "", "Size": 9, "RepoTags": ["localhost/a:1"]}
+    api.on("GET /images/json", [image])
     api.on("GET /system/df", {"Images": [{"Id": "a" * 64, "SharedSize": 5}]})
     assert podman_engine.shared_sizes() == {ID: 5}
 
@@ -184,6 +186,19 @@ def test_a_paused_container_is_stopped_too(api: EngineApi, podman_engine: Engine
         asked = [f"POST /containers/c/{each}" for each in ("unpause", "kill", "stop")]
         assert api.calls == [*asked, "GET /containers/json"]
         api.requests.clear()
+
+
+def test_a_container_that_has_just_ended_cannot_be_sent_a_signal_and_is_stopped(
+    api: EngineApi, podman_engine: Engine
+) -> None:
+    """Seen with Podman 5.8, rootless."""
+    improper = refusal(500, "can't unpause: container state improper")
+    api.on("POST /containers/c/unpause", improper)
+    api.on("POST /containers/c/kill", refusal(500, "sending signal to container c: exit status 1"))
+    api.on("POST /containers/c/stop", Reply(304))
+    api.on("GET /containers/json", [{"Id": "c", "Names": ["/n"], "State": "exited"}])
+    podman_engine.stop("c")
+    assert "POST /containers/c/stop" in api.calls
 
 
 @pytest.mark.parametrize("end", ["stop", "wait"])
