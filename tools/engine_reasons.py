@@ -65,6 +65,8 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "test_each_flag_adds_its_column[-s": _SIZES,
         "test_several_flags_add_their_columns_in_aime_s_order": _SIZES,
         "test_all_shows_every_column": _SIZES,
+        "test_both_outputs_can_be_caught_in_one_file": "a test in which Podman 4.3 refused `docker "
+        "commit` left a container of the image",
         "test_a_killed_job_does_not_run_for_ever": "Podman 4.3 calls a command running until all "
         "that it started have ended",
         "test_a_sites_certificate_is_trusted_in_the_build_and_if_wanted_in_the_image[in-build": ""
