@@ -50,8 +50,6 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "container",
         "test_rocm_devices_belong_to_the_group_video": "in a rootless container the host's devices "
         "belong to nobody",
-        "test_ctrl_c_on_a_terminal": _GOES_ON,
-        "test_a_terminal_that_closes": _GOES_ON,
     },
     "podman$": {
         "test_labels_that_aime_lacks_are_ours": _IGNORED,
@@ -92,6 +90,8 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "Podman builds names the proxy variables, without their values",
         "test_an_image_for_apptainer_and_for_enroot": "Podman puts its registry before the names "
         "in an archive",
+        "test_ctrl_c_on_a_terminal": _GOES_ON,
+        "test_a_terminal_that_closes": _GOES_ON,
         "test_an_interrupted_build_keeps_the_former_image": _GOES_ON,
         "test_a_killed_build_ends_and_the_next_leaves_nothing_of_it": _GOES_ON,
         "test_a_step_whose_image_is_made_after_a_kill_does_not_stay": _GOES_ON,
