@@ -148,8 +148,9 @@ class Engine(abc.ABC):
     def remove_image(self, reference: str) -> None:
         """Untag an image, and delete it if that was its last tag. An id deletes the image.
 
+        An image that another is built on only loses its tag, so that its steps stay in the cache.
         Nothing is forced, and a missing image is not an error. Raises ConflictError if a container
-        uses it, or it has several tags and was given by id.
+        uses it, or it was given by id and has several tags, or no tag and is built on.
         """
 
     @abc.abstractmethod
