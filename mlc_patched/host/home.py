@@ -1,8 +1,8 @@
 """Directories and files in a user's home, created without following links.
 
-Under sudo, root works in a directory that its owner may change at any moment. So every step is
-relative to the directory opened before, no link is followed, and new files get the user as owner
-at once.
+Under sudo, root works in a directory that its owner may change at any moment. So it does that with
+the user's rights, every step is relative to the directory opened before, and no link is followed.
+On NFS root has no other rights there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 
 from .account import Account
+from .files import rights_of
 
 CONFIGURATION = ".ds01-config"
 """Directory in the home for the files of DS01 (design document, "User Files")."""
@@ -21,40 +22,41 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 @contextlib.contextmanager
 def directory(account: Account, *parts: str, mode: int = 0o700) -> Iterator[int]:
-    """Open a directory below the account's home as a file descriptor; missing parts of the path are
-    created, with this mode regardless of the umask, and belong to the account.
+    """Open a directory below the account's home as a file descriptor, and access files with the
+    account's rights until it is closed. Missing parts of the path are created, with this mode
+    regardless of the umask.
 
     Raises OSError if a part cannot be created, or is a link or not a directory.
     """
-    # The path of the home itself may contain links, which the administrator has set up.
-    here = os.open(account.home, _DIRECTORY)
-    try:
-        for part in parts:
-            made = False
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(part, mode, dir_fd=here)
-                made = True
-            try:
-                below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
-            except PermissionError:
-                if not made:
-                    raise
-                _open_up(here, part, mode)
-                below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+    with rights_of(account):
+        # The path of the home itself may contain links, which the administrator has set up.
+        here = os.open(account.home, _DIRECTORY)
+        try:
+            for part in parts:
+                made = False
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, mode, dir_fd=here)
+                    made = True
+                try:
+                    below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+                except PermissionError:
+                    if not made:
+                        raise
+                    _open_up(here, part, mode)
+                    below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+                os.close(here)
+                here = below
+                if made:
+                    os.fchmod(here, mode)
+            yield here
+        finally:
             os.close(here)
-            here = below
-            if made:
-                _give(here, account, mode)
-        yield here
-    finally:
-        os.close(here)
 
 
-def open_file(account: Account, parent: int, name: str, flags: int, mode: int = 0o600) -> int:
+def open_file(parent: int, name: str, flags: int, mode: int = 0o600) -> int:
     """Open a file in an opened directory, never through a link.
 
-    A new file belongs to the account, and has this mode regardless of the umask. Raises OSError if
-    it cannot be opened.
+    A new file has this mode regardless of the umask. Raises OSError if it cannot be opened.
     """
     flags |= os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -64,7 +66,7 @@ def open_file(account: Account, parent: int, name: str, flags: int, mode: int = 
             raise
         # O_NONBLOCK: opening a FIFO must not block.
         return os.open(name, flags | os.O_NONBLOCK, dir_fd=parent)
-    _give(file, account, mode)
+    os.fchmod(file, mode)
     return file
 
 
@@ -77,7 +79,7 @@ def private_file(account: Account, parent: str, name: str, flags: int) -> Iterat
     """
     try:
         with directory(account, parent) as opened:
-            file = open_file(account, opened, name, flags)
+            file = open_file(opened, name, flags)
     except OSError:
         yield None
         return
@@ -97,9 +99,3 @@ def _open_up(parent: int, name: str, mode: int) -> None:
         os.chmod(f"/proc/self/fd/{place}", mode)  # noqa: PTH101 - the opened one, not its name
     finally:
         os.close(place)
-
-
-def _give(file: int, account: Account, mode: int) -> None:
-    os.fchmod(file, mode)
-    if os.geteuid() == 0:
-        os.fchown(file, *account.file_ids)

@@ -25,6 +25,8 @@ from support.worker import ROOT
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HOME_PREFIX = "mlc-test-home-"
+AS_ON_NFS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner,-chown")
+"""Runs a program as root without rights to other users' files, as on NFS with root_squash."""
 COMMENT = "mlc-test run of process "
 """Begins the comment (GECOS) of a test account; the number of the process follows."""
 

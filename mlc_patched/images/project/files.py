@@ -199,7 +199,7 @@ class ProjectFiles:
             ((DOCKERFILES,), re.escape(f"{self.project.name}{LOCK}") + r"(\.[\w-]+)?"),
             (METADATA, re.escape(self.project.name) + r"\.json"),
         ):
-            if not os.path.lexists("/".join((self._account.home, *parts))):
+            if not self._exists(parts):
                 continue
             with self._directory(parts) as parent:
                 with os.scandir(parent) as found:
@@ -208,6 +208,10 @@ class ProjectFiles:
                     if re.fullmatch(rf"\.{name}\.[0-9a-f]{{8}}{HALF}", half):
                         with contextlib.suppress(OSError):
                             os.unlink(half, dir_fd=parent)
+
+    def _exists(self, parts: tuple[str, ...]) -> bool:
+        with rights_of(self._account):
+            return os.path.lexists("/".join((self._account.home, *parts)))
 
     @contextlib.contextmanager
     def _directory(self, parts: tuple[str, ...]) -> Iterator[int]:
@@ -224,16 +228,12 @@ class ProjectFiles:
 
     def _read(self, parts: tuple[str, ...], name: str) -> bytes | None:
         path = "/".join((self._account.home, *parts))
-        if not os.path.lexists(path):
+        if not self._exists(parts):
             return None
         with self._directory(parts) as parent:
             try:
-                with rights_of(self._account):  # it may be a hard link to a file of root's
-                    file = os.open(
-                        name,
-                        os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
-                        dir_fd=parent,
-                    )
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                file = os.open(name, flags, dir_fd=parent)
             except FileNotFoundError:
                 return None
             except OSError as error:
@@ -255,9 +255,7 @@ class ProjectFiles:
         with self._directory(parts) as parent:
             try:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-                with os.fdopen(
-                    open_file(self._account, parent, temporary, flags, mode), "wb"
-                ) as stream:
+                with os.fdopen(open_file(parent, temporary, flags, mode), "wb") as stream:
                     stream.write(content)
                     stream.flush()
                     os.fsync(stream.fileno())
@@ -268,7 +266,7 @@ class ProjectFiles:
                 raise
 
     def _remove(self, parts: tuple[str, ...], name: str) -> None:
-        if not os.path.lexists("/".join((self._account.home, *parts))):
+        if not self._exists(parts):
             return
         with self._directory(parts) as parent, contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=parent)

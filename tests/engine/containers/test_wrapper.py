@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.base_images import BASE
 from support.engine_state import container_names, docker, image_ids, inspect, nothing_left
-from support.users import User
+from support.users import AS_ON_NFS, User
 
 pytestmark = [pytest.mark.real_engine, pytest.mark.not_by_ssh]
 
@@ -97,6 +97,26 @@ def test_directories_made_under_sudo_belong_to_the_user(user: User, labelled) ->
         user.workspace.rmdir()
     finally:
         (user.home / "moved").rename(user.workspace)
+
+
+@pytest.mark.this_host
+def test_under_sudo_root_needs_no_rights_in_the_home(user: User, labelled) -> None:
+    image, mlc = labelled(user), (*AS_ON_NFS, user.tree / "bin/mlc")
+    user.workspace.rename(user.home / "moved")
+    try:
+        for argv in (
+            ("create", "it", "--image", image, "-s"),
+            ("export", "it", user.home / "it.mlc.tar"),
+            ("remove", "it", "-s"),
+            ("import", user.home / "it.mlc.tar", "it"),
+        ):
+            done = user.sudo(*mlc, *argv)
+            assert done.returncode == 0, done.stderr
+        assert user.workspace.stat().st_uid == user.uid
+        user.workspace.rmdir()
+    finally:
+        (user.home / "moved").rename(user.workspace)
+    (user.home / "it.mlc.tar").unlink()
 
 
 @pytest.mark.this_host

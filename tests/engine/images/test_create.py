@@ -12,6 +12,7 @@ from support.base_images import BARE, BASE
 from support.engine_proxy import Recording
 from support.engine_state import docker, inspect
 from support.image_commands import BUILDERS, HOST_CERTIFICATES, ImageUser, labels_of, nameless
+from support.users import AS_ON_NFS
 
 from mlc_patched.images.build.environment import Builder
 
@@ -186,6 +187,15 @@ def test_root_has_no_images_but_sudo_creates_the_users(commands: ImageUser) -> N
     assert commands.dockerfile("demo") in made
     for path in made:
         assert path.lstat().st_uid == user.uid, path
+    # Also where root has no rights to the user's files.
+    for name, *options in (
+        ("image-create", "--base", BASE, "--force"),
+        ("image-update",),
+        ("image-update", "--rollback"),
+    ):
+        program = (*AS_ON_NFS, commands.command(name))
+        done = user.sudo(*program, "demo", *options, "-y", PATH=commands.path)
+        assert done.returncode == 0, done.stderr
 
 
 def test_metadata_never_breaks_a_command(commands: ImageUser) -> None:

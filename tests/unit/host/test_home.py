@@ -22,7 +22,7 @@ def test_modes_do_not_depend_on_the_umask(account: Account, tmp_path: Path, umas
     before = os.umask(umask)
     try:
         with directory(account, "a", "b", mode=0o750) as parent:
-            os.close(open_file(account, parent, "f", os.O_WRONLY, 0o640))
+            os.close(open_file(parent, "f", os.O_WRONLY, 0o640))
     finally:
         os.umask(before)
     assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o750
@@ -38,7 +38,7 @@ def test_a_umask_that_forbids_everything_does_not_shut_a_user_out(open_place: Pa
     os.seteuid(user.uid)
     try:
         with directory(user, "a", "b") as parent:
-            os.close(open_file(user, parent, "f", os.O_WRONLY))
+            os.close(open_file(parent, "f", os.O_WRONLY))
     finally:
         os.seteuid(0)
         os.umask(before)
@@ -57,15 +57,21 @@ def test_links_are_not_followed(account: Account, tmp_path: Path) -> None:
         (tmp_path / "a" / "f").symlink_to(outside / "f")
         for flags in (os.O_WRONLY, os.O_WRONLY | os.O_TRUNC, os.O_WRONLY | os.O_EXCL):
             with pytest.raises(OSError):
-                open_file(account, parent, "f", flags)
+                open_file(parent, "f", flags)
     assert list(outside.iterdir()) == []
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
-def test_files_that_root_creates_for_a_user_belong_to_the_user(tmp_path: Path) -> None:
-    user = Account("alice", 54321, 54322, str(tmp_path))
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")
+def test_root_works_in_a_home_with_its_users_rights(open_place: Path) -> None:
+    os.chown(open_place, 54321, 54322)
+    user = Account("alice", 54321, 54322, str(open_place))
     with directory(user, "a", "b") as parent:
-        os.close(open_file(user, parent, "f", os.O_WRONLY))
+        assert (os.geteuid(), os.getegid()) == (54321, 54322)
+        os.close(open_file(parent, "f", os.O_WRONLY))
+    assert (os.geteuid(), os.getegid()) == (0, os.getgid())
     for path in ("a", "a/b", "a/b/f"):
-        status = (tmp_path / path).stat()
+        status = (open_place / path).stat()
         assert (status.st_uid, status.st_gid) == (54321, 54322)
+    os.chown(open_place, 0, 0)
+    with pytest.raises(PermissionError), directory(user, "c"):
+        pass
