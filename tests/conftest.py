@@ -31,6 +31,10 @@ collect_ignore = ["products"] if worker.IS_PARALLEL else []
 if "MLC_TEST_APPTAINER" not in os.environ:  # only `make apptainer` makes what it needs
     collect_ignore.append("apptainer")
 
+# What `make install` reads; tests that install set it themselves.
+for _of_install in ("PREFIX", "BINDIR", "SHAREDIR", "SYSCONFDIR", "ZSHDIR", "REPLACE", "KEEP"):
+    os.environ.pop(_of_install, None)
+
 
 def pytest_configure() -> None:
     """Reset signals to what a program that is started from a terminal finds.
