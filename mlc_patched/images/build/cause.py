@@ -72,7 +72,11 @@ def _conflict(text: str) -> str:
         because = f" ({'; '.join(why[:4])})" if why else ""
         return f"These packages conflict: {named}{because}."
     match = re.search(r"Because (.+?)(?:, we can conclude|\.(?:\s|$))", _unsolved(flat))
-    if match and "depends on" in match[1] and "current Python version" not in match[1]:
+    if (
+        match
+        and re.search(r"depends on|you require \S+ and \S+$", match[1])
+        and "current Python version" not in match[1]
+    ):
         return f"These packages conflict: {match[1]}."
     if re.search(r"UnsatisfiableError|incompatible with each other|conflicting requests", text):
         return "conda found no versions that fit together; its reasons are below."

@@ -8,6 +8,8 @@ from functools import partial
 
 from ...context import Context
 from ...engine.interface import Image
+from ...errors import MlcError
+from ...host.files import read_text
 from ...interrupts import defer_signals
 from ...lean import dataclass
 from ...names import labels
@@ -16,6 +18,7 @@ from ...undo import Undo, retry_once, warn_on_failure
 from ...units import utc_time
 from ..entrypoint import warn_of_entrypoint
 from ..verify import verify
+from ..versions.copied import copied_requirements
 from ..versions.lockfile import Lock, digest, render
 from ..versions.pins import Pins, pins_of
 from .client import Client, choose_builder
@@ -24,9 +27,11 @@ from .environment import Builder, settings_from
 from .fallback import build_with_pip_if_needed
 from .lock_label import labelled_name, with_label_of_lock
 from .record import lock_of
-from .request import BuildError, BuildRequest
+from .request import BuildError, BuildRequest, build_context
 from .run import ImageNames, run
 from .steps import StepNames, clear_steps
+
+_LARGEST_REQUIREMENTS = 8 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -132,4 +137,22 @@ def _pins(request: BuildRequest, builder: Builder, context: Context) -> Pins:
         and is_same_base
         and not request.no_cache,
         now=utc_time(),
+        copied=_copied(request, context) if lock else (),
     )
+
+
+def _copied(request: BuildRequest, context: Context) -> tuple[str, ...]:
+    """Return the requirements in the files that the Dockerfile copies from its build context."""
+    directory = build_context(request)
+    if directory is None:
+        return ()
+
+    def read(path: str) -> str | None:
+        try:
+            return read_text(
+                f"{directory}/{path}", "file", context.account, largest=_LARGEST_REQUIREMENTS
+            )
+        except MlcError:
+            return None
+
+    return copied_requirements(request.dockerfile, read)

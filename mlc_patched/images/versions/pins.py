@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...lean import dataclass, field
 from ..dockerfile.append import account_block_start
@@ -73,6 +73,7 @@ def pins_of(
     builder: str,
     keeps_pinned: bool,
     now: str,
+    copied: Iterable[str] = (),
 ) -> Pins:
     """Return the pins for a build.
 
@@ -87,14 +88,18 @@ def pins_of(
             steps are appended, their versions stay without constraints: cached steps are not run,
             and uv does not replace what is installed and fits.
         now: the time.
+        copied: the requirements in files that the Dockerfile copies.
     """
     if lock is None:
         return Pins((), upgrade.marks(None, text, now) if upgrade else {})
     marks = upgrade.marks(lock, text, now) if upgrade else dict(lock.upgraded)
     is_cached = keeps_pinned and lock.builder == builder and not upgrade
+    wanted = _wanted(text, copied)
     if is_cached and is_append(lock.dockerfile, text):
-        return Pins(lock.pinned, marks)
-    return Pins(constraints_of(lock, text, upgrade, base), marks)
+        pinned = (each.partition("==") for each in lock.pinned)
+        if all(_fits(version, wanted.get(name, ())) for name, _, version in pinned):
+            return Pins(lock.pinned, marks)
+    return Pins(_constraints(lock, wanted, upgrade, base), marks)
 
 
 def constraints_of(
@@ -102,10 +107,15 @@ def constraints_of(
 ) -> tuple[str, ...]:
     """Return the constraints by which a build keeps the versions of a lock.
 
-    Free are: what is to be upgraded, what the Dockerfile wants in another version by now, what is
-    not from an index, and what the base has, if this one has it in another version.
+    Free are: what is to be upgraded, what a step wants in another version by now, what is not from
+    an index, and what the base has, if this one has it in another version.
     """
-    wanted = {pip_name(each) or PIP.name(each): each for each in packages_in(text, PIP)}
+    return _constraints(lock, _wanted(text, ()), upgrade, base)
+
+
+def _constraints(
+    lock: Lock, wanted: Mapping[str, Sequence[str]], upgrade: Upgrade, base: Mapping[str, str]
+) -> tuple[str, ...]:
     free = {pip_name(each) for each in upgrade.packages}
     found = {name: each for name, each in lock.of_base.items() if base.get(name) == each}
     if not upgrade.everything:
@@ -113,8 +123,16 @@ def constraints_of(
     return tuple(
         f"{name}=={version}"
         for name, version in sorted(found.items())
-        if name not in free and _fits(version, wanted.get(name, name))
+        if name not in free and _is_version(version) and _fits(version, wanted.get(name, ()))
     )
+
+
+def _wanted(text: str, copied: Iterable[str]) -> dict[str, list[str]]:
+    """Return the requirements in a Dockerfile and in what it copies, by the name of the package."""
+    found: dict[str, list[str]] = {}
+    for each in (*packages_in(text, PIP), *copied):
+        found.setdefault(pip_name(each) or PIP.name(each), []).append(each)
+    return found
 
 
 def is_append(before: str, after: str) -> bool:
@@ -133,14 +151,24 @@ def _file(constraints: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in ("# The versions of the last build", *constraints))
 
 
-def _fits(version: str, requirement: str) -> bool:
-    """Whether a version is valid, and one that a requirement allows; one with a URL or a variable
-    may mean any."""
-    from packaging.requirements import InvalidRequirement, Requirement
+def _is_version(text: str) -> bool:
     from packaging.version import InvalidVersion, Version
 
     try:
-        wanted = Requirement(requirement)
-        return not wanted.url and wanted.specifier.contains(Version(version), prereleases=True)
-    except (InvalidRequirement, InvalidVersion):
+        Version(text)
+    except InvalidVersion:
         return False
+    return True
+
+
+def _fits(version: str, requirements: Iterable[str]) -> bool:
+    """Whether all requirements allow a version; one with a URL or a variable may mean any."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        wanted = [Requirement(each) for each in requirements]
+    except InvalidRequirement:
+        return False
+    return all(
+        not each.url and each.specifier.contains(version, prereleases=True) for each in wanted
+    )

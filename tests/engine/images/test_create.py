@@ -325,6 +325,14 @@ def test_what_people_bring_is_installed(commands: ImageUser) -> None:
     assert "tqdm==" in listed
     files = user.home / "dockerfiles"
     assert (files / "locked.uv.lock").read_text() == (source / "uv.lock").read_text()
+    # What the user changes in a copy is not held by the versions of the last build.
+    user.file("source/more.txt", "six==1.16.0; python_version > '3'\n")
+    commands.run("image-create", "held", "--base", BASE, "-r", source / "more.txt", "-y")
+    copy = files / "held.requirements.txt"
+    copy.write_text(copy.read_text().replace("1.16.0", "1.17.0"))
+    commands.run("image-update", "held", "-y")
+    image = commands.image("held")
+    assert "six==1.17.0" in commands.run_in(image, "python3 -m uv pip freeze --system")
 
 
 def test_private_git_uses_the_agent_of_the_caller(commands: ImageUser) -> None:

@@ -87,6 +87,12 @@ def test_every_builder_and_program_was_recorded() -> None:
         ),
         (
             "  × No solution found when resolving dependencies:\n"
+            "  ╰─▶ Because you require six==1.17.0 and six==1.16.0, we can conclude that your\n"
+            "      requirements are unsatisfiable.",
+            "These packages conflict: you require six==1.17.0 and six==1.16.0.",
+        ),
+        (
+            "  × No solution found when resolving dependencies:\n"
             "  ╰─▶ Because the current Python version (3.9.2) does not satisfy Python>=3.10\n"
             "      and numpy==2.2.0 depends on Python>=3.10, we can conclude"
             " that\n      numpy==2.2.0"

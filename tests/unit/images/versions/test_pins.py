@@ -106,3 +106,28 @@ def test_appended_steps_and_changes_of_the_account_block_leave_the_steps_before(
     assert is_append(TEXT, TEXT.replace("DS01_FRAMEWORK", "OTHER"))
     assert not is_append(MORE, TEXT)
     assert not is_append(TEXT, MORE.replace("debian:12", "debian:13", 1))
+
+
+def test_a_step_that_wants_two_versions_of_a_package_frees_it() -> None:
+    """The later command wins in the image, and its version would not fit the earlier one."""
+    earlier = MORE.replace("        six", "        numpy==1.0", 1)
+    assert "numpy==1.0" in earlier
+    assert "numpy==2.1" not in kept(
+        append_packages(earlier, pip=("numpy==2.1",), date="2026-11-27")
+    )
+
+
+def test_a_file_that_is_copied_frees_what_it_wants_otherwise() -> None:
+    def pins(*copied: str, builder: str = "BUILDKIT") -> tuple[str, ...]:
+        return pins_of(
+            *(LOCK, TEXT, NO_UPGRADE, {}),
+            builder=builder,
+            keeps_pinned=builder == "CLASSIC",
+            now="now",
+            copied=copied,
+        ).constraints
+
+    assert pins("numpy>=2") == ("numpy==2.1", "pandas==2.2")
+    assert pins("numpy==2.2 ; python_version > '3'") == ("pandas==2.2",)
+    assert pins("numpy==2.0", builder="CLASSIC") == LOCK.pinned
+    assert pins("numpy==2.1", builder="CLASSIC") == ("numpy==2.1", "pandas==2.2")
