@@ -10,7 +10,8 @@ from mlc_patched.context import Context
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import EngineError, MlcError, NotFoundError
 from mlc_patched.images.project.files import BEFORE, ProjectFiles
-from mlc_patched.images.rollback import _EXCHANGING, roll_back
+from mlc_patched.images.project.metadata import note_metadata
+from mlc_patched.images.rollback import _EXCHANGING, plan_rollback, roll_back
 from mlc_patched.names.projects import Project
 
 PROJECT = Project(1001, "demo")
@@ -63,13 +64,31 @@ def test_both_images_and_their_files_change_places(
     assert (tags(fake), texts(files)) == (before, there)
 
 
+def test_a_dockerfile_that_was_edited_after_its_build_is_kept(
+    context: Context, files: ProjectFiles, fake: FakeEngine
+) -> None:
+    image = fake.image(PROJECT.image)
+    assert image is not None
+    note_metadata(image, files, context, NOW)
+    for number, mine in enumerate(("FROM mine\n", "FROM mine too\n"), 1):
+        files.write_dockerfile(mine)
+        roll_back("demo", context)
+        assert texts(files)[:2] == ((FORMER, NOW) if number == 1 else (NOW, FORMER))
+        assert files.read_dockerfile(f".{number}") == mine
+        kept = f"Your version is kept in {files.dockerfile_path}.{number}; copy your changes"
+        assert kept in context.report.said[-1]
+    roll_back("demo", context)
+    assert files.read_dockerfile(".3") is None, "it is as it was built"
+
+
 def test_without_a_former_image_nothing_changes(
     context: Context, files: ProjectFiles, fake: FakeEngine
 ) -> None:
     fake.remove_image(PROJECT.previous)
     there = texts(files)
-    with pytest.raises(NotFoundError, match="There is no ds01-1001/demo:previous to go back to"):
-        roll_back("demo", context)
+    for command in (roll_back, plan_rollback):
+        with pytest.raises(NotFoundError, match="There is no ds01-1001/demo:previous to go back"):
+            command("demo", context)
     assert texts(files) == there
 
 
@@ -99,9 +118,13 @@ def test_a_failure_leaves_everything_as_it_was(
         tag(*arguments)
 
     monkeypatch.setattr(fake, "tag_image", fail)
+    image = fake.image(PROJECT.image)
+    assert image is not None
+    note_metadata(image, files, context, "FROM built\n")  # so that a backup is made, too
     with pytest.raises(EngineError, match="no space"):
         roll_back("demo", context)
     assert (tags(fake), texts(files)) == (before, there)
+    assert files.read_dockerfile(".1") is None
 
 
 @pytest.mark.parametrize("moved", [(), ("latest",), ("latest", "previous")])
