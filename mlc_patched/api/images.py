@@ -126,7 +126,7 @@ def update_image(
         no_cache: whether to build without the cache.
 
     Raises:
-        NotFoundError: there is no such project, or no such package to remove.
+        NotFoundError: there is no such project, or no such package to remove or to upgrade.
         MlcError: the build failed. On any error, images and files are as they were.
     """
     context = context or Context()

@@ -108,7 +108,7 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     """Add and remove packages in the Dockerfile, in memory only.
 
     Raises UsageError if a package name is invalid, NotFoundError if there is no such project, or no
-    such package to remove, and DockerfileError if there is no place for a package.
+    such package to remove or to upgrade, and DockerfileError if there is no place for a package.
     """
     project = project_of(request.project, context.account)
     files = ProjectFiles(context.account, project)
@@ -148,6 +148,7 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     if request.compact:
         text = compacted(text, today())
     text = with_block(text, project)
+    _check_upgrade(request.upgrade, text, files)
     rejected = files.read_dockerfile(REJECTED)
     return Change(project, before, text, changes, rejected, brought, pip)
 
@@ -282,6 +283,22 @@ def containers_on(image: Image | None, context: Context) -> tuple[StaleContainer
         for each in sorted(found, key=lambda container: container.name)
         if each.image_id == image.id
     )
+
+
+def _check_upgrade(upgrade: Upgrade, text: str, files: ProjectFiles) -> None:
+    """Refuse to upgrade a package that neither the lock nor the Dockerfile has."""
+    lock = read_lock(files) if upgrade.packages else None
+    if lock is None or not lock.python:
+        return
+    known = {*lock.versions, *map(apt_name, lock.debian), *lock.conda}
+    known |= {pip_name(each) or PIP.name(each) for each in packages_in(text, PIP)}
+    known |= {APT.name(each) for each in packages_in(text, APT)}
+    for name in upgrade.packages:
+        if not known & {pip_name(name), apt_name(name)}:
+            raise NotFoundError(
+                f"There is no package {name} in {files.project.image} to upgrade, so nothing was "
+                f"changed.{did_you_mean(pip_name(name) or name, known)}"
+            )
 
 
 def _without(text: str, package: str, changes: Changes) -> str:

@@ -141,6 +141,26 @@ def test_what_is_no_name_of_a_package_is_refused(
         planned(context, **fields)
 
 
+def test_an_upgrade_of_a_package_that_is_not_there_is_refused(
+    context: Context, files: ProjectFiles
+) -> None:
+    missing = Upgrade(packages=("six", "idnaa"))
+    planned(context, upgrade=missing)  # without a lock nobody knows
+    lock = Lock("demo", BEFORE, LockedBase("debian:12"), python="3.11", of_base={"torch": "2"})
+    lock = replace(lock, packages=(Locked("idna", "3"),), debian={"libc6:amd64": "2"})
+    files.write_lock(render_lock(lock))
+    with pytest.raises(NotFoundError) as refused:
+        planned(context, upgrade=missing, add=("six",))
+    assert str(refused.value) == (
+        "There is no package idnaa in ds01-1001/demo:latest to upgrade, so nothing was changed. "
+        "Did you mean idna?"
+    )
+    for name in ("IDNA", "torch", "libc6", "numpy", "pandas>2"):
+        planned(context, upgrade=Upgrade(packages=(name,)))
+    files.write_lock(render_lock(replace(lock, python="")))
+    planned(context, upgrade=missing)
+
+
 def test_a_project_without_a_dockerfile_is_named_with_a_similar_one(
     context: Context, files: ProjectFiles
 ) -> None:
