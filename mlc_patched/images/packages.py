@@ -57,8 +57,9 @@ def check_pip(requirement: str) -> str:
     said = shown(requirement)
     if requirement.startswith("-"):
         raise UsageError(
-            f"{said} is an option of pip, not a package. Add options to the Dockerfile yourself "
-            "(image-update PROJECT --edit); the package index is read from PIP_INDEX_URL."
+            f"{said} is an option of pip, not a package.",
+            "Add options to the Dockerfile yourself (image-update PROJECT --edit); the "
+            "package index is read from PIP_INDEX_URL.",
         )
     if "@" in requirement or "/" in requirement:
         raise UsageError(

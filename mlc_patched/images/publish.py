@@ -101,19 +101,24 @@ def kept_if_rejected(
     then: str,
     failures: tuple[type[BaseException], ...] = (BuildError, SetupError),
 ) -> Iterator[None]:
-    """Keep a Dockerfile, for the user to edit, if its build ends with one of these failures; `what`
+    """Keep a Dockerfile, for the user to edit, if the block ends with one of these failures; `what`
     and `then` begin and end the message."""
     try:
         yield
     except failures as error:
         built = error.dockerfile if isinstance(error, BuildError) else ""
-        try:
-            kept = files.write_dockerfile(built or text, REJECTED)
-            said = f"{what} is kept in {kept}. {then}"
-        except (MlcError, OSError) as failure:
-            said = f"{what} could not be kept: {failure}"
+        said = keep_rejected(built or text, files, what=what, then=then)
         (error.add_hint if isinstance(error, MlcError) else report.note)(said)
         raise
+
+
+def keep_rejected(text: str, files: ProjectFiles, *, what: str, then: str) -> str:
+    """Keep a Dockerfile that was not built, and return where it is and what to do `then`, or why
+    it could not be kept."""
+    try:
+        return f"{what} is kept in {files.write_dockerfile(text, REJECTED)}. {then}"
+    except (MlcError, OSError) as failure:
+        return f"{what} could not be kept: {failure}"
 
 
 def _keep_former(text: str | None, lock: str | None, files: ProjectFiles) -> None:

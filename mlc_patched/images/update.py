@@ -33,7 +33,7 @@ from .dockerfile.syntax import base_of
 from .packages import apt_name, apt_packages, pip_name, pip_packages
 from .project.files import REJECTED, ProjectFiles, projects_with_files
 from .project.lock import working_on
-from .publish import Published, kept_if_rejected, publish
+from .publish import Published, publish
 from .versions.inventory import Inventory
 from .versions.lockfile import Lock
 from .versions.pins import NO_UPGRADE, Pins, Upgrade, constraints_of
@@ -59,7 +59,7 @@ class ImageUpdateRequest:
 
 @dataclass(frozen=True)
 class Change:
-    """A Dockerfile before and after a change. `rejected` is a former edit whose build failed,
+    """A Dockerfile before and after a change. `rejected` is a former edit that was not built,
     `names` the Python packages that were asked for by name."""
 
     project: Project
@@ -229,9 +229,9 @@ def update_image(
 ) -> ImageUpdated:
     """Rebuild a project's image and give it the project's name.
 
-    With `by_hand`, the user's edit of the Dockerfile is kept if the build fails. Raises MlcError if
-    the Dockerfile was changed in the meantime, the base cannot be used, or the build failed.
-    Whatever is raised, the images and the Dockerfile are as they were.
+    With `by_hand`, the copy of a former edit that was not built is removed. Raises MlcError if the
+    Dockerfile was changed in the meantime, the base cannot be used, or the build failed. Whatever
+    is raised, the images and the Dockerfile are as they were.
     """
     project = change.project
     files = ProjectFiles(context.account, project)
@@ -243,15 +243,9 @@ def update_image(
                 "Nothing was done.",
                 "Run the command again.",
             )
-        with kept_if_rejected(
-            *(change.after, files, context.report),
-            what="Your edit",
-            then=f"Continue with: image-update {project.name} --edit",
-            failures=(BaseException,) if by_hand and change.after != change.before else (),
-        ):
-            check_client(context)
-            with copies(change.brought, files, context):
-                published, stale = _rebuilt(change, request, files, previewed, context)
+        check_client(context)
+        with copies(change.brought, files, context):
+            published, stale = _rebuilt(change, request, files, previewed, context)
         if by_hand:
             files.remove_dockerfile(REJECTED)
     return ImageUpdated(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ...errors import DeclinedError, UsageError
+from ...errors import DeclinedError, MlcError, UsageError
 from ..output import print_json, say
 from ..parser import (
     TYPE_CHECKING,
@@ -62,24 +62,59 @@ def add_arguments(command: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    import sys
-
-    from ...images.build.client import build_arguments
-    from ...images.build.request import BuildError
-    from ...images.rollback import roll_back
-    from ...images.summary import summary_of
-    from ...images.update import ImageUpdateRequest, plan_change, preview, update_image
-    from ...images.versions.pins import Upgrade
-    from ..prompts import ask_yes_no, choose_project, may_ask
+    from ..prompts import choose_project
 
     name = arguments.project or choose_project(arguments, context, "update")
-    if arguments.rollback:
-        changes = (arguments.add, arguments.requirements, arguments.apt, arguments.remove)
-        if any(changes) or arguments.edit or arguments.upgrade is not None or arguments.compact:
+    try:
+        return (_roll_back if arguments.rollback else _update)(name, arguments, context)
+    except MlcError as error:  # also from code that does not know the project
+        error.hint = error.hint.replace("image-update PROJECT", f"image-update {name}")
+        raise
+
+
+def _roll_back(name: str, arguments: argparse.Namespace, context: Context) -> int:
+    from ...images.rollback import plan_rollback, roll_back
+
+    for flag, value in (
+        ("--add", arguments.add),
+        ("-r", arguments.requirements),
+        ("--apt", arguments.apt),
+        ("--remove", arguments.remove),
+        ("--upgrade", arguments.upgrade is not None),
+        ("--compact", arguments.compact),
+        ("--rebuild", arguments.rebuild),
+        ("--edit", arguments.edit),
+        ("--build-arg", arguments.build_arg),
+        ("--pull", arguments.pull),
+        ("--no-cache", arguments.no_cache),
+    ):
+        if value:
             raise UsageError(
-                "--rollback cannot be combined with changes: it goes back to an existing image."
+                f"--rollback cannot be combined with {flag}: it goes back to an existing image."
             )
+    if not arguments.dry_run:
         return _say_updated(roll_back(name, context), arguments, "is restored")
+    planned = plan_rollback(name, context)
+    if arguments.json:
+        return print_json("planned", planned)
+    if planned.diff:
+        say(planned.diff)
+    if planned.versions:
+        say("\n".join(("Versions:", *_shown(planned.versions))))
+    say(f"[{name}] {planned.image} would be {planned.image_id}, which is {planned.previous} now.")
+    return 0
+
+
+def _update(name: str, arguments: argparse.Namespace, context: Context) -> int:
+    import contextlib
+
+    from ...images.build.client import build_arguments
+    from ...images.project.files import ProjectFiles
+    from ...images.publish import keep_rejected, kept_if_rejected
+    from ...images.update import ImageUpdateRequest, plan_change, with_block
+    from ...images.versions.pins import Upgrade
+    from ...lean import replace
+
     request = ImageUpdateRequest(
         project=name,
         add=tuple(arguments.add),
@@ -95,8 +130,40 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     change = plan_change(request, context)
     for package in change.changes.present:
         context.report.note(f"{package} is already in the Dockerfile.")
-    if arguments.edit:
-        change = _by_hand(change, context)
+    if not arguments.edit:
+        updated = _build(change, request, arguments, context)
+        return 0 if updated is None else _say_updated(updated, arguments, "is ready")
+    text, files = _by_hand(change, request, context), ProjectFiles(context.account, change.project)
+    is_edited = text != change.before
+    what, then = "Your edit", f"Continue with: image-update {name} --edit"
+    with contextlib.ExitStack() as stack:
+        if is_edited:
+            failures = (BaseException,)
+            stack.enter_context(
+                kept_if_rejected(
+                    *(text, files, context.report), what=what, then=then, failures=failures
+                )
+            )
+        change = replace(change, after=with_block(text, change.project))
+        updated = _build(change, request, arguments, context)
+    if updated is not None:
+        return _say_updated(updated, arguments, "is ready")
+    if is_edited:
+        context.report.note(keep_rejected(text, files, what=what, then=then))
+    return 0
+
+
+def _build(
+    change: Change, request: ImageUpdateRequest, arguments: argparse.Namespace, context: Context
+) -> ImageUpdated | None:
+    """Show a change, ask, and build it; return None for --dry-run."""
+    import sys
+
+    from ...images.build.request import BuildError
+    from ...images.summary import summary_of
+    from ...images.update import preview, update_image
+    from ..prompts import ask_yes_no, may_ask
+
     # With --json, standard output is for the result alone.
     tell = context.report.note if arguments.json else say
     diff = change.diff()
@@ -118,23 +185,24 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         tell("\n".join(summary.lines()))
     if arguments.dry_run:
         planned = {
-            "project": name,
+            "project": request.project,
             "image": change.project.image,
             "diff": diff,
             "versions": versions,
         }
-        return print_json("planned", planned) if arguments.json else 0
+        if arguments.json:
+            print_json("planned", planned)
+        return None
     question = f"Build {change.project.image} now?"
     if asks and not ask_yes_no(question, default=True):
         raise DeclinedError("Nothing was done.")
     sys.stdout.flush()  # before the build's output, which goes to standard error
     try:
-        updated = update_image(change, request, context, by_hand=arguments.edit, previewed=found)
+        return update_image(change, request, context, by_hand=arguments.edit, previewed=found)
     except BuildError as error:
         if not arguments.edit:
             error.add_hint(f"To try again: {_as_command(request)}")
         raise
-    return _say_updated(updated, arguments, "is ready")
 
 
 def _as_command(request: ImageUpdateRequest) -> str:
@@ -157,10 +225,11 @@ def _as_command(request: ImageUpdateRequest) -> str:
     return shlex.join([*argv, "-y"])
 
 
-def _by_hand(change: Change, context: Context) -> Change:
+def _by_hand(change: Change, request: ImageUpdateRequest, context: Context) -> str:
+    """Return the Dockerfile as the user edits it, from a former edit that was not built, unless
+    the Dockerfile was changed since then."""
     from ...images.editor import edited
-    from ...images.update import with_block
-    from ...lean import replace
+    from ...images.project.files import REJECTED, ProjectFiles
     from ..prompts import on_terminal
 
     if not on_terminal() and not any(map(context.environ.get, ("VISUAL", "EDITOR"))):
@@ -168,15 +237,24 @@ def _by_hand(change: Change, context: Context) -> Change:
             "--edit needs a terminal.",
             "Without one, name a program that edits the file in the environment variable EDITOR.",
         )
-    if change.rejected is not None:
-        context.report.note("Continuing from your edit whose build failed.")
-    text = edited(
-        change.after if change.rejected is None else change.rejected,
-        change.project.dockerfile,
-        context.account,
-        context.environ,
-    )
-    return replace(change, after=with_block(text, change.project))
+    text, files = change.after, ProjectFiles(context.account, change.project)
+    if files.is_older(REJECTED):
+        kept = files.back_up_dockerfile(of=REJECTED, move=True)
+        context.report.note(
+            f"The Dockerfile was changed after your last edit that was not built: that is in {kept}"
+            " now, and this edit starts from the Dockerfile."
+        )
+    elif change.rejected is not None:
+        if any((request.add, request.apt, request.remove, request.requirements, request.compact)):
+            raise UsageError(
+                "--edit continues from your edit that was not built, so it cannot be combined with "
+                "other changes of the Dockerfile.",
+                f"Continue with: image-update {request.project} --edit\nTo drop that edit, remove "
+                f"{files.dockerfile_path}{REJECTED}",
+            )
+        context.report.note("Continuing from your edit that was not built.")
+        text = change.rejected
+    return edited(text, change.project.dockerfile, context.account, context.environ)
 
 
 def _say_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: str) -> int:

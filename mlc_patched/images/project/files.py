@@ -36,7 +36,7 @@ METADATA_VERSION = 1
 BEFORE = f".{PREVIOUS}"
 """Suffix of the copy of the Dockerfile that the previous image was built from."""
 REJECTED = ".rejected"
-"""Suffix of a copy of the Dockerfile whose build failed."""
+"""Suffix of the copy of an edited Dockerfile that was not built, as its build failed, say."""
 _COPIES = r"requirements\.txt|pyproject\.toml|uv\.lock|environment\.yml|[^/]+\.whl"
 """Names of copies beside the Dockerfile, after that of the project (images/brought)."""
 _DOCKERFILE_MODE = 0o644
@@ -142,14 +142,29 @@ class ProjectFiles:
         else:
             self._write((DOCKERFILES,), name, text.encode(), _DOCKERFILE_MODE)
 
-    def back_up_dockerfile(self, suffix: str | None = None, *, move: bool = False) -> str | None:
-        """Make a backup of the Dockerfile under an unused name, and return its path, or None if
-        there is no Dockerfile.
+    def is_older(self, suffix: str) -> bool:
+        """Whether there is a copy of the Dockerfile with this suffix, and the Dockerfile was
+        written after it."""
+        if not self._exists((DOCKERFILES,)):
+            return False
+        name, written = self.project.dockerfile, []
+        with self._directory((DOCKERFILES,)) as parent, contextlib.suppress(FileNotFoundError):
+            for each in (f"{name}{suffix}", name):
+                found = os.stat(each, dir_fd=parent, follow_symlinks=False)
+                written.append(found.st_mtime_ns)
+        return len(written) == 2 and written[0] < written[1]
 
-        The suffix is the next free number if None; `move` removes the Dockerfile. Raises MlcError
-        if the backup could not be made.
+    def back_up_dockerfile(
+        self, suffix: str | None = None, *, move: bool = False, of: str = ""
+    ) -> str | None:
+        """Make a backup of the Dockerfile, or of the copy with the suffix `of`, under an unused
+        name, and return its path, or None if there is no such file.
+
+        The suffix is the next free number if None; `move` removes the file. Raises MlcError if the
+        backup could not be made.
         """
         name = self.project.dockerfile
+        source = f"{name}{of}"
         with self._directory((DOCKERFILES,)) as parent:
             number = 1
             while True:
@@ -160,14 +175,14 @@ class ProjectFiles:
                 try:
                     # A link and a removal instead of a renaming, which would replace a file.
                     os.link(
-                        name, backup, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False
+                        source, backup, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False
                     )
                 except FileExistsError:
                     continue
                 except FileNotFoundError:
                     return None
                 if move:
-                    os.unlink(name, dir_fd=parent)
+                    os.unlink(source, dir_fd=parent)
                 return f"{self.directory}/{backup}"
 
     def read_metadata(self) -> dict[str, Any]:

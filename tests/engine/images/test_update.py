@@ -180,7 +180,7 @@ def test_an_invalid_image_update_is_refused(commands: ImageUser) -> None:
         (("nope", "--add", "six"), "image-create nope"),
         (("demo", "--remove", "scipy"), "looked at the steps that install Python packages: line"),
         (("demo", "--add", "a;b"), "not the name of"),
-        (("demo", "--rollback", "--add", "six"), "cannot be combined with changes"),
+        (("demo", "--rollback", "--add", "six"), "cannot be combined with --add"),
         ((), "Which project"),
     ]:
         assert words in commands.run("image-update", *arguments, "-y", ok=False).stderr

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.sandbox import BASE, EDITED, Result, Sandbox
 
 from mlc_patched.cli.commands import image_update
 from mlc_patched.errors import MlcError
+from mlc_patched.images.build.uv import refusal
 from mlc_patched.images.dockerfile.compact import MOST
 from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.images.update import ImageUpdated
@@ -63,9 +67,6 @@ def test_what_still_uses_the_previous_image_is_named_and_it_can_be_restored(demo
     assert "Containers that still use the previous image:\n  demo._.1001 (created): " in said
     assert "container-retire demo, then container-deploy demo --project demo" in said
     assert "image-update demo --rollback" in said
-    for flags in (("--add", "x"), ("--edit",), ("--upgrade",), ("--compact",)):
-        said = run(demo, "demo", "--rollback", *flags, code=2).output
-        assert "--rollback cannot be combined with changes" in said
     assert f"[demo] {IMAGE} is restored" in run(demo, "demo", "--rollback").output
     assert image_id(demo) == built
     assert "six" not in dockerfile(demo).read_text()
@@ -81,6 +82,35 @@ def test_a_dry_run_changes_nothing(demo: Sandbox) -> None:
     assert (dockerfile(demo).read_text(), image_id(demo)) == (text, built)
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        *(("--add", "x"), ("--apt", "x"), ("--remove", "x"), ("-r", "x"), ("--edit",)),
+        *(("--upgrade",), ("--upgrade", "x"), ("--compact",), ("--rebuild",)),
+        *(("--pull",), ("--no-cache",), ("--build-arg", "A=b")),
+    ],
+)
+def test_a_rollback_takes_no_flags_of_a_build(demo: Sandbox, flags: tuple[str, ...]) -> None:
+    run(demo, "demo", "--add", "six", "-y")
+    built = image_id(demo)
+    said = run(demo, "demo", "--rollback", *flags, code=2).output
+    assert f"--rollback cannot be combined with {flags[0]}" in said
+    assert image_id(demo) == built
+
+
+def test_a_dry_run_of_a_rollback_changes_nothing(demo: Sandbox) -> None:
+    before = image_id(demo)
+    run(demo, "demo", "--add", "six", "-y")
+    there = demo.state()
+    said = run(demo, "demo", "--rollback", "--dry-run").output
+    assert re.search(r"^-.*six", said, re.M)
+    assert f"{IMAGE} would be {before}, which is ds01-1001/demo:previous now" in said
+    said = run(demo, "demo", "--rollback", "--dry-run", "--json").output
+    planned = json.loads(said)["planned"]
+    assert (planned["image"], planned["image_id"]) == (IMAGE, before)
+    assert demo.state() == there
+
+
 def test_an_edit_is_built_and_an_edit_that_fails_is_gone_on_with(
     demo: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,9 +123,119 @@ def test_an_edit_is_built_and_an_edit_that_fails_is_gone_on_with(
     assert "To try again: image-update demo" not in failed, "the edit is not in a command line"
     assert dockerfile(demo).read_text() == text
     said = run(demo, "demo", "--edit", "-y").output
-    assert "Continuing from your edit whose build failed." in said
+    assert "Continuing from your edit that was not built." in said
     assert EDITED in dockerfile(demo).read_text()
     assert "The Dockerfile is unchanged." in run(demo, "demo", "--edit", "-y").output
+
+
+def rejected(sandbox: Sandbox) -> Path:
+    return dockerfile(sandbox).with_suffix(".Dockerfile.rejected")
+
+
+def edits(sandbox: Sandbox, patch: pytest.MonkeyPatch, change: Callable[[str], str]) -> list[str]:
+    """Have the editor make this change; return the texts that it was opened with."""
+    seen: list[str] = []
+
+    def edit(argv: list[str], **named: object) -> SimpleNamespace:
+        path = Path(argv[-1])
+        seen.append(path.read_text())
+        path.write_text(change(seen[-1]))
+        return SimpleNamespace(returncode=0)
+
+    patch.setattr("mlc_patched.images.editor.subprocess", SimpleNamespace(run=edit))
+    return seen
+
+
+@pytest.mark.parametrize(
+    "added", ["RUN echo \\\n", "# escape=`\n", "ARG DS01_USER_ID\n"], ids=["open", "escape", "half"]
+)
+def test_an_edit_that_cannot_be_parsed_is_kept(
+    demo: Sandbox, monkeypatch: pytest.MonkeyPatch, added: str
+) -> None:
+    mine = f"{added}FROM {BASE}\n" if added.startswith("#") else f"FROM {BASE}\n{added}"
+    edits(demo, monkeypatch, lambda text: mine)
+    text = dockerfile(demo).read_text()
+    said = run(demo, "demo", "--edit", "-y", code=1).output
+    assert f"Your edit is kept in {rejected(demo)}. Continue with: image-update demo --edit" in said
+    assert rejected(demo).read_text() == mine
+    assert dockerfile(demo).read_text() == text
+    seen = edits(demo, monkeypatch, lambda text: dockerfile(demo).read_text() + EDITED)
+    run(demo, "demo", "--edit", "-y")
+    assert seen == [mine]
+    assert not rejected(demo).exists()
+
+
+def test_an_edit_whose_packages_conflict_is_kept(
+    demo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **named: object) -> None:
+        raise refusal("Because sixx was not found in the package registry")
+
+    monkeypatch.setattr("mlc_patched.images.update.resolve", refuse)
+    edits(demo, monkeypatch, lambda text: f"{text}RUN pip install sixx\n")
+    said = run(demo, "demo", "--edit", "-y", code=1).output
+    assert f"Your edit is kept in {rejected(demo)}." in said
+    assert "sixx" in rejected(demo).read_text()
+
+
+@pytest.mark.parametrize(("reply", "code"), [("n", 1), (None, 130)])
+def test_an_edit_that_is_not_to_be_built_is_kept(
+    demo: Sandbox, answer: Answer, monkeypatch: pytest.MonkeyPatch, reply: str | None, code: int
+) -> None:
+    def interrupt(*arguments: object, **named: object) -> bool:
+        raise KeyboardInterrupt
+
+    answer(*([reply] if reply else []))
+    if reply is None:
+        monkeypatch.setattr("mlc_patched.cli.prompts.ask_yes_no", interrupt)
+    said = run(demo, "demo", "--edit", code=code).output
+    assert said.count(f"Your edit is kept in {rejected(demo)}.") == 1
+    assert rejected(demo).read_text().endswith(EDITED)
+
+
+def test_an_edit_of_a_dry_run_is_kept_and_no_edit_is_not(
+    demo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = run(demo, "demo", "--edit", "--dry-run").output
+    assert f"Your edit is kept in {rejected(demo)}." in said
+    assert rejected(demo).read_text().endswith(EDITED)
+    rejected(demo).unlink()
+    edits(demo, monkeypatch, lambda text: text)
+    assert "kept" not in run(demo, "demo", "--edit", "--dry-run").output
+    assert not rejected(demo).exists()
+
+
+def test_an_edit_that_is_older_than_the_dockerfile_undoes_no_later_update(
+    demo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(demo, "demo", "--edit", "--dry-run")
+    edit = rejected(demo).read_text()
+    os.utime(rejected(demo), (1, 1))
+    run(demo, "demo", "--add", "six", "-y")
+    seen = edits(demo, monkeypatch, lambda text: f"{text}ENV MORE=1\n")
+    said = run(demo, "demo", "--edit", "-y").output
+    kept = dockerfile(demo).with_name("demo.Dockerfile.1")
+    assert f"that is in {kept} now, and this edit starts from the Dockerfile" in said
+    assert kept.read_text() == edit
+    assert not rejected(demo).exists()
+    assert "six" in seen[0]
+    assert "six" in dockerfile(demo).read_text()
+
+
+def test_other_changes_are_not_combined_with_an_edit_that_is_gone_on_with(demo: Sandbox) -> None:
+    run(demo, "demo", "--edit", "--dry-run")
+    said = run(demo, "demo", "--edit", "--add", "six", "-y", code=2).output
+    assert "it cannot be combined with other changes" in said
+    assert str(rejected(demo)) in said
+    rejected(demo).unlink()
+    run(demo, "demo", "--edit", "--add", "six", "-y")
+    assert "six" in dockerfile(demo).read_text()
+    assert EDITED in dockerfile(demo).read_text()
+
+
+def test_hints_name_the_project(demo: Sandbox) -> None:
+    said = run(demo, "demo", "--add=--pre", "-y", code=2).output
+    assert "Add options to the Dockerfile yourself (image-update demo --edit)" in said
 
 
 def test_without_a_terminal_no_editor_is_opened_that_nobody_asked_for(
