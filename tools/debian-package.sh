@@ -83,6 +83,14 @@ Description: named machine-learning containers on a shared GPU server
  image-create, container-deploy and the other documented commands, on PATH and
  in $prefix/scripts.
 CONTROL
+# Only an upgrade finds these files already there; otherwise they are from `make install`.
+cat >"$root/DEBIAN/preinst" <<SCRIPT
+#!/bin/sh
+set -e
+[ "\$1" = install ] && [ -e '$prefix/mlc-patched/links' ] || exit 0
+echo "mlc-patched in $prefix was installed with make install; remove it first: make uninstall" >&2
+exit 1
+SCRIPT
 cat >"$root/DEBIAN/postinst" <<SCRIPT
 #!/bin/sh
 set -e
@@ -93,7 +101,7 @@ cat >"$root/DEBIAN/prerm" <<'SCRIPT'
 set -e
 py3clean -p mlc-patched
 SCRIPT
-chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm"
+chmod 755 "$root"/DEBIAN/{preinst,postinst,prerm}
 package=dist/mlc-patched_${version}_all.deb
 dpkg-deb --root-owner-group -Zxz -z6 --build "$root" "$package" >&2
 echo "$package"

@@ -9,7 +9,8 @@
 # through `current`: scripts/{user,docker,lib} as in the design document, commands in BINDIR, manual
 # pages and completion. So nobody sees half an update, and other files in scripts/ stay. A file in
 # the place of a link is kept as FILE.before-mlc-patched; in scripts/, where it may be the site's own
-# program, only with REPLACE=yes. With KEEP=yes it stays, now and in later installations.
+# program, only with REPLACE=yes. With KEEP=yes it stays, now and in later installations. Where the
+# Debian package is, nothing is installed or uninstalled; the package refuses to replace ours, too.
 set -euo pipefail
 umask 022
 
@@ -211,8 +212,17 @@ leave_settings() {
     exec 8<&-
 }
 
+# Stop if a path belongs to the Debian package: it has the same files, so each deletes the other's.
+refuse_package() { # refuse_package PATH…
+    local owners
+    owners=$(dpkg-query --admindir="$destdir/var/lib/dpkg" -S "$@" 2>/dev/null || true)
+    [[ $'\n'"$owners" != *$'\n'mlc-patched:* ]] ||
+        die "mlc-patched is installed from the Debian package; remove it first: apt remove mlc-patched"
+}
+
 install_all() {
     local id release staging former='' before wanted stay place target
+    refuse_package "$prefix/mlc-patched/links" "$bindir/mlc"
     [[ -x "$here/.venv/bin/python" ]] || die "there is no .venv: run make setup first"
     stay=$(staying) || exit 1
     mkdir -p "$home"
@@ -273,6 +283,7 @@ install_all() {
 
 uninstall_all() {
     local place target
+    refuse_package "$prefix/mlc-patched/links"
     [[ -e "$home/links" ]] || die "nothing is installed in $home"
     leave_settings
     while IFS=$'\t' read -r place target; do take_link "$place" "$target"; done <"$home/links"

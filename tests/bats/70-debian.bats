@@ -16,6 +16,7 @@ setup_file() {
     # The version before: other version number and settings, and a command that was dropped.
     dpkg-deb -R "$root/tmp/mlc.deb" "$root/tmp/old"
     sed -i 's/^Version: .*/Version: 0.1.0/' "$root/tmp/old/DEBIAN/control"
+    rm -f "$root/tmp/old/DEBIAN/preinst"
     sed -i '1s/.*/# Settings of an older version./' "$root/tmp/old/etc/ds01/mlc.ini"
     echo '#!/bin/sh' >"$root/tmp/old/usr/bin/mlc-gone"
     dpkg-deb -Zgzip -z1 --root-owner-group -b "$root/tmp/old" "$root/tmp/old.deb" >/dev/null
@@ -32,6 +33,10 @@ setup() {
 
 chroot_() {
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 chroot "$root" "$@"
+}
+
+make_() { # run a target of the checkout in the root
+    make -s -C "$BATS_TEST_DIRNAME/../.." "$@" DESTDIR="$root"
 }
 
 files() {
@@ -81,4 +86,41 @@ files() {
     run -0 chroot_ dpkg -i /tmp/mlc.deb
     cmp "$BATS_TEST_DIRNAME/../../etc/mlc.ini" "$root/etc/ds01/mlc.ini"
     run -0 chroot_ dpkg -P mlc-patched
+}
+
+@test "it and make install refuse each other, and change nothing" {
+    files >"$BATS_FILE_TMPDIR/before"
+    for package in old mlc; do # neither may be damaged
+        run -0 chroot_ dpkg -i --force-confnew "/tmp/$package.deb"
+        files >"$BATS_TEST_TMPDIR/packaged"
+        for arguments in install uninstall "install PREFIX=/srv/ds01 BINDIR=/usr/bin"; do
+            # shellcheck disable=SC2086  # words
+            run -2 make_ $arguments
+            says "apt remove mlc-patched"
+        done
+        files | diff "$BATS_TEST_TMPDIR/packaged" -
+        run -0 chroot_ dpkg --verify mlc-patched
+        [ -z "$output" ]
+    done
+    run -0 make_ install PREFIX=/srv/ds01 BINDIR=/usr/local/bin # beside it
+    run -0 make_ uninstall PREFIX=/srv/ds01 BINDIR=/usr/local/bin
+    files | diff "$BATS_TEST_TMPDIR/packaged" -
+    echo '# changed' >>"$root/etc/ds01/mlc.ini"
+    run -0 chroot_ dpkg -r mlc-patched
+
+    run -0 make_ install # now it may
+    files >"$BATS_TEST_TMPDIR/installed"
+    run -1 chroot_ dpkg -i --force-confold /tmp/mlc.deb
+    says /opt/ds01-infra "make uninstall"
+    run -0 chroot_ dpkg -l mlc-patched
+    says "c  mlc-patched" # Conf-files, as before
+    files | diff "$BATS_TEST_TMPDIR/installed" -
+    run -0 chroot_ /usr/local/bin/mlc --version
+    run -0 make_ install
+    says already
+    run -0 make_ uninstall
+    run -0 chroot_ dpkg -i --force-confold /tmp/mlc.deb
+    grep -qx '# changed' "$root/etc/ds01/mlc.ini"
+    run -0 chroot_ dpkg -P mlc-patched
+    files | diff "$BATS_FILE_TMPDIR/before" -
 }
