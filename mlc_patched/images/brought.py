@@ -38,7 +38,7 @@ _URL = re.compile(
 )
 _WHEEL = re.compile(r"[A-Za-z0-9._+!-]+\.whl")
 _LOCAL_OPTION = re.compile(
-    r"\s*-?\s*(?:-e|--editable|-r|--requirement|-c|--constraint|-f|--find-links)[ =]?\s*"
+    r"(?:^|\s)(?:-[ercf]|--(?:editable|requirement|constraint|find-links)(?=[\s=]))[ =]?\s*"
     r"(?!\S*://)(\S+)"
 )
 _LOCAL_PATH = re.compile(
@@ -275,7 +275,7 @@ def _has_local(text: str, path: str) -> bool:
     found = False
     for line in text.splitlines():
         bare = re.sub(r"(^|\s)#.*", "", line)
-        match = _LOCAL_OPTION.match(bare) or ("://" not in bare and _LOCAL_PATH.match(bare))
+        match = _LOCAL_OPTION.search(bare) or ("://" not in bare and _LOCAL_PATH.match(bare))
         if not match and not re.search(r"@\s*file:", bare):
             continue
         target = match[1] if match else "/"

@@ -41,6 +41,14 @@ def test_plain_packages_are_listed_in_the_dockerfile(here: Account) -> None:
         HASH,
         "pywin32; sys_platform == 'win32'\n",
         "--index-url https://index.example/simple\npandas\n",
+        "--extra-index-url https://index.example/simple\npandas\n",
+        "--extra-index-url=https://index.example/simple\npandas\n",
+        "--find-links https://index.example/cu121.html\npandas\n",
+        "-f https://index.example/cu121.html\npandas\n",
+        "--constraint https://index.example/c.txt\npandas\n",
+        "-r  https://index.example/r.txt\n-chttps://index.example/c.txt\n",
+        "-e git+https://git.example/x/y.git#egg=y\n--editable=git+https://git.example/x/z.git\n",
+        f"--require-hashes\n{HASH}",
         "x @ https://index.example/x-1.0-py3-none-any.whl\n",
         "git+https://git.example/x/y.git@v1#egg=y\n",
         "pandas[excel]  # with a comment\nnumpy; python_version < '3.12'\n",
@@ -57,7 +65,21 @@ def test_any_other_requirements_file_is_copied_as_it_is(here: Account, text: str
 
 @pytest.mark.parametrize(
     "line",
-    ["-e .", "-e ./src[extra]", "./pkg", ".", "dist/x-1-py3-none-any.whl", "-c constraints.txt"],
+    [
+        "-e .",
+        "-e ./src[extra]",
+        "-rother.txt",
+        "-f wheels",
+        "./pkg",
+        ".",
+        "dist/x-1-py3-none-any.whl",
+        "-c constraints.txt",
+        "--editable=.",
+        "--requirement other.txt",
+        "--find-links=wheels",
+        "--no-index --find-links wheels",
+        "-f https://index.example/cu121.html -c constraints.txt",
+    ],
 )
 def test_a_file_that_names_its_own_directory_needs_that_as_the_build_context(
     here: Account, line: str
@@ -77,6 +99,7 @@ def test_a_file_that_names_its_own_directory_needs_that_as_the_build_context(
         ("-e ../other", "not in its directory"),
         ("/data/x-1-py3-none-any.whl", "not in its directory"),
         ("x @ file:///data/x.whl", "not in its directory"),
+        ("--constraint /data/c.txt", "not in its directory"),
         ("--extra-index-url https://me:secret@index.example/simple", "contains a password"),
         ("this is not one", "'this is not one' is not a requirement"),
         ("numpy=<2", "'numpy=<2' is not a requirement"),
