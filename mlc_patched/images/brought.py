@@ -33,7 +33,7 @@ _LARGEST_LOCK = 8 * 1024**2
 _LARGEST_WHEEL = 2 * 1024**3
 _SSH = "GIT_SSH_COMMAND='ssh -o StrictHostKeyChecking=accept-new' "
 _URL = re.compile(
-    r"(?:[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._-]+\])? ?@ ?)?"
+    r"(?:[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._-]+\])? *@ *)?"
     r"(?:git\+ssh|git\+https|https)://[A-Za-z0-9._~:/?#@&+,;=%()-]+"
 )
 _WHEEL = re.compile(r"[A-Za-z0-9._+!-]+\.whl")

@@ -21,8 +21,9 @@ _PIP = re.compile(r"[A-Za-z0-9._+=~!<>,*\[\]-]+")
 _LONGEST = 200
 # Debian Policy 5.6.1 and 5.6.12; a name may name an architecture, or ask for a version.
 _APT = re.compile(r"([a-z0-9][a-z0-9+.-]*[a-z0-9+])(:[a-z0-9]+)?(=[A-Za-z0-9][A-Za-z0-9.+:~-]*)?")
-# Between packages: blanks, and commas except in `[extra,extra]` and before `<2` of `>=1,<2`.
-_BETWEEN = re.compile(r"[ \t]+|,(?![^\[\]]*\])(?!\s*[<>=!~])")
+# Between packages: blanks, except around the `@` of `name @ URL`, and commas, except in
+# `[extra,extra]` and before `<2` of `>=1,<2`.
+_BETWEEN = re.compile(r"(?<![@ \t])[ \t]+(?![ \t]*@)|,(?![^\[\]]*\])(?!\s*[<>=!~])")
 _PLAIN = re.compile(r"[A-Za-z0-9._+=:~-]+")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -185,6 +186,21 @@ def test_wheels_and_urls_are_arguments_beside_names(here: Account) -> None:
     assert step[1:] == [f"        {AT}/{name} \\", '        "git+https://git.example/a/b@v1"'] or (
         step[1:] == [f'        "{AT}/{name}" \\', '        "git+https://git.example/a/b@v1"']
     )
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("six @ https://index.example/six-1-py2.py3-none-any.whl", ()),
+        ("pandas, six  @ https://index.example/six-1.tar.gz numpy<2", ("pandas", "numpy<2")),
+    ],
+)
+def test_a_name_and_its_url_are_one_argument(
+    here: Account, word: str, names: tuple[str, ...]
+) -> None:
+    found, plain = bring(None, [word], "demo", here)
+    assert plain == names
+    assert re.search(r'^        "six +@ https://index.example/six-1[^" ]+"$', found.steps, re.M)
 
 
 @pytest.mark.parametrize(

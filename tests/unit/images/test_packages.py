@@ -45,6 +45,18 @@ def test_arguments_become_requirements(words: list[str], packages: tuple[str, ..
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a   b , c,\td", ["a", "b", "c", "d"]),
+        ("a, b @ https://x/b.whl  c", ["a", "b @ https://x/b.whl", "c"]),
+        (" b[e] \t@  https://x/b.whl ", ["b[e] \t@  https://x/b.whl"]),
+    ],
+)
+def test_a_name_and_its_url_are_one_word(text: str, words: list[str]) -> None:
+    assert split_words(text) == words
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         "pandas 'numpy<2' jax[cuda12]",
