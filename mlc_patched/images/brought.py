@@ -44,8 +44,13 @@ _LOCAL_OPTION = re.compile(
 _LOCAL_PATH = re.compile(
     r"\s*(?:-\s+)?((?:\.{1,2}/|/|\.$|\.\s)\S*|\S+\.(?:whl|tar\.gz|zip))(?:\s|;|$)"
 )
+_TABLE = re.compile(r"^[ \t]*\[\[?[ \t]*([^\[\]\n]+?)[ \t]*\]\]?[ \t]*(?:#.*)?$", re.M)
+_OF_SOURCES = re.compile(r"project|tool\.(?:uv|poetry\.dependencies)(?:\..*)?")
+"""Tables of a pyproject.toml that say where packages come from."""
 _LOCAL_SOURCE = re.compile(
-    r"(?:^|[{,])\s*(?:path|directory|workspace|editable)\s*=\s*(?!\"\.\")(\S+)", re.M
+    r"(?:^|[{,.])\s*((?:path|directory|workspace|editable)\s*=\s*(?!\"\.\")[^\s,}]+)"
+    r"|@\s*(file:[^\s,\"']*)",
+    re.M,
 )
 
 
@@ -199,9 +204,9 @@ def _pyproject(path: str, project: str, account: Account) -> Brought:
     with rights_of(account):
         is_locked = lock_path.exists()
     lock = _read(str(lock_path), "lock file", account, _LARGEST_LOCK) if is_locked else ""
-    if local := _LOCAL_SOURCE.search(text) or _LOCAL_SOURCE.search(lock):
+    if local := _LOCAL_SOURCE.search(_sources(text)) or _LOCAL_SOURCE.search(lock):
         raise UsageError(
-            f"{path} depends on a package in another directory ({local[1].strip(',}')}), which a "
+            f"{path} depends on a package in another directory ({local[1] or local[2]}), which a "
             "build cannot read.",
             "Write a Dockerfile that copies it: image-create PROJECT --dockerfile FILE",
         )
@@ -223,6 +228,14 @@ def _pyproject(path: str, project: str, account: Account) -> Brought:
         f"{_install([f'-r {at}/requirements.txt'], is_ssh=is_ssh)}"
     )
     return Brought(files, steps, apt=apt)
+
+
+def _sources(text: str) -> str:
+    """Return the tables of a pyproject.toml that say where packages come from; Python 3.10 has no
+    parser for TOML."""
+    _, *parts = _TABLE.split(text)
+    tables = zip(parts[::2], parts[1::2], strict=True)
+    return "\n".join(table for name, table in tables if _OF_SOURCES.fullmatch(name))
 
 
 def _environment(path: str, project: str, account: Account) -> Brought:

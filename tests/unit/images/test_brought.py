@@ -126,10 +126,46 @@ def test_pyproject_alone_and_with_its_lock(here: Account) -> None:
     assert bring("~/pyproject.toml", (), "demo", here)[0] == locked
 
 
-def test_a_project_with_packages_elsewhere_needs_its_own_dockerfile(here: Account) -> None:
-    text = '[project]\nname = "x"\n[tool.uv.sources]\ny = { path = "../y" }\n'
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[tool.uv.sources]\ny = { path = "../y", editable = true }\n',
+        "[ tool.uv.sources ]  # these\ny = [\n  { path = '../y', marker = 'x' },\n]\n",
+        '[tool.uv.sources.y]\npath = "../y"\n',
+        '[tool.uv.sources]\ny.path = "../y"\n',
+        '[tool.uv]\nsources = { y = { path = "../y" } }\n',
+        "[tool.uv.sources]\ny = { workspace = true }\n[tool.x]\n",
+        '[tool.poetry.dependencies]\ny = { path = "../y" }\n',
+        'dependencies = [\n    "y @ file:///data/y",\n]\n',
+    ],
+)
+def test_a_project_with_packages_elsewhere_needs_its_own_dockerfile(
+    here: Account, text: str
+) -> None:
     with pytest.raises(UsageError, match="another directory"):
-        brought(here, "pyproject.toml", text)
+        brought(here, "pyproject.toml", f'[project]\nname = "x"\n{text}')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[tool.hatch.version]\npath = "src/demo/__about__.py"\n',
+        '[tool.coverage.html]\ndirectory = "htmlcov"\n',
+        '[tool.uv.sources]\ny = { git = "https://git.example/y" }\n\n[tool.x]\npath = "y"\n',
+        '[tool.uv.workspace]\nmembers = ["packages/*"]\n[[tool.x]]\nworkspace = true\n',
+        '[tool.x]\ny = "y @ file:///data/y"\n',
+    ],
+)
+def test_paths_of_other_tools_are_no_packages_elsewhere(here: Account, text: str) -> None:
+    text = f'[project]\nname = "x"\n{text}'
+    assert brought(here, "pyproject.toml", text)[0].files == {"demo.pyproject.toml": text.encode()}
+
+
+def test_a_lock_of_packages_elsewhere_is_refused_as_well(here: Account) -> None:
+    lock = 'version = 1\n[[package]]\nname = "y"\nsource = { directory = "../y" }\n'
+    Path(here.home, "uv.lock").write_text(lock)
+    with pytest.raises(UsageError, match="another directory"):
+        brought(here, "pyproject.toml", '[project]\nname = "x"\n')
 
 
 def test_a_conda_environment_is_installed_by_conda_or_micromamba(here: Account) -> None:
