@@ -44,6 +44,7 @@ _LOCAL_OPTION = re.compile(
 _LOCAL_PATH = re.compile(
     r"\s*(?:-\s+)?((?:\.{1,2}/|/|\.$|\.\s)\S*|\S+\.(?:whl|tar\.gz|zip))(?:\s|;|$)"
 )
+_PROJECT = re.compile(r"^\s*(?:\[\s*)?project\s*[].=]", re.M)
 _TABLE = re.compile(r"^[ \t]*\[\[?[ \t]*([^\[\]\n]+?)[ \t]*\]\]?[ \t]*(?:#.*)?$", re.M)
 _OF_SOURCES = re.compile(r"project|tool\.(?:uv|poetry\.dependencies)(?:\..*)?")
 """Tables of a pyproject.toml that say where packages come from."""
@@ -167,6 +168,7 @@ def _file(path: str, project: str, account: Account) -> Brought:
     if name.endswith((".yml", ".yaml")):
         return _environment(path, project, account)
     text = _read(path, "requirements file", account)
+    _refuse_pylock(text, path)
     try:
         return Brought(pip=requirements_of(text, path))
     except UsageError as error:  # more than plain packages: installed by -r
@@ -199,11 +201,18 @@ def _file(path: str, project: str, account: Account) -> Brought:
 def _pyproject(path: str, project: str, account: Account) -> Brought:
     """Bring the dependencies of a pyproject.toml, from its uv.lock if there is one."""
     text = _read(path, "project file", account)
+    _refuse_pylock(text, path)
     _refuse_password(text, path)
     lock_path = Path(path).with_name("uv.lock")
     with rights_of(account):
         is_locked = lock_path.exists()
     lock = _read(str(lock_path), "lock file", account, _LARGEST_LOCK) if is_locked else ""
+    if not lock and not _PROJECT.search(text):
+        by_poetry = "Poetry writes them to a file: poetry export -f requirements.txt -o FILE"
+        raise UsageError(
+            f"{path} has no table [project], whose dependencies would be installed.",
+            by_poetry if "[tool.poetry" in text else "Add it, or give a requirements file.",
+        )
     if local := _LOCAL_SOURCE.search(_sources(text)) or _LOCAL_SOURCE.search(lock):
         raise UsageError(
             f"{path} depends on a package in another directory ({local[1] or local[2]}), which a "
@@ -305,6 +314,17 @@ def _has_local(text: str, path: str) -> bool:
 def _read(path: str, what: str, account: Account, largest: int = LARGEST_TEXT) -> str:
     text = read_text(path, what, account, largest=largest).removeprefix("\ufeff")
     return text.replace("\r\n", "\n")
+
+
+def _refuse_pylock(text: str, path: str) -> None:
+    if re.search(r"^lock-version\s*=", text, re.M):
+        raise UsageError(
+            f"{path} is a pylock.toml; -r takes a requirements file, a pyproject.toml, a uv.lock, "
+            "or a conda environment.",
+            f"Build the same by: image-create NEW --from {path}"
+            if "\n[tool.mlc]\n" in text
+            else "Give the file that it was made from, or a requirements file with its versions.",
+        )
 
 
 def _refuse_password(text: str, where: str) -> None:

@@ -168,6 +168,29 @@ def test_a_lock_of_packages_elsewhere_is_refused_as_well(here: Account) -> None:
         brought(here, "pyproject.toml", '[project]\nname = "x"\n')
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "hint"),
+    [
+        ('[tool.poetry]\nname = "x"\n', "has no table [project]", "poetry export -f"),
+        ("[tool.ruff]\nline-length = 100\n", "has no table [project]", "requirements file"),
+        ('lock-version = "1.0"\n[[packages]]\n', "is a pylock.toml", "requirements file"),
+        ('lock-version = "1.0"\n[tool.mlc]\n', "is a pylock.toml", "NEW --from {0}/x.toml"),
+    ],
+)
+def test_toml_without_a_project_is_refused_with_what_to_do(
+    here: Account, text: str, words: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        brought(here, "x.toml", text)
+    assert words in error.value.message
+    assert hint.format(here.home) in error.value.hint
+
+
+def test_a_lock_is_no_requirements_file(here: Account) -> None:
+    with pytest.raises(UsageError, match=r"NEW --from .*/x\.lock$"):
+        brought(here, "x.lock", 'lock-version = "1.0"\n\n[tool.mlc]\n')
+
+
 def test_a_conda_environment_is_installed_by_conda_or_micromamba(here: Account) -> None:
     text = "name: x\ndependencies:\n  - numpy\n  - pip:\n    - six\n"
     found, _ = brought(here, "environment.yml", text)
