@@ -13,13 +13,14 @@ from functools import partial
 from pathlib import Path
 
 from ..context import Context
-from ..errors import UsageError, shown
+from ..errors import MlcError, UsageError, shown
 from ..host.account import Account
 from ..host.files import LARGEST_TEXT, check_file_name, read_bytes, read_text, rights_of
 from ..interrupts import defer_signals
 from ..lean import dataclass, field
 from ..plan.directories import expand
 from ..undo import Undo, warn_on_failure
+from .base import Base
 from .build.client import SSH_MOUNT
 from .dockerfile.package_steps import python_step
 from .packages import requirements_of, split_words
@@ -118,6 +119,17 @@ def copies(brought: Brought, files: ProjectFiles, context: Context) -> Iterator[
     for former in replaced:
         with warn_on_failure(f"The former copy {files.directory}/{former} stays", context.report):
             files.remove_copy(former)
+
+
+def check_conda(brought: Brought, base: Base, former: str = "") -> None:
+    """Raise MlcError if a conda environment is brought, and neither the base nor a step of the
+    former Dockerfile has what installs it."""
+    has_program = base.programs & {"conda", "micromamba"} or re.search(r"conda|mamba", former)
+    if brought.by_conda and not has_program:
+        raise MlcError(
+            f"{base.reference} has neither conda nor micromamba, which a conda environment needs.",
+            "Give a base that has one, or name the packages with -p.",
+        )
 
 
 def _remove_unless_rejected(name: str, files: ProjectFiles) -> None:

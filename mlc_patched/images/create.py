@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from ..context import Context
-from ..errors import AlreadyExistsError, MlcError, UsageError
+from ..errors import AlreadyExistsError, UsageError
 from ..host.account import Account
 from ..host.files import check_file_name, read_text
 from ..lean import dataclass, replace
@@ -14,7 +14,7 @@ from ..names.projects import Project, project_of
 from ..plan.directories import expand
 from ..undo import Undo
 from .base import Base, ready_base
-from .brought import NOTHING, Brought, bring, copies
+from .brought import NOTHING, Brought, bring, check_conda, copies
 from .build.client import SSH_MOUNT, build_command, build_network, check_client, choose_builder
 from .build.derive import derive
 from .build.environment import settings_from
@@ -270,11 +270,7 @@ def _on_its_base(
         return text, None
     last = prepared.lock.base if prepared.lock else None
     base = ready_base(reference, context, pull=request.pull, last=last)
-    if prepared.brought.by_conda and not base.programs & {"conda", "micromamba"}:
-        raise MlcError(
-            f"{reference} has neither conda nor micromamba, which a conda environment needs.",
-            "Give a base that has one, or name the packages with -p.",
-        )
+    check_conda(prepared.brought, base)
     if recipe is not None and (extra := base.extra_apt(bool(recipe.pip or recipe.steps))):
         text = dockerfile.render(replace(recipe, apt=(*recipe.apt, *extra)))
     return base.installable(text, context.report), base

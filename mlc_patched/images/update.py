@@ -13,7 +13,7 @@ from ..names.projects import Project, project_of
 from ..names.words import did_you_mean
 from ..undo import warn_on_failure
 from .base import NEEDED, Base, check_allowed, ready_base
-from .brought import NOTHING, Brought, bring, copies
+from .brought import NOTHING, Brought, bring, check_conda, copies
 from .build.client import check_client
 from .build.request import BuildRequest, needs_build_context
 from .build.uv import Resolved, resolve
@@ -322,10 +322,12 @@ def _rebuilt(
     reference, lock = base_of(change.after), read_lock(files)
     last = lock.base if lock else None
     base = previewed.base
-    if base is None and lock is not None:
+    if base is None and lock is not None and not change.brought.by_conda:
         base = _base_of_lock(reference, lock, request, context)
     if base is None and reference:
         base = ready_base(reference, context, pull=request.pull, last=last)
+    if base is not None:
+        check_conda(change.brought, base, change.before)
     text = base.installable(change.after, context.report) if base else change.after
     sources = previewed.resolved.sources
     build = BuildRequest(

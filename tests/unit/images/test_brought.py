@@ -363,6 +363,20 @@ def test_a_conda_environment_needs_a_base_with_conda(sandbox: Sandbox) -> None:
     failed = sandbox.run(*f"image-create demo --base {BASE} -r environment.yml -y".split())
     assert failed.status == 1
     assert f"{BASE} has neither conda nor micromamba" in failed.output
+    sandbox.ok(*f"image-create demo --base {BASE} -y".split())
+    before = (sandbox.home / "dockerfiles/demo.Dockerfile").read_text()
+    asked = ["image-update", "demo", "-r", "environment.yml", "-y"]
+    failed = sandbox.run(*asked)
+    assert failed.status == 1
+    assert f"{BASE} has neither conda nor micromamba" in failed.output
+    assert {each.name for each in (sandbox.home / "dockerfiles").glob("demo*")} == {
+        "demo.Dockerfile",
+        "demo.lock",
+    }
+    by_step = before.replace(f"FROM {BASE}\n", f"FROM {BASE}\nRUN apt-get install micromamba\n")
+    assert by_step != before
+    (sandbox.home / "dockerfiles/demo.Dockerfile").write_text(by_step)
+    sandbox.ok(*asked)
 
 
 def test_without_an_agent_or_buildkit_ssh_is_refused_before_the_build(sandbox: Sandbox) -> None:
