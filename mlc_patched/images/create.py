@@ -119,6 +119,11 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
     if request.source is not None:
         lock = find_lock(request.source, context)
         if lock is not None:
+            if image.framework or image.version:
+                raise UsageError(
+                    f"-f and -v choose a base, and --from {request.source} has its own: give one "
+                    "of them."
+                )
             return _from_lock(lock, image, brought, project)
         image = replace(image, base=request.source)
     if request.dockerfile is None:

@@ -137,9 +137,21 @@ def test_the_same_image_is_prepared_from_another_projects_lock(
     assert build_context_in(prepared.text) == str(editable.parent)
 
 
+@pytest.mark.parametrize(
+    "image", [ImageRequest("copy", framework="PyTorch"), ImageRequest("copy", version="99")]
+)
+def test_a_lock_has_a_framework_and_takes_no_other(
+    context: Context, files: ProjectFiles, image: ImageRequest
+) -> None:
+    with pytest.raises(UsageError, match="--from p has its own"):
+        prepare(ImageCreateRequest(image, source="p"), context)
+
+
 def test_an_image_is_the_base_if_no_lock_has_the_name(context: Context) -> None:
-    request = ImageCreateRequest(ImageRequest("p"), source="hub/theirs:1")
-    assert "FROM hub/theirs:1\n" in prepare(request, context).text
+    request = ImageCreateRequest(ImageRequest("p", framework="Mine"), source="hub/theirs:1")
+    prepared = prepare(request, context)
+    assert "FROM hub/theirs:1\n" in prepared.text
+    assert prepared.framework == "Mine"
 
 
 def test_a_dry_run_shows_the_command_and_asks_the_engine_for_nothing(
