@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 from ..context import Context
-from ..errors import AlreadyExistsError, UsageError
+from ..errors import AlreadyExistsError, NotFoundError, UsageError
 from ..host.account import Account
-from ..host.files import check_file_name, read_text
+from ..host.files import check_file_name, read_text, rights_of
 from ..lean import dataclass, replace
 from ..names.projects import Project, project_of
 from ..plan.directories import expand
@@ -18,7 +19,7 @@ from .brought import NOTHING, Brought, bring, check_conda, copies
 from .build.client import SSH_MOUNT, build_command, build_network, check_client, choose_builder
 from .build.derive import derive
 from .build.environment import settings_from
-from .build.request import BuildRequest, account_arguments, needs_build_context
+from .build.request import BuildRequest, account_arguments, copied_files, needs_build_context
 from .dockerfile import render as dockerfile
 from .dockerfile.append import today
 from .dockerfile.edit import (
@@ -179,6 +180,8 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
         refuse_existing(request, project, files, context)
         if not request.build:
             return _without_build(request, prepared, files, context)
+        if request.source is not None and prepared.lock is not None:
+            _refuse_missing_files(request.source, prepared, files, context.account)
         check_client(context)
         text, base = _on_its_base(request, prepared, context)
         build = BuildRequest(
@@ -262,6 +265,24 @@ def _without_build(
     return ImageCreated(
         prepared.project.name, prepared.project.image, files.dockerfile_path, backup=backup
     )
+
+
+def _refuse_missing_files(
+    source: str, prepared: Prepared, files: ProjectFiles, account: Account
+) -> None:
+    """Raise NotFoundError if the Dockerfile in a lock copies files that are not here."""
+    directory = files.build_context(prepared.text)
+    with rights_of(account):
+        missing = [
+            name
+            for name in dict.fromkeys(copied_files(prepared.text))
+            if name not in prepared.brought.files and not os.path.lexists(f"{directory}/{name}")
+        ]
+    if missing:
+        raise NotFoundError(
+            f"The Dockerfile in {source} copies {' and '.join(missing)}, which {directory} lacks.",
+            "Copy what is missing there; whoever made the lock has it beside the Dockerfile.",
+        )
 
 
 def _on_its_base(

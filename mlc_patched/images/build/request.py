@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ...errors import EngineError
 from ...host.account import Account
@@ -17,6 +17,7 @@ from ..versions.collect import Sources
 from ..versions.lockfile import Lock
 from ..versions.pins import NO_UPGRADE, Upgrade
 
+_PLAIN_FILE = re.compile(r"(?!\.?/?$)[\w.+!/-]+")
 _FROM_FLAG = re.compile(r"\s--from=|,from=")
 
 
@@ -87,6 +88,16 @@ def has_own_arguments(text: str) -> bool:
 def needs_build_context(text: str) -> bool:
     """Whether a Dockerfile takes files from its build context."""
     return any(_takes_files(each, text) for each in instructions(text))
+
+
+def copied_files(text: str) -> Iterator[str]:
+    """Yield what a Dockerfile copies from its build context, except patterns and the context as a
+    whole."""
+    for each in instructions(text):
+        if each.keyword in ("COPY", "ADD") and _takes_files(each, text):
+            words = each.body(text).replace("\\\n", " ").split()
+            names = [word for word in words if not word.startswith("--")][:-1]
+            yield from (name for name in names if _PLAIN_FILE.fullmatch(name))
 
 
 def _takes_files(instruction: Instruction, text: str) -> bool:

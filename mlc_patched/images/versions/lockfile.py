@@ -26,6 +26,7 @@ _HEADING = """\
 # The exact versions in the image of the project {project}, as of its last build. image-create and
 # image-update write this file and keep these versions; image-update --upgrade moves them. To build
 # the same image elsewhere, copy the file there: image-create NAME --from {project}.lock
+# What the Dockerfile copies has to be in ~/dockerfiles there, too.
 """
 
 

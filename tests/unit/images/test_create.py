@@ -154,6 +154,32 @@ def test_an_image_is_the_base_if_no_lock_has_the_name(context: Context) -> None:
     assert prepared.framework == "Mine"
 
 
+def test_the_files_that_a_lock_lacks_are_named_before_the_build(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        sandbox = Sandbox(tmp_path, patch)
+        sandbox.fake.add_image(BASE)
+        for name in ("r.txt", "x-1-py3-none-any.whl"):
+            (sandbox.home / name).write_text("six; python_version > '3'\n")
+        brought = ["-r", "r.txt", "-p", "x-1-py3-none-any.whl", "-y"]
+        sandbox.ok("image-create", "demo", "--base", BASE, *brought)
+        (sandbox.home / "dockerfiles").rename(sandbox.home / "theirs")
+        files = sandbox.home / "dockerfiles"
+        files.mkdir()
+        asked = ["image-create", "same", "--from", "theirs/demo.lock", "-y"]
+        with pytest.MonkeyPatch.context() as refusing:
+            build = "mlc_patched.images.build.run.run_build"
+            refusing.setattr(build, lambda *_, **__: pytest.fail("It was built."))
+            assert (
+                "The Dockerfile in theirs/demo.lock copies demo.requirements.txt and "
+                f"demo.x-1-py3-none-any.whl, which {files} lacks."
+                in sandbox.ok(*asked, code=1).output
+            )
+            (files / "demo.requirements.txt").touch()
+            assert "copies demo.x-1-py3-none-any.whl, which" in sandbox.ok(*asked, code=1).output
+        (files / "demo.x-1-py3-none-any.whl").touch()
+        sandbox.ok(*asked)
+
+
 def test_a_dry_run_shows_the_command_and_asks_the_engine_for_nothing(
     context: Context, fake: FakeEngine, files: ProjectFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
