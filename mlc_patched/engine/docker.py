@@ -371,7 +371,10 @@ class DockerEngine(Engine):
     def _measured(self, container: str) -> Any:
         """Return an answer of ContainerStats, with the processor's times now and shortly before."""
         target = f"/containers/{quoted(container)}/stats"
-        return _json(self._ask("GET", target, {"stream": "false"}))
+        answer = self._ask("GET", target, {"stream": "false"})
+        if not answer.body:  # Docker 20.10, if it is removed while the engine measures
+            raise NotFoundError(f"The container {container} was removed.")
+        return _json(answer)
 
     def export(self, container: str) -> Iterator[bytes]:
         with self._sdk(unhurried=True) as client:

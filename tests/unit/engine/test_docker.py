@@ -452,7 +452,12 @@ def test_a_detached_command_is_not_waited_for(api: EngineApi, docker_engine: Eng
 
 @pytest.mark.parametrize(
     "answer",
-    [refusal(404, "No such container: c"), refusal(409, "not running"), Reply(200, {})],
+    [
+        refusal(404, "No such container: c"),
+        refusal(409, "not running"),
+        Reply(200, {}),
+        Reply(200, b""),
+    ],
 )
 def test_a_container_that_has_ended_uses_nothing(
     api: EngineApi, docker_engine: Engine, answer: Reply
