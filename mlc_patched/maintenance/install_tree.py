@@ -45,10 +45,15 @@ class Tree:
 
 
 def look(root: Path = ROOT) -> Tree:
-    """Compare the tree with its manifest, else with git's commit, else with a short list."""
+    """Compare the tree with its manifest, else with git's commit, else with a short list.
+
+    What pip installed is no tree: its programs are elsewhere, and nothing is compared.
+    """
     manifest = next((each for each in (root, root.parent) if (each / MANIFEST).is_file()), None)
     if manifest is not None:
         return _against_manifest(manifest)
+    if any(root.glob("mlc_patched-*.dist-info")):
+        return Tree(str(root), "installed by pip and not checked", "")
     try:
         listed = git(root, "status", "--porcelain", "-z", "--untracked-files=no").split("\0")
     except MlcError:

@@ -41,3 +41,17 @@ def test_a_tree_without_a_manifest_is_compared_with_git_or_a_list(tmp_path: Path
     (tmp_path / "lib/a").write_text("changed")
     found = install_tree.look(tmp_path)
     assert (found.missing, found.changed) == (("bin/mlc",), ("lib/a",))
+
+
+def test_what_pip_installed_is_not_a_tree(tmp_path: Path) -> None:
+    """Not even where its virtual environment is in somebody's own checkout."""
+    place(tmp_path, {"bin/own": "", ".gitignore": ".venv\n"})
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "--quiet", "-m", "all")
+    (tmp_path / "bin/own").unlink()
+    packages = tmp_path / ".venv/lib/python3.12/site-packages"
+    (packages / "mlc_patched-1.0.0.dist-info").mkdir(parents=True)
+    found = install_tree.look(packages)
+    assert (found.place, found.missing, found.changed) == (str(packages), (), ())
+    assert "pip" in found.measure
