@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ from ..maintenance import doctor as _doctor
 from ..maintenance.checks import Finding
 from ..names.projects import LATEST
 from ..plan.request import CUSTOM, CreateRequest, DeployRequest
+from .paths import as_text
 
 __all__ = [
     "Completed",
@@ -80,9 +82,9 @@ def create(
     image: str | None = None,
     architecture: str | None = None,
     gpus: str | int | None = None,
-    workspace: str | None = None,
-    data: str | None = None,
-    models: str | None = None,
+    workspace: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    models: str | os.PathLike[str] | None = None,
     shm_size: str | None = None,
     cgroup_parent: str | None = None,
     labels: Mapping[str, str] | None = None,
@@ -146,9 +148,9 @@ def deploy(
     start: bool = True,
     architecture: str | None = None,
     gpus: str | int | None = None,
-    workspace: str | None = None,
-    data: str | None = None,
-    models: str | None = None,
+    workspace: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    models: str | os.PathLike[str] | None = None,
     shm_size: str | None = None,
     cgroup_parent: str | None = None,
     cpus: float | None = None,
@@ -192,14 +194,14 @@ def deploy(
 
 
 def import_(
-    file: str,
+    file: str | os.PathLike[str],
     name: str | None = None,
     *,
     architecture: str | None = None,
     gpus: str | int | None = None,
-    workspace: str | None = None,
-    data: str | None = None,
-    models: str | None = None,
+    workspace: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    models: str | os.PathLike[str] | None = None,
     wait_for_gpus: bool = False,
     context: Context | None = None,
 ) -> Created:
@@ -212,7 +214,7 @@ def import_(
             that is not below the home, and that was not named; else as `create`.
     """
     machine = _machine(architecture, gpus, workspace, data, models, wait_for_gpus)
-    return _import.import_(_import.ImportRequest(file, name, **machine), context)
+    return _import.import_(_import.ImportRequest(os.fspath(file), name, **machine), context)
 
 
 def retire(
@@ -298,18 +300,18 @@ def doctor(*, repair: bool = False, context: Context | None = None) -> list[Find
 def _machine(
     architecture: str | None,
     gpus: str | int | None,
-    workspace: str | None,
-    data: str | None,
-    models: str | None,
+    workspace: str | os.PathLike[str] | None,
+    data: str | os.PathLike[str] | None,
+    models: str | os.PathLike[str] | None,
     wait: bool,
 ) -> dict[str, Any]:
     """Return where and on what a container works, as requests take it."""
     return {
         "architecture": architecture,
         "gpus": None if gpus is None else str(gpus),
-        "workspace": workspace,
-        "data": data,
-        "models": models,
+        "workspace": as_text(workspace),
+        "data": as_text(data),
+        "models": as_text(models),
         "wait": wait,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from shlex import split
 
@@ -23,6 +24,7 @@ from ..images.recipe import ImageRequest as _ImageRequest
 from ..images.retire import ImageRetired
 from ..images.update import ImageUpdated
 from ..images.versions.pins import Upgrade as _Upgrade
+from .paths import as_text
 
 __all__ = [
     "ImageCreated",
@@ -47,8 +49,8 @@ def create_image(
     framework: str | None = None,
     version: str | None = None,
     base: str | None = None,
-    dockerfile: str | None = None,
-    source: str | None = None,
+    dockerfile: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | None = None,
     presets: str | Sequence[str] = (),
     pip: str | Sequence[str] = (),
     apt: str | Sequence[str] = (),
@@ -88,8 +90,8 @@ def create_image(
         image=_ImageRequest(
             project, framework, version, base, _words(presets), _words(pip), _words(apt)
         ),
-        dockerfile=dockerfile,
-        source=source,
+        dockerfile=as_text(dockerfile),
+        source=as_text(source),
         build=build,
         force=force,
         pull=pull,
@@ -182,12 +184,12 @@ def push_image(name: str, registry: str | None = None, *, context: Context | Non
 
 def export_image(
     name: str,
-    file: str | None = None,
+    file: str | os.PathLike[str] | None = None,
     *,
     runtime: str = "apptainer",
-    workspace: str | None = None,
-    data: str | None = None,
-    models: str | None = None,
+    workspace: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    models: str | os.PathLike[str] | None = None,
     gpus: str | int | None = None,
     cpus: str | int | None = None,
     memory: str | None = None,
@@ -228,9 +230,9 @@ def export_image(
     """
     request = _JobRequest(
         runtime,
-        workspace,
-        data,
-        models,
+        as_text(workspace),
+        as_text(data),
+        as_text(models),
         gpus=None if gpus is None else str(gpus),
         cpus=None if cpus is None else str(cpus),
         memory=memory,
@@ -241,7 +243,12 @@ def export_image(
         command=tuple(split(command) if isinstance(command, str) else command),
     )
     return _image_export.export_image(
-        name, request, context or Context(), architecture=architecture, file=file, force=force
+        name,
+        request,
+        context or Context(),
+        architecture=architecture,
+        file=as_text(file),
+        force=force,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from posixpath import dirname, join
@@ -28,7 +29,11 @@ class Exported:
 
 
 def export(
-    name: str, file: str | None = None, *, force: bool = False, context: Context | None = None
+    name: str,
+    file: str | os.PathLike[str] | None = None,
+    *,
+    force: bool = False,
+    context: Context | None = None,
 ) -> Exported:
     """Write a container to an archive that `import_` can read, by default `NAME.mlc.tar`.
 
@@ -38,7 +43,7 @@ def export(
     """
     context = context or Context()
     container = context.get(name)
-    target = Path(check_file_name(file) if file is not None else f"{name}.mlc.tar")
+    target = Path(check_file_name(os.fspath(file)) if file is not None else f"{name}.mlc.tar")
     check_target(target, context, force=force)
     if container.is_running:
         context.report.note(

@@ -189,6 +189,11 @@ def test_a_project_from_its_image_to_its_archive(sandbox: Sandbox) -> None:
     assert "python3 'a b'" in job
     with pytest.raises(AlreadyExistsError):
         mlc_patched.export_image("demo", str(file), command=["python3"])
+    archive = mlc_patched.export_image("demo", file, workspace=Path("/a/place"), force=True)
+    assert archive.archive == str(file)
+    assert "/a/place" in Path(archive.job).read_text()
+    own = mlc_patched.create_image("own", dockerfile=Path(made.dockerfile), build=False)
+    assert "ffmpeg" in Path(own.dockerfile).read_text()
     pushed = mlc_patched.push_image("demo", REGISTRY)
     assert pushed.pushed.startswith(f"{REGISTRY}/ds01-1001/demo")
 
@@ -200,6 +205,24 @@ def test_a_container_that_fits_is_kept(fake: FakeEngine, context: Context) -> No
     assert (first.existed, again.existed, again.id) == (False, True, first.id)
     with pytest.raises(AlreadyExistsError):
         mlc_patched.create("c", image=OWN, gpus=2, exist_ok=True, context=context)
+
+
+def test_paths_may_be_objects(fake: FakeEngine, context: Context, tmp_path: Path) -> None:
+    own_image(fake)
+    where = {name: tmp_path / name for name in ("workspace", "data", "models")}
+    for each in where.values():
+        each.mkdir()
+    as_text = {name: str(path) for name, path in where.items()}
+    made = mlc_patched.create("a", image=OWN, **where, context=context)
+    assert mlc_patched.create("a", image=OWN, **as_text, exist_ok=True, context=context).existed
+    assert {each.source for each in fake.made[made.id].specification.binds} >= {*as_text.values()}
+    deployed = mlc_patched.deploy("b", image=OWN, **where, context=context)
+    shown = (deployed.workspace, deployed.data, deployed.models)
+    assert shown == tuple(as_text.values())
+    file = mlc_patched.export("a", tmp_path / "c", context=context).file
+    assert mlc_patched.import_(Path(file), "c", **where, context=context).name == "c"
+    (listed,) = [each for each in mlc_patched.list_containers(context=context) if each.name == "c"]
+    assert listed.workspace == as_text["workspace"]
 
 
 def test_the_output_of_a_job_and_how_it_ended(fake: FakeEngine, context: Context) -> None:
