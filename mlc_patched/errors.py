@@ -151,6 +151,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP arrived: unwind as for Ctrl-C, so that everything is rolled back."""
 
     message = "Stopped by a signal; all changes were rolled back."
+    hint = ""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)

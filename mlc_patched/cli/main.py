@@ -241,7 +241,7 @@ def _failure(
             error.hint = f"{error.hint} {full}".lstrip()
         return error.exit_code, error
     if isinstance(error, Terminated):
-        return 128 + error.signal_number, _InterruptedError(error.message)
+        return 128 + error.signal_number, _InterruptedError(error.message, error.hint)
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, _InterruptedError("Interrupted; all changes were rolled back.")
     file = log(error)

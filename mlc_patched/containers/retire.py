@@ -3,9 +3,11 @@ asked for."""
 
 from __future__ import annotations
 
+import signal
+
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import MlcError, UsageError
+from ..errors import CleanupSkipped, MlcError, Terminated, UsageError
 from ..host.account import refuse_root
 from ..images.save import Saved, clean, save, target
 from ..interrupts import defer_signals
@@ -55,6 +57,15 @@ class Retired:
                 "changes": self.saved.summary,
             }
         return {**vars(self), "saved": saved}
+
+
+class _LeftStopped(Terminated):
+    """An interrupt after the container was stopped, which is not rolled back."""
+
+    def __init__(self, signal_number: int, name: str) -> None:
+        super().__init__(signal_number)
+        self.message = f"Interrupted; all changes were rolled back, but {name} is stopped."
+        self.hint = f"Start it with: mlc start {name}"
 
 
 def exists(name: str, context: Context) -> bool:
@@ -119,10 +130,19 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
             )
         if plan.image is not None:
             clean(container, context)
-        if container.is_running or plan.image is not None:
-            context.report.step(f"Stopping {container.name}")
-            engine.stop(container.id)
-        saved = save(container, plan.image, context) if plan.image is not None else None
+        saved = None
+        try:
+            if container.is_running or plan.image is not None:
+                context.report.step(f"Stopping {container.name}")
+                engine.stop(container.id)
+            if plan.image is not None:
+                saved = save(container, plan.image, context)
+        except KeyboardInterrupt as interrupt:
+            was_running = container.is_running
+            if not was_running or isinstance(interrupt, CleanupSkipped):
+                raise
+            number = getattr(interrupt, "signal_number", signal.SIGINT)
+            raise _LeftStopped(number, short_name(container.name)) from None
         with defer_signals():  # if interrupted here, the container would be saved a second time
             if saved is not None:
                 there = retry_once(lambda: engine.image(saved.image))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 from support.accounts import PASSWD, THESIS_LABELS
 from support.fakes.engine import FakeEngine
 from support.recording_reporter import RecordingReporter
-from support.run_command import call
+from support.run_command import Outcome, call
 
 from mlc_patched.containers import retire as retire_module
 from mlc_patched.containers.deploy import deploy
@@ -20,6 +21,7 @@ from mlc_patched.errors import (
     MlcError,
     NotFoundError,
     SetupError,
+    Terminated,
     UsageError,
 )
 from mlc_patched.images.probe import ProbeResult
@@ -159,6 +161,38 @@ def test_an_interrupt_while_saving_leaves_the_container_and_no_image(
         retire(plan_retirements(["thesis"], "v1", thesis)[0], thesis)
     assert len(fake.made) == 1
     assert set(fake.images) == before
+
+
+@pytest.mark.parametrize("method", ["stop", "commit"])
+@pytest.mark.parametrize(
+    ("ended", "code"), [(KeyboardInterrupt(), 130), (Terminated(signal.SIGTERM), 143)]
+)
+def test_an_interrupt_says_that_the_container_is_stopped(
+    thesis: Context,
+    fake: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    ended: KeyboardInterrupt,
+    code: int,
+) -> None:
+    good(monkeypatch)
+    real = getattr(fake, method)
+
+    def interrupted(*arguments: object, **more: object) -> None:
+        real(*arguments, **more)
+        raise ended
+
+    def retired() -> Outcome:
+        with monkeypatch.context() as patch:
+            patch.setattr(fake, method, interrupted)
+            return call(["container-retire", "thesis", "--save", "v1", "-y"], thesis)
+
+    first = retired()
+    assert first.code == code
+    assert "all changes were rolled back, but thesis is stopped" in first.last
+    assert first.last.endswith("Start it with: mlc start thesis")
+    assert [each.state for each in fake.made.values()] == ["exited"]
+    assert "is stopped" not in retired().last, "as it was before"
 
 
 def test_a_container_that_cannot_be_cleaned_is_saved_anyway(thesis, fake, monkeypatch) -> None:
