@@ -164,6 +164,9 @@ def list_images(
     Args:
         all_users: whether to return those of all users.
         detailed: whether to add packages, labels, Dockerfile and layers.
+
+    Raises:
+        MlcError: root has no images.
     """
     return _image_list.list_images(context or Context(), all_users=all_users, detailed=detailed)
 

@@ -11,7 +11,7 @@ from ..errors import MlcError
 from ..lean import dataclass, field
 from ..names import labels
 from ..names.labels import Claim, MalformedLabelsError, read_claim
-from ..names.projects import BUILDING, LATEST, Project, projects_in
+from ..names.projects import BUILDING, LATEST, Project, projects_in, refuse_root
 from ..units import in_utc
 from .dockerfile.installs import APT, PIP, packages_in
 from .project.files import ProjectFiles, projects_with_files
@@ -77,9 +77,12 @@ def list_images(
 ) -> list[ListedImage]:
     """Return the images of the caller's projects, or of every user's, ordered by project.
 
-    `detailed` adds packages, labels, Dockerfile path and layers.
+    `detailed` adds packages, labels, Dockerfile path and layers. Raises MlcError for root, who has
+    none, but may list every user's.
     """
     account = context.account
+    if not all_users:
+        refuse_root(account)
     names = ALL_PROJECTS if all_users else f"ds01-{account.uid}/*"
     found = context.engine.find_images(names=(names,))
     use = image_use(context) if found else ImageUse()

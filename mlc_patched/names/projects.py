@@ -90,16 +90,19 @@ def is_own_project(reference: Reference, account: Account) -> bool:
     return project is not None and project.uid == account.uid
 
 
-def project_of(name: str, account: Account) -> Project:
-    """Return the user's project of this name; raises UsageError if the name is not valid.
-
-    Root has no projects: MlcError.
-    """
+def refuse_root(account: Account) -> None:
+    """Raise MlcError for root, who has no projects (docs/contracts.md, "Accounts")."""
     if account.is_root:
         raise MlcError(
             "Images belong to the user who works in them, and root cannot own one.",
             "Run this as that user, or with sudo from that user's account.",
         )
+
+
+def project_of(name: str, account: Account) -> Project:
+    """Return the user's project of this name; raises UsageError if the name is not valid, and
+    MlcError for root."""
+    refuse_root(account)
     return Project(account.uid, check_project(name))
 
 

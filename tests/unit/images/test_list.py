@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.accounts import AccountOfThisProcess
 from support.fakes.engine import FakeEngine
 from support.recording_reporter import RecordingReporter
+from support.run_command import call
 
 from mlc_patched.context import Context
 from mlc_patched.errors import EngineError
@@ -109,3 +111,16 @@ def test_an_image_committed_for_a_container_is_not_a_projects(
     fake.add_image("ds01-1001/demo:try._.1002", committed)
     assert [each.name for each in list_images(context)] == ["demo"]
     assert [each.name for each in list_images(context, all_users=True)] == ["demo"]
+
+
+def test_root_has_no_images_but_may_list_those_of_all_users(
+    context: Context, fake: FakeEngine, tmp_path: Path
+) -> None:
+    fake.add_image("ds01-1001/demo:latest", OWN)
+    context.__dict__["account"] = AccountOfThisProcess("root", 0, 0, str(tmp_path))
+    for argv in (["image-list"], ["image-list", "-d"], ["image-list", "-q"]):
+        done = call(argv, context)
+        assert (done.code, done.out) == (1, "")
+        assert "root cannot own one" in done.last
+    assert "demo" in call(["image-list", "-a"], context).out
+    assert call(["image-list", "--orphans"], context).code == 0

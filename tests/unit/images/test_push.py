@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from support.accounts import PASSWD
+from support.accounts import PASSWD, AccountOfThisProcess
 from support.fakes.engine import FakeEngine
 
 from mlc_patched.containers.deploy import preview
@@ -50,6 +52,12 @@ def test_push_and_fetch_by_digest(at_site: Context, fake: FakeEngine) -> None:
     assert found is not None
     assert found.id == image.id
     assert found.references == (IMAGE,)
+
+
+def test_root_is_refused_before_a_registry_is_looked_for(context: Context, tmp_path: Path) -> None:
+    context.__dict__["account"] = AccountOfThisProcess("root", 0, 0, str(tmp_path))
+    with pytest.raises(MlcError, match="root cannot own one"):
+        push_image("thesis", None, context)
 
 
 def test_another_user_s_image_is_neither_pushed_nor_fetched(
