@@ -67,8 +67,8 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
     """
     context = context or Context()
     plan = context.plan(request)
-    for text in plan.notes():
-        context.report.note(text)
+    if plan.choice.note:
+        context.report.note(plan.choice.note)
     if context.engine.product == PODMAN:
         _warn_of_podman(plan, context)
     image = context.engine.image(plan.image)
@@ -150,6 +150,7 @@ def _from_image(
                 f"The labels of {plan.image} are wrong: {wrong}. Setting up the account again."
             )
             return None
+    _note_missing(plan, context)
     return Created(short_name(plan.tag), plan.tag, container, plan.image, image.id, Flow.IMAGE)
 
 
@@ -233,7 +234,14 @@ def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Cont
         container = _create(specification, context.engine, undo)
     with ignore_interrupts():
         discard(context.engine, committed.former, context.report)
+        _note_missing(plan, context)
     return Created(short_name(plan.tag), plan.tag, container, reference, image_id, Flow.COMMIT)
+
+
+def _note_missing(plan: Plan, context: Context) -> None:
+    """Say which devices the new container lacks."""
+    if plan.missing_note:
+        context.report.note(plan.missing_note)
 
 
 def _gpus(plan: Plan, context: Context) -> AbstractContextManager[Plan]:

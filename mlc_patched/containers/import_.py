@@ -134,8 +134,8 @@ def _import(
     request: ImportRequest, manifest: archive.Manifest, file: BinaryIO, context: Context
 ) -> Created:
     plan = context.plan(_create_request(request, manifest, context))
-    for text in plan.notes():
-        context.report.note(text)
+    if plan.choice.note:
+        context.report.note(plan.choice.note)
     await_free_gpus(plan, context)
     with context.lock(plan.tag) as job, Undo(context.report) as undo:
         # A temporary name, by which the next run finds what a killed import left.

@@ -76,11 +76,15 @@ class Plan:
 
     def notes(self) -> list[str]:
         """Return notes for the user on what was left out, and why."""
-        notes = [self.choice.note] if self.choice.note else []
-        if self.missing_devices:
-            missing = ", ".join(self.missing_devices)
-            notes.append(f"Not passed to the container, as this host does not have them: {missing}")
-        return notes
+        return [note for note in (self.choice.note, self.missing_note) if note]
+
+    @property
+    def missing_note(self) -> str:
+        """The note on devices that this host does not have; empty if it has all."""
+        if not self.missing_devices:
+            return ""
+        missing = ", ".join(self.missing_devices)
+        return f"Not passed to the container, as this host does not have them: {missing}"
 
 
 def make_plan(

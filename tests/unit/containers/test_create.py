@@ -19,6 +19,7 @@ from mlc_patched.errors import (
     SetupError,
 )
 from mlc_patched.host.account import Account
+from mlc_patched.host.hardware import Host
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.flow import Flow
@@ -167,6 +168,22 @@ def test_a_name_in_use_is_refused_before_anything_slow(fake: FakeEngine, context
             mlc_patched.create("n", **arguments, context=context)
         assert not {"pull", "commit", "start"} & set(fake.calls)
         assert fake.made == before
+
+
+@pytest.mark.parametrize("image", [OWN, BASE])
+def test_devices_that_are_missing_are_named_once_the_container_is_there(
+    fake: FakeEngine, context: Context, words: RecordingReporter, image: str
+) -> None:
+    own_image(fake)
+    fake.add_image(BASE)
+    context.__dict__["host"] = Host("CUDA_ADA", True, frozenset({"/dev/snd"}))
+    note = "Not passed to the container, as this host does not have them: /dev/video0"
+    mlc_patched.create("n", image=image, context=context)
+    assert words.said[-1] == note
+    words.said.clear()
+    with pytest.raises(AlreadyExistsError):
+        mlc_patched.create("n", image=image, context=context)
+    assert note not in words.said
 
 
 def test_a_set_up_that_fails_leaves_nothing(fake: FakeEngine, context: Context) -> None:
