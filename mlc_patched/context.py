@@ -17,11 +17,13 @@ from .host.sudo import for_programs, is_for_another
 from .lean import TYPE_CHECKING, dataclass, field, replace
 from .names import labels
 from .names.containers import (
+    PATTERN_OF_NOBODY,
     ROOT,
-    SEPARATOR,
     check_container_name,
     container_tag,
     is_own_name,
+    pattern_of_own,
+    says_whose,
     short_name,
 )
 from .names.words import did_you_mean
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from .plan.container import Plan
     from .plan.request import CreateRequest
     from .settings.model import Settings
-
-_ROOTS = f"{SEPARATOR}{ROOT}"
 
 
 def already_exists(name: str) -> AlreadyExistsError:
@@ -278,6 +278,13 @@ class Context:
             container.labels, short_name(container.name)
         )
 
+    def owns(self, tag: str, login: str | None) -> bool:
+        """Whether a container or service in a list of all users' is the user's: by its name in
+        Docker, or, if that does not say whose it is, by the login in its label."""
+        if says_whose(tag):
+            return is_own_name(tag, self.account.uid)
+        return login == self.account.login
+
     def get(self, name: str) -> Container:
         """Return the user's container of exactly this name, or raise NotFoundError."""
         container = self.find(name)
@@ -304,28 +311,35 @@ class Context:
             )
 
     def containers(self, *, all_users: bool = False, sizes: bool = False) -> list[Container]:
-        """Return the user's containers, or those of all users, newest first, by one engine call.
+        """Return the user's containers, or those of all users, newest first, by two engine calls.
 
-        The user's containers have the user's login in their label and no other user's UID in their
-        name, as anybody can set a label. Those of DS01's tools take another engine call. With
-        `sizes`, what each has written is measured, which is slow.
+        The user's are those that `find` finds: by the UID in their name, as the login in the label
+        is another while the user database does not answer; or, if the name does not say whose it
+        is, by all of AIME's labels. With `sizes`, what each has written is measured, which is slow.
         """
-        found = []
-        for label in (labels.OWNER, labels.DS01_OWNER):
-            wanted = label if all_users else f"{label}={self.account.login}"
-            for each in self.engine.containers(labels=(wanted,), sizes=sizes):
-                # DS01 labels every container of its users, whatever it is called.
-                is_known = label == labels.OWNER or (
-                    labels.OWNER not in each.labels and SEPARATOR in each.name
-                )
-                is_own = all_users or is_own_name(each.name, self.account.uid)
-                names_nobody = SEPARATOR not in each.name or each.name.endswith(_ROOTS)
-                if not (is_known and is_own):
-                    continue
-                if not names_nobody or labels.is_complete(each.labels, short_name(each.name)):
-                    found.append(each)
-        found.sort(key=lambda container: container.created, reverse=True)
-        return [each for each in map(_recognised, found) if each is not None]
+        engine = self.engine
+        if all_users:
+            listed = engine.containers(labels=(labels.OWNER,), sizes=sizes)
+            listed += engine.containers(labels=(labels.DS01_OWNER,), sizes=sizes)
+        else:
+            listed = engine.containers(pattern=pattern_of_own(self.account.uid), sizes=sizes)
+            listed += engine.containers(
+                pattern=PATTERN_OF_NOBODY,
+                labels=(f"{labels.OWNER}={self.account.login}",),
+                sizes=sizes,
+            )
+        found = {each.id: each for each in listed if self._is_listed(each, all_users)}
+        newest = sorted(found.values(), key=lambda container: container.created, reverse=True)
+        return [each for each in map(_recognised, newest) if each is not None]
+
+    def _is_listed(self, container: Container, all_users: bool) -> bool:
+        name, given = container.name, container.labels
+        if not all_users and not self.owns(name, given.get(labels.OWNER)):
+            return False
+        if not says_whose(name):
+            return labels.OWNER in given and labels.is_complete(given, short_name(name))
+        # A container of an image that was saved from a container inherits the label, but empty.
+        return all_users or given.get(labels.OWNER) != ""
 
 
 def _recognised(container: Container | None) -> Container | None:

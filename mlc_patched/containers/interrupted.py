@@ -44,11 +44,10 @@ def interrupted(
     Nothing is known of remote servers. An engine call for each stopped container that `mlc stop`
     did not stop, and one for each that is returned; with `is_news`, only within a week of the boot.
     """
-    login = context.account.login
     stopped = [
         each
         for each in found
-        if each.labels[labels.OWNER] == login
+        if context.owns(each.name, each.labels[labels.OWNER])
         and not each.labels.get(labels.JOB)  # what Slurm ran is Slurm's to start
         and not each.is_running
         and _ENDED_BY_OTHERS.match(each.status)

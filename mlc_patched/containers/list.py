@@ -157,8 +157,11 @@ def shown_jobs(found: Sequence[Container], context: Context) -> dict[str, Job | 
     An engine call for each of them, at the same time if there are many; two or three for those in
     which a job runs.
     """
-    login = context.account.login
-    running = [each for each in found if each.is_running and each.labels[labels.OWNER] == login]
+    running = [
+        each
+        for each in found
+        if each.is_running and context.owns(each.name, each.labels[labels.OWNER])
+    ]
     if not running:
         return {}
     from .jobs import jobs_or_warning, shown_job
@@ -198,12 +201,14 @@ def list_services(context: Context, *, all_users: bool = False) -> list[ListedCo
     from ..engine.cluster import NotManagerError
     from ..errors import SlurmError
 
-    login = context.account.login
     scheduler = scheduler_of(context)
+
+    def is_wanted(service: Service) -> bool:
+        given = service.labels
+        return all_users or context.owns(given[labels.SERVICE], given.get(labels.OWNER))
+
     try:
-        found = scheduler.entries(
-            lambda service: all_users or service.labels.get(labels.OWNER) == login
-        )
+        found = scheduler.entries(is_wanted)
     except NotManagerError:
         return []
     except SlurmError as error:

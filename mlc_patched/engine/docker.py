@@ -158,6 +158,7 @@ class DockerEngine(Engine):
         self,
         *,
         names: Iterable[str] = (),
+        pattern: str | None = None,
         labels: Iterable[str] = (),
         image: str | None = None,
         sizes: bool = False,
@@ -166,6 +167,8 @@ class DockerEngine(Engine):
         filters: dict[str, list[str]] = {"label": list(labels)}
         if names:
             filters["name"] = [f"^/?{re.escape(name)}$" for name in names]
+        if pattern:
+            filters["name"] = [pattern]
         if image:
             filters["ancestor"] = [image]
         query = {"all": "1", "size": str(int(sizes)), "filters": json.dumps(filters)}

@@ -167,6 +167,7 @@ class Engine(abc.ABC):
         self,
         *,
         names: Iterable[str] = (),
+        pattern: str | None = None,
         labels: Iterable[str] = (),
         image: str | None = None,
         sizes: bool = False,
@@ -175,6 +176,8 @@ class Engine(abc.ABC):
 
         Args:
             names: only containers with exactly one of these names.
+            pattern: instead of `names`, a regular expression that is searched for in the name, with
+                or without a slash before it, and in what containers linked to it call it.
             labels: only containers that have all of these, each `KEY` or `KEY=VALUE`.
             image: only containers created from this image or from one built on it.
             sizes: measure how much each has written, which is slow.

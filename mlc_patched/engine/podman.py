@@ -97,11 +97,12 @@ class PodmanEngine(DockerEngine):
         self,
         *,
         names: Iterable[str] = (),
+        pattern: str | None = None,
         labels: Iterable[str] = (),
         image: str | None = None,
         sizes: bool = False,
     ) -> list[Container]:
-        found = super().containers(names=names, labels=labels, sizes=sizes)
+        found = super().containers(names=names, pattern=pattern, labels=labels, sizes=sizes)
         if image is not None:
             # Podman finds only containers created from exactly this image under this name.
             base = self.image(image)

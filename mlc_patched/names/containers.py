@@ -11,6 +11,9 @@ from ..errors import InvalidValueError, shown
 SEPARATOR = "._."
 """Between the name and the UID in a container's name in Docker (docs/contracts.md)."""
 
+PATTERN_OF_NOBODY = r"^/?[^.]+(\._\.0)?$"
+"""A regular expression for names in Docker that do not say whose a container is."""
+
 ROOT = 0
 """The UID in the names of root's containers, and of users' that AIME's mlc created under sudo."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -46,7 +49,17 @@ def is_own_name(tag: str, uid: int) -> bool:
     """Whether a container's name in Docker may be a user's: `NAME._.UID`, `NAME._.0` as AIME's
     `sudo mlc create` calls it, or the plain NAME of AIME's first version. The last two do not say
     whose it is."""
-    return SEPARATOR not in tag or tag.endswith((f"{SEPARATOR}{uid}", f"{SEPARATOR}{ROOT}"))
+    return not says_whose(tag) or tag.endswith(f"{SEPARATOR}{uid}")
+
+
+def says_whose(tag: str) -> bool:
+    """Whether a container's name in Docker says whose it is: `NAME._.UID`, unless it is root's."""
+    return SEPARATOR in tag and not tag.endswith(f"{SEPARATOR}{ROOT}")
+
+
+def pattern_of_own(uid: int) -> str:
+    """Return a regular expression for the names in Docker of a user's containers."""
+    return f"{re.escape(SEPARATOR)}{uid}$"
 
 
 def short_name(tag: str) -> str:

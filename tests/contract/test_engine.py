@@ -24,6 +24,7 @@ from mlc_patched.errors import (
     MountMissingError,
     NotFoundError,
 )
+from mlc_patched.names.containers import PATTERN_OF_NOBODY, pattern_of_own
 
 
 def test_an_image_is_found_by_name_and_by_id(fixtures: EngineFixtures) -> None:
@@ -127,6 +128,18 @@ def test_names_are_looked_up_exactly(fixtures: EngineFixtures) -> None:
     found = fixtures.own(names=(fixtures.name("a"), fixtures.name("a._.1001")))
     assert {each.name for each in found} == {fixtures.name("a"), fixtures.name("a._.1001")}
     assert fixtures.own(names=(fixtures.name("A"),)) == []
+
+
+def test_names_are_found_by_a_pattern(fixtures: EngineFixtures) -> None:
+    for suffix in ("a", "a._.0", "b._.1001", "aX_.1001", "a._.11001"):
+        fixtures.create(suffix)
+    for pattern, found in (
+        (pattern_of_own(1001), {"b._.1001"}),
+        (PATTERN_OF_NOBODY, {"a", "a._.0"}),
+    ):
+        assert {each.name for each in fixtures.own(pattern=pattern)} == set(
+            map(fixtures.name, found)
+        )
 
 
 def test_containers_are_found_by_all_of_several_labels(fixtures: EngineFixtures) -> None:

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if not found:
         context.report.note("No containers. Create one with: container-deploy PROJECT")
     for each in found:
-        if each.is_outdated and each.user == context.account.login:
+        if each.is_outdated and context.owns(each.tag, each.user):
             context.report.note(
                 f"[{each.name}] was created before the last update of {each.image}. "
                 f"For the new image: container-retire {each.name}, then "

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     measured = stats(all_users=not arguments.own, context=context)
     if arguments.json:
         return print_json("containers", measured)
-    is_shared = any(each.user != context.account.login for each in measured)
+    is_shared = any(not context.owns(each.tag, each.user) for each in measured)
     columns: list[Column] = [
         ("CONTAINER", True, lambda each: f"[{each.name}]"),
         ("CPU %", True, lambda each: f"{each.usage.cpu_percent:.2f}%"),

@@ -240,6 +240,7 @@ class FakeEngine(Engine):
         self,
         *,
         names: Iterable[str] = (),
+        pattern: str | None = None,
         labels: Iterable[str] = (),
         image: str | None = None,
         sizes: bool = False,
@@ -251,6 +252,8 @@ class FakeEngine(Engine):
         for each in self.made.values():
             all_labels = self._labels(each)
             if names and each.specification.name not in names:
+                continue
+            if pattern and not re.search(pattern, f"/{each.specification.name}"):
                 continue
             if not all(_has_label(all_labels, label) for label in wanted):
                 continue

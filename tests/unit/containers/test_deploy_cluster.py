@@ -178,6 +178,15 @@ def test_a_service_that_will_wait_long_is_noted(
     assert "DS01_MLC_WRAPPER is not used" in said
 
 
+def test_services_are_listed_whatever_the_user_database_answers(on_cluster: Context) -> None:
+    deployed(on_cluster, "a")
+    account = on_cluster.account
+    on_cluster.__dict__["account"] = replace(account, login="1001")
+    assert [each.name for each in list_with_images(on_cluster)] == ["a"]
+    on_cluster.__dict__["account"] = replace(account, uid=1002)
+    assert list_with_images(on_cluster) == []
+
+
 def test_nothing_is_submitted_if_the_site_wrapper_is_refused(
     on_cluster: Context, fake: FakeEngine
 ) -> None:

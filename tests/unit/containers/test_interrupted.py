@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,14 @@ def test_a_container_that_ran_when_the_server_went_down_is_named(
         assert (said in outcome.err) == ran
         assert f'"ran_at_shutdown": {str(ran).lower()}' in call([*argv, "--json"], context).out
     assert call(["mlc", "start", "--all"], context).code == (0 if ran else 1)
+
+
+def test_whose_it_is_does_not_depend_on_the_user_database(
+    it: FakeContainer, context: Context
+) -> None:
+    ended(it, 255, 20)
+    context.__dict__["account"] = replace(context.account, login="1001")
+    assert "ran when the server went down" in call(["mlc", "list"], context).err
 
 
 def test_what_ran_is_started_and_its_jobs_are_named(

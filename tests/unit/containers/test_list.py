@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.accounts import PASSWD, THESIS_LABELS
+from support.accounts import OWN, PASSWD, THESIS_LABELS, own_image
 from support.fakes.engine import FakeEngine
 from support.run_command import call
 
+import mlc_patched
 from mlc_patched.containers.deploy import deploy
-from mlc_patched.containers.list import image_of, list_with_images
+from mlc_patched.containers.list import (
+    image_of,
+    list_containers,
+    list_with_images,
+    shown_jobs,
+)
 from mlc_patched.containers.source import resolve
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Container
@@ -145,3 +151,52 @@ def thesis(context: Context, fake) -> Context:
     deploy(deployed(context, name="thesis"), context, start=True)
     fake.calls.clear()
     return context
+
+
+def known_as(context: Context, login: str) -> None:
+    """Make the user database give the user another name, as the UID if it does not answer."""
+    context.__dict__["account"] = replace(context.account, login=login)
+
+
+@pytest.mark.parametrize(("then", "now"), [("1001", "alice"), ("alice", "1001")])
+def test_containers_are_listed_whatever_the_user_database_answers(
+    fake: FakeEngine, context: Context, then: str, now: str
+) -> None:
+    """The UID in the name says whose a container is, to lists as to other commands."""
+    known_as(context, then)
+    own_image(fake)
+    made = mlc_patched.create("it", image=OWN, context=context)
+    mlc_patched.start("it", detach=True, command=["sleep", "9"], context=context)
+    known_as(context, now)
+    fake.calls.clear()
+    [listed] = list_containers(context=context)
+    assert fake.calls.count("containers") == 2
+    assert (listed.name, listed.user) == ("it", then)
+    assert [each.id for each in list_with_images(context)] == [made.id]
+    assert [each.name for each in mlc_patched.stats(context=context)] == ["it"]
+    assert list(shown_jobs(context.containers(all_users=True), context)) == [made.id]
+
+
+def test_a_label_makes_no_container_of_another_uid_the_users(
+    fake: FakeEngine, context: Context
+) -> None:
+    own_image(fake)
+    owner = {"aime.mlc": "alice", "aime.mlc.NAME": "it", "aime.mlc.USER": "alice"}
+    for name in ("it._.1002", "it._.11001", "it._.1001._.2"):
+        made = fake.create_container(ContainerSpecification(name, OWN, labels=owner))
+        fake.start(made)
+    assert list_containers(context=context) == []
+    assert list_with_images(context) == []
+    assert len(list_containers(context=context, all_users=True)) == 3
+    assert shown_jobs(context.containers(all_users=True), context) == {}
+
+
+@pytest.mark.parametrize("own", [{}, {"aime.mlc": ""}])
+def test_what_mlc_did_not_create_is_not_listed(
+    fake: FakeEngine, context: Context, own: dict[str, str]
+) -> None:
+    """Of an image that was saved from a container, a container has the label, but empty."""
+    own_image(fake)
+    fake.create_container(ContainerSpecification("it._.1001", OWN, labels=own))
+    assert list_containers(context=context) == []
+    assert list_with_images(context) == []

@@ -198,6 +198,8 @@ def test_containers_are_found_by_their_exact_names(api: EngineApi, docker_engine
         "name": [r"^/?n\._\.1$"],
         "ancestor": ["i:1"],
     }
+    docker_engine.containers(pattern="_1$")
+    assert filters_of(api.requests[-1]) == {"label": [], "name": ["_1$"]}
 
 
 @pytest.mark.parametrize("names", [[], None])
