@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ..errors import MlcError
@@ -152,26 +153,53 @@ def _check_out(checkout: Path, commit: str, paths: Sequence[str]) -> _Staged:
 def _check_local_changes(state: State, before: _Staged, after: _Staged) -> None:
     """Refuse an update that would overwrite local changes."""
     checkout = state.checkout.path
+    known = dict.fromkeys((*before.paths, *after.paths))
     changed = []
-    for path in dict.fromkeys((*before.paths, *after.paths)):
+    for path in known:
         here = checkout / path
         if path in state.files:
             here = checkout / STORE / ORIGINAL / path
-        now = _content(here)
+        parent = _not_a_directory(checkout, path)
+        now = None if parent or _is_of_update(here, checkout, known) else _content(here)
         wanted = [
             _content(staged.place / path) if path in staged.paths else None
             for staged in (before, after)
         ]
-        if now not in wanted or any(
-            (checkout / parent).is_symlink() for parent in Path(path).parents
-        ):
+        if parent and parent not in known:
+            raise MlcError(
+                f"The update has files in {parent}, but yours is not a directory; nothing was "
+                "done.",
+                f"Move it away: {shlex.join(['mv', str(checkout / parent), 'OTHER_PLACE'])}",
+            )
+        if now not in wanted:
             changed.append(path)
     if changed:
+        stash = shlex.join(["git", "-C", str(checkout), "stash", "push", "-a", "--", *changed])
         raise MlcError(
             f"The update changes {', '.join(changed)}, but so have you; nothing was done. "
-            f"Stash your changes (git -C {checkout} stash push -- {' '.join(changed)}), update, "
-            "and restore them (git stash pop)."
+            f"Stash your changes ({stash}), update, and restore them (git stash pop; if the update "
+            "adds a file that you have, too, see yours with: git show stash@{0}^3:FILE)."
         )
+
+
+def _not_a_directory(checkout: Path, path: str) -> str:
+    """Return the first parent of a path that is something else in the checkout, or nothing."""
+    for parent in list(Path(path).parents)[-2::-1]:
+        here = checkout / parent
+        if here.is_symlink() or (here.exists() and not here.is_dir()):
+            return str(parent)
+    return ""
+
+
+def _is_of_update(here: Path, checkout: Path, known: Collection[str]) -> bool:
+    """Whether this is a directory without files that the update does not know."""
+    return _is_directory(here) and all(
+        _is_directory(each) or str(each.relative_to(checkout)) in known for each in here.rglob("*")
+    )
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _content(path: Path) -> bytes | None:
@@ -208,6 +236,9 @@ def _apply_update(state: State, before: _Staged, after: _Staged) -> None:
     checkout = state.checkout.path
     gone = [path for path in before.paths if path not in after.paths]
     for path in gone:
+        # After an interrupted update it may have become a directory, or one of its parents a file.
+        if _is_directory(checkout / path) or _not_a_directory(checkout, path):
+            continue
         (checkout / path).unlink(missing_ok=True)
         for parent in list(Path(path).parents)[:-1]:
             if (checkout / parent).is_dir() and not any((checkout / parent).iterdir()):
@@ -218,6 +249,9 @@ def _apply_update(state: State, before: _Staged, after: _Staged) -> None:
         if found in SHIMS and name not in gone
     }
     for path in after.paths:
+        if _is_directory(checkout / path):  # only empty ones are left in it
+            for directory, _, _ in os.walk(checkout / path, topdown=False):
+                Path(directory).rmdir()
         if path in patch_checkout.COMMANDS:
             originals[path] = after.original(path)
         elif (after.place / path).is_symlink():

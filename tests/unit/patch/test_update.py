@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -178,9 +180,100 @@ def test_files_are_not_written_through_a_link(v2: AimeCheckout, patched: Updatin
     (v2.path / "docs").rename(elsewhere)
     (v2.path / "docs").symlink_to(elsewhere)
     v2.publish("More", {"docs/more.md": "theirs\n"})
-    with pytest.raises(MlcError, match=r"The update changes docs/more\.md"):
+    with pytest.raises(MlcError, match="The update has files in docs, but"):
         patched()
     assert (elsewhere / "more.md").read_text() != "theirs\n"
+
+
+@pytest.mark.parametrize("breaks_off", [False, True])
+def test_a_file_becomes_a_directory_and_a_directory_a_file(
+    v2: AimeCheckout, patched: Updating, monkeypatch: pytest.MonkeyPatch, breaks_off: bool
+) -> None:
+    v2.publish("First", {"tools/a": "a\n", "tools/deep/b": "b\n", "notes": "n\n"})
+    author = v2.remote.with_name("author")
+    (author / "latest").symlink_to("tools")
+    v2.publish("A link", {"guide/page": "p\n"})
+    patched()
+    (v2.path / "tools/empty").mkdir()
+    for name in ("tools", "guide"):
+        shutil.rmtree(author / name)
+    for name in ("latest", "notes"):
+        (author / name).unlink()
+    (author / "guide").symlink_to("docs")
+    v2.publish("Second", {"tools": "t\n", "notes/deep/c": "c\n", "latest/d": "d\n"})
+    if breaks_off:
+
+        def full(*arguments: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as once, pytest.raises(OSError, match="No space"):
+            once.setattr(patch_store, "keep", full)
+            patched()
+    patched()
+    assert (v2.path / "docs/more.md").exists()
+    revert(v2.path, SilentReporter(), force=False)
+    assert_is_as_upstream(v2)
+
+
+@pytest.mark.parametrize("mine", ["tools/mine", "tools/a", "tools/mine.pyc"])
+def test_what_is_in_a_directory_that_becomes_a_file_is_not_lost(
+    v2: AimeCheckout, patched: Updating, mine: str
+) -> None:
+    v2.publish("First", {"tools/a": "a\n", ".gitignore": "*.pyc\n"})
+    patched()
+    (v2.path / mine).write_text("mine\n")
+    shutil.rmtree(v2.remote.with_name("author") / "tools")
+    v2.publish("Second", {"tools": "t\n"})
+    with pytest.raises(MlcError, match=r"The update changes tools.*, but so have you"):
+        patched()
+    assert (v2.path / mine).read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("names", [["README.md"], ["new.md"], ["new.pyc", "docs/more.md"]])
+def test_the_advice_for_local_changes_works(
+    v2: AimeCheckout, patched: Updating, names: list[str]
+) -> None:
+    v2.publish("First", {".gitignore": "*.pyc\n"})
+    patched()
+    git(v2.path, "config", "user.name", "Somebody")
+    git(v2.path, "config", "user.email", "somebody@example.org")
+    for name in names:
+        (v2.path / name).write_text("mine\n")
+    author = v2.remote.with_name("author")
+    for name in names:
+        (author / name).write_text("theirs\n")
+    git(author, "add", "--force", *names)
+    v2.publish("Theirs", {})
+    with pytest.raises(MlcError, match="but so have you") as caught:
+        patched()
+    [command] = re.findall(r"\((git -C [^)]* stash push [^)]*)\)", str(caught.value))
+    subprocess.run(command, shell=True, check=True)
+    patched()
+    for name in names:
+        assert (v2.path / name).read_text() == "theirs\n"
+    assert examine(v2.path).condition is Condition.PATCHED
+    for name in names:
+        kept = "stash@{0}^3" if name.startswith("new") else "stash@{0}"
+        assert v2.git("show", f"{kept}:{name}") == "mine"
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_directory_that_is_something_else_here_is_named(
+    v2: AimeCheckout, patched: Updating, by_link: bool
+) -> None:
+    elsewhere = v2.path.parent / "elsewhere"
+    (v2.path / "docs").rename(elsewhere)
+    if by_link:
+        (v2.path / "docs").symlink_to(elsewhere)
+    else:
+        (v2.path / "docs").write_text("mine\n")
+    v2.publish("More", {"docs/new.md": "theirs\n"})
+    with pytest.raises(MlcError, match="The update has files in docs, but yours is not"):
+        patched()
+    (v2.path / "docs").rename(v2.path.parent / "moved")
+    patched()
+    assert (v2.path / "docs/new.md").read_text() == "theirs\n"
+    assert not (elsewhere / "new.md").exists()
 
 
 def test_local_commits_are_not_lost(v2: AimeCheckout, patched: Updating) -> None:
