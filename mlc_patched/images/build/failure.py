@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..dockerfile.syntax import Instruction, instructions
+from ..dockerfile.syntax import Instruction, instructions, stages_of
 from ..urls import without_logins
 from .cause import cause_of, is_without_a_package, is_without_uv
 from .derive import DerivedDockerfile
@@ -16,9 +16,8 @@ _PODMAN_FAILED = re.compile(r"^(?:Error: )?building at STEP \".*\": ")
 _LATER_LINE = re.compile(r"^\S*Dockerfile\S*:(\d+)$")
 _FAILED_STEP = re.compile(r"^ > \[(?:(\S+) )?\s*(\d+)/\d+\] ")
 _FAILED_VERTEX = re.compile(r"^(#\d+) ERROR")
-_NUMBERED_STAGE = re.compile(r"stage-(\d+)")
-_IN_STAGE = ("FROM", "RUN", "COPY", "ADD", "WORKDIR")
-"""What BuildKit counts as steps of a stage."""
+_STEPS = ("RUN", "COPY", "ADD", "WORKDIR")
+"""What BuildKit counts as steps of a stage, besides its FROM."""
 SHOWN_LINES = 15
 _NOISE = re.compile(
     r"^(\s*=> |\[\+\] Building |#\d+ sha256:|#\d+ \[| > \[|#\d+ DONE"
@@ -56,7 +55,7 @@ def failing_line(log: Sequence[str], derived: DerivedDockerfile) -> int | None:
 
     None if the builder did not say, or if the step was not in the user's Dockerfile.
     """
-    line = _line_in_derived(log, instructions(derived.text))
+    line = _line_in_derived(log, derived.text)
     if line is None or not 0 < line <= len(derived.lines):
         return None
     return derived.lines[line - 1] or None
@@ -89,15 +88,16 @@ def _of_failed_step(log: Sequence[str]) -> Sequence[str]:
     return log[shown[-1] + 1 :] if shown else log
 
 
-def _line_in_derived(log: Sequence[str], found: Sequence[Instruction]) -> int | None:
-    for text in reversed(log):
-        if match := _LATER_LINE.match(text):
+def _line_in_derived(log: Sequence[str], text: str) -> int | None:
+    found = instructions(text)
+    for line in reversed(log):
+        if match := _LATER_LINE.match(line):
             return int(match[1])
-        if match := _FAILED_STEP.match(text):
-            return _step_of_stage(found, match[1], int(match[2]))
-        if (match := _CLASSIC_STEP.match(text)) and int(match[1]) <= len(found):
+        if match := _FAILED_STEP.match(line):
+            return _step_of_stage(text, match[1], int(match[2]))
+        if (match := _CLASSIC_STEP.match(line)) and int(match[1]) <= len(found):
             return found[int(match[1]) - 1].line
-        if match := _PODMAN_STEP.match(text):
+        if match := _PODMAN_STEP.match(line):
             return _instruction_of_stage(found, int(match[1] or 1), int(match[2]))
     return None
 
@@ -112,16 +112,17 @@ def _instruction_of_stage(found: Sequence[Instruction], stage: int, number: int)
     return found[position].line if position < after else None
 
 
-def _step_of_stage(found: Sequence[Instruction], name: str | None, number: int) -> int | None:
-    stages: list[list[Instruction]] = []
-    for each in found:
+def _step_of_stage(text: str, name: str | None, number: int) -> int | None:
+    """Return the line of a step, as BuildKit counts them: FROM is one if it names an image."""
+    stages = stages_of(text)
+    steps: list[list[Instruction]] = []
+    for each in instructions(text):
         if each.keyword == "FROM":
-            stages.append([])
-        if stages and each.keyword in _IN_STAGE:
-            stages[-1].append(each)
-    stage = stages[-1]
-    if name and (match := _NUMBERED_STAGE.fullmatch(name)):
-        stage = stages[int(match[1])] if int(match[1]) < len(stages) else stage
-    elif name:
-        return None  # names of stages are not known here; the log shows the step
+            steps.append([each] if stages[len(steps)].is_from_image else [])
+        elif steps and each.keyword in _STEPS:
+            steps[-1].append(each)
+    names = [stage.name or f"stage-{at}" for at, stage in enumerate(stages)]
+    if name and name not in names:
+        return None
+    stage = steps[names.index(name) if name else -1]
     return stage[number - 1].line if number <= len(stage) else None

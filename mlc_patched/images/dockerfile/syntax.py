@@ -17,6 +17,8 @@ DIRECTIVE = re.compile(r"#\s*[A-Za-z][A-Za-z0-9]*\s*=")
 """A line such as `# syntax=`, which counts only at the very top."""
 ROOT = ("root", "0", "root:root", "0:0")
 """What USER calls root."""
+SCRATCH = "scratch"
+"""What FROM calls an empty image."""
 _KEYWORD = re.compile(r"[ \t]*([A-Za-z]+)(?=\s|$)")
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n?$")
 _ESCAPE_DIRECTIVE = re.compile(r"#\s*escape\s*=\s*(\S)", re.I)
@@ -48,6 +50,16 @@ class Instruction:
     def body(self, text: str) -> str:
         """Return the text after the keyword, with line breaks."""
         return text[self.start : self.end].lstrip()[len(self.keyword) :]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of a Dockerfile: its name in small letters, if it has one, and its base image, also
+    through earlier stages. `is_from_image` says that its FROM names that image itself."""
+
+    name: str
+    base: str
+    is_from_image: bool
 
 
 @dataclass(frozen=True)
@@ -101,27 +113,38 @@ def final_stage(found: Sequence[Instruction]) -> Sequence[Instruction]:
     return found[stages[-1] :]
 
 
+def stages_of(text: str) -> list[Stage]:
+    """Return the stages of a Dockerfile; of an argument in FROM, its default counts."""
+    arguments: dict[str, str] = {}
+    found: list[Stage] = []
+    for each in instructions(text):
+        words = [word for word in each.body(text).replace("\\\n", " ").split() if word[:2] != "--"]
+        if each.keyword == "ARG" and words and not found:
+            name, _, value = words[0].partition("=")
+            arguments[name] = value.strip("\"'")
+        elif each.keyword == "FROM":
+            source = _substituted(words[0], arguments) if words else ""
+            has_name = len(words) == 3 and words[1].lower() == "as"
+            named = (one for one in reversed(found) if one.name and one.name == source.lower())
+            earlier = next(named, None)
+            found.append(
+                Stage(
+                    name=words[2].lower() if has_name else "",
+                    base=earlier.base if earlier else source,
+                    is_from_image=earlier is None and source != SCRATCH,
+                )
+            )
+    return found
+
+
 def base_of(text: str) -> str:
     """Return the base image of the last stage of a Dockerfile, also through earlier stages.
 
     The result is empty if the name depends on an argument without a default, or is `scratch`.
     """
-    arguments: dict[str, str] = {}
-    stages: dict[str, str] = {}
-    base = ""
-    is_before_stages = True
-    for each in instructions(text):
-        words = [word for word in each.body(text).replace("\\\n", " ").split() if word[:2] != "--"]
-        if each.keyword == "ARG" and is_before_stages:
-            name, _, value = words[0].partition("=")
-            arguments[name] = value.strip("\"'")
-        elif each.keyword == "FROM" and words:
-            is_before_stages = False
-            base = _substituted(words[0], arguments)
-            base = stages.get(base.lower(), base)
-            if len(words) == 3 and words[1].lower() == "as":
-                stages[words[2].lower()] = base
-    return "" if base == "scratch" or "$" in base else base
+    stages = stages_of(text)
+    base = stages[-1].base if stages else ""
+    return "" if base == SCRATCH or "$" in base else base
 
 
 @lru_cache(maxsize=512)

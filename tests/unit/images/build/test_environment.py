@@ -11,7 +11,7 @@ from support.reliability import Counted
 from mlc_patched.errors import MlcError, UsageError
 from mlc_patched.images.build import environment
 from mlc_patched.images.build.client import build_network
-from mlc_patched.images.build.derive import derive
+from mlc_patched.images.build.derive import DerivedDockerfile, derive
 from mlc_patched.images.build.environment import (
     Builder,
     BuildSettings,
@@ -271,6 +271,29 @@ def test_buildkits_step_is_found() -> None:
     assert failing_line(log, result) == PIP_LINE
     assert failing_line([" > [stage-0 3/5] RUN x:"], result) == PIP_LINE
     assert failing_line([" > [named 3/5] RUN x:"], result) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "line"),
+    [
+        ("build 2/2", 2),
+        ("stage-1 1/2", 4),
+        ("stage-1 2/2", 5),
+        ("third 1/1", 8),
+        ("stage-3 1/1", 10),
+        ("fourth 2/2", 12),
+    ],
+)
+def test_buildkit_counts_a_from_only_if_it_names_an_image(step: str, line: int) -> None:
+    text = (
+        "FROM x AS Build\nRUN a\n"
+        "FROM build\nRUN b\nRUN c\n"
+        "FROM BUILD AS third\nENV D=1\nRUN d\n"
+        "FROM scratch\nCOPY e /\n"
+        "FROM x AS fourth\nRUN f\n"
+    )
+    result = DerivedDockerfile(text, tuple(range(1, 13)))
+    assert failing_line([f" > [{step}] RUN x:"], result) == line
 
 
 def test_podmans_step_is_found_by_its_stage() -> None:
