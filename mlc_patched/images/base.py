@@ -61,7 +61,7 @@ class Base:
 
     def is_that_of(self, last: LockedBase) -> bool:
         """Whether this is the base in a lock."""
-        return self.reference == last.reference and _is_same(self.image, last)
+        return self.reference == last.reference and is_same(self.image, last)
 
     def extra_apt(self, wants_pip: bool) -> tuple[str, ...]:
         """Return the Debian packages that pip still needs in this base."""
@@ -94,13 +94,13 @@ def ready_base(
     check_allowed(reference, context)
     image = here = context.engine.image(reference)
     last = last if last is not None and last.reference == reference else None
-    if not pull and last is not None and not (image and _is_same(image, last)):
+    if not pull and last is not None and not (image and is_same(image, last)):
         image = _former(last, context) or image
     if image is None or pull:
         image = _pulled(reference, here, context)
         if last is not None:
             _report_move(reference, last, image, context.report)
-    elif last is not None and not _is_same(image, last):
+    elif last is not None and not is_same(image, last):
         context.report.note(
             f"{reference} is not the image of the last build, which is no longer available. "
             "Packages that come with the base may have other versions."
@@ -119,6 +119,14 @@ def ready_base(
     return base
 
 
+def base_here(reference: str, context: Context, last: LockedBase | None) -> Image | None:
+    """Return the image that a build takes as its base without pulling; None if it has to pull."""
+    image = context.engine.image(reference)
+    if last is None or last.reference != reference or (image and is_same(image, last)):
+        return image
+    return _last_here(last, context) or (None if last.digest else image)
+
+
 def check_allowed(reference: str, context: Context) -> None:
     """Raise UsageError if this is not an image name, and NotAllowedError if the settings do not
     allow it as a base."""
@@ -127,21 +135,24 @@ def check_allowed(reference: str, context: Context) -> None:
         check_base(name, context.settings)
 
 
-def _is_same(image: Image, last: LockedBase) -> bool:
+def is_same(image: Image, last: LockedBase) -> bool:
+    """Whether an image is the base in a lock, whatever its name."""
     return image.id == last.id or (bool(last.digest) and last.digest in image.digests)
 
 
 def _former(last: LockedBase, context: Context) -> Image | None:
     """Return the base of the last build, which may have lost its name; pull it if it is gone."""
-    for name in filter(None, (last.id, last.digest)):
-        if image := context.engine.image(name):
-            return image
-    if not last.digest:
-        return None
+    if (image := _last_here(last, context)) or not last.digest:
+        return image
     context.report.step(f"Pulling {last.digest}, the base of the last build")
     with contextlib.suppress(ImageNotFoundError):
         return context.pulled(last.digest)
     return None
+
+
+def _last_here(last: LockedBase, context: Context) -> Image | None:
+    found = (context.engine.image(name) for name in (last.id, last.digest) if name)
+    return next(filter(None, found), None)
 
 
 def _pulled(reference: str, here: Image | None, context: Context) -> Image:
@@ -157,7 +168,7 @@ def _pulled(reference: str, here: Image | None, context: Context) -> Image:
 
 
 def _report_move(reference: str, last: LockedBase, image: Image, report: Reporter) -> None:
-    if _is_same(image, last):
+    if is_same(image, last):
         report.note(f"The base {reference} has not changed.")
     else:
         new = next(iter(image.digests), image.id)

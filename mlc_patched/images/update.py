@@ -160,12 +160,10 @@ def with_block(text: str, project: Project) -> str:
 
 @dataclass(frozen=True)
 class Preview:
-    """Which versions an image would get, and the base, if that was pulled already, and whether it
-    is another one."""
+    """Which versions an image would get, and the base, if that was pulled already."""
 
     resolved: Resolved = field(default_factory=Resolved)
     base: Base | None = None
-    is_other_base: bool = False
 
 
 NO_PREVIEW = Preview()
@@ -201,7 +199,7 @@ def preview(
         if not reference or lock is None:
             return Preview(found)
         base = ready_base(reference, context, pull=True, last=lock.base)
-    return Preview(_moved_by(base, lock, found), base, not base.is_that_of(lock.base))
+    return Preview(_moved_by(base, lock, found), base)
 
 
 def _moved_by(base: Base, lock: Lock, found: Resolved) -> Resolved:

@@ -215,6 +215,7 @@ def _steps(request: ImageCreateRequest, prepared: Prepared, context: Context) ->
         prepared.text,
         prepared.project,
         context,
+        last=prepared.lock.base if prepared.lock else None,
         is_fresh=request.no_cache,
         pull=request.pull,
     ).lines()

@@ -160,8 +160,10 @@ def _build(
     import sys
 
     from ...images.build.request import BuildError
+    from ...images.project.files import ProjectFiles
     from ...images.summary import summary_of
     from ...images.update import preview, update_image
+    from ...images.versions.record import read_lock
     from ..prompts import ask_yes_no, may_ask
 
     # With --json, standard output is for the result alone.
@@ -176,11 +178,13 @@ def _build(
     if versions := found.resolved.lines():
         tell("\n".join(("Versions:", *versions)))
     if asks or arguments.dry_run:
-        fresh = request.no_cache or request.upgrade.everything or found.is_other_base
+        lock = read_lock(ProjectFiles(context.account, change.project))
         summary = summary_of(
             *(change.after, change.project, context),
-            is_fresh=fresh,
+            last=lock.base if lock and not request.pull else None,
+            is_fresh=request.no_cache,
             pull=request.pull and found.base is None,
+            upgrade=request.upgrade,
         )
         tell("\n".join(summary.lines()))
     if arguments.dry_run:

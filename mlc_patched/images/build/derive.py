@@ -153,7 +153,7 @@ def derive(
         add.after_from.append(f"ARG {_words(add.variables)}")
     add.after_from += [f"COPY --from={files_image} {path} {path}" for path in add.copies]
     at_end = _cleaning(text, found) if _COPIED in add.copies else []
-    before = _marks(text, pins)
+    before = upgrade_marks(text, pins.marks)
     if mark and builder in (Builder.CLASSIC, Builder.PODMAN):
         add.after_from.insert(0, f'LABEL {labels.TEMPORARY}="{SHARED}"')
     if mark:
@@ -214,12 +214,12 @@ def _account_block(text: str, found: Sequence[Instruction]) -> int:
     return next((each.line for each in own), stage[0].last_line + 1)
 
 
-def _marks(text: str, pins: Pins) -> dict[int, list[str]]:
+def upgrade_marks(text: str, marks: Mapping[str, str]) -> dict[int, list[str]]:
     """Return lines to insert before steps, by line: a step does not come from a cache of before
     the last upgrade of its kind of package."""
     before: dict[int, list[str]] = {}
     for kind in (PIP, APT):
-        mark = pins.marks.get(kind.word)
+        mark = marks.get(kind.word)
         steps = [each.instruction.line for each in find_installs(text, kind) if each.packages]
         if mark and steps:
             before.setdefault(min(steps), []).append(f"ARG DS01_UPGRADED_{kind.word}={mark}")

@@ -78,11 +78,13 @@ def account_arguments(account: Account, now: float | None = None) -> tuple[str, 
 
 def has_own_arguments(text: str) -> bool:
     """Whether a Dockerfile has build arguments besides those of `account_arguments`."""
+    return any(is_own_argument(each, text) for each in instructions(text))
+
+
+def is_own_argument(instruction: Instruction, text: str) -> bool:
+    """Whether an instruction names such a build argument."""
     ours = set(dockerfile.ACCOUNT_ARGUMENTS)
-    return any(
-        each.keyword == "ARG" and not ours.issuperset(each.body(text).split())
-        for each in instructions(text)
-    )
+    return instruction.keyword == "ARG" and not ours.issuperset(instruction.body(text).split())
 
 
 def needs_build_context(text: str) -> bool:

@@ -79,7 +79,7 @@ def test_a_base_that_is_pulled_shows_what_it_moves_and_is_not_pulled_twice(
     assert preview(change, request, context).base is None
     found = preview(change, request, context, pulls=True)
     assert found.resolved.lines() == ["- gone 1", "+ new 1", "  torch 2.8 -> 2.9"]
-    assert found.is_other_base
+    assert found.base is not None
     assert pulls == [True]
     monkeypatch.setattr(update, "publish", stop)
     ProjectFiles(context.account, PROJECT).write_dockerfile(BEFORE)
