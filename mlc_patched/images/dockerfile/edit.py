@@ -9,7 +9,7 @@ from ...lean import dataclass, field
 from ...names import labels
 from ..packages import merged, quoted
 from .append import ADDED, append_packages
-from .installs import APT, PIP, Install, Kind, commands_of, find_installs
+from .installs import APT, PIP, Install, Kind, commands_of, find_installs, name_of_wheel
 from .render import USER_ID_ARGUMENT, account_block
 from .syntax import (
     DockerfileError,
@@ -89,7 +89,8 @@ def _changed(text: str, package: str, kind: Kind, changes: Changes) -> str | Non
 
 
 def remove_package(text: str, package: str, kind: Kind, changes: Changes) -> str:
-    """Return a Dockerfile without a package (of any version) anywhere in its last stage.
+    """Return a Dockerfile without a package (of any version) anywhere in its last stage; of a
+    wheel that a step installs by its path, the COPY that only this step needs is removed, too.
 
     `changes` records it; nothing if the package is not found. Raises DockerfileError if it is the
     step's only package, and the step cannot be removed.
@@ -100,15 +101,30 @@ def remove_package(text: str, package: str, kind: Kind, changes: Changes) -> str
             (
                 (install, word)
                 for install in find_installs(text, kind)
-                for word in install.packages
-                if kind.name(word.value) == name
+                for word in (*install.packages, *install.others)
+                if name and name == _name(word.value, kind)
             ),
             None,
         )
         if hit is None:
             return text
-        changes.removed.append(hit[1].value)
+        path = hit[1].value
+        if (copy := _copy_to(path, text)) and text.count(path) == 2:
+            text = text[: copy.start] + text[copy.end :]
+            continue  # below its comment there is the step now
+        changes.removed.append(path)
         text = _without_word(text, *hit, kind)
+
+
+def _name(word: str, kind: Kind) -> str:
+    """Return the name of the package in a word, which may be the path of a wheel."""
+    return (kind is PIP and name_of_wheel(word)) or kind.name(word)
+
+
+def _copy_to(path: str, text: str) -> Instruction | None:
+    """Return the COPY of the last stage that makes a file of a path."""
+    found = (each for each in final_stage(instructions(text)) if each.keyword == "COPY")
+    return next((each for each in found if each.body(text).split()[1:] == [path]), None)
 
 
 def has_account_block(text: str) -> bool:
@@ -180,7 +196,7 @@ def _there(is_there: bool) -> str:
 
 
 def _without_word(text: str, install: Install, word: Word, kind: Kind) -> str:
-    if len(install.packages) == 1 and not install.installs_more:
+    if len((*install.packages, *install.others)) == 1 and not install.reads_files:
         return _without_step(text, install, kind)
     if not _is_alone(text, word):
         return text[: word.start].rstrip(" \t") + text[word.end :]
@@ -203,10 +219,10 @@ def _without_step(text: str, install: Install, kind: Kind) -> str:
     if len(installing) > 1 or not all(
         command in installing or _only_tidies(command) for command in commands
     ):
+        only = (*install.packages, *install.others)[0]
         raise DockerfileError(
-            f"{install.packages[0].value} is the only package of the step in line "
-            f"{instruction.line} of the Dockerfile, and the step does more than install it. "
-            "Nothing was changed.",
+            f"{only.value} is the only package of the step in line {instruction.line} of the "
+            "Dockerfile, and the step does more than install it. Nothing was changed.",
             "Remove it by hand: image-update PROJECT --edit",
         )
     start, end = _with_comment(text, instruction)

@@ -53,12 +53,13 @@ class Kind:
 
 @dataclass(frozen=True)
 class Install:
-    """An install command in a step, and its packages in order. `installs_more` says whether it
-    does without them: URLs, variables, the packages that a file lists."""
+    """An install command in a step, and its packages in order. `others` are URLs, paths and
+    variables; `reads_files` says whether it also installs what a file lists."""
 
     instruction: Instruction
     packages: tuple[Word, ...]
-    installs_more: bool
+    others: tuple[Word, ...]
+    reads_files: bool
 
 
 def packages_in(text: str, kind: Kind) -> tuple[str, ...]:
@@ -84,6 +85,12 @@ def _name_of_pip(word: str) -> str:
     plain requirement: `torch==${VERSION}`, `x @ https://…`."""
     match = _PIP_WORD.match(word)
     return pip_name(match[1]) if match else ""
+
+
+def name_of_wheel(word: str) -> str:
+    """Return the name of the package in the path or URL of a wheel; empty for anything else."""
+    file = word.rpartition("/")[2]
+    return pip_name(file.partition("-")[0]) if file.endswith(".whl") else ""
 
 
 def _name_of_apt(word: str) -> str:
@@ -164,20 +171,21 @@ def commands_of(words: Sequence[Word]) -> Iterator[list[Word]]:
 
 def _install(instruction: Instruction, arguments: list[Word], kind: Kind) -> Install:
     packages: list[Word] = []
-    installs_more = is_value = False
+    others: list[Word] = []
+    reads_files = is_value = False
     for word in arguments[1:]:
         if redirection := _REDIRECTION.match(word.value):
             is_value = redirection.group() == word.value
         elif word.value.startswith("-"):
             option, is_value = _option(word.value, kind.values)
-            installs_more = installs_more or option.startswith(_INSTALLING)
+            reads_files = reads_files or option.startswith(_INSTALLING)
         elif is_value:
             is_value = False
         elif kind.name(word.value):
             packages.append(word)
         else:
-            installs_more = True
-    return Install(instruction, tuple(packages), installs_more)
+            others.append(word)
+    return Install(instruction, tuple(packages), tuple(others), reads_files)
 
 
 def _option(word: str, values: frozenset[str]) -> tuple[str, bool]:

@@ -341,6 +341,40 @@ def test_a_package_among_others_on_a_line_leaves_no_gap() -> None:
     assert remove(text, "c") == text.replace(" c", "")
 
 
+WHEEL = "/usr/local/src/demo/My_whl-1.0-py3-none-any.whl"
+STEPS_OF_WHEEL = f"COPY demo.My_whl-1.0-py3-none-any.whl {WHEEL}\n{python_step([WHEEL])}"
+
+
+def test_a_wheel_is_removed_by_its_name_with_its_copy() -> None:
+    text = render(ImageRecipe("demo", "debian:12", "custom", (), ("numpy",)))
+    added = add_packages(text, Changes(), steps=STEPS_OF_WHEEL, date="2026-11-28")
+    assert added != text
+    changes = Changes()
+    assert remove_package(added, "my.whl", PIP, changes) == text
+    assert changes.removed == [WHEEL]
+    both = add_packages(text, Changes(), pip=["six"], steps=STEPS_OF_WHEEL, date="2026-11-28")
+    removed = remove_package(both, "my-whl", PIP, Changes())
+    assert removed == add_packages(text, Changes(), pip=["six"], date="2026-11-28")
+
+
+def test_the_copy_of_a_wheel_stays_if_another_step_names_it() -> None:
+    copy, install = f"COPY a.whl {WHEEL}\n", f"RUN pip install six {WHEEL}\n"
+    for more in (f"RUN sha256sum {WHEEL}\n", f"RUN cp {WHEEL} /x\n"):
+        removed = remove_package(f"FROM x\n{copy}{install}{more}", "my-whl", PIP, Changes())
+        assert removed == f"FROM x\n{copy}RUN pip install six\n{more}"
+    several = "FROM x\nCOPY a.whl b.whl /w/\nRUN pip install /w/a-1.whl /w/b-1.whl\n"
+    assert remove_package(several, "a", PIP, Changes()) == several.replace(" /w/a-1.whl", "")
+
+
+def test_of_a_file_with_packages_the_wheel_is_removed_only() -> None:
+    text = f"FROM x\nRUN pip install -r /r.txt {WHEEL}\n"
+    assert remove_package(text, "my-whl", PIP, Changes()) == "FROM x\nRUN pip install -r /r.txt\n"
+    for other in ("https://x.example/b.zip", "$MORE"):
+        text = f"FROM x\nRUN pip install {other} https://x.example/My_whl-1.0-py3-none-any.whl\n"
+        removed = remove_package(text, "my-whl", PIP, Changes())
+        assert removed == f"FROM x\nRUN pip install {other}\n"
+
+
 def test_a_package_is_removed_from_every_step() -> None:
     text = "FROM x\nRUN pip install a<2\nRUN pip install b A\n".replace("a<2", "'a<2'")
     changes = Changes()
