@@ -39,7 +39,7 @@ def add_arguments(command: Parser) -> None:
         nargs="*",
         metavar="PROJECT",
     )
-    add_switch(command, "--with-dockerfile", "also move the Dockerfile to a backup")
+    add_switch(command, "--with-dockerfile", "also move the Dockerfile and the lock to a backup")
     add_switch(
         command,
         "--orphans",
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         return print_json("retired", done, missing=missing)
     for name in missing:
         say(f"[{name}] does not exist.")
-    _say_retired(done)
+    _say_retired(done, context)
     return 0
 
 
@@ -99,11 +99,17 @@ def _planned(
     return plans, missing
 
 
-def _say_retired(done: list[ImageRetired]) -> None:
+def _say_retired(done: list[ImageRetired], context: Context) -> None:
+    from ...images.project.files import ProjectFiles
+    from ...names.projects import project_of
+
     for each in done:
         say(f"[{each.project}] removed {', '.join(each.images) or 'no image, as there was none'}.")
         if each.backup:
             say(f"Its Dockerfile is now {each.backup}")
+            files = ProjectFiles(context.account, project_of(each.project, context.account))
+            if beside := files.files_beside():
+                say(f"Remove these as well, unless a Dockerfile needs them: {' '.join(beside)}")
         elif each.dockerfile:
             say(
                 f"Its Dockerfile {each.dockerfile} is kept; build it again with: "

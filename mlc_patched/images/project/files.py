@@ -121,6 +121,17 @@ class ProjectFiles:
         """Remove such a file, if it exists."""
         self._remove((DOCKERFILES,), name)
 
+    def files_beside(self) -> list[str]:
+        """Return the paths of the copies that were made beside the Dockerfile, for it to copy, and
+        of the previous Dockerfile and lock, in order."""
+        former = f"({re.escape(self.project.dockerfile)}|{re.escape(self.project.name)}{LOCK})"
+        copies = rf"{re.escape(self.project.name)}\.({_COPIES})"
+        pattern = re.compile(f"{former}{re.escape(BEFORE)}|{copies}")
+        with rights_of(self._account), contextlib.suppress(OSError):
+            found = sorted(Path(self.directory).iterdir())
+            return [str(path) for path in found if pattern.fullmatch(path.name)]
+        return []
+
     @property
     def lock_path(self) -> str:
         """The path of the lock."""

@@ -59,6 +59,18 @@ def test_several_are_one_question_and_the_missing_may_be_missing(
     assert (found["retired"], found["missing"]) == ([], ["absent"])
 
 
+def test_files_beside_the_dockerfile_stay_and_are_named(demo: Sandbox) -> None:
+    beside = demo.home / "dockerfiles"
+    names = ["demo.Dockerfile.previous", "demo.lock.previous", "demo.x-1.whl"]
+    for name in (*names, "demo2.requirements.txt", "other.x-1.whl", "demo.notes"):
+        (beside / name).write_text("")
+    said = run(demo, "demo", "other", "-y", "--with-dockerfile").output
+    paths = " ".join(f"{beside}/{name}" for name in names)
+    assert f"Remove these as well, unless a Dockerfile needs them: {paths}\n" in said
+    assert f"Remove these as well, unless a Dockerfile needs them: {beside}/other.x-1.whl\n" in said
+    assert all((beside / name).exists() for name in names)
+
+
 def test_a_tag_that_stays_is_named(demo: Sandbox) -> None:
     image = demo.fake.image(IMAGE)
     assert image is not None
