@@ -246,10 +246,10 @@ def test_without_a_context_at_most_one_file_is_opened(
     [
         ["--context", "nobody", "list"],
         ["list", "--context=nobody"],
-        ["--context=nobody", "image-list"],
+        ["--context=nobody", "image-list", "--all"],
         ["stats", "--json", "--context", "nobody"],
         ["--context", "nobody", "prune", "-y"],
-        ["image-list", "--context", "nobody"],
+        ["image-list", "--all", "--context", "nobody"],
         ["open", "it", "--context", "nobody", "-s"],
         ["--context", "far", "list", "--context", "nobody"],
     ],
