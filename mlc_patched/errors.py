@@ -7,9 +7,18 @@ _LAST_LINES = 30
 
 
 def shown(text: object) -> str:
-    """Return the user's input for a message: quoted, escaped and shortened."""
-    quoted = repr(text)
+    """Return the user's input for a message: quoted, escaped, shortened, and without logins."""
+    quoted = hide_logins(repr(text))
     return quoted if len(quoted) <= _SHOWN else f"{quoted[: _SHOWN - 3]}..."
+
+
+def hide_logins(text: str) -> str:
+    """Return a text with `****` in place of the logins in its URLs."""
+    if "://" not in text:
+        return text
+    from .urls import without_logins  # here, as it takes time to import
+
+    return without_logins(text, "****@")
 
 
 def last_lines(lines: list[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import re
 import sys
 import traceback
 from datetime import datetime, timezone
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from ..context import Context
 from ..host.files import rights_of
+from ..urls import without_logins
 from .parser import VERSION_TEXT
 
 KEPT = 10
@@ -22,7 +22,6 @@ _SECRET_ARGUMENTS = ("build_arg", "command", "ds01_label", "execute_command")
 _NOT_SHOWN = "(not shown)"
 _TOO_SHORT = 3
 """Characters of a text that is not worth hiding, and whose removal would garble the log."""
-_CREDENTIALS = re.compile(r"(\w://)[^/\s@]+@")
 
 
 def write(
@@ -75,7 +74,7 @@ def text(error: Exception, program: str, arguments: argparse.Namespace, context:
     for secret in secrets:
         if len(secret) > _TOO_SHORT:
             written = written.replace(secret, _NOT_SHOWN)
-    return _CREDENTIALS.sub(rf"\1{_NOT_SHOWN}@", written)
+    return without_logins(written, f"{_NOT_SHOWN}@")
 
 
 def _distribution() -> str:

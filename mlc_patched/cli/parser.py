@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from ..errors import UsageError
+from ..errors import UsageError, hide_logins
 from ..version import AIME_VERSION, CONTAINER_VERSION, __version__
 from .dispatch import COMMANDS
 
@@ -44,7 +44,7 @@ class CommandLineError(UsageError):
     """The command line cannot be parsed; `usage` is what it should look like."""
 
     def __init__(self, message: str, parser: argparse.ArgumentParser) -> None:
-        super().__init__(message)
+        super().__init__(hide_logins(message))
         self.usage = parser.format_usage()
         self.program = parser.prog
 

@@ -20,12 +20,12 @@ from ..interrupts import defer_signals
 from ..lean import dataclass, field
 from ..plan.directories import expand
 from ..undo import Undo, warn_on_failure
+from ..urls import has_password
 from .base import Base
 from .build.client import SSH_MOUNT
 from .dockerfile.package_steps import python_step
 from .packages import requirements_of, split_words
 from .project.files import REJECTED, ProjectFiles
-from .urls import has_password
 
 SOURCE = "/usr/local/src"
 """Where the files are in an image, in a directory of the project's name."""

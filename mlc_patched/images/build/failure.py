@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ...urls import without_logins
 from ..dockerfile.syntax import Instruction, instructions, stages_of
-from ..urls import without_logins
 from .cause import cause_of, is_without_a_package, is_without_uv
 from .derive import DerivedDockerfile
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..urls import without_logins
+from ...urls import without_logins
 from .inventory import Inventory
 from .lockfile import Lock, Locked, LockedBase
 from .pins import Pins

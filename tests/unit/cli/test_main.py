@@ -133,7 +133,7 @@ def broken(fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch) 
     """A context whose engine has a bug."""
 
     def fail(*arguments: object, **keywords: object) -> None:
-        raise ValueError("http://me:pass-word@proxy:8080 said no to 'TOKEN=abc-def'")
+        raise ValueError("http://me:pass-word@more-of-it@proxy:8080 said no to 'TOKEN=abc-def'")
 
     monkeypatch.setattr(fake, "containers", fail)
     monkeypatch.setattr(fake, "container", fail)
@@ -174,8 +174,26 @@ def test_a_log_has_no_secrets(broken: Context) -> None:
     for text in both:
         assert "ValueError" in text
         assert "pass-word" not in text
+        assert "more-of-it" not in text
         assert "abc-def" not in text
     assert "train.py" not in both[0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "image-create thesis -f Pytorch -p git+https://me:top@secret@host/x --json",
+        "image-create thesis more git+https://me:top@secret@host/x --json",
+        "mlc git+https://me:top@secret@host/x --json",
+    ],
+)
+def test_a_refused_word_is_shown_without_its_login(line: str, context: Context) -> None:
+    outcome = call(line.split(), context)
+    assert outcome.code
+    for text in (outcome.out, outcome.err):
+        assert "****@host/x" in text
+        assert "me:" not in text
+        assert "secret" not in text
 
 
 @pytest.mark.parametrize(

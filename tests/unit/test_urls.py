@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlc_patched.images.urls import has_password, without_logins
+from mlc_patched.urls import has_password, without_logins
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,8 @@ from mlc_patched.images.urls import has_password, without_logins
         ("https://me:secret@host/simple", "https://host/simple", True),
         ("https://token@host/x", "https://host/x", False),
         ("https://:secret@host a@b", "https://host a@b", True),
+        ("https://me:sec@ret@host/x", "https://host/x", True),
+        ("https://me@uni.example:secret@host/x", "https://host/x", True),
         ("git+ssh://git@host/a@v1", "git+ssh://host/a@v1", False),
         ("https://host/a:b@c", "https://host/a:b@c", False),
     ],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-_LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
-_PASSWORD = re.compile(r"://[^/\s@:]*:[^/\s@]+@")
+# A password may have an @ itself: a login ends at the last one before the path.
+_LOGIN = re.compile(r"(?<=://)[^/\s]+@")
+_PASSWORD = re.compile(r"://[^/\s:]*:[^/\s]+@")
 
 
 def without_logins(text: str, instead: str = "") -> str:
