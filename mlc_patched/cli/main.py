@@ -73,7 +73,7 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
     try:
         command, arguments = parse(argv)
     except CommandLineError as error:
-        report.line(error.usage + readable(f"{error.program}: error: {error.message}"))
+        report.line(error.usage + readable(f"{error.program}: error: {error}"))
         if "--json" in argv:
             print_json("error", error.as_json())
         return error.exit_code
@@ -181,7 +181,9 @@ def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
             from ..names.words import did_you_mean
 
             close = did_you_mean(name, COMMANDS)
-            top.error(f"there is no command {name!r}.{close} See the commands with: mlc -h")
+            raise CommandLineError(
+                f"there is no command {name!r}.{close}", top, "See the commands with: mlc -h"
+            )
         del found.command, found.arguments
         arguments = found
     command = COMMANDS[name]

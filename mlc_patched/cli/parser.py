@@ -43,8 +43,8 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 class CommandLineError(UsageError):
     """The command line cannot be parsed; `usage` is what it should look like."""
 
-    def __init__(self, message: str, parser: argparse.ArgumentParser) -> None:
-        super().__init__(hide_logins(message))
+    def __init__(self, message: str, parser: argparse.ArgumentParser, hint: str = "") -> None:
+        super().__init__(hide_logins(message), hint)
         self.usage = parser.format_usage()
         self.program = parser.prog
 

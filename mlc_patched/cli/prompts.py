@@ -34,6 +34,13 @@ class NoAnswerError(UsageError):
     """Standard input is not a terminal, and ended before a question was answered."""
 
 
+class _UnconfirmedError(UsageError):
+    """A question needs a yes, and nobody can be asked; the hint names the flag."""
+
+    def __str__(self) -> str:
+        return f"{self.message.rstrip('.')}; {self.hint}"
+
+
 def may_ask(arguments: argparse.Namespace, *flags: str, piped: bool = False) -> bool:
     """Whether questions may be asked: on a terminal, and only if none of these flags is given, nor
     --json or -q, with which standard output is for the result alone.
@@ -202,12 +209,19 @@ def confirm(
         answer = ask_yes_no(question, default)
     except NoAnswerError:
         if not (default if unattended is None else unattended):
-            raise UsageError(
-                f"{question} Cannot prompt without a terminal; pass {flag} to confirm."
+            raise _UnconfirmedError(
+                f"{question} Cannot prompt {_why_not(arguments)}.", f"pass {flag} to confirm."
             ) from None
         answer = True
     if not answer:
         raise DeclinedError("Nothing was done.")
+
+
+def _why_not(arguments: argparse.Namespace) -> str:
+    """Return why `may_ask` says no."""
+    if getattr(arguments, "json", False):
+        return "with --json"
+    return "with -q" if getattr(arguments, "quiet", False) else "without a terminal"
 
 
 def _answer(prompt: str) -> str:

@@ -290,8 +290,8 @@ def _pulled(reference: str, local: Image | None, context: Context) -> Image:
     except ImageNotFoundError as error:
         if local is None:
             raise NotFoundError(
-                f"{error}\nThe image {reference} is not on this host and could not be pulled. "
-                "List local images with: docker images"
+                f"{error}\nThe image {reference} is not on this host and could not be pulled.",
+                "List local images with: docker images",
             ) from error
         why = str(error).rpartition(": ")[2]  # the innermost reason of a wrapped error
         context.report.note(f"Using the local {reference}, as it could not be pulled: {why}")

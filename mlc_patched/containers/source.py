@@ -127,10 +127,10 @@ def _have_image(reference: str, context: Context, *, is_dry_run: bool) -> None:
         return
     named = project_of_repository(name.repository)
     close = did_you_mean(named.name, own_projects(context)) if named else ""
-    make = f" Build it with: {_build(named, context)}" if named else ""
+    make = f"Build it with: {_build(named, context)}" if named else ""
     registry = site_registry(context)
     nor = f", nor in the registry {registry}" if registry else ""
-    raise NotFoundError(f"There is no image {reference}{nor}.{close} {_own_images(context)}{make}")
+    raise NotFoundError(f"There is no image {reference}{nor}.{close} {_own_images(context)}", make)
 
 
 def _build(project: Project, context: Context) -> str:

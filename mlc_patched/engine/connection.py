@@ -319,20 +319,18 @@ def _no_answer(seconds: float) -> EngineError:
 
 
 def _unreachable(text: str, address: EngineAddress) -> EngineUnreachableError:
-    if not address.is_local:
-        source = f" of the context {address.context}" if address.context != DEFAULT else ""
-        return EngineUnreachableError(
-            f"No Docker Engine answers at {address.url}{source}: {text.rstrip('.')}.",
-            f"Check whether the docker client can reach it: {_client_command(address)}",
-        )
-    if "Permission denied" in text or "PermissionError" in text:
+    if address.is_local and ("Permission denied" in text or "PermissionError" in text):
         return NoAccessError(
-            "You have no access to the Docker Engine. Ask an administrator to add you to the "
-            "group docker (usermod -aG docker NAME), then log in again."
+            "You have no access to the Docker Engine.",
+            "Ask an administrator to add you to the group docker (usermod -aG docker NAME), then "
+            "log in again.",
         )
+    source = f" of the context {address.context}" if address.context != DEFAULT else ""
     return EngineUnreachableError(
-        f"No Docker Engine answers: {text}. Is it running (systemctl status docker)? "
-        "Is DOCKER_HOST correct?"
+        f"No Docker Engine answers at {address.url}{source}: {text.rstrip('.')}.",
+        "Is it running (systemctl status docker)? Is DOCKER_HOST correct?"
+        if address.is_local
+        else f"Check whether the docker client can reach it: {_client_command(address)}",
     )
 
 

@@ -71,7 +71,7 @@ class Catalog:
         for row in self._fitting(architecture):
             if row.framework.casefold() == framework.casefold() and row.version == version:
                 return row
-        raise NotFoundError(self._nothing_for(framework, version, architecture))
+        raise self._nothing_for(framework, version, architecture)
 
     def reference(self, row: Row) -> Reference:
         """Return the reference of a row's image; raises MlcError if it is not a valid one."""
@@ -85,14 +85,20 @@ class Catalog:
             if architecture is None or architecture in row.architectures:
                 yield row
 
-    def _nothing_for(self, framework: str, version: str, architecture: str | None) -> str:
+    def _nothing_for(self, framework: str, version: str, architecture: str | None) -> NotFoundError:
         on = f" for {architecture}" if architecture else ""
         if versions := self.versions(framework, architecture):
-            return f"There is no {framework} {version}{on}. Available: {', '.join(versions)}"
+            return NotFoundError(
+                f"There is no {framework} {version}{on}.", f"Available: {', '.join(versions)}"
+            )
         if frameworks := self.frameworks(architecture):
-            return f"There is no framework {framework}{on}. Available: {', '.join(frameworks)}"
+            return NotFoundError(
+                f"There is no framework {framework}{on}.", f"Available: {', '.join(frameworks)}"
+            )
         known = ", ".join(self.architectures()) or "none"
-        return f"The catalog {self.source} has no images{on}. Its architectures: {known}"
+        return NotFoundError(
+            f"The catalog {self.source} has no images{on}.", f"Its architectures: {known}"
+        )
 
 
 def load(path: Path, account: Account | None = None) -> Catalog:

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.accounts import own_image
 from support.fakes.engine import FakeEngine
 from support.run_command import call
 
+import mlc_patched
 from mlc_patched import errors
 from mlc_patched.cli import bug_report, main
 from mlc_patched.cli.output import ConsoleReporter
@@ -123,6 +125,33 @@ def test_a_command_with_json_fails_in_json(context: Context) -> None:
     assert (outcome.code, outcome.last[:7]) == (1, "Error: ")
     assert json.loads(outcome.out)["error"]["code"] == "not_found"
     assert call(["container-retire", "absent", "-y"], context).out == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("container-create nope", "Build it with: image-create nope"),
+        ("container-deploy nope", "Build it with: image-create nope"),
+        ("mlc create new Jax 1", "Available: Pytorch, Tensorflow"),
+        ("mlc create new Pytorch 9", "Available: 2.8.0"),
+        ("mlc create new --image no/such", "List local images with: docker images"),
+        ("mlc nonsense", "See the commands with: mlc -h"),
+        ("container-retire it", "pass -y to confirm."),
+        ("mlc stop it", "pass -f to confirm."),
+    ],
+)
+def test_in_json_what_to_do_next_is_the_hint(
+    line: str, hint: str, fake: FakeEngine, context: Context
+) -> None:
+    own_image(fake)
+    mlc_patched.create("it", image="ds01-1001/p", context=context)
+    mlc_patched.start("it", context=context)
+    outcome = call([*line.split(), "--json"], context)
+    error = json.loads(outcome.out)["error"]
+    assert outcome.code
+    assert error["hint"].startswith(hint)
+    assert hint not in error["message"]
+    assert error["hint"] in outcome.err
 
 
 # The log file for bug reports.

@@ -117,6 +117,15 @@ def test_where_nobody_can_be_asked_the_default_or_an_error_decides(
         confirmed(piped=True)  # the pipe is empty
 
 
+def test_a_yes_that_is_missing_with_json_or_q_is_not_put_down_to_the_terminal(
+    answer: Answer,
+) -> None:
+    for given, why in (({"json": True}, "--json"), ({"quiet": True}, "-q")):
+        with pytest.raises(UsageError) as caught:
+            prompts.confirm(argparse.Namespace(**given), "Sure?", flag="-y")
+        assert str(caught.value) == f"Sure? Cannot prompt with {why}; pass -y to confirm."
+
+
 def chosen(context: Context, name: str | None = None, verb: str = "stop", **more: bool) -> str:
     flags = {"script": False, "force": False, **more}
     running = flags.pop("running", None)

@@ -97,6 +97,14 @@ def test_an_invalid_version_is_an_error_of_the_engine(
         engine.minimum_api  # noqa: B018
 
 
+def test_an_engine_that_does_not_answer_is_named_with_what_to_check(tmp_path: Path) -> None:
+    url = f"unix://{tmp_path}/no.sock"
+    with pytest.raises(EngineUnreachableError) as caught:
+        EngineConnection(EngineAddress(url))
+    assert caught.value.message.startswith(f"No Docker Engine answers at {url}: ")
+    assert caught.value.hint == ("Is it running (systemctl status docker)? Is DOCKER_HOST correct?")
+
+
 def test_a_user_who_may_not_open_the_socket_is_told_the_group(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
