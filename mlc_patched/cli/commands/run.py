@@ -57,7 +57,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     what = (arguments.project, arguments.command, options, where, arguments.array, context)
     if not uses_slurm(context):
         if arguments.json or arguments.quiet:
-            raise UsageError("Without Slurm the command runs here: its output is all there is.")
+            flag = "--json" if arguments.json else "-q"
+            raise UsageError(
+                f"{flag} is for Slurm only: without it the command runs here, and its output is "
+                "all there is.",
+                f"Leave out {flag}.",
+            )
         return run_here(*what)
     return _say_submitted(submit(*what), arguments, context)
 

@@ -36,8 +36,8 @@ def test_a_command_runs_here_and_leaves_nothing(
     [
         ([], "mlc run PROJECT -- COMMAND"),
         (["thesis"], "mlc run PROJECT -- COMMAND"),
-        (["thesis", "--json", "--", "true"], "Without Slurm the command runs here"),
-        (["thesis", "-q", "--", "true"], "Without Slurm the command runs here"),
+        (["thesis", "--json", "--", "true"], "is all there is. Leave out --json."),
+        (["thesis", "-q", "--", "true"], "is all there is. Leave out -q."),
         (["thesis", "--array", "0-3", "--", "true"], "--array: only with Slurm"),
     ],
 )
