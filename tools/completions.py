@@ -24,6 +24,8 @@ _mlc_names() {
   for ((i = 1; i < COMP_CWORD - 1; i++)); do
     case "${COMP_WORDS[i]}" in
       --context) engine=(--context "${COMP_WORDS[i + 1]}") ;;
+      -arch | --architecture) local -x MLC_ARCH=${COMP_WORDS[i + 1]} ;;
+      -g | --gpus | --num-gpus | --num_gpus) local -x MLC_GPUS=${COMP_WORDS[i + 1]} ;;
     esac
   done
   mlc "${engine[@]}" complete "$@" 2>/dev/null </dev/null
@@ -58,6 +60,10 @@ _mlc_names() {
   local -a found engine
   local at=${words[(I)--context]}
   ((at && at < CURRENT - 1)) && engine=(--context "${words[at + 1]}")
+  at=${words[(I)(-arch|--architecture)]}
+  ((at && at < CURRENT - 1)) && local -x MLC_ARCH=${words[at + 1]}
+  at=${words[(I)(-g|--gpus|--num-gpus|--num_gpus)]}
+  ((at && at < CURRENT - 1)) && local -x MLC_GPUS=${words[at + 1]}
   found=(${(f)"$(mlc "${engine[@]}" complete "$@" 2>/dev/null </dev/null)"})
   compadd -a found
 }

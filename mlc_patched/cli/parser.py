@@ -309,9 +309,12 @@ def add_build_flags(command: Arguments) -> None:
     add_yes(command)
 
 
-def add_words(command: Arguments, *flags: str, metavar: str, help: str) -> None:
-    """Add a flag that takes one or more words, and may be repeated."""
-    command.add_argument(*flags, nargs="+", action="extend", default=[], metavar=metavar, help=help)
+def add_words(
+    command: Arguments, *flags: str, metavar: str, help: str, completes: str = ""
+) -> None:
+    """Add a flag that takes one or more words, and may be repeated; see add_option."""
+    more: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
+    add_option(command, " ".join(flags), metavar, help, completes, **more)
 
 
 def add_force(command: Arguments, text: str = "do not ask") -> None:

@@ -46,15 +46,21 @@ class Catalog:
         """Return the architectures that occur, in order of appearance."""
         return _unique(name for row in self.rows for name in row.architectures)
 
+    def fitting(self, architecture: str | None) -> Iterator[Row]:
+        """Yield the rows for an architecture (None: all)."""
+        for row in self.rows:
+            if architecture is None or architecture in row.architectures:
+                yield row
+
     def frameworks(self, architecture: str | None) -> tuple[str, ...]:
         """Return the frameworks for an architecture (None: for any)."""
-        return _unique(row.framework for row in self._fitting(architecture))
+        return _unique(row.framework for row in self.fitting(architecture))
 
     def versions(self, framework: str, architecture: str | None) -> tuple[str, ...]:
         """Return the versions of a framework for an architecture, newest first."""
         names = _unique(
             row.version
-            for row in self._fitting(architecture)
+            for row in self.fitting(architecture)
             if row.framework.casefold() == framework.casefold()
         )
         return tuple(sorted(names, key=version_order, reverse=True))
@@ -68,7 +74,7 @@ class Catalog:
         versions = self.versions(framework, architecture) if version == LATEST else ()
         if versions and LATEST not in versions:
             version = versions[0]
-        for row in self._fitting(architecture):
+        for row in self.fitting(architecture):
             if row.framework.casefold() == framework.casefold() and row.version == version:
                 return row
         raise self._nothing_for(framework, version, architecture)
@@ -79,11 +85,6 @@ class Catalog:
             return check_reference(row.image)
         except UsageError as error:
             raise MlcError(f"The catalog {self.source}: {error}") from None
-
-    def _fitting(self, architecture: str | None) -> Iterator[Row]:
-        for row in self.rows:
-            if architecture is None or architecture in row.architectures:
-                yield row
 
     def _nothing_for(self, framework: str, version: str, architecture: str | None) -> NotFoundError:
         on = f" for {architecture}" if architecture else ""

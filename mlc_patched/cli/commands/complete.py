@@ -58,20 +58,35 @@ def _images(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
 
 
 def _frameworks(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
-    return context.catalog.frameworks(None)
+    return context.catalog.frameworks(_architecture(context))
 
 
 def _versions(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
     wanted = (arguments.framework or "").casefold()
     # In the catalog's order: sorting versions would take an import of 20 ms.
-    rows = context.catalog.rows
+    rows = context.catalog.fitting(_architecture(context))
     return (row.version for row in rows if not wanted or row.framework.casefold() == wanted)
+
+
+def _architecture(context: Context) -> str | None:
+    """Return `Context.catalog_architecture`, without asking a remote engine."""
+    from ...host.hardware import elsewhere
+
+    if not context.address.is_local:
+        context.__dict__["host"] = elsewhere(())
+    return context.catalog_architecture()
 
 
 def _architectures(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
     from ...host.gpus import CPU, KNOWN_ARCHITECTURES
 
     return (*context.catalog.architectures(), *KNOWN_ARCHITECTURES, CPU)
+
+
+def _presets(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
+    from ...images.presets import PRESETS
+
+    return PRESETS
 
 
 def _contexts(arguments: argparse.Namespace, context: Context) -> Iterable[str]:
@@ -85,6 +100,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Context], Iterable[str]]] = {
     "contexts": _contexts,
     "projects": _projects,
     "images": _images,
+    "presets": _presets,
     "frameworks": _frameworks,
     "versions": _versions,
     "architectures": _architectures,

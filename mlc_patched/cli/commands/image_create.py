@@ -62,7 +62,13 @@ def add_arguments(command: Parser) -> None:
         base, "--dockerfile", "FILE", "your own Dockerfile; the account block is added", "files"
     )
     add_words(
-        command, "--preset", "-t", "--type", metavar="PRESET", help=f"of {', '.join(PRESETS)}"
+        command,
+        "--preset",
+        "-t",
+        "--type",
+        metavar="PRESET",
+        help=f"of {', '.join(PRESETS)}",
+        completes="presets",
     )
     add_words(
         command,

@@ -35,6 +35,7 @@ LINES = {
     ("container-deploy", "--image"): "images",
     ("mlc", "create", "-arch"): "architectures",
     ("mlc", "list", "--context"): "contexts",
+    ("image-create", "new", "--preset"): "presets",
 }
 zsh = shutil.which("zsh")
 needs_zsh = pytest.mark.skipif(zsh is None, reason="no zsh here")
@@ -55,7 +56,9 @@ def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     names.write_text("".join(f"{line}\n".replace("MARK", str(mark)) for line in (*HOSTILE, "best")))
     program = tmp_path / "bin" / "mlc"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$*" >>"{tmp_path}/asked"\ncat "{names}"\n')
+    program.write_text(
+        f'#!/bin/sh\necho "$*" $MLC_ARCH $MLC_GPUS >>"{tmp_path}/asked"\ncat "{names}"\n'
+    )
     program.chmod(0o755)
     (program.parent / "container-deploy").symlink_to("mlc")
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
@@ -86,6 +89,12 @@ def test_bash_expands_nothing_in_names(words: tuple[str, ...], scripts: Path, ma
     assert completed(scripts, *words, "be") == ["best"]
     assert completed(scripts, *words, "$(touch mark)") == []
     assert not mark.exists()
+
+
+def test_flags_for_gpus_decide_which_versions_bash_offers(scripts: Path, mark: Path) -> None:
+    completed(scripts, "mlc", "create", "-arch", "CUDA_ADA", "-g", "1", "new", "Pytorch", "")
+    asked = (mark.parent / "asked").read_text()
+    assert asked == "complete versions Pytorch CUDA_ADA 1\n"
 
 
 def test_a_prefix_is_not_a_pattern_in_bash(scripts: Path, mark: Path) -> None:
