@@ -68,7 +68,8 @@ def made(
     (tmp_path / "workspace").mkdir(exist_ok=True)
     if hook:
         (tmp_path / "nvidia-container-runtime-hook").touch(0o755)
-    context = Context(environ={"PATH": str(tmp_path)}, make_engine=lambda: engine)
+    environ = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    context = Context(environ=environ, make_engine=lambda: engine)
     account = AccountOfThisProcess("me", 1001, 2001, str(tmp_path))
     context.__dict__.update(account=account, host=Host("CUDA_ADA", has_gpu, frozenset()))
     request = CreateRequest("n", "custom", "latest", image=BASE, gpus=gpus)

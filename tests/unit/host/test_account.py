@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from mlc_patched.errors import MlcError, NotAllowedError, UsageError
-from mlc_patched.host.account import Account, caller, known_elsewhere, read_id, refuse_root
+from mlc_patched.host.account import (
+    Account,
+    account_of,
+    caller,
+    known_elsewhere,
+    read_id,
+    refuse_root,
+)
 
 USERS = {
     0: ("root", "/root"),
@@ -133,8 +140,9 @@ def test_ids_are_read_up_to_the_highest() -> None:
 def test_the_process_s_own_ids_and_environment_are_the_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    entry = pwd.getpwuid(os.getuid())
-    assert caller({}) == Account(entry.pw_name, os.getuid(), os.getgid(), entry.pw_dir)
+    found = caller({})
+    assert found == caller({}, uid=os.getuid(), gid=os.getgid())
+    assert (found.login, found.uid) == (account_of(os.getuid()).login, os.getuid())
     monkeypatch.setenv("SUDO_UID", "1001")
     monkeypatch.setenv("SUDO_GID", "2001")
     assert caller(uid=0, gid=0, user_database=database).gid == 2001

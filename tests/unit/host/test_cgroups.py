@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import pwd
 from pathlib import Path
 
 import pytest
 
+from mlc_patched.host.account import account_of
 from mlc_patched.host.cgroups import container_ids, owner
 
 ID, OUTER = "ab12" * 16, "cd34" * 16
@@ -40,7 +40,7 @@ def test_a_process_that_has_ended(tmp_path: Path) -> None:
 
 
 def test_the_owner_of_a_process() -> None:
-    assert owner(os.getpid()) == pwd.getpwuid(os.getuid()).pw_name
+    assert owner(os.getpid()) == account_of(os.getuid()).login
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import sys
 from pathlib import Path
 
@@ -189,7 +188,7 @@ def test_only_the_owner_changes_a_checkout(
 ) -> None:
     before, owner = fingerprint(v2.path), os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
-    with pytest.raises(MlcError, match=f"belongs to {pwd.getpwuid(owner).pw_name}, not to you"):
+    with pytest.raises(MlcError, match=r"belongs to \S+, not to you"):
         put(v2, shell_program)
     assert fingerprint(v2.path) == before
 

@@ -29,7 +29,7 @@ def client(directory: Path, version: str, buildx: bool) -> dict[str, str]:
         f"--version) echo 'Docker version {version}, build e6534b4' ;;\nesac\n"
     )
     file.chmod(0o755)
-    return {"PATH": str(directory)}
+    return {"PATH": str(directory), "HOME": str(directory)}
 
 
 @pytest.mark.parametrize(
