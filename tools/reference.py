@@ -1,7 +1,7 @@
 """Write the generated parts of docs/api.md, from the docstrings of the Python API, and of
 docs/scripting.md, from the parsers.
 
-PYTHONPATH=. .venv/bin/python tools/reference.py      after a change; a test fails until it is done
+PYTHONPATH=. python tools/reference.py      after a change; a test fails until it is done
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def choose_container(
         kind = {None: "", True: "running ", False: "stopped "}[running]
         raise UsageError(f"You have no {kind}container.", "See your containers with: mlc list")
     print("Your containers:")
-    is_verb = verb not in ("jobs", "jupyter", "logs", "wait")
+    is_verb = verb in ("export", "open", "remove", "start", "stop")
     return offered[ask_choice(f"Which one to {verb}?" if is_verb else "Which one?", offered)]
 
 
