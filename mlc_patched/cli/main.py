@@ -187,6 +187,7 @@ def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
         del found.command, found.arguments
         arguments = found
     command = COMMANDS[name]
+    arguments.program = command.program
     return command, parse_arguments(command_parser(command), rest, arguments)
 
 

@@ -136,7 +136,7 @@ def choose_container(
         else:
             return str(name)
     elif not may_ask(arguments, "script", piped=True):
-        raise InvalidValueError("Which container?", f"Use: mlc {verb} NAME")
+        raise InvalidValueError("Which container?", f"Use: {_typed(arguments, f'mlc {verb}')} NAME")
     offered = [
         short_name(each.name)
         for each in context.containers()
@@ -176,7 +176,7 @@ def _is_reached(name: str, verb: str, context: Context) -> bool:
 def choose_project(arguments: argparse.Namespace, context: Context, verb: str) -> str:
     """Return one of the user's projects, chosen from a menu, or raise UsageError."""
     if not may_ask(arguments, "yes"):
-        raise UsageError("Which project?", f"Use: image-{verb} PROJECT")
+        raise UsageError("Which project?", f"Use: {_typed(arguments, f'image-{verb}')} PROJECT")
     from ..images.list import list_images
 
     projects = list(dict.fromkeys(each.project for each in list_images(context)))
@@ -215,6 +215,11 @@ def confirm(
         answer = True
     if not answer:
         raise DeclinedError("Nothing was done.")
+
+
+def _typed(arguments: argparse.Namespace, usual: str) -> str:
+    """Return the command as it was typed, such as `container-stop` for `mlc stop`."""
+    return str(getattr(arguments, "program", usual))
 
 
 def _why_not(arguments: argparse.Namespace) -> str:

@@ -14,6 +14,7 @@ from support.fakes.engine import FakeContainer, FakeEngine
 from support.fakes.slurm import FakeSlurm
 from support.questions import have_answers
 from support.run_command import call
+from support.run_command import call
 
 import mlc_patched
 from mlc_patched.cli import prompts
@@ -198,3 +199,24 @@ def test_a_project_is_chosen_from_those_there_are(
     assert prompts.choose_project(nothing, context, "update") == "thesis"
     with pytest.raises(UsageError, match="image-update PROJECT"):
         prompts.choose_project(argparse.Namespace(yes=True), context, "update")
+
+
+@pytest.mark.parametrize(
+    ("line", "argument"),
+    [
+        ("mlc stop", "NAME"),
+        ("container-stop", "NAME"),
+        ("container-start", "NAME"),
+        ("container-open", "NAME"),
+        ("container-attach", "NAME"),
+        ("container-remove", "NAME"),
+        ("image-retire", "PROJECT"),
+        ("image-delete", "PROJECT"),
+        ("image-push", "PROJECT"),
+    ],
+)
+def test_a_missing_name_is_asked_for_with_the_command_that_was_typed(
+    line: str, argument: str, context: Context
+) -> None:
+    outcome = call(line.split(), context)
+    assert outcome.last.endswith(f"? Use: {line} {argument}")
