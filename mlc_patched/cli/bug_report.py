@@ -35,7 +35,9 @@ def write(
     try:
         context = context or Context()
         account = context.account
-        cache = Path(context.environ.get("XDG_CACHE_HOME") or f"{account.home}/.cache")
+        cache = Path(context.environ.get("XDG_CACHE_HOME", ""))
+        if not cache.is_absolute():  # such a value is to be ignored (XDG Base Directories)
+            cache = Path(account.home, ".cache")
         name = f"mlc-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}.log"
         with rights_of(account):
             folder = cache / "mlc"

@@ -265,6 +265,16 @@ def test_the_log_follows_xdg_cache_home(broken: Context, tmp_path: Path) -> None
     assert not logs(broken)
 
 
+def test_a_relative_xdg_cache_home_is_ignored(
+    broken: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    broken.environ = {**broken.environ, "XDG_CACHE_HOME": "cache"}
+    call(["mlc", "list"], broken)
+    assert not (tmp_path / "cache").exists()
+    assert logs(broken)
+
+
 def test_a_log_that_cannot_be_written_does_not_hide_the_error(broken: Context) -> None:
     Path(broken.account.home, ".cache").write_text("a file")
     outcome = call(["mlc", "list"], broken)
