@@ -25,7 +25,6 @@ from ..names.containers import short_name
 from ..names.images import account_image
 from ..names.projects import LATEST
 from ..plan.container import Plan
-from ..plan.directories import DEFAULT_WORKSPACE, expand
 from ..plan.flow import Flow, decide
 from ..plan.limits import check_image
 from ..plan.request import CreateRequest
@@ -67,8 +66,6 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
         EngineError: the engine refused. On any error, everything is rolled back.
     """
     context = context or Context()
-    if not os.path.isdir(expand(DEFAULT_WORKSPACE, context.account)):  # noqa: PTH112
-        _ = context.engine  # the plan makes that directory: only if an engine answers
     plan = context.plan(request)
     if plan.choice.note:
         context.report.note(plan.choice.note)

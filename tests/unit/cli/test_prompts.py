@@ -14,7 +14,6 @@ from support.fakes.engine import FakeContainer, FakeEngine
 from support.fakes.slurm import FakeSlurm
 from support.questions import have_answers
 from support.run_command import call
-from support.run_command import call
 
 import mlc_patched
 from mlc_patched.cli import prompts

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from support.accounts import OWN, PASSWD, own_image
 from support.base_images import BASE
@@ -12,13 +10,11 @@ from support.recording_reporter import RecordingReporter
 
 import mlc_patched
 from mlc_patched.context import Context
-from mlc_patched.engine.address import EngineAddress
 from mlc_patched.engine.interface import Engine
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import (
     AlreadyExistsError,
     EngineError,
-    EngineUnreachableError,
     NotFoundError,
     SetupError,
 )
@@ -46,17 +42,6 @@ def test_a_labelled_image_takes_four_calls(fake: FakeEngine, context: Context) -
     assert made.specification.image == OWN
     assert made.specification.labels[labels.USER_SETUP] == "image"
     assert made.specification.labels[labels.IMAGE_ID] == image_id
-
-
-def test_no_workspace_is_made_if_the_engine_does_not_answer(context: Context) -> None:
-    workspace = Path(context.account.home, "workspace")
-    workspace.rmdir()
-    del context.__dict__["engine"]
-    context.__dict__["address"] = EngineAddress("unix:///nonexistent")
-    context.make_engine = None
-    with pytest.raises(EngineUnreachableError):
-        mlc_patched.create("n", image=OWN, context=context)
-    assert not workspace.exists()
 
 
 @pytest.mark.parametrize("name", ["ds01-1001/p", OWN])
