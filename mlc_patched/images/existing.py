@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from ..context import Context
 from ..engine.interface import Image
 from ..errors import AlreadyExistsError
+from ..lean import replace
 from ..names import labels
 from ..names.images import check_reference
 from ..names.projects import LATEST, project_of
+from .brought import bring
 from .create import ImageCreated, ImageCreateRequest, prepare
 from .dockerfile.installs import APT, PIP, packages_in
+from .dockerfile.package_steps import steps_by_pip
 from .dockerfile.syntax import base_of
 from .packages import apt_name, pip_name
 from .project.files import ProjectFiles
@@ -61,7 +64,10 @@ def _differences(
     text: str, image: Image | None, request: ImageCreateRequest, context: Context
 ) -> Iterator[str]:
     """Yield how a project's Dockerfile differs from what a request names."""
-    wanted = request.image
+    brought, names = bring(
+        request.requirements, request.image.pip, request.image.project, context.account
+    )
+    wanted = replace(request.image, pip=(*names, *brought.pip))
     if request.dockerfile is not None:
         if prepare(request, context).text != text:
             yield f"its Dockerfile is not {request.dockerfile}"
@@ -78,6 +84,8 @@ def _differences(
             yield f"its framework is {framework}, not {named}"
     pip = _missing(chosen_pip(wanted), packages_in(text, PIP), pip_name)
     apt = _missing(chosen_apt(wanted), packages_in(text, APT), apt_name)
+    if brought.steps not in text and steps_by_pip(brought.steps) not in text:
+        yield "it does not install what you bring"
     if missing := [*pip, *apt]:
         yield f"it does not install {', '.join(missing)}"
 

@@ -12,6 +12,7 @@ from ..interrupts import ignore_interrupts
 from ..lean import dataclass
 from ..names.projects import BUILDING, LATEST, PREVIOUS, Project, project_of
 from ..undo import Undo, retry_once, warn_on_failure
+from .build.request import copied_files
 from .project.files import BEFORE, ProjectFiles
 from .project.lock import working_on
 from .project.metadata import dockerfile_of, note_metadata
@@ -106,6 +107,8 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
             )
         if text_before is not None:
             note_metadata(previous, files, context, text_before)
+            if copied := ", ".join(copied_files(text_before)):
+                context.report.note(f"Files that the Dockerfile copies were not changed: {copied}")
         else:
             context.report.note(
                 f"The Dockerfile {files.dockerfile_path} was not changed: "

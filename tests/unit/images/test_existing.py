@@ -10,6 +10,7 @@ from support.fakes.engine import FakeEngine
 
 from mlc_patched.context import Context
 from mlc_patched.errors import AlreadyExistsError
+from mlc_patched.images.brought import bring
 from mlc_patched.images.create import ImageCreateRequest
 from mlc_patched.images.dockerfile.render import account_block
 from mlc_patched.images.existing import fitting
@@ -75,6 +76,27 @@ def test_a_project_that_is_another_one_is_refused_with_the_difference(
 ) -> None:
     with pytest.raises(AlreadyExistsError, match=difference):
         fitting(request_, context)
+
+
+def test_a_url_and_a_file_of_requirements_are_compared(
+    context: Context, files: ProjectFiles, tmp_path: Path
+) -> None:
+    url = "git+https://git.example/x@v1"
+    listed = tmp_path / "r.txt"
+    listed.write_text("six; python_version > '3'\n")
+    requests = [
+        replace(REQUEST, image=ImageRequest("p", pip=(url,))),
+        replace(REQUEST, requirements=str(listed)),
+    ]
+    for request in requests:
+        with pytest.raises(AlreadyExistsError, match="does not install what you bring"):
+            fitting(request, context)
+    steps = "".join(
+        bring(each.requirements, each.image.pip, "p", context.account)[0].steps for each in requests
+    )
+    files.write_dockerfile(TEXT.replace("RUN true\n", f"RUN true\n{steps}"))
+    for request in requests:
+        assert fitting(request, context) is not None
 
 
 def test_an_image_without_its_dockerfile_is_not_what_was_asked_for(

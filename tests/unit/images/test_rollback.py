@@ -101,6 +101,14 @@ def test_a_dockerfile_of_which_there_is_no_copy_stays(
     assert "was not changed: there is no copy" in context.report.said[-1]
 
 
+def test_files_that_are_copied_are_named_as_they_stay(
+    context: Context, files: ProjectFiles
+) -> None:
+    files.write_dockerfile(f"{FORMER}COPY demo.requirements.txt /usr/local/src/\n", BEFORE)
+    roll_back("demo", context)
+    assert context.report.said[-1].endswith("were not changed: demo.requirements.txt")
+
+
 @pytest.mark.parametrize("failing", [(1,), (2,), (3, 4)], ids=["first", "second", "last, twice"])
 def test_a_failure_leaves_everything_as_it_was(
     context: Context,
