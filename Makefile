@@ -60,8 +60,14 @@ test-products: # the browser's test needs the machine for itself
 test-modern:
 	tools/modern-tests.sh
 
-test-pythons: # unit tests only
-	MLC_NO_SKIPS=1 nice -n 19 .venv/bin/nox --python $(filter-out $(shell .venv/bin/python -c $(VERSION)), $(PYTHONS)) -- $(NOT_SLOW)
+# Unit tests only. All at the same time, as the last of them would have the other cores idle.
+test-pythons: others = $(filter-out $(shell .venv/bin/python -c $(VERSION)), $(PYTHONS))
+test-pythons:
+	nice -n 19 .venv/bin/nox --install-only --python $(others)
+	$(MAKE) --keep-going --jobs $(addprefix test-python-,$(others))
+
+test-python-%:
+	MLC_NO_SKIPS=1 nice -n 19 .venv/bin/nox -R --python $* -- $(NOT_SLOW)
 
 # On a machine without root's rights, a Docker client or an engine, and with the newest Python.
 newest: ## run the unit tests as an ordinary user of Debian sid, in a chroot (as root)

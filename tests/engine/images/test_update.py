@@ -111,7 +111,9 @@ def test_the_image_before_the_previous_one_is_no_killed_command_s(each_builder: 
     it.run("image-create", "demo", "--base", BASE, "-y")
     file = it.dockerfile("demo")
     for number in range(2):
-        file.write_text(file.read_text().replace("USER root\n", f"USER root\nENV N{number}=1\n", 1))
+        text, block = file.read_text(), "# Your account:"
+        assert block in text
+        file.write_text(text.replace(block, f"ENV N{number}=1\n\n{block}", 1))
         assert "left behind" not in it.run("image-update", "demo", "-y").stderr
 
 
