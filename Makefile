@@ -71,7 +71,7 @@ test-python-%:
 
 # On a machine without root's rights, a Docker client or an engine, and with the newest Python.
 newest: ## run the unit tests as an ordinary user of Debian sid, in a chroot (as root)
-	nice -n 19 tools/newest-python.sh
+	nice -n 19 tools/newest-python.sh $(NOT_SLOW)
 
 # The same tests as in `make test`, but here the image is built as the page says.
 cluster: setup engine base test-tools  ## run docs/cluster.md and the cluster's tests in full, as root
