@@ -141,12 +141,12 @@ def read_id(text: str) -> int | None:
     return int(text) if is_number and int(text) <= HIGHEST_ID else None
 
 
-def refuse_root(account: Account) -> None:
+def refuse_root(account: Account, what: str = "containers") -> None:
     """Raise MlcError for root, who cannot own images and containers (docs/contracts.md,
-    "Accounts")."""
+    "Accounts"); `what` names those of the command."""
     if account.is_root:
         raise MlcError(
-            "You are root, but containers belong to users.",
+            f"You are root, but {what} belong to users.",
             "Run this as that user: sudo -u USER …, or with sudo from that user's own account.",
         )
 

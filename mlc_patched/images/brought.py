@@ -24,7 +24,7 @@ from ..urls import has_password
 from .base import Base
 from .build.client import SSH_MOUNT
 from .dockerfile.package_steps import python_step
-from .packages import requirements_of, split_words
+from .packages import requirement_lines, requirements_of, split_words
 from .project.files import REJECTED, ProjectFiles
 
 SOURCE = "/usr/local/src"
@@ -293,9 +293,8 @@ def _check_requirements(text: str, path: str, error: UsageError) -> None:
     """Raise the error if a line is neither a requirement nor an option, a URL or a path."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    for line in text.replace("\\\n", " ").splitlines():
-        bare = re.sub(r"(^|\s)#.*|\s--(?:hash|config-settings|global-option)\b.*", "", line).strip()
-        if not bare or bare.startswith("-") or "://" in bare or _LOCAL_PATH.match(bare):
+    for bare in requirement_lines(text):
+        if bare.startswith("-") or "://" in bare or _LOCAL_PATH.match(bare):
             continue
         try:
             Requirement(bare)

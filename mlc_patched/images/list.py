@@ -8,10 +8,11 @@ from ..context import Context
 from ..engine.interface import Container, Image
 from ..engine.observations import Layer
 from ..errors import MlcError
+from ..host.account import refuse_root
 from ..lean import dataclass, field
 from ..names import labels
 from ..names.labels import Claim, MalformedLabelsError, read_claim
-from ..names.projects import BUILDING, LATEST, Project, projects_in, refuse_root
+from ..names.projects import BUILDING, LATEST, Project, projects_in
 from ..units import in_utc
 from .dockerfile.installs import APT, PIP, packages_in
 from .project.files import ProjectFiles, projects_with_files
@@ -82,7 +83,7 @@ def list_images(
     """
     account = context.account
     if not all_users:
-        refuse_root(account)
+        refuse_root(account, "images")
     names = ALL_PROJECTS if all_users else f"ds01-{account.uid}/*"
     found = context.engine.find_images(names=(names,))
     use = image_use(context) if found else ImageUse()

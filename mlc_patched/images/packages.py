@@ -7,7 +7,7 @@ URL or line break gets into a build step.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import UsageError, shown
 from ..lean import TYPE_CHECKING
@@ -153,6 +153,24 @@ def requirements_of(text: str, name: str) -> tuple[str, ...]:
                 "image-create PROJECT --dockerfile FILE"
             ) from None
     return tuple(found)
+
+
+def requirement_lines(text: str) -> Iterator[str]:
+    """Yield the lines of a requirements file without comments and the options of a package."""
+    for line in text.replace("\\\n", " ").splitlines():
+        bare = re.sub(r"(^|\s)#.*|\s--(?:hash|config-settings|global-option)\b.*", "", line).strip()
+        if bare:
+            yield bare
+
+
+def parsed_requirement(text: str) -> Requirement | None:
+    """Return any requirement of a package, also one with a URL or a marker; None for others."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
 
 
 def _parsed(text: str) -> Requirement | None:

@@ -8,10 +8,11 @@ from ..context import Context
 from ..engine.interface import Image
 from ..engine.registry import choose_registry, require_registry
 from ..errors import MlcError
+from ..host.account import refuse_root
 from ..interrupts import defer_signals
 from ..lean import dataclass
 from ..names.images import parse_reference
-from ..names.projects import Project, refuse_root
+from ..names.projects import Project
 from ..undo import Undo, retry_once
 from .fetch import not_own
 from .project.tags import own_image
@@ -45,7 +46,7 @@ def push_image(name: str, registry: str | None, context: Context) -> Pushed:
     invalid, NotFoundError if there is no such image, MlcError if there is no registry or the image
     is not the caller's, and RegistryError, which says what to do, if that refused.
     """
-    refuse_root(context.account)
+    refuse_root(context.account, "images")
     chosen = choose_registry(registry, context.environ, context.settings.registry)
     place = require_registry(chosen)
     project, tag, image = own_image(name, context)

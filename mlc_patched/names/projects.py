@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ..errors import MlcError, UsageError, shown
-from ..host.account import Account
+from ..errors import UsageError, shown
+from ..host.account import Account, refuse_root
 from ..lean import dataclass
 from .images import Reference, check_tag, committed_uid, parse_reference
 
@@ -90,19 +90,10 @@ def is_own_project(reference: Reference, account: Account) -> bool:
     return project is not None and project.uid == account.uid
 
 
-def refuse_root(account: Account) -> None:
-    """Raise MlcError for root, who has no projects (docs/contracts.md, "Accounts")."""
-    if account.is_root:
-        raise MlcError(
-            "Images belong to the user who works in them, and root cannot own one.",
-            "Run this as that user, or with sudo from that user's account.",
-        )
-
-
 def project_of(name: str, account: Account) -> Project:
     """Return the user's project of this name; raises UsageError if the name is not valid, and
     MlcError for root."""
-    refuse_root(account)
+    refuse_root(account, "images")
     return Project(account.uid, check_project(name))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
 from ..dockerfile.syntax import final_stage, instructions, step_words
+from ..packages import parsed_requirement, requirement_lines
 
 _MOST = 100
 _FILES = (".txt", ".in", ".lock", ".toml")
@@ -31,23 +32,13 @@ def copied_requirements(text: str, read: Callable[[str], str | None]) -> tuple[s
         elif path.endswith(".toml"):
             found += re.findall(r"[\"']([^\"'\n]+)[\"']", content)
         else:
-            for line in _lines(content):
+            for line in requirement_lines(content):
                 if option := _LINE_OPTION.match(line):
                     other = str(PurePosixPath(path).parent / option[1])
                     paths += [other] if other not in paths else []
                 else:
                     found.append(line)
-    return tuple(each for each in found if _is_requirement(each))
-
-
-def _is_requirement(text: str) -> bool:
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        Requirement(text)
-    except InvalidRequirement:
-        return False
-    return True
+    return tuple(each for each in found if parsed_requirement(each))
 
 
 def _paths(text: str) -> Iterator[str]:
@@ -62,10 +53,3 @@ def _paths(text: str) -> Iterator[str]:
                 named = option and (option[1] or after)
                 if named and named.endswith(_FILES):
                     yield PurePosixPath(named).name if named.startswith("/") else named
-
-
-def _lines(text: str) -> Iterator[str]:
-    for line in text.replace("\\\n", " ").splitlines():
-        bare = re.sub(r"(^|\s)#.*|\s--(?:hash|config-settings|global-option)\b.*", "", line).strip()
-        if bare:
-            yield bare

@@ -8,7 +8,7 @@ from ...lean import dataclass, field
 from ..dockerfile.append import account_block_start
 from ..dockerfile.installs import APT, PIP, packages_in
 from ..dockerfile.syntax import final_stage, instructions
-from ..packages import pip_name
+from ..packages import parsed_requirement, pip_name
 from .lockfile import Lock
 
 _BUILD_TOOLS = frozenset(("pip", "setuptools", "wheel", "uv"))
@@ -163,12 +163,7 @@ def _is_version(text: str) -> bool:
 
 def _fits(version: str, requirements: Iterable[str]) -> bool:
     """Whether all requirements allow a version; one with a URL or a variable may mean any."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        wanted = [Requirement(each) for each in requirements]
-    except InvalidRequirement:
-        return False
     return all(
-        not each.url and each.specifier.contains(version, prereleases=True) for each in wanted
+        wanted and not wanted.url and wanted.specifier.contains(version, prereleases=True)
+        for wanted in map(parsed_requirement, requirements)
     )

@@ -121,6 +121,6 @@ def test_root_has_no_images_but_may_list_those_of_all_users(
     for argv in (["image-list"], ["image-list", "-d"], ["image-list", "-q"]):
         done = call(argv, context)
         assert (done.code, done.out) == (1, "")
-        assert "root cannot own one" in done.last
+        assert "images belong to users" in done.last
     assert "demo" in call(["image-list", "-a"], context).out
     assert call(["image-list", "--orphans"], context).code == 0

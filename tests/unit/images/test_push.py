@@ -56,7 +56,7 @@ def test_push_and_fetch_by_digest(at_site: Context, fake: FakeEngine) -> None:
 
 def test_root_is_refused_before_a_registry_is_looked_for(context: Context, tmp_path: Path) -> None:
     context.__dict__["account"] = AccountOfThisProcess("root", 0, 0, str(tmp_path))
-    with pytest.raises(MlcError, match="root cannot own one"):
+    with pytest.raises(MlcError, match="images belong to users"):
         push_image("thesis", None, context)
 
 

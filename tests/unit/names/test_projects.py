@@ -94,7 +94,7 @@ def test_a_project_is_one_s_own_by_the_uid_alone() -> None:
 
 
 def test_root_has_no_project_and_is_told_what_to_do() -> None:
-    with pytest.raises(MlcError, match="root cannot own one") as refused:
+    with pytest.raises(MlcError, match="images belong to users") as refused:
         project_of("p", Account("root", 0, 0, "/root"))
     assert "with sudo" in refused.value.hint
     assert project_of("p", ALICE) == Project(1001, "p")
