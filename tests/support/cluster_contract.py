@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
@@ -25,6 +26,8 @@ from mlc_patched.errors import ConflictError, ImageNotFoundError, MlcError
 from mlc_patched.names import labels
 from mlc_patched.names.containers import container_tag
 from mlc_patched.plan.specify import COMMAND
+
+T = TypeVar("T")
 
 
 def of(name: str, image: str, gpus: int = 1, node: str | None = None) -> ServiceSpecification:
@@ -56,7 +59,7 @@ def cluster_holds(cluster: Cluster, image: str) -> None:
         [second] = cluster.services(labels=("mlc-test=b", "aime.mlc"))
         assert (second.id, second.name, second.image, second.gpus) == (made[1], "b-1", image, 1)
         assert cluster.services(labels=("mlc-test=x",)) == []
-        _until(lambda: _states(cluster, made) == ["pending", "running", "running"])
+        _until(lambda: _states(cluster, made), ["pending", "running", "running"])
         running = [each for each in _tasks(cluster, made) if each.state == "running"]
         assert {each.node for each in running} == {each.id for each in nodes}
         assert all(each.container for each in running)
@@ -65,7 +68,7 @@ def cluster_holds(cluster: Cluster, image: str) -> None:
         assert not waiting.node
         cluster.remove_service(running[0].service)
         cluster.remove_service(running[0].service)
-        _until(lambda: _task(cluster, waiting.service).state == "running")
+        _until(lambda: _task(cluster, waiting.service).state, "running")
         assert _task(cluster, waiting.service).node == running[0].node
     finally:
         for each in made:
@@ -86,7 +89,7 @@ def scheduler_holds(scheduler: Scheduler, image: str, context: Context) -> None:
         assert len(set(made.values())) == 3
         is_taken = scheduler.is_taken()
         assert [is_taken(name) for name in ("a", "b", "c", "d")] == [True, True, True, False]
-        _until(lambda: _state_of_all(scheduler) == [QUEUED, RUNNING, RUNNING])
+        _until(lambda: _state_of_all(scheduler), [QUEUED, RUNNING, RUNNING])
         found = _entries(scheduler)
         assert {name: each.service.id for name, each in found.items()} == made
         assert all(each.service.image == image for each in found.values())
@@ -100,7 +103,7 @@ def scheduler_holds(scheduler: Scheduler, image: str, context: Context) -> None:
             scheduler.where(found[waiting])
         scheduler.cancel(made[running[0]])
         scheduler.cancel(made[running[0]])
-        _until(lambda: _entries(scheduler)[waiting].state.state == RUNNING)
+        _until(lambda: _entries(scheduler)[waiting].state.state, RUNNING)
         assert _entries(scheduler)[waiting].state.node == found[running[0]].state.node
         assert not scheduler.is_taken()(running[0])
     finally:
@@ -170,10 +173,11 @@ def _task(cluster: Cluster, service: str) -> Task:
     return next(each for each in cluster.tasks() if each.service == service)
 
 
-def _until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < deadline
+def _until(what: Callable[[], T], expected: T) -> None:
+    """Wait; Slurm looks at jobs that could not start at once every 60 s (sched_interval)."""
+    deadline = time.monotonic() + 180
+    while (seen := what()) != expected:
+        assert time.monotonic() < deadline, f"{seen}, not {expected}"
         time.sleep(0.1)
 
 

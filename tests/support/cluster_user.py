@@ -59,7 +59,7 @@ class Cluster:
         found = json.loads(self.ok("container-list", "--json"))["containers"]
         return {each["name"]: each for each in found}
 
-    def until(self, what: Callable[[], object], seconds: float = 60) -> None:
+    def until(self, what: Callable[[], object], seconds: float = 180) -> None:
         """Wait for something that comes about by itself."""
         deadline = time.monotonic() + seconds
         while not what():
