@@ -38,6 +38,9 @@ bench: setup engine base  ## measure speed and disk space on separate engines, a
 	@command -v distrobox >/dev/null || tools/apt-install.sh --not-started distrobox
 	.venv/bin/python tools/bench/run.py $(BENCH_ARGS)
 
+# Where it is set, every process of the tests compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Go programs, the engines and their clients, collect garbage less often: a tenth less to compute.
 test test-modern: export GOGC := 400
 

@@ -31,11 +31,10 @@ mkdir -p build dist
 root=$(mktemp -d build/deb.XXXXXX)
 trap 'rm -rf "$root"' EXIT
 chmod 755 "$root"
-DESTDIR=$here/$root PREFIX=$prefix BINDIR=/usr/bin SHAREDIR=/usr/share \
+DESTDIR=$here/$root PREFIX=$prefix BINDIR=/usr/bin SHAREDIR=/usr/share BYTECODE=no \
     SYSCONFDIR=/etc ZSHDIR=/usr/share/zsh/vendor-completions tools/install.sh install >&2
 rm "$root/etc/ds01/mlc.ini.prefixes" # dpkg keeps the settings itself
-# dpkg's scripts compile for the Python that is there, and modules in C have one in Python beside them.
-find "$root" -name __pycache__ -prune -exec rm -r {} +
+# Modules in C have one in Python beside them, for every Python and architecture.
 find "$root" -name '*.so' | while read -r module; do
     [[ -e "${module%%.cpython-*}.py" ]] || die "$module has no module in Python beside it"
     rm "$module"

@@ -65,9 +65,10 @@ stage() { # stage DIRECTORY: build the whole program there
     "$here/.venv/bin/python" "$here/tools/completions.py" "$1/share/completion"
     "$here/.venv/bin/python" "$here/tools/manpages.py" "$1/share/man/man1"
     gzip -9n "$1"/share/man/man1/*
-    # Users cannot write bytecode here. Checked by content, as times change during packaging.
-    "$1/.venv/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash \
-        -s "$1" -p "$prefix/mlc-patched/current" "$1/mlc_patched" "$1/lib" "$1/.venv/lib"
+    # Users cannot write bytecode here. A package does without: dpkg's scripts compile.
+    [[ "${BYTECODE:-yes}" != yes ]] ||
+        "$1/.venv/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+            -s "$1" -p "$prefix/mlc-patched/current" "$1/mlc_patched" "$1/lib" "$1/.venv/lib"
     (cd "$1" && find . -type f ! -name '*.pyc' ! -path './.venv/*' -printf '%P\n' | LC_ALL=C sort |
         xargs -d '\n' sha256sum) >"$1.manifest"
     mv "$1.manifest" "$1/MANIFEST.sha256"

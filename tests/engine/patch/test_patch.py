@@ -29,7 +29,7 @@ pytestmark = pytest.mark.real_engine
 
 OURS, AIME = "mlc-patched", "AIME"
 ROW = f"Pytorch, 2.8.0, [CUDA_ADA], {BASE}\n"
-STEPS = range(0, 1000, sized(5, 1))
+STEPS = range(0, 1000, sized(8, 1))
 """The changes before which a command is killed; it ends earlier."""
 
 
