@@ -41,6 +41,10 @@ bench: setup engine base  ## measure speed and disk space on separate engines, a
 # Where it is set, every process of the tests compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Temporary directories of tests are in memory, if it has room and programs may be started there.
+MEMORY := $(shell findmnt -bnro OPTIONS,AVAIL /dev/shm 2>/dev/null | \
+    awk '!/noexec/ && $$2 > 4e9 { print "TMPDIR=/dev/shm"; exit }')
+
 # Go programs, the engines and their clients, collect garbage less often: a tenth less to compute.
 test test-modern: export GOGC := 400
 
@@ -55,7 +59,7 @@ endif
 
 # Parts of `make test`. JOBS tests run at the same time, all but the first with an engine of their own.
 test-here:
-	MLC_NO_SKIPS=1 .venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+	$(MEMORY) MLC_NO_SKIPS=1 .venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 test-products: # the browser's test needs the machine for itself
 	MLC_NO_SKIPS=1 .venv/bin/python -m pytest tests/products
@@ -70,7 +74,7 @@ test-pythons:
 	$(MAKE) --keep-going --jobs $(addprefix test-python-,$(others))
 
 test-python-%:
-	MLC_NO_SKIPS=1 nice -n 19 .venv/bin/nox -R --python $* -- $(NOT_SLOW)
+	$(MEMORY) MLC_NO_SKIPS=1 nice -n 19 .venv/bin/nox -R --python $* -- $(NOT_SLOW)
 
 # On a machine without root's rights, a Docker client or an engine, and with the newest Python.
 newest: ## run the unit tests as an ordinary user of Debian sid, in a chroot (as root)

@@ -51,6 +51,6 @@ exec unshare --mount --pid --fork --kill-child bash -euc '
     mount -t tmpfs tmpfs "$1/dev/shm"
     mount -t proc proc "$1/proc"
     exec chroot --userspec=tester "$@"' \
-    bash "$root" env -i HOME="$home" USER=tester PATH=/usr/bin:/bin LANG=C.UTF-8 python="$python" \
+    bash "$root" env -i HOME="$home" USER=tester PATH=/usr/bin:/bin LANG=C.UTF-8 TMPDIR=/dev/shm python="$python" \
     PIP_CERT="$certificates" PIP_DISABLE_PIP_VERSION_CHECK=1 MLC_NO_SKIPS=1 MLC_TEST_EXAMPLES=20 \
     bash -euc "$(declare -f tests)"$'\ntests "$@"' bash "$@"
