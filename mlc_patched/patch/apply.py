@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..errors import MlcError
@@ -17,11 +19,11 @@ from ..host.account import Account
 from ..host.owner import account_for
 from ..host.process import output_of
 from ..interrupts import defer_signals
-from ..lean import dataclass
+from ..lean import dataclass, replace
 from ..report import Reporter
 from . import checkout as patch_checkout
 from . import store as patch_store
-from .layout import MARKER, ORIGINAL, PROGRAM, STORE
+from .layout import FILE_NAME, MARKER, ORIGINAL, PROGRAM, STORE
 from .shim import shim
 from .state import SHIMS, Condition, FileState, State, examine
 from .store import Kept, Manifest, Original
@@ -57,25 +59,37 @@ def apply(path: Path, program: Path, python: str, report: Reporter, *, force: bo
             return Patched(state, ())
         check_writable(state)
         _check_originals(state)
+        state = _without_removed(state)
         _check_known(state, force)
         _check_program(program, python, state)
         report.step(f"Patching {path}")
         was_active = patch_store.is_active(path)
         try:
-            replaced = _replace(state, program, python)
+            replaced = _replace(state, program, python, report)
         except BaseException:
             if not was_active:
                 with defer_signals():
-                    _restore(path)
+                    _restore(path, report)
             raise
         return Patched(examine(path), replaced)
 
 
-def _replace(state: State, program: Path, python: str) -> tuple[str, ...]:
+def _replace(state: State, program: Path, python: str, report: Reporter) -> tuple[str, ...]:
     path = state.checkout.path
     store = patch_store.open_store(path)
     patch_store.tidy(path)
-    originals = {name: _original(state, name) for name in state.checkout.commands}
+    stored = stored_originals(state)
+    originals = {
+        name: patch_store.read_original((store / ORIGINAL if name in stored else path) / name)
+        for name in state.checkout.commands
+    }
+    if edited := [name for name in stored if state.files[name] is FileState.CHANGED]:
+        names = ", ".join(edited)
+        report.note(
+            f"Your version of {names} is kept, and mlc-patch revert restores it. To use AIME's "
+            f"instead, with yours in git's stash: {stash_advice(path, edited)}"
+        )
+    _set_aside(state, stored, report)
     manifest = manifest_of(state.checkout.form.value, state.checkout.version, originals)
     if manifest != state.manifest or state.broken_originals:
         patch_store.keep(path, manifest, originals)
@@ -99,12 +113,69 @@ def manifest_of(form: str, version: str, originals: dict[str, Original]) -> Mani
     return Manifest(form, version, tuple(kept))
 
 
-def _original(state: State, name: str) -> Original:
-    """Return AIME's file: the command itself, or the stored original behind a shim."""
+def _without_removed(state: State) -> State:
+    """Leave out missing commands that were removed by an update with git."""
+    missing, path = state.named(FileState.MISSING), state.checkout.path
+    if not missing:
+        return state
+    try:
+        committed = patch_checkout.committed(state.checkout)
+    except MlcError:
+        return state
+    files = {
+        name: found
+        for name, found in state.files.items()
+        if name not in missing or name in committed or not _is_committed_original(path, name)
+    }
+    return replace(state, checkout=replace(state.checkout, commands=tuple(files)), files=files)
+
+
+def stored_originals(state: State) -> tuple[str, ...]:
+    """Return the commands whose original is the stored one: those with a shim, missing ones, and
+    those that were edited before the patch and whose file is git's now."""
+    stored = list(state.named(*SHIMS, FileState.MISSING))
+    if only := _only_stored(state):
+        try:
+            edited = patch_checkout.edited(state.checkout)
+        except MlcError:
+            edited = state.checkout.commands
+        stored += [name for name in only if name not in (*edited, *state.broken_originals)]
+    return tuple(stored)
+
+
+def _only_stored(state: State) -> list[str]:
+    """Return the commands that are no shims, and whose original is in the store alone."""
     path = state.checkout.path
-    if state.files[name] in SHIMS:
-        path = path / STORE / ORIGINAL
-    return patch_store.read_original(path / name)
+    return [
+        name
+        for name, found in state.files.items()
+        if (found is FileState.CHANGED or (found is FileState.AIME and state.manifest is None))
+        and patch_checkout.is_stored(path, name)
+        and not _is_committed_original(path, name)
+    ]
+
+
+def _is_committed_original(path: Path, name: str) -> bool:
+    text = patch_store.read_original(path / STORE / ORIGINAL / name).text
+    return patch_checkout.in_history(path, name, text)
+
+
+def _set_aside(state: State, stored: Collection[str], report: Reporter) -> None:
+    """Copy stored originals that would be lost, as neither the checkout nor git has them."""
+    for name in _only_stored(state):
+        if name not in stored:
+            copy = patch_store.set_aside(state.checkout.path, name)
+            report.warn(
+                f"The stored version of {name}, which neither the checkout nor git has, "
+                f"is now {copy}"
+            )
+
+
+def stash_advice(path: Path, names: Sequence[str]) -> str:
+    """Return a command that puts edited commands into git's stash and patches git's."""
+    place = shlex.quote(str(path))
+    stash = shlex.join(["git", "-C", str(path), "stash", "push", "-a", "--", *names])
+    return f"mlc-patch revert {place} && {stash} && mlc-patch apply {place} --force"
 
 
 def verify(path: Path) -> tuple[State, tuple[str, ...]]:
@@ -121,7 +192,7 @@ def verify(path: Path) -> tuple[State, tuple[str, ...]]:
     wrong += [
         f"{name} is {found.value}" for name, found in state.files.items() if found not in SHIMS
     ]
-    wrong += [f"the stored original of {name} is damaged" for name in state.broken_originals]
+    wrong += state.faults_of_store()
     if not (path / STORE / PROGRAM).exists():
         wrong.append(f"our program {state.program} is missing")
     if not wrong:
@@ -148,24 +219,31 @@ def revert(path: Path, report: Reporter, *, force: bool) -> Patched:
             return Patched(state, ())
         check_writable(state)
         _check_originals(state)
-        changed = state.named(FileState.CHANGED)
+        if state.has_lost_manifest:
+            (fault,) = state.faults_of_store()
+            raise MlcError(
+                f"Nothing was changed in {path}: {fault}.", f"Fix it first: mlc-patch apply {path}"
+            )
+        stored = stored_originals(state)
+        changed = [name for name in state.named(FileState.CHANGED) if name not in stored]
         if changed and not force:
             raise MlcError(
                 f"{', '.join(changed)} in {path} changed since the patch, so nothing was done. "
                 "With --force the change stays, and all other files are restored."
             )
         report.step(f"Restoring AIME's files in {path}")
-        return Patched(state, _restore(path))
+        return Patched(state, _restore(path, report))
 
 
-def _restore(path: Path) -> tuple[str, ...]:
+def _restore(path: Path, report: Reporter) -> tuple[str, ...]:
     """Switch off, put all originals back in place, then remove the store."""
     if not (path / STORE).exists():
         return ()
     was_active = patch_store.is_active(path)
     patch_store.deactivate(path)
-    state = examine(path)
-    replaced = state.named(*SHIMS)
+    state = _without_removed(examine(path))
+    replaced = stored_originals(state)
+    _set_aside(state, replaced, report)
     for name in replaced:
         original = patch_store.read_original(path / STORE / ORIGINAL / name)
         patch_store.replace(path, name, original)
@@ -205,9 +283,9 @@ def check_writable(state: State) -> None:
 
 
 def _check_originals(state: State) -> None:
-    """Check that the originals behind our shims are intact."""
-    needed = set(state.named(*SHIMS))
-    if broken := needed.intersection(state.broken_originals):
+    """Check that originals are intact, except those whose file is in the checkout."""
+    there = state.named(FileState.AIME, FileState.CHANGED)
+    if broken := set(state.broken_originals).difference(there):
         path, names = state.checkout.path, sorted(broken)
         raise MlcError(
             f"The stored originals of {', '.join(names)} in {path / STORE} are damaged, "
@@ -224,7 +302,7 @@ def _login(uid: int) -> str:
 
 
 def _check_known(state: State, force: bool) -> None:
-    """Refuse an untested version, unless it was patched before, and edited files."""
+    """Refuse an untested version and edited files, unless they were patched before."""
     checkout, former = state.checkout, state.manifest
     was_patched = former and (former.form, former.version) == (
         checkout.form.value,
@@ -238,11 +316,17 @@ def _check_known(state: State, force: bool) -> None:
             f"mlc-patched was not tested with its version {version} ({checkout.form.value}), "
             f"only with {known}"
         )
-    edited = patch_checkout.edited(checkout)
-    if edited is None:
-        doubts.append("its files are not in git, so edits cannot be detected")
-    elif edited:
-        doubts.append(f"{', '.join(edited)} {'was' if len(edited) == 1 else 'were'} edited")
+    try:
+        edited = [
+            name
+            for name in patch_checkout.edited(checkout)
+            if not former or state.files[name] is FileState.CHANGED
+        ]
+    except MlcError as error:
+        doubts.append(str(error))
+    else:
+        if edited:
+            doubts.append(f"{', '.join(edited)} {'was' if len(edited) == 1 else 'were'} edited")
     if doubts and not force:
         raise MlcError(
             f"{checkout.path} was not patched: {'; '.join(doubts)}. "
@@ -252,7 +336,8 @@ def _check_known(state: State, force: bool) -> None:
 
 def _check_program(program: Path, python: str, state: State) -> None:
     """Check that our program runs, and that every user may read it."""
-    command = state.checkout.path / state.checkout.commands[0]
+    files = [state.checkout.path / name for name in (*state.checkout.commands, FILE_NAME)]
+    command = next(file for file in files if file.exists())
     if _is_open(command) and not _is_open(program):
         raise MlcError(
             f"Not every user who can read {command} can read {program}, so nothing was changed.",

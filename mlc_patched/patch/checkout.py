@@ -86,12 +86,20 @@ def _places(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _has_commands(place: Path) -> bool:
-    return any((place / name).is_file() for name in ("mlc.py", "mlc-create"))
+    names = ("mlc.py", "mlc-create")
+    return any((place / name).is_file() or is_stored(place, name) for name in names)
+
+
+def is_stored(path: Path, name: str) -> bool:
+    """Whether the store of a patched checkout has the original of a command."""
+    original = path / STORE / ORIGINAL / name
+    return original.is_file() and not original.is_symlink()
 
 
 def recognise(path: Path) -> Checkout:
     """Recognise an AIME checkout, patched or not.
 
+    Its commands include those that are missing, but stored.
     Raises NotFoundError, which says what is missing, if this is none, and MlcError if a command
     cannot be read, or is a link.
     """
@@ -112,7 +120,7 @@ def recognise(path: Path) -> Checkout:
             f"{path} is not an AIME checkout: it has no {' and no '.join(missing)}.",
             "Name the right one: mlc-patch status DIRECTORY",
         )
-    commands = tuple(name for name in COMMANDS if (path / name).exists())
+    commands = tuple(name for name in COMMANDS if (path / name).exists() or is_stored(path, name))
     if links := [name for name in commands if (path / name).is_symlink()]:
         raise MlcError(
             f"{path} is not an AIME checkout: {', '.join(links)} should be files but are links.",
@@ -130,13 +138,14 @@ def version_of(form: Form, program: bytes) -> str:
 
 
 def original_text(path: Path, name: str) -> bytes:
-    """Return the text of AIME's command: the file itself, or the stored original behind our shim.
+    """Return the text of AIME's command: the file itself, or the stored original if the file is our
+    shim or missing.
 
     Raises MlcError if the file cannot be read.
     """
     try:
-        text = (path / name).read_bytes()
-        if is_shim(text):
+        text = (path / name).read_bytes() if (path / name).exists() else None
+        if text is None or is_shim(text):
             text = (path / STORE / ORIGINAL / name).read_bytes()
     except OSError as error:
         raise MlcError(
@@ -146,23 +155,49 @@ def original_text(path: Path, name: str) -> bytes:
     return text
 
 
-def edited(checkout: Checkout) -> tuple[str, ...] | None:
-    """Return the commands that differ from AIME's commit, or None if git does not know them."""
+def committed(checkout: Checkout) -> dict[str, str]:
+    """Return the commands in AIME's commit, with the names of their blobs.
+
+    Raises MlcError if git does not know them, or refuses to say.
+    """
+    unknown = MlcError("its files are not in git, so edits cannot be detected")
     try:
         listed = git(checkout.path, "ls-tree", "-z", "HEAD", "--", *checkout.commands)
-    except MlcError:
-        return None
+    except MlcError as error:
+        places = (checkout.path, *checkout.path.parents)
+        if not any(os.path.lexists(place / ".git") for place in places):
+            raise unknown from error
+        reason = " ".join(str(error).split())
+        raise MlcError(f"edits cannot be detected, because {reason}") from error
     known = {}
     for entry in filter(None, listed.split("\0")):
         about, _, name = entry.partition("\t")
         known[name] = about.split()[2]
     if not known:
-        return None
+        raise unknown
+    return known
+
+
+def edited(checkout: Checkout) -> tuple[str, ...]:
+    """Return the commands that differ from AIME's commit, or raise MlcError as `committed` does."""
+    known = committed(checkout)
     return tuple(
         name
         for name in checkout.commands
         if _blob(original_text(checkout.path, name), known.get(name, "")) != known.get(name)
     )
+
+
+def in_history(path: Path, name: str, text: bytes) -> bool:
+    """Whether a commit of the checkout has this text of a command; False if git cannot say."""
+    try:
+        blob = git(path, "hash-object", "--stdin", stdin=text)
+        refs = ("--branches", "--remotes", "--tags", "HEAD")
+        return bool(
+            git(path, "log", "-1", "--format=%H", f"--find-object={blob}", *refs, "--", name)
+        )
+    except MlcError:
+        return False
 
 
 def _blob(text: bytes, like: str) -> str:

@@ -11,7 +11,7 @@ from . import store as patch_store
 from .checkout import Checkout
 from .layout import ORIGINAL, PROGRAM, STORE
 from .shim import is_shim, shim
-from .store import Manifest
+from .store import MANIFEST, Manifest
 
 
 class FileState(enum.Enum):
@@ -22,6 +22,7 @@ class FileState(enum.Enum):
     """Works as well as ours; the next apply or update-sys replaces it."""
     AIME = "AIME's"
     CHANGED = "changed since it was patched"
+    MISSING = "missing"
 
 
 SHIMS = frozenset({FileState.OURS, FileState.OLDER})
@@ -51,6 +52,19 @@ class State:
     def named(self, *states: FileState) -> tuple[str, ...]:
         """Return the commands whose file is in one of these states."""
         return tuple(name for name, state in self.files.items() if state in states)
+
+    @property
+    def has_lost_manifest(self) -> bool:
+        """Whether there are shims, but no list of their originals that can be read."""
+        return self.manifest is None and bool(self.named(*SHIMS))
+
+    def faults_of_store(self) -> list[str]:
+        """Return what is wrong with the stored originals."""
+        faults = [f"the stored original of {name} is damaged" for name in self.broken_originals]
+        if self.has_lost_manifest:
+            path = self.checkout.path / STORE / ORIGINAL / MANIFEST
+            faults.append(f"the list of the stored originals, {path}, is missing or damaged")
+        return faults
 
 
 def condition(
@@ -88,7 +102,10 @@ def examine(path: Path) -> State:
 
 
 def _file_state(path: Path, name: str, manifest: Manifest | None) -> FileState:
-    text = (path / name).read_bytes()
+    try:
+        text = (path / name).read_bytes()
+    except FileNotFoundError:
+        return FileState.MISSING
     if is_shim(text):
         current = shim(name, patch_checkout.original_text(path, name))
         return FileState.OURS if text == current else FileState.OLDER

@@ -80,7 +80,10 @@ def read_original(path: Path) -> Original:
 
 
 def read_manifest(checkout: Path) -> Manifest | None:
-    """Return the manifest in force, None if there is none, or raise MlcError if it is damaged."""
+    """Return the manifest in force, None if there is none or it is damaged.
+
+    Raises MlcError if it cannot be read.
+    """
     path = checkout / STORE / ORIGINAL / MANIFEST
     try:
         found = parsed(path.read_text(encoding="utf-8"))
@@ -88,14 +91,10 @@ def read_manifest(checkout: Path) -> Manifest | None:
             Kept(str(e["name"]), str(e["sha256"]), int(e["mode"])) for e in found["files"]
         )
         return Manifest(str(found["form"]), str(found["version"]), files)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise MlcError(
-            f"{path} cannot be read: {error}.",
-            "Restore AIME's files with git "
-            f"(git -C {checkout} checkout -- .) and remove {checkout / STORE}.",
-        ) from error
+    except OSError as error:
+        raise MlcError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 @contextlib.contextmanager
@@ -193,6 +192,19 @@ def keep(checkout: Path, manifest: Manifest, originals: Mapping[str, Original]) 
     link(store / ORIGINAL, generation.name)
     for former in before:
         shutil.rmtree(former)
+
+
+def set_aside(checkout: Path, name: str) -> Path:
+    """Copy a stored original to a file beside its command, and return that file."""
+    original = read_original(checkout / STORE / ORIGINAL / name)
+    number = 1
+    while (copy := checkout / f"{name}.original-{number}").exists():
+        if copy.read_bytes() == original.text:
+            return copy
+        number += 1
+    write(copy, Original(original.text, original.mode & ~0o111, original.times))
+    sync(checkout)
+    return copy
 
 
 def activate(checkout: Path, python: str) -> None:

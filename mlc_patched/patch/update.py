@@ -21,7 +21,7 @@ from ..lean import dataclass, replace
 from ..report import Reporter
 from . import checkout as patch_checkout
 from . import store as patch_store
-from .apply import check_writable, manifest_of
+from .apply import check_writable, manifest_of, stash_advice
 from .layout import ORIGINAL, STORE, checkout_of
 from .shim import shim
 from .state import SHIMS, Condition, State, examine
@@ -113,6 +113,7 @@ def _update_patched(
     try:
         paths = _changed_paths(checkout, old, new)
         before, after = _check_out(checkout, old, paths), _check_out(checkout, new, paths)
+        before, after = _without_edited(state, before, after, report)
         _check_local_changes(state, before, after)
         _report_version(state, after, report)
         confirm(changes)
@@ -150,6 +151,35 @@ def _check_out(checkout: Path, commit: str, paths: Sequence[str]) -> _Staged:
     return _Staged(place, there)
 
 
+def _without_edited(
+    state: State, before: _Staged, after: _Staged, report: Reporter
+) -> tuple[_Staged, _Staged]:
+    """Leave out the commands that were edited before the patch: their originals stay."""
+    originals = state.checkout.path / STORE / ORIGINAL
+    edited = [
+        path
+        for path in dict.fromkeys((*before.paths, *after.paths))
+        if path in state.files
+        and _content(originals / path) not in [_staged(each, path) for each in (before, after)]
+    ]
+    if edited:
+        report.warn(
+            f"The update changes {', '.join(edited)}, but so have you: your version is kept, and "
+            "mlc-patch revert restores it. To use AIME's instead, with yours in git's stash, after "
+            f"this update: {stash_advice(state.checkout.path, edited)}"
+        )
+    kept = (
+        replace(each, paths=tuple(path for path in each.paths if path not in edited))
+        for each in (before, after)
+    )
+    return next(kept), next(kept)
+
+
+def _staged(staged: _Staged, path: str) -> bytes | None:
+    """Return the content of a path in a commit, None if it does not have it."""
+    return _content(staged.place / path) if path in staged.paths else None
+
+
 def _check_local_changes(state: State, before: _Staged, after: _Staged) -> None:
     """Refuse an update that would overwrite local changes."""
     checkout = state.checkout.path
@@ -157,14 +187,11 @@ def _check_local_changes(state: State, before: _Staged, after: _Staged) -> None:
     changed = []
     for path in known:
         here = checkout / path
-        if path in state.files:
-            here = checkout / STORE / ORIGINAL / path
+        if path in state.files:  # as in one of the commits, else it was left out
+            continue
         parent = _not_a_directory(checkout, path)
         now = None if parent or _is_of_update(here, checkout, known) else _content(here)
-        wanted = [
-            _content(staged.place / path) if path in staged.paths else None
-            for staged in (before, after)
-        ]
+        wanted = [_staged(each, path) for each in (before, after)]
         if parent and parent not in known:
             raise MlcError(
                 f"The update has files in {parent}, but yours is not a directory; nothing was "
@@ -175,9 +202,10 @@ def _check_local_changes(state: State, before: _Staged, after: _Staged) -> None:
             changed.append(path)
     if changed:
         stash = shlex.join(["git", "-C", str(checkout), "stash", "push", "-a", "--", *changed])
+        pop = shlex.join(["git", "-C", str(checkout), "stash", "pop"])
         raise MlcError(
             f"The update changes {', '.join(changed)}, but so have you; nothing was done. "
-            f"Stash your changes ({stash}), update, and restore them (git stash pop; if the update "
+            f"Stash your changes ({stash}), update, and restore them ({pop}; if the update "
             "adds a file that you have, too, see yours with: git show stash@{0}^3:FILE)."
         )
 

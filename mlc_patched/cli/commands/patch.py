@@ -75,15 +75,19 @@ def _status(path: Path, arguments: argparse.Namespace, context: Context) -> int:
     from ...patch.state import examine
 
     state = examine(path)
-    edited = edited_in(state.checkout)
+    edited, unknown = None, ""
+    try:
+        edited = edited_in(state.checkout)
+    except MlcError as error:
+        unknown = str(error)
     if arguments.json:
         return _json(state, edited=edited)
-    for line in _about(state, edited):
+    for line in _about(state, edited or (), unknown):
         say(line)
     return 0
 
 
-def _about(state: State, edited: tuple[str, ...] | None) -> list[str]:
+def _about(state: State, edited: tuple[str, ...], unknown: str) -> list[str]:
     from ...patch.checkout import KNOWN
     from ...patch.state import SHIMS, Condition
 
@@ -96,16 +100,16 @@ def _about(state: State, edited: tuple[str, ...] | None) -> list[str]:
     if not checkout.is_known:
         known = ", ".join(KNOWN[checkout.form.value])
         lines.append(f"  mlc-patched was not tested with this version, only with {known}")
-    if edited is None:
-        lines.append("  its files are not in git, so edits cannot be detected")
-    elif edited:
+    if unknown:
+        lines.append(f"  {unknown}")
+    if edited:
         lines.append(f"  edited: {', '.join(edited)}")
     if state.program:
         lines.append(f"  runs: {state.program}")
     for name, found in state.files.items():
         if state.condition is Condition.DAMAGED and found not in SHIMS:
             lines.append(f"  {name} is {found.value}")
-    lines += [f"  the stored original of {name} is damaged" for name in state.broken_originals]
+    lines += [f"  {fault}" for fault in state.faults_of_store()]
     todo = {
         Condition.AIME: "Patch it with",
         Condition.INTERRUPTED: "Complete it (or go back with mlc-patch revert) with",
@@ -164,13 +168,13 @@ def _verify(path: Path, arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _revert(path: Path, arguments: argparse.Namespace, context: Context) -> int:
-    from ...patch.apply import revert
-    from ...patch.state import SHIMS, Condition, examine
+    from ...patch.apply import revert, stored_originals
+    from ...patch.state import Condition, examine
     from ..prompts import confirm
 
     state = examine(path)
     if arguments.dry_run:
-        names = state.named(*SHIMS)
+        names = stored_originals(state)
         if arguments.json:
             return _json(state, would_restore=names)
         say(f"Would restore in {path}: {', '.join(names) or 'nothing, it is not patched'}")

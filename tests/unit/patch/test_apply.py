@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.aime_checkout import AimeCheckout, checkout, fingerprint, v1_files, v2_files
+from support.aime_checkout import AimeCheckout, checkout, fingerprint, git, v1_files, v2_files
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.errors import MlcError
 from mlc_patched.patch import store as patch_store
@@ -264,3 +265,134 @@ def test_a_version_that_was_patched_before_needs_no_force(monkeypatch: pytest.Mo
         made.git("commit", "-qam", "2.8")
         with pytest.raises(MlcError, match=r"not tested with its version 2\.8"):
             patched(made.path)
+
+
+@pytest.fixture
+def edited(v2: AimeCheckout, shell_program: Path) -> AimeCheckout:
+    """Return a checkout whose mlc-list the site had edited when it was patched."""
+    git(v2.path, "config", "user.name", "Somebody")
+    git(v2.path, "config", "user.email", "somebody@example.org")
+    (v2.path / "mlc-list").write_text(EDIT)
+    put(v2, shell_program, force=True)
+    return v2
+
+
+def test_the_repair_of_a_patch_keeps_an_edited_original(
+    edited: AimeCheckout, shell_program: Path
+) -> None:
+    edited.git("checkout", ".")
+    report = RecordingReporter()
+    apply(edited.path, shell_program, "/bin/sh", report, force=False)
+    assert "Your version of mlc-list is kept" in report.said[-1]
+    assert verify(edited.path)[1] == ()
+    put_back(edited)
+    assert (edited.path / "mlc-list").read_text() == EDIT
+    assert edited.git("status", "--porcelain") == "M mlc-list"
+
+
+def test_revert_brings_an_edited_original_back_that_git_replaced(edited: AimeCheckout) -> None:
+    edited.git("checkout", ".")
+    assert put_back(edited).replaced == ("mlc-list",)
+    assert (edited.path / "mlc-list").read_text() == EDIT
+    assert edited.git("status", "--porcelain") == "M mlc-list"
+
+
+@pytest.mark.parametrize("change", ["apply", "revert", "damaged"])
+def test_an_edited_original_that_another_edit_replaces_is_set_aside(
+    edited: AimeCheckout, shell_program: Path, change: str
+) -> None:
+    other = EDIT + "# once more\n"
+    (edited.path / "mlc-list").write_text(other)
+    if change == "damaged":
+        (edited.path / STORE / ORIGINAL / "mlc-list").write_text(EDIT[:-4])
+        edited.git("checkout", "mlc-list")
+    if change != "revert":
+        put(edited, shell_program, force=change == "apply")
+    aside = edited.path / "mlc-list.original-1"
+    back = put_back(edited, force=True)
+    assert aside.read_text() == (EDIT[:-4] if change == "damaged" else EDIT)
+    assert not os.access(aside, os.X_OK) or os.geteuid() == 0
+    assert back.state.condition is Condition.PATCHED or change == "revert"
+    if change != "damaged":
+        assert (edited.path / "mlc-list").read_text() == other
+    (edited.path / "mlc-list").write_text(EDIT + "# and once more\n")
+    put(edited, shell_program, force=True)
+    (edited.path / "mlc-list").write_text(other)
+    put(edited, shell_program, force=True)
+    assert (edited.path / "mlc-list.original-2").read_text() == EDIT + "# and once more\n"
+
+
+def test_a_version_that_git_has_is_not_set_aside(v2: AimeCheckout, shell_program: Path) -> None:
+    put(v2, shell_program)
+    v2.publish("Newer", {"mlc-list": EDIT, "mlc-stats": None})
+    v2.git("checkout", ".")
+    v2.git("pull", "--quiet")
+    assert examine(v2.path).named(FileState.MISSING) == ("mlc-stats",)
+    assert put(v2, shell_program).state.condition is Condition.PATCHED
+    put_back(v2)
+    assert v2.git("status", "--porcelain") == ""
+    assert (v2.path / "mlc-list").read_text() == EDIT
+
+
+@pytest.mark.parametrize("names", [["mlc-stats"], ["mlc.py", "mlc-list"], None])
+@pytest.mark.parametrize("repaired", [False, True])
+def test_commands_deleted_after_the_patch_are_found_and_restored(
+    v2: AimeCheckout, shell_program: Path, names: list[str] | None, repaired: bool
+) -> None:
+    (v2.path / "mlc-stats").write_text(EDIT)
+    before = fingerprint(v2.path)
+    put(v2, shell_program, force=True)
+    names = names or v2.names()
+    for name in names:
+        (v2.path / name).unlink()
+    state, faults = verify(v2.path)
+    assert (state.condition, state.checkout.version) == (Condition.DAMAGED, "2.2.0")
+    assert faults == tuple(
+        f"{name} is missing" for name in state.checkout.commands if name in names
+    )
+    if repaired:
+        assert set(put(v2, shell_program).replaced) == set(names)
+        assert verify(v2.path)[1] == ()
+    put_back(v2)
+    assert fingerprint(v2.path) == before
+
+
+def test_a_command_that_is_lost_with_its_original_is_to_be_restored_first(
+    v2: AimeCheckout, shell_program: Path
+) -> None:
+    put(v2, shell_program)
+    (v2.path / "mlc-stats").unlink()
+    (v2.path / STORE / ORIGINAL / "mlc-stats").unlink()
+    for change in (put_back, lambda made: put(made, shell_program)):
+        with pytest.raises(MlcError, match=f"git -C {v2.path} checkout -- mlc-stats$"):
+            change(v2)
+    v2.git("checkout", "--", "mlc-stats")
+    put_back(v2)
+    assert v2.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_damaged_manifest_is_fixed_by_apply_and_nothing_is_lost(
+    v2: AimeCheckout, shell_program: Path, lost: bool
+) -> None:
+    (v2.path / "mlc-list").write_text(EDIT)
+    (v2.path / "ml_images.repo").write_text(ROW * 2)
+    before = fingerprint(v2.path)
+    put(v2, shell_program, force=True)
+    manifest = v2.path / STORE / ORIGINAL / patch_store.MANIFEST
+    if lost:
+        manifest.unlink()
+    else:
+        manifest.write_text('{"files": [{}]}')
+    v2.git("checkout", "mlc-open")
+    state, faults = verify(v2.path)
+    assert state.condition is Condition.DAMAGED
+    assert faults[-1] == f"the list of the stored originals, {manifest}, is missing or damaged"
+    with pytest.raises(MlcError, match=f"mlc-patch apply {v2.path}$"):
+        put_back(v2)
+    with pytest.raises(MlcError, match="mlc-list was edited"):
+        put(v2, shell_program)
+    put(v2, shell_program, force=True)
+    assert verify(v2.path)[1] == ()
+    put_back(v2)
+    assert fingerprint(v2.path) == before

@@ -12,7 +12,14 @@ from support.aime_checkout import PROGRAM, V1
 from mlc_patched.cli.commands.patch import through_current
 from mlc_patched.errors import MlcError, NotFoundError
 from mlc_patched.patch import store as patch_store
-from mlc_patched.patch.checkout import Form, is_known, recognise, version_of
+from mlc_patched.patch.checkout import (
+    Form,
+    edited,
+    in_history,
+    is_known,
+    recognise,
+    version_of,
+)
 from mlc_patched.patch.layout import ORIGINAL, STORE, checkout_of
 from mlc_patched.patch.layout import PROGRAM as PROGRAM_LINK
 from mlc_patched.patch.shim import is_shim, shim
@@ -261,9 +268,36 @@ def test_only_one_command_changes_a_checkout_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_a_damaged_manifest_is_reported_with_a_way_out(tmp_path: Path) -> None:
+def test_a_manifest_that_cannot_be_read_is_reported_and_a_damaged_one_is_as_none(
+    tmp_path: Path,
+) -> None:
     generation = tmp_path / ".mlc-patched/original"
     generation.mkdir(parents=True)
-    (generation / patch_store.MANIFEST).write_text('{"files": [{}]}')
-    with pytest.raises(MlcError, match="Restore AIME's files with git"):
+    manifest = generation / patch_store.MANIFEST
+    for text in ('{"files": [{}]}', "", "\0" * 100):
+        manifest.write_text(text)
+        assert patch_store.read_manifest(tmp_path) is None
+    manifest.unlink()
+    manifest.mkdir()
+    with pytest.raises(MlcError, match=f"{manifest} cannot be read: Is a directory"):
         patch_store.read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("is_in_git", [False, True])
+def test_the_reason_why_edits_are_unknown_is_said(
+    patched: Path, monkeypatch: pytest.MonkeyPatch, is_in_git: bool
+) -> None:
+    def refuse(*arguments: object, **options: object) -> str:
+        raise MlcError("git ls-tree failed: fatal: dubious ownership\n\n\tgit config --add X")
+
+    monkeypatch.setattr("mlc_patched.patch.checkout.git", refuse)
+    if is_in_git:
+        (patched / ".git").mkdir()
+    said = (
+        "because git ls-tree failed: fatal: dubious ownership git config --add X$"
+        if is_in_git
+        else "^its files are not in git"
+    )
+    with pytest.raises(MlcError, match=said):
+        edited(recognise(patched))
+    assert not in_history(patched, "mlc-list", SHELL), "so the stored original is kept"

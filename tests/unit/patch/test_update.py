@@ -257,6 +257,41 @@ def test_the_advice_for_local_changes_works(
         assert v2.git("show", f"{kept}:{name}") == "mine"
 
 
+@pytest.mark.parametrize("theirs", [LIST, None])
+def test_the_advice_for_an_edited_command_works(
+    v2: AimeCheckout, shell_program: Path, updating: Updating, theirs: str | None
+) -> None:
+    """Every command that a message names is run as it stands, and no version gets lost."""
+    mine = "#!/bin/sh\necho mine\n"
+    git(v2.path, "config", "user.name", "Somebody")
+    git(v2.path, "config", "user.email", "somebody@example.org")
+    (v2.path / "mlc-list").write_text(mine)
+    apply(v2.path, shell_program, "/bin/sh", SilentReporter(), force=True)
+    v2.publish("Theirs", {"mlc-list": theirs, "README.md": "theirs\n"})
+    updating()
+    assert v2.git("log", "-1", "--format=%s") == "Theirs"
+    assert (v2.path / "README.md").read_text() == "theirs\n"
+    assert examine(v2.path).condition is Condition.PATCHED
+    assert (v2.path / STORE / ORIGINAL / "mlc-list").read_text() == mine
+    [said] = [each for each in updating.report.said if "mlc-list" in each]
+    assert "changes mlc-list, but so have you" in said
+    [advice] = re.findall(r": (mlc-patch revert .* && .* --force)$", said)
+    bin = Path(__file__).parents[3] / "bin"
+    environ = {**os.environ, "PATH": f"{bin}:{os.environ['PATH']}"}
+    subprocess.run(advice, shell=True, check=True, env=environ)
+    state = examine(v2.path)
+    assert state.condition is Condition.PATCHED
+    if theirs:
+        assert (v2.path / STORE / ORIGINAL / "mlc-list").read_text() == theirs
+    else:
+        assert "mlc-list" not in state.files
+    # Both are there after the patch is removed.
+    revert(v2.path, SilentReporter(), force=False)
+    assert v2.git("status", "--porcelain") == ""
+    kept = "stash@{0}" if theirs else "stash@{0}^3"
+    assert v2.git("show", f"{kept}:mlc-list") + "\n" == mine
+
+
 @pytest.mark.parametrize("by_link", [False, True])
 def test_a_directory_that_is_something_else_here_is_named(
     v2: AimeCheckout, patched: Updating, by_link: bool
