@@ -272,7 +272,7 @@ def check_writable(state: State) -> None:
             name = _login(owner)
             raise MlcError(
                 f"{place} belongs to {name}, not to you, so nothing was changed.",
-                f"Run the same command as {name}: sudo -u {name} …",
+                f"Run the same command as {name}: sudo -u {shlex.quote(name)} …",
             )
         if place.is_dir() and not os.access(place, os.W_OK):
             raise MlcError(

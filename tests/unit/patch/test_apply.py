@@ -396,3 +396,13 @@ def test_a_damaged_manifest_is_fixed_by_apply_and_nothing_is_lost(
     assert verify(v2.path)[1] == ()
     put_back(v2)
     assert fingerprint(v2.path) == before
+
+
+def test_the_owner_in_the_advice_is_quoted_for_a_shell(
+    v2: AimeCheckout, shell_program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    monkeypatch.setattr("mlc_patched.patch.apply._login", lambda uid: f"#{uid}")
+    with pytest.raises(MlcError, match=f"belongs to #{owner}, .* sudo -u '#{owner}' …"):
+        put(v2, shell_program)
