@@ -135,7 +135,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _bases(text: str) -> tuple[str, ...]:
-    if not (words := _words(text)):
+    if not (words := _words(text)) or '"' in text or "'" in text:
         raise ValueError(text)
     return words
 
@@ -159,7 +159,7 @@ def _devices(text: str) -> tuple[str, ...] | None:
 
 
 def _paths(text: str) -> tuple[str, ...]:
-    words = _words(text)
+    words = tuple(word.rstrip("/") or "/" for word in _words(text))
     if not all(word.startswith("/") and os.path.normpath(word) == word for word in words):
         raise ValueError(text)
     return words
@@ -178,10 +178,12 @@ _CAPABILITY_NAMES = (
     f"names of capabilities(7), separated by blanks: {' '.join(sorted(_KNOWN_CAPABILITIES))}"
 )
 _DEVICES = f"{_OWN_DEVICES}, {_NO_DEVICES}, or paths below /dev, separated by blanks"
+_BASES = "patterns such as aimehub/*, separated by blanks, without quotes"
+_PATHS = "absolute paths without . and .., separated by blanks, or nothing"
 _CLUSTERS = (AUTO, SWARM, SLURM)
 SETTINGS = (
     Setting("images.catalog", "", "the absolute path of a file, or nothing", _PATH, "MLC_CATALOG"),
-    Setting("images.bases", "*", "patterns such as aimehub/*, separated by blanks", _bases),
+    Setting("images.bases", "*", _BASES, _bases),
     Setting("images.legacy_flow", "yes", "yes, build or no", _legacy_flow),
     Setting(
         "images.registry", "", "HOST:PORT of a registry, or nothing", _REGISTRY, "DS01_REGISTRY"
@@ -195,7 +197,7 @@ SETTINGS = (
     Setting("container.privileged", "yes", "yes or no", _yes_no),
     Setting("container.capabilities", " ".join(CAPABILITIES), _CAPABILITY_NAMES, _capabilities),
     Setting("container.devices", _OWN_DEVICES, _DEVICES, _devices),
-    Setting("container.directories", "", "absolute paths, separated by blanks, or nothing", _paths),
+    Setting("container.directories", "", _PATHS, _paths),
     Setting("container.network", "host", "host, bridge, none, or a network's name", _NETWORK),
     Setting("container.ipc", "host", ", ".join(IPC_MODES), _matching("|".join(IPC_MODES))),
     Setting("container.shm_size", "", "a size such as 16g, or nothing", _optional(parse_size)),

@@ -33,6 +33,10 @@ from mlc_patched.settings.schema import SECTIONS
         ("[limits]\nmemory = 0", 2, ["64g"]),
         ("[limits]\npids = 0", 2, ["from 1"]),
         ("[images]\nbases =", 2, ["aimehub/*"]),
+        ('[images]\nbases = "aimehub/*"', 2, ["aimehub/*", "without quotes"]),
+        ("[images]\nbases = a 'b'", 2, ["without quotes"]),
+        ("[container]\ndirectories = /data/../models", 2, ["absolute paths without . and .."]),
+        ("[container]\ndirectories = data", 2, ["absolute paths"]),
         ("[images]\ncatalog = relative", 2, ["absolute"]),
         ("privileged = no", 1, ["before any section", "[container]"]),
         ("[gpus]\nlargest", 2, ["'largest'", "key = value"]),
@@ -53,6 +57,11 @@ def test_errors_name_the_line_and_the_allowed_values(text, line, words) -> None:
     assert str(error.value).startswith(f"/etc/ds01/mlc.ini, line {line}: ")
     for word in words:
         assert word in str(error.value)
+
+
+def test_a_directory_may_end_in_a_slash() -> None:
+    read = parse("[container]\ndirectories = /data/ /models/big// /\n", "mlc.ini")
+    assert read.directories == ("/data", "/models/big", "/")
 
 
 def test_the_former_name_of_a_setting_is_still_read_with_a_note() -> None:
