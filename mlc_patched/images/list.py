@@ -12,7 +12,7 @@ from ..host.account import refuse_root
 from ..lean import dataclass, field
 from ..names import labels
 from ..names.labels import Claim, MalformedLabelsError, read_claim
-from ..names.projects import BUILDING, LATEST, Project, projects_in
+from ..names.projects import BUILDING, LATEST, PREVIOUS, Project, projects_in
 from ..units import in_utc
 from .dockerfile.installs import APT, PIP, packages_in
 from .project.files import ProjectFiles, projects_with_files
@@ -114,7 +114,7 @@ def image_use(context: Context) -> ImageUse:
 def _listed(
     image: Image, project: Project, tag: str, use: ImageUse, context: Context, detailed: bool
 ) -> ListedImage:
-    account, problem = _account_in(image, project, context)
+    account, problem = _account_in(image, project, tag, context)
     used_by = use.containers.get(image.id, [])
     return ListedImage(
         project=project.name,
@@ -146,9 +146,13 @@ def _note(project: Project, context: Context) -> str:
     return f"its lock is older than its Dockerfile; build it with: image-update {project.name}"
 
 
-def _account_in(image: Image, project: Project, context: Context) -> tuple[str | None, str]:
+def _account_in(
+    image: Image, project: Project, tag: str, context: Context
+) -> tuple[str | None, str]:
     """Return the account that an image's labels claim, and why it would not work for its user."""
     rebuild = f"rebuild it with: image-create {project.name} --force"
+    if tag == PREVIOUS:
+        rebuild = f"after image-update {project.name} --rollback, {rebuild}"
     try:
         claim: Claim | None = read_claim(image.labels)
     except MalformedLabelsError as error:

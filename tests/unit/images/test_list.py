@@ -50,6 +50,19 @@ def test_an_account_that_would_not_work_is_a_problem(
     assert bool(listed.problem) == bool(problem)
 
 
+def test_what_to_do_about_the_previous_image_is_another_thing(
+    context: Context, fake: FakeEngine
+) -> None:
+    fake.add_image("ds01-1001/demo:latest", OWN)
+    fake.add_image("ds01-1001/demo:previous", claim_labels(Claim(1001, 7, "alice")))
+    latest, previous = list_images(context)
+    assert latest.problem == ""
+    assert previous.problem == (
+        "its GID is 7, yours is 2001; after image-update demo --rollback, "
+        "rebuild it with: image-create demo --force"
+    )
+
+
 def test_an_image_of_another_user_is_judged_by_its_own_user(
     context: Context, fake: FakeEngine
 ) -> None:
