@@ -130,7 +130,11 @@ def known_elsewhere(
     try:
         entry = user_database(uid)
     except KeyError:
-        raise UsageError(f"There is no user with UID {uid} on this host.") from None
+        raise UsageError(
+            f"There is no user with UID {uid} on this host.",
+            "For the containers and images of a user who left, run: "
+            f"setpriv --reuid={uid} --regid={gid} --groups=docker mlc …",
+        ) from None
     return Account(entry.pw_name, uid, gid, entry.pw_dir)
 
 
