@@ -37,5 +37,18 @@ def test_a_file_that_cannot_be_accessed_is_not_bypassed(tmp_path: Path, monkeypa
     def refused(path: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mlc_patched.settings.file.os.stat", refused)
+    monkeypatch.setattr("mlc_patched.settings.file.os.lstat", refused)
     assert locate({"DS01_SETTINGS": "/dev/null"}, "/etc/mlc.ini") == "/etc/mlc.ini"
+
+
+def test_a_link_that_leads_nowhere_is_not_bypassed(tmp_path: Path) -> None:
+    file, mine = tmp_path / "mlc.ini", {"DS01_SETTINGS": "/dev/null"}
+    file.symlink_to(tmp_path / "away" / "mlc.ini")  # such as on NFS that is not mounted
+    with pytest.raises(MlcError, match=r"mlc\.ini is a link, and what it leads to is missing"):
+        load(mine, str(file))
+    (tmp_path / "ds01").symlink_to(tmp_path / "away")
+    with pytest.raises(MlcError, match=r"ds01 is a link, and .* Restore it, or remove the link"):
+        load(mine, str(tmp_path / "ds01" / "mlc.ini"))
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away" / "mlc.ini").write_text("[limits]\npids = 7\n")
+    assert load(mine, str(file)).pids == 7
