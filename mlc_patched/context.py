@@ -124,14 +124,14 @@ class Context:
         """Start a container. While root works for the user, check what the engine mounts, before
         and after: directories may have become links. Raises MlcError and EngineError."""
         if not (is_root_for(self.account) and self.address.is_local):
-            self.engine.start(container)
+            self._start(container)
             return
         from .host.directories import is_mounted
         from .plan.directories import check_mount
 
         paths = self.engine.mounts_and_devices(container).mounts
         found = {path: check_mount(path, self.account, self.settings) for path in paths}
-        self.engine.start(container)
+        self._start(container)
         now = self.engine.mounts_and_devices(container)
         for path, identity in found.items():
             target = now.targets.get(path, "")
@@ -141,6 +141,15 @@ class Context:
             if not is_mounted(now.process, target, identity):
                 self.engine.stop(container, seconds=0)
                 raise MlcError(f"{path} was exchanged while the container was started.")
+
+    def _start(self, container: str) -> None:
+        try:
+            self.engine.start(container)
+        except MlcError as error:
+            from .plan.refused import name_setting
+
+            name_setting(error, self.settings)
+            raise
 
     def at(self, docker_context: str) -> Context:
         """Return the same context, but with the engine of a Docker context."""

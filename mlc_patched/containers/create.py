@@ -11,6 +11,7 @@ from ..engine.interface import PODMAN, Engine, Image
 from ..engine.specification import ContainerSpecification
 from ..errors import (
     ConflictError,
+    EngineError,
     ImageNotFoundError,
     MountMissingError,
     NotAllowedError,
@@ -29,7 +30,7 @@ from ..plan.flow import Flow, decide
 from ..plan.limits import check_image
 from ..plan.request import CreateRequest
 from ..plan.specify import specify
-from ..settings.model import ENGINE, LEGACY_FLOW_BUILD, LEGACY_FLOW_NO
+from ..settings.model import ENGINE, LEGACY_FLOW_BUILD, LEGACY_FLOW_NO, Settings
 from ..undo import Undo
 
 if TYPE_CHECKING:
@@ -134,14 +135,14 @@ def _from_image(
         def specified(reference: str) -> ContainerSpecification:
             return specify(complete, reference, image.id, Flow.IMAGE, context.account, image.labels)
 
-        container = _create(specified(name), engine, undo)
+        container = _create(specified(name), plan.settings, engine, undo)
         if name != image.id:
             found = engine.container(plan.tag)
             if found is None or found.image_id != image.id:
                 # The name has been given to another image, which nobody has looked at.
                 with defer_signals():
                     engine.remove_container(container, force=True)
-                container = _create(specified(image.id), engine, undo)
+                container = _create(specified(image.id), plan.settings, engine, undo)
         wrong = claim and wrong_account(image, claim, container, context.account, engine)
         if wrong:
             with defer_signals():
@@ -231,7 +232,7 @@ def create_committed(plan: Plan, committed: Committed, undo: Undo, context: Cont
         specification = specify(
             complete, reference, image_id, Flow.COMMIT, context.account, committed.inherited
         )
-        container = _create(specification, context.engine, undo)
+        container = _create(specification, plan.settings, context.engine, undo)
     with ignore_interrupts():
         discard(context.engine, committed.former, context.report)
         _note_missing(plan, context)
@@ -256,7 +257,9 @@ def _gpus(plan: Plan, context: Context) -> AbstractContextManager[Plan]:
     return assigned(plan, context)
 
 
-def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -> str:
+def _create(
+    specification: ContainerSpecification, settings: Settings, engine: Engine, undo: Undo
+) -> str:
     """Create a container. Undo removes exactly this one, not another of the same name."""
     token = os.urandom(8).hex()
     marked = replace(specification, labels={**specification.labels, labels.REQUEST: token})
@@ -280,6 +283,11 @@ def _create(specification: ContainerSpecification, engine: Engine, undo: Undo) -
             f"The engine's host has no directory {error.path} to mount as {target}.",
             f"Create it there with: mkdir -p {quote(error.path)} - or choose another one",
         ) from error
+    except (EngineError, NotFoundError) as error:
+        from ..plan.refused import name_setting
+
+        name_setting(error, settings, specification)
+        raise
 
 
 def _pulled(reference: str, local: Image | None, context: Context) -> Image:

@@ -249,6 +249,7 @@ def info_of(found: Mapping[str, Any], *, is_local: bool) -> EngineInfo:
         product=PODMAN if "BuildahVersion" in found else DOCKER,
         cdi_devices=_cdi_devices_of(found),
         cgroup_driver=found.get("CgroupDriver", ""),
+        cpus=found.get("NCPU", 0),
         containerd=_containerd_of(found),
     )
 

@@ -471,6 +471,13 @@ class DockerEngine(Engine):
         is_local = self._connection.address.is_local
         return info_of(_json(self._ask("GET", "/info")), is_local=is_local)
 
+    def has_network(self, name: str) -> bool:
+        try:
+            self._ask("GET", f"/networks/{quoted(name)}")
+        except NotFoundError:
+            return False
+        return True
+
     def registry(self) -> Registry:
         from .docker_registry import EngineRegistry
 

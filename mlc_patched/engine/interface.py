@@ -422,6 +422,10 @@ class Engine(abc.ABC):
         """Return the engine's version and configuration."""
 
     @abc.abstractmethod
+    def has_network(self, name: str) -> bool:
+        """Whether there is a network of this name for containers."""
+
+    @abc.abstractmethod
     def registry(self) -> Registry:
         """Return access to registries through this engine; sends no request."""
 

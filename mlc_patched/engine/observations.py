@@ -52,6 +52,8 @@ class EngineInfo:
     engine does not report them."""
     cgroup_driver: str = ""
     """`systemd` or `cgroupfs`."""
+    cpus: int = 0
+    """How many processors containers can use; 0 if unknown."""
     containerd: str | None = None
     """Where containerd's API is, if images are in containerd's image store; empty if unknown."""
 

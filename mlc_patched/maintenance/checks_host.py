@@ -10,7 +10,7 @@ import shlex
 import stat
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..context import Context
@@ -25,6 +25,7 @@ from ..patch.layout import checkout_of
 from ..patch.state import Condition, examine
 from ..plan.cdi import CDI_REMEDY, DOCKER_REMEDY, KIND, has_gpus
 from ..plan.directories import DEFAULT_WORKSPACE, expand, make_in_home
+from ..settings.model import Settings
 from ..units import size_in_words
 from . import install_tree
 from .checks import Finding, Machine, Repair, broken, ok, warning
@@ -35,6 +36,11 @@ _BUILDX_NEEDED = (23, 0)
 """From this version on, a client has BuildKit only with the buildx plugin."""
 LEAST_FREE = 1_000_000_000
 """With fewer bytes free, the engine's disk is too full for anything."""
+_NETWORKS = ("host", "bridge", "none", "default", "private", "slirp4netns", "pasta")
+"""Values of `container.network` that are no network's name, in Docker or Podman."""
+_LEAST_MEMORY = 6 * 1024**2
+"""Docker refuses a container with less (moby, daemon/daemon_unix.go)."""
+_SLICE = ".slice"
 _SYSTEM_CONTAINERD = "/run/containerd/containerd.sock"
 _CONTAINERD_CONFIGURATION = Path("/etc/containerd/config.toml")
 _DRIVER = Path("/proc/driver/nvidia/version")
@@ -178,15 +184,39 @@ def _nvidia_gpu(gpu: str, info: EngineInfo | None, environ: Mapping[str, str]) -
     )
 
 
-def settings(machine: Machine) -> Finding:
-    """The administrator's settings can be read and are valid."""
+def settings(machine: Machine) -> Finding | Sequence[Finding]:
+    """The administrator's settings can be read and are valid, also for the engine."""
     try:
         notes = machine.context.settings.notes
     except MlcError as error:
         return broken("settings", str(error), "mlc config, once the line is right")
     if notes:
         return warning("settings", " ".join(notes), "mlc config")
-    return ok("settings", "valid")
+    found = list(_refused(machine.context.settings, machine.info, machine.context.engine))
+    return found or ok("settings", "valid")
+
+
+def _refused(settings: Settings, info: EngineInfo | None, engine: Engine) -> Iterator[Finding]:
+    """Yield the settings that the engine refuses, and with them every container."""
+    if info is None:
+        return
+    wrong = {}
+    if settings.network not in _NETWORKS and not engine.has_network(settings.network):
+        wrong["container.network"] = "there is no such network", "one of: docker network ls"
+    if info.product == DOCKER:
+        if settings.cpus is not None and 0 < info.cpus < settings.cpus:
+            wrong["limits.cpus"] = f"there are {info.cpus} processors", f"{info.cpus} or less"
+        if settings.memory is not None and settings.memory < _LEAST_MEMORY:
+            wrong["limits.memory"] = "that is less than 6 MiB", "a size such as 64g"
+        if info.cgroup_driver == "systemd" and not (settings.cgroup_parent or _SLICE).endswith(
+            _SLICE
+        ):
+            wrong["container.cgroup_parent"] = "its cgroups are systemd's", "NAME.slice"
+    for name, (why, allowed) in wrong.items():
+        origin, key = settings.origins[name], name.partition(".")[2]
+        text = f"{origin}: the engine refuses {key} = {settings.texts[name]}, as {why}"
+        remedy = f"sudoedit {shlex.quote(origin.rpartition(', line ')[0])}: {key} = {allowed}"
+        yield broken("settings", text, remedy)
 
 
 def catalog(machine: Machine) -> Finding | Sequence[Finding]:

@@ -101,6 +101,7 @@ class FakeEngine(Engine):
         self.setup_fails: int = 0
         self.early_ends: dict[str, tuple[int, list[str]]] = {}
         """By image ID: exit status and output of an ENTRYPOINT that ends at once."""
+        self.networks = {"bridge", "host", "none"}
         self.oldest_api = "1.24"
         self.in_containerd = False
         self._ids = itertools.count(1)
@@ -587,6 +588,10 @@ class FakeEngine(Engine):
 
     def minimum_api(self) -> str:
         return self.oldest_api
+
+    def has_network(self, name: str) -> bool:
+        self.calls.append("has_network")
+        return name in self.networks
 
     def info(self) -> EngineInfo:
         self.calls.append("info")

@@ -23,6 +23,7 @@ from mlc_patched.host.hardware import Host
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.flow import Flow
+from mlc_patched.settings.parse import parse
 
 COMMITTED = "mlc-test/base:n._.1001"
 
@@ -272,3 +273,18 @@ def test_root_needs_no_set_up(fake: FakeEngine, context: Context) -> None:
     created = mlc_patched.create("n", image=OWN, context=context)
     assert (created.flow, created.tag) == (Flow.IMAGE, "n._.0")
     assert "commit" not in fake.calls
+
+
+def test_the_refusal_of_a_limit_names_the_settings_file(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(specification: ContainerSpecification) -> str:
+        raise EngineError("Range of CPUs is from 0.01 to 2.00")
+
+    own_image(fake)
+    monkeypatch.setattr(fake, "create_container", refuse)
+    context.__dict__["settings"] = parse("[limits]\ncpus = 64", "/etc/ds01/mlc.ini")
+    with pytest.raises(EngineError) as refused:
+        mlc_patched.create("n", image=OWN, context=context)
+    assert "/etc/ds01/mlc.ini, line 2 asks for it: cpus = 64" in refused.value.hint
+    assert "info" not in fake.calls

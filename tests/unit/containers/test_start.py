@@ -11,10 +11,11 @@ import mlc_patched
 from mlc_patched.cli.main import run
 from mlc_patched.containers.deploy import deploy
 from mlc_patched.context import Context
-from mlc_patched.errors import EngineError
+from mlc_patched.errors import EngineError, NotFoundError
 from mlc_patched.images import entrypoint
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.request import CreateRequest
+from mlc_patched.settings.parse import parse
 
 
 def test_commands_run_as_the_user(fake: FakeEngine, context: Context) -> None:
@@ -114,3 +115,15 @@ def test_a_new_image_whose_entrypoint_ends_is_warned_of(
     entrypoint.warn_of_entrypoint(image, context)
     entrypoint.warn_of_entrypoint(ended.add_image("plain"), context)
     assert not words.said
+
+
+def test_a_start_without_the_settings_network_names_the_file(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(container: str) -> None:
+        raise NotFoundError("network lab not found")
+
+    context.__dict__["settings"] = parse("[container]\nnetwork = lab", "/etc/ds01/mlc.ini")
+    monkeypatch.setattr(fake, "start", refuse)
+    with pytest.raises(NotFoundError, match=r"mlc\.ini, line 2 asks for it: network = lab"):
+        context.start("n")

@@ -670,3 +670,10 @@ def test_an_exit_status_that_is_no_number_is_the_engines_error(
     api.on("GET /exec/e1/json", {"ExitCode": status})
     with pytest.raises(EngineError, match="Invalid answer"):
         docker_engine.exec_run("c", ("ls",), "")
+
+
+def test_a_network_is_there_or_not(api: EngineApi, docker_engine: Engine) -> None:
+    api.on("GET /networks/lab", {"Name": "lab"})
+    api.on("GET /networks/none-such", refusal(404, "network none-such not found"))
+    assert docker_engine.has_network("lab")
+    assert not docker_engine.has_network("none-such")

@@ -27,10 +27,12 @@ from mlc_patched.patch.apply import apply
 from mlc_patched.patch.store import deactivate
 from mlc_patched.plan.catalog import Catalog, Row
 from mlc_patched.report import SilentReporter
+from mlc_patched.settings.parse import parse
 
 REMOTE = EngineAddress("ssh://me@gpu2", "gpu2")
 NO_GPU = Host(None, False, frozenset())
 NVIDIA = Host("CUDA_ADA", True, frozenset())
+SMALL = replace(INFO, cpus=2, cgroup_driver="systemd")
 AMD = Host("ROCM6", True, frozenset({"/dev/kfd", "/dev/dri"}))
 
 
@@ -186,6 +188,36 @@ def test_a_catalog_is_ok_if_some_of_its_images_are_here(
     found = tuple(Row("F", "1", ("CUDA",), image) for image in rows)
     machine.context.__dict__["catalog"] = Catalog(found, Path("/repo"))
     assert_finding(host.catalog(machine), health, words)
+
+
+@pytest.mark.parametrize(
+    ("text", "info", "health", "words"),
+    [
+        ("[limits]\ncpus = 64", SMALL, "broken", "refuses cpus = 64, as there are 2 processors"),
+        ("[limits]\ncpus = 2", SMALL, "ok", "valid"),
+        ("[limits]\ncpus = 64", INFO, "ok", "valid"),
+        ("[limits]\ncpus = 64\nmemory = 1k", replace(SMALL, product=PODMAN), "ok", "valid"),
+        ("[limits]\nmemory = 1k", SMALL, "broken", "refuses memory = 1k, as that is less than 6"),
+        ("[limits]\nmemory = 6m", SMALL, "ok", "valid"),
+        ("[container]\nnetwork = lab", SMALL, "broken", "refuses network = lab, as there is no"),
+        ("[container]\nnetwork = net", SMALL, "ok", "valid"),
+        ("[container]\nnetwork = lab", None, "ok", "valid"),
+        ("[container]\ncgroup_parent = /ml", SMALL, "broken", "as its cgroups are systemd's"),
+        ("[container]\ncgroup_parent = ml.slice", SMALL, "ok", "valid"),
+        ("", SMALL, "ok", "valid"),
+    ],
+)
+def test_settings_that_the_engine_refuses(
+    machine: Machine, fake: FakeEngine, text: str, info: EngineInfo | None, health: str, words: str
+) -> None:
+    machine.info = info
+    fake.networks.add("net")
+    machine.context.__dict__["settings"] = parse(text, "/etc/ds01/mlc.ini")
+    found = host.settings(machine)
+    assert_finding(found, health, words)
+    if health == "broken":
+        assert found[0].text.startswith("/etc/ds01/mlc.ini, line 2: the engine refuses")
+        assert found[0].remedy.startswith("sudoedit /etc/ds01/mlc.ini: ")
 
 
 def test_a_catalog_that_cannot_be_read(machine: Machine, tmp_path: Path) -> None:
