@@ -20,6 +20,7 @@ from ..engine.interface import DOCKER, PODMAN, Engine
 from ..engine.observations import EngineInfo
 from ..errors import EngineError, MlcError, NoAccessError, NotFoundError
 from ..host.hardware import CDI_DIRECTORIES, Host, described_in, has_nvidia_hook
+from ..host.sudo import is_for_another
 from ..patch import checkout as patch_checkout
 from ..patch.layout import checkout_of
 from ..patch.state import Condition, examine
@@ -123,6 +124,9 @@ def docker_group(machine: Machine) -> Finding:
         in_session = group.gr_gid in os.getgroups()
     if account.is_root or (in_session and in_database):
         return ok(name, "you may use the engine")
+    if is_for_another(machine.context.environ):  # the session's groups are root's
+        is_in = "is in it" if in_database else "is not in it; you may use the engine with sudo"
+        return ok(name, f"{account.login} {is_in}")
     if in_database:
         text = f"{account.login} is in it, but was not when this session began"
         return warning(name, text, "log out and in again, or: newgrp docker")

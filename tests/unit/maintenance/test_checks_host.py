@@ -102,6 +102,21 @@ def test_group_docker_is_ok_if_this_session_is_in_it_or_the_engine_is_remote(
 
 
 @pytest.mark.parametrize(
+    ("members", "words"),
+    [(["alice"], "alice is in it"), ([], "you may use the engine with sudo")],
+)
+def test_under_sudo_the_groups_of_the_process_are_not_the_users(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, members: list[str], words: str
+) -> None:
+    group = SimpleNamespace(gr_mem=members, gr_gid=7)
+    monkeypatch.setattr(grp, "getgrnam", lambda name: group)
+    monkeypatch.setattr(os, "getgroups", lambda: [0])
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    machine.context.environ = {**machine.context.environ, "SUDO_UID": "1001"}
+    assert_finding(host.docker_group(machine), "ok", words)
+
+
+@pytest.mark.parametrize(
     ("hardware", "tools", "has_driver", "health", "words"),
     [
         (NO_GPU, (), False, "ok", "CPU"),
