@@ -229,6 +229,7 @@ def mounts_and_devices_of(found: Mapping[str, Any]) -> MountsAndDevices:
         mounts=tuple(path for path in targets if path.startswith("/")),
         targets=targets,
         process=(found.get("State") or {}).get("Pid") or 0,
+        is_privileged=bool(host.get("Privileged")),
     )
 
 

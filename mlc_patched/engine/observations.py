@@ -31,6 +31,7 @@ class MountsAndDevices:
     mounts: tuple[str, ...] = ()
     targets: Mapping[str, str] = field(default_factory=dict)
     process: int = 0
+    is_privileged: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from ..context import Context
-from ..engine.interface import BIND, Container, Image
+from ..engine.interface import BIND, DOCKER, Container, Image
 from ..errors import MlcError, NotFoundError
 from ..host.account import Account
 from ..images.probe import temporary_container
@@ -153,6 +153,8 @@ def containers(machine: Machine) -> Sequence[Finding]:
         count += 1
         name = short_name(container.name)
         devices, mounts = _missing(*needed) if is_local else ((), ())
+        if devices and _has_all_devices(container, machine):
+            devices = ()
         for path in devices:
             text = f"{name} cannot start: the device {path} is missing"
             remedy = f"container-retire {name} --save, then container-deploy it again"
@@ -184,6 +186,16 @@ def _needed(container: Container, context: Context) -> tuple[Iterable[str], Iter
     except NotFoundError:
         return None
     return found.devices, found.mounts
+
+
+def _has_all_devices(container: Container, machine: Machine) -> bool:
+    """Whether a container gets whatever devices there are: Docker adds no single ones to a
+    privileged container (moby, daemon/oci_linux.go)."""
+    if machine.info is None or machine.info.product != DOCKER:
+        return False
+    with contextlib.suppress(NotFoundError):
+        return machine.context.engine.mounts_and_devices(container.id).is_privileged
+    return True  # it was just removed
 
 
 def _missing(devices: Iterable[str], mounts: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -575,6 +575,7 @@ class FakeEngine(Engine):
             specification.devices,
             tuple(bind.source for bind in specification.binds),
             {bind.source: bind.target for bind in specification.binds},
+            is_privileged=specification.privileged,
         )
 
     def file_size(self, container: str, path: str) -> int | None:

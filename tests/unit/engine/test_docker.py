@@ -590,6 +590,9 @@ def test_what_a_container_needs_on_the_host_is_read(api: EngineApi, docker_engin
     assert found.mounts == ("/w", "/ro", "/a:b")
     assert found.targets["/a:b"] == "/c"
     assert found.process == 12
+    assert not found.is_privileged
+    api.on("GET /containers/c/json", {"HostConfig": {"Privileged": True}})
+    assert docker_engine.mounts_and_devices("c").is_privileged
 
 
 def test_the_engine_says_what_it_is(api: EngineApi, docker_engine: Engine) -> None:

@@ -9,6 +9,7 @@ import pytest
 from support.fakes.engine import FakeEngine
 from support.findings import INFO, assert_finding
 
+from mlc_patched.engine.interface import DOCKER, PODMAN
 from mlc_patched.engine.specification import Bind, ContainerSpecification
 from mlc_patched.host.account import Account
 from mlc_patched.images.project.files import ProjectFiles
@@ -119,6 +120,23 @@ def test_containers_that_cannot_start_are_found(
     assert {each.health for each in found} == {Health.WARNING}
     remedies = {each.remedy for each in found}
     assert "mlc export fine, mlc remove fine, mlc import fine.mlc.tar" in remedies
+
+
+@pytest.mark.parametrize(("product", "starts"), [(DOCKER, True), (PODMAN, False)])
+def test_docker_starts_privileged_containers_without_a_device(
+    product: str, starts: bool, machine: Machine, fake: FakeEngine
+) -> None:
+    made = ContainerSpecification(
+        name="it._.1001",
+        image=fake.add_image("img:1").id,
+        labels={labels.OWNER: "alice"},
+        devices=("/dev/none",),
+        privileged=True,
+    )
+    fake.create_container(made)
+    machine.info = replace(INFO, product=product)
+    found = images.containers(machine)
+    assert_finding(found, *(("ok", "all 1 can") if starts else ("broken", "/dev/none is missing")))
 
 
 def test_what_containers_need_is_in_their_list(machine: Machine, fake: FakeEngine) -> None:
