@@ -72,6 +72,11 @@ class Machine:
         except MlcError:
             return False
 
+    @property
+    def prune_command(self) -> str:
+        """The command that removes the leftovers that the caller is shown: root's are all."""
+        return "mlc prune --all-users" if self.context.account.is_root else "mlc prune"
+
     @cached_property
     def images(self) -> list[Image]:
         """The engine's images that have a name."""

@@ -290,11 +290,11 @@ def disk(machine: Machine) -> Finding | Sequence[Finding]:
         return warning("disk", text, f"df -h {shlex.quote(directory or '/')}")
     words = f"{size_in_words(free)} free in {directory}"
     if free < LEAST_FREE:
-        return broken("disk", words, "mlc prune; docker system df")
+        return broken("disk", words, f"{machine.prune_command}; docker system df")
     largest = max(map(machine.context.engine.image_size, machine.images), default=0)
     if free < largest:
         text = f"{words}, less than the size of the largest image ({size_in_words(largest)})"
-        return warning("disk", text, "mlc prune --previous --aime --dry-run")
+        return warning("disk", text, f"{machine.prune_command} --previous --aime --dry-run")
     return ok("disk", f"{words}; the largest image has {size_in_words(largest)}")
 
 

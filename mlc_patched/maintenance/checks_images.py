@@ -222,15 +222,22 @@ def leftovers(machine: Machine) -> Sequence[Finding]:
     if machine.info is None:
         return ()
     found = find(machine.context, all_users=machine.context.account.is_root, aime=True)
-    setups = sum(1 for each in found.items if each.kind is Kind.SETUP)
+    setups = [each for each in found.items if each.kind is Kind.SETUP]
+    files = [each for each in found.items if each.kind is Kind.FILE]
+    command = machine.prune_command
     findings = []
     if setups:
-        text = f"{setups} set-up containers older than a day"
+        text = f"{len(setups)} set-up containers older than a day"
         repair = Repair("remove the set-up containers", _remove_setups)
-        findings.append(warning("leftovers", text, "mlc prune", repair))
-    if others := len(found.items) - setups:
-        text = f"{others} images that no container uses, {size_in_words(found.frees)} to be freed"
-        findings.append(warning("leftovers", text, "mlc prune --aime --dry-run"))
+        findings.append(warning("leftovers", text, command, repair))
+    if others := len(found.items) - len(setups) - len(files):
+        frees = found.frees - sum(each.frees for each in (*setups, *files))
+        text = f"{others} images that no container uses, {size_in_words(frees)} to be freed"
+        findings.append(warning("leftovers", text, f"{command} --aime --dry-run"))
+    if files:
+        frees = sum(each.frees for each in files)
+        text = f"{len(files)} half-written files of killed commands, {size_in_words(frees)}"
+        findings.append(warning("leftovers", f"{text} to be freed", f"{command} --dry-run"))
     return findings or [ok("leftovers", "none")]
 
 

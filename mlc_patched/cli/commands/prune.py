@@ -62,9 +62,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         older_than=arguments.older_than * HOUR,
     )
     if found.unlabelled:
+        command = "mlc prune --all-users" if arguments.all_users else "mlc prune"
         context.report.note(
             f"{found.unlabelled} committed images without labels, as AIME's mlc makes them, are "
-            "not used by any container. See them with: mlc prune --aime --dry-run"
+            f"not used by any container. See them with: {command} --aime --dry-run"
         )
     if not arguments.json and found.items:
         rows = [

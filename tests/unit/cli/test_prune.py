@@ -119,3 +119,13 @@ def test_images_that_may_be_aimes_are_mentioned_and_left(
     done = prune(context, "--dry-run")
     assert "1 committed images without labels" in done.err
     assert "mlc prune --aime --dry-run" in done.err
+
+
+def test_root_is_told_to_look_at_every_users(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    image = fake.add_image("hub/pytorch:gone._.1001", {})
+    fake.images[image.id].comment = "docker commit"
+    done = prune(context, "--all-users", "--dry-run")
+    assert "mlc prune --all-users --aime --dry-run" in done.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,3 +153,25 @@ def test_what_containers_need_is_in_their_list(machine: Machine, fake: FakeEngin
     fake.calls.clear()
     assert_finding(images.containers(machine), "ok", "all 2 can start")
     assert "mounts_and_devices" not in fake.calls
+
+
+def test_leftovers_are_found_by_the_command_that_doctor_names(
+    machine: Machine, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.add_image("base:gone._.1001")
+    half = Path(machine.context.account.home, ".foo.mlc.tar.0123456789ab.mlc-part")
+    half.write_bytes(b"")
+    os.utime(half, (0, 0))
+    found = {each.text: each.remedy for each in images.leftovers(machine)}
+    assert found == {
+        "1 images that no container uses, 0B to be freed": "mlc prune --aime --dry-run",
+        "1 half-written files of killed commands, 0B to be freed": "mlc prune --dry-run",
+    }
+    machine.context.__dict__["account"] = Account("root", 0, 0, "/root")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    found = {each.text: each.remedy for each in images.leftovers(machine)}
+    assert found == {
+        "1 images that no container uses, 0B to be freed": (
+            "mlc prune --all-users --aime --dry-run"
+        ),
+    }
