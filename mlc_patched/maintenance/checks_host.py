@@ -341,6 +341,8 @@ def modules(_: Machine) -> Finding:
     """Python has the modules that the program imports."""
     if names := ", ".join(install_tree.missing_modules()):
         remedy = f"make -C {install_tree.ROOT} setup"
+        if install_tree.is_installed():
+            remedy = install_tree.reinstall()
         return broken("venv", f"{sys.executable} has no {names}", remedy)
     return ok("venv", sys.executable)
 
@@ -349,7 +351,7 @@ def completion(machine: Machine) -> Finding:
     """The shell completes mlc's commands."""
     if install_tree.has_completion(machine.context.account.home):
         return ok("completion", "installed")
-    return warning("completion", "not installed for bash", "make install")
+    return warning("completion", "not installed for bash", install_tree.reinstall())
 
 
 def checkout(machine: Machine) -> Finding | Sequence[Finding]:

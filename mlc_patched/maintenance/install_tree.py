@@ -11,10 +11,13 @@ from pathlib import Path
 from ..errors import MlcError
 from ..host.git import git
 from ..lean import dataclass
+from ..version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = "MANIFEST.sha256"
 """Written by `make install`: a digest and a path in each line, as sha256sum(1) does."""
+PACKAGE_FILES = Path("/var/lib/dpkg/info/mlc-patched.list")
+"""What the Debian package has installed, a path in each line (deb(5), dpkg(1))."""
 NEEDED = (
     "bin/mlc",
     "bin/docker/mlc-patched.py",
@@ -49,16 +52,15 @@ def look(root: Path = ROOT) -> Tree:
 
     What pip installed is no tree: its programs are elsewhere, and nothing is compared.
     """
-    manifest = next((each for each in (root, root.parent) if (each / MANIFEST).is_file()), None)
-    if manifest is not None:
-        return _against_manifest(manifest)
+    if (top := _with_manifest(root)) is not None:
+        return _against_manifest(top)
     if any(root.glob("mlc_patched-*.dist-info")):
         return Tree(str(root), "installed by pip and not checked", "")
     try:
         listed = git(root, "status", "--porcelain", "-z", "--untracked-files=no").split("\0")
     except MlcError:
         missing = tuple(each for each in NEEDED if not (root / each).is_file())
-        return Tree(str(root), "with the most important files", "make install", missing)
+        return Tree(str(root), "with the most important files", reinstall(root), missing)
     entries = [(each[:2], each[3:]) for each in listed if each]
     own = [(state, path) for state, path in entries if path.startswith(("bin/", "lib/", "mlc_"))]
     return Tree(
@@ -82,7 +84,28 @@ def _against_manifest(root: Path) -> Tree:
             continue
         if hashlib.sha256(text).hexdigest() != digest:
             changed.append(path)
-    return Tree(str(root), "as it was installed", "make install", tuple(missing), tuple(changed))
+    return Tree(str(root), "as it was installed", reinstall(root), tuple(missing), tuple(changed))
+
+
+def _with_manifest(root: Path) -> Path | None:
+    return next((each for each in (root, root.parent) if (each / MANIFEST).is_file()), None)
+
+
+def is_installed() -> bool:
+    """Whether the program runs from what `make install` or the Debian package has installed."""
+    return _with_manifest(ROOT) is not None
+
+
+def reinstall(root: Path = ROOT) -> str:
+    """Return the command that installs the program again: `make install` would refuse to replace
+    the files of the Debian package."""
+    try:
+        listed = PACKAGE_FILES.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        listed = []
+    if any(each.startswith(f"{root}/") for each in listed):
+        return f"sudo apt install --reinstall ./mlc-patched_{__version__}_all.deb"
+    return "make install"
 
 
 def missing_modules() -> tuple[str, ...]:

@@ -383,6 +383,9 @@ def test_modules_and_completion(machine: Machine, monkeypatch: pytest.MonkeyPatc
     assert_finding(host.modules(machine), "ok", sys.executable)
     monkeypatch.setattr(install_tree, "missing_modules", lambda: ("docker",))
     assert_finding(host.modules(machine), "broken", "has no docker")
+    assert host.modules(machine).remedy == f"make -C {install_tree.ROOT} setup"
+    monkeypatch.setattr(install_tree, "is_installed", lambda: True)
+    assert host.modules(machine).remedy == "make install"
     for there, health, words in ((True, "ok", "installed"), (False, "warning", "not installed")):
         monkeypatch.setattr(install_tree, "has_completion", lambda home, there=there: there)
         assert_finding(host.completion(machine), health, words)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 from support.aime_checkout import git, place
 
 from mlc_patched.maintenance import install_tree
+from mlc_patched.version import __version__
 
 
 def test_an_installed_tree_is_compared_with_its_manifest(tmp_path: Path) -> None:
@@ -26,6 +28,20 @@ def test_an_installed_tree_is_compared_with_its_manifest(tmp_path: Path) -> None
     (tmp_path / "missing").unlink()
     found = install_tree.look(tmp_path)
     assert (found.missing, found.changed) == (("missing",), ("changed",))
+
+
+def test_what_a_package_installed_is_installed_by_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / install_tree.MANIFEST).write_text("0  bin/mlc\n")
+    files = tmp_path / "mlc-patched.list"
+    monkeypatch.setattr(install_tree, "PACKAGE_FILES", files)
+    assert install_tree.look(tmp_path).remedy == "make install"
+    files.write_text(f"/.\n{tmp_path}2/bin/mlc\n")
+    assert install_tree.look(tmp_path).remedy == "make install"
+    files.write_text(f"/.\n{tmp_path}\n{tmp_path}/bin/mlc\n")
+    package = f"./mlc-patched_{__version__}_all.deb"
+    assert install_tree.look(tmp_path).remedy == f"sudo apt install --reinstall {package}"
 
 
 def test_a_tree_without_a_manifest_is_compared_with_git_or_a_list(tmp_path: Path) -> None:
