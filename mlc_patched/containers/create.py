@@ -18,13 +18,14 @@ from ..errors import (
     NotFoundError,
     SetupError,
 )
+from ..host.account import Account
 from ..images.verified import wrong_account
 from ..interrupts import defer_signals, ignore_interrupts
 from ..lean import TYPE_CHECKING, dataclass, replace
 from ..names import labels
 from ..names.containers import short_name
 from ..names.images import account_image
-from ..names.projects import LATEST
+from ..names.projects import LATEST, Project
 from ..plan.container import Plan
 from ..plan.flow import Flow, decide
 from ..plan.limits import check_image
@@ -83,7 +84,7 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
         from .gpus import with_served_gpus
 
         plan = with_served_gpus(plan, image, context)
-    decision = decide(plan.reference, image.labels, context.account)
+    decision = decide(plan.reference, image.labels, context.account, rebuild_command)
     if decision.warning:
         context.report.warn(decision.warning)
     if decision.flow is Flow.IMAGE:
@@ -103,6 +104,13 @@ def create(request: CreateRequest, context: Context | None = None) -> Created:
     with context.lock(plan.tag) as job:
         context.remove_leftovers(without_volumes(context.account, job.token))
         return _by_setup(plan, image, context)
+
+
+def rebuild_command(project: Project, account: Account) -> str:
+    """See `images.project.files.rebuild_command`."""
+    from ..images.project import files  # here, as it is rarely needed
+
+    return files.rebuild_command(project, account)
 
 
 def _warn_of_podman(plan: Plan, context: Context) -> None:

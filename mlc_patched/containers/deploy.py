@@ -17,7 +17,7 @@ from ..plan.limits import check_image
 from ..plan.request import CreateRequest
 from ..undo import Undo
 from . import site_wrapper
-from .create import create
+from .create import create, rebuild_command
 from .existing import keep_or
 from .remove import remove
 from .start import ensure_running
@@ -135,7 +135,7 @@ def preview(request: CreateRequest, context: Context) -> Preview:
     notes = plan.notes()
     if image is not None:
         check_image(plan.reference, image.labels, context.account, context.settings)
-        decision = decide(plan.reference, image.labels, context.account)
+        decision = decide(plan.reference, image.labels, context.account, rebuild_command)
         flow = decision.flow.value
         notes += [decision.warning] if decision.warning else []
     wrapper = site_wrapper.path(context.environ, context.account)

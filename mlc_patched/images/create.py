@@ -32,7 +32,7 @@ from .dockerfile.edit import (
 )
 from .dockerfile.render import ImageRecipe
 from .dockerfile.syntax import base_of
-from .project.files import REJECTED, ProjectFiles
+from .project.files import REJECTED, ProjectFiles, rebuild_command
 from .project.lock import working_on
 from .publish import kept_if_rejected, place_dockerfile, publish
 from .recipe import ImageRequest, chosen_apt, chosen_pip, recipe_for
@@ -90,7 +90,8 @@ class ImageCreated:
 
 def from_own_dockerfile(request: ImageCreateRequest, context: Context) -> ImageCreateRequest:
     """Return the request, to be built from the project's Dockerfile if nothing but --force was
-    asked for and there is one: for a user whose UID has changed, for example."""
+    asked for and there is one: for a user whose UID has changed, for example. Raises NotFoundError
+    if there is an image, but no Dockerfile."""
     image = request.image
     asked_for_more = (
         request.dockerfile
@@ -102,7 +103,15 @@ def from_own_dockerfile(request: ImageCreateRequest, context: Context) -> ImageC
         return request
     files = ProjectFiles(context.account, project_of(image.project, context.account))
     if files.read_dockerfile() is None:
-        return request
+        if context.engine.image(files.project.image) is None:
+            return request
+        raise NotFoundError(
+            f"The image {files.project.image} has no Dockerfile to rebuild it from, as an adopted "
+            "one has none.",
+            "To keep what is in it, build another project on it: "
+            f"{rebuild_command(files.project, context.account)} - to replace it, give --force and "
+            "a base, such as -f PyTorch.",
+        )
     return replace(request, dockerfile=files.dockerfile_path)
 
 
@@ -244,8 +253,15 @@ def refuse_existing(
     if request.build and context.engine.image(project.image) is not None:
         there.append(f"the image {project.image}")
     if there:
+        message = f"You already have a project {project.name!r}: {' and '.join(there)}."
+        if files.read_dockerfile() is None:
+            raise AlreadyExistsError(
+                message,
+                "It has no Dockerfile. Build another project on it: "
+                f"{rebuild_command(project, context.account)} - or replace it, with --force.",
+            )
         raise AlreadyExistsError(
-            f"You already have a project {project.name!r}: {' and '.join(there)}.",
+            message,
             f"Change it with: image-update {project.name} - or, with --force, rebuild it as it is, "
             "or replace it if you also give a base, which keeps a backup of the Dockerfile.",
         )

@@ -15,7 +15,7 @@ from ..names.labels import Claim, MalformedLabelsError, read_claim
 from ..names.projects import BUILDING, LATEST, PREVIOUS, Project, projects_in
 from ..units import in_utc
 from .dockerfile.installs import APT, PIP, packages_in
-from .project.files import ProjectFiles, projects_with_files
+from .project.files import ProjectFiles, projects_with_files, rebuild_command
 from .versions.record import is_outdated, lock_in
 
 ALL_PROJECTS = "ds01-*/*"
@@ -150,7 +150,9 @@ def _account_in(
     image: Image, project: Project, tag: str, context: Context
 ) -> tuple[str | None, str]:
     """Return the account that an image's labels claim, and why it would not work for its user."""
-    rebuild = f"rebuild it with: image-create {project.name} --force"
+    own = project.uid == context.account.uid
+    command = f"image-create {project.name} --force"
+    rebuild = f"rebuild it with: {rebuild_command(project, context.account) if own else command}"
     if tag == PREVIOUS:
         rebuild = f"after image-update {project.name} --rollback, {rebuild}"
     try:
@@ -160,7 +162,6 @@ def _account_in(
     if claim is None:
         return None, f"it contains no account; {rebuild}"
     words = f"{claim.username} {claim.uid}:{claim.gid}"
-    own = project.uid == context.account.uid
     expected = context.account.uid if own else project.uid
     if claim.uid != expected:
         whose = "yours is" if own else "its user's is"

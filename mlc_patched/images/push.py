@@ -15,6 +15,7 @@ from ..names.images import parse_reference
 from ..names.projects import Project
 from ..undo import Undo, retry_once
 from .fetch import not_own
+from .project.files import rebuild_command
 from .project.tags import own_image
 
 
@@ -62,7 +63,7 @@ def push(project: Project, tag: str, image: Image, registry: str, context: Conte
     if wrong := not_own(image, context.account):
         raise MlcError(
             f"{own} was not pushed: {wrong}. Other engines would not accept it as yours.",
-            f"Rebuild it with: image-create {project.name} --force",
+            f"Rebuild it with: {rebuild_command(project, context.account)}",
         )
     engine, report = context.engine, context.report
     there = f"{registry}/{own}"

@@ -31,7 +31,7 @@ from .dockerfile.package_steps import steps_by_pip
 from .dockerfile.render import with_build_context
 from .dockerfile.syntax import base_of
 from .packages import apt_name, apt_packages, pip_name, pip_packages
-from .project.files import REJECTED, ProjectFiles, projects_with_files
+from .project.files import REJECTED, ProjectFiles, projects_with_files, rebuild_command
 from .project.lock import working_on
 from .publish import Published, publish
 from .versions.inventory import Inventory
@@ -117,7 +117,9 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
         raise NotFoundError(
             f"There is no Dockerfile {files.dockerfile_path} to build {project.image} from."
             + did_you_mean(project.name, projects_with_files(context.account)),
-            f"Create the project with: image-create {project.name}",
+            f"Create the project with: image-create {project.name}"
+            if context.engine.image(project.image) is None
+            else f"Build another on its image with: {rebuild_command(project, context.account)}",
         )
     for name in request.upgrade.packages:
         if not pip_name(name) and not apt_name(name):

@@ -13,7 +13,7 @@ from ..engine.interface import BIND, DOCKER, Container, Image
 from ..errors import MlcError, NotFoundError
 from ..host.account import Account
 from ..images.probe import temporary_container
-from ..images.project.files import ProjectFiles
+from ..images.project.files import ProjectFiles, rebuild_command
 from ..images.versions.record import is_outdated
 from ..names.containers import short_name
 from ..names.images import account_image_of, committed_uid, parse_reference
@@ -44,8 +44,9 @@ def labels(machine: Machine) -> Sequence[Finding]:
             if tag != LATEST or not (is_own or account.is_root):
                 continue
             if text := _wrong_claim(image, project, account):
-                remedy = f"image-create {project.name} --force"
-                remedy = remedy if is_own else f"as its user: {remedy}"
+                remedy = f"as its user: image-create {project.name} --force"
+                if is_own:
+                    remedy = rebuild_command(project, account)
                 found.append(warning("labels", f"{project.image} {text}", remedy))
     return found or [ok("labels", "images are made for the users they belong to")]
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..errors import UsageError
 from ..host.account import Account, read_id
 from ..lean import dataclass
 from ..names.images import Reference
 from ..names.labels import Claim, MalformedLabelsError, read_claim
-from ..names.projects import project_of_repository
+from ..names.projects import Project, project_of_repository
 
 _ROW = re.compile(r"[^\s:+-][^\s:]*:[^:]*:(0|[1-9][0-9]*):(0|[1-9][0-9]*):[^:]*:[^:]*:[^:]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -38,9 +38,15 @@ class Decision:
     warning: str | None = None
 
 
-def decide(image: Reference, labels: Mapping[str, str], account: Account) -> Decision:
+def decide(
+    image: Reference,
+    labels: Mapping[str, str],
+    account: Account,
+    rebuild_command: Callable[[Project, Account], str],
+) -> Decision:
     """Choose the flow for an image, by its labels, and a user.
 
+    `rebuild_command` returns the command that builds an image of the user's own project again.
     Raises UsageError if it was built for another account than the one given by --as.
     """
     if account.is_root:
@@ -63,15 +69,20 @@ def decide(image: Reference, labels: Mapping[str, str], account: Account) -> Dec
                 f"{account.uid}:{account.gid} on the engine's host. Run `id` there to check, or "
                 "use an image that was built for that account."
             )
-        return Decision(Flow.COMMIT, warning=_mismatch(image, claim, account))
+        return Decision(Flow.COMMIT, warning=_mismatch(image, claim, account, rebuild_command))
     return Decision(Flow.IMAGE, claim)
 
 
-def _mismatch(image: Reference, claim: Claim, account: Account) -> str:
+def _mismatch(
+    image: Reference,
+    claim: Claim,
+    account: Account,
+    rebuild_command: Callable[[Project, Account], str],
+) -> str:
     project = project_of_repository(image.repository)
     name = project.name if project else "PROJECT"
     if project and project.uid == account.uid:
-        remedy = f"rebuild the image: image-create {name} --force"
+        remedy = f"rebuild the image: {rebuild_command(project, account)}"
     elif project:
         remedy = f"build your own image on it: image-create {name} --from {image}"
     else:

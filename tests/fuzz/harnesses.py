@@ -149,7 +149,7 @@ def label_claim(data: bytes) -> None:
     names = (labels.HAS_USER_SETUP, labels.USER_ID, labels.GROUP_ID, labels.USERNAME)
     names += tuple(labels.LATER_SPELLING.values())
     found = dict(zip(names, parts_of(data), strict=False))
-    decision = decide(parse_reference("image"), found, ALICE)
+    decision = decide(parse_reference("image"), found, ALICE, lambda project, account: project.name)
     try:
         claim = labels.read_claim(found)
     except labels.MalformedLabelsError as error:

@@ -302,6 +302,18 @@ def _temporary(name: str) -> str:
     return f".{name}.{secrets.token_hex(4)}{HALF}"
 
 
+def rebuild_command(project: Project, account: Account) -> str:
+    """Return the command that builds an image of the account's own project for it again: from its
+    Dockerfile, or, where there is none, as after `mlc adopt`, on the image under another name."""
+    try:
+        has_dockerfile = ProjectFiles(account, project).read_dockerfile() is not None
+    except MlcError:
+        has_dockerfile = True  # building it says what is wrong with it
+    if has_dockerfile:
+        return f"image-create {project.name} --force"
+    return f"image-create {project.name}-2 --from {project.image}"
+
+
 def projects_with_files(account: Account) -> set[str]:
     """Return the names of the projects that have a Dockerfile."""
     ending = Project(0, "").dockerfile

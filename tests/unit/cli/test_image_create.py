@@ -56,6 +56,15 @@ def test_a_project_that_exists_is_refused_before_any_question(
     assert "--force" in said
 
 
+def test_an_image_without_a_dockerfile_is_built_on(sandbox: Sandbox) -> None:
+    sandbox.fake.add_image(IMAGE)  # as `mlc adopt` makes it
+    own = IMAGE.removesuffix(":latest")
+    for words in (("--base", BASE, "-y"), ("--force", "-y")):
+        said = run(sandbox, "demo", *words, code=1).output
+        assert f"image-create demo-2 --from {own}:latest" in said
+    assert "is ready" in run(sandbox, "demo-2", "--from", IMAGE, "-y").output
+
+
 def test_without_a_terminal_the_project_has_to_be_named(sandbox: Sandbox) -> None:
     assert "image-create PROJECT -f PyTorch -y" in run(sandbox, code=2).output
 

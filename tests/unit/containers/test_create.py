@@ -20,8 +20,10 @@ from mlc_patched.errors import (
 )
 from mlc_patched.host.account import Account
 from mlc_patched.host.hardware import Host
+from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
+from mlc_patched.names.projects import Project
 from mlc_patched.plan.flow import Flow
 from mlc_patched.settings.parse import parse
 
@@ -288,3 +290,15 @@ def test_the_refusal_of_a_limit_names_the_settings_file(
         mlc_patched.create("n", image=OWN, context=context)
     assert "/etc/ds01/mlc.ini, line 2 asks for it: cpus = 64" in refused.value.hint
     assert "info" not in fake.calls
+
+
+def test_the_warning_of_another_gid_names_a_command_that_works(
+    fake: FakeEngine, context: Context, words: RecordingReporter
+) -> None:
+    fake.add_image(OWN, claim_labels(Claim(1001, 7, "alice")), PASSWD)
+    mlc_patched.create("a", image=OWN, context=context)
+    assert "image-create p-2 --from ds01-1001/p:latest" in words.said[0]
+    ProjectFiles(context.account, Project(1001, "p")).write_dockerfile("FROM x\n")
+    words.said.clear()
+    mlc_patched.create("b", image=OWN, context=context)
+    assert "image-create p --force" in words.said[0]

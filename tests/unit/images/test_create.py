@@ -10,7 +10,7 @@ from support.fakes.engine import FakeEngine
 from support.sandbox import BASE, Sandbox
 
 from mlc_patched.context import Context
-from mlc_patched.errors import UsageError
+from mlc_patched.errors import NotFoundError, UsageError
 from mlc_patched.images.build.client import Client
 from mlc_patched.images.build.environment import Builder
 from mlc_patched.images.create import (
@@ -59,6 +59,18 @@ def test_whatever_else_is_asked_for_counts(
     context: Context, files: ProjectFiles, request_: ImageCreateRequest
 ) -> None:
     assert from_own_dockerfile(request_, context) == request_
+
+
+def test_an_image_without_a_dockerfile_is_not_replaced_by_another(
+    context: Context, fake: FakeEngine
+) -> None:
+    assert from_own_dockerfile(REQUEST, context) == REQUEST
+    fake.add_image("ds01-1001/p:latest")  # as `mlc adopt` makes it
+    with pytest.raises(NotFoundError, match="no Dockerfile to rebuild it from") as refused:
+        from_own_dockerfile(REQUEST, context)
+    assert "image-create p-2 --from ds01-1001/p:latest" in refused.value.hint
+    with_base = replace(REQUEST, image=ImageRequest("p", base="debian"))
+    assert from_own_dockerfile(with_base, context) == with_base
 
 
 def test_a_first_build_that_fails_keeps_the_dockerfile_to_be_edited(tmp_path: Path) -> None:

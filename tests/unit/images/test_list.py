@@ -44,6 +44,10 @@ def test_an_account_that_would_not_work_is_a_problem(
 ) -> None:
     fake.add_image("ds01-1001/demo:latest", given)
     (listed,) = list_images(context)
+    if problem:
+        assert "rebuild it with: image-create demo-2 --from ds01-1001/demo" in listed.problem
+    ProjectFiles(context.account, Project(1001, "demo")).write_dockerfile("FROM x\n")
+    (listed,) = list_images(context)
     assert listed.account == account
     for part in problem.split("(.*)"):
         assert part in listed.problem

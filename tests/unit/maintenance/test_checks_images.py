@@ -29,12 +29,18 @@ def test_labels_of_another_account_are_found(machine: Machine, fake: FakeEngine)
     assert images.labels(machine)[0].health is Health.OK
     fake.add_image("ds01-1001/b:latest", {**ALICE, labels.USER_ID: "7"})
     fake.add_image("ds01-1001/c:latest", {**ALICE, labels.USER_ID: "x"})
-    fake.add_image("ds01-1001/d:latest")
+    fake.add_image("ds01-1001/d:latest")  # without a Dockerfile
+    for name in "bc":
+        ProjectFiles(machine.context.account, Project(1001, name)).write_dockerfile("FROM x\n")
     fake.add_image("ds01-7/e:latest", claim_labels(Claim(7, 7, "bob")))
     fake.add_image("ds01-1001/e:previous")
     machine = Machine(machine.context, INFO)
     found = images.labels(machine)
-    assert [each.remedy for each in found] == [f"image-create {name} --force" for name in "bcd"]
+    assert [each.remedy for each in found] == [
+        "image-create b --force",
+        "image-create c --force",
+        "image-create d-2 --from ds01-1001/d:latest",
+    ]
     machine.context.__dict__["account"] = Account("root", 0, 0, "/root")
     assert [each.text.split()[0] for each in images.labels(machine)] == [
         f"ds01-1001/{name}:latest" for name in "bcd"

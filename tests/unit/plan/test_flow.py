@@ -13,7 +13,7 @@ from mlc_patched.host.account import Account
 from mlc_patched.names import labels
 from mlc_patched.names.images import parse_reference
 from mlc_patched.names.labels import Claim, MalformedLabelsError, claim_labels, read_claim
-from mlc_patched.names.projects import project_of_repository
+from mlc_patched.names.projects import Project, project_of_repository
 from mlc_patched.plan.flow import Flow, account_in_passwd, decide
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
@@ -28,6 +28,10 @@ LATER = {
 }
 
 
+def rebuild(project: Project, account: Account) -> str:
+    return f"image-create {project.name} --force"
+
+
 def test_the_labels_are_those_of_the_design_document() -> None:
     assert claim_labels(Claim(1722830498, 1722830498, "h-baker-at-hertie-school-lan")) == {
         "aime.mlc.DS01_HAS_USER_SETUP": "true",
@@ -39,7 +43,7 @@ def test_the_labels_are_those_of_the_design_document() -> None:
 
 @pytest.mark.parametrize("image_labels", [TRUE, LATER, {**TRUE, **LATER}])
 def test_the_user_s_own_image_needs_no_set_up(image_labels: dict[str, str]) -> None:
-    decision = decide(parse_reference("ds01-1001/p:latest"), image_labels, ALICE)
+    decision = decide(parse_reference("ds01-1001/p:latest"), image_labels, ALICE, rebuild)
     assert (decision.flow, decision.claim, decision.warning) == (Flow.IMAGE, CLAIM, None)
 
 
@@ -47,7 +51,7 @@ def test_the_user_s_own_image_needs_no_set_up(image_labels: dict[str, str]) -> N
 def test_without_labels_the_legacy_flow_needs_no_warning(
     image_labels: dict[str, str],
 ) -> None:
-    decision = decide(parse_reference("aimehub/x"), image_labels, ALICE)
+    decision = decide(parse_reference("aimehub/x"), image_labels, ALICE, rebuild)
     assert (decision.flow, decision.warning) == (Flow.COMMIT, None)
 
 
@@ -59,7 +63,7 @@ def test_labels_that_deny_a_set_up_claim_nothing(value: str) -> None:
 @pytest.mark.parametrize(("uid", "gid"), [(1002, 2001), (1001, 2002), (1002, 2002)])
 def test_another_account_is_reported_with_the_fix(uid: int, gid: int) -> None:
     image_labels = claim_labels(Claim(uid, gid, "bob"))
-    decision = decide(parse_reference("ds01-1002/my-project:latest"), image_labels, ALICE)
+    decision = decide(parse_reference("ds01-1002/my-project:latest"), image_labels, ALICE, rebuild)
     assert decision.flow is Flow.COMMIT
     assert f"{uid}:{gid}" in decision.warning
     assert "1001:2001" in decision.warning
@@ -68,9 +72,11 @@ def test_another_account_is_reported_with_the_fix(uid: int, gid: int) -> None:
 
 def test_the_fix_for_an_own_image_is_to_rebuild_it() -> None:
     image_labels = claim_labels(Claim(1001, 100, "alice"))
-    warning = decide(parse_reference("ds01-1001/my-project:latest"), image_labels, ALICE).warning
+    warning = decide(
+        parse_reference("ds01-1001/my-project:latest"), image_labels, ALICE, rebuild
+    ).warning
     assert warning.endswith("rebuild the image: image-create my-project --force")
-    warning = decide(parse_reference("hub/any"), image_labels, ALICE).warning
+    warning = decide(parse_reference("hub/any"), image_labels, ALICE, rebuild).warning
     assert "image-create PROJECT --force" in warning
     assert "image-create PROJECT --from hub/any" in warning
 
@@ -95,7 +101,7 @@ def test_the_fix_for_an_own_image_is_to_rebuild_it() -> None:
     ],
 )
 def test_malformed_labels_are_ignored_with_a_warning(change: dict[str, str]) -> None:
-    decision = decide(parse_reference("image"), {**TRUE, **change}, ALICE)
+    decision = decide(parse_reference("image"), {**TRUE, **change}, ALICE, rebuild)
     assert decision.flow is Flow.COMMIT
     assert "cannot be trusted" in decision.warning
     assert len(decision.warning) < 300
@@ -110,18 +116,18 @@ def test_an_incomplete_claim_is_malformed(missing: str) -> None:
 def test_with_as_the_image_must_have_that_account() -> None:
     elsewhere = replace(ALICE, uid=ALICE.uid + 1, ids_here=(ALICE.uid, ALICE.gid))
     with pytest.raises(UsageError, match=f"built for {ALICE.uid}:{ALICE.gid}"):
-        decide(parse_reference("ds01-1001/p:latest"), TRUE, elsewhere)
-    assert decide(parse_reference("aimehub/x"), {}, elsewhere).flow is Flow.COMMIT
+        decide(parse_reference("ds01-1001/p:latest"), TRUE, elsewhere, rebuild)
+    assert decide(parse_reference("aimehub/x"), {}, elsewhere, rebuild).flow is Flow.COMMIT
 
 
 def test_labels_are_ignored_for_root() -> None:
-    decision = decide(parse_reference("image"), claim_labels(Claim(0, 0, "root")), ROOT)
+    decision = decide(parse_reference("image"), claim_labels(Claim(0, 0, "root")), ROOT, rebuild)
     assert (decision.flow, decision.claim) == (Flow.IMAGE, None)
 
 
 @given(st.dictionaries(st.sampled_from([*TRUE, *LATER, "x"]), st.text()))
 def test_any_labels_lead_to_a_decision(image_labels: dict[str, str]) -> None:
-    decision = decide(parse_reference("image"), image_labels, ALICE)
+    decision = decide(parse_reference("image"), image_labels, ALICE, rebuild)
     if decision.flow is Flow.IMAGE:
         assert (decision.claim.uid, decision.claim.gid) == (1001, 2001)
 
