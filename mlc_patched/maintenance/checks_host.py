@@ -24,8 +24,10 @@ from ..host.sudo import is_for_another
 from ..patch import checkout as patch_checkout
 from ..patch.layout import checkout_of
 from ..patch.state import Condition, examine
+from ..plan.catalog import VARIABLE as CATALOG_VARIABLE
 from ..plan.cdi import CDI_REMEDY, DOCKER_REMEDY, KIND, has_gpus
 from ..plan.directories import DEFAULT_WORKSPACE, expand, make_in_home
+from ..settings.file import FILE, locate
 from ..settings.model import Settings
 from ..units import size_in_words
 from . import install_tree
@@ -190,20 +192,35 @@ def _nvidia_gpu(gpu: str, info: EngineInfo | None, environ: Mapping[str, str]) -
 
 def settings(machine: Machine) -> Finding | Sequence[Finding]:
     """The administrator's settings can be read and are valid, also for the engine."""
+    context = machine.context
     try:
-        notes = machine.context.settings.notes
+        notes = context.settings.notes
     except MlcError as error:
-        return broken("settings", str(error), "mlc config, once the line is right")
-    if notes:
-        return warning("settings", " ".join(notes), "mlc config")
-    found = list(_refused(machine.context.settings, machine.info, machine.context.engine))
+        return broken("settings", error.message, _settings_remedy(error, context))
+    found = [warning("settings", " ".join(notes), "mlc config")] if notes else []
+    if machine.info is not None:
+        found += _refused(context.settings, machine.info, context.engine)
     return found or ok("settings", "valid")
 
 
-def _refused(settings: Settings, info: EngineInfo | None, engine: Engine) -> Iterator[Finding]:
+def _settings_remedy(error: MlcError, context: Context) -> str:
+    if error.hint:
+        return error.hint
+    if re.search(r", line \d", error.message):
+        return "mlc config, once the line is right"
+    return _file_remedy(error, locate(context.environ) or FILE)
+
+
+def _file_remedy(error: MlcError, path: str) -> str:
+    """Return the command for a file that cannot be read, or whose content is wrong."""
+    quoted = shlex.quote(path)
+    if isinstance(error.__cause__, PermissionError):
+        return f"sudo chmod a+rX {shlex.quote(str(Path(path).parent))} {quoted}"
+    return f"sudoedit {quoted}"
+
+
+def _refused(settings: Settings, info: EngineInfo, engine: Engine) -> Iterator[Finding]:
     """Yield the settings that the engine refuses, and with them every container."""
-    if info is None:
-        return
     wrong = {}
     if settings.network not in _NETWORKS and not engine.has_network(settings.network):
         wrong["container.network"] = "there is no such network", "one of: docker network ls"
@@ -219,8 +236,12 @@ def _refused(settings: Settings, info: EngineInfo | None, engine: Engine) -> Ite
     for name, (why, allowed) in wrong.items():
         origin, key = settings.origins[name], name.partition(".")[2]
         text = f"{origin}: the engine refuses {key} = {settings.texts[name]}, as {why}"
-        remedy = f"sudoedit {shlex.quote(origin.rpartition(', line ')[0])}: {key} = {allowed}"
-        yield broken("settings", text, remedy)
+        yield broken("settings", text, f"{_edit(origin)}: {key} = {allowed}")
+
+
+def _edit(origin: str) -> str:
+    """Return the command that edits the file of a setting, by its `Settings.origins`."""
+    return f"sudoedit {shlex.quote(origin.rpartition(', line ')[0])}"
 
 
 def catalog(machine: Machine) -> Finding | Sequence[Finding]:
@@ -230,17 +251,35 @@ def catalog(machine: Machine) -> Finding | Sequence[Finding]:
     try:
         found = machine.context.catalog
     except MlcError as error:
-        return broken("catalog", str(error), "mlc create --info says which line")
+        return broken("catalog", str(error), _catalog_remedy(error, machine.context))
     there = {name for image in machine.images for name in image.references}
     images = {row.image for row in found.rows}
     here = sum(1 for each in images if each in there or f"{each}:latest" in there)
-    text = f"{found.source}: {len(found.rows)} rows, {here} of {len(images)} images are here"
+    text = f"{found.source}: {len(found.rows)} rows"
     if not images:
-        return broken("catalog", text, f"git checkout -- {shlex.quote(found.source.name)}")
+        remedy = f"sudoedit {shlex.quote(str(found.source))}: a row for each image"
+        directory = found.source.parent
+        if os.path.lexists(directory / ".git"):
+            name = shlex.quote(found.source.name)
+            remedy = f"git -C {shlex.quote(str(directory))} checkout -- {name}"
+        return broken("catalog", text, remedy)
+    if machine.info is None:
+        return ok("catalog", text)
+    text += f", {here} of {len(images)} images are here"
     if not here:
         text += "; the first container from each has to pull it"
         return warning("catalog", text, f"docker pull {found.rows[0].image}")
     return ok("catalog", text)
+
+
+def _catalog_remedy(error: MlcError, context: Context) -> str:
+    if not isinstance(error, NotFoundError):
+        return _file_remedy(error, str(context.catalog_file))
+    if context.environ.get(CATALOG_VARIABLE):
+        return f"unset {CATALOG_VARIABLE}, or set it to the path of a catalog"
+    if origin := context.settings.origins.get("images.catalog"):
+        return f"{_edit(origin)}: catalog = PATH"
+    return install_tree.reinstall()
 
 
 def workspace(machine: Machine) -> Finding | Sequence[Finding]:

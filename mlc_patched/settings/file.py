@@ -47,8 +47,7 @@ def load(environ: Mapping[str, str], file: str = FILE, account: Account | None =
     except NotFoundError:
         if link := _broken_link(path):
             raise MlcError(
-                f"{link} is a link, and what it leads to is missing, so the settings in {path} "
-                "are unknown.",
+                f"{link} is a link, and what it leads to is missing, so the settings are unknown.",
                 "Restore it, or remove the link.",
             ) from None
         raise
