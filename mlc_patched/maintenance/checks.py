@@ -1,7 +1,7 @@
 """What a check of doctor is given, and what it returns.
 
 A check is a function that takes a `Machine` and returns one `Finding` or several: the facts are
-gathered and judged in one place, in `checks_host` or `checks_images`. `doctor.CHECKS` lists them.
+gathered and judged in one place, in a module `checks_…`. `doctor.CHECKS` lists them.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from ..context import Context
 from ..errors import EngineError, MlcError
 from . import checks_host as host
 from . import checks_images as images
+from . import checks_settings as settings
 from .checks import Check, Finding, Machine, broken
 from .checks_cluster import cluster, node
 from .checks_gpus import shared_gpus
@@ -19,8 +20,8 @@ CHECKS: tuple[Check, ...] = (
     host.docker_group,
     host.gpu,
     shared_gpus,
-    host.settings,
-    host.catalog,
+    settings.settings,
+    settings.catalog,
     host.workspace,
     host.disk,
     image_store,

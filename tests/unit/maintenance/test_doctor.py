@@ -16,7 +16,7 @@ from mlc_patched.context import Context
 from mlc_patched.engine.interface import Image
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import EngineError
-from mlc_patched.maintenance import checks_host as host
+from mlc_patched.maintenance import checks_settings as settings
 from mlc_patched.maintenance import doctor, prune
 from mlc_patched.maintenance.checks import Health, Machine
 from mlc_patched.names import labels
@@ -65,7 +65,7 @@ def test_settings_that_cannot_be_read_stop_no_other_check(context: Context, tmp_
     assert found["settings"].health is Health.BROKEN
     assert str(file) in found["settings"].text
     file.write_text("[images]\nold_flow = no\n")
-    assert_finding(host.settings(Machine(context, INFO)), "warning", "legacy_flow")
+    assert_finding(settings.settings(Machine(context, INFO)), "warning", "legacy_flow")
     assert {"engine", "workspace", "leftovers", "completion"} <= set(found)
 
 
