@@ -82,7 +82,7 @@ def test_an_account_that_is_not_the_callers_is_marked(it: ImageUser) -> None:
     own_image(it, "plain")
     found = {each["project"]: each["problem"] for each in it.json("image-list")}
     assert f"UID is 7, yours is {it.user.uid}" in found["stale"]
-    assert "image-create stale --force" in found["stale"]
+    assert f"image-create stale-2 --from {it.image('stale')}" in found["stale"]
     assert found["later"] == ""
     assert "labels are invalid" in found["odd"]
     assert "no account" in found["plain"]
