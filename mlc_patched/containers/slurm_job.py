@@ -1,19 +1,22 @@
 """The batch step of a Slurm job: on its node it creates a container, waits for its end, and removes
 it, whatever ends the job.
 
-Slurm ends a job (scancel, time limit, preemption) with SIGTERM, and half a minute later with
-SIGKILL (KillWait). What a killed step leaves, the next job on the node removes.
+Slurm ends a job (scancel, time limit, preemption) with SIGTERM, and with SIGKILL after KillWait,
+half a minute by default. What a killed step leaves, the next job on the node removes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 
 from ..cluster.slurm.commands import call
 from ..cluster.slurm.grant import (
@@ -36,7 +39,14 @@ from ..cluster.slurm.queue import RUNS
 from ..context import Context
 from ..engine.interface import Container, Image
 from ..engine.specification import ContainerSpecification
-from ..errors import ConflictError, EngineError, MlcError, NotFoundError
+from ..errors import (
+    CleanupSkipped,
+    ConflictError,
+    EngineError,
+    MlcError,
+    NotFoundError,
+    Terminated,
+)
 from ..images.fetch import not_own
 from ..interrupts import defer_signals
 from ..lean import replace
@@ -46,12 +56,27 @@ from ..plan.specify import NAME_VARIABLE
 from ..undo import retry_once
 
 _STOP_SECONDS = 15
-"""For a container's end, well within KillWait."""
+"""For the end of a container in which no command of a batch job runs, well within KillWait."""
+_KILL_WAIT = 30
+"""Slurm's own value of KillWait."""
+_REMOVE_SECONDS = 5
+"""Of KillWait, what is kept for the last output and for the container's removal."""
+_EXIT_SECONDS = 2.0
+"""Until the engine lists a container as ended after its output has."""
 _PATIENCE = 60.0
 """Seconds that the engine may be away, as when it is restarted."""
 _POLL_SECONDS = 1.0
 _PASSED = ("SLURM_ARRAY_", "SLURM_CPUS_", "SLURM_JOB_NAME")
 """How variables begin that the container gets, beside the job's ID."""
+
+
+class _JobEnded(Terminated):
+    """Slurm ended the job; its container is removed."""
+
+    message = (
+        "Slurm ended this job: it was cancelled, its time limit was reached, or another job took "
+        "its place. Its container was removed."
+    )
 
 
 class Queue:
@@ -80,9 +105,11 @@ def run_job(context: Context) -> int:
     except MlcError as error:
         queue.tell(str(error))
         raise
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         _remove_log(job, context)
-        raise
+        if isinstance(error, CleanupSkipped):
+            raise
+        raise _JobEnded(getattr(error, "signal_number", signal.SIGINT)) from None
     _remove_log(job, context)
     return status
 
@@ -99,16 +126,26 @@ def _run(job: JobSpecification, queue: Queue, context: Context) -> int:
     image = _image(job, context)
     token = os.urandom(8).hex()
     specification = _specification(job, image, grant, token, context)
+    seconds = _kill_wait(context) - _REMOVE_SECONDS if job.is_batch else 0
+    output = None
     try:
         made = _create(specification, context)
+        output = _Output(made, context) if job.is_batch else None
         context.start(made)
+        if output is not None:
+            output.start()
         queue.tell(RUNS)
-        if job.is_batch:
-            _print_output(made, context)
-        return _until_end(made, specification.name, context)
+        status = _until_end(made, specification.name, context)
+        if output is not None:
+            output.finish()
+        return status
     finally:
         # SIGTERM may have come while the engine was creating it: then only the token finds it.
         with defer_signals():
+            if output is not None:
+                retry_once(lambda: _end(made, max(seconds, 1), context))
+                with contextlib.suppress(MlcError):
+                    output.finish(_EXIT_SECONDS)
             retry_once(lambda: _remove(f"{labels.REQUEST}={token}", context))
 
 
@@ -240,21 +277,92 @@ def _create(specification: ContainerSpecification, context: Context) -> str:
         ) from error
 
 
-def _print_output(made: str, context: Context) -> None:
-    """Print what the command prints, until it ends."""
-    printed = 0
-    while True:
+class _Output:
+    """What a command prints, printed by a thread as it comes, until the container ends.
+
+    To be made before the container is started, and started after that.
+    """
+
+    def __init__(self, made: str, context: Context) -> None:
+        self._made, self._context = made, context
+        self._thread = Thread(target=self._run, daemon=True)
+        self._lines = 0
+        self._failure: OSError | None = None
+        self._pieces: Iterator[bytes] | None = None
+        with contextlib.suppress(EngineError):
+            self._pieces = context.engine.attach(made)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self, seconds: float | None = None) -> None:
+        """Wait until all is printed, or so long; raises MlcError if it could not be."""
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        if self._failure is not None:
+            raise MlcError(
+                f"The output could not be written: {self._failure.strerror}."
+            ) from self._failure
+
+    def _run(self) -> None:
         try:
-            for line in islice(context.engine.logs(made, follow=True), printed, None):
-                sys.stdout.write(f"{line}\n")
-                sys.stdout.flush()
-                printed += 1
-        except NotFoundError:
-            return
-        except EngineError:  # silent for hours, or the engine was restarted
-            _await_engine(context)
-        else:
-            return
+            with contextlib.suppress(EngineError, NotFoundError):
+                for piece in self._pieces or ():
+                    self._print(piece)
+                if self._pieces is not None and self._has_ended():
+                    return
+            with contextlib.suppress(EngineError, NotFoundError):
+                self._print_log()
+        except OSError as error:
+            self._failure = error
+
+    def _print(self, piece: bytes) -> None:
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+        self._lines += piece.count(b"\n")
+
+    def _has_ended(self) -> bool:
+        """Whether the container has ended; the engine may have been restarted without it."""
+        deadline = time.monotonic() + _EXIT_SECONDS
+        while (found := _found(self._made, self._context)) is not None and found.is_running:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_EXIT_SECONDS / 20)
+        return True
+
+    def _print_log(self) -> None:
+        """Print what follows in the engine's log, by lines."""
+        is_last = False
+        while True:
+            try:
+                for line in islice(
+                    self._context.engine.logs(self._made, follow=not is_last), self._lines, None
+                ):
+                    self._print(f"{line}\n".encode())
+            except EngineError:  # silent for hours, or the engine was restarted
+                _await_engine(self._context)
+            else:
+                if is_last:
+                    return
+                # Docker 20.10 does not follow to the end of a last line without a line break.
+                is_last = True
+
+
+def _kill_wait(context: Context) -> int:
+    """Return the seconds between SIGTERM and SIGKILL for jobs of this cluster."""
+    with contextlib.suppress(MlcError):
+        said = call(context, "scontrol", "show", "config")
+        if found := re.search(r"^KillWait\s*=\s*(\d+)", said, re.M):
+            return int(found[1])
+    return _KILL_WAIT
+
+
+def _end(made: str, seconds: int, context: Context) -> None:
+    """Stop the container of a command, which gets SIGTERM first and can save what it has."""
+    found = _found(made, context)
+    if found is not None and found.is_running:
+        with contextlib.suppress(NotFoundError, ConflictError):
+            context.engine.stop(made, seconds, hang_up=False)
 
 
 def _until_end(made: str, name: str, context: Context) -> int:

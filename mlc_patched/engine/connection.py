@@ -194,8 +194,21 @@ class EngineConnection:
     ) -> Iterator[bytes]:
         """Send a plain request and yield the answer's body as it arrives.
 
-        It may be silent for LONGEST_SECONDS. Arguments and errors are those of `ask`.
+        It may be silent for LONGEST_SECONDS. Arguments and errors are those of `ask`; a refusal is
+        raised here, what breaks off while it is read.
         """
+        pieces = self._streamed(method, path, query, body)
+        next(pieces)
+        return pieces
+
+    def _streamed(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Query] | None,
+        body: Mapping[str, Any] | None,
+    ) -> Iterator[bytes]:
+        """Yield what `stream` does, and before it nothing, once the engine has answered."""
         target = f"/v{self._version}{path}?{query_of(query or {})}"
         content = None if body is None else json.dumps(body).encode()
         with self._connection_errors(LONGEST_SECONDS):
@@ -204,6 +217,7 @@ class EngineConnection:
                 head = connection.send(method, target, content)
                 if head.status >= 400:
                     raise self._refusal(head.status, _message(b"".join(connection.pieces(head))))
+                yield b""
                 yield from connection.pieces(head)
             finally:
                 connection.close()

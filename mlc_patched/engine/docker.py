@@ -197,12 +197,13 @@ class DockerEngine(Engine):
                 raise
             self._ask(*request)
 
-    def stop(self, container: str, seconds: int = 10) -> None:
-        # The first process is an interactive bash, which ignores the SIGTERM of a plain stop.
-        # SIGHUP ends it at once instead of after the grace period.
+    def stop(self, container: str, seconds: int = 10, *, hang_up: bool = True) -> None:
+        # An interactive bash ignores the SIGTERM of a plain stop; SIGHUP ends it at once instead of
+        # after the grace period.
         path = f"/containers/{quoted(container)}"
-        with contextlib.suppress(ConflictError):
-            self._ask("POST", f"{path}/kill", {"signal": "SIGHUP"})
+        if hang_up:
+            with contextlib.suppress(ConflictError):
+                self._ask("POST", f"{path}/kill", {"signal": "SIGHUP"})
         patience = ANSWER_SECONDS + seconds
         self._ask("POST", f"{path}/stop", {"t": str(seconds)}, seconds=patience)
 
@@ -220,6 +221,12 @@ class DockerEngine(Engine):
         wanted = {"stdout": "1", "stderr": "1", "follow": "1" if follow else "0"}
         pieces = self._stream("GET", f"{path}/logs", wanted)
         return lines(pieces if has_terminal else payloads(pieces))
+
+    def attach(self, container: str) -> Iterator[bytes]:
+        from .output_stream import payloads
+
+        wanted = {"stream": "1", "stdout": "1", "stderr": "1"}
+        return payloads(self._stream("POST", f"/containers/{quoted(container)}/attach", wanted))
 
     def remove_container(
         self, container: str, force: bool = False, *, keep_volumes: bool = False

@@ -196,8 +196,9 @@ class Engine(abc.ABC):
         """Start a container; a running one is left as it is."""
 
     @abc.abstractmethod
-    def stop(self, container: str, seconds: int = 10) -> None:
-        """Hang up a container's terminal and stop it; kill it after `seconds`."""
+    def stop(self, container: str, seconds: int = 10, *, hang_up: bool = True) -> None:
+        """Stop a container with SIGTERM, which a shell on a terminal ignores: with `hang_up` send
+        SIGHUP before it. Kill it after `seconds`."""
 
     @abc.abstractmethod
     def wait(self, container: str) -> int:
@@ -206,6 +207,11 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def logs(self, container: str, follow: bool = False) -> Iterator[str]:
         """Yield the lines of a container's output; with `follow`, until it exits."""
+
+    @abc.abstractmethod
+    def attach(self, container: str) -> Iterator[bytes]:
+        """Yield what a container without a terminal prints after this call, as it comes, until it
+        exits. Created ones can be attached to before they are started."""
 
     @abc.abstractmethod
     def remove_container(

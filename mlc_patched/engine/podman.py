@@ -125,12 +125,12 @@ class PodmanEngine(DockerEngine):
         image = self.image(image_id)
         return image is not None and image.layers[: len(base.layers)] == base.layers
 
-    def stop(self, container: str, seconds: int = 10) -> None:
+    def stop(self, container: str, seconds: int = 10, *, hang_up: bool = True) -> None:
         # Podman cannot stop a paused container.
         with contextlib.suppress(ConflictError):  # it is not paused
             self._ask("POST", f"/containers/{quoted(container)}/unpause")
         try:
-            super().stop(container, seconds)
+            super().stop(container, seconds, hang_up=hang_up)
         except EngineUnreachableError:
             raise
         except EngineError:  # its own end came before the signal

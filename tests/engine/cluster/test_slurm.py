@@ -239,6 +239,26 @@ def test_an_array_of_four_and_a_command_that_fails(it: SlurmCluster) -> None:
     assert "submitted as job" in it.ok("mlc", "run", "work", "-g", "none", "--", "true")
 
 
+def test_a_commands_output_is_whole_and_sigterm_lets_it_save(it: SlurmCluster) -> None:
+    run = ("mlc", "run", "work", "-g", "none", "-q", "--", "bash", "-c")
+    plain = it.ok(*run, r"echo 'first  '; sleep 1; printf 'a\377 0.93'").strip()
+    traps = "trap 'echo hung up; exit 1' HUP; trap 'sleep 3; printf saved; exit 0' TERM"
+    line = rf"{traps}; printf '10 %%\r'; for i in {{1..600}}; do sleep 0.1; done"
+    ended = it.ok(*run, line).strip()
+
+    def output(job: str) -> bytes:
+        found = it.user.workspace / f"work-run-{job}.out"
+        return found.read_bytes() if found.exists() else b""
+
+    it.until(lambda: output(ended) == b"10 %\r")
+    it.until(lambda: output(plain) == b"first  \na\xff 0.93")
+    it.ok("scancel", ended)
+    it.until(lambda: it.queue() == [])
+    assert output(ended).startswith(b"10 %\r")
+    assert b"\nsavedError: Slurm ended this job: it was cancelled" in output(ended)
+    assert it.left() == []
+
+
 @pytest.mark.promise("slurm")
 def test_whatever_ends_a_job_leaves_nothing(it: SlurmCluster, counted: Counted) -> None:
     for number in range(sized(3, 20)):

@@ -282,8 +282,8 @@ class FakeEngine(Engine):
         if each.specification.entrypoint and each.specification.entrypoint[0] == "env":
             self._set_up(each)
 
-    def stop(self, container: str, seconds: int = 10) -> None:
-        self.calls.append("stop")
+    def stop(self, container: str, seconds: int = 10, *, hang_up: bool = True) -> None:
+        self.calls.append("stop" if hang_up else "stop without hanging up")
         each = self._get(container)
         if each.state == "running":
             each.state, each.exit_status = "exited", 129
@@ -296,6 +296,11 @@ class FakeEngine(Engine):
     def logs(self, container: str, follow: bool = False) -> Iterator[str]:
         self.calls.append("logs")
         yield from self._get(container).lines
+
+    def attach(self, container: str) -> Iterator[bytes]:
+        self.calls.append("attach")
+        self._get(container)
+        return iter([f"{line}\n".encode() for line in self.made[container].lines])
 
     def remove_container(
         self, container: str, force: bool = False, *, keep_volumes: bool = False

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -40,9 +43,11 @@ class Node:
         self.events: list[Callable[[], object]] = []
 
     def call(self, context: Context, program: str, *arguments: str, **more: str) -> str:
-        assert (program, arguments[:2]) == ("scontrol", ("update", "JobId=7"))
         if self.is_away:
             raise SlurmError(AWAY)
+        if arguments == ("show", "config"):
+            return "JobRequeue = 1\nKillWait                = 40 sec\n"
+        assert (program, arguments[:2]) == ("scontrol", ("update", "JobId=7"))
         comment = json.loads(arguments[2].removeprefix("Comment="))
         assert comment["request"] == "word"
         self.told.append(comment["status"])
@@ -121,7 +126,7 @@ def test_a_command_prints_into_the_jobs_output_and_ends_with_its_status(node: No
     array = {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2", "SLURM_CONF": "/x"}
     assert node.run(is_batch=True, **array) == 4
     assert node.engine.made == {}
-    assert "logs" in node.engine.calls
+    assert "attach" in node.engine.calls
 
 
 def test_sigterm_stops_and_removes_the_container(node: Node) -> None:
@@ -161,19 +166,128 @@ def test_a_job_goes_on_for_longer_than_the_engine_answers_a_request(
 
     def logs(container: str, follow: bool = False) -> Iterator[str]:
         yield from lines
-        lines.append("three")
-        if len(lines) == 3:
+        if len(lines) == 2:
+            lines.append("three")
             raise EngineError("timed out")
 
     def time_out() -> None:
         raise EngineError("timed out")
 
     monkeypatch.setattr(node.engine, "logs", logs)
-    said = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", said)
+
+    def attach(container: str) -> Iterator[bytes]:
+        yield b"one\n"
+        raise EngineError("timed out")
+
+    monkeypatch.setattr(node.engine, "attach", attach)
+    said = printed(monkeypatch)
     node.events = [time_out, time_out, node.end]
     assert node.run(is_batch=True) == 0
-    assert said.getvalue() == "one\ntwo\nthree\n"
+    assert said.getvalue() == b"one\ntwo\nthree\n"
+
+
+def test_what_a_command_prints_is_passed_on_as_it_comes(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, is_shown = printed(monkeypatch), threading.Event()
+
+    def attach(container: str) -> Iterator[bytes]:
+        assert node.container().state == "created"
+        return pieces()
+
+    def pieces() -> Iterator[bytes]:
+        yield b"first \n 10 %\r 20 %\r"
+        is_shown.set()
+        while node.container().state == "running":
+            time.sleep(0.01)
+        yield b"accuracy \xff 0.93"
+
+    def look() -> None:
+        assert is_shown.wait(5)
+        assert said.getvalue() == b"first \n 10 %\r 20 %\r"
+        node.end()
+
+    monkeypatch.setattr(node.engine, "attach", attach)
+    node.events = [look]
+    assert node.run(is_batch=True) == 0
+    assert said.getvalue() == b"first \n 10 %\r 20 %\raccuracy \xff 0.93"
+
+
+def test_a_last_line_that_following_the_log_leaves_out_is_printed(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def logs(container: str, follow: bool = False) -> Iterator[str]:
+        yield "one"
+        if not follow:
+            yield "accuracy 0.93"
+
+    def attach(container: str) -> Iterator[bytes]:
+        raise EngineError("cut off")
+
+    monkeypatch.setattr(node.engine, "attach", attach)
+    monkeypatch.setattr(node.engine, "logs", logs)
+    said = printed(monkeypatch)
+    node.events = [node.end]
+    assert node.run(is_batch=True) == 0
+    assert said.getvalue() == b"one\naccuracy 0.93\n"
+
+
+def test_a_full_disk_fails_the_job_once_its_command_has_ended(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, text: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Full()))
+    monkeypatch.setattr(node.engine, "attach", lambda container: iter([b"one\n"]))
+    node.events = [node.end]
+    with pytest.raises(MlcError, match="could not be written: No space left"):
+        node.run(is_batch=True)
+    assert node.engine.made == {}
+
+
+def test_sigterm_reaches_a_command_first_and_what_it_still_says_is_printed(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, stopped = printed(monkeypatch), []
+
+    def attach(container: str) -> Iterator[bytes]:
+        return pieces()
+
+    def pieces() -> Iterator[bytes]:
+        while node.container().state != "exited":
+            time.sleep(0.01)
+        yield b"saving"
+
+    def stop(container: str, seconds: int, *, hang_up: bool = True) -> None:
+        stopped.append((seconds, hang_up))
+        node.end(1)
+
+    def terminate() -> None:
+        monkeypatch.setattr(node.engine, "stop", stop)
+        raise Terminated(signal.SIGTERM)
+
+    def end(status: int) -> None:
+        node.container().state, node.container().exit_status = "exited", status
+
+    monkeypatch.setattr(node.engine, "attach", attach)
+    monkeypatch.setattr(node, "end", end)
+    node.events = [terminate]
+    with pytest.raises(Terminated) as ended:
+        node.run(is_batch=True)
+    assert ended.value.message.startswith("Slurm ended this job: it was cancelled")
+    assert ended.value.signal_number == signal.SIGTERM
+    assert stopped == [(35, False)]
+    assert said.getvalue() == b"saving"
+    assert node.engine.made == {}
+
+
+def printed(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
+    """Return what the job prints."""
+    said = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(said))
+    return said
 
 
 def test_a_job_ends_if_its_engine_stays_away(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

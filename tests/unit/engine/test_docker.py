@@ -313,6 +313,25 @@ def test_the_output_of_a_terminal_is_not_framed(
     assert api.requests[-1].query["follow"] == str(int(follow))
 
 
+def test_a_command_can_be_stopped_without_hanging_up(api: EngineApi, docker_engine: Engine) -> None:
+    api.on("POST /containers/c/stop", Reply(204))
+    docker_engine.stop("c", 7, hang_up=False)
+    assert api.calls == ["POST /containers/c/stop"]
+
+
+def test_a_container_is_attached_to_before_anything_is_read(
+    api: EngineApi, docker_engine: Engine
+) -> None:
+    api.on("POST /containers/c/attach", Reply(200, [b"\1\0\0\0\0\0\0\3a\r\xff"]))
+    pieces = docker_engine.attach("c")
+    assert api.calls == ["POST /containers/c/attach"]
+    assert api.requests[-1].query == {"stream": "1", "stdout": "1", "stderr": "1"}
+    assert list(pieces) == [b"a\r\xff"]
+    api.on("POST /containers/c/attach", refusal(404, "No such container: c"))
+    with pytest.raises(NotFoundError):
+        docker_engine.attach("c")
+
+
 def test_a_container_is_removed_with_its_volumes_unless_they_are_kept(
     api: EngineApi, docker_engine: Engine
 ) -> None:
