@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 from ..cluster.choose import scheduler_of, uses_slurm
@@ -19,7 +20,7 @@ from ..names.containers import check_container_name, container_tag, first_free
 from ..names.images import parse_reference
 from ..names.projects import LATEST, Project, check_project, is_own_project, project_of_repository
 from ..plan.container import ANY_GPU_ARCHITECTURE, Plan
-from ..plan.directories import resolve
+from ..plan.directories import Directories, resolve
 from ..plan.flow import Flow
 from ..plan.limits import (
     cgroup,
@@ -27,7 +28,7 @@ from ..plan.limits import (
     check_image,
     resources,
 )
-from ..plan.request import CUSTOM, GPUS_VARIABLE, DeployRequest, allowed_name
+from ..plan.request import CUSTOM, GPUS_VARIABLE, CreateRequest, DeployRequest, allowed_name
 from ..plan.specify import specify
 from ..units import parse_size
 from . import site_wrapper
@@ -93,8 +94,15 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
 
 
 def work_of(request: DeployRequest, own: str, placement: Placement, context: Context) -> Work:
-    """Decide what a request runs; no engine is asked but for the image."""
+    """Decide what a request runs; no engine is asked but for the image.
+
+    With Slurm the default workspace is created here, if it is missing.
+    """
     plan = _plan(request, own, context)
+    if placement.gpu_kind and plan.choice.request is None:
+        raise UsageError(
+            "--gpu-kind is for GPUs, and none are requested.", "Leave out one of both."
+        )
     pushed = _pushed(own, context)
     digest = parse_reference(pushed).digest or pushed
     container = specify(plan, pushed, digest, Flow.IMAGE, context.account)
@@ -198,9 +206,7 @@ def _plan(request: DeployRequest, own: str, context: Context) -> Plan:
         choice=gpus,
         architecture=gpus.architecture or CPU,
         framework=f"{CUSTOM}-{LATEST}",
-        directories=resolve(
-            options.workspace, options.data, options.models, account, is_local=False
-        ),
+        directories=_directories(options, context),
         devices=settings.devices or (),
         missing_devices=(),
         shm_size=parse_size(options.shm_size) if options.shm_size else settings.shm_size,
@@ -210,6 +216,29 @@ def _plan(request: DeployRequest, own: str, context: Context) -> Plan:
         settings=settings,
         is_local=False,
     )
+
+
+def _directories(options: CreateRequest, context: Context) -> Directories:
+    """Return the nodes' directories. With Slurm, homes have the same paths on all hosts, so they
+    are looked for here; a host that is not a node may lack one."""
+    account = context.account
+    paths = (options.workspace, options.data, options.models)
+    if not uses_slurm(context):
+        return resolve(*paths, account, is_local=False)
+    try:
+        return resolve(*paths, account)
+    except MlcError as error:
+        is_relative = any(path and not path.startswith(("/", "~")) for path in paths)
+        if is_relative or isinstance(error, UsageError) or _is_only_node(context):
+            raise
+        context.report.warn(f"{error} On a node that lacks it, too, the container cannot run.")
+        return resolve(*paths, account, is_local=False)
+
+
+def _is_only_node(context: Context) -> bool:
+    """Whether this host is all of the cluster."""
+    here = socket.gethostname().partition(".")[0]
+    return {each.id.partition(".")[0] for each in scheduler_of(context).nodes()} == {here}
 
 
 def _gpus(said: str | None, context: Context) -> GpuChoice:

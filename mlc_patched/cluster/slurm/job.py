@@ -13,13 +13,12 @@ from ...json_text import parsed
 from ...lean import dataclass, replace
 from ...names import labels
 from ...names.containers import SEPARATOR
-from .queue import STATUS
+from .queue import BATCH, STATUS
 
 VARIABLE = "MLC_JOB"
 """In a job's environment: the job as JSON."""
-IMAGE, REQUEST, BATCH = "image", "request", "batch"
-"""Fields of the comment beside the labels: the image by its digest, a random token, and whether the
-job runs a command."""
+IMAGE, REQUEST = "image", "request"
+"""Fields of the comment beside the labels: the image by its digest, and a random token."""
 SCRIPT = """\
 #!/bin/sh
 command -v "$MLC_PROGRAM" >/dev/null || MLC_PROGRAM=mlc

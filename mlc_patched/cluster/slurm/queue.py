@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from ...json_text import parsed
 from ...lean import dataclass
+from ...names import labels
 from ...units import duration_in_words
 from ..state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING, ServiceState
 
@@ -20,6 +21,8 @@ FORMAT = "%i|%A|%U|%u|%T|%P|%Q|%V|%N|%L|%b|%r|%j|%k"
 time left, GPUs, reason, name, comment. Only the last two may contain the separator: in mlc's jobs,
 only the comment does."""
 _FIELDS = FORMAT.count("|")
+BATCH = "batch"
+"""Field of a job's comment: whether the job runs a command."""
 STATUS = "status"
 """Field of a job's comment: what its node says, RUNS or words for the user."""
 RUNS = "runs"
@@ -139,9 +142,20 @@ def _running(job: Job, noted: str) -> ServiceState:
 def _ended(job: Job, noted: str) -> ServiceState:
     node = job.nodes
     why = noted if noted != RUNS and job.state == "FAILED" else ""
+    if not why and job.state == "FAILED" and job.reason not in ("", "None", "NonZeroExitCode"):
+        why = _why_failed(job)
     why = why or _NEVER_ENDED_WELL.get(job.state, "")
     where = f"ended on {node}" if node else "ended"
     return ServiceState(ENDED, f"{where}: {why}" if why else where, node)
+
+
+def _why_failed(job: Job) -> str:
+    """Return Slurm's reason for a job that failed before its step could give one."""
+    if job.reason == "JobLaunchFailure":
+        said = {key: str(value) for key, value in job.comment.items()}
+        place = labels.given(said, labels.WORKSPACE) if BATCH in said else None
+        return f"Slurm could not start it. Is {place or 'the home'} there, where its output goes?"
+    return _REASONS.get(job.reason, job.reason).removeprefix("never starts: ")
 
 
 def _job(line: str) -> Job | None:

@@ -27,7 +27,6 @@ from ..interface import Found, Step, Work
 from ..state import LOST, RUNNING
 from .commands import call, environment, own_program, path_of
 from .job import (
-    BATCH,
     IMAGE,
     REQUEST,
     SCRIPT,
@@ -39,7 +38,7 @@ from .job import (
     log_of,
     name_of_task,
 )
-from .queue import FORMAT, Job, jobs_of, state_of
+from .queue import BATCH, FORMAT, Job, jobs_of, state_of
 
 _MIB = 1024**2
 _GRES = re.compile(r"gpu(?::([^:,(]+))?:(\d+)")
@@ -84,6 +83,11 @@ class SlurmScheduler:
         comment = comment_of(container, token, is_batch=is_batch)
         job = JobSpecification(container, work.gpus, comment, is_batch)
         output = output_of(work) if is_batch else log_of(self._context.account.home, "ID")
+        if "\\" in output:
+            raise UsageError(
+                f"Slurm cannot write its output to {output}: it removes the backslashes.",
+                "Choose another workspace with -w DIR." if is_batch else "",
+            )
         pattern = "%A_%a" if work.array else "%j"
         # Slurm replaces a % and what follows it.
         before, _, after = output.replace("%", "%%").rpartition("ID")

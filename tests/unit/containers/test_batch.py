@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.accounts import PASSWD
@@ -78,6 +80,45 @@ def test_an_array_is_passed_on(context: Context, slurm: FakeSlurm) -> None:
     for wrong in ("x", "1;2", "1 2", "%4"):
         with pytest.raises(UsageError, match="--array"):
             submitted(context, "true", array=wrong)
+
+
+def test_the_workspace_is_looked_for_before_a_job_fails_without_it(
+    context: Context,
+    slurm: FakeSlurm,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context.report = reporter = RecordingReporter()
+    home = Path(context.account.home)
+    submitted(context, "true")
+    assert (home / "workspace").is_dir()
+
+    def in_workspace(place: str) -> str:
+        options = CreateRequest("", gpus="1", workspace=place)
+        return submit("thesis", ["true"], options, Placement(), None, context).output
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    assert in_workspace("here") == f"{tmp_path}/here/thesis-run-2.out"
+    assert in_workspace("/nosuch") == "/nosuch/thesis-run-3.out"
+    assert "/nosuch does not exist" in str(reporter.said)
+    assert "On a node that lacks it, too" in str(reporter.said)
+    with pytest.raises(NotFoundError, match="nosuch does not exist"):
+        in_workspace("nosuch")
+    # Where one server is the whole cluster, the paths are its own.
+    monkeypatch.setattr(socket, "gethostname", lambda: "n1.other")
+    with pytest.raises(NotFoundError, match="mkdir -p"):
+        in_workspace("/nosuch")
+    (tmp_path / "a\\b").mkdir()
+    with pytest.raises(UsageError, match="backslash"):
+        in_workspace("a\\b")
+    assert len(slurm.submitted) == 3
+
+
+def test_a_kind_of_gpu_needs_gpus(context: Context, slurm: FakeSlurm) -> None:
+    options, where = CreateRequest("", gpus="none"), Placement(gpu_kind="a100")
+    with pytest.raises(UsageError, match="--gpu-kind"):
+        submit("thesis", ["true"], options, where, None, context)
 
 
 @pytest.fixture

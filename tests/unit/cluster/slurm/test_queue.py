@@ -9,6 +9,7 @@ from support.slurm_queue import line
 
 from mlc_patched.cluster.slurm.queue import jobs_of, state_of
 from mlc_patched.cluster.state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING
+from mlc_patched.names import labels
 
 
 def said(*lines: str) -> tuple[str, str]:
@@ -71,6 +72,19 @@ def test_jobs_that_have_ended() -> None:
         "ended on n1: The registry cannot be reached."
     )
     assert said(line(state="FAILED"))[1] == "ended on n1: failed"
+    assert said(line(state="FAILED", reason="NonZeroExitCode"))[1] == "ended on n1: failed"
+    constraints = line(state="FAILED", reason="BadConstraints", nodes="(null)")
+    assert said(constraints)[1] == "ended: no node has what it asks for"
+    assert said(line(state="FAILED", reason="Odd"))[1] == "ended on n1: Odd"
+    launch = line(state="FAILED", reason="JobLaunchFailure")
+    assert said(launch)[1] == (
+        "ended on n1: Slurm could not start it. Is the home there, where its output goes?"
+    )
+    comment = json.dumps({"request": "1", "batch": "yes", labels.WORKSPACE: "/data/nosuch"})
+    launch = line(state="FAILED", reason="JobLaunchFailure", comment=comment)
+    assert said(launch)[1] == (
+        "ended on n1: Slurm could not start it. Is /data/nosuch there, where its output goes?"
+    )
     assert said(line(state="COMPLETING"))[1] == "being stopped on n1"
     state, status = said(line(state="NODE_FAIL"))
     assert state == LOST
