@@ -144,8 +144,25 @@ def _parse_up_to_command(
     is_rest = any(action.nargs == argparse.REMAINDER for action in parser._actions)
     parse = parser.parse_args if is_rest else parser.parse_intermixed_args
     found = parse(argv[:at], namespace)
+    if is_rest and (count := _flags(parser, found.command)):
+        # argparse takes all that follows the name for the program's words.
+        first = at - len(found.command)
+        words = [*argv[first : first + count], *argv[:first], *argv[first + count : at]]
+        found = parse(words, namespace)
     found.command = [*found.command, *argv[at + (not found.command) :]]
     return found
+
+
+def _flags(parser: Parser, words: Sequence[str]) -> int:
+    """Return how many of the first words are the parser's own flags and their values."""
+    count = 0
+    while count < len(words):
+        flag, sign, _ = words[count].partition("=")
+        action = parser._option_string_actions.get(flag)
+        if action is None:
+            break
+        count += 1 if sign or action.nargs == 0 else 2
+    return min(count, len(words))
 
 
 def _examples(lines: Sequence[str]) -> str:

@@ -144,3 +144,27 @@ def test_a_command_that_is_not_quoted_is_said_with_what_works(
 def test_exec_leaves_the_command_as_it_is(argv: list[str], command: list[str]) -> None:
     _, arguments = parse(["exec", *argv])
     assert arguments.command == command
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("it --context far -- ls --as x", ["ls", "--as", "x"]),
+        ("it --context=far --as 7:7 -- ls", ["ls"]),
+        ("--as 7:7 it --context far ls -l -- x", ["ls", "-l", "--", "x"]),
+        ("--context far it ls --context near", ["ls", "--context", "near"]),
+    ],
+)
+def test_flags_around_the_name_of_a_container_are_not_the_programs(
+    line: str, command: list[str]
+) -> None:
+    _, found = parse(["exec", *line.split()])
+    assert found.container_name == "it"
+    assert found.docker_context == "far"
+    assert getattr(found, "as_ids", "7:7") == "7:7"
+    assert found.command == command
+
+
+def test_a_flag_after_the_name_that_lacks_its_value_runs_nothing() -> None:
+    _, found = parse(["exec", "it", "--context", "--", "ls"])
+    assert (found.container_name, found.command) == (None, ["ls"])
