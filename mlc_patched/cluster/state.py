@@ -32,6 +32,11 @@ class ServiceState:
     ahead: int | None = None
     container: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """The status as the end of a sentence; the reason of a failure may be a sentence itself."""
+        return self.status if self.status.endswith((".", "?", "!")) else f"{self.status}."
+
 
 def state_of(
     service: Service, services: Iterable[Service], tasks: Iterable[Task], nodes: Iterable[Node]

@@ -62,11 +62,11 @@ class SwarmScheduler:
         if state.state == LOST:
             name = short_name(found.service.labels[labels.SERVICE])
             raise MlcError(
-                f"{found.service.name} cannot be reached: {state.status}.",
+                f"{found.service.name} cannot be reached: {state.sentence}",
                 f"If the node does not come back, remove it with: container-retire {name}",
             )
         if not state.container:
-            raise MlcError(f"{found.service.name} has no container yet: {state.status}.")
+            raise MlcError(f"{found.service.name} has no container yet: {state.sentence}")
         context = self._context
         wanted = (f"{labels.SERVICE}={found.service.labels[labels.SERVICE]}",)
         for way in (context, None):

@@ -69,7 +69,7 @@ def wait_until_running(identity: str, name: str, context: Context) -> ServiceSta
             with ignore_interrupts():
                 retry_once(partial(scheduler.cancel, identity))
             raise MlcError(
-                f"{name} could not run: {state.status}. It was removed from the cluster."
+                f"{name} could not run: {state.sentence} It was removed from the cluster."
             )
         if state.status != reported:
             context.report.step(f"[{name}] {state.status}")

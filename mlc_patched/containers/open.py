@@ -124,7 +124,7 @@ def _place_on_cluster(name: str, context: Context) -> Place | Step:
         raise context.not_found(name)
     found = wait_while_starting(found, name, context)
     if found.state.state != RUNNING:
-        raise MlcError(f"{name} is on the cluster, but not running: {found.state.status}.")
+        raise MlcError(f"{name} is on the cluster, but not running: {found.state.sentence}")
     return place_of(found, context)
 
 

@@ -35,7 +35,7 @@ from ..cluster.slurm.job import (
     name_of_task,
     with_status,
 )
-from ..cluster.slurm.queue import RUNS
+from ..cluster.slurm.queue import PULLING, RUNS
 from ..context import Context
 from ..engine.interface import Container, Image
 from ..engine.specification import ContainerSpecification
@@ -122,7 +122,7 @@ def _run(job: JobSpecification, queue: Queue, context: Context) -> int:
             f"Slurm gave {len(grant.gpus)} GPUs instead of {job.gpus}.",
             "Check gres.conf of this node: scontrol show node",
         )
-    queue.tell("pulling the image")
+    queue.tell(PULLING)
     image = _image(job, context)
     token = os.urandom(8).hex()
     specification = _specification(job, image, grant, token, context)

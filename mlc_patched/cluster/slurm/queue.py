@@ -24,7 +24,8 @@ _FIELDS = FORMAT.count("|")
 BATCH = "batch"
 """Field of a job's comment: whether the job runs a command."""
 STATUS = "status"
-"""Field of a job's comment: what its node says, RUNS or words for the user."""
+"""Field of a job's comment: what its node says, PULLING, RUNS or why it failed."""
+PULLING = "pulling the image"
 RUNS = "runs"
 _NEVER_ENDED_WELL = {
     "FAILED": "failed",
@@ -129,8 +130,10 @@ def state_of(job: Job, queue: Iterable[Job]) -> ServiceState:
 
 def _running(job: Job, noted: str) -> ServiceState:
     node = job.nodes
-    if noted != RUNS:
+    if noted in ("", PULLING):
         return ServiceState(STARTING, f"{noted or 'starting'} on {node}", node)
+    if noted != RUNS:  # it failed, and ends with this reason in a moment
+        return ServiceState(STARTING, f"being stopped on {node}", node)
     if job.state in ("SUSPENDED", "STOPPED"):
         return ServiceState(RUNNING, f"suspended on {node}", node, None, job.own_number)
     left = ""

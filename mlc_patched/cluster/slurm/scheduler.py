@@ -138,7 +138,7 @@ class SlurmScheduler:
         if state.state == LOST:
             raise MlcError(f"{state.node} failed, so {name} cannot be reached.")
         if state.state != RUNNING:
-            raise MlcError(f"{name} has no container: {state.status}.")
+            raise MlcError(f"{name} has no container: {state.sentence}")
         if self._context.environ.get("SLURM_JOB_ID") == state.container:
             # This is the node already; it would ask itself again and again.
             raise NotFoundError(

@@ -143,3 +143,15 @@ def test_a_drained_node_and_a_service_without_a_task() -> None:
     assert (found.state, found.container) == (ENDED, "c")
     assert "server-1 is drained" in found.status
     assert state_of(service(1), [], [], []).state == PLACING
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ("ended on n1: failed", "ended on n1: failed."),
+        ("ended on n1: /data cannot be mounted.", "ended on n1: /data cannot be mounted."),
+        ("ended: is it correct?", "ended: is it correct?"),
+    ],
+)
+def test_a_status_ends_a_sentence_once(status: str, sentence: str) -> None:
+    assert ServiceState(ENDED, status).sentence == sentence

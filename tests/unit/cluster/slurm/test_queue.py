@@ -33,6 +33,8 @@ def test_jobs_that_run() -> None:
     assert said(line(comment='{"request":"1"}')) == (STARTING, "starting on n1")
     pulling = json.dumps({"status": "pulling the image"})
     assert said(line(comment=pulling)) == (STARTING, "pulling the image on n1")
+    failed = json.dumps({"status": "/data does not exist, so it cannot be mounted."})
+    assert said(line(comment=failed)) == (STARTING, "being stopped on n1")
 
 
 def test_jobs_that_wait_say_how_many_are_ahead() -> None:
