@@ -128,12 +128,11 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
         if arguments.background:
             return _say_on_cluster(made, wait_until_placed(made.id, made.name, context), arguments)
         state = wait_until_running(made.id, made.name, context)
-    except EngineError:  # what was made is whole, and may have waited for long
-        _say_it_stays(made, context)
+    except EngineError as error:  # what was made is whole, and may have waited for long
+        error.add_hint(f"{_stays(made)} {_to_see(made)}")
         raise
     except KeyboardInterrupt as ended:
-        _say_it_stays(made, context)
-        return 128 + int(getattr(ended, "signal_number", signal.SIGINT))
+        raise _interrupted(made, getattr(ended, "signal_number", signal.SIGINT)) from None
     status = _say_on_cluster(made, state, arguments)
     if not has_shell:
         return status
@@ -147,11 +146,21 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
     return opened.exit_status
 
 
-def _say_it_stays(made: OnCluster, context: Context) -> None:
-    context.report.note(
-        f"[{made.name}] stays in the queue. See it with: container-list - remove it "
-        f"with: container-retire {made.name}"
-    )
+def _interrupted(made: OnCluster, signal_number: int) -> KeyboardInterrupt:
+    """Return an interrupt of the waiting, which rolls nothing back."""
+    from ...errors import Terminated
+
+    error = Terminated(signal_number)
+    error.message, error.hint = f"Interrupted. {_stays(made)}", _to_see(made)
+    return error
+
+
+def _stays(made: OnCluster) -> str:
+    return f"[{made.name}] stays in the queue."
+
+
+def _to_see(made: OnCluster) -> str:
+    return f"See it with: container-list - remove it with: container-retire {made.name}"
 
 
 def _say_on_cluster(made: OnCluster, state: ServiceState, arguments: argparse.Namespace) -> int:

@@ -153,6 +153,11 @@ def test_what_was_submitted_stays_when_the_waiting_ends(
     assert "[thesis] stays in the queue." in done.err
     assert "container-retire thesis" in done.err
     assert len(cluster.swarm.services()) == 1
+    words = ("container-deploy", "--project", "thesis", "--cluster")
+    assert "[thesis-2] stays in the queue." in run(context, *words, "-q", code=code).err
+    said = json.dumps(json.loads(run(context, *words, "--json", code=code).out)["error"])
+    assert "[thesis-3] stays in the queue." in said
+    assert "container-retire thesis-3" in said
 
 
 def test_a_service_that_runs_is_opened(cluster: FakeEngine, context: Context, client: None) -> None:
