@@ -113,7 +113,9 @@ class Context:
         """The environment for the docker client, so that it uses the same engine."""
         own = {AS_VARIABLE: self.as_ids} if self.as_ids else {}
         if is_for_another(self.environ):
-            return {**for_programs(self.environ), **self.address.without_a_name(), **own}
+            given = for_programs(self.environ)
+            found = {**self.address.without_a_name(), **self.address.without_proxy(given)}
+            return {**given, **found, **own}
         return {**self.address.client_environment(self.environ), **own}
 
     def close(self) -> None:

@@ -38,6 +38,7 @@ TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
 NO_CONFIGURATION = "/proc/mlc-no-such-directory"
 """A directory that nobody can create, so that the client neither reads nor writes settings."""
 _UNIX, _SSH, _TCP = "unix://", "ssh://", "tcp://"
+_PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _PORT = 2375
 _LAST_PORT = 65535
 _LARGEST = 4 * 1024**2  # characters read of a configuration file
@@ -99,7 +100,18 @@ class EngineAddress:
         unwanted = [HOST_VARIABLE] if self.context != DEFAULT else []
         for name in [*unwanted, *((TLS_VARIABLE, VERIFY_VARIABLE) if self.is_local else ())]:
             found.pop(name, None)
-        return found
+        return {**found, **self.without_proxy(found)}
+
+    def without_proxy(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return variables with which the docker client connects to this engine directly, as this
+        program does. Go looks for NO_PROXY first, so a no_proxy for builds stays as it is."""
+        if not self.url.startswith(_TCP) or not any(map(environ.get, _PROXIES)):
+            return {}
+        from urllib.parse import urlsplit
+
+        host = urlsplit(self.url).hostname or ""
+        others = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
+        return {"NO_PROXY": f"{others},{host}".lstrip(",")}
 
     def without_a_name(self) -> dict[str, str]:
         """Return variables by which the docker client of root finds this engine without reading

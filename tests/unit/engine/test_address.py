@@ -345,3 +345,24 @@ def test_under_sudo_nobody_is_somebody_else_by_root_s_own_contexts(
         context.account  # noqa: B018
     named = Context(environ={**environ, "DOCKER_HOST": "tcp://far:1"}, as_ids="7001:7002")
     assert named.account.uid == 7001, "an engine that the user reaches without root"
+
+
+@pytest.mark.parametrize("proxy", ["http_proxy", "HTTPS_PROXY", "all_proxy"])
+@pytest.mark.parametrize(
+    ("url", "given", "expected"),
+    [
+        ("tcp://10.20.0.12:2375", {}, {"NO_PROXY": "10.20.0.12"}),
+        ("tcp://gpu2:2376", {"NO_PROXY": "a,b"}, {"NO_PROXY": "a,b,gpu2"}),
+        ("tcp://gpu2:2376", {"no_proxy": "a"}, {"no_proxy": "a", "NO_PROXY": "a,gpu2"}),
+        ("tcp://[fd00::2]:2376", {}, {"NO_PROXY": "fd00::2"}),
+        ("ssh://gpu2", {}, {}),
+        ("unix:///run/docker.sock", {"no_proxy": "a"}, {"no_proxy": "a"}),
+    ],
+)
+def test_the_client_does_not_use_a_proxy_for_the_engine_either(
+    proxy: str, url: str, given: dict[str, str], expected: dict[str, str]
+) -> None:
+    environ = {proxy: "http://proxy:3128", **given}
+    found = EngineAddress(url).client_environment(environ)
+    assert found == {proxy: "http://proxy:3128", **expected, "DOCKER_CONTEXT": "default"}
+    assert "NO_PROXY" not in EngineAddress("tcp://gpu2:2376").client_environment({})
