@@ -62,5 +62,7 @@ def test_the_pod_has_what_a_container_of_ours_has(pod: dict[str, Any]) -> None:
     assert container["workingDir"] == WORKING_DIRECTORY
     uid = spec["securityContext"]["runAsUser"]
     assert f"/ds01-{uid}/{pod['metadata']['name']}@sha256:" in container["image"]
+    [secret] = spec["imagePullSecrets"]
+    assert f"kubectl create secret generic {secret['name']} " in PAGE.read_text()
     mounted = {each["name"] for each in container["volumeMounts"]}
     assert mounted == {each["name"] for each in spec["volumes"]}
