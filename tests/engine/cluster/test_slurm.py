@@ -259,6 +259,16 @@ def test_a_commands_output_is_whole_and_sigterm_lets_it_save(it: SlurmCluster) -
     assert it.left() == []
 
 
+def test_a_job_without_its_workspace_says_why_it_failed(it: SlurmCluster) -> None:
+    run = ("mlc", "run", "work", "-g", "none", "-q", "-w", "/nosuch", "--", "true")
+    done = it.run(*run)
+    assert done.returncode == 0
+    assert "/nosuch does not exist" in done.stderr
+    name = f"work-run-{done.stdout.strip()}"
+    it.until(lambda: it.listed()[name]["state"] == "ended")
+    assert "Slurm could not start it. Is /nosuch there" in str(it.listed()[name]["status"])
+
+
 @pytest.mark.promise("slurm")
 def test_whatever_ends_a_job_leaves_nothing(it: SlurmCluster, counted: Counted) -> None:
     for number in range(sized(3, 20)):
