@@ -57,6 +57,7 @@ def test_an_account_that_would_not_work_is_a_problem(
 def test_what_to_do_about_the_previous_image_is_another_thing(
     context: Context, fake: FakeEngine
 ) -> None:
+    ProjectFiles(context.account, Project(1001, "demo")).write_dockerfile("FROM x\n")
     fake.add_image("ds01-1001/demo:latest", OWN)
     fake.add_image("ds01-1001/demo:previous", claim_labels(Claim(1001, 7, "alice")))
     latest, previous = list_images(context)
