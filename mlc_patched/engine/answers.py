@@ -252,6 +252,7 @@ def info_of(found: Mapping[str, Any], *, is_local: bool) -> EngineInfo:
         cgroup_driver=found.get("CgroupDriver", ""),
         cpus=found.get("NCPU", 0),
         containerd=_containerd_of(found),
+        machine=found.get("Architecture", ""),
     )
 
 

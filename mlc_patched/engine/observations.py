@@ -57,6 +57,8 @@ class EngineInfo:
     """How many processors containers can use; 0 if unknown."""
     containerd: str | None = None
     """Where containerd's API is, if images are in containerd's image store; empty if unknown."""
+    machine: str = ""
+    """The engine's machine, as `uname -m` names it."""
 
 
 @dataclass(frozen=True)

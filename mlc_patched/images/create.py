@@ -19,6 +19,7 @@ from .brought import NOTHING, Brought, bring, check_conda, copies
 from .build.client import SSH_MOUNT, build_command, build_network, check_client, choose_builder
 from .build.derive import derive
 from .build.environment import settings_from
+from .build.named_base import arguments_of, named_base
 from .build.request import BuildRequest, account_arguments, copied_files, needs_build_context
 from .dockerfile import render as dockerfile
 from .dockerfile.append import today
@@ -31,7 +32,7 @@ from .dockerfile.edit import (
     with_account_block,
 )
 from .dockerfile.render import ImageRecipe
-from .dockerfile.syntax import base_of
+from .dockerfile.stages import base_of
 from .project.files import REJECTED, ProjectFiles, rebuild_command
 from .project.lock import working_on
 from .publish import kept_if_rejected, place_dockerfile, publish
@@ -270,7 +271,8 @@ def refuse_existing(
 def _without_build(
     request: ImageCreateRequest, prepared: Prepared, files: ProjectFiles, context: Context
 ) -> ImageCreated:
-    text, reference = prepared.text, base_of(prepared.text)
+    text = prepared.text
+    reference = base_of(text, arguments_of(text, request.arguments, context))
     if reference and context.engine.image(reference) is not None:
         text, _ = _on_its_base(replace(request, pull=False), prepared, context)
     with (
@@ -307,7 +309,7 @@ def _on_its_base(
     """Check the base before anything is built, and add the Debian packages that pip needs; return
     the Dockerfile to build and the base."""
     text, recipe = prepared.text, prepared.recipe
-    reference = base_of(text)
+    reference = named_base(text, request.arguments, context)
     if not reference:
         return text, None
     last = prepared.lock.base if prepared.lock else None

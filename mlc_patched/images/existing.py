@@ -14,10 +14,11 @@ from ..names import labels
 from ..names.images import check_reference
 from ..names.projects import LATEST, project_of
 from .brought import bring
+from .build.named_base import arguments_of
 from .create import ImageCreated, ImageCreateRequest, prepare
 from .dockerfile.installs import APT, PIP, packages_in
 from .dockerfile.package_steps import steps_by_pip
-from .dockerfile.syntax import base_of
+from .dockerfile.stages import base_of
 from .packages import apt_name, pip_name
 from .project.files import ProjectFiles
 from .recipe import chosen_apt, chosen_pip
@@ -72,7 +73,7 @@ def _differences(
         if prepare(request, context).text != text:
             yield f"its Dockerfile is not {request.dockerfile}"
         return
-    base = base_of(text)
+    base = base_of(text, arguments_of(text, request.arguments, context))
     if wanted.base is not None and str(check_reference(wanted.base)) != base:
         yield f"its base is {base}, not {wanted.base}"
     framework = (image.labels.get(labels.IMAGE_FRAMEWORK) if image else None) or ""

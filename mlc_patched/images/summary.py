@@ -14,10 +14,12 @@ from ..units import size_in_words
 from .base import base_here, is_same
 from .build.derive import upgrade_marks
 from .build.environment import Builder
+from .build.named_base import arguments_of, named_base
 from .build.request import has_own_arguments, is_own_argument
 from .dockerfile.append import account_block_start
 from .dockerfile.installs import APT, PIP, find_installs
-from .dockerfile.syntax import Instruction, base_of, final_stage, instructions, stages_of
+from .dockerfile.stages import Arguments, stages_of
+from .dockerfile.syntax import Instruction, final_stage, instructions
 from .project.files import ProjectFiles
 from .versions.lockfile import Lock, LockedBase
 from .versions.pins import NO_UPGRADE, Upgrade, pins_of
@@ -72,8 +74,11 @@ def summary_of(
     is_fresh: bool = False,
     pull: bool = False,
     upgrade: Upgrade = NO_UPGRADE,
+    words: Sequence[str] = (),
 ) -> Summary:
     """Return the summary of a build.
+
+    Raises MlcError if its base cannot be used, as far as its name says so.
 
     Args:
         text: the Dockerfile.
@@ -83,8 +88,9 @@ def summary_of(
         is_fresh: no step comes from the cache.
         pull: the base is yet to be pulled.
         upgrade: what to move.
+        words: the build arguments, each `NAME=VALUE`.
     """
-    reference = base_of(text)
+    reference = named_base(text, words, context)
     last = last if last and last.reference == reference and not pull else None
     image = base_here(reference, context, last) if reference and not pull else None
     base = _base(reference, image, last, context) if reference else ""
@@ -96,7 +102,7 @@ def summary_of(
         of_base = State.CACHED if is_kept else State.RUNS
         if pull and reference == lock.base.reference:
             of_base = State.MAYBE
-        states = _states(text, lock, upgrade, of_base)
+        states = _states(text, lock, upgrade, of_base, arguments_of(text, words, context))
     return Summary(base, tuple(_steps(text, states)))
 
 
@@ -112,7 +118,9 @@ def _short(digest: str) -> str:
     return digest.rpartition("sha256:")[2][:12]
 
 
-def _states(text: str, lock: Lock, upgrade: Upgrade, of_base: State) -> list[State]:
+def _states(
+    text: str, lock: Lock, upgrade: Upgrade, of_base: State, arguments: Arguments
+) -> list[State]:
     """Return the states of the instructions of the last stage, after the build of a lock."""
     stage, former = (final_stage(instructions(each)) for each in (text, lock.dockerfile))
     if not _may_be_cached(text, lock, upgrade):
@@ -121,7 +129,7 @@ def _states(text: str, lock: Lock, upgrade: Upgrade, of_base: State) -> list[Sta
     now, before = _texts(text, marks), _texts(lock.dockerfile, lock.upgraded)
     is_alike = now[: -len(stage)] == before[: -len(former)]
     of_earlier = State.MAYBE if is_alike else State.RUNS
-    state = of_base if stages_of(text)[-1].is_from_image else max(of_base, of_earlier)
+    state = of_base if stages_of(text, arguments)[-1].is_from_image else max(of_base, of_earlier)
     before = before[-len(former) :]
     states = []
     for number, (each, words) in enumerate(zip(stage, now[-len(stage) :], strict=True)):

@@ -15,6 +15,7 @@ from ..undo import warn_on_failure
 from .base import NEEDED, Base, check_allowed, ready_base
 from .brought import NOTHING, Brought, bring, check_conda, copies
 from .build.client import check_client
+from .build.named_base import named_base
 from .build.request import BuildRequest, needs_build_context
 from .build.uv import Resolved, resolve
 from .dockerfile.append import today
@@ -29,7 +30,6 @@ from .dockerfile.edit import (
 from .dockerfile.installs import APT, PIP, packages_in, where_looked
 from .dockerfile.package_steps import steps_by_pip
 from .dockerfile.render import with_build_context
-from .dockerfile.syntax import base_of
 from .packages import apt_name, apt_packages, pip_name, pip_packages
 from .project.files import REJECTED, ProjectFiles, projects_with_files, rebuild_command
 from .project.lock import working_on
@@ -188,7 +188,9 @@ def preview(
         wanted = tuple(each for each in packages_in(change.after, PIP) if pip_name(each))
         options += ["--upgrade"] if upgrade.everything else []
     image = context.engine.image(project.image) if wanted else None
-    reference = base_of(change.after) if pulls and request.pull else ""
+    reference = (
+        named_base(change.after, request.arguments, context) if pulls and request.pull else ""
+    )
     if image is None and not reference:
         return Preview()
     with working_on(project, context):
@@ -319,7 +321,7 @@ def _rebuilt(
     context: Context,
 ) -> tuple[Published, tuple[StaleContainer, ...]]:
     """Build and publish the image; return it and the containers that use the former one."""
-    reference, lock = base_of(change.after), read_lock(files)
+    reference, lock = named_base(change.after, request.arguments, context), read_lock(files)
     last = lock.base if lock else None
     base = previewed.base
     if base is None and lock is not None and not change.brought.by_conda:

@@ -35,7 +35,7 @@ def moved_account_images(images: Iterable[Image], engine: Engine) -> frozenset[s
     for image in images:
         for reference in image.references:
             _, base_id = account_image_of(reference) or (0, image.id)
-            if base_id in ids or BASE_NAME not in image.labels:
+            if base_id in ids or not image.labels.get(BASE_NAME):
                 continue
             base, inspected = engine.image(image.labels[BASE_NAME]), engine.image(image.id)
             if base is not None and inspected is not None and is_made_from(inspected, base):

@@ -224,6 +224,7 @@ def _steps(request: ImageCreateRequest, prepared: Prepared, context: Context) ->
         last=prepared.lock.base if prepared.lock else None,
         is_fresh=request.no_cache,
         pull=request.pull,
+        words=request.arguments,
     ).lines()
 
 

@@ -185,6 +185,7 @@ def _build(
             is_fresh=request.no_cache,
             pull=request.pull and found.base is None,
             upgrade=request.upgrade,
+            words=request.arguments,
         )
         tell("\n".join(summary.lines()))
     if arguments.dry_run:

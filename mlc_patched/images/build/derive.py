@@ -12,14 +12,15 @@ The derived one adds what depends on the site, the user's lock and the builder:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from ...lean import dataclass, field
 from ...names import labels
+from ...plan.limits import BASE_NAME
 from ...temporary import SHARED
 from ..dockerfile.installs import APT, PIP, find_installs
 from ..dockerfile.render import USER_ID_ARGUMENT
+from ..dockerfile.stages import Arguments, with_bases
 from ..dockerfile.syntax import Instruction, final_stage, instructions
 from ..versions.pins import NO_PINS, Pins
 from .caches import secrets_for, with_caches
@@ -115,6 +116,8 @@ def derive(
     *,
     mark: str = "",
     pins: Pins = NO_PINS,
+    arguments: Arguments | None = None,
+    base: str | None = None,
     bases: Mapping[str, str] | None = None,
     user: str = "",
 ) -> DerivedDockerfile:
@@ -128,7 +131,10 @@ def derive(
         mark: marks the images of the steps from the account block on (`temporary.mark`). Without
             BuildKit, those of the steps before it have a mark that all users share.
         pins: the versions to keep.
-        bases: names in FROM that are replaced, and by what.
+        arguments: the build arguments that FROM may name. The FROM lines have what they mean, so
+            that the base of the build is the one that was checked, whatever the builder's rules.
+        base: the base for the image's label; the label stays as it is if this is not given.
+        bases: images in FROM that are replaced, and by what.
         user: whose caches BuildKit's steps use; without a user they use none.
 
     Raises:
@@ -160,8 +166,9 @@ def derive(
         before.setdefault(_account_block(text, found), []).append(
             f'LABEL {labels.TEMPORARY}="{mark}"'
         )
-        at_end.append(f'LABEL {labels.TEMPORARY}=""')
-    text = _with_bases(text, found, bases or {})
+        of_base = "" if base is None else f' {BASE_NAME}="{base}"'
+        at_end.append(f'LABEL {labels.TEMPORARY}=""{of_base}')
+    text = with_bases(text, arguments, bases or {})
     mounts = {each.line: add.mounts for each in found if each.keyword == "RUN"}
     if user and builder in (Builder.BUILDX, Builder.BUILDKIT):
         cached = with_caches(text, instructions(text))
@@ -224,16 +231,6 @@ def upgrade_marks(text: str, marks: Mapping[str, str]) -> dict[int, list[str]]:
         if mark and steps:
             before.setdefault(min(steps), []).append(f"ARG DS01_UPGRADED_{kind.word}={mark}")
     return before
-
-
-def _with_bases(text: str, found: Sequence[Instruction], bases: Mapping[str, str]) -> str:
-    """Replace the names of bases in FROM."""
-    for each in reversed(found):
-        if each.keyword == "FROM":
-            words = re.split(r"(\s+)", text[each.start : each.end])
-            new = "".join(bases.get(word, word) for word in words)
-            text = text[: each.start] + new + text[each.end :]
-    return text
 
 
 def _assembled(

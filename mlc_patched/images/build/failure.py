@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from ...urls import without_logins
-from ..dockerfile.syntax import Instruction, instructions, stages_of
+from ..dockerfile.stages import stages_of
+from ..dockerfile.syntax import Instruction, instructions
 from .cause import cause_of, is_without_a_package, is_without_uv
 from .derive import DerivedDockerfile
 

@@ -26,6 +26,7 @@ from .derive import derive
 from .environment import Builder, settings_from
 from .fallback import build_with_pip_if_needed
 from .lock_label import labelled_name, with_label_of_lock
+from .named_base import arguments_of
 from .record import lock_of
 from .request import BuildError, BuildRequest, build_context
 from .run import ImageNames, run
@@ -109,6 +110,8 @@ def _build(
         names.files,
         mark=mark(account, context.job.token),
         pins=pins,
+        arguments=arguments_of(request.dockerfile, request.arguments, context),
+        base=request.base.reference if request.base else "",
         bases={former: names.base} if former else {},
         user=str(account.uid),
     )

@@ -11,11 +11,11 @@ from ..packages import merged, quoted
 from .append import ADDED, append_packages
 from .installs import APT, PIP, Install, Kind, commands_of, find_installs, name_of_wheel
 from .render import USER_ID_ARGUMENT, account_block
+from .stages import base_of, stages_of
 from .syntax import (
     DockerfileError,
     Instruction,
     Word,
-    base_of,
     final_stage,
     instructions,
     is_continued,
@@ -157,7 +157,11 @@ def missing_account_block(text: str, project: str, framework: str = "custom") ->
 
     Raises DockerfileError if only a part of the block is there.
     """
-    return "" if has_account_block(text) else account_block(project, framework, base_of(text))
+    if has_account_block(text):
+        return ""
+    # A build labels its image with what the arguments mean, which differs between builds.
+    is_open = any("$" in each.word for each in stages_of(text))
+    return account_block(project, framework, "" if is_open else base_of(text))
 
 
 def with_account_block(text: str, block: str) -> str:

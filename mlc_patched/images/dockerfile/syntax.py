@@ -7,7 +7,7 @@ no other byte. The rules are those of Docker's Dockerfile reference.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from ...errors import MlcError
@@ -17,14 +17,11 @@ DIRECTIVE = re.compile(r"#\s*[A-Za-z][A-Za-z0-9]*\s*=")
 """A line such as `# syntax=`, which counts only at the very top."""
 ROOT = ("root", "0", "root:root", "0:0")
 """What USER calls root."""
-SCRATCH = "scratch"
-"""What FROM calls an empty image."""
 _KEYWORD = re.compile(r"[ \t]*([A-Za-z]+)(?=\s|$)")
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n?$")
 _ESCAPE_DIRECTIVE = re.compile(r"#\s*escape\s*=\s*(\S)", re.I)
 _HEREDOC = re.compile(r"""(?:^|(?<=\s))\d*<<-?(['"]?)([A-Za-z_]\w*)\1""")
 _OPERATOR = re.compile(r"&&|\|\||;;|[;|&(){}](?=\s|$)|[;|&()]")
-_ARGUMENT = re.compile(r"\$\{?([A-Za-z_]\w*)(?::-([^}]*))?\}?")
 _BLANK = re.compile(r"\\[ \t]*\r?\n|\s+")
 
 
@@ -50,16 +47,6 @@ class Instruction:
     def body(self, text: str) -> str:
         """Return the text after the keyword, with line breaks."""
         return text[self.start : self.end].lstrip()[len(self.keyword) :]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stage of a Dockerfile: its name in small letters, if it has one, and its base image, also
-    through earlier stages. `is_from_image` says that its FROM names that image itself."""
-
-    name: str
-    base: str
-    is_from_image: bool
 
 
 @dataclass(frozen=True)
@@ -113,40 +100,6 @@ def final_stage(found: Sequence[Instruction]) -> Sequence[Instruction]:
     return found[stages[-1] :]
 
 
-def stages_of(text: str) -> list[Stage]:
-    """Return the stages of a Dockerfile; of an argument in FROM, its default counts."""
-    arguments: dict[str, str] = {}
-    found: list[Stage] = []
-    for each in instructions(text):
-        words = [word for word in each.body(text).replace("\\\n", " ").split() if word[:2] != "--"]
-        if each.keyword == "ARG" and words and not found:
-            name, _, value = words[0].partition("=")
-            arguments[name] = value.strip("\"'")
-        elif each.keyword == "FROM":
-            source = _substituted(words[0], arguments) if words else ""
-            has_name = len(words) == 3 and words[1].lower() == "as"
-            named = (one for one in reversed(found) if one.name and one.name == source.lower())
-            earlier = next(named, None)
-            found.append(
-                Stage(
-                    name=words[2].lower() if has_name else "",
-                    base=earlier.base if earlier else source,
-                    is_from_image=earlier is None and source != SCRATCH,
-                )
-            )
-    return found
-
-
-def base_of(text: str) -> str:
-    """Return the base image of the last stage of a Dockerfile, also through earlier stages.
-
-    The result is empty if the name depends on an argument without a default, or is `scratch`.
-    """
-    stages = stages_of(text)
-    base = stages[-1].base if stages else ""
-    return "" if base == SCRATCH or "$" in base else base
-
-
 @lru_cache(maxsize=512)
 def step_words(text: str, instruction: Instruction) -> tuple[Word, ...]:
     """Return the words and operators of a RUN step; none for an exec form or a here-document."""
@@ -193,10 +146,6 @@ def is_continued(line: str) -> bool:
 def is_skipped(line: str) -> bool:
     """Whether a line is empty or a comment, which may also stand inside a step."""
     return not line.strip() or line.lstrip().startswith("#")
-
-
-def _substituted(word: str, arguments: Mapping[str, str]) -> str:
-    return _ARGUMENT.sub(lambda match: arguments.get(match[1]) or match[2] or match[0], word)
 
 
 def _refuse_other_escape(text: str) -> None:

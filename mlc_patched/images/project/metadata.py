@@ -9,8 +9,9 @@ from ...context import Context
 from ...engine.interface import Image
 from ...errors import MlcError
 from ...names import labels
+from ...plan.limits import BASE_NAME
 from ..dockerfile.installs import APT, PIP, packages_in
-from ..dockerfile.syntax import base_of
+from ..dockerfile.stages import base_of
 from .files import ProjectFiles
 
 
@@ -21,7 +22,7 @@ def note_metadata(image: Image, files: ProjectFiles, context: Context, text: str
         "image": files.project.image,
         "image_id": image.id,
         "framework": image.labels.get(labels.IMAGE_FRAMEWORK, "custom"),
-        "base": base_of(text),
+        "base": image.labels.get(BASE_NAME) or base_of(text),
         "dockerfile": files.dockerfile_path,
         "dockerfile_text": text,
         "context": files.build_context(text),

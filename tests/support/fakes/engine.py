@@ -601,7 +601,7 @@ class FakeEngine(Engine):
 
     def info(self) -> EngineInfo:
         self.calls.append("info")
-        return EngineInfo("99.0", "/", ("runc",))
+        return EngineInfo("99.0", "/", ("runc",), machine="aarch64")
 
     # Implementation.
 

@@ -11,6 +11,7 @@ from mlc_patched.images.build.derive import derive
 from mlc_patched.images.build.environment import Builder, BuildSettings, Certificates
 from mlc_patched.images.dockerfile.installs import APT, PIP, packages_in
 from mlc_patched.images.dockerfile.render import ImageRecipe, account_block, render
+from mlc_patched.images.dockerfile.stages import Arguments
 from mlc_patched.images.dockerfile.syntax import instructions
 from mlc_patched.images.versions.pins import Pins
 
@@ -107,6 +108,22 @@ def test_the_base_of_the_last_build_takes_the_place_of_its_name() -> None:
     assert "FROM mine:1 AS a\n" in result.text
     assert "FROM --platform=linux/amd64 mine:1\n" in result.text
     assert 'base.name="debian:12"' in result.text
+
+
+def test_the_build_has_the_base_that_its_arguments_name() -> None:
+    text = f"ARG V\nARG B=debian:$V\nFROM $B AS debian\nFROM debian\n{BLOCK}"
+    result = derive(
+        *(text, BuildSettings(), Builder.BUILDKIT, "x:ca"),
+        mark="m",
+        arguments=Arguments({"V": "13"}),
+        base="debian:13",
+    )
+    assert "\nFROM debian:13 AS debian\nARG" in result.text
+    assert "\nFROM debian\n" in result.text
+    assert result.text.rstrip().endswith('org.opencontainers.image.base.name="debian:13"')
+    last = result.text.rstrip().rsplit("\n", 1)[-1]
+    assert last.startswith("LABEL ")
+    assert result.lines[2] == 3
 
 
 STEPS = st.lists(

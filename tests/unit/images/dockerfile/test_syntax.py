@@ -1,4 +1,4 @@
-"""The instructions of a Dockerfile, and the base of its last stage."""
+"""The instructions of a Dockerfile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 from mlc_patched.images.dockerfile.syntax import (
     DockerfileError,
     Instruction,
-    base_of,
     final_stage,
     instructions,
     line_break,
@@ -35,35 +34,6 @@ def test_an_unreadable_dockerfile_is_refused(text: str) -> None:
 def test_the_lines_of_a_here_document_are_no_instructions() -> None:
     text = "FROM x\nRUN <<EOF\nFROM y\n123\nEOF\nUSER z\n"
     assert [each.keyword for each in instructions(text)] == ["FROM", "RUN", "USER"]
-
-
-@pytest.mark.parametrize(
-    ("text", "base"),
-    [
-        ("FROM debian:12\n", "debian:12"),
-        ("FROM --platform=linux/amd64 debian:12 AS x\nFROM x\n", "debian:12"),
-        ("ARG TAG=12\nFROM debian:${TAG}\n", "debian:12"),
-        ("ARG TAG\nFROM debian:${TAG:-13}\n", "debian:13"),
-        ("ARG TAG\nFROM debian:$TAG\n", ""),
-        ("FROM scratch\n", ""),
-        ("ARG TAG=12\n", ""),
-        ("ARG TAG=X1X\nFROM a:$TAG\n", "a:X1X"),
-        ("FROM a AS one\nFROM b\n", "b"),
-        ("FROM a as One\nFROM b AS two\nFROM oNE\n", "a"),
-        ("FROM a AS one\nFROM one AS two\nFROM two\n", "a"),
-        ("FROM scratch AS x\nFROM x\n", ""),
-        ("FROM a x one\nFROM one\n", "one"),
-        ("FROM \\\n  debian:12\n", "debian:12"),
-        ("ARG TAG='12'\nFROM debian:$TAG\n", "debian:12"),
-        ('ARG TAG="12"\nFROM debian:$TAG\n', "debian:12"),
-        ("ARG T=a=b\nARG V=1\nFROM x:$T-$V\n", "x:a=b-1"),
-        ("FROM a AS one\nARG TAG=12\nFROM debian:${TAG}\n", ""),  # it is the first stage's
-        ("ARG TAG=12\nFROM debian:${TAG:-13}\n", "debian:12"),
-        ("FROM\nFROM b\n", "b"),
-    ],
-)
-def test_the_base_of_a_dockerfile(text: str, base: str) -> None:
-    assert base_of(text) == base
 
 
 def test_instructions_are_told_with_their_place() -> None:
@@ -110,7 +80,7 @@ def test_the_message_says_what_cannot_be_read_and_where(text: str, words: str) -
     "top", ["# escape=\\\n", "# mine\n# escape=`\n", "\n# escape=`\n", "#escape `\n"]
 )
 def test_what_does_not_change_the_escape_character_is_no_reason_to_refuse(top: str) -> None:
-    assert base_of(f"{top}FROM x\n") == "x"
+    assert [each.keyword for each in instructions(f"{top}FROM x\n")] == ["FROM"]
 
 
 @pytest.mark.parametrize(
