@@ -241,13 +241,22 @@ def _assembled(
     at_end: list[str],
     mounts: Mapping[int, str],
 ) -> tuple[list[str], list[int]]:
-    """Insert lines after each FROM, before some lines and at the end, and mounts into RUN."""
+    """Insert lines after each FROM, before some lines and at the end, and mounts into RUN; leave
+    out the last stage's ONBUILD (see `lock_label`)."""
     stage_starts = {each.last_line for each in found if each.keyword == "FROM"}
+    left_out = {
+        line
+        for each in final_stage(found)
+        if each.keyword == "ONBUILD"
+        for line in range(each.line, each.last_line + 1)
+    }
     lines: list[str] = []
     origin: list[int] = []
     for number, line in enumerate(text.split("\n"), 1):
         lines += [f"{each}\n" for each in before.get(number, ())]
         origin += [0] * len(before.get(number, ()))
+        if number in left_out:
+            continue
         if number in mounts:
             head = len(line) - len(line.lstrip()) + len("RUN")
             line = f"{line[:head]}{mounts[number]}{line[head:]}"  # noqa: PLW2901

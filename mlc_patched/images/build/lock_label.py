@@ -6,6 +6,7 @@ from ...context import Context
 from ...engine.interface import Image
 from ...errors import last_lines
 from ...names import labels
+from ..dockerfile.syntax import final_stage, instructions
 from ..versions.lockfile import Lock, digest, render
 from .client import Client, build_command
 from .environment import Builder
@@ -25,11 +26,13 @@ def with_label_of_lock(
 ) -> Image:
     """Build an image from one whose name is `tag`, with the label added: see `labelled_name`.
 
+    It gets the Dockerfile's `ONBUILD` here, as a build on an image that has them would run them.
     Raises BuildError or EngineError if that fails.
     """
     engine, name = context.engine, labelled_name(tag)
     # In one step, as the second label completes the image: see temporary.mark.
-    step = f'LABEL {labels.LOCK}={digest(render(lock))} {labels.TEMPORARY}=""'
+    label = f'LABEL {labels.LOCK}={digest(render(lock))} {labels.TEMPORARY}=""'
+    step = "\n".join((label, *_triggers(lock.dockerfile)))
     if client.builder not in (Builder.BUILDX, Builder.BUILDKIT):
         dockerfile = f"FROM {image.id}\n{step}\n"
         engine.build(dockerfile, name, labels={}, progress=steps.hear)
@@ -42,6 +45,12 @@ def with_label_of_lock(
     if labelled is None:
         raise BuildError(f"{name} was built, but the engine does not have it.")
     return labelled
+
+
+def _triggers(text: str) -> list[str]:
+    """Return the ONBUILD instructions of a Dockerfile's last stage, which `derive` leaves out."""
+    stage = final_stage(instructions(text))
+    return [text[each.start : each.end].strip() for each in stage if each.keyword == "ONBUILD"]
 
 
 def _build_with_client(client: Client, dockerfile: str, name: str, context: Context) -> None:
