@@ -86,6 +86,7 @@ def image_of(found: Mapping[str, Any]) -> Image:
         user=config.get("User") or "",
         working_directory=config.get("WorkingDir") or "",
         volumes=tuple(sorted(config.get("Volumes") or ())),
+        triggers=strings(config.get("OnBuild") or []),
         layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
         digests=strings(found.get("RepoDigests") or []),
     )

@@ -41,6 +41,8 @@ class Image:
     working_directory: str = ""
     volumes: tuple[str, ...] = ()
     """Paths that the image declares as volumes."""
+    triggers: tuple[str, ...] = ()
+    """Its ONBUILD instructions, which builds on it run first."""
     layers: tuple[str, ...] = ()
     """Digests of its layers, lowest first. Lists of images leave this and everything from
     `environment` on empty."""

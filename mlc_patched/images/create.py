@@ -20,7 +20,13 @@ from .build.client import SSH_MOUNT, build_command, build_network, check_client,
 from .build.derive import derive
 from .build.environment import settings_from
 from .build.named_base import arguments_of, named_base
-from .build.request import BuildRequest, account_arguments, copied_files, needs_build_context
+from .build.request import (
+    BuildRequest,
+    account_arguments,
+    copied_files,
+    needs_build_context,
+    trigger_takes_files,
+)
 from .dockerfile import render as dockerfile
 from .dockerfile.append import today
 from .dockerfile.edit import (
@@ -317,7 +323,19 @@ def _on_its_base(
     check_conda(prepared.brought, base)
     if recipe is not None and (extra := base.extra_apt(bool(recipe.pip or recipe.steps))):
         text = dockerfile.render(replace(recipe, apt=(*recipe.apt, *extra)))
+    if request.dockerfile is not None and trigger_takes_files(base.image.triggers):
+        text = _with_its_directory(request.dockerfile, text, prepared, context.account)
     return base.installable(text, context.report), base
+
+
+def _with_its_directory(path: str, text: str, prepared: Prepared, account: Account) -> str:
+    """Return a user's own Dockerfile whose base takes files, with its directory as the build
+    context, unless it has another one."""
+    directory = str(Path(expand(check_file_name(path), account)).parent)
+    is_there = directory == ProjectFiles(account, prepared.project).directory
+    if is_there or prepared.brought.files or dockerfile.build_context_in(text):
+        return text
+    return dockerfile.with_build_context(text, directory)
 
 
 def _own_dockerfile(path: str, account: Account) -> tuple[Path, str]:

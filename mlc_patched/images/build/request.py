@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...errors import EngineError
 from ...host.account import Account
@@ -65,6 +65,11 @@ class BuildRequest:
         """The labels that the image inherits."""
         return self.base.image.labels if self.base else {}
 
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """The ONBUILD instructions of the base, which run after FROM."""
+        return self.base.image.triggers if self.base else ()
+
 
 def account_arguments(account: Account, now: float | None = None) -> tuple[str, ...]:
     """Return the build arguments that name the account, and the time of the build."""
@@ -92,6 +97,12 @@ def needs_build_context(text: str) -> bool:
     return any(_takes_files(each, text) for each in instructions(text))
 
 
+def trigger_takes_files(triggers: Iterable[str]) -> bool:
+    """Whether one of a base's ONBUILD instructions takes files from the build context."""
+    words = ((each, each.split(None, 1)[0].upper()) for each in triggers if each.strip())
+    return any(_takes_files(Instruction(word, 0, len(text), 1, 1), text) for text, word in words)
+
+
 def copied_files(text: str) -> Iterator[str]:
     """Yield what a Dockerfile copies from its build context, except patterns and the context as a
     whole."""
@@ -115,6 +126,6 @@ def _takes_files(instruction: Instruction, text: str) -> bool:
 
 def build_context(request: BuildRequest) -> str | None:
     """Return the build context; None if no step takes files from it."""
-    if not needs_build_context(request.dockerfile):
+    if not needs_build_context(request.dockerfile) and not trigger_takes_files(request.triggers):
         return None
     return request.files.build_context(request.dockerfile)

@@ -220,6 +220,18 @@ def test_a_dockerfile_without_a_base_is_not_checked_before_the_build(tmp_path: P
         assert "pull" not in sandbox.fake.calls
 
 
+def test_an_own_dockerfile_whose_base_takes_files_keeps_its_directory(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        sandbox = Sandbox(tmp_path, patch)
+        sandbox.fake.add_image(BASE, triggers=("COPY a /a",))
+        request = own(sandbox.home / "elsewhere", f"FROM {BASE}\n")
+        for path in (str(request.dockerfile), "dockerfiles/demo.Dockerfile"):
+            command = f"image-create demo --dockerfile {path} --force --no-build -y"
+            assert sandbox.run(*command.split()).status == 0
+            text = (sandbox.home / "dockerfiles/demo.Dockerfile").read_text()
+            assert build_context_in(text) == str(sandbox.home / "elsewhere")
+
+
 def test_a_conda_environment_needs_a_base_with_conda(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         sandbox = Sandbox(tmp_path, patch)
