@@ -48,6 +48,11 @@ def find_lock(source: str, context: Context) -> Lock | None:
     except MlcError:
         return None
     if (lock := read_lock(files)) is not None:
+        if is_outdated(files):
+            context.report.note(
+                f"{files.dockerfile_path} was changed after its last build; the new project is the "
+                f"same as that build. To have the changes, run first: image-update {source}"
+            )
         return lock
     text = files.read_dockerfile()
     return None if text is None else Lock(source, text)

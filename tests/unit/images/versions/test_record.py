@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Image
@@ -60,6 +61,17 @@ def test_a_source_is_a_lock_a_project_or_an_image(
     path.write_text("nonsense")
     with pytest.raises(LockError, match=r"copy\.lock"):
         find_lock(str(path), context)
+
+
+def test_a_source_that_was_edited_after_its_build_is_the_build_which_is_said(
+    files: ProjectFiles, context: Context
+) -> None:
+    context.report = reporter = RecordingReporter()
+    assert find_lock("p", context) == LOCKED
+    assert reporter.said == []
+    files.write_dockerfile("FROM x\nRUN make\n")
+    assert find_lock("p", context) == LOCKED
+    assert "image-update p" in " ".join(reporter.said)
 
 
 def test_an_image_has_the_lock_that_its_label_names(files: ProjectFiles) -> None:
