@@ -19,7 +19,7 @@ from .brought import NOTHING, Brought, bring, check_conda, copies
 from .build.client import SSH_MOUNT, build_command, build_network, check_client, choose_builder
 from .build.derive import derive
 from .build.environment import settings_from
-from .build.named_base import arguments_of, named_base
+from .build.named_base import arguments_of, named_base, note_other_base
 from .build.request import (
     BuildRequest,
     account_arguments,
@@ -318,6 +318,7 @@ def _on_its_base(
     reference = named_base(text, request.arguments, context)
     if not reference:
         return text, None
+    note_other_base(reference, text, prepared.lock, context.report)
     last = prepared.lock.base if prepared.lock else None
     base = ready_base(reference, context, pull=request.pull, last=last)
     check_conda(prepared.brought, base)

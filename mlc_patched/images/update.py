@@ -15,7 +15,7 @@ from ..undo import warn_on_failure
 from .base import NEEDED, Base, check_allowed, ready_base
 from .brought import NOTHING, Brought, bring, check_conda, copies
 from .build.client import check_client
-from .build.named_base import named_base
+from .build.named_base import named_base, note_other_base
 from .build.request import BuildRequest, needs_build_context
 from .build.uv import Resolved, resolve
 from .dockerfile.append import today
@@ -322,6 +322,7 @@ def _rebuilt(
 ) -> tuple[Published, tuple[StaleContainer, ...]]:
     """Build and publish the image; return it and the containers that use the former one."""
     reference, lock = named_base(change.after, request.arguments, context), read_lock(files)
+    note_other_base(reference, change.after, lock, context.report)
     last = lock.base if lock else None
     base = previewed.base
     if base is None and lock is not None and not change.brought.by_conda:

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from ...context import Context
 from ...errors import NotAllowedError
 from ...names.images import check_reference
-from ..dockerfile.stages import SCRATCH, Arguments, stages_of, uses_platform
+from ...report import Reporter
+from ..dockerfile.stages import SCRATCH, Arguments, base_of, stages_of, uses_platform
 from ..dockerfile.syntax import DockerfileError
+from ..versions.lockfile import Lock
 from .request import account_arguments
 
 _PLATFORM_VARIABLE = "DOCKER_DEFAULT_PLATFORM"
@@ -50,3 +52,12 @@ def named_base(text: str, words: Iterable[str], context: Context) -> str:
             "Name the image in FROM, or in the default of a build argument.",
         )
     return ""
+
+
+def note_other_base(reference: str, text: str, lock: Lock | None, report: Reporter) -> None:
+    """Report a base that is not the one of a lock because the build arguments are not the same."""
+    last = lock.base.reference if lock else ""
+    if lock and last and last != reference and base_of(text) == base_of(lock.dockerfile):
+        report.note(
+            f"The base is {reference}, by the build arguments; that of the last build was {last}."
+        )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.context import Context
 from mlc_patched.errors import MlcError, NotAllowedError, UsageError
-from mlc_patched.images.build.named_base import named_base
+from mlc_patched.images.build.named_base import named_base, note_other_base
+from mlc_patched.images.versions.lockfile import Lock, LockedBase
 from mlc_patched.settings.model import Settings
 
 
@@ -55,3 +57,16 @@ def test_a_base_that_is_not_known_is_refused_where_only_some_are_allowed(
         named_base(text, (), limited)
     context.__dict__["settings"] = Settings()
     assert named_base(text, (), context) == ""
+
+
+def test_another_base_by_other_arguments_is_said() -> None:
+    text, reporter = "ARG B=a:1\nFROM $B\n", RecordingReporter()
+    lock = Lock("p", text, LockedBase("a:2"))
+    note_other_base("a:1", f"{text}RUN x\n", None, reporter)
+    note_other_base("a:1", text, Lock("p", text), reporter)
+    note_other_base("a:2", text, lock, reporter)
+    note_other_base("b:1", "FROM b:1\n", lock, reporter)
+    assert reporter.said == []
+    note_other_base("a:1", f"{text}RUN x\n", lock, reporter)
+    assert len(reporter.said) == 1
+    assert "a:2" in reporter.said[0]
