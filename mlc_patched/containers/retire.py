@@ -7,13 +7,13 @@ import signal
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import CleanupSkipped, MlcError, Terminated, UsageError
+from ..errors import CleanupSkipped, MlcError, Terminated
 from ..host.account import refuse_root
-from ..images.save import Saved, clean, save, target
+from ..images.save import Saved, choose_name, clean, save
 from ..interrupts import defer_signals
 from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
-from ..names.containers import first_free, short_name
+from ..names.containers import short_name
 from ..undo import retry_once
 from .remove import KeptVolume, remove
 
@@ -88,24 +88,22 @@ def plan_retirements(
     """
     refuse_root(context.account)
     planned: list[Retirement | ServiceRetirement] = []
+
+    def is_taken(image: str) -> bool:
+        return context.engine.image(image) is not None
+
     for name in dict.fromkeys(names):
+        others = [other.image for other in planned]
         container = context.find(name)
         if container is None or container.labels.get(labels.JOB):
             from .retire_cluster import plan_service
 
-            planned.append(plan_service(name, save_as, context))
+            planned.append(plan_service(name, save_as, others, context))
             continue
         if save_as is None:
             planned.append(Retirement(name, container))
             continue
-        image = target(container, save_as, context.account)
-        if not save_as:
-            image = _free(image, planned, context)
-        elif any(other.image == image for other in planned):
-            raise UsageError(
-                f"Both would be saved as {image}. Retire them one by one, or leave the tag out."
-            )
-        replaces = context.engine.image(image) is not None
+        image, replaces = choose_name(container, save_as, others, is_taken, context.account)
         planned.append(Retirement(name, container, image, replaces))
     return planned
 
@@ -159,9 +157,3 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
         removed.image_kept,
         removed.volumes_kept,
     )
-
-
-def _free(image: str, planned: list[Retirement | ServiceRetirement], context: Context) -> str:
-    """Return a name for a saved image that is not taken, with a number appended if needed."""
-    taken = {other.image for other in planned}
-    return first_free(image, lambda name: name in taken or context.engine.image(name) is not None)

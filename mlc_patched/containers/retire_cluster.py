@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
+
 from ..cluster.choose import scheduler_of, uses_slurm
 from ..cluster.interface import Found, Place, Step
 from ..cluster.place import find_service, place_of
@@ -11,9 +14,9 @@ from ..engine.interface import Container
 from ..engine.registry import require_registry
 from ..errors import MlcError, SetupError, shown
 from ..images.changes import Packages, Summary
-from ..images.fetch import site_registry
+from ..images.fetch import pushed_reference, site_registry
 from ..images.push import push
-from ..images.save import Saved, clean, save, target
+from ..images.save import Saved, choose_name, clean, save, target
 from ..images.volumes import unsaved_volumes
 from ..interrupts import defer_signals
 from ..json_text import parsed
@@ -46,8 +49,11 @@ class ServiceRetirement:
         return parse_reference(self.image).tag or "" if self.image else ""
 
 
-def plan_service(name: str, save_as: str | None, context: Context) -> ServiceRetirement:
-    """Check what is to be retired; see `retire.plan_retirements`."""
+def plan_service(
+    name: str, save_as: str | None, others: Sequence[str | None], context: Context
+) -> ServiceRetirement:
+    """Check what is to be retired, beside what is saved as `others`; see
+    `retire.plan_retirements`."""
     service = find_service(name, context)
     if service is None:
         raise context.not_found(name, "container-list")
@@ -57,12 +63,20 @@ def plan_service(name: str, save_as: str | None, context: Context) -> ServiceRet
     if not uses_slurm(context):
         require_registry(site_registry(context))
     place = _own_place(name, service, context)
-    if isinstance(place, Step):
-        image = target(service.service, save_as, context.account)
-        return ServiceRetirement(name, service, place, image)
-    image = target(place.container, save_as, context.account)
-    replaces = place.context.engine.image(image) is not None
+    source = service.service if isinstance(place, Step) else place.container
+
+    def is_taken(image: str) -> bool:
+        if isinstance(place, Step):
+            return _is_taken_on_node(place, name, image, context)
+        return is_taken_here(image, place.context)
+
+    image, replaces = choose_name(source, save_as, others, is_taken, context.account)
     return ServiceRetirement(name, service, place, image, replaces)
+
+
+def is_taken_here(image: str, context: Context) -> bool:
+    """Whether this engine, or the registry that an image is pushed to, has one of this name."""
+    return context.engine.image(image) is not None or pushed_reference(image, context) is not None
 
 
 def retire_service(plan: ServiceRetirement, context: Context) -> Saved | None:
@@ -72,7 +86,7 @@ def retire_service(plan: ServiceRetirement, context: Context) -> Saved | None:
     if isinstance(place, Step):
         saved: Saved | None = _saved_on_node(place, plan, context)
     elif place is not None and plan.image is not None:
-        saved = _save(place, plan.image, plan.replaces, plan.service, context)
+        saved = _save(place, plan.image, plan.service)
     else:
         saved = None
     scheduler = scheduler_of(context)
@@ -87,9 +101,13 @@ def save_here(name: str, tag: str, context: Context) -> Saved:
     """Save a container of this node that a job of Slurm runs, and push it; the job goes on, its
     container restarted. Raises MlcError as `retire`."""
     place, found = _job_here(name, context)
-    image = target(place.container, tag, context.account)
-    replaces = context.engine.image(image) is not None
-    return _save(place, image, replaces, found, context)
+    return _save(place, target(place.container, tag, context.account), found)
+
+
+def is_tag_taken(name: str, tag: str, context: Context) -> bool:
+    """Whether an image that `save_here` would save has the name of another one now."""
+    place, _ = _job_here(name, context)
+    return is_taken_here(target(place.container, tag, context.account), context)
 
 
 def check_here(name: str, context: Context) -> None:
@@ -135,22 +153,36 @@ def _refuse_unsaved(place: Place) -> None:
         )
 
 
+def _is_taken_on_node(step: Step, name: str, image: str, context: Context) -> bool:
+    words = ("slurm-save", name, parse_reference(image).tag or "", "--is-taken")
+    said = said_on_node(step, words, context)
+    with _understood(said, step, "whether the image exists"):
+        return bool(parsed(said)["is_taken"])
+
+
 def _saved_on_node(step: Step, plan: ServiceRetirement, context: Context) -> Saved:
     context.report.step(f"Saving {plan.image} on {step.node}")
     said = said_on_node(step, ("slurm-save", plan.name, plan.tag), context)
-    try:
+    with _understood(said, step, "what it saved"):
         found = parsed(said)["saved"]
         changes: dict[str, Any] = found["summary"]
         kinds = {kind: Packages(**changes[kind]) for kind in ("pip", "apt", "conda")}
         return Saved(**{**found, "summary": Summary(**{**changes, **kinds})})
+
+
+@contextlib.contextmanager
+def _understood(said: str, step: Step, what: str) -> Iterator[None]:
+    """Raise MlcError where what mlc said on a node has another form."""
+    try:
+        yield
     except (ValueError, TypeError, KeyError) as error:
         raise MlcError(
-            f"mlc on {step.node} did not say what it saved: {shown(said)}.",
+            f"mlc on {step.node} did not say {what}: {shown(said)}.",
             f"Is it another version there? Compare: srun --nodelist={step.node} mlc -v",
         ) from error
 
 
-def _save(place: Place, reference: str, replaces: bool, found: Found, context: Context) -> Saved:
+def _save(place: Place, reference: str, found: Found) -> Saved:
     """Save a container on its node and push the image, while nobody else does."""
     container, there = place.container, place.context
     # Temporary containers and images are made on the container's node. The job's own process there
@@ -161,7 +193,7 @@ def _save(place: Place, reference: str, replaces: bool, found: Found, context: C
             there.report.step(f"Stopping {container.name}")
             there.engine.stop(container.id)
         try:
-            return _save_and_push(place, reference, replaces, found)
+            return _save_and_push(place, reference, found)
         finally:
             if container.labels.get(labels.JOB):
                 with defer_signals():
@@ -176,11 +208,12 @@ def _restart(container: Container, context: Context) -> None:
         context.report.warn(f"{container.name} could not be started again: {error}")
 
 
-def _save_and_push(place: Place, reference: str, replaces: bool, found: Found) -> Saved:
-    """Save a stopped container, push the image, and leave no image on the node; with Slurm and
-    without a registry, leave it there."""
+def _save_and_push(place: Place, reference: str, found: Found) -> Saved:
+    """Save a stopped container, push the image, and leave no image on the node unless it replaces
+    one there; with Slurm and without a registry, leave it there."""
     container, there = place.container, place.context
     registry = site_registry(there)
+    replaces = there.engine.image(reference) is not None
     try:
         saved = save(container, reference, there)
     except SetupError as error:

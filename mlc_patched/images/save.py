@@ -7,7 +7,7 @@ wrong on an image, so those are set to empty: the engine cannot leave one out.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..context import Context
@@ -18,7 +18,7 @@ from ..host.account import Account
 from ..interrupts import defer_signals, wait_out_interrupts
 from ..lean import dataclass, replace
 from ..names import labels
-from ..names.containers import SEPARATOR, short_name
+from ..names.containers import SEPARATOR, first_free, short_name
 from ..names.images import check_tag, parse_reference
 from ..names.labels import (
     Claim,
@@ -75,6 +75,29 @@ def target(
     if SEPARATOR in tag or tag.startswith(BUILDING) or tag == PREVIOUS:
         raise UsageError(f"The tag {tag!r} is reserved.", "Choose another one.")
     return f"{repository}:{tag}"
+
+
+def choose_name(
+    container: Container | Service,
+    tag: str,
+    others: Iterable[str | None],
+    is_taken: Callable[[str], bool],
+    account: Account,
+) -> tuple[str, bool]:
+    """Return the name for a saved image, and whether an image that it replaces has it now.
+
+    `others` are the names of images that the same command saves. A name with a tag of the date is
+    always a free one, with a number appended if needed. Raises UsageError as `target`, and if one
+    of the others has the name.
+    """
+    image, taken = target(container, tag, account), set(others)
+    if not tag:
+        return first_free(image, lambda name: name in taken or is_taken(name)), False
+    if image in taken:
+        raise UsageError(
+            f"Both would be saved as {image}. Retire them one by one, or leave the tag out."
+        )
+    return image, is_taken(image)
 
 
 def clean(container: Container, context: Context) -> None:

@@ -73,6 +73,11 @@ class Cluster:
     def names(self, host: Host) -> set[str]:
         return set(self.docker(host, "images", "--format", "{{.Repository}}:{{.Tag}}").split())
 
+    def tags(self, project: str) -> set[str]:
+        """Return the tags of a project in the registry."""
+        tags = f"**/ds01-{self.user.uid}/{project}/_manifests/tags/*"
+        return {each.name for each in (self.one.place / "registry").glob(tags)}
+
     def log_in(self) -> None:
         """Log the user in to the registry."""
         login = ("docker", "login", "--username", "alice", "--password-stdin", REGISTRY)

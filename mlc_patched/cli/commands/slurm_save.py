@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output import print_json
-from ..parser import TYPE_CHECKING, Parser, add_positional
+from ..parser import TYPE_CHECKING, Parser, add_positional, add_switch
 
 if TYPE_CHECKING:
     from ...context import Context
@@ -16,12 +16,15 @@ EXAMPLES = ("mlc slurm-save my-project v1     only container-retire calls it, on
 def add_arguments(command: Parser) -> None:
     add_positional(command, "name", "name of the container", nargs=None)
     add_positional(command, "tag", "tag of the image; without it, nothing is saved")
+    add_switch(command, "--is-taken", argparse.SUPPRESS)  # only say whether an image has the tag
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from ...containers.retire_cluster import check_here, save_here
+    from ...containers.retire_cluster import check_here, is_tag_taken, save_here
 
     if not arguments.tag:
         check_here(arguments.name, context)
         return 0
+    if arguments.is_taken:
+        return print_json("is_taken", is_tag_taken(arguments.name, arguments.tag, context))
     return print_json("saved", save_here(arguments.name, arguments.tag, context))

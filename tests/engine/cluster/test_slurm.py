@@ -269,6 +269,25 @@ def test_a_job_without_its_workspace_says_why_it_failed(it: SlurmCluster) -> Non
     assert "Slurm could not start it. Is /nosuch there" in str(it.listed()[name]["status"])
 
 
+def test_what_is_saved_replaces_nothing_without_consent(it: SlurmCluster) -> None:
+    deploy = ("--project", "work", "--cluster", "-g", "none", "--node", "server-2")
+    before = it.tags("work")
+    for name in ("aa", "bb"):
+        it.ok("container-deploy", name, *deploy)
+    refused = it.run("container-retire", "aa", "bb", "--save", "both", "-y")
+    assert refused.returncode == 2
+    assert f"Both would be saved as ds01-{it.user.uid}/work:both" in refused.stderr
+    done = it.ok("container-retire", "aa", "bb", "--save", "-y", "--json")
+    saved = {each["saved"]["image"].partition(":")[2] for each in json.loads(done)["retired"]}
+    assert len(saved) == 2
+    assert it.tags("work") - before == saved
+    it.ok("container-deploy", "cc", *deploy)
+    asked = it.run("container-retire", "cc", "--save", "latest")
+    assert asked.returncode == 2
+    assert f"The image ds01-{it.user.uid}/work:latest already exists." in asked.stderr
+    assert it.listed()["cc"]["state"] == "running"
+
+
 @pytest.mark.promise("slurm")
 def test_whatever_ends_a_job_leaves_nothing(it: SlurmCluster, counted: Counted) -> None:
     for number in range(sized(3, 20)):

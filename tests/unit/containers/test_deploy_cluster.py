@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.accounts import PASSWD
@@ -28,6 +29,7 @@ from mlc_patched.errors import (
     UsageError,
 )
 from mlc_patched.images.push import push_image
+from mlc_patched.images.verify import Findings
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.request import CreateRequest, DeployRequest
 from mlc_patched.settings.model import Settings
@@ -90,6 +92,26 @@ def test_two_run_and_the_third_waits(on_cluster: Context, fake: FakeEngine) -> N
 def test_the_fake_swarm_meets_the_contract_of_clusters(on_cluster: Context) -> None:
     digest = on_cluster.engine.registry().digest(f"{PUSHED}:latest")
     scheduler_holds(SwarmScheduler(on_cluster), f"{PUSHED}@{digest}", on_cluster)
+
+
+def test_a_saved_service_replaces_no_image_without_consent(
+    on_cluster: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlc_patched.images.save.examine", lambda *arguments: Findings())
+    fake.swarm.engines = {"server-1": fake, "server-2": fake}
+    (workspace := Path(on_cluster.account.home, "workspace")).mkdir(exist_ok=True)
+    for name in ("a", "b"):
+        deployed(on_cluster, name, workspace=str(workspace))
+    with pytest.raises(UsageError, match="Both would be saved as ds01-1001/thesis:v1"):
+        plan_retirements(["a", "b"], "v1", on_cluster)
+    first, second = plan_retirements(["a", "b"], "", on_cluster)
+    assert first.image != second.image
+    [plan] = plan_retirements(["a"], "v1", on_cluster)
+    assert not plan.replaces
+    retire(plan, on_cluster)
+    assert fake.image("ds01-1001/thesis:v1") is None, "it is only in the registry"
+    [plan] = plan_retirements(["b"], "v1", on_cluster)
+    assert plan.replaces
 
 
 def test_a_node_that_does_not_answer(on_cluster: Context, fake: FakeEngine) -> None:

@@ -22,7 +22,7 @@ from mlc_patched.containers.open import open_shell
 from mlc_patched.containers.retire import plan_retirements, retire
 from mlc_patched.containers.retire_cluster import check_here, save_here
 from mlc_patched.context import Context
-from mlc_patched.errors import EngineError, MlcError, NotFoundError, SetupError
+from mlc_patched.errors import EngineError, MlcError, NotFoundError, SetupError, UsageError
 from mlc_patched.images.changes import Packages, Summary
 from mlc_patched.images.save import Saved
 from mlc_patched.images.verify import Findings
@@ -30,6 +30,8 @@ from mlc_patched.names import labels
 from mlc_patched.plan.request import CreateRequest, DeployRequest
 from mlc_patched.settings.model import SLURM, Settings
 
+FREE = """case $* in *--is-taken) echo '{"is_taken": false}'; exit ;; esac"""
+"""The script of a node that has no image of the name; what it does for other words follows."""
 PUSHED = "registry:5000/ds01-1001/thesis:v1"
 SAVED = "ds01-1001/thesis:v1"
 
@@ -76,7 +78,7 @@ def test_a_container_is_saved_on_its_node_and_its_job_cancelled(
 ) -> None:
     wanted = Saved(SAVED, "sha256:1", 7, Summary(pip=Packages({"six": "1.17"}, ("toml",))))
     printed = json.dumps({"version": 1, "saved": wanted}, default=vars)
-    srun(tmp_path, f"printf %s {shlex.quote(printed)}", monkeypatch)
+    srun(tmp_path, f"{FREE}; printf %s {shlex.quote(printed)}", monkeypatch)
     [plan] = plan_retirements(["a"], "v1", head)
     retired = retire(plan, head)
     assert retired.saved is not None
@@ -89,7 +91,7 @@ def test_a_container_is_saved_on_its_node_and_its_job_cancelled(
 def test_a_container_that_cannot_be_saved_keeps_its_job(
     head: Context, job: str, slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    srun(tmp_path, "echo 'Error: the disk is full.' >&2; exit 1", monkeypatch)
+    srun(tmp_path, f"{FREE}; echo 'Error: the disk is full.' >&2; exit 1", monkeypatch)
     [plan] = plan_retirements(["a"], "v1", head)
     with pytest.raises(MlcError, match=r"On n1: .*the disk is full"):
         retire(plan, head)
@@ -106,10 +108,36 @@ def test_a_node_that_answers_in_another_form_keeps_its_job(
     printed: str,
 ) -> None:
     srun(tmp_path, f"echo {shlex.quote(printed)}", monkeypatch)
+    with pytest.raises(MlcError, match="mlc on n1 did not say whether the image exists"):
+        plan_retirements(["a"], "v1", head)
+    srun(tmp_path, f"{FREE}; echo {shlex.quote(printed)}", monkeypatch)
     [plan] = plan_retirements(["a"], "v1", head)
     with pytest.raises(MlcError, match="mlc on n1 did not say what it saved"):
         retire(plan, head)
     assert slurm.jobs[int(job)].state == "RUNNING"
+
+
+def test_two_containers_are_never_saved_under_one_name(
+    head: Context, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = DeployRequest(name="b", project="thesis", options=CreateRequest("", gpus="1"))
+    deploy_on_cluster(request, Placement(), head)
+    srun(tmp_path, FREE, monkeypatch)
+    with pytest.raises(UsageError, match="Both would be saved as ds01-1001/thesis:v1"):
+        plan_retirements(["a", "b"], "v1", head)
+    monkeypatch.setattr("time.strftime", lambda *arguments: "2026-11-29-000045")
+    images = [plan.image for plan in plan_retirements(["a", "b"], "", head)]
+    assert images == [f"ds01-1001/thesis:2026-11-29-000045{end}" for end in ("", "-2")]
+
+
+@pytest.mark.parametrize("taken", ["false", "true"])
+def test_an_image_is_replaced_only_if_the_user_agrees(
+    head: Context, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str
+) -> None:
+    srun(tmp_path, f"""echo '{{"is_taken": {taken}}}'""", monkeypatch)
+    [plan] = plan_retirements(["a"], "v1", head)
+    assert plan.replaces == (taken == "true")
+    assert asked(tmp_path) == "slurm-save a v1 --is-taken"
 
 
 def test_a_container_with_files_that_no_image_has_is_refused_by_its_node(
@@ -182,6 +210,24 @@ def test_an_image_that_was_there_before_keeps_its_name_for_the_new_one(
     kept = fake.image(SAVED)
     assert kept is not None
     assert kept.id == saved.image_id
+
+
+def test_a_tag_is_taken_if_the_engine_or_the_registry_has_it(
+    head: Context, here: FakeContainer, fake: FakeEngine
+) -> None:
+    def replaces(tag: str) -> bool:
+        [plan] = plan_retirements(["a"], tag, head)
+        said = call(["mlc", "slurm-save", "a", tag, "--is-taken"], head).out
+        assert json.loads(said)["is_taken"] == plan.replaces
+        return plan.replaces
+
+    assert not replaces("v1")
+    save_here("a", "v1", head)
+    assert fake.image(SAVED) is None
+    assert replaces("v1")
+    fake.add_image("ds01-1001/thesis:here")
+    assert replaces("here")
+    assert replaces("latest")
 
 
 def test_without_a_registry_the_saved_image_stays_on_the_node(
