@@ -30,8 +30,9 @@ def wait_out_interrupts(
     job: Callable[[], T],
     report: Reporter,
     shorten: Callable[[], object] = lambda: None,
+    who: str = "The engine",
 ) -> T:
-    """Run a job that the engine completes whether or not anybody waits for it.
+    """Run a job that the engine, or `who`, completes whether or not anybody waits for it.
 
     An interrupt is reported at once but takes effect only when the job is done, because only then
     is there a result to roll back. A second one, some seconds later, stops the waiting, as the
@@ -71,7 +72,7 @@ def wait_out_interrupts(
         try:
             with _ignore_briefly():
                 report.warn(
-                    f"Interrupted. The engine cannot stop {what}; waiting to roll it back. "
+                    f"Interrupted. {who} cannot stop {what}; waiting to roll it back. "
                     "Interrupt again to stop waiting …"
                 )
                 shorten()

@@ -5,25 +5,38 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from threading import Thread
+import threading
+from collections.abc import Iterator, Sequence
+from tempfile import TemporaryFile
 
 from ..cluster.interface import Step
 from ..context import Context
-from ..errors import MlcError, last_lines
+from ..errors import MlcError, Terminated, last_lines
 from ..host.files import is_root_for
 from ..host.owner import as_account
+from ..interrupts import defer_signals, wait_out_interrupts
+from ..json_text import parsed, string
 from ..lean import TYPE_CHECKING
 from .shell import forward_signals
 
 if TYPE_CHECKING:
     from typing import IO, Any
 
-_STANDARD_ERROR = 2
+_STANDARD_INPUT, _STANDARD_ERROR = 0, 2
+_WARNING = "Warning: "
 _SRUN_S = b"srun: error: "
 _EXITED = re.compile(_SRUN_S + rb"\S+: tasks? [\d,-]+: Exited with exit code \d+\n")
+
+
+class _DoneAllTheSame(Terminated):
+    """An interrupt when the command on the node was complete."""
+
+    def __init__(self, interrupt: KeyboardInterrupt, what: str) -> None:
+        super().__init__(getattr(interrupt, "signal_number", signal.SIGINT))
+        self.message = f"Interrupted, but {what} was complete and was not rolled back."
 
 
 def step_of(name: str, context: Context) -> Step | None:
@@ -55,7 +68,9 @@ def run_on_node(step: Step, words: Sequence[str], context: Context) -> int:
         ) as process,
         forward_signals(process),
     ):
-        messages = Thread(target=_pass_on, args=(process.stderr, _STANDARD_ERROR), daemon=True)
+        messages = threading.Thread(
+            target=_pass_on, args=(process.stderr, _STANDARD_ERROR), daemon=True
+        )
         messages.start()
         status = process.wait()
         messages.join()
@@ -79,25 +94,88 @@ def _pass_on(source: IO[bytes], target: int) -> None:
         os.write(target, line[shown:])
 
 
-def said_on_node(step: Step, words: Sequence[str], context: Context) -> str:
-    """Run a command of mlc's on a node and return what it printed; its messages are the caller's.
+def said_on_node(step: Step, words: Sequence[str], what: str, context: Context) -> str:
+    """Run a command of mlc's on a node and return the JSON that it printed; its warnings are passed
+    on. `what` names it in messages.
+
+    An interrupt closes its standard input, at which it rolls back (`interrupted_with_input`), and
+    is waited for: at a signal srun kills it at once, whatever it is doing. So it does not get those
+    of the terminal.
 
     Raises MlcError if it failed.
     """
-    done: subprocess.CompletedProcess[str] = subprocess.run(
-        [*step.argv, *words],
-        env=step.environ,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        **_as_user(context),
-    )
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if not line.startswith("srun: ")]
-        raise MlcError(f"On {step.node}: {last_lines(lines or done.stderr.splitlines())}")
-    return done.stdout
+    with TemporaryFile() as out, TemporaryFile() as messages:
+        with defer_signals():
+            process = subprocess.Popen(
+                [*step.argv, *words],
+                env=step.environ,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=messages,
+                start_new_session=True,
+                **_as_user(context),
+            )
+        try:
+            status = wait_out_interrupts(
+                what,
+                process.wait,
+                context.report,
+                shorten=lambda: _end_input(process),
+                who="Slurm",
+            )
+        except KeyboardInterrupt as interrupt:
+            if process.poll() == 0:
+                raise _DoneAllTheSame(interrupt, what) from None
+            raise
+        finally:
+            _end_input(process)
+            said = _text(messages).splitlines()
+            for line in said:
+                if line.startswith(_WARNING):
+                    context.report.warn(line.removeprefix(_WARNING))
+        printed = _text(out)
+    if status:
+        raise _failure(step.node, printed, said)
+    return printed
+
+
+def _end_input(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
+def _failure(node: str, printed: str, said: list[str]) -> MlcError:
+    """Return the error that mlc printed on a node as JSON; else what was said there."""
+    try:
+        error = parsed(printed)["error"]
+        return MlcError(f"On {node}: {string(error['message'])}", error["hint"] or "")
+    except (ValueError, TypeError, KeyError):
+        lines = [line for line in said if not line.startswith("srun: ")]
+        return MlcError(f"On {node}: {last_lines(lines or said)}")
+
+
+@contextlib.contextmanager
+def interrupted_with_input() -> Iterator[None]:
+    """Interrupt the block, as SIGTERM does, when standard input ends: see `said_on_node`."""
+    main, is_over = threading.get_ident(), threading.Event()
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(_STANDARD_INPUT, 2**16):
+                pass
+        if not is_over.is_set():
+            signal.pthread_kill(main, signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        is_over.set()
 
 
 def _as_user(context: Context) -> dict[str, Any]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from ..cluster.choose import scheduler_of, uses_slurm
 from ..cluster.interface import Found, Place, Step
 from ..cluster.place import find_service, place_of
+from ..cluster.slurm.job import saving_of
 from ..cluster.state import LOST
 from ..context import Context
 from ..engine.interface import Container
 from ..engine.registry import require_registry
 from ..errors import MlcError, SetupError, shown
+from ..host.files import rights_of
 from ..images.changes import Packages, Summary
 from ..images.fetch import pushed_reference, site_registry
 from ..images.push import push
@@ -138,7 +141,7 @@ def _refuse_unsaved_volumes(service: Found, name: str, context: Context) -> None
     except MlcError:
         return  # it has no container, or its node cannot be reached
     if isinstance(place, Step):
-        said_on_node(place, ("slurm-save", name), context)
+        said_on_node(place, ("slurm-save", name), f"looking at {name} on {place.node}", context)
     else:
         _refuse_unsaved(place)
 
@@ -155,14 +158,15 @@ def _refuse_unsaved(place: Place) -> None:
 
 def _is_taken_on_node(step: Step, name: str, image: str, context: Context) -> bool:
     words = ("slurm-save", name, parse_reference(image).tag or "", "--is-taken")
-    said = said_on_node(step, words, context)
+    said = said_on_node(step, words, f"looking at {name} on {step.node}", context)
     with _understood(said, step, "whether the image exists"):
         return bool(parsed(said)["is_taken"])
 
 
 def _saved_on_node(step: Step, plan: ServiceRetirement, context: Context) -> Saved:
-    context.report.step(f"Saving {plan.image} on {step.node}")
-    said = said_on_node(step, ("slurm-save", plan.name, plan.tag), context)
+    what = f"{plan.image} on {step.node}"
+    context.report.step(f"Saving {what}")
+    said = said_on_node(step, ("slurm-save", plan.name, plan.tag), f"saving {what}", context)
     with _understood(said, step, "what it saved"):
         found = parsed(said)["saved"]
         changes: dict[str, Any] = found["summary"]
@@ -187,17 +191,32 @@ def _save(place: Place, reference: str, found: Found) -> Saved:
     container, there = place.container, place.context
     # Temporary containers and images are made on the container's node. The job's own process there
     # removes a stopped container only when it has this lock.
-    with there.lock(found.service.name):
+    with there.lock(found.service.name), _restarted(container, there):
         if container.is_running:
             clean(container, there)
             there.report.step(f"Stopping {container.name}")
             there.engine.stop(container.id)
-        try:
-            return _save_and_push(place, reference, found)
-        finally:
-            if container.labels.get(labels.JOB):
-                with defer_signals():
-                    _restart(container, there)
+        return _save_and_push(place, reference, found)
+
+
+@contextlib.contextmanager
+def _restarted(container: Container, context: Context) -> Iterator[None]:
+    """Start a job's container again at the end of the block. If this process is killed, the job
+    finds the file that says so, and starts it."""
+    job, account = container.labels.get(labels.JOB), context.account
+    if not job:
+        yield
+        return
+    file = Path(saving_of(account.home, job))
+    with contextlib.suppress(OSError), rights_of(account):
+        file.touch(0o600)
+    try:
+        yield
+    finally:
+        with defer_signals():
+            _restart(container, context)
+            with contextlib.suppress(OSError), rights_of(account):
+                file.unlink()
 
 
 def _restart(container: Container, context: Context) -> None:

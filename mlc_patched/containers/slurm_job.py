@@ -33,6 +33,7 @@ from ..cluster.slurm.job import (
     decoded,
     log_of,
     name_of_task,
+    saving_of,
     with_status,
 )
 from ..cluster.slurm.queue import PULLING, RUNS
@@ -367,13 +368,19 @@ def _end(made: str, seconds: int, context: Context) -> None:
 
 def _until_end(made: str, name: str, context: Context) -> int:
     """Wait until the container has ended, and return its exit status."""
+    saving = Path(saving_of(context.account.home, _job_id(context)))
     while True:
         status = _wait(made, context)
-        # container-retire --save stops it, and starts it again.
+        # container-retire --save stops it, and starts it again unless it is killed.
         with context.lock(name):
             found = _found(made, context)
-            if found is None or not found.is_running:
+            if found is None or (not found.is_running and not saving.exists()):
                 return status
+            if not found.is_running:
+                context.report.note(f"Starting {name} again: saving it was interrupted.")
+                context.start(made)
+            with contextlib.suppress(OSError):
+                saving.unlink()
 
 
 def _wait(made: str, context: Context) -> int:
@@ -416,7 +423,10 @@ def _remove(label: str, context: Context) -> None:
 
 
 def _remove_log(job: JobSpecification, context: Context) -> None:
-    """Remove the file in the home with the job's messages: it ended as it should."""
+    """Remove the job's files in the home, such as its messages: it ended as it should."""
+    home = context.account.home
+    with contextlib.suppress(OSError):
+        Path(saving_of(home, _job_id(context))).unlink()
     if not job.is_batch:
         with contextlib.suppress(OSError):
-            Path(log_of(context.account.home, context.environ["SLURM_JOB_ID"])).unlink()
+            Path(log_of(home, context.environ["SLURM_JOB_ID"])).unlink()

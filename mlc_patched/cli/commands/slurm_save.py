@@ -16,10 +16,13 @@ EXAMPLES = ("mlc slurm-save my-project v1     only container-retire calls it, on
 def add_arguments(command: Parser) -> None:
     add_positional(command, "name", "name of the container", nargs=None)
     add_positional(command, "tag", "tag of the image; without it, nothing is saved")
+    # Whoever reads it passes the warnings on, and takes the result or the error from the JSON.
+    command.set_defaults(quiet=True, json=True)
     add_switch(command, "--is-taken", argparse.SUPPRESS)  # only say whether an image has the tag
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
+    from ...containers.on_node import interrupted_with_input
     from ...containers.retire_cluster import check_here, is_tag_taken, save_here
 
     if not arguments.tag:
@@ -27,4 +30,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         return 0
     if arguments.is_taken:
         return print_json("is_taken", is_tag_taken(arguments.name, arguments.tag, context))
-    return print_json("saved", save_here(arguments.name, arguments.tag, context))
+    with interrupted_with_input():
+        saved = save_here(arguments.name, arguments.tag, context)
+    return print_json("saved", saved)

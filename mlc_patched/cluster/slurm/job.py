@@ -90,6 +90,12 @@ def log_of(home: str, identity: str) -> str:
     return f"{home}/.mlc-slurm-{identity}.log"
 
 
+def saving_of(home: str, identity: str) -> str:
+    """Return the file that is there while the container of a job is saved, stopped: if whoever
+    saves it is killed, the job starts it again."""
+    return f"{home}/.mlc-slurm-{identity}.saving"
+
+
 def name_of_task(name: str, identity: str) -> str:
     """Return the name in Docker of what a batch job, or a task of an array, runs: `NAME-ID._.UID`.
 

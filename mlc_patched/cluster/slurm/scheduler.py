@@ -37,6 +37,7 @@ from .job import (
     fitted,
     log_of,
     name_of_task,
+    saving_of,
 )
 from .queue import BATCH, FORMAT, Job, jobs_of, state_of
 
@@ -171,8 +172,9 @@ class SlurmScheduler:
         self._wait_until_not(is_there, identity)
         account = self._context.account
         # Its own step does that, unless it was ended before it could.
-        with contextlib.suppress(OSError), rights_of(account):
-            Path(log_of(account.home, identity)).unlink()
+        for file in (log_of(account.home, identity), saving_of(account.home, identity)):
+            with contextlib.suppress(OSError), rights_of(account):
+                Path(file).unlink()
 
     def nodes(self) -> list[Node]:
         printed = call(self._context, "sinfo", "-h", "-N", "-o", "%N|%T|%G|%n")

@@ -289,6 +289,45 @@ def test_what_is_saved_replaces_nothing_without_consent(it: SlurmCluster) -> Non
 
 
 @pytest.mark.promise("slurm")
+@pytest.mark.parametrize("how", ["Ctrl-C", "hang-up", "srun is killed"])
+def test_a_container_survives_an_interrupted_save(
+    it: SlurmCluster, counted: Counted, how: str
+) -> None:
+    it.ok(
+        *("container-deploy", "keep", "--project", "work", "--cluster", "-g", "none"),
+        *("--node", "server-2"),
+    )
+    images, tags = it.names(it.two), it.tags("work")
+    save = "container-retire keep --save cut -y"
+    for moment in (0.1, 0.4, 0.8)[: sized(2, 3)]:
+        # `script` passes the key on: nsenter would take it for its own.
+        argv = it.argv(it.one, "script", "-qec", save, "/dev/null")
+        child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=60, cwd="/")
+        child.expect("Saving")
+        time.sleep(moment)
+        if how == "Ctrl-C":
+            child.send("\x03")
+            child.expect("waiting to roll it back")
+            child.expect("all changes were rolled back")
+        else:
+            which = ("-x", "srun") if how == "srun is killed" else ("-f", "container-retire keep")
+            found = it.one.run("pgrep", "-u", str(it.user.uid), *which).stdout.split()
+            it.one.run("kill", "-KILL" if how == "srun is killed" else "-HUP", *found)
+        child.expect(pexpect.EOF)
+        child.close()
+        counted("signals sent")
+        it.until(lambda: not list(it.user.home.glob(".mlc-slurm-*.saving")))
+        assert it.listed()["keep"]["state"] == "running"
+        it.ok("mlc", "exec", "keep", "--", "true")
+        assert it.tags("work") == tags
+        if how != "srun is killed":  # what it leaves, the next save removes
+            assert it.names(it.two) == images
+    assert "[keep] saved as" in it.ok("container-retire", "keep", "--save", "cut", "-y")
+    assert it.tags("work") == {*tags, "cut"}
+    assert it.names(it.two) == images
+
+
+@pytest.mark.promise("slurm")
 def test_whatever_ends_a_job_leaves_nothing(it: SlurmCluster, counted: Counted) -> None:
     for number in range(sized(3, 20)):
         it.ok("container-deploy", "moment", "--project", "work", "--cluster", "--background")

@@ -176,7 +176,7 @@ def test_retire_cancels_the_job(head: Context, slurm: FakeSlurm, monkeypatch) ->
     deployed(head, "a")
     asked = []
     monkeypatch.setattr(
-        retire_cluster, "said_on_node", lambda step, words, context: asked.append(words) or ""
+        retire_cluster, "said_on_node", lambda step, words, what, context: asked.append(words) or ""
     )
     [plan] = plan_retirements(["a"], None, head)
     assert retire(plan, head).name == "a"

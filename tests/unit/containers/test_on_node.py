@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
+import threading
+import time
+from pathlib import Path
 
 import pytest
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.cluster.interface import Step
 from mlc_patched.containers import on_node
-from mlc_patched.containers.on_node import run_on_node, said_on_node
+from mlc_patched.containers.on_node import interrupted_with_input, run_on_node, said_on_node
 from mlc_patched.context import Context
-from mlc_patched.errors import MlcError
+from mlc_patched.errors import MlcError, Terminated
 
 ENVIRON = {"PATH": "/usr/bin:/bin", "OF": "the job"}
 
@@ -73,8 +78,55 @@ def test_a_command_ended_by_a_signal_has_a_shells_exit_status(context: Context) 
 
 
 def test_what_a_command_printed_on_the_node_is_returned(context: Context) -> None:
-    script = 'cat; echo note >&2; printf "%s," "$@"'
-    assert said_on_node(step(script), ("slurm-save", "a"), context) == "slurm-save,a,"
+    context.report = RecordingReporter()
+    script = 'echo note >&2; echo "Warning: a is stopped" >&2; printf "%s," "$@"'
+    assert said_on_node(step(script), ("slurm-save", "a"), "it", context) == "slurm-save,a,"
+    assert context.report.said == ["a is stopped"]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [("exit 143", ""), ("exit 0", "Interrupted, but saving it was complete and was not rolled")],
+)
+def test_an_interrupt_ends_the_commands_input_and_waits_until_it_has_rolled_back(
+    context: Context, tmp_path: Path, script: str, message: str
+) -> None:
+    """The terminal's signals do not reach it: at the first one, srun would kill the command."""
+    context.report = RecordingReporter()
+    script = f"touch {tmp_path}/begun; cat; sleep 0.3; touch {tmp_path}/ended; {script}"
+
+    def interrupt() -> None:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    main = threading.get_ident()
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        said_on_node(step(script), (), "saving it", context)
+    assert (tmp_path / "ended").exists()
+    assert getattr(interrupted.value, "message", "").startswith(message)
+    assert "Slurm cannot stop saving it; waiting to roll it back" in context.report.said[0]
+
+
+def test_a_command_on_the_node_is_interrupted_when_its_input_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def terminate(number: int, frame: object) -> None:
+        raise Terminated(number)
+
+    read, write = os.pipe()
+    monkeypatch.setattr(on_node, "_STANDARD_INPUT", read)
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        with interrupted_with_input():
+            pass
+        with pytest.raises(Terminated), interrupted_with_input():
+            os.close(write)
+            time.sleep(10)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        os.close(read)
 
 
 @pytest.mark.parametrize(
@@ -85,10 +137,19 @@ def test_what_a_command_printed_on_the_node_is_returned(context: Context) -> Non
             "On n1: .*Error: it is full.$",
         ),
         ("echo 'srun: error: node n1 is down' >&2; exit 1", "On n1: .*node n1 is down"),
+        (
+            """echo Push >&2; echo '{"error": {"message": "It is full.", "hint": null}}'; exit 1""",
+            "^On n1: It is full.$",
+        ),
+        (
+            """echo '{"error": {"message": "It is full.", "hint": "See: df"}}'; exit 1""",
+            "^On n1: It is full. See: df$",
+        ),
+        ("echo '{}'; echo 'Error: full' >&2; exit 1", "On n1: Error: full"),
     ],
-    ids=["of mlc", "of srun alone"],
+    ids=["of mlc", "of srun alone", "as JSON", "with a hint", "of another version"],
 )
 def test_a_failure_on_the_node_has_its_reason(context: Context, script: str, message: str) -> None:
     with pytest.raises(MlcError, match=f"(?s){message}") as failed:
-        said_on_node(step(script), (), context)
+        said_on_node(step(script), (), "it", context)
     assert "Exited" not in str(failed.value)

@@ -15,6 +15,8 @@ from support.run_command import call
 
 from mlc_patched.cluster.interface import Placement, Step
 from mlc_patched.cluster.slurm import scheduler
+from mlc_patched.cluster.slurm.job import saving_of
+from mlc_patched.containers import retire_cluster
 from mlc_patched.containers.create import create
 from mlc_patched.containers.deploy_cluster import deploy_on_cluster
 from mlc_patched.containers.on_node import step_of
@@ -262,6 +264,18 @@ def test_an_image_that_would_not_work_is_not_kept_and_the_container_runs_on(
     )
     assert set(fake.images) == before
     assert here.state == "running"
+
+
+def test_if_saving_is_killed_the_job_finds_a_file_that_says_so(
+    head: Context, here: FakeContainer, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saving, found = Path(saving_of(head.account.home, "1")), []
+    monkeypatch.setattr(
+        retire_cluster, "clean", lambda *arguments: found.append(saving.stat().st_mode & 0o777)
+    )
+    save_here("a", "v1", head)
+    assert found == [0o600]
+    assert not saving.exists()
 
 
 def test_a_container_that_does_not_start_again_is_a_warning(

@@ -11,13 +11,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from support.accounts import PASSWD
 from support.fakes.engine import FakeEngine
 from support.fakes.slurm import AWAY
 
-from mlc_patched.cluster.slurm.job import VARIABLE, JobSpecification, comment_of, fitted
+from mlc_patched.cluster.slurm.job import (
+    VARIABLE,
+    JobSpecification,
+    comment_of,
+    fitted,
+    saving_of,
+)
 from mlc_patched.containers import slurm_job
 from mlc_patched.containers.create import create
 from mlc_patched.containers.slurm_job import is_alive, run_job, this_step
@@ -155,6 +162,23 @@ def test_a_container_that_is_started_again_goes_on(node: Node) -> None:
     node.events = [save, node.end]
     assert node.run() == 0
     assert node.events == []
+
+
+def test_a_container_whose_saving_was_killed_is_started_again_once(node: Node) -> None:
+    saving = Path(saving_of(node.context.account.home, "7"))
+
+    def kill() -> None:
+        saving.touch()
+        node.end()
+
+    def end() -> None:
+        assert node.container().state == "running"
+        assert not saving.exists()
+        node.end(4)
+
+    node.events = [kill, end]
+    assert node.run() == 4
+    assert node.engine.made == {}
 
 
 def test_a_job_goes_on_for_longer_than_the_engine_answers_a_request(
