@@ -104,7 +104,15 @@ class SlurmScheduler:
             *arguments,
         ]
 
+        number = ""
+
         def remove() -> None:
+            if number:
+                # squeue may be what failed: the job must be ended without it, too.
+                call(self._context, "scancel", "--quiet", number)
+                with contextlib.suppress(EngineError):
+                    self.cancel(number)
+                return
             for each in self._queue():
                 if each.comment.get(REQUEST) == token:
                     self.cancel(each.id)

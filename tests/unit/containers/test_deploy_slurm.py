@@ -267,6 +267,23 @@ def test_a_job_that_may_not_be_looked_for_is_removed(
     assert [job.state for job in slurm.jobs.values()] == ["CANCELLED"]
 
 
+def test_a_job_whose_number_is_known_is_removed_while_squeue_fails(
+    head: Context, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(context: Context, program: str, *arguments: str, **keywords: str) -> str:
+        if program == "squeue" and slurm.jobs:
+            raise SlurmError("Slurm's squeue did not answer")
+        return slurm.call(context, program, *arguments, **keywords)
+
+    head.report = RecordingReporter()
+    monkeypatch.setattr("mlc_patched.undo._PAUSE", 0)
+    monkeypatch.setattr(scheduler, "call", call)
+    with pytest.raises(SlurmError, match="did not answer"):
+        deployed(head, "a")
+    assert [job.state for job in slurm.jobs.values()] == ["CANCELLED"]
+    assert "could not be removed" not in " ".join(head.report.said)
+
+
 def test_of_two_jobs_that_are_submitted_at_once_the_first_stays(
     head: Context, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
