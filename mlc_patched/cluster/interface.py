@@ -105,6 +105,9 @@ class Scheduler(Protocol):
     def cancel(self, identity: str) -> None:
         """End and remove it, with its container; no error if it has ended."""
 
+    def forget(self, identity: str) -> None:
+        """Remove what has ended from `entries`, with its messages in the user's home."""
+
     def nodes(self) -> list[Node]:
         """Return the nodes, sorted by name. The `hostname` is what the cluster calls a node; with
         Slurm, `id` is the name of its host, which can be another."""

@@ -79,6 +79,9 @@ class SwarmScheduler:
     def cancel(self, identity: str) -> None:
         self._context.engine.cluster().remove_service(identity)
 
+    def forget(self, identity: str) -> None:
+        """Nothing is left of a service that was cancelled."""
+
     def nodes(self) -> list[Node]:
         return self._context.engine.cluster().nodes()
 

@@ -56,7 +56,8 @@ def wait_until_placed(identity: str, name: str, context: Context) -> ServiceStat
 def wait_until_running(identity: str, name: str, context: Context) -> ServiceState:
     """Wait until it runs, and report its progress.
 
-    If it cannot run, it is removed, and MlcError raised.
+    If it cannot run, it is removed, and MlcError raised. A job of Slurm's that has ended is still
+    listed.
     """
     reported, pause = "", _POLL_SECONDS
     while True:
@@ -68,8 +69,13 @@ def wait_until_running(identity: str, name: str, context: Context) -> ServiceSta
             # Who interrupts that must not hear that it stays in the queue.
             with ignore_interrupts():
                 retry_once(partial(scheduler.cancel, identity))
+            if scheduler.name != "Slurm":
+                raise MlcError(
+                    f"{name} could not run: {state.sentence} It was removed from the cluster."
+                )
             raise MlcError(
-                f"{name} could not run: {state.sentence} It was removed from the cluster."
+                f"{name} could not run: {state.sentence}",
+                f"Its messages are in ~/.mlc-slurm-{identity}.log until: container-retire {name}",
             )
         if state.status != reported:
             context.report.step(f"[{name}] {state.status}")

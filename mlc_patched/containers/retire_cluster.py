@@ -10,7 +10,7 @@ from ..cluster.choose import scheduler_of, uses_slurm
 from ..cluster.interface import Found, Place, Step
 from ..cluster.place import find_service, place_of
 from ..cluster.slurm.job import saving_of
-from ..cluster.state import LOST
+from ..cluster.state import ENDED, LOST
 from ..context import Context
 from ..engine.interface import Container
 from ..engine.registry import require_registry
@@ -95,6 +95,8 @@ def retire_service(plan: ServiceRetirement, context: Context) -> Saved | None:
     scheduler = scheduler_of(context)
     with defer_signals():
         retry_once(lambda: scheduler.cancel(service.id))
+        if state.state in (ENDED, LOST):
+            scheduler.forget(service.id)
     if state.state == LOST:
         context.report.warn(f"What was installed in {plan.name} is lost: {state.status}.")
     return saved

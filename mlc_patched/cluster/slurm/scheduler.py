@@ -16,6 +16,7 @@ from ...engine.service import GPU_LABEL
 from ...errors import AlreadyExistsError, EngineError, MlcError, NotFoundError, UsageError
 from ...host.files import rights_of
 from ...host.gpus import NONE
+from ...images.remembered import Remembered
 from ...interrupts import defer_signals
 from ...lean import replace
 from ...names import labels
@@ -48,6 +49,8 @@ _WORD = re.compile(r"[^\s,]+")
 _READY = ("idle", "mixed", "allocated", "completing", "planned", "reserved", "maint")
 _END_SECONDS = 60.0
 _POLL_SECONDS = 0.2
+_FORGOTTEN = Remembered("retired-jobs", 2**14)
+"""Jobs that have ended and were retired."""
 
 
 class SlurmScheduler:
@@ -116,6 +119,7 @@ class SlurmScheduler:
             for each in self._queue():
                 if each.comment.get(REQUEST) == token:
                     self.cancel(each.id)
+                    self.forget(each.id)  # one that sbatch refused is remembered as failed
 
         with Undo(self._context.report) as undo:
             undo.add(f"The job {name}", remove)
@@ -135,6 +139,8 @@ class SlurmScheduler:
         for job in queue:
             service = self._service(job)
             if service is None or not job.is_shown or not is_wanted(service):
+                continue
+            if job.is_over and self._is_forgotten(job):
                 continue
             # One that has ended is shown until another one has its name.
             key = (service.name, "" if job.is_over else service.id)
@@ -178,11 +184,16 @@ class SlurmScheduler:
         which = ("--state=PENDING", number) if waiting else (identity,)
         call(self._context, "scancel", *which)
         self._wait_until_not(is_there, identity)
+        self._remove_files(identity)
+
+    def forget(self, identity: str) -> None:
+        """Slurm remembers a job that has ended until MinJobAge, so the user's home has a list of
+        those that were retired."""
         account = self._context.account
-        # Its own step does that, unless it was ended before it could.
-        for file in (log_of(account.home, identity), saving_of(account.home, identity)):
-            with contextlib.suppress(OSError), rights_of(account):
-                Path(file).unlink()
+        for job in self._queue():
+            if job.id == identity and job.uid == account.uid and job.is_over:
+                _FORGOTTEN.add(_key(job), "", account)
+        self._remove_files(identity)
 
     def nodes(self) -> list[Node]:
         printed = call(self._context, "sinfo", "-h", "-N", "-o", "%N|%T|%G|%n")
@@ -201,6 +212,17 @@ class SlurmScheduler:
                 gpus=sum(int(count) for _, count in kinds),
             )
         return [found[name] for name in sorted(found)]
+
+    def _is_forgotten(self, job: Job) -> bool:
+        account = self._context.account
+        return job.uid == account.uid and _FORGOTTEN.find(_key(job), account) is not None
+
+    def _remove_files(self, identity: str) -> None:
+        """Remove a job's files in the home: its own step does, unless it was ended before that."""
+        account = self._context.account
+        for file in (log_of(account.home, identity), saving_of(account.home, identity)):
+            with contextlib.suppress(OSError), rights_of(account):
+                Path(file).unlink()
 
     def _queue(self) -> list[Job]:
         states = "--states=all"
@@ -245,6 +267,12 @@ class SlurmScheduler:
                     self._context.report.warn(f"The job {identity} is still being ended by Slurm.")
                     return
                 time.sleep(_POLL_SECONDS)
+
+
+def _key(job: Job) -> str:
+    """Return what names a job forever: Slurm may number from 1 again, and a token may be shared by
+    the tasks of an array."""
+    return f"{job.comment.get(REQUEST)}/{job.id}"
 
 
 def _resources(work: Work) -> list[str]:

@@ -237,6 +237,20 @@ def test_an_array_of_four_and_a_command_that_fails(it: SlurmCluster) -> None:
         assert f"ExitCode={task}:0" in shown
     assert it.left() == []
     assert "submitted as job" in it.ok("mlc", "run", "work", "-g", "none", "--", "true")
+    assert it.run("mlc", "run", "work", "-g", "5", "--", "true").returncode == 1
+    assert not any(name.startswith("work-run") for name in it.listed())
+
+
+def test_what_has_ended_is_listed_until_it_is_retired(it: SlurmCluster) -> None:
+    deploy = ("container-deploy", "ended", "--project", "work", "--cluster", "-g", "none")
+    failed = it.run(*deploy, "-d", "/there/is/none")
+    assert failed.returncode == 1
+    assert "until: container-retire ended" in failed.stderr
+    assert it.listed()["ended"]["state"] == "ended"
+    assert list(it.user.home.glob(".mlc-slurm-*.log"))
+    assert "[ended] removed" in it.ok("container-retire", "ended", "-y")
+    assert it.listed() == {}
+    assert not list(it.user.home.glob(".mlc-slurm-*.log"))
 
 
 def test_a_commands_output_is_whole_and_sigterm_lets_it_save(it: SlurmCluster) -> None:

@@ -22,6 +22,8 @@ OTHER = Found(Service("8", "other-1001", "image", {}), ServiceState(RUNNING, "ru
 class Cluster:
     """A cluster where a service has one state after the other; None is that it is gone."""
 
+    name = "Docker Swarm"
+
     def __init__(self, *states: ServiceState | None) -> None:
         self.states = list(states)
         self.pauses: list[float] = []
@@ -121,3 +123,6 @@ def test_what_cannot_run_is_removed(context: Context, run: Begin, state: str) ->
     with pytest.raises(MlcError, match=r"run: ended: no such image\. It was"):
         wait.wait_until_running("7", "it", context)
     assert cluster.cancelled == ["7"]
+    cluster.name = "Slurm"
+    with pytest.raises(MlcError, match=r"Its messages are in ~/.mlc-slurm-7.log until: container-"):
+        wait.wait_until_running("7", "it", context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +18,7 @@ from support.run_command import call, copy_of
 from mlc_patched.cluster.interface import Placement, Step
 from mlc_patched.cluster.place import find_service, place_of
 from mlc_patched.cluster.slurm import scheduler
-from mlc_patched.cluster.slurm.job import VARIABLE
+from mlc_patched.cluster.slurm.job import VARIABLE, log_of
 from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
 from mlc_patched.containers import interrupted, on_node
 from mlc_patched.containers.create import create
@@ -168,6 +169,40 @@ def test_a_job_that_cannot_run_says_why(head: Context, slurm: FakeSlurm) -> None
     assert [each.state for each in list_with_images(head)] == ["ended"]
     deployed(head, "a")  # its name is free
     assert [each.state for each in list_with_images(head)] == ["running"]
+
+
+def test_a_job_that_has_ended_is_not_listed_once_it_was_retired(
+    head: Context, slurm: FakeSlurm
+) -> None:
+    """Slurm remembers it for a while."""
+    log = Path(log_of(head.account.home, "1"))
+    deployed(head, "a")
+    deployed(head, "b")
+    for number in (1, 2):
+        slurm.end(number, "FAILED")
+    log.write_text("Error: no.")
+    [plan] = plan_retirements(["a"], None, head)
+    retire(plan, head)
+    assert [each.name for each in list_with_images(head)] == ["b"]
+    assert not log.exists()
+    with pytest.raises(NotFoundError):
+        plan_retirements(["a"], None, head)
+    deployed(head, "a")
+    slurm.end(3, "TIMEOUT")
+    assert [each.name for each in list_with_images(head)] == ["a", "b"]
+
+
+def test_a_job_that_sbatch_refuses_is_not_listed(
+    head: Context, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        slurm.end(1, "FAILED")
+        raise SlurmError("Requested node configuration is not available")
+
+    sbatch(slurm, monkeypatch, False, refuse)
+    with pytest.raises(SlurmError, match="not available"):
+        deployed(head, "a")
+    assert list_with_images(head) == []
 
 
 def test_retire_cancels_the_job(head: Context, slurm: FakeSlurm, monkeypatch) -> None:
