@@ -81,7 +81,7 @@ def deploy_on_cluster(request: DeployRequest, placement: Placement, context: Con
     try:
         identity = scheduler.submit(work)
     except ConflictError as error:
-        raise _exists(name) from error
+        raise _exists(name, own) from error
     return OnCluster(
         name,
         scheduler.called(name),
@@ -166,11 +166,11 @@ def _named(
         check_container_name(name, uid)
         scheduler.called(name)
         if is_taken(name):
-            raise _exists(name)
+            raise _exists(name, own)
         if context.find(name) is not None:  # open and retire would take that one
             raise AlreadyExistsError(
                 f"You already have a container {name!r} on {_here(scheduler)} own engine.",
-                f"Choose another name: container-deploy {name}-2 --project {wish} --cluster",
+                f"Choose another name: {_another(name, own)}",
             )
         return replace(request, name=name)
     name = first_free(wish, lambda name: is_taken(name) or context.find(name) is not None)
@@ -271,8 +271,16 @@ def _pushed(own: str, context: Context) -> str:
         pushed = image.id
     if pushed is None:
         registry = require_registry(site_registry(context))
-        there = f"image-push {project}" if image else f"image-create {project}"
-        raise MlcError(f"The registry {registry} has no {own}.", f"Push it with: {there}")
+        if image:
+            raise MlcError(
+                f"The registry {registry} has no {own}.", f"Push it with: image-push {project}"
+            )
+        raise MlcError(
+            f"Neither the registry {registry} nor this engine has an image {own}.",
+            "See the images on this engine with: image-list"
+            if ":" in project
+            else f"Build it with image-create {project}, then push it with: image-push {project}",
+        )
     if image is None and context.settings.bases != ("*",):
         image = fetch(own, pushed, context)  # its labels name its base
     if image is not None:
@@ -282,9 +290,16 @@ def _pushed(own: str, context: Context) -> str:
     return pushed
 
 
-def _exists(name: str) -> AlreadyExistsError:
+def _exists(name: str, own: str) -> AlreadyExistsError:
     return AlreadyExistsError(
         f"You already have {name!r} on the cluster.",
-        "See it with container-list, or create another: "
-        f"container-deploy {name}-2 --project {name} --cluster",
+        f"See it with container-list, or create another: {_another(name, own)}",
     )
+
+
+def _another(name: str, own: str) -> str:
+    """Return the command for a container of another name from the same image."""
+    image = parse_reference(own)
+    project = project_of_repository(image.repository)
+    source = f"--project {project.name}" if project and image.tag == LATEST else f"--image {own}"
+    return f"container-deploy {name}-2 {source} --cluster"

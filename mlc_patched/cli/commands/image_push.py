@@ -31,6 +31,9 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...images.push import push_image
+    from ...names.images import parse_reference
+    from ...names.projects import LATEST
+    from ...plan.request import allowed_name
     from ...units import size_in_words
     from ..prompts import choose_project
 
@@ -38,10 +41,13 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     pushed = push_image(name, arguments.registry, context)
     if arguments.json:
         return print_json("pushed", pushed)
+    create = f"container-deploy {pushed.project}"
+    if parse_reference(pushed.image).tag != LATEST:
+        create = f"container-deploy {allowed_name(pushed.project)} --image {pushed.image}"
     say(
         f"[{pushed.project}] {pushed.pushed} is in the registry "
         f"({size_in_words(pushed.size)} before compression).\n"
         f"Its digest: {pushed.digest}\n"
-        f"Create a container from it on another engine: container-deploy {pushed.project}"
+        f"Create a container from it on another engine: {create}"
     )
     return 0

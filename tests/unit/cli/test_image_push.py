@@ -16,7 +16,13 @@ def test_a_pushed_image_has_a_digest(fake: FakeEngine, context: Context) -> None
     done = call(["image-push", "thesis", REGISTRY], context)
     assert done.out.startswith(f"[thesis] {REGISTRY}/ds01-1001/thesis")
     assert "\nIts digest: sha256:" in done.out
-    assert "container-deploy thesis" in done.out
+    assert done.out.endswith("on another engine: container-deploy thesis\n")
+    for name in ("thesis:k1", "my.thesis"):
+        fake.add_image(f"ds01-1001/{name}", THESIS_LABELS, PASSWD)
+    done = call(["image-push", "thesis:k1", REGISTRY], context)
+    assert done.out.endswith(": container-deploy thesis --image ds01-1001/thesis:k1\n")
+    done = call(["image-push", "my.thesis", REGISTRY], context)
+    assert done.out.endswith(": container-deploy my.thesis\n")
 
 
 @pytest.mark.parametrize("program", ["image-push", "image-update"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +88,45 @@ def test_two_run_and_the_third_waits(on_cluster: Context, fake: FakeEngine) -> N
     create(resolve(DeployRequest(name="here", image=IMAGE), on_cluster), on_cluster)
     with pytest.raises(AlreadyExistsError, match="the manager's own engine"):
         deployed(on_cluster, "here")
+
+
+@pytest.mark.parametrize(
+    ("of", "source"),
+    [
+        ({"project": "thesis"}, "--project thesis"),
+        ({"image": IMAGE}, "--project thesis"),
+        ({"image": "ds01-1001/thesis:v1"}, "--image ds01-1001/thesis:v1"),
+    ],
+)
+def test_another_container_is_offered_from_the_same_image(
+    on_cluster: Context, fake: FakeEngine, of: dict[str, str], source: str
+) -> None:
+    """Whatever the container is called that has the name."""
+    fake.add_image("ds01-1001/thesis:v1", OWN, PASSWD)
+    push_image("thesis:v1", None, on_cluster)
+    request = DeployRequest(name="g3", options=CreateRequest(""), **of)
+    for _ in range(2):
+        with pytest.raises(AlreadyExistsError) if _ else contextlib.nullcontext() as refused:
+            deploy_on_cluster(request, Placement(), on_cluster)
+    assert f": container-deploy g3-2 {source} --cluster" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("image", "hint"),
+    [
+        ("thesis:v2", "Push it with: image-push thesis:v2"),
+        ("none", "Build it with image-create none, then push it with: image-push none"),
+        ("thesis:no", "See the images on this engine with: image-list"),
+    ],
+)
+def test_an_image_that_was_not_pushed_has_the_commands_for_it(
+    on_cluster: Context, fake: FakeEngine, image: str, hint: str
+) -> None:
+    fake.add_image("ds01-1001/thesis:v2", OWN, PASSWD)
+    request = DeployRequest("a", image=f"ds01-1001/{image}", options=CreateRequest(""))
+    with pytest.raises(MlcError) as refused:
+        deploy_on_cluster(request, Placement(), on_cluster)
+    assert str(refused.value).endswith(hint)
 
 
 def test_the_fake_swarm_meets_the_contract_of_clusters(on_cluster: Context) -> None:
