@@ -22,6 +22,7 @@ from ..names.images import is_committed_for
 from ..plan.flow import Flow
 from ..temporary import current_job
 from ..undo import retry_once, warn_on_failure
+from .on_cluster import get_here, refuse_job
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def remove(
     runs or cannot be removed.
     """
     context = context or Context()
-    container = retry_once(lambda: context.get(name))
+    container = retry_once(lambda: get_here(name, context))
     refuse_running(container, name, context)
     reference = committed_image(container, context)
     unsaved = () if is_saved else _unsaved_volumes(container, context)
@@ -130,8 +131,10 @@ def _remove_other_volumes(
 
 
 def refuse_running(container: Container, name: str, context: Context) -> None:
-    """Raise InUseError for a running container, which is not removed, and say what runs in it."""
+    """Raise InUseError for a running container, which is not removed, and say what runs in it;
+    MlcError if it is a job's."""
     if container.is_running:
+        refuse_job(container, name)
         from .processes import programs_in
 
         programs = []

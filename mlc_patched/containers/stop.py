@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ..context import Context
-from ..errors import MlcError
 from ..lean import dataclass
-from ..names import labels
+from .on_cluster import get_here, refuse_job
 
 
 @dataclass(frozen=True)
@@ -18,15 +17,11 @@ class Stopped:
 
 
 def stop(name: str, *, context: Context | None = None) -> Stopped:
-    """Stop a container; raises NotFoundError if it does not exist, EngineError if it cannot be
-    stopped."""
+    """Stop a container; raises NotFoundError if it does not exist, MlcError if the cluster runs it,
+    EngineError if it cannot be stopped."""
     context = context or Context()
-    container = context.get(name)
-    if container.labels.get(labels.JOB):
-        raise MlcError(
-            f"{name} is a job of Slurm: stopping it would end the job and remove the container.",
-            f"Remove it, saved if you like, with: container-retire {name} [--save]",
-        )
+    container = get_here(name, context)
+    refuse_job(container, name)
     if container.is_running:
         context.report.step(f"Stopping {container.name}")
         context.engine.stop(container.id)

@@ -257,6 +257,28 @@ def test_a_container_of_a_job_is_neither_stopped_nor_started(
     assert isinstance(plan, Retirement)
 
 
+@pytest.mark.parametrize("argv", ["mlc stop a -f", "mlc remove a -f", "mlc stop a -f --missing-ok"])
+def test_stop_and_remove_name_the_command_for_a_job(
+    head: Context, slurm: FakeSlurm, argv: str
+) -> None:
+    deployed(head, "a")  # on another node
+    expected = "a is a job of Slurm: it would end, and its container be removed."
+    elsewhere = call(argv.split(), head)
+    assert (elsewhere.code, expected in elsewhere.err) == (1, True)
+    assert "container-retire a [--save]" in elsewhere.err
+    create(CreateRequest("a", image=IMAGE), head)
+    [made] = head.engine.made.values()
+    given = {**made.specification.labels, labels.JOB: "1"}
+    made.specification = replace(made.specification, labels=given)
+    head.engine.start(made.id)
+    assert call(argv.split(), head).err == elsewhere.err
+    assert "You have no container 'b'" in call(argv.replace(" a ", " b ").split(), head).err or (
+        "--missing-ok" in argv
+    )
+    slurm.reason = AWAY
+    assert "You have no container 'b'" in call(["mlc", "stop", "b", "-f"], head).err
+
+
 def sbatch(slurm: FakeSlurm, patch: pytest.MonkeyPatch, before: bool, does: Callable) -> None:
     """Have something happen right before or after Slurm takes a job."""
 
