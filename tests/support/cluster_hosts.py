@@ -8,6 +8,7 @@ them. Nothing of a host outlives its first process.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -133,18 +134,18 @@ def _start(name: str, address: str, names: Sequence[str]) -> Host:
     (place / "resolv.conf").touch()  # the machine's DNS cannot be reached from there
     (place / "hosts").write_text("\n".join(("127.0.0.1 localhost", *known, "")))
     binds = [f"{own}:{path}" for own, path in _OWN.items()]
-    for path in _OWN.values():
-        if not Path(path).exists():
-            Path(path).mkdir(parents=True)
-            with _MADE.open("a") as made:
-                made.write(f"{path}\n")
     apart = ("--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child")
     argv = ["unshare", *apart, "bash", "-c", _FIRST, "bash", name, str(place), *binds]
-    with (place / "log").open("w") as log:
+    with _mount_points(), (place / "log").open("w") as log:
+        for path in _OWN.values():
+            if not Path(path).exists():
+                Path(path).mkdir(parents=True)
+                with _MADE.open("a") as made:
+                    made.write(f"{path}\n")
         started = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    (place / "unshare.pid").write_text(str(started.pid))
+        (place / "unshare.pid").write_text(str(started.pid))
     deadline = time.monotonic() + 30
     while not (place / "ready").exists():
         assert started.poll() is None, (place / "log").read_text()
@@ -183,11 +184,20 @@ def _remove() -> None:
         shutil.rmtree(PLACE, ignore_errors=True)
         assert time.monotonic() < deadline, f"{PLACE} cannot be removed"
         time.sleep(0.05)
-    if not any(Path("/var/tmp").glob("mlc-hosts-[0-9]*/*/unshare.pid")) and _MADE.exists():
-        for path in _MADE.read_text().splitlines():
-            with contextlib.suppress(OSError):
-                Path(path).rmdir()
-        _MADE.unlink()
+    with _mount_points():
+        if not any(Path("/var/tmp").glob("mlc-hosts-[0-9]*/*/unshare.pid")) and _MADE.exists():
+            for path in _MADE.read_text().splitlines():
+                with contextlib.suppress(OSError):
+                    Path(path).rmdir()
+            _MADE.unlink()
+
+
+@contextlib.contextmanager
+def _mount_points() -> Iterator[None]:
+    """Nobody else makes or removes the directories of this machine that hosts have in common."""
+    with Path("/var/tmp/mlc-hosts.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _wait_for_end(process: int) -> None:
