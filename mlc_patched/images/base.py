@@ -15,7 +15,7 @@ from ..names.images import check_reference, parse_reference
 from ..names.projects import is_own_project
 from ..plan.limits import check_base
 from ..report import Reporter
-from .dockerfile.by_pip import TOO_OLD, without_uv
+from .dockerfile.by_pip import SYSTEMS_PIP, TOO_OLD, with_uv_by_another, without_uv
 from .probe import ProbeResult, run_in_image
 from .remembered import Remembered
 from .versions.inventory import NOTHING, PYTHON_SCRIPT, Inventory, read_inventory
@@ -23,14 +23,18 @@ from .versions.lockfile import LockedBase
 
 NEEDED = ("bash", "awk", "getent", "groupadd", "groupmod", "pwconv", "useradd")
 """Programs that the account script needs (data/account.sh)."""
-_ASKED = (*NEEDED, "apt-get", "python3", "pip", "conda", "micromamba")
+_ASKED = (*NEEDED, "apt-get", "python3", "pip", "uv", "conda", "micromamba")
 _OLD_PYTHONS = {"Ubuntu 18.": "3.6", "Debian GNU/Linux 9": "3.5", "Debian GNU/Linux 10": "3.7"}
 """The Python that apt-get installs in distributions whose Python is older than uv supports."""
-# Runs in the image's own shell, whatever that is; prints one answer a line.
+# Runs in the image's own shell, whatever that is; prints one answer a line. `python-pip` is the pip
+# of the Python that python3 is, and `python-own` says that this is not the system's.
 _PROBE = f"""
 for tool in {" ".join(_ASKED)}; do command -v "$tool" >/dev/null 2>&1 && echo "has $tool"; done
 python3 -c 'import sys, importlib.util as i; sys.exit(not i.find_spec("pip"))' 2>/dev/null \
     && echo "has python-pip"
+/usr/bin/python3 -c 'import sys, importlib.util as i; sys.exit(not i.find_spec("pip"))' \
+    2>/dev/null && echo "has system-pip"
+case "$(command -v python3)" in '' | /bin/* | /usr/bin/*) ;; *) echo "has python-own" ;; esac
 test -r /etc/os-release && sed -n 's/^PRETTY_NAME=/is /p' /etc/os-release
 """
 _SCRIPT = f"{_PROBE}{PYTHON_SCRIPT}true\n"
@@ -67,18 +71,34 @@ class Base:
         """Return the Debian packages that pip still needs in this base."""
         if not wants_pip or "python-pip" in self.programs:
             return ()
-        return ("python3-pip",) if "python3" in self.programs else ("python3", "python3-pip")
+        if self._is_own_python_without_pip:
+            return () if self.programs & {"uv", "system-pip"} else SYSTEMS_PIP
+        return ("python3-pip",) if "python3" in self.programs else SYSTEMS_PIP
 
     def installable(self, text: str, report: Reporter) -> str:
-        """Return a Dockerfile on this base, with pip in place of uv if uv does not support its
-        Python, which is reported."""
+        """Return a Dockerfile on this base: with pip in place of uv if uv does not support its
+        Python, and with uv by another program if it has no pip. Both are reported."""
         python = self.inventory.python or next(
             (python for name, python in _OLD_PYTHONS.items() if self.system.startswith(name)), ""
         )
-        if not _is_too_old(python) or (by_pip := without_uv(text, TOO_OLD)) == text:
+        if _is_too_old(python):
+            after, note = without_uv(text, TOO_OLD), f"uv does not support Python {python}"
+            note += ", so pip installs the packages."
+        elif self._is_own_python_without_pip:
+            has_uv = "uv" in self.programs
+            after = with_uv_by_another(text, has_uv, has_pip="system-pip" in self.programs)
+            note = "The Python of the base has no pip, so uv is installed by "
+            note += "the uv of the base." if has_uv else "the pip of the system's Python."
+        else:
             return text
-        report.note(f"uv does not support Python {python}, so pip installs the packages.")
-        return by_pip
+        if after != text:
+            report.note(note)
+        return after
+
+    @property
+    def _is_own_python_without_pip(self) -> bool:
+        """Whether python3 is not the system's, as in a virtual environment, and lacks pip."""
+        return "python-own" in self.programs and "python-pip" not in self.programs
 
 
 def ready_base(

@@ -28,7 +28,7 @@ from .dockerfile.edit import (
     with_account_block,
 )
 from .dockerfile.installs import APT, PIP, packages_in, where_looked
-from .dockerfile.package_steps import steps_by_pip
+from .dockerfile.package_steps import UV_STEP, steps_by_pip
 from .dockerfile.render import with_build_context
 from .packages import apt_name, apt_packages, pip_name, pip_packages
 from .project.files import REJECTED, ProjectFiles, projects_with_files, rebuild_command
@@ -325,7 +325,8 @@ def _rebuilt(
     note_other_base(reference, change.after, lock, context.report)
     last = lock.base if lock else None
     base = previewed.base
-    if base is None and lock is not None and not change.brought.by_conda:
+    adds_uv = UV_STEP in change.after and UV_STEP not in change.before
+    if base is None and lock is not None and not change.brought.by_conda and not adds_uv:
         base = _base_of_lock(reference, lock, request, context)
     if base is None and reference:
         base = ready_base(reference, context, pull=request.pull, last=last)

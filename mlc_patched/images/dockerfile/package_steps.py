@@ -22,6 +22,16 @@ UV_STEP = f"RUN PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --no-cache-di
 """The step that installs uv, without its version; pip before 23.0.1 does not know the option."""
 RUNS_UV = "python3 -m uv "
 BY_UV = f"{RUNS_UV}pip install --break-system-packages --compile-bytecode --no-cache"
+_INTO_PYTHON = f"{BY_UV.removeprefix('python3 -m ')} --python python3 {UV}=={UV_VERSION}\n"
+UV_STEP_BY_UV = f"RUN {_INTO_PYTHON}"
+UV_STEP_BY_SYSTEM = (
+    "RUN PIP_BREAK_SYSTEM_PACKAGES=1 /usr/bin/python3 -m pip install --no-cache-dir \\\n"
+    f"        --target /tmp/uv {UV}=={UV_VERSION} \\\n"
+    f"    && /tmp/uv/bin/{_INTO_PYTHON.rstrip()} \\\n"
+    "    && rm -rf /tmp/uv\n"
+)
+"""Steps that install uv into a Python without pip: by the uv of the base, or by one that the
+system's pip installs for that."""
 BY_PIP = "PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --no-cache-dir"
 PIP_COMMENT = "# pip installs Python packages here"
 _PIP_CAN = re.compile(rf"{re.escape(BY_UV)} (?!\\\r?\n\s*-r \S+/pyproject\.toml)")

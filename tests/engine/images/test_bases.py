@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.base_images import BARE, BASE
 from support.engine_state import docker
-from support.image_commands import ImageFrom, ImageUser, labels_of
+from support.image_commands import ImageFrom, ImageUser, labels_of, lock_of
 from support.reliability import sized
 
 pytestmark = pytest.mark.real_engine
@@ -37,6 +37,11 @@ UBUNTU = (
             id="conda",
         ),
         pytest.param(
+            "python3 -m venv --without-pip /opt/venv",
+            "ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            id="no-pip",
+        ),
+        pytest.param(
             "groupadd -g {gid} users2; useradd -m -u 4242 {name}; useradd -u {uid} -g {gid} other",
             "",
             id="all-taken",
@@ -46,7 +51,7 @@ UBUNTU = (
             "LABEL ds01.has_user_setup=true ds01.user_id=7 ds01.group_id=7 ds01.username=x",
             id="another-users-image",
         ),
-    ][: sized(4, 6)],
+    ][: sized(5, 7)],
 )
 def test_the_account_is_set_up_on_every_base(
     commands: ImageUser,
@@ -57,7 +62,8 @@ def test_the_account_is_set_up_on_every_base(
     user = commands.user
     values = {"uid": user.uid, "gid": user.gid, "name": user.login}
     base = image_from(script.format(**values), *change.splitlines())
-    packages = ["-p", "six"] if "conda" in change else []
+    environment = re.search(r"/opt/\w+(?=/bin)", change)
+    packages = ["-p", "six"] if environment else []
     commands.run("image-create", "demo", "--base", base, *packages, "-y")
     image = commands.image("demo")
     said = commands.run_in(
@@ -69,9 +75,11 @@ def test_the_account_is_set_up_on_every_base(
     assert said[:6] == [
         *(str(user.uid), str(user.gid), user.login, "0", home, f"{home}/.local/bin"),
     ]
-    if "conda" in change:
-        assert said[6] == "/opt/conda/bin/python3"
-        commands.run_in(image, "python3 -c 'import six'")
+    if environment:
+        assert said[6] == f"{environment[0]}/bin/python3"
+        assert lock_of(commands).versions["six"] == commands.run_in(
+            image, "python3 -c 'import six; print(six.__version__)'"
+        )
     if "ubuntu" in script:
         assert said[-1] == "kept"
 

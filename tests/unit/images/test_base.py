@@ -13,7 +13,15 @@ from mlc_patched.context import Context
 from mlc_patched.engine.interface import Image
 from mlc_patched.errors import MlcError, NotAllowedError, NotFoundError
 from mlc_patched.images.base import LOOKED_INTO, NEEDED, Base, ready_base
-from mlc_patched.images.dockerfile.package_steps import BY_PIP, BY_UV, UV_STEP
+from mlc_patched.images.dockerfile.append import append_packages, has_uv
+from mlc_patched.images.dockerfile.installs import APT, PIP, packages_in
+from mlc_patched.images.dockerfile.package_steps import (
+    BY_PIP,
+    BY_UV,
+    UV_STEP,
+    UV_STEP_BY_SYSTEM,
+    UV_STEP_BY_UV,
+)
 from mlc_patched.images.dockerfile.render import ImageRecipe, render
 from mlc_patched.images.versions.lockfile import LockedBase
 from mlc_patched.settings.model import Settings
@@ -230,6 +238,46 @@ def test_pip_installs_where_uv_does_not_support_the_python() -> None:
     plain = render(ImageRecipe("demo", NAME, "custom"))
     assert base_with(system="Ubuntu 18.04.6 LTS").installable(plain, report) == plain
     assert report.said == []
+
+
+@pytest.mark.parametrize(
+    ("programs", "extra", "by"),
+    [
+        (("uv", "system-pip"), (), UV_STEP_BY_UV),
+        (("system-pip",), (), UV_STEP_BY_SYSTEM),
+        ((), ("python3", "python3-pip"), UV_STEP_BY_SYSTEM),
+    ],
+)
+def test_uv_is_installed_by_another_program_into_a_python_that_has_no_pip(
+    programs: tuple[str, ...], extra: tuple[str, ...], by: str
+) -> None:
+    base = base_with("python3", "python-own", *programs)
+    assert base.extra_apt(wants_pip=True) == extra
+    report = RecordingReporter()
+    for break_ in ("\n", "\r\n"):
+        text = render(ImageRecipe("demo", NAME, "custom", extra, ("six",))).replace("\n", break_)
+        after = base.installable(text, report)
+        assert (UV_STEP in after, after.count(by.replace("\n", break_))) == (False, 1)
+        assert base.installable(after, report) == after
+        assert packages_in(after, APT) == packages_in(text, APT)
+        assert packages_in(after, PIP) == ("six",)
+        assert has_uv(after, after.index("six"))
+        plain = render(ImageRecipe("demo", NAME, "custom"))
+        assert base.installable(plain, report) == plain
+        with_pip = base_with("python3", "python-own", "python-pip")
+        assert with_pip.installable(text, report) == text
+    program = "the uv of the base" if "uv" in programs else "the pip of the system's Python"
+    assert (
+        report.said == [f"The Python of the base has no pip, so uv is installed by {program}."] * 2
+    )
+
+
+def test_an_update_installs_the_systems_pip_first_where_it_is_needed() -> None:
+    text = render(ImageRecipe("demo", NAME, "custom"))
+    text = append_packages(text, pip=("six",), date="2026-01-01")
+    after = base_with("python3", "python-own").installable(text, RecordingReporter())
+    assert packages_in(after, APT)[-2:] == ("python3", "python3-pip")
+    assert after.index("        python3-pip") < after.index(UV_STEP_BY_SYSTEM)
 
 
 def test_an_error_that_is_not_of_the_image_is_not_hidden(here: Context, looked: Looked) -> None:

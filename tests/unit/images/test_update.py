@@ -234,7 +234,8 @@ def built(
     patch.setattr(update, "ready_base", ready_base)
     patch.setattr(update, "check_client", lambda context: None)
     with pytest.raises(MlcError, match="stop"):
-        update_image(planned(context), ImageUpdateRequest("demo", **fields), context)
+        change = planned(context, add=fields.get("add", ()))
+        update_image(change, ImageUpdateRequest("demo", **fields), context)
     return (builds or [None])[0], looked
 
 
@@ -253,6 +254,12 @@ def test_the_base_of_the_last_build_is_not_looked_into_again(
     assert built(context, monkeypatch, pull=True)[1] == ["debian:12"]
     files.write_lock(render_lock(replace(lock, python="")))
     assert built(context, monkeypatch)[1] == ["debian:12"]
+    # Or if uv is added, as nothing is known of its pip.
+    files.write_lock(render_lock(lock))
+    assert built(context, monkeypatch, add=("six",))[1] == []
+    files.write_dockerfile(render(ImageRecipe("demo", "debian:12", "custom")))
+    assert built(context, monkeypatch, add=("six",))[1] == ["debian:12"]
+    assert built(context, monkeypatch)[1] == []
     fake.add_image("debian:12")
     files.write_lock(render_lock(lock))
     assert built(context, monkeypatch)[1] == ["debian:12"]
