@@ -341,4 +341,4 @@ def _with_its_directory(path: str, text: str, prepared: Prepared, account: Accou
 
 def _own_dockerfile(path: str, account: Account) -> tuple[Path, str]:
     absolute = expand(check_file_name(path), account)
-    return Path(absolute), read_text(absolute, "Dockerfile", account)
+    return Path(absolute), read_text(absolute, "Dockerfile", account).removeprefix("\ufeff")

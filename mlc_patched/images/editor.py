@@ -53,7 +53,8 @@ def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -
                 "Nothing was changed."
             )
         # An editor may replace the file, and its user the directory, by a link.
-        return read_text(str(path), "edited text", account, largest=_LARGEST)
+        after = read_text(str(path), "edited text", account, largest=_LARGEST)
+        return after.removeprefix("\ufeff")
 
 
 def _editor(environ: Mapping[str, str]) -> list[str]:

@@ -20,7 +20,10 @@ ROOT = ("root", "0", "root:root", "0:0")
 _KEYWORD = re.compile(r"[ \t]*([A-Za-z]+)(?=\s|$)")
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n?$")
 _ESCAPE_DIRECTIVE = re.compile(r"#\s*escape\s*=\s*(\S)", re.I)
-_HEREDOC = re.compile(r"""(?:^|(?<=\s))\d*<<-?(['"]?)([A-Za-z_]\w*)\1""")
+_HEREDOC = re.compile(r"\d*<<(-?)([^<]+)", re.S)
+_TAKES_HEREDOC = re.compile(r"\s*(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\s", re.I)
+_QUOTED_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""", re.S)
+_QUOTING = re.compile(r"""\\(.)|["']""", re.S)
 _OPERATOR = re.compile(r"&&|\|\||;;|[;|&(){}](?=\s|$)|[;|&()]")
 _BLANK = re.compile(r"\\[ \t]*\r?\n|\s+")
 
@@ -81,13 +84,12 @@ def instructions(text: str) -> tuple[Instruction, ...]:
                 f"Line {position + 1} of the Dockerfile is not an instruction: {line.strip()[:60]}"
             )
         last = _last_line(lines, position)
-        content = "".join(each for _, each in lines[position : last + 1])
         keyword = match[1].upper()
-        words = _HEREDOC.findall(content) if keyword in ("RUN", "COPY", "ADD") else []
-        for _, word in words:
-            last = _heredoc_end(lines, last + 1, word, position + 1)
+        documents = _heredocs("".join(each for _, each in lines[position : last + 1]))
+        for word, is_indented in documents:
+            last = _heredoc_end(lines, last + 1, word, position + 1, is_indented=is_indented)
         end = lines[last][0] + len(lines[last][1])
-        found.append(Instruction(keyword, start, end, position + 1, last + 1, bool(words)))
+        found.append(Instruction(keyword, start, end, position + 1, last + 1, bool(documents)))
         position = last + 1
     return tuple(found)
 
@@ -152,8 +154,8 @@ def _refuse_other_escape(text: str) -> None:
     for line in text.split("\n"):
         if (match := _ESCAPE_DIRECTIVE.match(line.strip())) and match[1] != "\\":
             raise DockerfileError(
-                f"The Dockerfile sets the escape character to {match[1]!r}, "
-                "so it can only be edited by hand."
+                f"The Dockerfile sets the escape character to {match[1]!r}, which is not "
+                "supported. Remove this line, and end lines that continue with a backslash."
             )
         if not DIRECTIVE.match(line.strip()):
             return
@@ -183,9 +185,26 @@ def _last_line(lines: list[tuple[int, str]], first: int) -> int:
     return last
 
 
-def _heredoc_end(lines: list[tuple[int, str]], first: int, word: str, beginning: int) -> int:
+def _heredocs(step: str) -> list[tuple[str, bool]]:
+    """Return of each here-document in a step the line at which it ends, and whether tabs may stand
+    before that. They are words, so they are not in quotes."""
+    if "<<" not in step or not _TAKES_HEREDOC.match(step):
+        return []
+    kept = (line for _, line in _lines(step) if not is_skipped(line))
+    joined = "".join(_CONTINUED.sub("", line) for line in kept)
+    if _QUOTED_WORD.sub("", joined).strip():
+        return []  # a quote does not end
+    matches = (_HEREDOC.fullmatch(word) for word in _QUOTED_WORD.findall(joined))
+    found = ((_QUOTING.sub(r"\1", match[2]), bool(match[1])) for match in matches if match)
+    return [each for each in found if each[0]]
+
+
+def _heredoc_end(
+    lines: list[tuple[int, str]], first: int, word: str, beginning: int, *, is_indented: bool
+) -> int:
     for number in range(first, len(lines)):
-        if lines[number][1].strip("\t\r\n") == word:
+        line = lines[number][1].rstrip("\r\n")
+        if (line.lstrip("\t") if is_indented else line) == word:
             return number
     raise DockerfileError(
         f"The here-document {word} that begins in line {beginning} of the Dockerfile does not end."

@@ -67,7 +67,8 @@ class ProjectFiles:
         return build_context_in(text) or self.directory
 
     def read_dockerfile(self, suffix: str = "") -> str | None:
-        """Return the text of the Dockerfile, or of its copy with a suffix; None if there is none.
+        """Return the text of the Dockerfile, or of its copy with a suffix, without a byte order
+        mark; None if there is none.
 
         Raises MlcError if it is a link, or cannot be read.
         """
@@ -75,7 +76,7 @@ class ProjectFiles:
         if content is None:
             return None
         try:
-            return content.decode("utf-8")
+            return content.decode("utf-8").removeprefix("\ufeff")
         except UnicodeDecodeError as error:
             raise MlcError(f"{self.dockerfile_path}{suffix} is not text: {error}") from error
 

@@ -120,6 +120,14 @@ def test_an_own_dockerfile_keeps_its_directory_as_the_build_context(
     assert build_context_in(prepare(request, context).text) is None
 
 
+def test_a_byte_order_mark_is_no_part_of_an_own_dockerfile(
+    context: Context, tmp_path: Path
+) -> None:
+    request = own(tmp_path / "elsewhere", "\ufeffFROM x\nCOPY a /a\n")
+    assert "\ufeff" not in prepare(request, context).text
+    assert build_context_in(prepare(request, context).text) == str(tmp_path / "elsewhere")
+
+
 def test_an_own_dockerfile_cannot_copy_from_two_directories(
     context: Context, tmp_path: Path
 ) -> None:

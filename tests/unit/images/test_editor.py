@@ -39,6 +39,11 @@ def test_the_text_is_what_the_user_made_of_it(place: Path) -> None:
     assert list((place / "tmp").iterdir()) == []
 
 
+def test_a_byte_order_mark_of_the_editors_is_no_part_of_the_text(place: Path) -> None:
+    program = editor(place, 'printf "\\357\\273\\277FROM x\\n" >"$1"', "editor")
+    assert edited("FROM x\n", "x", ME, {"EDITOR": str(program)}) == "FROM x\n"
+
+
 def test_a_usual_editor_is_taken_if_none_is_named(place: Path) -> None:
     editor(place, 'echo by nano >>"$1"', "nano")
     editor(place, 'echo by vi >>"$1"', "vi")

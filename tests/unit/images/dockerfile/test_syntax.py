@@ -37,21 +37,44 @@ def test_the_lines_of_a_here_document_are_no_instructions() -> None:
 
 
 def test_instructions_are_told_with_their_place() -> None:
-    text = "# a\n\n  from x\nRUN a \\\n # b\n\n c\nCOPY <<A <<'B' /\n1\n\tA\n2\nB\nCMD d"
+    text = "# a\n\n  from x\nRUN a \\\n # b\n\n c\nCOPY <<-A <<'B' /\n1\n\tA\n2\nB\nCMD d"
     found = instructions(text)
     assert found == (
         Instruction("FROM", 5, 14, 3, 3),
         Instruction("RUN", 14, 31, 4, 7),
-        Instruction("COPY", 31, 57, 8, 12, heredoc=True),
-        Instruction("CMD", 57, 62, 13, 13),
+        Instruction("COPY", 31, 58, 8, 12, heredoc=True),
+        Instruction("CMD", 58, 63, 13, 13),
     )
     assert [each.body(text) for each in found] == [
         " x\n",
         " a \\\n # b\n\n c\n",
-        " <<A <<'B' /\n1\n\tA\n2\nB\n",
+        " <<-A <<'B' /\n1\n\tA\n2\nB\n",
         " d",
     ]
     assert final_stage(instructions(f"FROM a\nFROM b\n{text}"))[0].line == 5
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        """echo "cat <<EOF" '<<EOF' \\<<EOF it's""",
+        'echo "a <<EOF\\\n <<EOF"',
+        "echo $((1<<EOF)) a<<EOF <<<EOF << <<''",
+        "<<EOF\n\tEOF\n EOF\nEOF \n 1\nEOF",
+        "<<EOF\nif a; then\n\tcat <<-EOF\n\tEOF\nfi\nEOF",
+        "<<-EOF\n123\n\t\tEOF",
+        "<<E-F\n1\nE-F",
+        "<<1\n2\n1",
+        "<<'E O F' 2<<\"EOF\" \\\n # <<X\n 3<<E\\F\n1\nE O F\n2\nEOF\n3\nEF\r",
+        "a <<EOF>b\n1\nEOF\nEOF>b",
+    ],
+)
+def test_a_here_document_is_what_docker_takes_for_one(step: str) -> None:
+    for on in ("", "ONBUILD "):
+        text = f"FROM x\n{on}RUN {step}\nUSER z\n"
+        assert [each.keyword for each in instructions(text)][::2] == ["FROM", "USER"]
+        has_one = "\n" in step and not step.startswith("echo")
+        assert instructions(text)[1].heredoc == has_one
 
 
 @pytest.mark.parametrize("keyword", ["RUN", "COPY", "ADD"])
@@ -67,7 +90,10 @@ def test_only_steps_that_take_a_here_document_have_one(keyword: str) -> None:
         ("FROM x\n1" + "2" * 60, "instruction: 1" + "2" * 59 + "$"),
         ("FROM x\nRUN a \\\n\n# b\n", "The step in line 2 of the Dockerfile does not end"),
         ("FROM x\nRUN <<EOF\na\n EOF\n", "here-document EOF that begins in line 2 of the"),
-        ("# syntax=docker/dockerfile:1\n  # ESCAPE = `\nFROM x\n", "escape character to '`'"),
+        (
+            "# syntax=docker/dockerfile:1\n  # ESCAPE = `\nFROM x\n",
+            "character to '`', which is not",
+        ),
         ("USER x\n", "no FROM line"),
     ],
 )

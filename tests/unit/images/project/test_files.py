@@ -33,6 +33,8 @@ def test_a_dockerfile_is_written_and_read(files: ProjectFiles, home: Path) -> No
     assert not (home / "dockerfiles").exists()
     assert files.write_dockerfile("FROM x\r\n") == str(home / "dockerfiles/demo.Dockerfile")
     assert files.read_dockerfile() == "FROM x\r\n"
+    files.write_dockerfile("\ufeffFROM x\r\n")
+    assert files.read_dockerfile() == "FROM x\r\n"
     assert [each.name for each in (home / "dockerfiles").iterdir()] == ["demo.Dockerfile"]
 
 
