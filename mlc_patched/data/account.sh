@@ -17,6 +17,9 @@ case "$uid" in '' | 0 | *[!0-9]*) fail "'$uid' is not the UID of a user" ;; esac
 case "$gid" in '' | *[!0-9]*) fail "'$gid' is not a GID" ;; esac
 case "$name" in '' | root | [!a-z_]* | *[!a-z0-9_-]*) fail "'$name' is not an account name" ;; esac
 [ "$(id -u)" = 0 ] || fail "this step must run as root"
+# With SHELL ["bash", "--login", "-c"] this shell has another PATH than the image.
+given="$(sed -n 's/^\(.*\x00\)*PATH=\([^\x00]*\).*/\2/p' "/proc/$$/environ" || true)"
+PATH="${given:-$PATH}"
 for tool in bash awk getent groupadd groupmod pwconv useradd; do
     command -v "$tool" >/dev/null || fail "this image has no $tool; use a Debian or Ubuntu base"
 done

@@ -133,7 +133,10 @@ def test_python_in_a_virtual_environment_is_the_users_for_pip_sudo_and_login_she
 ) -> None:
     user = commands.user
     base = image_from(VENV, "ENV PATH=/opt/venv/bin:/opt/x/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-    done = commands.run("image-create", "demo", "--base", base, "-y")
+    # /etc/profile, which a login shell reads, has another PATH.
+    login = f'FROM {base}\nSHELL ["/bin/bash", "--login", "-c"]\n'
+    file = user.file("login/Dockerfile", login)
+    done = commands.run("image-create", "demo", "--dockerfile", file, "-y")
     assert "The image has no" not in done.stderr
     said = commands.run_in(
         commands.image("demo"),
