@@ -7,7 +7,8 @@ The derived one adds what depends on the site, the user's lock and the builder:
   secrets, mounted for each step; a cached step does not depend on their content;
 - with BuildKit, caches of packages (`caches`);
 - with the classic builder, which has no secrets, all that as files that the last step removes. A
-  layer still contains them, so an index with a password is refused.
+  layer still contains them, so an index with a password is refused. Variables that the base has are
+  replaced by ENV there, and set again at the end.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ def derive(
     arguments: Arguments | None = None,
     base: str | None = None,
     bases: Mapping[str, str] | None = None,
+    environment: Sequence[str] = (),
     user: str = "",
 ) -> DerivedDockerfile:
     """Return the Dockerfile for one build.
@@ -135,6 +137,7 @@ def derive(
             that the base of the build is the one that was checked, whatever the builder's rules.
         base: the base for the image's label; the label stays as it is if this is not given.
         bases: images in FROM that are replaced, and by what.
+        environment: the variables of the base, as `NAME=VALUE`.
         user: whose caches BuildKit's steps use; without a user they use none.
 
     Raises:
@@ -155,10 +158,16 @@ def derive(
     if settings.certificates:
         _trust(settings.certificates, add)
     # As few instructions as possible: the classic builder commits an image for each.
-    if add.variables:
-        add.after_from.append(f"ARG {_words(add.variables)}")
+    former = _overridden(text, found, add, environment)
+    variables = {name: value for name, value in add.variables.items() if name not in former}
+    if variables:
+        add.after_from.append(f"ARG {_words(variables)}")
+    if former:
+        add.after_from.append(f"ENV {_words({name: add.variables[name] for name in former})}")
     add.after_from += [f"COPY --from={files_image} {path} {path}" for path in add.copies]
     at_end = _cleaning(text, found) if _COPIED in add.copies else []
+    if former:
+        at_end.append(f"ENV {_words({name: _quoted(value) for name, value in former.items()})}")
     before = upgrade_marks(text, pins.marks)
     if mark and builder in (Builder.CLASSIC, Builder.PODMAN):
         add.after_from.insert(0, f'LABEL {labels.TEMPORARY}="{SHARED}"')
@@ -184,6 +193,29 @@ def derive(
 
 def _words(variables: Mapping[str, str]) -> str:
     return " ".join(f"{name}={value}" for name, value in variables.items())
+
+
+def _quoted(value: str) -> str:
+    """Return a value in quotes, for ENV."""
+    escaped = re.sub(r'(["$\\])', r"\\\1", value)
+    return f'"{escaped}"'
+
+
+def _overridden(
+    text: str, found: Sequence[Instruction], add: _Additions, environment: Sequence[str]
+) -> dict[str, str]:
+    """Return the variables of the base that are set for the build by ENV, and their values, which
+    the last step sets again: for the classic builder, ARG does not count beside them. Those that
+    the Dockerfile sets itself stay as they are."""
+    if not add.classic:
+        return {}
+    own = " ".join(each.body(text) for each in found if each.keyword == "ENV")
+    pairs = (each.partition("=") for each in environment)
+    return {
+        name: value
+        for name, _, value in pairs
+        if name in add.variables and "\n" not in value and not re.search(rf"\b{name}\b", own)
+    }
 
 
 def _trust(certificates: Certificates, add: _Additions) -> None:

@@ -113,6 +113,7 @@ def _build(
         arguments=arguments_of(request.dockerfile, request.arguments, context),
         base=request.base.reference if request.base else "",
         bases={former: names.base} if former else {},
+        environment=request.base.image.environment if request.base else (),
         user=str(account.uid),
     )
     run(request, derived, client, names, steps, context, is_quiet=is_quiet)

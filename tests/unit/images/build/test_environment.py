@@ -23,16 +23,42 @@ from mlc_patched.images.build.environment import (
 from mlc_patched.images.build.failure import failing_line, last_words
 from mlc_patched.images.dockerfile.render import ImageRecipe, render
 from mlc_patched.images.dockerfile.syntax import instructions
+from mlc_patched.images.versions.pins import Pins
 from mlc_patched.names import labels
 
 TEXT = render(ImageRecipe("demo", "debian:12", "custom", (), ("six",)))
 INDEX = {"PIP_INDEX_URL": "https://me:secret@pypi.example/simple"}
 CA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+PINS = Pins(("six==1",))
 MODERN = [Builder.BUILDX, Builder.BUILDKIT]
 
 
 def derived(settings: BuildSettings, builder: Builder = Builder.BUILDKIT, text: str = TEXT):
     return derive(text, settings, builder, "ds01-1/x:build-0-ca")
+
+
+def test_for_the_classic_builder_a_variable_of_the_base_is_set_and_reset() -> None:
+    """There, ARG does not count if the base has an ENV of the name."""
+    ours = ('PIP_CONSTRAINT=/a "$b\\', "SSL_CERT_FILE=")
+    environ = (*ours, "PIP_CERT=a\nb", "X=y", "CURL_CA_BUNDLE=c")
+    settings = BuildSettings(certificates=Certificates(CA, CA))
+    text = TEXT.replace("USER root\n", "USER root\nENV A=1 \\\n CURL_CA_BUNDLE=d\n", 1)
+    found = {
+        builder: derive(
+            f"FROM a AS b\n{text}", settings, builder, "x:ca", pins=PINS, environment=environ
+        ).text
+        for builder in Builder
+    }
+    classic = found.pop(Builder.CLASSIC)
+    at = "/etc/ds01-build"
+    step = f"ENV PIP_CONSTRAINT={at}/ds01-pip-lock SSL_CERT_FILE={at}/ds01-ca\n"
+    assert classic.count(step) == 2
+    assert f"PIP_CERT={at}/ds01-ca" in words_of("ARG", classic)
+    assert f"CURL_CA_BUNDLE={at}/ds01-ca" in words_of("ARG", classic)
+    assert not any(word.startswith("PIP_CONSTRAINT") for word in words_of("ARG", classic))
+    last = r'ENV PIP_CONSTRAINT="/a \"\$b\\" SSL_CERT_FILE=""'
+    assert classic.rstrip().endswith(last)
+    assert not any("ENV PIP_CONSTRAINT" in each for each in found.values())
 
 
 def words_of(keyword: str, text: str) -> list[str]:
