@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from hashlib import sha256
 
 from ..context import Context
@@ -16,6 +17,7 @@ from ..names.projects import is_own_project
 from ..plan.limits import check_base
 from ..report import Reporter
 from .dockerfile.by_pip import SYSTEMS_PIP, TOO_OLD, with_uv_by_another, without_uv
+from .dockerfile.package_steps import RUNS_UV
 from .probe import ProbeResult, run_in_image
 from .remembered import Remembered
 from .versions.inventory import NOTHING, PYTHON_SCRIPT, Inventory, read_inventory
@@ -34,9 +36,13 @@ python3 -c 'import sys, importlib.util as i; sys.exit(not i.find_spec("pip"))' 2
     && echo "has python-pip"
 /usr/bin/python3 -c 'import sys, importlib.util as i; sys.exit(not i.find_spec("pip"))' \
     2>/dev/null && echo "has system-pip"
+for file in /etc/pip.conf /etc/xdg/pip/pip.conf ~/.config/pip/pip.conf ~/.pip/pip.conf; do
+    grep -qsE '^ *(index-url|extra-index-url|find-links) *[=:]' "$file" && echo "indexed $file"
+done
 case "$(command -v python3)" in '' | /bin/* | /usr/bin/*) ;; *) echo "has python-own" ;; esac
 test -r /etc/os-release && sed -n 's/^PRETTY_NAME=/is /p' /etc/os-release
 """
+_NAMES_INDEX = re.compile(r"\bUV_(\w*INDEX\w*|FIND_LINKS)=")
 _SCRIPT = f"{_PROBE}{PYTHON_SCRIPT}true\n"
 LOOKED_INTO = Remembered("bases", 256 * 1024)
 """About 30 bases with 300 packages each."""
@@ -47,6 +53,7 @@ class Base:
     """What a base contains: programs, its distribution's name, and its Python packages.
 
     `is_former` says that the name means another image by now, and this is that of the last build.
+    `index_file` is a configuration file of pip that names a package index.
     """
 
     reference: str
@@ -55,6 +62,7 @@ class Base:
     system: str
     inventory: Inventory = NOTHING
     is_former: bool = False
+    index_file: str = ""
 
     @property
     def locked(self) -> LockedBase:
@@ -94,6 +102,16 @@ class Base:
         if after != text:
             report.note(note)
         return after
+
+    def report_index(self, text: str, report: Reporter) -> None:
+        """Report that uv does not know the package index that a file of the base names, if a
+        Dockerfile uses uv and does not name it."""
+        if self.index_file and RUNS_UV in text and not _NAMES_INDEX.search(text):
+            report.note(
+                f"{self.index_file} of the base names a package index to pip, but uv does not "
+                "read it. If packages are missing, name it in the Dockerfile, too: ENV "
+                "UV_EXTRA_INDEX_URL=URL or UV_FIND_LINKS=PATH"
+            )
 
     @property
     def _is_own_python_without_pip(self) -> bool:
@@ -211,7 +229,9 @@ def _probed(image: Image, reference: str, context: Context) -> Base:
         )
     programs = result.values("has")
     system = next((name.strip('"') for name in result.values("is")), "")
-    return Base(reference, image, frozenset(programs), system, read_inventory(result))
+    index_file = next(iter(result.values("indexed")), "")
+    inventory = read_inventory(result)
+    return Base(reference, image, frozenset(programs), system, inventory, index_file=index_file)
 
 
 def _look(image: Image, context: Context) -> ProbeResult:

@@ -326,7 +326,9 @@ def _on_its_base(
         text = dockerfile.render(replace(recipe, apt=(*recipe.apt, *extra)))
     if request.dockerfile is not None and trigger_takes_files(base.image.triggers):
         text = _with_its_directory(request.dockerfile, text, prepared, context.account)
-    return base.installable(text, context.report), base
+    text = base.installable(text, context.report)
+    base.report_index(text, context.report)
+    return text, base
 
 
 def _with_its_directory(path: str, text: str, prepared: Prepared, account: Account) -> str:

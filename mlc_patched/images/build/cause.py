@@ -160,6 +160,11 @@ def _unusable(text: str) -> str:
         return f"The build has no requirements file {match[1] or match[2]}: COPY it first."
     if "DO NOT MATCH THE HASHES" in text or "Hash mismatch for" in text:
         return "A download is not the file whose hash the requirements give."
+    if "Could not find an activated virtualenv (required)" in text:
+        return (
+            "PIP_REQUIRE_VIRTUALENV is set, so pip installs only into a virtual environment. Put "
+            "this before the step: ENV PIP_REQUIRE_VIRTUALENV=0"
+        )
     if "externally-managed-environment" in text or "is externally managed" in _in_one_line(text):
         return (
             "The Python of the image belongs to the system and refuses pip. Put this before the "

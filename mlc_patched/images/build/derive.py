@@ -31,6 +31,7 @@ from .environment import (
     Certificates,
     pip_configuration,
     refuse_credentials,
+    settings_for_uv,
     uv_configuration,
 )
 
@@ -154,7 +155,8 @@ def derive(
         if add.classic:
             refuse_credentials(settings)
         add.point("PIP_CONFIG_FILE", "ds01-pip", pip_configuration(settings.pip))
-        add.point("UV_CONFIG_FILE", "ds01-uv", uv_configuration(settings.pip))
+    if for_uv := settings_for_uv(settings.pip, environment):
+        add.point("UV_CONFIG_FILE", "ds01-uv", uv_configuration(for_uv))
     if settings.certificates:
         _trust(settings.certificates, add)
     # As few instructions as possible: the classic builder commits an image for each.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +28,7 @@ PIP_VARIABLES = {
     "PIP_TRUSTED_HOST": "trusted-host",
 }
 """Variables that are passed to a build, and their names in pip's configuration file."""
+_FIND_LINKS = "PIP_FIND_LINKS"
 HOST_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora and its kin
@@ -130,6 +131,18 @@ def pip_configuration(settings: Mapping[str, str]) -> str:
     return "\n".join(("[global]", *lines, ""))
 
 
+def settings_for_uv(settings: Mapping[str, str], environment: Sequence[str]) -> dict[str, str]:
+    """Return pip's settings for uv: those of a build, and those in the environment of an image,
+    `NAME=VALUE`, which pip prefers, and which uv does not know."""
+    own = dict(each.split("=", 1) for each in environment if "=" in each)
+    if not settings and own.get("UV_CONFIG_FILE"):
+        return {}
+    return {
+        **settings,
+        **{name: own[name] for name in (*PIP_VARIABLES, _FIND_LINKS) if own.get(name)},
+    }
+
+
 def uv_configuration(settings: Mapping[str, str]) -> str:
     """Return uv's configuration file for pip's settings from variables.
 
@@ -141,6 +154,7 @@ def uv_configuration(settings: Mapping[str, str]) -> str:
     for name, key in (
         ("PIP_EXTRA_INDEX_URL", "extra-index-url"),
         ("PIP_TRUSTED_HOST", "allow-insecure-host"),
+        (_FIND_LINKS, "find-links"),
     ):
         if values := settings.get(name, "").split():
             lines.append(f"{key} = {json.dumps(values)}")

@@ -22,7 +22,7 @@ from ..versions.lockfile import Lock
 from ..versions.pins import Pins
 from .cause import cause_of
 from .client import build_network
-from .environment import settings_from, uv_configuration
+from .environment import settings_for_uv, settings_from, uv_configuration
 
 _PLACE = "/tmp/mlc"  # noqa: S108 - in a container of its own
 _MOST = 60_000
@@ -177,8 +177,8 @@ def _uv_in(image: Image, files: Mapping[str, str], context: Context) -> Iterator
     settings = settings_from(context.environ, context.account)
     files, variables = dict(files), ["NO_COLOR=1", "UV_NO_PROGRESS=1"]
     variables += [f"{name}={context.environ[name]}" for name in settings.proxies]
-    if settings.pip:
-        files["uv.toml"] = uv_configuration(settings.pip)
+    if for_uv := settings_for_uv(settings.pip, image.environment):
+        files["uv.toml"] = uv_configuration(for_uv)
         variables.append(f"UV_CONFIG_FILE={_PLACE}/uv.toml")
     if settings.certificates:
         files["ca.crt"] = settings.certificates.bundle

@@ -280,6 +280,22 @@ def test_an_update_installs_the_systems_pip_first_where_it_is_needed() -> None:
     assert after.index("        python3-pip") < after.index(UV_STEP_BY_SYSTEM)
 
 
+def test_an_index_that_only_pip_knows_is_named_where_uv_installs(
+    here: Context, looked: Looked
+) -> None:
+    looked.add_image(NAME)
+    looked.prints = [*DEBIAN, "indexed /etc/pip.conf", "indexed /root/.pip/pip.conf"]
+    base, report = ready_base(NAME, here), RecordingReporter()
+    base.report_index(render(ImageRecipe("demo", NAME, "custom")), report)
+    assert report.said == []
+    base.report_index(render(ImageRecipe("demo", NAME, "custom", (), ("six",))), report)
+    assert "/etc/pip.conf of the base names a package index to pip" in report.said[0]
+    text = render(ImageRecipe("demo", NAME, "custom", (), ("six",)))
+    base.report_index(text.replace("USER root", "ENV UV_FIND_LINKS=/wheels"), report)
+    base_with().report_index(render(ImageRecipe("demo", NAME, "custom", (), ("six",))), report)
+    assert len(report.said) == 1
+
+
 def test_an_error_that_is_not_of_the_image_is_not_hidden(here: Context, looked: Looked) -> None:
     def fail(reference: str, progress: object) -> None:
         raise MlcError("no network")

@@ -183,6 +183,10 @@ def test_every_builder_and_program_was_recorded() -> None:
             ),
             "The package sources of the base do not exist",
         ),
+        (
+            "ERROR: Could not find an activated virtualenv (required).",
+            "PIP_REQUIRE_VIRTUALENV is set, so pip installs only into a virtual environment.",
+        ),
         ("error: externally-managed-environment", "The Python of the image belongs to the system"),
         (
             "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",

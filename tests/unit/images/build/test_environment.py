@@ -61,6 +61,24 @@ def test_for_the_classic_builder_a_variable_of_the_base_is_set_and_reset() -> No
     assert not any("ENV PIP_CONSTRAINT" in each for each in found.values())
 
 
+def test_uv_gets_the_index_that_the_base_names_to_pip() -> None:
+    environ = ("PIP_EXTRA_INDEX_URL=https://x https://y", "PIP_FIND_LINKS=/wheels", "PIP_NO_DEPS=1")
+    own = ('extra-index-url = ["https://x", "https://y"]', 'find-links = ["/wheels"]')
+    for builder in Builder:
+        result = derive(TEXT, BuildSettings(), builder, "x:ca", environment=environ)
+        files = {**result.secrets, **result.files}
+        name = "/etc/ds01-build/ds01-uv" if builder is Builder.CLASSIC else "ds01-uv"
+        assert files[name].splitlines()[:-1] == list(own)
+        assert not any(each.endswith("ds01-pip") for each in files)
+    site = settings_from({"PIP_INDEX_URL": "https://site", "PIP_EXTRA_INDEX_URL": "https://z"})
+    result = derive(TEXT, site, Builder.BUILDX, "x:ca", environment=environ)
+    assert result.secrets["ds01-uv"].splitlines()[:-1] == ['index-url = "https://site"', *own]
+    assert "https://x" not in result.secrets["ds01-pip"]
+    named = (*environ, "UV_CONFIG_FILE=/etc/uv.toml")
+    result = derive(TEXT, BuildSettings(), Builder.BUILDX, "x:ca", environment=named)
+    assert "ds01-uv" not in result.secrets
+
+
 def words_of(keyword: str, text: str) -> list[str]:
     found = [each.body(text).split() for each in instructions(text) if each.keyword == keyword]
     return [word for words in found for word in words]
