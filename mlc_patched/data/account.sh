@@ -23,6 +23,9 @@ PATH="${given:-$PATH}"
 for tool in bash awk getent groupadd groupmod pwconv useradd; do
     command -v "$tool" >/dev/null || fail "this image has no $tool; use a Debian or Ubuntu base"
 done
+if [ -L /home ] && [ ! -e /home ]; then
+    fail "/home is a link to $(readlink /home), which does not exist; create it first"
+fi
 # Install missing programs, and clean up after apt. An image also works without the others, which
 # people expect; the legacy flow, which names its tools, has them only if apt runs anyway.
 missing=''

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from shlex import quote
 
 from ..context import Context
@@ -78,7 +79,7 @@ def verify(image: Image, account: Account, context: Context) -> Inventory:
     if wrong := (*found.wrong, *found.lacking):
         raise SetupError(
             f"The image was built, but would not work for you: {'; '.join(wrong)}. It was removed.",
-            "Is the account block of the Dockerfile complete, and the last part of it?",
+            _hint(image, f"/home/{account.container_name}", wrong),
         )
     if found.absent:
         context.report.note(
@@ -90,6 +91,19 @@ def verify(image: Image, account: Account, context: Context) -> Inventory:
             f"Dockerfile: RUN chmod -R go+rX {quote(path)}"
         )
     return found.inventory
+
+
+def _hint(image: Image, home: str, wrong: Sequence[str]) -> str:
+    """Return what to do about a wrong account; Podman and the classic builder drop what a step
+    writes into a volume."""
+    for volume in image.volumes:
+        if f"{home}/".startswith(f"{volume.rstrip('/')}/") and any(home in each for each in wrong):
+            return (
+                f"The base or the Dockerfile has VOLUME {volume}, so this builder keeps nothing "
+                "that later steps write there. Remove that line, or build with BuildKit "
+                "(apt-get install docker-buildx)."
+            )
+    return "Is the account block of the Dockerfile complete, and the last part of it?"
 
 
 def only_for_docker(path: str) -> str:

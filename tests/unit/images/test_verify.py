@@ -77,6 +77,33 @@ def test_a_build_says_how_to_make_a_private_package_readable(
     assert said.endswith("Dockerfile: RUN chmod -R go+rX '/opt/my packages'")
 
 
+@pytest.mark.parametrize(
+    ("volumes", "fault", "hint"),
+    [
+        (("/data", "/home"), "wrong: /home/alice is not writable", "has VOLUME /home, so this"),
+        (("/home/alice/",), "lacks: there is no /home/alice/.local/bin", "VOLUME /home/alice/, so"),
+        (("/home",), "lacks: sudo does not work", "account block"),
+        (("/home/bob", "/ho"), "wrong: /home/alice is not writable", "account block"),
+    ],
+)
+def test_a_home_in_a_volume_is_named_as_the_cause(
+    context: Context,
+    fake: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    volumes: tuple[str, ...],
+    fault: str,
+    hint: str,
+) -> None:
+    lines = ("id 1001:2001 alice", fault)
+    monkeypatch.setattr(
+        "mlc_patched.images.verify.run_in_image", lambda *args, **more: ProbeResult(0, lines)
+    )
+    image = replace(fake.image(own_image(fake)), user="1001", volumes=volumes)
+    with pytest.raises(SetupError) as error:
+        verify(image, context.account, context)
+    assert hint in (error.value.hint or "")
+
+
 OWN = claim_labels(Claim(1001, 2001, "alice"))
 
 
