@@ -13,6 +13,7 @@ The derived one adds what depends on the site, the user's lock and the builder:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ...lean import dataclass, field
