@@ -30,6 +30,7 @@ from ..containers.start import Started, start
 from ..containers.stats import Measured, stats
 from ..containers.stop import Stopped, stop
 from ..context import Context
+from ..errors import UsageError
 from ..maintenance import doctor as _doctor
 from ..maintenance.checks import Finding
 from ..names.projects import LATEST
@@ -258,8 +259,11 @@ def logs(
         tail: only this many lines of its end.
 
     Raises:
+        UsageError: `tail` is negative.
         NotFoundError: there is no such container or job, or its output was deleted.
     """
+    if tail is not None and tail < 0:
+        raise UsageError(f"tail is {tail}; it must be a number of lines.")
     context = context or Context()
     container, found = _jobs.find_job(name, job, context)
     if tail is not None:

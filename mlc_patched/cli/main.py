@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> NoRet
     except OSError as error:  # a command's own are caught
         status = streams.write_failed(error, ConsoleReporter())
     except KeyboardInterrupt as error:  # likewise: the command has not begun, or has ended
-        status = 128 + error.signal_number if isinstance(error, Terminated) else INTERRUPTED
+        status = interrupted(error, "").exit_code
     sys.exit(streams.flush(status))
 
 
@@ -125,10 +125,19 @@ def _on_node(
     name = getattr(arguments, "container_name", None)
     if not command.follows or not name or context.find(name) is not None:
         return None
-    from ..containers.on_node import run_on_node, step_of
+    from ..containers.on_node import run_on_node, step_of, watch_on_node
 
     step = step_of(name, context)
-    return None if step is None else run_on_node(step, argv, context)
+    if step is None:
+        return None
+    if command.module in ("logs", "wait"):
+        try:
+            return watch_on_node(step, argv, context)
+        except KeyboardInterrupt as interrupt:  # mlc there has said so
+            return interrupted(interrupt, "").exit_code
+    line = getattr(arguments, "command", None) or getattr(arguments, "execute_command", None)
+    reads = bool(line) and not getattr(arguments, "detach", False)
+    return run_on_node(step, argv, context, reads=reads)
 
 
 def _context(arguments: argparse.Namespace, program: str) -> Context:
@@ -225,6 +234,13 @@ def guarded(
     return status
 
 
+def interrupted(by: KeyboardInterrupt, message: str, hint: str = "") -> MlcError:
+    """Return the error of a command that Ctrl-C or a signal ended, with its exit code."""
+    error = _InterruptedError(message, hint)
+    error.exit_code = 128 + by.signal_number if isinstance(by, Terminated) else INTERRUPTED
+    return error
+
+
 def _what_is_full(error: MlcError) -> str:
     """Return what to do about a full disk, if that is why something failed."""
     cause = error.__cause__
@@ -243,10 +259,12 @@ def _failure(
             error.message = f"{error.message.rstrip('.')}."
             error.hint = f"{error.hint} {full}".lstrip()
         return error.exit_code, error
-    if isinstance(error, Terminated):
-        return 128 + error.signal_number, _InterruptedError(error.message, error.hint)
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, _InterruptedError("Interrupted; all changes were rolled back.")
+        said = ("Interrupted; all changes were rolled back.", "")
+        if isinstance(error, Terminated):
+            said = (error.message, error.hint)
+        failure = interrupted(error, *said)
+        return failure.exit_code, failure
     file = log(error)
     if os.environ.get(DEBUG_VARIABLE):
         import traceback

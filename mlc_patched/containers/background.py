@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import signal
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 
@@ -12,8 +14,10 @@ from ..engine.interface import Container
 from ..errors import MlcError, NotFoundError
 from ..names.containers import short_name
 from .jobs import KEPT, RUNNING, Job, directory_of, find_job, job_command, jobs_of
-from .shell import hang_up, run_inside, user_of
+from .shell import hang_up, run_shown, user_of
 
+_NONE = "none"
+"""Instead of a number of lines, for a job that is only waited for."""
 _WAITED_TENTHS = 10
 """Tenths of a second that a new job is waited for: most mistakes end a command by then."""
 
@@ -60,7 +64,7 @@ def output_of(container: Container, job: Job, context: Context) -> Iterator[byte
 
 def last_output(container: Container, job: Job, lines: int, context: Context) -> bytes:
     """Return the last lines of a job's output; empty if its file was deleted."""
-    kept: deque[bytes] = deque(maxlen=lines + 1)
+    kept: deque[bytes] = deque(maxlen=min(lines, sys.maxsize - 1) + 1)
     rest = b""
     try:
         for chunk in output_of(container, job, context):
@@ -75,8 +79,9 @@ def last_output(container: Container, job: Job, lines: int, context: Context) ->
 def follow(name: str, job: Job, context: Context, lines: int | None = None) -> Job:
     """Print the output of a job until it ends: all of it, or the last lines and what follows.
 
-    Returns:
-        The job as it is then; it still runs if the following was cut off.
+    Raises:
+        MlcError: the following was cut off.
+        BrokenPipeError: nobody reads the output any more.
     """
     return _follow(name, job, "all" if lines is None else str(lines), context)
 
@@ -90,14 +95,22 @@ def wait(name: str, number: int | None = None, *, context: Context | None = None
     """
     context = context or Context()
     _, job = find_job(name, number, context)
-    if job.state == RUNNING:
-        job = _follow(name, job, "none", context)
-    if job.state == RUNNING:
-        raise MlcError(
-            f"Waiting for job {job.number} of {name} was cut off; it goes on.",
-            f"Wait again with: mlc wait {name} --job {job.number}",
-        )
-    return job
+    return until_ended(name, job, context)
+
+
+def until_ended(name: str, job: Job, context: Context) -> Job:
+    """Wait until a job has ended, if it runs."""
+    return _follow(name, job, _NONE, context) if job.state == RUNNING else job
+
+
+def cut_off(name: str, job: Job, *, follows: bool = False) -> tuple[str, str]:
+    """Return a message that a job is not waited for any more, or followed, and how to go on."""
+    number = job.number
+    if follows:
+        again = f"Follow it again with: mlc logs {name} -f --job {number}"
+        return f"Following job {number} of {name} was cut off; it goes on.", again
+    again = f"Wait again with: mlc wait {name} --job {number}"
+    return f"Waiting for job {number} of {name} was cut off; it goes on.", again
 
 
 def end_jobs(container: Container, jobs: Sequence[Job], context: Context) -> None:
@@ -111,9 +124,11 @@ def _follow(name: str, job: Job, lines: str, context: Context) -> Job:
     fitting_client(context.client_environ, "following a job", context.engine)
     container, token = context.get(name), secrets.token_hex(8)
     command = job_command("follow", directory_of(container, context), str(job.number), lines)
-    user, environ = user_of(context), context.client_environ
-    run_inside(container.name, command, user, environ, token=token)
+    status = run_shown(container, command, token, context)
     container, job = find_job(name, job.number, context)
     if job.state == RUNNING:  # only our end of it has ended; the other would stay until the job's
         hang_up(container, token, context)
+        if status == -signal.SIGPIPE:
+            raise BrokenPipeError
+        raise MlcError(*cut_off(name, job, follows=lines != _NONE))
     return job

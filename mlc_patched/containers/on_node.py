@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from tempfile import TemporaryFile
@@ -20,7 +19,7 @@ from ..host.owner import as_account
 from ..interrupts import defer_signals, wait_out_interrupts
 from ..json_text import parsed, string
 from ..lean import TYPE_CHECKING
-from .shell import forward_signals
+from .shell import flush, forward_signals, on_terminal, standard_input
 
 if TYPE_CHECKING:
     from typing import IO, Any
@@ -55,26 +54,47 @@ def step_of(name: str, context: Context) -> Step | None:
     return place if isinstance(place, Step) else None
 
 
-def run_on_node(step: Step, words: Sequence[str], context: Context) -> int:
+def run_on_node(step: Step, words: Sequence[str], context: Context, *, reads: bool = True) -> int:
     """Run a command of mlc's on a node, on the caller's terminal if there is one, and return its
-    exit status."""
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    argv = [*(step.with_terminal if terminal else step.argv), *words]
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with (
-        subprocess.Popen(
-            argv, env=step.environ, stderr=subprocess.PIPE, **_as_user(context)
-        ) as process,
-        forward_signals(process),
-    ):
+    exit status. Without a terminal it has the caller's standard input only if it `reads` it."""
+    terminal = on_terminal()
+    argv = step.with_terminal if terminal else step.argv
+    given = standard_input() if reads or terminal else subprocess.DEVNULL
+    with _srun((*argv, *words), given, step, context) as process, forward_signals(process):
+        status = process.wait()
+    return status if status >= 0 else 128 - status
+
+
+def watch_on_node(step: Step, words: Sequence[str], context: Context) -> int:
+    """Run a command of mlc's that reads nothing on a node, and return its exit status. Signals are
+    handled as the caller does, and whatever ends the waiting, such as Ctrl-C, also ends it."""
+    with _srun((*step.argv, *words), subprocess.DEVNULL, step, context) as process:
+        try:
+            status = process.wait()
+        except BaseException:
+            process.terminate()  # srun passes that on
+            raise
+    return status if status >= 0 else 128 - status
+
+
+@contextlib.contextmanager
+def _srun(
+    argv: Sequence[str], given: int | None, step: Step, context: Context
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start srun, and pass on what it says until it has ended."""
+    flush()
+    with subprocess.Popen(
+        argv, env=step.environ, stdin=given, stderr=subprocess.PIPE, **_as_user(context)
+    ) as process:
         messages = threading.Thread(
             target=_pass_on, args=(process.stderr, _STANDARD_ERROR), daemon=True
         )
         messages.start()
-        status = process.wait()
-        messages.join()
-    return status if status >= 0 else 128 - status
+        try:
+            yield process
+        finally:
+            process.wait()
+            messages.join()
 
 
 def _pass_on(source: IO[bytes], target: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import signal
 import subprocess
@@ -14,7 +15,11 @@ from ..context import Context
 from ..engine.client import client_path
 from ..engine.interface import Container
 from ..errors import ConflictError, NotFoundError
-from ..interrupts import is_main_thread
+from ..interrupts import defer_signals, is_main_thread
+from ..lean import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 FORWARDED = ("DISPLAY", "NCCL_P2P_LEVEL")
 """Variables forwarded on from the caller's environment (docs/contracts.md, "AIME's commands")."""
@@ -67,11 +72,11 @@ def run_inside(
 
     Raises EngineError if Docker's client is not installed.
     """
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    argv = _exec(("-it" if terminal else "-i",), container, command, user, environ, token)
-    sys.stdout.flush()
+    flag = "-it" if on_terminal() else "-i"
+    argv = _exec((flag,), container, command, user, environ, token)
+    flush()
     with (
-        subprocess.Popen(argv, env=dict(environ)) as process,
+        subprocess.Popen(argv, env=dict(environ), stdin=standard_input()) as process,
         forward_signals(process) as forwarded,
     ):
         status = process.wait()
@@ -79,6 +84,33 @@ def run_inside(
             when_cut_off()
     # Popen reports a signal as a negative number, a shell as 128 plus the number.
     return status if status >= 0 else 128 - status
+
+
+def on_terminal() -> bool:
+    """Whether the caller's input and output are a terminal; of a daemon they may be closed."""
+    return os.isatty(0) and os.isatty(1)
+
+
+def standard_input() -> int | None:
+    """Return the caller's standard input for a program, as subprocess takes it."""
+    return subprocess.DEVNULL if sys.stdin is None else None
+
+
+def flush() -> None:
+    """Write what the caller has printed before a program prints on."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+def run_shown(container: Container, command: Sequence[str], token: str, context: Context) -> int:
+    """Run a command that reads nothing inside a running container; its output is the caller's.
+
+    Returns the exit status, negative if a signal ended Docker's client. Signals are handled as
+    the caller does, and whatever ends the waiting, such as Ctrl-C, also hangs the command up.
+    """
+    flush()
+    return _run((), container, command, token, context, stdin=subprocess.DEVNULL).returncode
 
 
 def run_captured(
@@ -94,21 +126,36 @@ def run_captured(
     Whatever ends the waiting for it, such as Ctrl-C, also hangs the command up. Raises
     subprocess.TimeoutExpired, and EngineError if Docker's client is not installed.
     """
-    environ, token = context.client_environ, secrets.token_hex(8)
-    flags = () if input is None else ("-i",)
+    flags: tuple[str, ...] = () if input is None else ("-i",)
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
+    return _run(
+        flags,
+        container,
+        command,
+        secrets.token_hex(8),
+        context,
+        capture_output=True,
+        timeout=timeout,
+        **given,
+    )
+
+
+def _run(
+    flags: Sequence[str],
+    container: Container,
+    command: Sequence[str],
+    token: str,
+    context: Context,
+    **options: Any,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command inside a running container, and hang it up if the waiting for it ends."""
+    environ = context.client_environ
     argv = _exec(flags, container.name, command, user_of(context), environ, token)
     try:
-        return subprocess.run(
-            argv,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL if input is None else None,
-            input=input,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
+        return subprocess.run(argv, env=dict(environ), check=False, **options)
     except BaseException:
-        hang_up(container, token, context)
+        with defer_signals(is_later=True):  # a closed terminal sends several
+            hang_up(container, token, context)
         raise
 
 
@@ -129,8 +176,8 @@ def _exec(
 
 @contextlib.contextmanager
 def forward_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Let the client handle signals: those from the terminal reach it anyway, and those that are
-    forwarded to it are yielded."""
+    """Let the client handle signals, and yield those that are forwarded to it. The keys of its
+    terminal reach it anyway."""
     forwarded: list[int] = []
     if not is_main_thread():
         yield forwarded  # only the main thread may set handlers
@@ -140,8 +187,9 @@ def forward_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
         forwarded.append(number)
         process.send_signal(number)
 
+    interrupt = signal.SIG_IGN if on_terminal() else forward
     before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.SIGINT: signal.signal(signal.SIGINT, interrupt),
         signal.SIGQUIT: signal.signal(signal.SIGQUIT, signal.SIG_IGN),
         signal.SIGTERM: signal.signal(signal.SIGTERM, forward),
         signal.SIGHUP: signal.signal(signal.SIGHUP, forward),

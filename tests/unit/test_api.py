@@ -233,6 +233,8 @@ def test_the_output_of_a_job_and_how_it_ended(fake: FakeEngine, context: Context
     assert [each.number for each in mlc_patched.jobs("c", context=context)] == [1, 2]
     assert mlc_patched.logs("c", context=context) == "first\nlast\n"
     assert mlc_patched.logs("c", 1, tail=1, context=context) == "last\n"
+    with pytest.raises(UsageError, match="tail is -5"):
+        mlc_patched.logs("c", 1, tail=-5, context=context)
     assert mlc_patched.wait("c", context=context).exit_status == 3
     with pytest.raises(NotFoundError):
         mlc_patched.logs("c", 7, context=context)

@@ -26,10 +26,10 @@ def add_arguments(command: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from ...containers.background import follow, last_output, output_of
+    from ...containers.background import cut_off, follow, last_output, output_of
     from ...containers.jobs import RUNNING, find_job
-    from ...errors import NotFoundError, UsageError
-    from ..main import INTERRUPTED
+    from ...errors import NotFoundError, Terminated, UsageError
+    from ..main import INTERRUPTED, interrupted
     from ..prompts import choose_container
 
     lines = arguments.tail
@@ -38,9 +38,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     name = choose_container(arguments, context, "logs")
     container, job = find_job(name, arguments.job, context)
     if arguments.follow and job.state == RUNNING:
-        job = follow(name, job, context, lines)
-        if job.state == RUNNING:
-            return INTERRUPTED
+        try:
+            job = follow(name, job, context, lines)
+        except KeyboardInterrupt as interrupt:
+            if not isinstance(interrupt, Terminated):  # Ctrl-C is the usual way to end it
+                return INTERRUPTED
+            raise interrupted(interrupt, *cut_off(name, job, follows=True)) from None
         context.report.note(f"[{name}] job {job.number} has ended: {job.status}.")
         return 0
     if lines is not None:

@@ -23,11 +23,17 @@ def add_arguments(command: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from ...containers.background import wait
+    from ...containers.background import cut_off, until_ended
+    from ...containers.jobs import find_job
+    from ..main import interrupted
     from ..prompts import choose_container
 
     name = choose_container(arguments, context, "wait")
-    job = wait(name, arguments.job, context=context)
+    _, job = find_job(name, arguments.job, context)
+    try:
+        job = until_ended(name, job, context)
+    except KeyboardInterrupt as interrupt:
+        raise interrupted(interrupt, *cut_off(name, job)) from None
     if arguments.json:
         print_json("job", job)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ import mlc_patched
 from mlc_patched.containers import background
 from mlc_patched.context import Context
 from mlc_patched.engine.observations import Activity
+from mlc_patched.errors import Terminated
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_the_output_of_the_last_job_or_its_end(running: FakeContainer, context: 
     assert call(["mlc", "logs", "it", "-n", "0"], context).out == ""
     assert call(["mlc", "logs", "it", "--job", "1"], context).out == "of the first\n"
     assert call(["mlc", "logs", "it", "-f"], context).out == "first\nlast\n", "it has ended"
-    for words, code in ((["-n", "-1"], 2), (["--job", "7"], 1)):
+    for words, code in ((["-n", "-1"], 2), (["-n", "9" * 30], 0), (["--job", "7"], 1)):
         assert call(["mlc", "logs", "it", *words], context).code == code
 
 
@@ -75,23 +77,34 @@ def test_an_output_that_was_deleted_is_a_failure(running: FakeContainer, context
 
 
 @pytest.fixture
+def stopped() -> list[KeyboardInterrupt]:
+    """What ends the following or waiting, last one first."""
+    return []
+
+
+@pytest.fixture
 def following(
-    running: FakeContainer, context: Context, client: None, monkeypatch: pytest.MonkeyPatch
+    running: FakeContainer,
+    context: Context,
+    client: None,
+    stopped: list[KeyboardInterrupt],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> list[tuple[str, ...]]:
-    """A running job: it ends when it is followed, unless it is followed for a last line only.
+    """A running job: it ends when it is followed from its beginning, else that is `stopped`.
 
     Returns the words of the script that follows it.
     """
     mlc_patched.start("it", "train", detach=True, context=context)
     followed: list[tuple[str, ...]] = []
 
-    def inside(container: str, command: tuple[str, ...], *rest: object, **named: object) -> int:
+    def shown(container: object, command: tuple[str, ...], *rest: object) -> int:
         followed.append(command[-2:])
-        if command[-1] == "all":
-            running.files |= record(1, "train", started=time.time(), status=4)
+        if command[-1] != "all":
+            raise stopped.pop()
+        running.files |= record(1, "train", started=time.time(), status=4)
         return 0
 
-    monkeypatch.setattr(background, "run_inside", inside)
+    monkeypatch.setattr(background, "run_shown", shown)
     return followed
 
 
@@ -101,12 +114,26 @@ def test_a_job_is_followed_to_its_end(following: list[tuple[str, ...]], context:
     assert following == [("1", "all")]
 
 
-def test_following_that_is_cut_off_leaves_the_job(
-    following: list[tuple[str, ...]], running: FakeContainer, context: Context
+@pytest.mark.parametrize(
+    ("interrupt", "code"),
+    [(KeyboardInterrupt(), 130), (Terminated(15), 143), (Terminated(1), 129)],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
+)
+def test_what_ends_the_following_leaves_the_job(
+    following: list[tuple[str, ...]],
+    stopped: list[KeyboardInterrupt],
+    context: Context,
+    interrupt: KeyboardInterrupt,
+    code: int,
 ) -> None:
-    assert call(["mlc", "logs", "it", "-f", "-n", "1"], context).code == 130
+    stopped += [interrupt] * 3
+    followed = call(["mlc", "logs", "it", "-f", "-n", "1"], context)
     assert following == [("1", "1")]
-    hang_up, user = running.commands[-1]
-    assert ("kill -HUP" in hang_up[2], user) == (True, "1001:2001")
-    cut_off = call(["mlc", "wait", "it"], context)
-    assert (cut_off.code, "mlc wait it --job 1" in cut_off.last) == (1, True)
+    assert followed.code == code
+    said = "" if code == 130 else "mlc logs it -f --job 1"
+    assert said in followed.err
+    assert bool(followed.err) == bool(said)
+    waited = call(["mlc", "wait", "it"], context)
+    assert (waited.code, "mlc wait it --job 1" in waited.last) == (code, True)
+    told = json.loads(call(["mlc", "wait", "it", "--json"], context).out)["error"]
+    assert told["code"] == "interrupted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -24,7 +25,7 @@ def it(started: FakeContainer, context: Context) -> FakeContainer:
     return started
 
 
-Client = Callable[[Callable[[], None]], list[tuple[str, ...]]]
+Client = Callable[..., list[tuple[str, ...]]]
 
 
 @pytest.fixture
@@ -32,15 +33,15 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     """Return a function for what happens while Docker's client runs; it returns the commands."""
     monkeypatch.setattr(background, "fitting_client", lambda *arguments: "docker")
 
-    def runs(happens: Callable[[], None]) -> list[tuple[str, ...]]:
+    def runs(happens: Callable[[], object], status: int = 0) -> list[tuple[str, ...]]:
         commands: list[tuple[str, ...]] = []
 
-        def inside(name: str, command: tuple[str, ...], *rest: object, **more: object) -> int:
+        def shown(container: object, command: tuple[str, ...], *rest: object) -> int:
             commands.append(tuple(command))
             happens()
-            return 0
+            return status
 
-        monkeypatch.setattr(background, "run_inside", inside)
+        monkeypatch.setattr(background, "run_shown", shown)
         return commands
 
     return runs
@@ -75,10 +76,24 @@ def test_a_wait_that_is_cut_off_says_that_the_job_goes_on(
 def test_a_job_is_followed_from_its_beginning_or_its_last_lines(
     it: FakeContainer, context: Context, client: Client, lines: int | None, word: str
 ) -> None:
-    commands = client(lambda: None)
+    commands = client(lambda: it.files.update(record(1, "train", status=3)))
     _, job = find_job("it", 1, context)
-    assert follow("it", job, context, lines).state == RUNNING
+    assert follow("it", job, context, lines).exit_status == 3
     assert commands[0][-1] == word
+
+
+def test_following_that_is_cut_off_says_so_unless_nobody_reads_it(
+    it: FakeContainer, context: Context, client: Client
+) -> None:
+    client(lambda: None)
+    _, job = find_job("it", 1, context)
+    with pytest.raises(MlcError, match="Following job 1 of it was cut off") as failed:
+        follow("it", job, context)
+    assert failed.value.hint == "Follow it again with: mlc logs it -f --job 1"
+    assert hung_up(it)
+    client(lambda: None, status=-signal.SIGPIPE)
+    with pytest.raises(BrokenPipeError):
+        follow("it", job, context)
 
 
 def test_a_job_that_does_not_exist_is_not_waited_for(
@@ -95,7 +110,8 @@ def test_the_last_lines_of_a_job_are_those_of_its_file(
     container, job = find_job("it", 1, context)
     chunks = [b"a\nb", b"b\nc\n", b"d"]
     monkeypatch.setattr(fake, "stream_file", lambda *arguments: iter(chunks))
-    for lines, said in ((2, b"c\nd"), (3, b"bb\nc\nd"), (9, b"a\nbb\nc\nd"), (0, b"")):
+    whole = b"a\nbb\nc\nd"
+    for lines, said in ((2, b"c\nd"), (3, b"bb\nc\nd"), (9, whole), (10**30, whole), (0, b"")):
         assert last_output(container, job, lines, context) == said
     chunks.pop()
     assert last_output(container, job, 1, context) == b"c\n"

@@ -7,6 +7,7 @@ import shlex
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,12 @@ from support.recording_reporter import RecordingReporter
 
 from mlc_patched.cluster.interface import Step
 from mlc_patched.containers import on_node
-from mlc_patched.containers.on_node import interrupted_with_input, run_on_node, said_on_node
+from mlc_patched.containers.on_node import (
+    interrupted_with_input,
+    run_on_node,
+    said_on_node,
+    watch_on_node,
+)
 from mlc_patched.context import Context
 from mlc_patched.errors import MlcError, Terminated
 
@@ -75,6 +81,37 @@ def test_a_command_whose_messages_nobody_reads_any_more_ends(
 
 def test_a_command_ended_by_a_signal_has_a_shells_exit_status(context: Context) -> None:
     assert run_on_node(step("kill -TERM $$"), (), context) == 143
+
+
+@pytest.fixture
+def given() -> Iterator[None]:
+    """Standard input with a line that is the caller's."""
+    read, write = os.pipe()
+    os.write(write, b"a line\n")
+    os.close(write)
+    kept = os.dup(0)
+    os.dup2(read, 0)
+    os.close(read)
+    yield
+    os.dup2(kept, 0)
+    os.close(kept)
+
+
+def test_only_a_command_that_reads_has_the_callers_input(
+    given: None, context: Context, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_on_node(step("cat; exit 3"), (), context, reads=False) == 3
+    assert watch_on_node(step("cat; exit 3"), (), context) == 3
+    assert capfd.readouterr().out == ""
+    assert run_on_node(step("cat; exit 3"), (), context) == 3
+    assert capfd.readouterr().out == "a line\n"
+
+
+def test_ctrl_c_ends_what_is_watched(context: Context, capfd: pytest.CaptureFixture[str]) -> None:
+    script = "trap 'echo ended >&2; kill $!; exit 1' TERM; sleep 60 & kill -INT $PPID; wait"
+    with pytest.raises(KeyboardInterrupt):
+        watch_on_node(step(script), (), context)
+    assert capfd.readouterr().err == "ended\n"
 
 
 def test_what_a_command_printed_on_the_node_is_returned(context: Context) -> None:

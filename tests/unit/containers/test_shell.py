@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from support.fakes.engine import FakeContainer, FakeEngine
 
+from mlc_patched.containers import shell
 from mlc_patched.containers.shell import (
     HANG_UP,
     forward_signals,
     hang_up,
     run_captured,
     run_inside,
+    run_shown,
 )
 from mlc_patched.context import Context
 from mlc_patched.errors import EngineError
@@ -49,9 +51,7 @@ def test_the_command_runs_as_the_user_with_the_callers_display(
 def test_on_a_terminal_the_command_has_one(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("stdin", "stdout"):
-        file = SimpleNamespace(isatty=lambda: True, flush=lambda: None)
-        monkeypatch.setattr(sys, name, file)
+    monkeypatch.setattr(os, "isatty", lambda number: True)
     run_inside("it", ("true",), "1:2", client(tmp_path, PRINTS))
     assert capfd.readouterr().out.splitlines()[1] == "-it"
 
@@ -72,20 +72,36 @@ def test_a_command_that_ended_by_itself_was_not_cut_off(tmp_path: Path) -> None:
     assert told == []
 
 
-def test_signals_are_forwarded_to_the_client_and_keys_are_left_to_it() -> None:
+def test_a_program_without_standard_streams_can_run_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a daemon, or one that was called with <&- and >&-."""
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    said = tmp_path / "said"
+    environ = client(tmp_path, f"cat >{said}; {PRINTS} >>{said}; exit 3")
+    assert run_inside("it", ("true",), "1:2", environ) == 3
+    assert said.read_text().splitlines()[:2] == ["exec", "-i"]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_signals_are_forwarded_to_the_client_and_keys_are_left_to_it(
+    is_terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "on_terminal", lambda: is_terminal)
     numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
     usual = [signal.getsignal(each) for each in numbers]
-    script = "trap 'kill $!; exit 7' TERM; sleep 60 & echo ready; wait"
+    script = "trap : INT; trap 'kill $!; exit 7' TERM; sleep 60 & echo ready; wait; wait"
     with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         with forward_signals(process) as forwarded:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGQUIT)
-            assert forwarded == []
+            assert forwarded == ([] if is_terminal else [signal.SIGINT])
             signal.raise_signal(signal.SIGTERM)
             assert process.wait() == 7
-    assert forwarded == [signal.SIGTERM]
+    assert forwarded[-1] == signal.SIGTERM
     assert [signal.getsignal(each) for each in numbers] == usual
 
 
@@ -128,6 +144,44 @@ def test_a_command_that_is_not_waited_for_any_more_is_hung_up(
     command, user = started.commands[-1]
     assert command[:3] == ("sh", "-c", HANG_UP)
     assert user == "1001:2001"
+
+
+def test_a_command_that_reads_nothing_leaves_standard_input_and_signals_to_the_caller(
+    started: FakeContainer,
+    context: Context,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "isatty", lambda number: True)
+    context.environ = client(tmp_path, f"{PRINTS}; cat; kill -TERM $PPID; sleep 0.1; exit 3")
+    handled: list[int] = []
+    usual = signal.signal(signal.SIGTERM, lambda number, frame: handled.append(number))
+    read, write = os.pipe()
+    os.write(write, b"of the caller\n")
+    os.close(write)
+    kept = os.dup(0)
+    os.dup2(read, 0)
+    try:
+        assert run_shown(context.get("it"), ("wc",), "t0", context) == 3
+        assert os.read(0, 99) == b"of the caller\n"
+    finally:
+        os.dup2(kept, 0)
+        signal.signal(signal.SIGTERM, usual)
+    assert handled == [signal.SIGTERM]
+    assert capfd.readouterr().out.splitlines() == [
+        *("exec", "--user", "1001:2001", "--env", "MLC_SHELL=t0", "it._.1001", "wc")
+    ]
+    assert not any(HANG_UP in command for command, _ in started.commands)
+
+
+def test_ctrl_c_hangs_up_a_command_that_reads_nothing(
+    started: FakeContainer, context: Context, tmp_path: Path
+) -> None:
+    context.environ = client(tmp_path, "kill -INT $PPID; exec sleep 60")
+    with pytest.raises(KeyboardInterrupt):
+        run_shown(context.get("it"), ("wc",), "t0", context)
+    assert started.commands[-1][0][-2:] == ("sh", "t0")
 
 
 def test_hanging_up_what_has_ended_is_no_error(
