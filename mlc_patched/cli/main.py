@@ -74,7 +74,7 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
         command, arguments = parse(argv)
     except CommandLineError as error:
         report.line(error.usage + readable(f"{error.program}: error: {error}"))
-        if "--json" in argv:
+        if _asks_for_json(argv):
             print_json("error", error.as_json())
         return error.exit_code
     if command is None:
@@ -115,6 +115,12 @@ def run(argv: Sequence[str], program: str, context: Context | None = None) -> in
     finally:
         for each in made:
             each.close()
+
+
+def _asks_for_json(argv: Sequence[str]) -> bool:
+    """Whether a command line that cannot be parsed has --json, perhaps abbreviated, before `--`."""
+    own = argv[: argv.index("--")] if "--" in argv else argv
+    return any(len(word) > 3 and "--json".startswith(word) for word in own)
 
 
 def _on_node(

@@ -1,4 +1,4 @@
-"""Commands that take several containers: each is tried, whatever becomes of the others."""
+"""Commands that take several names: each is tried, whatever becomes of the others."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ def for_each(
     arguments: argparse.Namespace,
     context: Context,
     done: str,
+    *,
+    missing: Sequence[str] = (),
+    kind: str = "containers",
 ) -> int:
     """Do something to each container; return the exit code.
 
@@ -31,16 +34,22 @@ def for_each(
         act: does it, and returns the result.
         show: prints a result; not with --json.
         done: what has been done, as `stopped`: for messages, and the key of the results in JSON.
+        missing: those of which it is known already that they do not exist, which is fine.
+        kind: what the names are of.
 
     Raises:
         MlcError: it failed for one of them; without --json.
     """
-    results, missing, failed = [], [], []
+    results, failed = [], []
+    missing = list(missing)
+    if not arguments.json:
+        for name in missing:
+            say(f"[{name}] does not exist.")
     for name in names:
         try:
             result = act(name)
         except MlcError as error:
-            if _is_fine(error, name, arguments, context):
+            if kind == "containers" and _is_fine(error, name, arguments, context):
                 missing.append(name)
                 if not arguments.json:
                     say(f"[{name}] does not exist.")
@@ -57,7 +66,7 @@ def for_each(
     if failed:
         which = ", ".join(name for name, _ in failed)
         failure = MlcError(
-            f"{len(failed)} of {len(names)} containers were not {done}: {which}; see the messages "
+            f"{len(failed)} of {len(names)} {kind} were not {done}: {which}; see the messages "
             "above."
         )
     if not arguments.json:

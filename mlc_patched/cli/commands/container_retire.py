@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..output import print_json, say
+from ..output import say
 from ..parser import (
     TYPE_CHECKING,
     Parser,
@@ -50,9 +50,10 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.retire import exists, plan_retirements, retire
     from ...host.account import refuse_root
+    from ..several import for_each
 
     refuse_root(context.account)
-    names, tag = list(arguments.names), arguments.save
+    names, tag = list(dict.fromkeys(arguments.names)), arguments.save
     if not names and tag:
         names, tag = [tag], ""  # container-retire --save NAME
     if not names:
@@ -60,20 +61,19 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     missing = [name for name in names if arguments.missing_ok and not exists(name, context)]
     plans = plan_retirements([name for name in names if name not in missing], tag, context)
     _confirm(plans, arguments, context)
-    if not arguments.json:
-        for name in missing:
-            say(f"[{name}] does not exist.")
-    retired: list[Retired] = []
-    for plan in plans:
-        done = retire(plan, context)
-        retired.append(done)
-        if not arguments.json:
-            _say_retired(done)
-        if done.image_kept:
-            context.report.note(done.image_kept)
-        for kept in done.volumes_kept:
-            context.report.note(str(kept))
-    return print_json("retired", retired, missing=missing) if arguments.json else 0
+    planned = {plan.name: plan for plan in plans}
+
+    def act(name: str) -> Retired:
+        retired = retire(planned[name], context)
+        if arguments.json:
+            _note_kept(retired, context)
+        return retired
+
+    def show(retired: Retired) -> None:
+        _say_retired(retired)
+        _note_kept(retired, context)
+
+    return for_each([*planned], act, show, arguments, context, "retired", missing=missing)
 
 
 def _confirm(
@@ -98,6 +98,13 @@ def _confirm(
         else:
             question = f"Save {plan.name} as {plan.image} and remove it?"
         confirm(arguments, question, flag="-y")
+
+
+def _note_kept(retired: Retired, context: Context) -> None:
+    if retired.image_kept:
+        context.report.note(retired.image_kept)
+    for kept in retired.volumes_kept:
+        context.report.note(str(kept))
 
 
 def _say_retired(retired: Retired) -> None:

@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...images.retire import retire
     from ...units import size_in_words
     from ..prompts import choose_project, confirm
+    from ..several import for_each
 
     if arguments.orphans:
         if arguments.projects:
@@ -66,32 +67,36 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     # All are looked at before the first is removed.
     keep = arguments.with_dockerfile
     plans, missing = _planned(names, arguments, context)
-    for plan in plans:
+    for plan in plans.values():
         for reference, image in plan.images:
             size = size_in_words(context.engine.image_size(image))
             context.report.note(f"To be removed: {reference} ({size})")
     if plans:
         confirm(arguments, f"Remove {'it' if len(plans) == 1 else 'them'}?", flag="-y")
-    done = [retire(plan, context, with_dockerfile=keep) for plan in plans]
-    if arguments.json:
-        return print_json("retired", done, missing=missing)
-    for name in missing:
-        say(f"[{name}] does not exist.")
-    _say_retired(done, context)
-    return 0
+    return for_each(
+        [*plans],
+        lambda name: retire(plans[name], context, with_dockerfile=keep),
+        lambda each: _say_retired(each, context),
+        arguments,
+        context,
+        "retired",
+        missing=missing,
+        kind="projects",
+    )
 
 
 def _planned(
     names: list[str], arguments: argparse.Namespace, context: Context
-) -> tuple[list[Retirement], list[str]]:
+) -> tuple[dict[str, Retirement], list[str]]:
     """Return what is to be removed, and with --missing-ok which names do not exist."""
     from ...images.retire import plan_retirement
 
     keep = arguments.with_dockerfile
-    plans, missing = [], []
+    plans: dict[str, Retirement] = {}
+    missing = []
     for name in names:
         try:
-            plans.append(plan_retirement(name, context, with_dockerfile=keep))
+            plans[name] = plan_retirement(name, context, with_dockerfile=keep)
         except NotFoundError:
             if not arguments.missing_ok:
                 raise
@@ -99,24 +104,23 @@ def _planned(
     return plans, missing
 
 
-def _say_retired(done: list[ImageRetired], context: Context) -> None:
+def _say_retired(each: ImageRetired, context: Context) -> None:
     from ...images.project.files import ProjectFiles
     from ...names.projects import project_of
 
-    for each in done:
-        say(f"[{each.project}] removed {', '.join(each.images) or 'no image, as there was none'}.")
-        if each.backup:
-            say(f"Its Dockerfile is now {each.backup}")
-            files = ProjectFiles(context.account, project_of(each.project, context.account))
-            if beside := files.files_beside():
-                say(f"Remove these as well, unless a Dockerfile needs them: {' '.join(beside)}")
-        elif each.dockerfile:
-            say(
-                f"Its Dockerfile {each.dockerfile} is kept; build it again with: "
-                f"image-update {each.project}"
-            )
-        for reference in each.kept:
-            say(f"Kept: {reference}; remove it with: image-retire {reference.partition('/')[2]}")
+    say(f"[{each.project}] removed {', '.join(each.images) or 'no image, as there was none'}.")
+    if each.backup:
+        say(f"Its Dockerfile is now {each.backup}")
+        files = ProjectFiles(context.account, project_of(each.project, context.account))
+        if beside := files.files_beside():
+            say(f"Remove these as well, unless a Dockerfile needs them: {' '.join(beside)}")
+    elif each.dockerfile:
+        say(
+            f"Its Dockerfile {each.dockerfile} is kept; build it again with: "
+            f"image-update {each.project}"
+        )
+    for reference in each.kept:
+        say(f"Kept: {reference}; remove it with: image-retire {reference.partition('/')[2]}")
 
 
 def _retire_orphans(arguments: argparse.Namespace, context: Context) -> int:

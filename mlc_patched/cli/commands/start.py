@@ -64,6 +64,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         return _start_several(arguments, context)
     name = choose_container(arguments, context, "start")
     line = arguments.execute_command or ()
+    if arguments.detach and arguments.execute_command == "":
+        raise UsageError("The command is empty.", f"Use: mlc start {name} -d 'COMMAND'")
     detach = arguments.detach and bool(line)
     if arguments.json and line and not detach:
         raise UsageError(

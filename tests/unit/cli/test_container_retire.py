@@ -12,6 +12,7 @@ from support.run_command import Outcome, call
 
 import mlc_patched
 from mlc_patched.context import Context
+from mlc_patched.errors import EngineError
 from mlc_patched.images.verify import Findings
 
 Answer = Callable[..., object]
@@ -75,3 +76,39 @@ def test_those_that_are_missing_may_be_missing(thesis: FakeEngine, context: Cont
     assert "[thesis] removed" in said
     found = json.loads(retire(context, "other", "--missing-ok", "--json").out)
     assert (found["retired"], found["missing"]) == ([], ["other"])
+    found = json.loads(retire(context, "other", "other", "--missing-ok", "--json").out)
+    assert found["missing"] == ["other"]
+
+
+@pytest.fixture
+def three(thesis: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """An engine with `thesis` and two more, of which `second` cannot be removed."""
+    for name in ("second", "third"):
+        mlc_patched.deploy(name, project="thesis", context=context)
+    stuck = context.get("second").id
+    remove = thesis.remove_container
+
+    def fail_at_second(container: str, **named: bool) -> None:
+        if container == stuck:
+            raise EngineError(f"Cannot remove container {stuck}: not permitted")
+        remove(container, **named)
+
+    monkeypatch.setattr(thesis, "remove_container", fail_at_second)
+    return thesis
+
+
+def test_each_of_several_is_tried_and_those_that_failed_are_named(
+    three: FakeEngine, context: Context
+) -> None:
+    names = ("thesis", "second", "third", "none")
+    found = json.loads(retire(context, *names, "-y", "--missing-ok", "--json", code=1).out)
+    assert [each["name"] for each in found["retired"]] == ["thesis", "third"]
+    assert [each["name"] for each in found["failed"]] == ["second"]
+    assert found["failed"][0]["message"].startswith("The container second was not removed: Cannot")
+    assert found["missing"] == ["none"]
+    assert "1 of 3 containers were not retired: second" in found["error"]["message"]
+    assert "The container second was not removed" in retire(context, "second", "-y", code=1).last
+    mlc_patched.deploy("third", project="thesis", context=context)
+    done = retire(context, "second", "third", "-y", code=1)
+    assert "[third] removed" in done.out
+    assert done.last.endswith("1 of 2 containers were not retired: second; see the messages above.")

@@ -59,6 +59,25 @@ def test_several_are_one_question_and_the_missing_may_be_missing(
     assert (found["retired"], found["missing"]) == ([], ["absent"])
 
 
+def test_each_of_several_is_tried_and_those_that_failed_are_named(
+    demo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = demo.fake.remove_image
+
+    def fail_at_demo(reference: str) -> None:
+        if reference == IMAGE:
+            raise EngineError("layer is locked")
+        remove(reference)
+
+    monkeypatch.setattr(demo.fake, "remove_image", fail_at_demo)
+    said = run(demo, "demo", "other", "-y", "--json", code=1).output
+    found = json.loads(said[said.index("{") : said.rindex("}") + 1])
+    assert [each["project"] for each in found["retired"]] == ["other"]
+    assert [each["name"] for each in found["failed"]] == ["demo"]
+    assert "1 of 2 projects were not retired: demo" in found["error"]["message"]
+    assert run(demo, "demo", "-y", code=1).output.endswith("layer is locked\n")
+
+
 def test_files_beside_the_dockerfile_stay_and_are_named(demo: Sandbox) -> None:
     beside = demo.home / "dockerfiles"
     names = ["demo.Dockerfile.previous", "demo.lock.previous", "demo.x-1.whl"]

@@ -120,6 +120,25 @@ def test_no_command_is_a_hint_and_no_failure(capsys: pytest.CaptureFixture[str])
     assert "mlc -h" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("line", "is_json"),
+    [
+        ("mlc list --json --nope", True),
+        ("mlc list --nope --js", True),
+        ("mlc logs it --job x --jso", True),
+        ("mlc logs it --job x", False),
+        ("mlc run thesis --nope -- train --json", False),
+    ],
+)
+def test_a_usage_error_is_in_json_if_that_was_asked_for(
+    context: Context, line: str, is_json: bool
+) -> None:
+    done = call(line.split(), context)
+    assert (done.code, bool(done.out)) == (2, is_json)
+    if is_json:
+        assert json.loads(done.out)["error"]["code"] == "usage"
+
+
 def test_a_command_with_json_fails_in_json(context: Context) -> None:
     outcome = call(["container-retire", "absent", "-y", "--json"], context)
     assert (outcome.code, outcome.last[:7]) == (1, "Error: ")

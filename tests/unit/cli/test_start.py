@@ -87,3 +87,12 @@ def test_several_are_started_and_what_cannot_be_said_together_is_refused(
     assert [each["name"] for each in json.loads(done.out)["started"]] == ["it", "other"]
     for words in (["--all", "--names", "it"], ["it", "--all"], ["--names", "it", "-d"]):
         assert call(["mlc", "start", *words], context).code == 2
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_an_empty_command_is_refused_in_the_background(
+    it: FakeContainer, context: Context, more: list[str]
+) -> None:
+    """As of `mlc start NAME -d "$UNSET"`."""
+    done = call(["mlc", "start", "it", "-d", "", *more], context)
+    assert (done.code, "The command is empty." in done.err) == (2, True)
