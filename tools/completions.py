@@ -9,6 +9,7 @@ and versions come from `mlc complete` at the moment of the Tab.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -96,6 +97,10 @@ def main(directory: Path) -> None:
         for name, parser in {"mlc": with_subcommands(), **programs()}.items():
             mark(parser)
             script = shtab.complete(parser, shell=shell, preamble=PREAMBLE)
+            if shell == "zsh":
+                # shtab's specification of several names is that of one; it looks for it later.
+                script = re.sub(r'^  "\(\*\)::?', '  "*:', script, flags=re.MULTILINE)
+                script = script.replace("one_or_more='(*)'", "one_or_more='*:'")
             (directory / shell / f"{prefix}{name}").write_text(script, encoding="utf-8")
 
 

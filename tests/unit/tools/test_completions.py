@@ -36,6 +36,8 @@ LINES = {
     ("mlc", "create", "-arch"): "architectures",
     ("mlc", "list", "--context"): "contexts",
     ("image-create", "new", "--preset"): "presets",
+    ("mlc", "remove", "first"): "containers",
+    ("image-retire", "-y", "first", "second"): "projects",
 }
 zsh = shutil.which("zsh")
 needs_zsh = pytest.mark.skipif(zsh is None, reason="no zsh here")
