@@ -1,4 +1,4 @@
-"""Commands that take several names: each is tried, whatever becomes of the others."""
+"""Commands that take several names: what was done, and what failed, is said of each."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def for_each(
     *,
     missing: Sequence[str] = (),
     kind: str = "containers",
+    stops: bool = False,
 ) -> int:
     """Do something to each container; return the exit code.
 
@@ -36,28 +37,32 @@ def for_each(
         done: what has been done, as `stopped`: for messages, and the key of the results in JSON.
         missing: those of which it is known already that they do not exist, which is fine.
         kind: what the names are of.
+        stops: at the first that fails, for a command that refuses names that do not exist: the
+            same command for those that are left would do the rest. Otherwise each is tried.
 
     Raises:
         MlcError: it failed for one of them; without --json.
     """
     results, failed = [], []
     missing = list(missing)
-    if not arguments.json:
-        for name in missing:
-            say(f"[{name}] does not exist.")
-    for name in names:
+    for name in missing:
+        _say_missing(name, arguments)
+    for number, name in enumerate(names, 1):
         try:
             result = act(name)
         except MlcError as error:
             if kind == "containers" and _is_fine(error, name, arguments, context):
                 missing.append(name)
-                if not arguments.json:
-                    say(f"[{name}] does not exist.")
+                _say_missing(name, arguments)
                 continue
             if len(names) == 1:
                 raise
             context.report.warn(f"[{name}] {error}")
             failed.append((name, error))
+            if stops:
+                not_tried = MlcError(f"Not tried, as {name} failed.")
+                failed += [(each, not_tried) for each in names[number:]]
+                break
             continue
         results.append(result)
         if not arguments.json:
@@ -80,6 +85,11 @@ def for_each(
     failures = [{"name": name, **error.as_json()} for name, error in failed]
     print_json(done, results, **more, failed=failures, error=failure.as_json())
     return failure.exit_code
+
+
+def _say_missing(name: str, arguments: argparse.Namespace) -> None:
+    if not arguments.json:
+        say(f"[{name}] does not exist.")
 
 
 def _is_fine(error: MlcError, name: str, arguments: argparse.Namespace, context: Context) -> bool:

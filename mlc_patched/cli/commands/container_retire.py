@@ -73,7 +73,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         _say_retired(retired)
         _note_kept(retired, context)
 
-    return for_each([*planned], act, show, arguments, context, "retired", missing=missing)
+    return for_each(
+        [*planned], act, show, arguments, context, "retired", missing=missing, stops=True
+    )
 
 
 def _confirm(

@@ -82,6 +82,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         "retired",
         missing=missing,
         kind="projects",
+        stops=True,
     )
 
 

@@ -97,18 +97,19 @@ def three(thesis: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch)
     return thesis
 
 
-def test_each_of_several_is_tried_and_those_that_failed_are_named(
+def test_those_before_one_that_fails_are_named_as_retired(
     three: FakeEngine, context: Context
 ) -> None:
+    """The others are not tried, so that the same command can be run for them."""
     names = ("thesis", "second", "third", "none")
     found = json.loads(retire(context, *names, "-y", "--missing-ok", "--json", code=1).out)
-    assert [each["name"] for each in found["retired"]] == ["thesis", "third"]
-    assert [each["name"] for each in found["failed"]] == ["second"]
+    assert [each["name"] for each in found["retired"]] == ["thesis"]
+    assert [each["name"] for each in found["failed"]] == ["second", "third"]
     assert found["failed"][0]["message"].startswith("The container second was not removed: Cannot")
+    assert found["failed"][1]["message"] == "Not tried, as second failed."
     assert found["missing"] == ["none"]
-    assert "1 of 3 containers were not retired: second" in found["error"]["message"]
+    assert "2 of 3 containers were not retired: second, third" in found["error"]["message"]
     assert "The container second was not removed" in retire(context, "second", "-y", code=1).last
-    mlc_patched.deploy("third", project="thesis", context=context)
-    done = retire(context, "second", "third", "-y", code=1)
+    done = retire(context, "third", "second", "-y", code=1)
     assert "[third] removed" in done.out
     assert done.last.endswith("1 of 2 containers were not retired: second; see the messages above.")

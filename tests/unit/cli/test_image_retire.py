@@ -59,7 +59,7 @@ def test_several_are_one_question_and_the_missing_may_be_missing(
     assert (found["retired"], found["missing"]) == ([], ["absent"])
 
 
-def test_each_of_several_is_tried_and_those_that_failed_are_named(
+def test_those_before_one_that_fails_are_named_as_retired(
     demo: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remove = demo.fake.remove_image
@@ -70,7 +70,7 @@ def test_each_of_several_is_tried_and_those_that_failed_are_named(
         remove(reference)
 
     monkeypatch.setattr(demo.fake, "remove_image", fail_at_demo)
-    said = run(demo, "demo", "other", "-y", "--json", code=1).output
+    said = run(demo, "other", "demo", "-y", "--json", code=1).output
     found = json.loads(said[said.index("{") : said.rindex("}") + 1])
     assert [each["project"] for each in found["retired"]] == ["other"]
     assert [each["name"] for each in found["failed"]] == ["demo"]
