@@ -199,6 +199,7 @@ def create_image(request: ImageCreateRequest, prepared: Prepared, context: Conte
         if request.source is not None and prepared.lock is not None:
             _refuse_missing_files(request.source, prepared, files, context.account)
         check_client(context)
+        files.check_writable(prepared.text)
         text, base = _on_its_base(request, prepared, context)
         build = BuildRequest(
             *(files, text, request.no_cache, base, prepared.lock), arguments=request.arguments

@@ -6,6 +6,7 @@ Every file is replaced atomically, and links are not followed (see host/home.py)
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -39,6 +40,13 @@ REJECTED = ".rejected"
 """Suffix of the copy of an edited Dockerfile that was not built, as its build failed, say."""
 _COPIES = r"requirements\.txt|pyproject\.toml|uv\.lock|environment\.yml|[^/]+\.whl"
 """Names of copies beside the Dockerfile, after that of the project (images/brought)."""
+_OWN = "It must be a directory of your own, not a link."
+_HINTS = {
+    **dict.fromkeys((errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM), _OWN),
+    errno.ENOENT: "Your home does not exist; have it created, or set HOME to one that exists.",
+    errno.EROFS: "Its file system is mounted read-only; have it mounted writable.",
+}
+"""What to do if a directory cannot be used. For a full disk the command line adds that."""
 _DOCKERFILE_MODE = 0o644
 _METADATA_MODE = 0o600
 _LARGEST = 4 * 1024**2
@@ -85,6 +93,18 @@ class ProjectFiles:
         name = f"{self.project.dockerfile}{suffix}"
         self._write((DOCKERFILES,), name, text.encode(), _DOCKERFILE_MODE)
         return f"{self.dockerfile_path}{suffix}"
+
+    def check_writable(self, text: str) -> None:
+        """Raise MlcError if the Dockerfile could not be written, before a build in vain."""
+        half = _temporary(self.project.dockerfile)
+        with self._directory((DOCKERFILES,)) as parent:
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+                with os.fdopen(open_file(parent, half, flags), "wb") as stream:
+                    stream.write(text.encode())
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(half, dir_fd=parent)
 
     def remove_dockerfile(self, suffix: str = "") -> None:
         """Remove the Dockerfile or a copy, if it exists."""
@@ -248,10 +268,8 @@ class ProjectFiles:
             with directory(self._account, *parts, mode=mode) as parent:
                 yield parent
         except OSError as error:
-            raise MlcError(
-                f"{path} cannot be used: {error.strerror}. It must be a directory of your own, "
-                "not a link."
-            ) from error
+            hint = _HINTS.get(error.errno or 0, "")
+            raise MlcError(f"{path} cannot be used: {error.strerror}.", hint) from error
 
     def _read(self, parts: tuple[str, ...], name: str) -> bytes | None:
         path = "/".join((self._account.home, *parts))

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from support.sandbox import BASE, Result, Sandbox
 
+from mlc_patched.errors import MlcError
+
 Answer = Callable[..., object]
 IMAGE = "ds01-1001/demo:latest"
 
@@ -124,3 +126,15 @@ def test_the_command_to_try_again_has_every_answer(
         "--build-arg 'A=b c' --pull -y"
     )
     assert said.rstrip("\n").endswith(f"To try again: {again}")
+
+
+def test_a_home_that_cannot_be_written_is_found_before_the_build(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise MlcError("dockerfiles cannot be used: Read-only file system.")
+
+    monkeypatch.setattr("mlc_patched.images.project.files.ProjectFiles.check_writable", fail)
+    monkeypatch.delattr("mlc_patched.images.create.publish")
+    said = sandbox.ok("image-create", "demo", "--base", BASE, "-y", code=1).output
+    assert "Read-only file system" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -83,6 +84,26 @@ def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(
     files.write_dockerfile("FROM y\n")
     assert target.read_text() == "mine"
     assert files.read_dockerfile() == "FROM y\n"
+
+
+def test_it_is_checked_before_a_build_whether_files_can_be_written(
+    files: ProjectFiles, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.check_writable("FROM x")
+    assert list((home / "dockerfiles").iterdir()) == []
+    for number, hint in ((errno.EROFS, "mounted read-only"), (errno.ENOSPC, "")):
+
+        def fail(*arguments: object, number: int = number) -> int:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr("mlc_patched.images.project.files.open_file", fail)
+        with pytest.raises(MlcError, match=f"cannot be used: {os.strerror(number)}") as failed:
+            files.check_writable("FROM x")
+        assert hint in failed.value.hint
+        assert "not a link" not in str(failed.value)
+    gone = ProjectFiles(Account("a", os.getuid(), os.getgid(), f"{home}/gone"), Project(1, "demo"))
+    with pytest.raises(MlcError, match="Your home does not exist"):
+        gone.check_writable("FROM x")
 
 
 def test_backups_are_numbered_and_never_replace_one(files: ProjectFiles, home: Path) -> None:
