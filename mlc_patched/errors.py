@@ -125,6 +125,9 @@ class MountMissingError(NotFoundError, EngineError):
         super().__init__(f"{path} does not exist on the engine's host, so it cannot be mounted.")
         self.path = path
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.path,), self.__dict__
+
 
 class InUseError(MlcError):
     """A container that is running, or an image that containers use, cannot be removed."""

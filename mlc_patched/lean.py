@@ -47,6 +47,11 @@ else:
         own = self.__dict__
         return tuple([own[name] for name in self._field_compared])
 
+    def _frozen(message):
+        from dataclasses import FrozenInstanceError
+
+        return FrozenInstanceError(message)
+
     class _Methods:
         def __init__(self, /, *values, **named):
             types, defaults = self._field_types, self._field_defaults
@@ -78,10 +83,10 @@ else:
             return hash(_values(self))
 
         def __setattr__(self, name, value):
-            raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")
+            raise _frozen(f"{type(self).__name__} is frozen: {name} cannot be set")
 
         def __delattr__(self, name):
-            raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be deleted")
+            raise _frozen(f"{type(self).__name__} is frozen: {name} cannot be deleted")
 
     def dataclass(decorated=None, *, frozen=False):
         """See `dataclasses.dataclass`."""
@@ -105,6 +110,7 @@ else:
         decorated._field_compared = [
             name for name in types if getattr(defaults.get(name), "compare", True)
         ]
+        decorated.__match_args__ = tuple(types)
         decorated.__dataclass_fields__ = _StandardFields()
         return decorated
 

@@ -20,7 +20,7 @@ from mlc_patched.cli.parser import command_parser
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MARK = "<!-- From here to the end written by tools/reference.py. -->\n"
 FLAGS = ("--json", "--quiet", "--exist-ok", "--missing-ok")
-_KEY = re.compile(r'print_json\(\s*"(\w+)"|for_each\(.*?"(\w+)"\s*\)', re.S)
+_KEY = re.compile(r'print_json\(\s*"(\w+)"|for_each\(.*?context,\s*"(\w+)"', re.S)
 _SECTION = re.compile(r"^(Args|Raises|Returns):\n", re.M)
 _ANNOTATION = re.compile(r": '([^']*)'")
 _TYPE = re.compile(r"\b[A-Z]\w+")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from collections.abc import Sequence
 
@@ -55,11 +56,18 @@ def run(
     container = context.get(name)
     fitting_client(context.client_environ, PURPOSE, context.engine)
     ensure_running(container, context)
-    given = None if input is None else input.encode(errors="surrogateescape")
+    try:
+        given = None if input is None else input.encode(errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        raise UsageError("The input has characters that no UTF-8 text has.") from error
     try:
         done = run_captured(container, words, context, input=given, timeout=timeout)
     except subprocess.TimeoutExpired as error:
         raise MlcError(f"The command in {name} took longer than {timeout:g} seconds.") from error
+    except OSError as error:
+        if error.errno != errno.E2BIG:
+            raise
+        raise UsageError("The command is too long.", "Pass long texts as its input.") from error
     output = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
     status = done.returncode
     completed = Completed(name, status if status >= 0 else 128 - status, *output)

@@ -273,7 +273,10 @@ def _home(environ: Mapping[str, str]) -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError as error:
-        raise MlcError("HOME is not set, and this UID has no home directory.") from error
+        raise MlcError(
+            "HOME is not set, and this UID has no home directory.",
+            "Set it, as in: export HOME=/home/NAME",
+        ) from error
 
 
 def _non_blocking(path: str, flags: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 from dataclasses import is_dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mlc_patched.errors import (
     AlreadyExistsError,
     InUseError,
     MlcError,
+    MountMissingError,
     NotFoundError,
     UsageError,
 )
@@ -271,3 +273,8 @@ def test_doctor_repairs_what_is_safe_to_repair(context: Context) -> None:
     assert found["workspace"].repair is not None
     found = {each.name: each for each in mlc_patched.doctor(repair=True, context=context)}
     assert (found["workspace"].repair, workspace.is_dir()) == (None, True)
+
+
+def test_an_error_about_a_mount_can_be_pickled() -> None:
+    error = pickle.loads(pickle.dumps(MountMissingError("/data")))
+    assert (error.path, error.args) == ("/data", MountMissingError("/data").args)

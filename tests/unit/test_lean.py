@@ -102,9 +102,18 @@ def test_only_one_that_is_not_frozen_can_be_changed(made: dict[str, Any]) -> Non
     found.x = 2
     assert found.x == 2
     for change in (lambda: setattr(frozen, "x", 2), lambda: delattr(frozen, "x")):
-        with pytest.raises(AttributeError):
+        with pytest.raises(dataclasses.FrozenInstanceError):
             change()
     assert frozen.x == 1
+
+
+@BOTH
+def test_fields_match_by_position(made: dict[str, Any]) -> None:
+    assert made["Named"].__match_args__ == ("x", "y", "marks", "names", "name")
+    open_ = made["Open"]
+    match open_(3):
+        case open_(x):
+            assert x == 3
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import pytest
 from support.fakes.engine import FakeContainer
 from support.run_command import call
 
+import mlc_patched
 from mlc_patched.context import Context
+from mlc_patched.errors import UsageError
 
 
 def test_a_program_gets_its_words_and_gives_its_exit_status(
@@ -26,3 +28,12 @@ def test_without_a_program_nothing_is_started(
     done = call(["mlc", "exec", *words], context)
     assert (done.code, "mlc exec NAME -- COMMAND" in done.last) == (2, True)
     assert it.state == "created"
+
+
+def test_the_api_refuses_what_cannot_be_passed_to_a_command(
+    it: FakeContainer, context: Context, client: None
+) -> None:
+    with pytest.raises(UsageError, match="too long"):
+        mlc_patched.run("it", ["echo", "x" * 200_000], context=context)
+    with pytest.raises(UsageError, match="no UTF-8 text has"):
+        mlc_patched.run("it", ["cat"], input="\ud800", context=context)
