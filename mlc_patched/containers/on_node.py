@@ -69,11 +69,7 @@ def watch_on_node(step: Step, words: Sequence[str], context: Context) -> int:
     """Run a command of mlc's that reads nothing on a node, and return its exit status. Signals are
     handled as the caller does, and whatever ends the waiting, such as Ctrl-C, also ends it."""
     with _srun((*step.argv, *words), subprocess.DEVNULL, step, context) as process:
-        try:
-            status = process.wait()
-        except BaseException:
-            process.terminate()  # srun passes that on
-            raise
+        status = process.wait()
     return status if status >= 0 else 128 - status
 
 
@@ -89,12 +85,16 @@ def _srun(
         messages = threading.Thread(
             target=_pass_on, args=(process.stderr, _STANDARD_ERROR), daemon=True
         )
-        messages.start()
         try:
+            messages.start()
             yield process
+        except BaseException:
+            process.terminate()  # srun passes that on
+            raise
         finally:
             process.wait()
-            messages.join()
+            if messages.ident is not None:
+                messages.join()
 
 
 def _pass_on(source: IO[bytes], target: int) -> None:

@@ -88,11 +88,8 @@ def _remove(
             retry_once(
                 lambda: context.engine.remove_container(container.id, keep_volumes=bool(unsaved))
             )
-        except EngineUnreachableError:
-            raise
-        except EngineError as error:
-            kind = MlcError if isinstance(error, ConflictError) else EngineError
-            raise kind(f"The container {name} was not removed: {error}") from error
+        except ConflictError as error:
+            raise MlcError(f"The container {name} was not removed: {error}") from error
         if unsaved:
             _remove_other_volumes(container, unsaved, context)
         if reference is None:

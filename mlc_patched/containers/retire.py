@@ -7,7 +7,7 @@ import signal
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import CleanupSkipped, MlcError, Terminated
+from ..errors import CleanupSkipped, EngineError, EngineUnreachableError, MlcError, Terminated
 from ..host.account import refuse_root
 from ..images.save import Saved, choose_name, clean, save
 from ..interrupts import defer_signals
@@ -148,7 +148,12 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
                     raise MlcError(
                         f"{saved.image} is not what was saved; {plan.name} was not removed."
                     )
-            removed = remove(plan.name, is_saved=saved is not None, context=context)
+            try:
+                removed = remove(plan.name, is_saved=saved is not None, context=context)
+            except EngineUnreachableError:
+                raise
+            except EngineError as error:  # the engine's message has only its ID
+                raise EngineError(f"{plan.name} was not removed: {error}") from error
     return Retired(
         short_name(container.name),
         container.name,

@@ -105,11 +105,11 @@ def test_those_before_one_that_fails_are_named_as_retired(
     found = json.loads(retire(context, *names, "-y", "--missing-ok", "--json", code=1).out)
     assert [each["name"] for each in found["retired"]] == ["thesis"]
     assert [each["name"] for each in found["failed"]] == ["second", "third"]
-    assert found["failed"][0]["message"].startswith("The container second was not removed: Cannot")
+    assert found["failed"][0]["message"].startswith("second was not removed: Cannot")
     assert found["failed"][1]["message"] == "Not tried, as second failed."
     assert found["missing"] == ["none"]
     assert "2 of 3 containers were not retired: second, third" in found["error"]["message"]
-    assert "The container second was not removed" in retire(context, "second", "-y", code=1).last
+    assert "second was not removed" in retire(context, "second", "-y", code=1).last
     done = retire(context, "third", "second", "-y", code=1)
     assert "[third] removed" in done.out
     assert done.last.endswith("1 of 2 containers were not retired: second; see the messages above.")

@@ -108,7 +108,8 @@ def test_only_a_command_that_reads_has_the_callers_input(
 
 
 def test_ctrl_c_ends_what_is_watched(context: Context, capfd: pytest.CaptureFixture[str]) -> None:
-    script = "trap 'echo ended >&2; kill $!; exit 1' TERM; sleep 60 & kill -INT $PPID; wait"
+    ends = "trap 'echo ended >&2; kill $!; exit 1' TERM; sleep 60 &"
+    script = f"{ends} sleep 0.3; kill -INT $PPID; wait"
     with pytest.raises(KeyboardInterrupt):
         watch_on_node(step(script), (), context)
     assert capfd.readouterr().err == "ended\n"

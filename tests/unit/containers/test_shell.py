@@ -178,7 +178,7 @@ def test_a_command_that_reads_nothing_leaves_standard_input_and_signals_to_the_c
 def test_ctrl_c_hangs_up_a_command_that_reads_nothing(
     started: FakeContainer, context: Context, tmp_path: Path
 ) -> None:
-    context.environ = client(tmp_path, "kill -INT $PPID; exec sleep 60")
+    context.environ = client(tmp_path, "sleep 0.3; kill -INT $PPID; exec sleep 60")
     with pytest.raises(KeyboardInterrupt):
         run_shown(context.get("it"), ("wc",), "t0", context)
     assert started.commands[-1][0][-2:] == ("sh", "t0")
