@@ -11,12 +11,8 @@ import contextlib
 import os
 import re
 import signal
-import sys
-import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from threading import Thread
 
 from ..cluster.slurm.commands import call
 from ..cluster.slurm.grant import (
@@ -55,6 +51,7 @@ from ..names import labels
 from ..names.containers import short_name
 from ..plan.specify import NAME_VARIABLE
 from ..undo import retry_once
+from .job_output import JobOutput, await_engine
 
 _STOP_SECONDS = 15
 """For the end of a container in which no command of a batch job runs, well within KillWait."""
@@ -62,11 +59,8 @@ _KILL_WAIT = 30
 """Slurm's own value of KillWait."""
 _REMOVE_SECONDS = 5
 """Of KillWait, what is kept for the last output and for the container's removal."""
-_EXIT_SECONDS = 2.0
-"""Until the engine lists a container as ended after its output has."""
-_PATIENCE = 60.0
-"""Seconds that the engine may be away, as when it is restarted."""
-_POLL_SECONDS = 1.0
+_LAST_OUTPUT_SECONDS = 2.0
+"""For what a stopped command printed at its end."""
 _PASSED = ("SLURM_ARRAY_", "SLURM_CPUS_", "SLURM_JOB_NAME")
 """How variables begin that the container gets, beside the job's ID."""
 
@@ -131,7 +125,9 @@ def _run(job: JobSpecification, queue: Queue, context: Context) -> int:
     output = None
     try:
         made = _create(specification, context)
-        output = _Output(made, context) if job.is_batch else None
+        output = (
+            JobOutput(made, lambda: _has_ended(made, context), context) if job.is_batch else None
+        )
         context.start(made)
         if output is not None:
             output.start()
@@ -146,7 +142,7 @@ def _run(job: JobSpecification, queue: Queue, context: Context) -> int:
             if output is not None:
                 retry_once(lambda: _end(made, max(seconds, 1), context))
                 with contextlib.suppress(MlcError):
-                    output.finish(_EXIT_SECONDS)
+                    output.finish(_LAST_OUTPUT_SECONDS)
             retry_once(lambda: _remove(f"{labels.REQUEST}={token}", context))
 
 
@@ -278,77 +274,6 @@ def _create(specification: ContainerSpecification, context: Context) -> str:
         ) from error
 
 
-class _Output:
-    """What a command prints, printed by a thread as it comes, until the container ends.
-
-    To be made before the container is started, and started after that.
-    """
-
-    def __init__(self, made: str, context: Context) -> None:
-        self._made, self._context = made, context
-        self._thread = Thread(target=self._run, daemon=True)
-        self._lines = 0
-        self._failure: OSError | None = None
-        self._pieces: Iterator[bytes] | None = None
-        with contextlib.suppress(EngineError):
-            self._pieces = context.engine.attach(made)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def finish(self, seconds: float | None = None) -> None:
-        """Wait until all is printed, or so long; raises MlcError if it could not be."""
-        if self._thread.ident is not None:
-            self._thread.join(seconds)
-        if self._failure is not None:
-            raise MlcError(
-                f"The output could not be written: {self._failure.strerror}."
-            ) from self._failure
-
-    def _run(self) -> None:
-        try:
-            with contextlib.suppress(EngineError, NotFoundError):
-                for piece in self._pieces or ():
-                    self._print(piece)
-                if self._pieces is not None and self._has_ended():
-                    return
-            with contextlib.suppress(EngineError, NotFoundError):
-                self._print_log()
-        except OSError as error:
-            self._failure = error
-
-    def _print(self, piece: bytes) -> None:
-        sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
-        self._lines += piece.count(b"\n")
-
-    def _has_ended(self) -> bool:
-        """Whether the container has ended; the engine may have been restarted without it."""
-        deadline = time.monotonic() + _EXIT_SECONDS
-        while (found := _found(self._made, self._context)) is not None and found.is_running:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(_EXIT_SECONDS / 20)
-        return True
-
-    def _print_log(self) -> None:
-        """Print what follows in the engine's log, by lines."""
-        is_last = False
-        while True:
-            try:
-                for line in islice(
-                    self._context.engine.logs(self._made, follow=not is_last), self._lines, None
-                ):
-                    self._print(f"{line}\n".encode())
-            except EngineError:  # silent for hours, or the engine was restarted
-                _await_engine(self._context)
-            else:
-                if is_last:
-                    return
-                # Docker 20.10 does not follow to the end of a last line without a line break.
-                is_last = True
-
-
 def _kill_wait(context: Context) -> int:
     """Return the seconds between SIGTERM and SIGKILL for jobs of this cluster."""
     with contextlib.suppress(MlcError):
@@ -391,26 +316,17 @@ def _wait(made: str, context: Context) -> int:
         except NotFoundError:
             return 0
         except EngineError:  # a request may take hours, a job takes days
-            _await_engine(context)
-
-
-def _await_engine(context: Context) -> None:
-    """Wait until the engine answers; raise EngineError if it stays away."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        time.sleep(_POLL_SECONDS)
-        try:
-            context.engine.ping()
-        except EngineError:
-            if time.monotonic() > deadline:
-                raise
-        else:
-            return
+            await_engine(context)
 
 
 def _found(made: str, context: Context) -> Container | None:
     own = context.engine.containers(labels=(f"{labels.JOB}={_job_id(context)}",))
     return next((each for each in own if each.id == made), None)
+
+
+def _has_ended(made: str, context: Context) -> bool:
+    found = _found(made, context)
+    return found is None or not found.is_running
 
 
 def _remove(label: str, context: Context) -> None:

@@ -25,7 +25,7 @@ from mlc_patched.cluster.slurm.job import (
     fitted,
     saving_of,
 )
-from mlc_patched.containers import slurm_job
+from mlc_patched.containers import job_output, slurm_job
 from mlc_patched.containers.create import create
 from mlc_patched.containers.slurm_job import is_alive, run_job, this_step
 from mlc_patched.context import Context
@@ -184,8 +184,8 @@ def test_a_container_whose_saving_was_killed_is_started_again_once(node: Node) -
 def test_a_job_goes_on_for_longer_than_the_engine_answers_a_request(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slurm_job, "_POLL_SECONDS", 0)
-    monkeypatch.setattr(slurm_job, "_PATIENCE", -1)
+    monkeypatch.setattr(job_output, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(job_output, "_PATIENCE", -1)
     lines = ["one", "two"]
 
     def logs(container: str, follow: bool = False) -> Iterator[str]:
@@ -315,8 +315,8 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
 
 
 def test_a_job_ends_if_its_engine_stays_away(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slurm_job, "_POLL_SECONDS", 0)
-    monkeypatch.setattr(slurm_job, "_PATIENCE", 0)
+    monkeypatch.setattr(job_output, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(job_output, "_PATIENCE", 0)
 
     def fail() -> None:
         raise EngineError("no engine answers")
