@@ -11,7 +11,7 @@ import os
 import pwd
 import shlex
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import MlcError
@@ -19,11 +19,12 @@ from ..host.account import Account
 from ..host.owner import account_for
 from ..host.process import output_of
 from ..interrupts import defer_signals
-from ..lean import dataclass, replace
+from ..lean import dataclass
 from ..report import Reporter
 from . import checkout as patch_checkout
 from . import store as patch_store
 from .layout import FILE_NAME, MARKER, ORIGINAL, PROGRAM, STORE
+from .originals import set_aside, stored_originals, without_removed
 from .shim import shim
 from .state import SHIMS, Condition, FileState, State, examine
 from .store import Kept, Manifest, Original
@@ -59,7 +60,7 @@ def apply(path: Path, program: Path, python: str, report: Reporter, *, force: bo
             return Patched(state, ())
         check_writable(state)
         _check_originals(state)
-        state = _without_removed(state)
+        state = without_removed(state)
         _check_known(state, force)
         _check_program(program, python, state)
         report.step(f"Patching {path}")
@@ -89,7 +90,7 @@ def _replace(state: State, program: Path, python: str, report: Reporter) -> tupl
             f"Your version of {names} is kept, and mlc-patch revert restores it. To use AIME's "
             f"instead, with yours in git's stash: {stash_advice(path, edited)}"
         )
-    _set_aside(state, stored, report)
+    set_aside(state, stored, report)
     manifest = manifest_of(state.checkout.form.value, state.checkout.version, originals)
     if manifest != state.manifest or state.broken_originals:
         patch_store.keep(path, manifest, originals)
@@ -111,64 +112,6 @@ def manifest_of(form: str, version: str, originals: dict[str, Original]) -> Mani
         Kept(name, patch_store.digest(each.text), each.mode) for name, each in originals.items()
     )
     return Manifest(form, version, tuple(kept))
-
-
-def _without_removed(state: State) -> State:
-    """Leave out missing commands that were removed by an update with git."""
-    missing, path = state.named(FileState.MISSING), state.checkout.path
-    if not missing:
-        return state
-    try:
-        committed = patch_checkout.committed(state.checkout)
-    except MlcError:
-        return state
-    files = {
-        name: found
-        for name, found in state.files.items()
-        if name not in missing or name in committed or not _is_committed_original(path, name)
-    }
-    return replace(state, checkout=replace(state.checkout, commands=tuple(files)), files=files)
-
-
-def stored_originals(state: State) -> tuple[str, ...]:
-    """Return the commands whose original is the stored one: those with a shim, missing ones, and
-    those that were edited before the patch and whose file is git's now."""
-    stored = list(state.named(*SHIMS, FileState.MISSING))
-    if only := _only_stored(state):
-        try:
-            edited = patch_checkout.edited(state.checkout)
-        except MlcError:
-            edited = state.checkout.commands
-        stored += [name for name in only if name not in (*edited, *state.broken_originals)]
-    return tuple(stored)
-
-
-def _only_stored(state: State) -> list[str]:
-    """Return the commands that are no shims, and whose original is in the store alone."""
-    path = state.checkout.path
-    return [
-        name
-        for name, found in state.files.items()
-        if (found is FileState.CHANGED or (found is FileState.AIME and state.manifest is None))
-        and patch_checkout.is_stored(path, name)
-        and not _is_committed_original(path, name)
-    ]
-
-
-def _is_committed_original(path: Path, name: str) -> bool:
-    text = patch_store.read_original(path / STORE / ORIGINAL / name).text
-    return patch_checkout.in_history(path, name, text)
-
-
-def _set_aside(state: State, stored: Collection[str], report: Reporter) -> None:
-    """Copy stored originals that would be lost, as neither the checkout nor git has them."""
-    for name in _only_stored(state):
-        if name not in stored:
-            copy = patch_store.set_aside(state.checkout.path, name)
-            report.warn(
-                f"The stored version of {name}, which neither the checkout nor git has, "
-                f"is now {copy}"
-            )
 
 
 def stash_advice(path: Path, names: Sequence[str]) -> str:
@@ -241,9 +184,9 @@ def _restore(path: Path, report: Reporter) -> tuple[str, ...]:
         return ()
     was_active = patch_store.is_active(path)
     patch_store.deactivate(path)
-    state = _without_removed(examine(path))
+    state = without_removed(examine(path))
     replaced = stored_originals(state)
-    _set_aside(state, replaced, report)
+    set_aside(state, replaced, report)
     for name in replaced:
         original = patch_store.read_original(path / STORE / ORIGINAL / name)
         patch_store.replace(path, name, original)

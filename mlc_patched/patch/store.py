@@ -194,7 +194,7 @@ def keep(checkout: Path, manifest: Manifest, originals: Mapping[str, Original]) 
         shutil.rmtree(former)
 
 
-def set_aside(checkout: Path, name: str) -> Path:
+def copy_aside(checkout: Path, name: str) -> Path:
     """Copy a stored original to a file beside its command, and return that file."""
     original = read_original(checkout / STORE / ORIGINAL / name)
     number = 1

@@ -168,7 +168,8 @@ def _verify(path: Path, arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _revert(path: Path, arguments: argparse.Namespace, context: Context) -> int:
-    from ...patch.apply import revert, stored_originals
+    from ...patch.apply import revert
+    from ...patch.originals import stored_originals
     from ...patch.state import Condition, examine
     from ..prompts import confirm
 
