@@ -16,7 +16,7 @@ from ..context import Context
 from ..errors import MlcError, Terminated, last_lines
 from ..host.files import is_root_for
 from ..host.owner import as_account
-from ..interrupts import defer_signals, wait_out_interrupts
+from ..interrupts import wait_out_interrupts
 from ..json_text import parsed, string
 from ..lean import TYPE_CHECKING
 from .shell import flush, forward_signals, on_terminal, standard_input
@@ -124,31 +124,38 @@ def said_on_node(step: Step, words: Sequence[str], what: str, context: Context) 
 
     Raises MlcError if it failed.
     """
+    started: list[subprocess.Popen[bytes]] = []
+    is_over = threading.Event()
+
+    def run() -> int:  # in a thread, which no interrupt reaches
+        process = subprocess.Popen(
+            [*step.argv, *words],
+            env=step.environ,
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=messages,
+            start_new_session=True,
+            **_as_user(context),
+        )
+        started.append(process)
+        if is_over.is_set():
+            _end_input(process)
+        return process.wait()
+
+    def end_input() -> None:
+        is_over.set()
+        for process in started:
+            _end_input(process)
+
     with TemporaryFile() as out, TemporaryFile() as messages:
-        with defer_signals():
-            process = subprocess.Popen(
-                [*step.argv, *words],
-                env=step.environ,
-                stdin=subprocess.PIPE,
-                stdout=out,
-                stderr=messages,
-                start_new_session=True,
-                **_as_user(context),
-            )
         try:
-            status = wait_out_interrupts(
-                what,
-                process.wait,
-                context.report,
-                shorten=lambda: _end_input(process),
-                who="Slurm",
-            )
+            status = wait_out_interrupts(what, run, context.report, shorten=end_input, who="Slurm")
         except KeyboardInterrupt as interrupt:
-            if process.poll() == 0:
+            if started and started[0].poll() == 0:
                 raise _DoneAllTheSame(interrupt, what) from None
             raise
         finally:
-            _end_input(process)
+            end_input()
             said = _text(messages).splitlines()
             for line in said:
                 if line.startswith(_WARNING):

@@ -140,6 +140,7 @@ def test_a_saved_service_replaces_no_image_without_consent(
     monkeypatch.setattr("mlc_patched.images.save.examine", lambda *arguments: Findings())
     fake.swarm.engines = {"server-1": fake, "server-2": fake}
     (workspace := Path(on_cluster.account.home, "workspace")).mkdir(exist_ok=True)
+    monkeypatch.setattr("mlc_patched.plan.specify.X11_SOCKETS", str(workspace))  # it is there
     for name in ("a", "b"):
         deployed(on_cluster, name, workspace=str(workspace))
     with pytest.raises(UsageError, match="Both would be saved as ds01-1001/thesis:v1"):

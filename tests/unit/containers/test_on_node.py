@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -145,6 +146,20 @@ def test_an_interrupt_ends_the_commands_input_and_waits_until_it_has_rolled_back
     assert (tmp_path / "ended").exists()
     assert getattr(interrupted.value, "message", "").startswith(message)
     assert "Slurm cannot stop saving it; waiting to roll it back" in context.report.said[0]
+
+
+def test_an_interrupt_while_srun_is_started_waits_for_it_too(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **options)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        said_on_node(step(f"cat; touch {tmp_path}/ended"), (), "saving it", context)
+    assert (tmp_path / "ended").exists()
 
 
 def test_a_command_on_the_node_is_interrupted_when_its_input_ends(
