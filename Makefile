@@ -3,8 +3,10 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: help setup engine base demo tour picture bench test test-here test-products test-modern test-pythons newest engines apptainer cluster reliability fuzz fuzz-tools test-tools lint lint-tools format install uninstall deb lock release release-tools mutants mutants-tools clean
 
-# What tests shell scripts, tools and pages, or takes long, runs once, on the Python of .venv.
-NOT_SLOW := $(addprefix --ignore tests/unit/,faults fuzz tools docs containers/test_job_scripts.py cli/test_shims.py)
+# What tests shell scripts, git, tools and pages, or takes long, runs once, on the Python of .venv.
+NOT_SLOW := faults fuzz tools docs lib containers/test_job_scripts.py cli/test_shims.py cli/test_bad_input.py
+NOT_SLOW += cli/test_patch.py cli/test_update_sys.py patch/test_apply.py patch/test_update.py
+NOT_SLOW := $(addprefix --ignore tests/unit/,$(NOT_SLOW))
 PYTEST_ARGS ?=
 JOBS ?= 3
 ALSO ?=

@@ -4,15 +4,17 @@
 #
 #   tools/modern-tests.sh [JOBS]    JOBS tests at a time, on an engine each; 1 without it
 #
-# They are the contract suite, the image suites and the life of a container, without those that repeat others
-# with the classic builder, which reads an image for each line of a Dockerfile there; CLASSIC=1 runs these, too.
+# They are the contract suite, the image suites and the life of a container, without two that build on a second
+# engine, and those that repeat others with the classic builder, which reads an image for each line of a
+# Dockerfile there; CLASSIC=1 runs these, too.
 # See tools/modern-engine.sh for the variables STORE, SUITE and MIN_API, which select another engine.
 set -euo pipefail
 
 cd "${BASH_SOURCE[0]%/*}/.."
 readonly first=140 # the numbers of the engines, and of the users that the tests create
 readonly jobs=${1:-1}
-choice=(-k "not [classic or test_retiring_leaves_no_image or test_an_image_from_flags")
+choice=(--ignore tests/engine/images/test_lock_elsewhere.py)
+choice+=(-k "not [classic or test_retiring_leaves_no_image or test_an_image_from_flags")
 [[ -z "${CLASSIC:-}" ]] || choice=()
 export MIN_API=${MIN_API:-1.44} MLC_NO_SKIPS=1 MLC_TEST_SLOT=$first
 

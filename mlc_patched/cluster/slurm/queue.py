@@ -123,8 +123,9 @@ def state_of(job: Job, queue: Iterable[Job]) -> ServiceState:
     if job.state == "NODE_FAIL":
         status = f"{node} failed; the workspace and the pushed image are kept"
         return ServiceState(LOST, status, node)
-    if job.state == "COMPLETING":
-        return ServiceState(ENDED, f"being stopped on {node}", node)
+    if job.state == "COMPLETING":  # Slurm says in a moment how it ended
+        state = ENDED if noted == RUNS else STARTING
+        return ServiceState(state, f"being stopped on {node}", node)
     return _ended(job, noted)
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -265,6 +266,7 @@ def test_the_advice_for_an_edited_command_works(
     mine = "#!/bin/sh\necho mine\n"
     git(v2.path, "config", "user.name", "Somebody")
     git(v2.path, "config", "user.email", "somebody@example.org")
+    v2.path.chmod(0o700)  # others may be unable to read our program
     (v2.path / "mlc-list").write_text(mine)
     apply(v2.path, shell_program, "/bin/sh", SilentReporter(), force=True)
     v2.publish("Theirs", {"mlc-list": theirs, "README.md": "theirs\n"})
@@ -276,8 +278,12 @@ def test_the_advice_for_an_edited_command_works(
     [said] = [each for each in updating.report.said if "mlc-list" in each]
     assert "changes mlc-list, but so have you" in said
     [advice] = re.findall(r": (mlc-patch revert .* && .* --force)$", said)
-    bin = Path(__file__).parents[3] / "bin"
-    environ = {**os.environ, "PATH": f"{bin}:{os.environ['PATH']}"}
+    program = Path(__file__).parents[3] / "bin/docker/mlc-patched.py"
+    (command := v2.path.parent / "mlc-patch").write_text(
+        f'#!/bin/sh\nexec {sys.executable} {program} mlc-patch "$@"\n'
+    )
+    command.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"}
     subprocess.run(advice, shell=True, check=True, env=environ)
     state = examine(v2.path)
     assert state.condition is Condition.PATCHED

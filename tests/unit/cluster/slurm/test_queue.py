@@ -35,6 +35,8 @@ def test_jobs_that_run() -> None:
     assert said(line(comment=pulling)) == (STARTING, "pulling the image on n1")
     failed = json.dumps({"status": "/data does not exist, so it cannot be mounted."})
     assert said(line(comment=failed)) == (STARTING, "being stopped on n1")
+    # Not ended: who deploys it waits for the reason.
+    assert said(line(state="COMPLETING", comment=failed)) == (STARTING, "being stopped on n1")
 
 
 def test_jobs_that_wait_say_how_many_are_ahead() -> None:
