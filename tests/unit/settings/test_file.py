@@ -33,12 +33,13 @@ def test_no_variable_replaces_the_administrators_file(tmp_path: Path) -> None:
     assert locate(mine, str(file)) == str(file)
 
 
-def test_a_file_that_cannot_be_accessed_is_not_bypassed(tmp_path: Path, monkeypatch) -> None:
+def test_a_file_that_cannot_be_accessed_is_not_bypassed(monkeypatch) -> None:
     def refused(path: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mlc_patched.settings.file.os.lstat", refused)
-    assert locate({"DS01_SETTINGS": "/dev/null"}, "/etc/mlc.ini") == "/etc/mlc.ini"
+    with monkeypatch.context() as patch:
+        patch.setattr("mlc_patched.settings.file.os.lstat", refused)
+        assert locate({"DS01_SETTINGS": "/dev/null"}, "/etc/mlc.ini") == "/etc/mlc.ini"
 
 
 def test_a_link_that_leads_nowhere_is_not_bypassed(tmp_path: Path) -> None:
