@@ -153,7 +153,8 @@ def retire(plan: Retirement | ServiceRetirement, context: Context) -> Retired:
             except EngineUnreachableError:
                 raise
             except EngineError as error:  # the engine's message has only its ID
-                raise EngineError(f"{plan.name} was not removed: {error}") from error
+                error.message = f"{plan.name} was not removed: {error.message}"
+                raise
     return Retired(
         short_name(container.name),
         container.name,

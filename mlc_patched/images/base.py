@@ -10,6 +10,7 @@ from hashlib import sha256
 from ..context import Context
 from ..engine.interface import Image
 from ..errors import ImageNotFoundError, MlcError, NotFoundError
+from ..host.remembered import Remembered
 from ..json_text import parsed, strings
 from ..lean import dataclass, replace
 from ..names.images import check_reference, parse_reference
@@ -19,7 +20,6 @@ from ..report import Reporter
 from .dockerfile.by_pip import SYSTEMS_PIP, TOO_OLD, with_uv_by_another, without_uv
 from .dockerfile.package_steps import RUNS_UV
 from .probe import ProbeResult, run_in_image
-from .remembered import Remembered
 from .versions.inventory import NOTHING, PYTHON_SCRIPT, Inventory, read_inventory
 from .versions.lockfile import LockedBase
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..engine.interface import Engine, Image
 from ..host.account import Account
+from ..host.remembered import Remembered
 from ..names.labels import Claim
 from ..plan.flow import account_in_passwd
-from .remembered import Remembered
 
 VERIFIED = Remembered("verified-images", 32 * 1024)
 """About 300 images."""

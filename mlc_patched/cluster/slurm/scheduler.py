@@ -16,7 +16,7 @@ from ...engine.service import GPU_LABEL
 from ...errors import AlreadyExistsError, EngineError, MlcError, NotFoundError, UsageError
 from ...host.files import rights_of
 from ...host.gpus import NONE
-from ...images.remembered import Remembered
+from ...host.remembered import Remembered
 from ...interrupts import defer_signals
 from ...lean import replace
 from ...names import labels

@@ -1,8 +1,8 @@
-"""What was found in images: lists in the user's home, an image a line.
+"""Lists in the user's home of what stays true once it was found, an entry a line: of images, whose
+id is a digest of their content, labels included, and of jobs that were retired.
 
-An image's id is a digest of its content, labels included, so what was found once stays true.
-Nobody but the user can write the lists, and they count for the user's own images and containers
-alone (docs/security.md).
+Nobody but the user can write the lists, and they count for the user's own images, containers and
+jobs alone (docs/security.md).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 
-from ..host.account import Account
-from ..host.files import is_root_for
-from ..host.home import CONFIGURATION, private_file
 from ..lean import dataclass
+from .account import Account
+from .files import is_root_for
+from .home import CONFIGURATION, private_file
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Remembered:
     largest: int
 
     def find(self, key: str, account: Account) -> str | None:
-        """Return what follows a key, or None. A key begins with the image's id.
+        """Return what follows a key, or None. A key of an image begins with its id.
 
         The newest line counts, as a full disk may have cut an earlier one.
         """
