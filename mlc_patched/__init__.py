@@ -1,4 +1,4 @@
-"""mlc-patched: AIME's mlc, with containers made from labelled images in one engine call.
+"""mlc-patched: AIME's mlc, with containers made from labelled images by a single `docker create`.
 
 The commands are functions of this package, such as `create`, `run` and `list_images`, and return
 dataclasses. Every failure is an `MlcError`. docs/api.md lists all of it.

@@ -8,7 +8,7 @@ import fcntl
 import json
 import sys
 import xml.etree.ElementTree as Xml
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,41 +134,40 @@ def page(results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Kind]) -> 
         "mlc refuses to use root's keys. An engine with an oldest API refuses older clients, as "
         "Docker 29 does with all before 1.44.",
         "",
-        f"Not run yet: {'; '.join(missing)}." if missing else "Everything was run.",
-        "",
+        *([f"Not run yet: {'; '.join(missing)}.", ""] if missing else ()),
     ]
     failures = [line for row in rows if row in results for line in _failures(row, results, rows)]
-    return wrapped("\n".join([*lines, "## Failures", "", *(failures or ["None."]), "", NOTES]))
+    about = (
+        "Each line is a reason why tests fail, with their number; [engines.json](engines.json) "
+        "names them."
+    )
+    shown = [about, *failures] if failures else ["None."]
+    return wrapped("\n".join([*lines, "## Failures", "", *shown, "", NOTES]))
 
 
 def _failures(
     row: str, results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Kind]
 ) -> Iterator[str]:
-    """Yield a line for each reason why tests failed on an engine.
-
-    What a test said is shown, too, as it may fail for another reason than the known one; for tests
-    with several parameters, once.
-    """
-    about = f"{rows[row].name} {results[row]['version']} ({rows[row].store} store)"
-    for suite, cell in ran(results, row).items():
-        by_reason: dict[str, dict[str, list[str]]] = {}
-        for name, why in cell["failed"].items():
-            words, known = why[:200].replace("|", " "), engine_reasons.by_name(row, name)
-            test = name.partition("::")[2] or name  # without the module, so that lines stay short
-            reason = known or engine_reasons.by_words(row, why) or words
-            tests = by_reason.setdefault(reason, {})
-            tests.setdefault(test.partition("[")[0], []).append(words[:80] if known else "")
-        for reason, tests in by_reason.items():
-            if reason == ONE_USER:
-                yield f"- {about}, {suite}: {reason}: {sum(map(len, tests.values()))} tests"
-                continue
-            shown = (_shown(test, said) for test, said in tests.items())
-            yield f"- {about}, {suite}: {reason}: {', '.join(shown)}"
-
-
-def _shown(test: str, said: Sequence[str]) -> str:
-    count = f" (times {len(said)})" if len(said) > 1 else ""
-    return f"`{test}`{count}{f' ({said[0]})' if said[0] else ''}"
+    """Yield a heading for an engine on which tests failed, and a line for each reason, with the
+    number of tests. Where no reason is known, the line is what the tests said, and names them."""
+    known: dict[str, int] = {}
+    unknown: dict[str, list[str]] = {}
+    for cell in ran(results, row).values():
+        for name, said in cell["failed"].items():
+            words = said[:200].replace("|", " ")
+            found = engine_reasons.by_name(row, name) or engine_reasons.by_words(row, said)
+            if found or words == ONE_USER:
+                known[found or words] = known.get(found or words, 0) + 1
+            else:
+                # Without the module, so that lines stay short.
+                unknown.setdefault(words, []).append(f"`{name.partition('::')[2] or name}`")
+    if not known and not unknown:
+        return
+    yield from ("", f"### {rows[row].name} {results[row]['version']} ({rows[row].store} store)", "")
+    for reason, count in sorted(known.items(), key=lambda each: -each[1]):
+        yield f"- {reason}: {count} test{'s' if count > 1 else ''}"
+    for words, tests in unknown.items():
+        yield f"- {words}: {', '.join(tests)}"
 
 
 def ran(results: Mapping[str, Mapping[str, Any]], row: str) -> Mapping[str, Any]:

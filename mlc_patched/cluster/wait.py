@@ -66,7 +66,7 @@ def wait_until_running(identity: str, name: str, context: Context) -> ServiceSta
             return state
         if state.state in (ENDED, LOST):
             scheduler = scheduler_of(context)
-            # Who interrupts that must not hear that it stays in the queue.
+            # An interrupt here must not say that it stays in the queue.
             with ignore_interrupts():
                 retry_once(partial(scheduler.cancel, identity))
             if scheduler.name != "Slurm":

@@ -1,4 +1,4 @@
-"""create: a container from an image, in one engine call if the account is in the image."""
+"""create: a container from an image, by one change in the engine if the account is in the image."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORWARDED = ("DISPLAY", "NCCL_P2P_LEVEL")
-"""Variables forwarded on from the caller's environment (docs/contracts.md, "AIME's commands")."""
+"""Variables of the caller that a shell gets (docs/contracts.md, "AIME's commands")."""
 
 
 PURPOSE = "a shell in a container"

@@ -28,8 +28,8 @@ def resolve(
     """Turn a deploy request into a create request.
 
     A name that was not given is derived from the image, with a number if it is taken, unless
-    `exist_ok`. An own image
-    that is not here is fetched from the registry, or with `is_dry_run` only looked up.
+    `exist_ok`. An own image that is not here is fetched from the registry, or with `is_dry_run`
+    only looked up.
 
     Raises UsageError for an invalid request, NotFoundError, which lists the caller's images, if the
     project has none, and MlcError for root without sudo.

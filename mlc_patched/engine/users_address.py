@@ -24,8 +24,8 @@ def for_root(
     """Return the address with copies of its certificates, read with the user's rights, in a
     directory of root's that is made if there are any.
 
-    Raises NotAllowedError for ssh, which would use root's
-    keys, and EngineUnreachableError if a certificate cannot be read.
+    Raises NotAllowedError for ssh, which would use root's keys, and EngineUnreachableError if a
+    certificate cannot be read.
     """
     if address.is_ssh:
         raise NotAllowedError(

@@ -48,7 +48,8 @@ SETUP_FOR = "aime.mlc.DS01_SETUP_FOR"
 """Name in Docker of the container for which the account was set up."""
 
 TEMPORARY = "aime.mlc.DS01_TEMPORARY"
-"""On a short-lived container that examines an image; the value is its purpose."""
+"""On a short-lived container, with its purpose, and on the image of a step, with the mark of the
+command that builds it (`temporary.mark`). A finished image has it empty."""
 
 # On an image.
 HAS_USER_SETUP = "aime.mlc.DS01_HAS_USER_SETUP"

@@ -47,7 +47,7 @@ def figures(results: dict[str, Any]) -> str:
     rows = [
         row("create and remove, whole process", looked("create and remove"), _seconds),
         row("looking up one container", looked("the look-up alone"), _seconds),
-        row("`mlc open NAME`: start-up and look-up", looked("mlc open NAME"), _seconds),
+        row("`mlc open NAME`, where there is no such container", looked("mlc open NAME"), _seconds),
         row("`mlc list`, all containers the caller's", looked("mlc list"), _seconds),
         row(
             "size of the engine's answer to that list",

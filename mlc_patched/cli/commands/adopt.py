@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         say(
             f"[{adopted.name}] {adopted.source} is now {adopted.image}, with the account "
             f"{adopted.username}; it takes {size_in_words(adopted.added)} more of the disk. "
-            "A container created from it takes one engine call, and saves the account set-up and "
+            "A container of it is created without the account set-up and "
             f"a commit of {size_in_words(adopted.saved)}: mlc create NAME --image {adopted.image}"
         )
     if failed:
