@@ -9,8 +9,8 @@ from functools import cached_property
 
 from . import temporary
 from .engine.address import EngineAddress, resolve
-from .engine.interface import Container, Engine, Image
-from .errors import AlreadyExistsError, MlcError, NotFoundError
+from .engine.interface import BIND, Container, Engine, Image
+from .errors import AlreadyExistsError, EngineError, MlcError, NotFoundError
 from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
 from .host.files import is_root_for
 from .host.sudo import for_programs, is_for_another
@@ -32,6 +32,7 @@ from .report import Reporter, SilentReporter
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .engine.interface import Mount
     from .host.hardware import Host
     from .plan.catalog import Catalog
     from .plan.container import Plan
@@ -45,6 +46,16 @@ def already_exists(name: str) -> AlreadyExistsError:
         f"You have a container {name!r} already.",
         f"Open it with: mlc open {name} - or remove it first with: mlc remove {name}",
     )
+
+
+def _is_missing(path: str) -> bool:
+    try:
+        os.stat(path)  # noqa: PTH116 - pathlib takes longer to import
+    except FileNotFoundError:
+        return True
+    except OSError:  # the engine may be able to reach it
+        return False
+    return False
 
 
 @dataclass
@@ -143,6 +154,34 @@ class Context:
             if not is_mounted(now.process, target, identity):
                 self.engine.stop(container, seconds=0)
                 raise MlcError(f"{path} was exchanged while the container was started.")
+
+    def missing_mount(self, container: Container) -> Mount | None:
+        """Return a mount of a container whose directory of this host does not exist, if any.
+
+        Docker would create it, owned by root, when it starts the container, and also when it reads
+        a file of it. Threads call this, so the user's rights are not taken on.
+        """
+        for mount in container.mounts if self.address.is_local else ():
+            if mount.kind == BIND and _is_missing(mount.source):
+                from .plan.directories import X11_SOCKETS
+
+                if mount.source != X11_SOCKETS:  # which the engine may create
+                    return mount
+        return None
+
+    def check_mounts(self, container: Container) -> None:
+        """Raise EngineError if a container has a `missing_mount`."""
+        mount = self.missing_mount(container)
+        if mount is None:
+            return
+        from shlex import quote
+
+        raise EngineError(
+            f"{mount.source} does not exist, which {short_name(container.name)} mounts as "
+            f"{mount.path}.",
+            f"Create it with: mkdir -p {quote(mount.source)} - or, if it is on another file "
+            "system, mount that.",
+        )
 
     def _start(self, container: str) -> None:
         try:

@@ -18,6 +18,8 @@ from .shell import hang_up, run_shown, user_of
 
 _NONE = "none"
 """Instead of a number of lines, for a job that is only waited for."""
+_IS_DELETED = "outside of container mount namespace root"
+"""In runc's message where the working directory was deleted."""
 _WAITED_TENTHS = 10
 """Tenths of a second that a new job is waited for: most mistakes end a command by then."""
 
@@ -44,6 +46,12 @@ def start_job(
     prepare = job_command("prepare", directory, str(KEPT), kind, *(words or command))
     status, said = engine.exec_run(container.id, prepare, user)
     number = said.strip().rpartition("\n")[2]
+    if _IS_DELETED in said:
+        raise MlcError(
+            f"No command can run in {name}: the directory that it works in was deleted on the "
+            "host after it was started.",
+            f"Stop it and start it again: mlc stop {name}; mlc start {name}",
+        )
     if status or not number.isdigit():
         raise MlcError(f"{name} cannot record a job in {directory}: {said.strip()}")
     engine.exec_detached(container.id, job_command("run", directory, number, *command), user)

@@ -69,7 +69,7 @@ def _stream(container: Container, context: Context) -> Iterator[bytes]:
             volumes=image.volumes if image else (),
         )
     )
-    volumes = volumes_of(container, context.engine)
+    volumes = volumes_of(container, context)
     if volumes:
         yield from _with_volumes(container, volumes, context)
     else:

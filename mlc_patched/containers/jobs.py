@@ -97,7 +97,11 @@ def directory_of(container: Container, context: Context) -> str:
 
     Our containers say by their labels what the account is called; others are asked. Without an
     account, as AIME's mlc leaves it for logins that are not account names, there is no home.
+
+    Raises:
+        EngineError: a directory that it mounts is missing, which Docker would create.
     """
+    context.check_mounts(container)
     account = context.account
     if account.is_root:
         return f"/root/{_BELOW_HOME}"

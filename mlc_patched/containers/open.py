@@ -16,7 +16,7 @@ from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
 from .shell import JOB_SHELL, PURPOSE, hang_up, run_inside, user_of
-from .start import ensure_running
+from .start import ensure_running, explain_failure
 
 if TYPE_CHECKING:
     from ..cluster.interface import Place, Step
@@ -72,6 +72,7 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
         check_client(context)
         ensure_running(container, context)
         status = _shell(container, context, until_the_end)
+        explain_failure(status, container, context)
         to_keep = _to_keep(container, context)
         return Opened(name, status, _stop_if_idle(container, lock, context), to_keep)
 

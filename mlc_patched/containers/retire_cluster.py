@@ -224,6 +224,7 @@ def _restarted(container: Container, context: Context) -> Iterator[None]:
 def _restart(container: Container, context: Context) -> None:
     """Start a container again, without which its job would end."""
     try:
+        context.check_mounts(container)
         retry_once(lambda: context.start(container.id))
     except MlcError as error:
         context.report.warn(f"{container.name} could not be started again: {error}")

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ROCM_DEVICES_TO_VIDEO = ("chown", "-R", "root:video", "/dev/kfd", "/dev/dri")
 """Run when a ROCm container starts (docs/contracts.md, "Container")."""
 
+_CANNOT_RUN = 126
+"""The docker client's exit status for a command that could not be started."""
+
 
 @dataclass(frozen=True)
 class Started:
@@ -72,6 +75,7 @@ def start(
     status = 0
     if line:
         status = run_inside(container.name, line, user_of(context), context.client_environ)
+        explain_failure(status, container, context)
     return Started(name, container.name, was_running, status)
 
 
@@ -90,7 +94,9 @@ def execute(name: str, command: Sequence[str], *, context: Context | None = None
     container = context.get(name)
     fitting_client(context.client_environ, PURPOSE, context.engine)
     ensure_running(container, context)
-    return run_inside(container.name, words, user_of(context), context.client_environ)
+    status = run_inside(container.name, words, user_of(context), context.client_environ)
+    explain_failure(status, container, context)
+    return status
 
 
 def words_of(command: str | Sequence[str]) -> tuple[str, ...]:
@@ -131,16 +137,33 @@ def ensure_running(container: Container, context: Context) -> bool:
         )
     with _gpus(container, context):
         try:
+            context.check_mounts(container)
             context.start(container.id)
         except EngineError as error:
             raise EngineError(
-                f"The container {container.name} cannot be started: {error}\n"
-                "If one of its devices or directories no longer exists, create it again."
+                f"The container {container.name} cannot be started: {error.message}",
+                error.hint
+                or "If one of its devices or directories no longer exists, create it again. Save "
+                f"what is in it first: container-retire {short_name(container.name)} --save",
             ) from error
     _check_entrypoint(container, context)
     if container.labels.get(labels.ARCHITECTURE, "").startswith("ROCM"):
         context.engine.exec_detached(container.id, ROCM_DEVICES_TO_VIDEO, "0:0")
     return False
+
+
+def explain_failure(status: int, container: Container, context: Context) -> None:
+    """Warn if no command runs in a container because a directory that it mounts was deleted."""
+    if status != _CANNOT_RUN:
+        return
+    try:
+        context.check_mounts(container)
+    except EngineError as error:
+        name = short_name(container.name)
+        context.report.warn(
+            f"{error} A container in which a directory was deleted has to be started again: "
+            f"mlc stop {name}; mlc start {name}"
+        )
 
 
 def _gpus(container: Container, context: Context) -> AbstractContextManager[None]:

@@ -112,6 +112,7 @@ def clean(container: Container, context: Context) -> None:
     with Undo(report) as undo:
         try:
             if not container.is_running:
+                context.check_mounts(container)
                 undo.add(f"The start of {container.name}", lambda: engine.stop(container.id))
                 context.start(container.id)
             status, said = engine.exec_run(
@@ -278,6 +279,10 @@ def image_labels(
 
 
 def _summary(container: Container, changed: Iterable[Volume], context: Context) -> Summary:
-    status = context.engine.read_file(container.id, DPKG_STATUS, DPKG_STATUS_LIMIT) or b""
-    found = summarise(context.engine.changes(container.id), status.decode(errors="replace"))
+    status = None
+    if context.missing_mount(container) is None:
+        status = context.engine.read_file(container.id, DPKG_STATUS, DPKG_STATUS_LIMIT)
+    found = summarise(
+        context.engine.changes(container.id), (status or b"").decode(errors="replace")
+    )
     return replace(found, volumes=tuple(sorted(each.mount.path for each in changed)))

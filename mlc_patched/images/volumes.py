@@ -47,10 +47,16 @@ def is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(f"{directory.rstrip('/')}/")
 
 
-def volumes_of(container: Container, engine: Engine) -> list[Volume]:
-    """Return a container's volumes, except those that are in another one."""
+def volumes_of(container: Container, context: Context) -> list[Volume]:
+    """Return a container's volumes, except those that are in another one.
+
+    Raises:
+        EngineError: it has volumes, and a directory that it mounts, too, is missing.
+    """
     if not any(each.kind == VOLUME for each in container.mounts):
         return []
+    engine = context.engine
+    context.check_mounts(container)
     found = {engine.real_path(container.id, each.path): each for each in container.mounts}
     volumes = []
     for path, mount in sorted(found.items()):
@@ -68,7 +74,7 @@ def volumes_of(container: Container, engine: Engine) -> list[Volume]:
 def changed_volumes(container: Container, context: Context) -> list[Volume]:
     """Return the volumes whose files are not those that the container's image has there."""
     engine = context.engine
-    volumes = volumes_of(container, engine)
+    volumes = volumes_of(container, context)
     image = engine.image(container.image_id) if volumes else None
     if image is None:
         return [each for each in volumes if not _is_empty(each, container.id, engine)]

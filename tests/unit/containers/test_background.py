@@ -51,6 +51,17 @@ def hung_up(it: FakeContainer) -> bool:
     return any(HANG_UP in command for command, _ in it.commands)
 
 
+def test_a_job_in_a_deleted_directory_is_refused_with_what_happened(
+    fake: FakeEngine, it: FakeContainer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "OCI runtime exec failed: current working directory is outside of container mount "
+    monkeypatch.setattr(fake, "exec_run", lambda *_: (126, f"{said}namespace root -- possible"))
+    with pytest.raises(MlcError, match="that it works in was deleted") as raised:
+        start_job(context.get("it"), ("train",), context)
+    assert "mlc stop it; mlc start it" in raised.value.hint
+    assert "/.mlc/jobs" not in str(raised.value)
+
+
 def test_a_job_is_waited_for_until_it_ends(
     it: FakeContainer, context: Context, client: Client
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.accounts import OWN
@@ -142,6 +143,28 @@ def test_a_list_is_complete_where_a_container_s_jobs_cannot_be_read(
         assert "The jobs of [it] are not shown: mount /home/alice/workspace" in outcome.err
     raised[0] = EngineUnreachableError("No Docker Engine answers.")
     assert call(["mlc", "list"], context).code == 1
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_a_container_that_mounts_what_is_missing_is_not_asked_for_its_jobs(
+    fake: FakeEngine, it: FakeContainer, context: Context, is_running: bool
+) -> None:
+    """To read its files the engine mounts its directories, and creates a missing one as root."""
+    it.files |= record(1, "train", status=0)
+    workspace = Path(context.account.home, "workspace")
+    workspace.rmdir()
+    if not is_running:
+        fake.stop(it.id)
+    fake.calls.clear()
+    said = f"{workspace} does not exist, which it mounts as /workspace. Create it with: mkdir -p"
+    for verb in ("jobs", "logs", "wait"):
+        outcome = call(["mlc", verb, "it"], context)
+        assert (outcome.code, said in outcome.last) == (1, True)
+    for argv in (["mlc", "list"], ["container-list"]):
+        outcome = call(argv, context)
+        assert (outcome.code, "it" in outcome.out) == (0, True)
+        assert (f"The jobs of [it] are not shown: {said}" in outcome.err) == is_running
+    assert "files_below" not in fake.calls
 
 
 def test_listing_asks_only_for_running_containers(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from support.accounts import OWN, PASSWD, own_image
 from support.fakes.engine import FakeEngine
 from support.recording_reporter import RecordingReporter
+from support.run_command import call
 
 import mlc_patched
 from mlc_patched.cli.main import run
 from mlc_patched.containers.deploy import deploy
 from mlc_patched.context import Context
+from mlc_patched.engine.specification import Bind
 from mlc_patched.errors import EngineError, NotFoundError
 from mlc_patched.images import entrypoint
 from mlc_patched.names.labels import Claim, claim_labels
@@ -127,3 +133,69 @@ def test_a_start_without_the_settings_network_names_the_file(
     monkeypatch.setattr(fake, "start", refuse)
     with pytest.raises(NotFoundError, match=r"mlc\.ini, line 2 asks for it: network = lab"):
         context.start("n")
+
+
+def gone(context: Context) -> Path:
+    """Take the workspace's name away, as where a file system is not mounted."""
+    workspace = Path(context.account.home, "workspace")
+    workspace.rename(workspace.with_name("other"))
+    return workspace
+
+
+@pytest.mark.parametrize("argv", [["mlc", "start", "n", "-s"], ["mlc", "start", "n", "-d", "ls"]])
+def test_a_container_is_not_started_while_a_directory_that_it_mounts_is_missing(
+    fake: FakeEngine, context: Context, argv: list[str]
+) -> None:
+    """The engine would create it, owned by root."""
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    workspace = gone(context)
+    outcome = call(argv, context)
+    assert outcome.code == 1
+    assert f"cannot be started: {workspace} does not exist, which n mounts as /wo" in outcome.last
+    assert f"mkdir -p {workspace}" in outcome.last
+    assert "create it again" not in outcome.last
+    assert "start" not in fake.calls
+
+
+def test_the_sockets_of_an_x_server_and_what_cannot_be_looked_at_keep_nothing_from_starting(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_image(fake)
+    created = mlc_patched.create("n", image=OWN, context=context)
+    made = fake.made[created.id]
+    sockets = Bind("/tmp/.X11-unix", "/tmp/.X11-unix")
+    made.specification = replace(made.specification, binds=(sockets, Bind("/root/x", "/data")))
+    real = os.stat
+
+    def stat(path: str, **named: object) -> os.stat_result:
+        if str(path) == sockets.source:
+            raise FileNotFoundError
+        if str(path) == "/root/x":
+            raise PermissionError
+        return real(path, **named)
+
+    monkeypatch.setattr("mlc_patched.context.os.stat", stat)
+    assert context.missing_mount(context.get("n")) is None
+
+
+@pytest.mark.parametrize("verb", ["exec", "start", "open"])
+def test_where_no_command_runs_since_a_directory_was_deleted_that_is_said(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    mlc_patched.start("n", context=context)
+    for module in ("start", "open"):
+        name = f"mlc_patched.containers.{module}"
+        monkeypatch.setattr(f"{name}.fitting_client", lambda *_: "docker")
+        monkeypatch.setattr(f"{name}.run_inside", lambda *_, **named: 126)
+    argv = {"exec": ["exec", "n", "--", "ls"], "start": ["start", "n", "ls"], "open": ["open", "n"]}
+    outcome = call(["mlc", *argv[verb]], context)
+    assert (outcome.code, "does not exist" in outcome.err) == (126, False)
+    mlc_patched.start("n", context=context)
+    workspace = gone(context)
+    outcome = call(["mlc", *argv[verb]], context)
+    assert outcome.code == 126
+    assert f"{workspace} does not exist, which n mounts as /workspace." in outcome.err
+    assert "mlc stop n; mlc start n" in outcome.err
