@@ -135,6 +135,11 @@ def ensure_running(container: Container, context: Context) -> bool:
             "have given its GPUs to another.",
             "The next job on this node removes it. Deploy again with: container-deploy --cluster",
         )
+    if container.state == "paused":
+        raise EngineError(
+            f"The container {container.name} is paused: what runs in it is kept as it was.",
+            f"Let it go on with: docker unpause {container.name}",
+        )
     with _gpus(container, context):
         try:
             context.check_mounts(container)

@@ -199,3 +199,18 @@ def test_where_no_command_runs_since_a_directory_was_deleted_that_is_said(
     assert outcome.code == 126
     assert f"{workspace} does not exist, which n mounts as /workspace." in outcome.err
     assert "mlc stop n; mlc start n" in outcome.err
+
+
+@pytest.mark.parametrize("argv", [["start", "n", "-s"], ["exec", "n", "--", "ls"], ["open", "n"]])
+def test_a_paused_container_is_not_to_be_created_again(
+    fake: FakeEngine, context: Context, argv: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlc_patched.containers.start.fitting_client", lambda *_: "docker")
+    monkeypatch.setattr("mlc_patched.containers.open.fitting_client", lambda *_: "docker")
+    own_image(fake)
+    fake.made[mlc_patched.create("n", image=OWN, context=context).id].state = "paused"
+    outcome = call(["mlc", *argv], context)
+    assert outcome.code == 1
+    assert "n._.1001 is paused" in outcome.last
+    assert "docker unpause n._.1001" in outcome.last
+    assert "create it again" not in outcome.err
