@@ -33,6 +33,16 @@ def strings(values: object) -> tuple[str, ...]:
     return tuple(string(value) for value in values)
 
 
+def counts(values: object) -> dict[str, int]:
+    """Return a value that must be an object of whole numbers above 0, or raise TypeError."""
+    if not isinstance(values, dict):
+        raise TypeError(f"{shown(values)} is not an object")
+    for value in values.values():
+        if type(value) is not int or not 0 < value < 2**63:
+            raise TypeError(f"{shown(value)} is not a whole number above 0")
+    return {string(key): value for key, value in values.items()}
+
+
 def pairs(values: object) -> dict[str, str]:
     """Return a value that must be an object of strings, or raise TypeError."""
     if not isinstance(values, dict):

@@ -19,8 +19,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import MlcError, shown
-from ..json_text import pairs, string, strings
-from ..lean import TYPE_CHECKING, dataclass
+from ..json_text import counts, pairs, string, strings
+from ..lean import TYPE_CHECKING, dataclass, field
 from ..temporary import MANIFEST
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ _RECORD = re.compile(rb"(\d{1,7}) ([^=]+)=")  # as long as the largest extension
 class Manifest:
     """What an archive contains in addition to files.
 
-    `labels` are the container's own; `account` is the name of its user's account inside;
-    the rest is the configuration of the image it was made from.
+    `labels` are the container's, with those of its image, and `own_labels` those that a user gave
+    it; `account` is the name of its user's account inside; `limits` are as in `Container`. The rest
+    is the configuration of the image it was made from.
     """
 
     name: str
@@ -59,6 +60,8 @@ class Manifest:
     entrypoint: tuple[str, ...] = ()
     working_directory: str = ""
     volumes: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    own_labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def head(manifest: Manifest) -> bytes:
@@ -128,7 +131,9 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         command=strings(content["command"]),
         entrypoint=strings(content["entrypoint"]),
         working_directory=string(content["working_directory"]),
-        volumes=strings(content.get("volumes", [])),  # earlier versions lack it
+        volumes=strings(content.get("volumes", [])),  # earlier versions lack these
+        limits=counts(content.get("limits", {})),
+        own_labels=pairs(content.get("own_labels", {})),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from posixpath import dirname, join
 
 from ..context import Context
-from ..engine.interface import Container
+from ..engine.interface import Container, Image
 from ..errors import EngineError, MlcError
 from ..host.files import check_file_name
 from ..images.volumes import Volume, read_volume, refuse_uncopied, volumes_of
@@ -67,6 +67,8 @@ def _stream(container: Container, context: Context) -> Iterator[bytes]:
             entrypoint=image.entrypoint if image else (),
             working_directory=image.working_directory if image else "",
             volumes=image.volumes if image else (),
+            limits=container.limits,
+            own_labels=_own_labels(container, image, context),
         )
     )
     volumes = volumes_of(container, context)
@@ -74,6 +76,13 @@ def _stream(container: Container, context: Context) -> Iterator[bytes]:
         yield from _with_volumes(container, volumes, context)
     else:
         yield from context.engine.export(container.id)
+
+
+def _own_labels(container: Container, image: Image | None, context: Context) -> dict[str, str]:
+    """Return the labels that a user gave a container: neither its image's nor the site's."""
+    others = {**(image.labels if image else {}), **context.settings.labels}
+    found = labels.users(container.labels)
+    return {label: value for label, value in found.items() if others.get(label) != value}
 
 
 def _with_volumes(container: Container, volumes: list[Volume], context: Context) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from ..names import labels
 from ..names.containers import short_name
 from ..names.images import parse_reference
 from ..names.projects import BUILDING
-from ..plan.limits import check_base
+from ..plan.limits import NANO, check_base
 from ..plan.request import CreateRequest
 from ..temporary import mark
 from ..undo import Undo
@@ -38,6 +38,8 @@ _DIRECTORIES = {
     "models": ("-m", labels.MODELS),
 }
 """The flag for each directory, and its label in an archive."""
+_LIMITS = {"nano_cpus": "cpus", "memory": "memory", "pids": "pids_limit", "shm_size": "shm_size"}
+"""The limits of an archive, and the fields of a request for a container."""
 _FORMER_ACCOUNT = """\
 former="$DS01_FORMER_USERNAME"
 if [ "$former" != "$DS01_USERNAME" ] && [ "$(id -u "$former" 2>/dev/null || echo 0)" != 0 ]; then
@@ -205,11 +207,40 @@ def _create_request(
         workspace=_directory("workspace", request, manifest, context),
         data=_directory("data", request, manifest, context),
         models=_directory("models", request, manifest, context),
+        # An archive can come from anybody: no label that create refuses, and none of the site's.
+        labels={
+            label: value
+            for label, value in labels.users(manifest.own_labels).items()
+            if label not in context.settings.labels
+        },
+        **_limits(manifest, context),
     )
     if request.gpus is None and context.host.has_gpu:
         # The host decides whether to use GPUs, the archive how many.
         wanted = replace(wanted, gpus=labels.read_value(manifest.labels, labels.GPUS) or None)
     return wanted
+
+
+def _limits(manifest: archive.Manifest, context: Context) -> dict[str, str]:
+    """Return an archive's limits as the fields of a request; those of this host's settings are
+    kept where they are lower."""
+    settings = context.settings
+    most = {
+        "nano_cpus": None if settings.cpus is None else round(settings.cpus * NANO),
+        "memory": settings.memory,
+        "pids": settings.pids,
+    }
+    found = {}
+    for limit, field in _LIMITS.items():
+        value, allowed = manifest.limits.get(limit), most.get(limit)
+        if value is not None and (allowed is None or value <= allowed):
+            found[field] = f"{value / NANO}" if limit == "nano_cpus" else f"{value}"
+        elif value is not None:
+            flag = f"--{field.replace('_', '-')}"
+            context.report.note(
+                f"{flag} of the archive is more than is allowed here; the limit here is used."
+            )
+    return found
 
 
 def _directory(

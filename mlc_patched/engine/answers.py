@@ -132,6 +132,7 @@ def container_of(found: Mapping[str, Any]) -> Container:
 def inspected_container_of(found: Mapping[str, Any]) -> Container:
     """Convert an answer of ContainerInspect to a container."""
     config, state = found.get("Config") or {}, (found.get("State") or {}).get("Status", "")
+    host = found.get("HostConfig") or {}
     return Container(
         id=string(found["Id"]),
         name=found["Name"].removeprefix("/"),
@@ -142,8 +143,21 @@ def inspected_container_of(found: Mapping[str, Any]) -> Container:
         status=state,
         created=0,
         mounts=_mounts(found),
-        network=(found.get("HostConfig") or {}).get("NetworkMode", ""),
+        network=host.get("NetworkMode", ""),
+        limits=_limits(host),
     )
+
+
+def _limits(host: Mapping[str, Any]) -> dict[str, int]:
+    """Return the limits in an inspected HostConfig; those that are not set are 0, -1 or null."""
+    limits = {
+        "nano_cpus": host.get("NanoCpus"),
+        "memory": host.get("Memory"),
+        "pids": host.get("PidsLimit"),
+        # With the host's shared memory the size, which is always there, has no effect.
+        "shm_size": None if host.get("IpcMode") == "host" else host.get("ShmSize"),
+    }
+    return {name: int(value) for name, value in limits.items() if value is not None and value > 0}
 
 
 def _mounts(found: Mapping[str, Any]) -> tuple[Mount, ...]:

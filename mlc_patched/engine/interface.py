@@ -93,7 +93,8 @@ class Container:
 
     `state` is one word (`created`, `running`, `exited` …), `status` the engine's sentence for
     people, `created` in seconds since 1970, `size` the bytes it wrote or None if not measured,
-    `network` the kind of network it was created with, such as `host`; empty in lists.
+    `network` the kind of network it was created with, such as `host`, `limits` those that it has:
+    `nano_cpus`, `memory`, `pids`, and `shm_size` of its own; both are empty in lists.
     """
 
     id: str
@@ -107,6 +108,7 @@ class Container:
     size: int | None = None
     mounts: tuple[Mount, ...] = ()
     network: str = ""
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_running(self) -> bool:

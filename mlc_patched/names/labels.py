@@ -106,6 +106,24 @@ OWNED = frozenset(
 """Labels that say whose a container is and how it was created; users cannot set them."""
 
 
+_OURS = frozenset({*DS01_SPELLING.values(), *LATER_SPELLING.values(), _DS01_WORKSPACE})
+
+
+def users(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return those of a container's labels that a user may have given it: none of mlc's own, and
+    none that `--ds01-label` cannot express."""
+    return {
+        label: value
+        for label, value in labels.items()
+        if label
+        and "=" not in label
+        and not label.startswith(OWNER)
+        and label not in _OURS
+        and label not in (DS01_MANAGED, DEVCONTAINER)
+        and f"{label}{value}".encode(errors="replace").decode() == f"{label}{value}"
+    }
+
+
 _OF_EVERY_VERSION = (MLC_VERSION, WORKSPACE, DATA, FRAMEWORK, GPUS)
 
 

@@ -269,7 +269,13 @@ class FakeEngine(Engine):
             if each.specification.name == name:
                 found = self._container(each, self._labels(each), False)
                 network = each.specification.network
-                return replace(found, status=found.state, created=0, network=network)
+                return replace(
+                    found,
+                    status=found.state,
+                    created=0,
+                    network=network,
+                    limits=_limits(each.specification),
+                )
         return None
 
     def start(self, container: str) -> None:
@@ -699,6 +705,12 @@ class FakeEngine(Engine):
                 *(Mount(VOLUME, path, name) for path, name in each.volumes.items()),
             ),
         )
+
+
+def _limits(specification: ContainerSpecification) -> dict[str, int]:
+    shm_size = None if specification.ipc == "host" else specification.shm_size
+    limits = {**vars(specification.resources), "shm_size": shm_size}
+    return {name: value for name, value in limits.items() if value}
 
 
 def _with_account(passwd: str, variables: Mapping[str, str]) -> str:

@@ -11,8 +11,11 @@ from support.fakes.engine import FakeEngine
 from support.recording_reporter import RecordingReporter
 
 import mlc_patched
+from mlc_patched.containers import archive
+from mlc_patched.containers.create import create
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Engine
+from mlc_patched.engine.specification import Resources
 from mlc_patched.errors import (
     AlreadyExistsError,
     EngineError,
@@ -21,6 +24,8 @@ from mlc_patched.errors import (
 )
 from mlc_patched.host.account import Account
 from mlc_patched.new_file import write_files
+from mlc_patched.plan.request import CreateRequest
+from mlc_patched.settings.model import Settings
 
 
 @pytest.fixture
@@ -130,3 +135,50 @@ def test_under_sudo_the_mode_of_the_file_is_set_by_its_owner(
     assert write_files({open_place / "x.tar": [b"content"]}, context, force=False) == (7,)
     assert by[-1] == 65534
     assert oct((open_place / "x.tar").stat().st_mode & 0o777) == "0o600"
+
+
+def limited(fake: FakeEngine, context: Context, tmp_path: Path) -> str:
+    """Export a container with limits and a label; return the file."""
+    own_image(fake)
+    request = CreateRequest(
+        "n",
+        image=OWN,
+        cpus="0.5",
+        memory="200m",
+        pids_limit="50",
+        shm_size="32m",
+        labels={"k": "v", "site": "mine"},
+    )
+    create(request, context)
+    return mlc_patched.export("n", tmp_path / "n", context=context).file
+
+
+def test_a_container_keeps_its_limits_and_labels(
+    fake: FakeEngine, context: Context, tmp_path: Path
+) -> None:
+    file = limited(fake, context, tmp_path)
+    copy = fake.made[mlc_patched.import_(file, "copy", context=context).id].specification
+    assert copy.resources == Resources(5 * 10**8, 200 * 1024**2, 50)
+    assert (copy.shm_size, copy.ipc) == (32 * 1024**2, "")
+    assert {label: copy.labels.get(label) for label in ("k", "site")} == {"k": "v", "site": "mine"}
+
+
+def test_limits_and_labels_of_the_importing_site_count(
+    fake: FakeEngine, context: Context, tmp_path: Path, words: RecordingReporter
+) -> None:
+    file = limited(fake, context, tmp_path)
+    context.__dict__["settings"] = Settings(memory=100 * 1024**2, pids=60, labels={"site": "here"})
+    copy = fake.made[mlc_patched.import_(file, "copy", context=context).id].specification
+    assert copy.resources == Resources(5 * 10**8, 100 * 1024**2, 50)
+    assert copy.labels["site"] == "here"
+    assert "--memory of the archive is more than is allowed here" in " ".join(words.said)
+
+
+def test_labels_of_the_image_and_the_site_are_not_a_users(
+    fake: FakeEngine, context: Context, tmp_path: Path
+) -> None:
+    own_image(fake)
+    context.__dict__["settings"] = Settings(labels={"site": "here"})
+    create(CreateRequest("n", image=OWN, labels={"k": "v"}), context)
+    with Path(mlc_patched.export("n", tmp_path / "n", context=context).file).open("rb") as file:
+        assert archive.read_head(file, "n").own_labels == {"k": "v"}

@@ -158,3 +158,23 @@ def test_a_directory_that_this_host_lacks_is_not_mounted(
     assert "Not mounted, because this host does not have it: /nowhere" in context.report.said
     [made] = fake.made.values()
     assert "/models" not in [bind.target for bind in made.specification.binds]
+
+
+def test_an_archive_sets_no_label_that_says_whose_a_container_is(
+    fake: FakeEngine, context: Context, tmp_path: Path
+) -> None:
+    """An archive can come from anybody."""
+    own = {
+        **dict.fromkeys((labels.OWNER, labels.JOB, labels.TEMPORARY, labels.PROJECT), "bob"),
+        **dict.fromkeys((labels.DS01_OWNER, "ds01.username", labels.DEVCONTAINER), "bob"),
+        **{"": "x", "a=b": "x", "lone": "\udc80", "k": "v"},
+    }
+    file = tmp_path / "n"
+    file.write_bytes(
+        archive.head(archive.Manifest("n", "alice", {}, own_labels=own)) + b"\0" * 1024
+    )
+    import_(ImportRequest(str(file)), context)
+    [made] = fake.made.values()
+    assert "bob" not in made.specification.labels.values()
+    found = {label: made.specification.labels.get(label) for label in ("", "a=b", "lone", "k")}
+    assert found == {"": None, "a=b": None, "lone": None, "k": "v"}

@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from mlc_patched.engine.answers import info_of, stats_of, transfer_progress
+from mlc_patched.engine.answers import (
+    info_of,
+    inspected_container_of,
+    stats_of,
+    transfer_progress,
+)
 from mlc_patched.errors import EngineError
 
 DEVICES = [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}, {"Source": "other", "ID": "x"}]
@@ -88,3 +93,21 @@ def test_the_progress_of_a_transfer_adds_up_its_layers() -> None:
     assert told == "Pushing: 12 of 18 MB so far", "more is sent than the layer has"
     with pytest.raises(EngineError, match="no space left"):
         transfer_progress({"error": "no space left"}, layers)
+
+
+@pytest.mark.parametrize(
+    ("host", "limits"),
+    [
+        ({}, {}),
+        ({"Memory": 0, "NanoCpus": 0, "PidsLimit": None, "IpcMode": "host", "ShmSize": 64}, {}),
+        ({"PidsLimit": -1, "IpcMode": "private", "ShmSize": 64}, {"shm_size": 64}),
+        (
+            {"Memory": 9, "NanoCpus": 5, "PidsLimit": 50},
+            {"memory": 9, "nano_cpus": 5, "pids": 50},
+        ),
+    ],
+)
+def test_an_inspected_container_has_the_limits_that_are_set(
+    host: dict[str, object], limits: dict[str, int]
+) -> None:
+    assert inspected_container_of({"Id": "1", "Name": "/n", "HostConfig": host}).limits == limits
