@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 
@@ -13,13 +14,16 @@ from ..engine.client import fitting_client
 from ..engine.interface import Container
 from ..errors import MlcError, NotFoundError
 from ..names.containers import short_name
-from .jobs import KEPT, RUNNING, Job, directory_of, find_job, job_command, jobs_of
+from .jobs import KEPT, RUNNING, UNKNOWN, Job, directory_of, find_job, job_command, jobs_of
 from .shell import hang_up, run_shown, user_of
 
 _NONE = "none"
 """Instead of a number of lines, for a job that is only waited for."""
 _IS_DELETED = "outside of container mount namespace root"
 """In runc's message where the working directory was deleted."""
+_STOPPING_SECONDS = 5
+"""How long the engine may take to notice that a container's processes were killed."""
+_SIGNALLED = 128
 _WAITED_TENTHS = 10
 """Tenths of a second that a new job is waited for: most mistakes end a command by then."""
 
@@ -134,6 +138,11 @@ def _follow(name: str, job: Job, lines: str, context: Context) -> Job:
     command = job_command("follow", directory_of(container, context), str(job.number), lines)
     status = run_shown(container, command, token, context)
     container, job = find_job(name, job.number, context)
+    # What followed the job was killed: its container is being stopped, which the engine says later.
+    deadline = time.monotonic() + (_STOPPING_SECONDS if status > _SIGNALLED else 0)
+    while job.state in (RUNNING, UNKNOWN) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        container, job = find_job(name, job.number, context)
     if job.state == RUNNING:  # only our end of it has ended; the other would stay until the job's
         hang_up(container, token, context)
         if status == -signal.SIGPIPE:

@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             if not isinstance(interrupt, Terminated):  # Ctrl-C is the usual way to end it
                 return INTERRUPTED
             raise interrupted(interrupt, *cut_off(name, job, follows=True)) from None
-        context.report.note(f"[{name}] job {job.number} has ended: {job.status}.")
+        how = job.status.removeprefix("ended, ")
+        context.report.note(f"[{name}] job {job.number} has ended: {how}.")
         return 0
     if lines is not None:
         write([last_output(container, job, lines, context)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from support.fakes.engine import FakeContainer
@@ -106,6 +107,21 @@ def following(
 
     monkeypatch.setattr(background, "run_shown", shown)
     return followed
+
+
+@pytest.mark.usefixtures("following")
+def test_a_job_that_ended_in_an_unknown_way_has_ended_once(
+    running: FakeContainer,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def killed(*arguments: object) -> int:
+        running.activity = replace(running.activity, commands=())
+        return 0
+
+    monkeypatch.setattr(background, "run_shown", killed)
+    done = call(["mlc", "logs", "it", "-f"], context)
+    assert "[it] job 1 has ended: exit status unknown." in done.err
 
 
 def test_a_job_is_followed_to_its_end(following: list[tuple[str, ...]], context: Context) -> None:

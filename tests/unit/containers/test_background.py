@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from support.fakes.engine import FakeContainer, FakeEngine
@@ -81,6 +82,24 @@ def test_a_wait_that_is_cut_off_says_that_the_job_goes_on(
         wait("it", context=context)
     assert failed.value.hint == "Wait again with: mlc wait it --job 1"
     assert hung_up(it), "what followed it in the container"
+
+
+@pytest.mark.parametrize("is_forgotten", [True, False])
+def test_a_job_whose_container_is_stopped_is_stopped_once_the_engine_says_so(
+    fake: FakeEngine,
+    it: FakeContainer,
+    context: Context,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    is_forgotten: bool,
+) -> None:
+    """The engine forgets the commands in a container before it knows that it has ended."""
+    _, job = find_job("it", 1, context)
+    if is_forgotten:
+        it.activity = replace(it.activity, commands=())
+    client(lambda: None, status=137)
+    monkeypatch.setattr(background.time, "sleep", lambda seconds: fake.stop(it.id))
+    assert follow("it", job, context).state == "stopped"
 
 
 @pytest.mark.parametrize(("lines", "word"), [(None, "all"), (5, "5"), (0, "0")])
