@@ -27,7 +27,7 @@ _COMMAND = re.compile(r"^==> /proc/(\d+)/cmdline <==$\n", re.M)
 """As head(1) begins each file, in GNU's version and BusyBox's."""
 _TICKS = 100
 """Ticks in a second: USER_HZ, the same on every Linux that runs containers (proc(5))."""
-_OURS = ("mlc-job", _MARK)
+_JOB = "mlc-job"
 _SHELLS = frozenset({"ash", "bash", "dash", "fish", "ksh", "sh", "zsh"})
 _INTERPRETERS = re.compile(r"(?:python|perl|ruby|node)[0-9.]*")
 
@@ -109,7 +109,7 @@ def _programs(processes: Iterable[Process]) -> Iterator[Program]:
 
     def below(parent: int) -> Iterator[Program]:
         for each in children.get(parent, ()):
-            if each.pid == 1 or _MARK in each.words[:4]:
+            if each.pid == 1 or _is_ours(each.words):
                 continue
             inside = list(below(each.pid)) if _is_only_around(each.words) else []
             if inside:
@@ -122,9 +122,15 @@ def _programs(processes: Iterable[Process]) -> Iterator[Program]:
     yield from below(1)
 
 
+def _is_ours(words: tuple[str, ...]) -> bool:
+    """Whether mlc runs a process for itself, as to follow a job; in the shell of a job it is the
+    user's program that runs."""
+    return _MARK in words[:4] or (_JOB in words[:4] and words[4:5] != ("run",))
+
+
 def _is_only_around(words: tuple[str, ...]) -> bool:
     """Whether a process matters only by what runs in it: an interactive shell, or job.sh."""
-    if any(mark in words[:4] for mark in _OURS):
+    if _JOB in words[:4]:
         return True
     name = PurePosixPath(words[0]).name.lstrip("-")
     return name in _SHELLS and all(word.startswith("-") and "c" not in word for word in words[1:])

@@ -50,6 +50,8 @@ def running(fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch)
         (40, 0, 0, "/bin/sh|-c|(cat)|mlc-processes"),
         (41, 40, 0, "cat|/proc/uptime"),
         (50, 0, 5, "-bash"),  # an idle shell
+        (60, 0, 5, "/bin/sh|-c|verb=|mlc-job|follow|/d|1|all"),  # mlc logs -f
+        (61, 60, 0, "sleep|0.5"),
     )
     monkeypatch.setattr(fake, "exec_run", lambda *arguments: (0, processes))
 
@@ -63,7 +65,9 @@ EXPECTED = [
 
 @pytest.mark.usefixtures("running")
 def test_stopping_names_what_ends_before_it_asks(context: Context) -> None:
-    assert call(["mlc", "stop", "it"], context).err.splitlines()[:3] == EXPECTED
+    said = call(["mlc", "stop", "it"], context).err
+    assert said.splitlines()[:3] == EXPECTED
+    assert said.count("will end") == 3
     assert call(["container-retire", "it"], context).err.splitlines()[:3] == EXPECTED
     assert call(["mlc", "stop", "it", "-f"], context).err == "Stopping it._.1001 …\n"
 
