@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -10,10 +11,11 @@ from urllib.parse import urlsplit
 
 from ..context import Context
 from ..engine.interface import Container
-from ..errors import MlcError, NotFoundError, last_lines, shown
+from ..errors import ConflictError, MlcError, NotFoundError, last_lines, shown
 from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
+from ..undo import Undo
 from .background import end_jobs, last_output, output_of, start_job
 from .jobs import RUNNING, Job, jobs_of
 from .shell import user_of
@@ -71,10 +73,14 @@ def jupyter(
     """
     context = context or Context()
     container = context.get(name)
-    with context.lock(container.name):
-        ensure_running(container, context)
+    with context.lock(container.name), Undo(context.report) as undo:
+        if not ensure_running(container, context):
+            undo.add(f"The start of {name}", lambda: _stop_unless_used(container, context))
         container = context.get(name)
         running = _servers(container, context)
+        for kind, program in ((LAB, "jupyter-lab"), (BOARD, "tensorboard")):
+            if kind not in running and (kind == LAB or tensorboard is not None):
+                _check_program(container, program, kind, context)
         was_running = LAB in running
         if not was_running:
             wanted = str(port or _PORT)
@@ -84,6 +90,7 @@ def jupyter(
             if context.account.is_root:
                 flags.append("--allow-root")
             running[LAB] = _started(container, ("jupyter-lab", *flags), LAB, context)
+            undo.add("JupyterLab", lambda: _end(container, LAB, context))
         if tensorboard is not None and BOARD not in running:
             flags = [f"--logdir={tensorboard}", f"--host={_address(container, context)}"]
             running[BOARD] = _started(container, ("tensorboard", *flags), BOARD, context)
@@ -107,6 +114,19 @@ def stop_jupyter(name: str, *, context: Context | None = None) -> list[int]:
     return [job.number for job in jobs]
 
 
+def _end(container: Container, kind: str, context: Context) -> None:
+    jobs = [job for job in _running_jobs(container, context) if job.kind == kind]
+    if jobs:
+        end_jobs(container, jobs, context)
+
+
+def _stop_unless_used(container: Container, context: Context) -> None:
+    """Stop a container if only its first process runs: somebody may have opened a shell in it."""
+    with contextlib.suppress(ConflictError, NotFoundError):  # it does not run any more
+        if len(context.engine.processes(container.id)) <= 1:
+            context.engine.stop(container.id)
+
+
 def _running_jobs(container: Container, context: Context) -> list[Job]:
     found = jobs_of(container, context)
     return [job for job in found if job.kind in (LAB, BOARD) and job.state == RUNNING]
@@ -117,14 +137,16 @@ def _servers(container: Container, context: Context) -> dict[str, Server]:
     return {job.kind: _server(container, job, context) for job in _running_jobs(container, context)}
 
 
-def _started(container: Container, command: tuple[str, ...], kind: str, context: Context) -> Server:
-    """Start a server, and return where it is once it listens."""
-    program = command[0]
+def _check_program(container: Container, program: str, kind: str, context: Context) -> None:
     look = ("/bin/sh", "-c", f'{_IN_USERS_PATH}; command -v "$0"', program)
     status, _ = context.engine.exec_run(container.id, look, user_of(context))
     if status:
         raise _missing(container, program, kind)
-    context.report.step(f"Starting {program}")
+
+
+def _started(container: Container, command: tuple[str, ...], kind: str, context: Context) -> Server:
+    """Start a server, and return where it is once it listens."""
+    context.report.step(f"Starting {command[0]}")
     run = ("/bin/sh", "-c", f'{_IN_USERS_PATH} exec "$0" "$@"', *command)
     # The other flags are our business, and a user knows the port by the URL.
     words = [word for word in command if not word.startswith("--") or word.startswith("--logdir")]

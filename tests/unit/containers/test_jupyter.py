@@ -147,7 +147,9 @@ def test_an_address_that_the_container_does_not_say_is_a_failure(
     fake: FakeEngine, it: FakeContainer, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = 127, 'OCI runtime exec failed: exec: "hostname": executable file not found in $PATH'
-    monkeypatch.setattr(fake, "exec_run", lambda *arguments: failed)
+    monkeypatch.setattr(
+        fake, "exec_run", lambda _, command, user: failed if "hostname" in command else (0, "")
+    )
     it.specification = replace(it.specification, network="bridge")
     outcome = call(["mlc", "jupyter", "it"], context)
     assert outcome.code == 1
@@ -204,3 +206,51 @@ def test_a_package_is_added_to_the_image_of_its_project(
     it.specification = replace(it.specification, labels=own)
     error = module._missing(context.get("it"), "jupyter-lab", module.LAB)
     assert "image-update thesis --add jupyterlab" in (error.hint or "")
+
+
+@pytest.mark.parametrize("was_running", [True, False])
+def test_a_missing_tensorboard_leaves_no_server_and_no_container_running(
+    fake: FakeEngine,
+    it: FakeContainer,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    was_running: bool,
+) -> None:
+    run = fake.exec_run
+
+    def exec_run(container: str, command: tuple[str, ...], user: str) -> tuple[int, str]:
+        return (127, "") if command[-1] == "tensorboard" else run(container, command, user)
+
+    monkeypatch.setattr(fake, "exec_run", exec_run)
+    if was_running:
+        mlc_patched.start("it", context=context)
+    outcome = call(["mlc", "jupyter", "it", "--tensorboard", "runs"], context)
+    assert (outcome.code, "There is no tensorboard in it." in outcome.last) == (1, True)
+    assert commands(it, "run") == []
+    assert it.state == ("running" if was_running else "exited")
+
+
+def test_a_tensorboard_that_fails_ends_the_jupyterlab_that_was_started_for_it(
+    fake: FakeEngine, it: FakeContainer, context: Context, while_waiting: Then
+) -> None:
+    def fail() -> None:
+        it.files[LOG.format(1)] = SAID
+        if f"{RECORDS}/2/started" in it.files:
+            it.files[f"{RECORDS}/2/status"] = b"1 1\n"
+
+    while_waiting(fail)
+    it.processes.append("bash")  # of a shell that was opened meanwhile
+    assert call(["mlc", "jupyter", "it", "--tensorboard", "runs"], context).code == 1
+    assert commands(it, "end") == [(RECORDS.removesuffix("/records"), each) for each in ("2", "1")]
+    assert it.state == "running"
+
+
+def test_a_jupyterlab_that_ran_before_survives_a_tensorboard_that_fails(
+    it: FakeContainer, context: Context, while_waiting: Then, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while_waiting(lambda: it.files.update({LOG.format(1): SAID}))
+    jupyter("it", context=context)
+    monkeypatch.setattr(module, "_START_SECONDS", -1)
+    with pytest.raises(MlcError, match="tensorboard does not say"):
+        jupyter("it", tensorboard="runs", context=context)
+    assert commands(it, "end") == [(RECORDS.removesuffix("/records"), "2")]
