@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
+from shlex import quote
 
 from .context import Context
 from .errors import AlreadyExistsError, MlcError
@@ -17,14 +19,18 @@ from .undo import Undo
 
 
 def check_target(target: Path, context: Context, *, force: bool) -> None:
-    """Refuse to replace a file without `force`, and anything that is neither a file nor a link. A
-    link itself is replaced, not the file it points to."""
+    """Refuse to replace a file without `force`, and anything that is neither a file nor a link to a
+    file or directory. A link itself is replaced, not what it points to."""
     try:
         with rights_of(context.account):
             mode = target.lstat().st_mode
+            is_link = stat.S_ISLNK(mode)
+            with contextlib.suppress(OSError):  # a link that leads nowhere
+                mode = target.stat().st_mode
     except OSError:
         return  # it does not exist, or creating it will say what is wrong
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+    # A pipe or device behind a link, such as /dev/stdout, is meant to be written to.
+    if not (stat.S_ISREG(mode) or (is_link and (stat.S_ISLNK(mode) or stat.S_ISDIR(mode)))):
         raise MlcError(f"{target} exists and is not a file.", "Choose another name.")
     if not force:
         raise AlreadyExistsError(f"{target} exists.", "Replace it with: -f")
@@ -77,7 +83,11 @@ def _failing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MlcError(f"{target} cannot be written: {error.strerror}") from error
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise MlcError(
+            f"{target} cannot be written: {error.strerror}{'.' if is_full else ''}",
+            f"See: df -h {quote(str(target.absolute().parent))} - and: quota -s" if is_full else "",
+        ) from error
 
 
 def _write(partial: Path, chunks: Iterable[bytes], context: Context, undo: Undo) -> int:

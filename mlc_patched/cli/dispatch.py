@@ -95,8 +95,9 @@ _ALL = (
     Command("wait", "wait until a command in the background has ended", follows=True),
     Command("jupyter", "start JupyterLab in a container, and say how to open it", follows=True),
     Command("gpus", "show the GPUs, who has them, and which processes use them"),
-    Command("export", "write a container to a file"),
-    Command("import", "make a container from an exported file", module="import_"),
+    # AIME's mlc announces these two (docs/contracts.md, "AIME's commands").
+    Command("export", "write a container to a file", is_aimes=True),
+    Command("import", "make a container from an exported file", module="import_", is_aimes=True),
     Command("config", "show the settings in force and their origin", uses_engine=False),
     Command("adopt", "turn committed images of containers into labelled images"),
     Command("doctor", "check this machine, and say how to fix what is wrong"),

@@ -32,13 +32,15 @@ _KEEPS = "it keeps its node until container-retire {}"
 class Opened:
     """A shell that has been closed, and its exit status. `left_running` says why the container
     was not stopped; it is empty if it was. `to_keep` says how to add to the image what was
-    installed. `is_reported`: mlc on the container's node has said all that already."""
+    installed. `is_reported`: mlc on the container's node has said all that already. `was_removed`:
+    somebody removed the container while the shell was open."""
 
     name: str
     exit_status: int
     left_running: str
     to_keep: str = ""
     is_reported: bool = False
+    was_removed: bool = False
 
 
 def open_shell(name: str, *, context: Context | None = None) -> Opened:
@@ -74,7 +76,8 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
         status = _shell(container, context, until_the_end)
         explain_failure(status, container, context)
         to_keep = _to_keep(container, context)
-        return Opened(name, status, _stop_if_idle(container, lock, context), to_keep)
+        stayed = _stop_if_idle(container, lock, context)
+        return Opened(name, status, stayed or "", to_keep, was_removed=stayed is None)
 
 
 def check_client(context: Context) -> None:
@@ -138,8 +141,9 @@ def _hang_up(container: Container, token: str, context: Context) -> None:
             time.sleep(0.1)
 
 
-def _stop_if_idle(container: Container, lock: SharedLock, context: Context) -> str:
-    """Stop a container if only its first process is running; else return why not."""
+def _stop_if_idle(container: Container, lock: SharedLock, context: Context) -> str | None:
+    """Stop a container if only its first process is running; else return why not, or None if it
+    was removed while the shell was open."""
     if container.labels.get(labels.JOB):
         return _KEEPS.format(short_name(container.name))
     if not lock.alone():
@@ -152,6 +156,8 @@ def _stop_if_idle(container: Container, lock: SharedLock, context: Context) -> s
             return f"{what} still running in it"
         context.report.step(f"Stopping {container.name}: nothing is running in it any more")
         context.engine.stop(container.id)
-    except (NotFoundError, ConflictError):
-        return ""  # stopped or removed while the shell was closing
+    except NotFoundError:
+        return None
+    except ConflictError:
+        return ""  # stopped while the shell was closing
     return ""

@@ -64,6 +64,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     sys.stdout.flush()
     opened = open_shell(name, context=context)
+    if opened.was_removed:
+        say(f"[{opened.name}] was removed while the shell was open.")
+        return opened.exit_status
     left = f"left running: {opened.left_running}" if opened.left_running else "stopped"
     say(f"[{opened.name}] {left}. Open it again with: mlc open {opened.name}")
     if opened.to_keep:

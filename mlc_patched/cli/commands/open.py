@@ -25,7 +25,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     opened = open_shell(choose_container(arguments, context, "open"), context=context)
     if opened.is_reported:
         return opened.exit_status
-    if opened.left_running:
+    if opened.was_removed:
+        say(f"[{opened.name}] was removed while the shell was open.")
+    elif opened.left_running:
         say(f"[{opened.name}] left running: {opened.left_running}.")
     else:
         say(f"[{opened.name}] stopped.")

@@ -76,6 +76,26 @@ def test_a_container_in_use_is_left_running_when_its_shell_is_closed(
     assert run(context, "mlc", "open", "thesis").out == "[thesis] stopped.\n"
 
 
+def test_a_container_that_was_removed_while_its_shell_was_open_is_not_to_be_opened_again(
+    thesis: FakeEngine,
+    context: Context,
+    client: None,
+    answer: Answer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(context, "container-deploy", "thesis", "--background")
+
+    def removed(*arguments: object, **named: object) -> int:
+        thesis.made.clear()
+        return 0
+
+    monkeypatch.setattr("mlc_patched.containers.open.run_inside", removed)
+    answer("1")
+    said = run(context, "container-deploy", "--project", "thesis").out
+    assert "[thesis] was removed while the shell was open.\n" in said
+    assert "Open it again" not in said
+
+
 def test_who_has_no_image_is_told_how_to_make_one(context: Context, answer: Answer) -> None:
     answer("1")
     said = run(context, "container-create", code=2).err

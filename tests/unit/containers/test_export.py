@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from support.accounts import OWN, own_image
 from support.fakes.engine import FakeEngine
 from support.recording_reporter import RecordingReporter
+from support.run_command import call
 
 import mlc_patched
 from mlc_patched.containers import archive
@@ -182,3 +184,39 @@ def test_labels_of_the_image_and_the_site_are_not_a_users(
     create(CreateRequest("n", image=OWN, labels={"k": "v"}), context)
     with Path(mlc_patched.export("n", tmp_path / "n", context=context).file).open("rb") as file:
         assert archive.read_head(file, "n").own_labels == {"k": "v"}
+
+
+@pytest.mark.parametrize("is_forced", [True, False])
+def test_a_pipe_or_device_behind_a_link_is_not_replaced(
+    fake: FakeEngine, context: Context, tmp_path: Path, is_forced: bool
+) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    os.mkfifo(tmp_path / "fifo")
+    for name, target in (("pipe", "fifo"), ("device", "/dev/null")):
+        link = tmp_path / name
+        link.symlink_to(target)
+        with pytest.raises(MlcError, match="exists and is not a file"):
+            mlc_patched.export("n", link, force=is_forced, context=context)
+        assert link.is_symlink()
+    nowhere = tmp_path / "nowhere"
+    nowhere.symlink_to("missing")
+    mlc_patched.export("n", nowhere, force=True, context=context)
+    assert nowhere.is_file()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_of_a_full_disk_its_own_directory_is_named(
+    fake: FakeEngine, context: Context, tmp_path: Path, number: int
+) -> None:
+    own_image(fake)
+    mlc_patched.create("n", image=OWN, context=context)
+    faulty(fake, "export", 1, False, OSError(number, os.strerror(number)))
+    with pytest.raises(MlcError) as raised:
+        mlc_patched.export("n", tmp_path / "n", context=context)
+    assert raised.value.message == f"{tmp_path}/n cannot be written: {os.strerror(number)}."
+    assert raised.value.hint == f"See: df -h {tmp_path} - and: quota -s"
+
+
+def test_a_name_that_is_invalid_is_aimes_failure(context: Context) -> None:
+    assert call(["mlc", "export", "bad name"], context).code == 1

@@ -113,7 +113,7 @@ def test_the_container_is_stopped_after_its_last_shell(
     states: list[str] = []
     closed = opened(context, monkeypatch, lambda cut_off: states.append(it.state))
     assert states == ["running"]
-    assert (closed.exit_status, closed.left_running) == (7, "")
+    assert (closed.exit_status, closed.left_running, closed.was_removed) == (7, "", False)
     assert it.state == "exited"
 
 
@@ -168,7 +168,8 @@ def test_a_container_that_was_removed_meanwhile_is_no_failure(
     def remove(cut_off: object) -> None:
         fake.remove_container(it.id, force=True)
 
-    assert opened(context, monkeypatch, remove).left_running == ""
+    closed = opened(context, monkeypatch, remove)
+    assert (closed.left_running, closed.was_removed) == ("", True)
 
 
 def test_a_shell_whose_terminal_was_closed_is_hung_up_and_the_container_stopped(
@@ -200,3 +201,24 @@ def test_a_program_that_was_updated_meanwhile_still_stops_the_container(
     monkeypatch.setitem(sys.modules, "mlc_patched.containers.installed", None)
     assert opened(context, monkeypatch).to_keep == ""
     assert it.state == "exited"
+
+
+@pytest.mark.parametrize("argv", [["mlc", "open", "it"], ["container-open", "it"]])
+def test_a_container_that_was_removed_meanwhile_is_not_said_to_be_stopped(
+    it: FakeContainer,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    fake: FakeEngine,
+    argv: list[str],
+) -> None:
+    def run(*arguments: object, **named: object) -> int:
+        fake.remove_container(it.id, force=True)
+        return 137
+
+    for module in ("open", "start"):
+        monkeypatch.setattr(f"mlc_patched.containers.{module}.fitting_client", lambda *_: "docker")
+    monkeypatch.setattr("mlc_patched.containers.open.run_inside", run)
+    outcome = call(argv, context)
+    assert outcome.code == 137
+    assert "[it] was removed while the shell was open." in outcome.out
+    assert "stopped" not in outcome.out
