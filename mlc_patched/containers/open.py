@@ -77,7 +77,8 @@ def open_shell(name: str, *, context: Context | None = None) -> Opened:
         explain_failure(status, container, context)
         to_keep = _to_keep(container, context)
         stayed = _stop_if_idle(container, lock, context)
-        return Opened(name, status, stayed or "", to_keep, was_removed=stayed is None)
+        was_removed = not stayed and _is_removed(container, context)
+        return Opened(name, status, stayed, to_keep, was_removed=was_removed)
 
 
 def check_client(context: Context) -> None:
@@ -141,9 +142,8 @@ def _hang_up(container: Container, token: str, context: Context) -> None:
             time.sleep(0.1)
 
 
-def _stop_if_idle(container: Container, lock: SharedLock, context: Context) -> str | None:
-    """Stop a container if only its first process is running; else return why not, or None if it
-    was removed while the shell was open."""
+def _stop_if_idle(container: Container, lock: SharedLock, context: Context) -> str:
+    """Stop a container if only its first process is running; else return why not."""
     if container.labels.get(labels.JOB):
         return _KEEPS.format(short_name(container.name))
     if not lock.alone():
@@ -156,8 +156,11 @@ def _stop_if_idle(container: Container, lock: SharedLock, context: Context) -> s
             return f"{what} still running in it"
         context.report.step(f"Stopping {container.name}: nothing is running in it any more")
         context.engine.stop(container.id)
-    except NotFoundError:
-        return None
-    except ConflictError:
-        return ""  # stopped while the shell was closing
+    except (NotFoundError, ConflictError):
+        return ""  # stopped or removed while the shell was closing
     return ""
+
+
+def _is_removed(container: Container, context: Context) -> bool:
+    now = context.engine.container(container.name)
+    return now is None or now.id != container.id or now.state == "removing"

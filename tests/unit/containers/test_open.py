@@ -222,3 +222,15 @@ def test_a_container_that_was_removed_meanwhile_is_not_said_to_be_stopped(
     assert outcome.code == 137
     assert "[it] was removed while the shell was open." in outcome.out
     assert "stopped" not in outcome.out
+
+
+@pytest.mark.parametrize(("state", "was_removed"), [("removing", True), ("exited", False)])
+def test_a_container_that_is_being_removed_is_not_stopped(
+    it: FakeContainer,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    was_removed: bool,
+) -> None:
+    closed = opened(context, monkeypatch, lambda cut_off: setattr(it, "state", state))
+    assert (closed.left_running, closed.was_removed) == ("", was_removed)
