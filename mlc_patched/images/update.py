@@ -19,7 +19,7 @@ from .build.named_base import named_base, note_other_base
 from .build.request import BuildRequest, needs_build_context
 from .build.uv import Resolved, resolve
 from .dockerfile.append import today
-from .dockerfile.compact import appended_steps, compacted
+from .dockerfile.compact import appended_steps, compacted, foldable_steps
 from .dockerfile.edit import (
     Changes,
     add_packages,
@@ -90,7 +90,7 @@ class StaleContainer:
 @dataclass(frozen=True)
 class ImageUpdated:
     """The image that now has the project's name, the containers that use the former one, and what
-    changed in it, a package a line, and how many steps were appended so far."""
+    changed in it, a package a line, and how many of the appended steps can be folded."""
 
     project: str
     image: str
@@ -148,6 +148,11 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
             )
         text = with_build_context(text, brought.directory)
     if request.compact:
+        if not foldable_steps(text):
+            context.report.note(
+                f"{project.dockerfile} has no appended steps to fold. Steps that you edited, and "
+                "those of -r, wheels and URLs, stay, and no step is moved over them."
+            )
         text = compacted(text, today())
     text = with_block(text, project)
     _check_upgrade(request.upgrade, text, files)
@@ -181,7 +186,9 @@ def preview(
     """
     upgrade, project = request.upgrade, change.project
     former = packages_in(change.before, PIP)
-    new = (each for each in packages_in(change.after, PIP) if each not in former and pip_name(each))
+    new = [each for each in packages_in(change.after, PIP) if each not in former and pip_name(each)]
+    if request.compact:
+        new += _folded(change)
     wanted = tuple(dict.fromkeys((*change.names, *new)))
     options = [f"--upgrade-package={name}" for name in upgrade.packages]
     if upgrade:
@@ -204,6 +211,16 @@ def preview(
             return Preview(found)
         base = ready_base(reference, context, pull=True, last=lock.base)
     return Preview(_moved_by(base, lock, found), base)
+
+
+def _folded(change: Change) -> list[str]:
+    """Return the Python packages of the appended steps that are not in the former Dockerfile."""
+    return [
+        name
+        for each in appended_steps(change.after)
+        if change.after[each.start : each.end] not in change.before
+        for name in each.pip
+    ]
 
 
 def _moved_by(base: Base, lock: Lock, found: Resolved) -> Resolved:
@@ -260,7 +277,7 @@ def update_image(
         previous=project.previous if published.former else None,
         containers=stale,
         changes=published.changes,
-        appended=len(appended_steps(change.after)),
+        appended=foldable_steps(change.after),
     )
 
 

@@ -275,7 +275,7 @@ def _say_updated(updated: ImageUpdated, arguments: argparse.Namespace, what: str
         say("\n".join(("What changed against the last build:", *_shown(updated.changes))))
     if updated.appended > MOST:
         say(
-            f"{updated.appended} steps with packages were appended; fold them into one with: "
+            f"{updated.appended} appended steps with packages can be folded into fewer with: "
             f"image-update {updated.project} --compact"
         )
     if updated.previous:

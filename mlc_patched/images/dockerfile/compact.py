@@ -1,18 +1,22 @@
-"""Fold the steps that image-update appended into one of each kind; steps edited by hand stay."""
+"""Fold the steps that image-update appended into one of each kind; all other steps stay, and no
+appended step is moved over one: which versions a step installs depends on those before it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from ...lean import dataclass
 from ..packages import merged
 from .append import ADDED
 from .installs import APT, PIP, find_installs
-from .package_steps import apt_step, is_by_pip, python_step
-from .syntax import line_break
+from .package_steps import UV_STEP, apt_step, is_by_pip, python_step
+from .syntax import final_stage, instructions, line_break
 
 MOST = 10
 """With more appended steps than this, folding them is offered: an image has at most 127 layers."""
+_UV_STEP = re.compile(rf"{re.escape(UV_STEP)}\S+\s*")
 
 
 @dataclass(frozen=True)
@@ -56,19 +60,54 @@ def appended_steps(text: str) -> list[Appended]:
 
 
 def compacted(text: str, date: str) -> str:
-    """Return a Dockerfile whose appended steps are folded, each kind at the place of its first."""
-    found = appended_steps(text)
-    if len(found) < 2:
-        return text
-    first_apt = next((each for each in found if each.apt), None)
-    first_pip = next((each for each in found if each.pip), None)
+    """Return a Dockerfile whose appended steps are folded, where no other step is between them.
+
+    Debian's packages go to the place of their first step, as they need no Python package, and
+    Python's to that of their last, as one may need a Debian package to be built.
+    """
     by_pip = is_by_pip(text)
-    for each in reversed(found):
-        apt = sorted({name for one in found for name in one.apt}) if each is first_apt else []
-        pip = merged([name for one in found for name in one.pip]) if each is first_pip else ()
-        new = _piece(f"{ADDED}{date}", apt, pip, by_pip=by_pip) if apt or pip else ""
-        text = text[: each.start] + new.replace("\n", line_break(text)) + text[each.end :]
+    for run in reversed(_foldable(text)):
+        first_apt = next((each for each in run if each.apt), None)
+        last_pip = next((each for each in reversed(run) if each.pip), None)
+        apt = sorted({name for each in run for name in each.apt})
+        pip = merged([name for each in run for name in each.pip])
+        for each in reversed(run):
+            packages = (apt if each is first_apt else (), pip if each is last_pip else ())
+            new = _piece(f"{ADDED}{date}", *packages, by_pip=by_pip) if any(packages) else ""
+            text = text[: each.start] + new.replace("\n", line_break(text)) + text[each.end :]
     return text
+
+
+def foldable_steps(text: str) -> int:
+    """Return how many of the appended steps can be folded into fewer."""
+    return sum(len(run) for run in _foldable(text))
+
+
+def _foldable(text: str) -> list[list[Appended]]:
+    """Return the appended steps that can be folded, those that become one of each kind together."""
+    return [
+        run
+        for run in _runs(text)
+        if sum(bool(each.apt) for each in run) > 1 or sum(bool(each.pip) for each in run) > 1
+    ]
+
+
+def _runs(text: str) -> Iterator[list[Appended]]:
+    """Yield the appended steps that follow each other. The step that installs uv may be between
+    them: it stands right before the first step that needs it."""
+    run: list[Appended] = []
+    others = [
+        each.start
+        for each in final_stage(instructions(text))
+        if not _UV_STEP.fullmatch(text[each.start : each.end])
+    ]
+    for each in appended_steps(text):
+        if run and any(run[-1].end <= start < each.start for start in others):
+            yield run
+            run = []
+        run.append(each)
+    if run:
+        yield run
 
 
 def _piece(heading: str, apt: Sequence[str], pip: Sequence[str], *, by_pip: bool) -> str:

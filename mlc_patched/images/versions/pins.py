@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...lean import dataclass, field
 from ..dockerfile.append import account_block_start
-from ..dockerfile.installs import APT, PIP, packages_in
+from ..dockerfile.installs import APT, PIP, find_installs, name_of_wheel, packages_in
 from ..dockerfile.syntax import final_stage, instructions
 from ..packages import parsed_requirement, pip_name
 from .lockfile import Lock
@@ -130,9 +130,19 @@ def _constraints(
 def _wanted(text: str, copied: Iterable[str]) -> dict[str, list[str]]:
     """Return the requirements in a Dockerfile and in what it copies, by the name of the package."""
     found: dict[str, list[str]] = {}
-    for each in (*packages_in(text, PIP), *copied):
+    for each in (*packages_in(text, PIP), *_wheels(text), *copied):
         found.setdefault(pip_name(each) or PIP.name(each), []).append(each)
     return found
+
+
+def _wheels(text: str) -> Iterator[str]:
+    """Yield the wheels that steps install from a path or a URL, each as a requirement of its
+    version."""
+    for install in find_installs(text, PIP):
+        for word in install.others:
+            if name := name_of_wheel(word.value):
+                version = word.value.rpartition("/")[2].partition("-")[2].partition("-")[0]
+                yield f"{name}=={version}"
 
 
 def is_append(before: str, after: str) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from support.base_images import BASE
 from support.engine_state import docker, inspect
 from support.image_commands import (
+    HOST_CERTIFICATES,
     ImageFrom,
     ImageUser,
     frozen,
@@ -14,6 +17,7 @@ from support.image_commands import (
     quickest_builder,
 )
 
+from mlc_patched.images.dockerfile.append import ADDED
 from mlc_patched.images.versions.lockfile import digest, parse
 from mlc_patched.names.labels import LOCK
 
@@ -67,6 +71,29 @@ def test_versions_stay_until_they_are_upgraded(each_builder: ImageUser) -> None:
     done = it.run("image-update", "demo", "--add", "toml", "idna>4000", "-y", ok=False)
     assert "idna>4000" in done.stderr
     assert "Building" not in done.stderr
+
+
+@quickest_builder
+def test_steps_are_folded_with_the_same_versions(each_builder: ImageUser) -> None:
+    """Also next to a file and a wheel that install others, which later steps replace."""
+    it = each_builder
+    file = it.user.file("source/r.txt", "toml==0.10.1 ; python_version > '3'\n")
+    it.run("image-create", "demo", "--base", BASE, "-p", "idna<3.8", "-y")
+    download = "cd /tmp && python3 -m pip download -q --no-deps sniffio==1.3.0 && base64 -w0 *.whl"
+    trusted = ("-v", f"{HOST_CERTIFICATES}:/ca.crt:ro", "-e", "PIP_CERT=/ca.crt")
+    wheel = it.user.home / "source/sniffio-1.3.0-py3-none-any.whl"
+    wheel.write_bytes(base64.b64decode(it.run_in(it.image("demo"), download, *trusted)))
+    for words in (
+        *(("--add", "six"), ("--add", "pytz==2025.1"), ("-r", file), ("--add", wheel)),
+        *(("--apt", "tree"), ("--add", "toml==0.10.2"), ("--add", "sniffio==1.3.1")),
+    ):
+        it.run("image-update", "demo", *words, "-y")
+    before = frozen(it)
+    assert {"toml==0.10.2", "sniffio==1.3.1", "pytz==2025.1"} < set(before.splitlines())
+    done = it.run("image-update", "demo", "--compact", "-y", "--no-cache")
+    assert "What changed" not in done.stdout
+    assert frozen(it) == before
+    assert it.dockerfile("demo").read_text().count(ADDED) == 5
 
 
 def test_the_base_moves_only_with_pull(commands: ImageUser, image_from) -> None:

@@ -313,5 +313,5 @@ def test_many_changes_and_many_steps_are_summed_up(capsys: pytest.CaptureFixture
     shown = said.count("package-")
     assert 0 < shown < 50
     assert f"  and {50 - shown} more; see the lock" in said
-    assert f"{MOST + 1} steps with packages were appended" in said
+    assert f"{MOST + 1} appended steps with packages can be folded" in said
     assert "image-update demo --compact" in said

@@ -18,6 +18,7 @@ from mlc_patched.images import update
 from mlc_patched.images.base import Base
 from mlc_patched.images.build.request import BuildRequest
 from mlc_patched.images.build.uv import Resolved
+from mlc_patched.images.dockerfile.append import append_packages
 from mlc_patched.images.dockerfile.installs import APT, PIP, packages_in
 from mlc_patched.images.dockerfile.render import (
     ImageRecipe,
@@ -45,7 +46,9 @@ PROJECT = Project(1001, "demo")
 BEFORE = render(ImageRecipe("demo", "debian:12", "custom", (), ("numpy", "pandas<2")))
 
 
-def asked(change: Change, context: Context, patch: pytest.MonkeyPatch) -> list[str]:
+def asked(
+    change: Change, context: Context, patch: pytest.MonkeyPatch, **fields: object
+) -> list[str]:
     """Return the packages whose versions are looked up."""
     wanted: list[str] = []
 
@@ -54,7 +57,7 @@ def asked(change: Change, context: Context, patch: pytest.MonkeyPatch) -> list[s
         return Resolved()
 
     patch.setattr(update, "resolve", resolve)
-    preview(change, ImageUpdateRequest("demo"), context)
+    preview(change, ImageUpdateRequest("demo", **fields), context)
     return wanted
 
 
@@ -104,6 +107,25 @@ def test_packages_that_an_edit_adds_or_changes_are_looked_up(
     added = Change(PROJECT, BEFORE, BEFORE.replace("numpy", "numpy \\\n  six"), names=("six",))
     assert asked(added, context, monkeypatch) == ["six"]
     assert asked(Change(PROJECT, BEFORE, BEFORE), context, monkeypatch) == []
+
+
+def test_what_is_folded_is_looked_up_together(
+    context: Context, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.add_image(PROJECT.image)
+    context.report = RecordingReporter()
+    text = BEFORE
+    for name in ("six", "toml<1"):
+        text = append_packages(text, pip=(name,), date="2026-11-26")
+    ProjectFiles(context.account, PROJECT).write_dockerfile(text)
+    change = planned(context, compact=True)
+    assert asked(change, context, monkeypatch, compact=True) == ["six", "toml<1"]
+    assert context.report.said == []
+    ProjectFiles(context.account, PROJECT).write_dockerfile(change.after)
+    change = planned(context, compact=True)
+    assert change.diff() == ""
+    assert "demo.Dockerfile has no appended steps to fold." in context.report.said[-1]
+    assert asked(change, context, monkeypatch, compact=True) == []
 
 
 # What an edit may ask for.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlc_patched.images.dockerfile.append import append_packages
+from mlc_patched.images.dockerfile.package_steps import python_step
 from mlc_patched.images.dockerfile.render import ImageRecipe, render
 from mlc_patched.images.versions.lockfile import Lock, Locked
 from mlc_patched.images.versions.pins import (
@@ -66,6 +67,14 @@ def test_a_package_is_free_if_the_dockerfile_wants_another_version() -> None:
     assert "numpy==2.1" in kept(TEXT.replace("numpy", '"numpy>=2"'))
     assert "numpy==2.1" not in kept(TEXT.replace("numpy", '"numpy @ https://e.org/n.whl"'))
     assert "numpy==2.1" not in kept(TEXT.replace("numpy", '"numpy==${V}"'))
+
+
+def test_a_package_is_free_if_a_step_installs_a_wheel_of_another_version() -> None:
+    for where in ("/usr/local/src/demo", "https://e.org"):
+        steps = python_step([f"{where}/numpy-2.0-py3-none-any.whl"])
+        assert "numpy==2.1" not in kept(append_packages(TEXT, steps=steps, date="2026-11-26"))
+        same = steps.replace("2.0", "2.1")
+        assert "numpy==2.1" in kept(append_packages(TEXT, steps=same, date="2026-11-26"))
 
 
 def test_pip_does_not_keep_what_it_builds_with() -> None:
