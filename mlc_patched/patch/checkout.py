@@ -100,8 +100,8 @@ def recognise(path: Path) -> Checkout:
     """Recognise an AIME checkout, patched or not.
 
     Its commands include those that are missing, but stored.
-    Raises NotFoundError, which says what is missing, if it is no checkout, and MlcError if a
-    command cannot be read, or is a link.
+    Raises NotFoundError, which says what is missing, if it is not a checkout, and MlcError if
+    a command cannot be read, or is a link.
     """
     if not os.path.isdir(path):  # noqa: PTH112 - no exception for a name that is too long
         raise NotFoundError(

@@ -125,7 +125,7 @@ def with_bases(text: str, arguments: Arguments | None, bases: Mapping[str, str])
         new = stage.source
         if stage.is_from_image and new is not None:
             new = bases.get(new, new)
-        if new and new != stage.word:
+        if new and new != stage.word and not new.endswith("\\"):
             start, end, _ = next(_words(text, each))
             breaks = "".join(_JOINED.findall(text[start:end]))
             text = f"{text[:start]}{breaks}{new}{text[end:]}"

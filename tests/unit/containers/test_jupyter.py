@@ -239,7 +239,7 @@ def test_a_tensorboard_that_fails_ends_the_jupyterlab_that_was_started_for_it(
             it.files[f"{RECORDS}/2/status"] = b"1 1\n"
 
     while_waiting(fail)
-    it.processes.append("bash")  # of a shell that was opened meanwhile
+    it.processes.append("bash")  # of a shell that another command opened
     assert call(["mlc", "jupyter", "it", "--tensorboard", "runs"], context).code == 1
     assert commands(it, "end") == [(RECORDS.removesuffix("/records"), each) for each in ("2", "1")]
     assert it.state == "running"

@@ -133,6 +133,7 @@ def test_the_platform_matters_only_if_from_may_name_it() -> None:
         ("FROM a\\\n$V\n", "FROM \\\nnew:1\n"),
         ("FROM ${V#b}\nFROM scratch\n", "FROM ${V#b}\nFROM scratch\n"),
         ("FROM $V\nFROM\n", "FROM $V\nFROM\n"),
+        ("FROM a'\\'\n", "FROM a'\\'\n"),  # without the quotes it would continue the line
     ],
 )
 def test_from_gets_the_names_of_the_build(text: str, replaced: str | None) -> None:
