@@ -16,7 +16,7 @@ from support.remote_engine import open_place
 
 from mlc_patched.engine.interface import BIND, PODMAN
 from mlc_patched.engine.observations import Activity
-from mlc_patched.engine.specification import Bind
+from mlc_patched.engine.specification import Bind, Resources
 from mlc_patched.errors import (
     ConflictError,
     EngineError,
@@ -57,12 +57,21 @@ def test_a_container_is_found_by_its_exact_name(fixtures: EngineFixtures) -> Non
     fixtures.create("ab")
     (listed,) = fixtures.own()
     found = fixtures.engine.container(fixtures.name("ab"))
-    only_here = {"image": found.image, "network": "host"}
+    only_here = {"image": found.image, "network": "host", "limits": found.limits}
     assert found == replace(listed, created=0, status="created", **only_here)
     fixtures.engine.start(found.id)
     assert fixtures.engine.container(fixtures.name("ab")).is_running
     for other in (fixtures.name("a"), fixtures.name("abc")):
         assert fixtures.engine.container(other) is None
+
+
+def test_the_limits_of_a_container_are_those_that_were_asked_for(fixtures: EngineFixtures) -> None:
+    limits = Resources(nano_cpus=500_000_000, memory=2**28, pids=50)
+    fixtures.create("ab", resources=limits, ipc="private", shm_size=2**25)
+    fixtures.create("host", ipc="host")
+    found = fixtures.engine.container(fixtures.name("ab"))
+    assert found.limits == {**vars(limits), "shm_size": 2**25}
+    assert fixtures.engine.container(fixtures.name("host")).limits == {}
 
 
 def test_an_abbreviated_id_is_not_a_name(fixtures: EngineFixtures) -> None:
