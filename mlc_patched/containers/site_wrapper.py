@@ -93,6 +93,7 @@ def create(
                     report.progress(line)
             except BaseException:
                 process.terminate()
+                process.wait()  # on Ctrl-C, Popen itself waits only a quarter of a second
                 raise
     except OSError as error:
         raise MlcError(f"{wrapper} cannot be run: {error.strerror}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from support.base_images import BASE
 from support.engine_state import docker, inspect
@@ -123,11 +125,13 @@ def test_build_arguments_and_the_time_come_from_no_cache(commands: ImageUser) ->
     flags = ("image-create", "demo", "--dockerfile", source, "--force", "-y")
     for said in ("one", "two"):
         it.run(*flags, "--build-arg", f"SAID={said}")
+        time.sleep(1)  # the label has whole seconds
         found = inspect(it.image("demo"))["Config"]
         assert f"KEPT={said}" in found["Env"]
         created.add(found["Labels"][CREATED])
     it.run("image-create", "plain", "--base", BASE, "-y")
     created.add(inspect(it.image("plain"))["Config"]["Labels"][CREATED])
+    time.sleep(1)
     it.run("image-update", "plain", "-y")
     created.add(inspect(it.image("plain"))["Config"]["Labels"][CREATED])
     assert len(created) == 4

@@ -94,14 +94,15 @@ def test_a_wrapper_that_cannot_be_run_says_why(tmp_path: Path) -> None:
         site_wrapper.create(str(broken), CreateRequest("n"), ENVIRON, RecordingReporter())
 
 
-def test_an_interrupt_ends_the_wrapper(tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_wrapper_and_waits_for_it(tmp_path: Path) -> None:
     class Interrupted(RecordingReporter):
         def progress(self, text: str) -> None:
             self.said.append(text.strip())
             raise KeyboardInterrupt
 
     report = Interrupted()
-    program = wrapper(tmp_path, "echo $$; exec sleep 60")
+    cleanup = "trap 'sleep 0.6; exit 1' TERM"  # it takes longer than Popen waits by itself
+    program = wrapper(tmp_path, f"{cleanup}; echo $$; while :; do sleep 0.05; done")
     with pytest.raises(KeyboardInterrupt):
         site_wrapper.create(program, CreateRequest("n"), ENVIRON, report)
     assert not Path("/proc", report.said[-1]).exists()
