@@ -141,6 +141,11 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
                     f"-f and -v choose a base, and --from {request.source} has its own: give one "
                     "of them."
                 )
+            if SSH_MOUNT in lock.dockerfile:
+                context.report.note(
+                    f"A step of the Dockerfile in {request.source} uses your ssh agent while it is "
+                    "built, and can log in with your keys then."
+                )
             return _from_lock(lock, image, brought, project)
         image = replace(image, base=request.source)
     if request.dockerfile is None:

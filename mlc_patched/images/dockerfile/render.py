@@ -157,17 +157,22 @@ def with_build_context(text: str, directory: str) -> str:
     """
     if not directory.isprintable():
         raise UsageError(f"The directory {directory!r} cannot be used as a build context.")
-    lines = [
-        line
-        for line in text.splitlines(keepends=True)
-        if not line.startswith(BUILD_CONTEXT_COMMENT)
-    ]
+    lines = without_build_context(text).splitlines(keepends=True)
     # Directives such as `# syntax=` count only at the very top.
     top = next((at for at, line in enumerate(lines) if not DIRECTIVE.match(line)), len(lines))
     break_ = line_break(text)
     if top and not lines[top - 1].endswith("\n"):
         lines[top - 1] += break_
     return "".join((*lines[:top], f"{BUILD_CONTEXT_COMMENT}{directory}{break_}", *lines[top:]))
+
+
+def without_build_context(text: str) -> str:
+    """Return a Dockerfile without the comment that names its build context."""
+    return "".join(
+        line
+        for line in text.splitlines(keepends=True)
+        if not line.startswith(BUILD_CONTEXT_COMMENT)
+    )
 
 
 def build_context_in(text: str) -> str | None:

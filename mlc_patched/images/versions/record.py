@@ -6,9 +6,11 @@ from ...context import Context
 from ...engine.interface import Image
 from ...errors import MlcError
 from ...host.files import check_file_name, read_text
+from ...lean import replace
 from ...names.labels import LOCK as LABEL
 from ...names.projects import project_of
 from ...plan.directories import expand
+from ..dockerfile.render import without_build_context
 from ..project.files import BEFORE, LOCK, ProjectFiles
 from .lockfile import Lock, digest, parse
 
@@ -37,12 +39,15 @@ def is_outdated(files: ProjectFiles) -> bool:
 
 def find_lock(source: str, context: Context) -> Lock | None:
     """Return the lock that a file or a project's name means; None if it can only mean an image.
+    The Dockerfile of a file's has no build context.
 
     Raises LockError if the lock cannot be read, and NotFoundError if there is none.
     """
     path = expand(check_file_name(source), context.account)
     if source.endswith(LOCK) or source.startswith(("/", "./", "../", "~")):
-        return parse(read_text(path, "lock", context.account), source)
+        given = parse(read_text(path, "lock", context.account), source)
+        # It can be anybody's, and must not choose a directory of the caller's to copy from.
+        return replace(given, dockerfile=without_build_context(given.dockerfile))
     try:
         files = ProjectFiles(context.account, project_of(source, context.account))
     except MlcError:

@@ -18,7 +18,8 @@ from support.image_commands import (
 )
 
 from mlc_patched.images.dockerfile.append import ADDED
-from mlc_patched.images.versions.lockfile import digest, parse
+from mlc_patched.images.dockerfile.render import account_block
+from mlc_patched.images.versions.lockfile import Lock, digest, parse, render
 from mlc_patched.names.labels import LOCK
 
 pytestmark = pytest.mark.real_engine
@@ -94,6 +95,19 @@ def test_steps_are_folded_with_the_same_versions(each_builder: ImageUser) -> Non
     assert "What changed" not in done.stdout
     assert frozen(it) == before
     assert it.dockerfile("demo").read_text().count(ADDED) == 5
+
+
+def test_a_foreign_lock_copies_only_from_the_users_dockerfiles(each_builder: ImageUser) -> None:
+    it = each_builder
+    private = it.user.file("source/private/token", "secret")
+    steps = f"FROM {BASE}\nCOPY private/token /token\n{account_block('x', 'x', BASE)}"
+    foreign = Lock("x", f"# Build context: {private.parent.parent}\n{steps}")
+    path = it.user.file("source/foreign.lock", render(foreign))
+    done = it.run("image-create", "same", "--from", path, "-y", ok=False)
+    assert "copies private/token, which" in done.stderr
+    it.user.file("dockerfiles/private/token", "for the image")
+    it.run("image-create", "same", "--from", path, "-y")
+    assert it.run_in(it.image("same"), "cat /token") == "for the image"
 
 
 def test_the_base_moves_only_with_pull(commands: ImageUser, image_from) -> None:

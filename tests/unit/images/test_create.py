@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 from support.sandbox import BASE, Sandbox
 
 from mlc_patched.context import Context
@@ -22,6 +23,7 @@ from mlc_patched.images.create import (
 from mlc_patched.images.dockerfile.render import account_block, build_context_in
 from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.images.recipe import ImageRequest
+from mlc_patched.images.versions.lockfile import Lock, render
 from mlc_patched.names.projects import Project
 
 TEXT = f"FROM hub/base\nRUN true  # by hand\n{account_block('p', 'Jax-1', 'hub/base')}"
@@ -155,6 +157,20 @@ def test_the_same_image_is_prepared_from_another_projects_lock(
     editable.write_text(".\n")
     prepared = prepare(replace(request, requirements=str(editable)), context)
     assert build_context_in(prepared.text) == str(editable.parent)
+
+
+def test_a_lock_whose_steps_use_the_callers_ssh_agent_is_named(
+    context: Context, tmp_path: Path
+) -> None:
+    context.report = reporter = RecordingReporter()
+    path = tmp_path / "theirs.lock"
+    request = ImageCreateRequest(ImageRequest("copy"), source=str(path))
+    path.write_text(render(Lock("p", "FROM x\nRUN true\n")))
+    prepare(request, context)
+    assert reporter.said == []
+    path.write_text(render(Lock("p", "FROM x\nRUN --mount=type=ssh git clone x\n")))
+    prepare(request, context)
+    assert f"A step of the Dockerfile in {path} uses your ssh agent" in reporter.said[0]
 
 
 @pytest.mark.parametrize(

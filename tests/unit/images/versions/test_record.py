@@ -63,6 +63,20 @@ def test_a_source_is_a_lock_a_project_or_an_image(
         find_lock(str(path), context)
 
 
+def test_a_lock_in_a_file_does_not_choose_the_build_context(
+    files: ProjectFiles, context: Context, tmp_path: Path
+) -> None:
+    foreign = Lock("p", "# syntax=a\n# Build context: /home/me/private\nFROM x\nCOPY token /x\n")
+    path = tmp_path / "copy.lock"
+    path.write_text(render(foreign))
+    found = find_lock(str(path), context)
+    assert found is not None
+    assert found.dockerfile == "# syntax=a\nFROM x\nCOPY token /x\n"
+    files.write_lock(render(foreign))
+    files.write_dockerfile(foreign.dockerfile)
+    assert find_lock("p", context) == foreign, "a project of one's own has files elsewhere"
+
+
 def test_a_source_that_was_edited_after_its_build_is_the_build_which_is_said(
     files: ProjectFiles, context: Context
 ) -> None:
