@@ -212,17 +212,42 @@ def mark_of(image: Image, engine: Engine) -> str | None:
     """
     value = image.labels.get(TEMPORARY)
     if value != "":
-        return value
+        return value if value and _is_marked_by_a_step(image, engine) else None
     history = [layer.created_by for layer in engine.history(image.id)]
     if not history or not re.search(_LAST_STEP, history[0]):
         return None  # something was built on it
     return next((match[1] for each in history if (match := re.search(_MARKED, each))), None)
 
 
+def _is_marked_by_a_step(image: Image, engine: Engine) -> bool:
+    """Whether a step of a build gave an image its mark, or one below it that only we have named.
+
+    A base hands its labels on to all that is built on it. It has a name, or was not built here, so
+    that the engine has no images of its steps; and its ONBUILD may set labels.
+    """
+    at = engine.image(image.id)
+    while at is not None and at.parent:
+        at = engine.image(at.parent)
+        if at is None or at.labels.get(TEMPORARY) != image.labels[TEMPORARY]:
+            return at is not None and not any(
+                each.upper().startswith("LABEL") for each in at.triggers
+            )
+        if not all(map(_is_temporary, at.references)):
+            return False
+    return False
+
+
+def _is_temporary(name: str) -> bool:
+    return name.rpartition(":")[2].startswith(BUILDING)
+
+
 def is_ours(image: Image, engine: Engine) -> bool:
     """Whether a command of ours made this very image, not somebody who built on one of ours: labels
     are inherited, the newest entry of a history is not."""
-    if image.labels.get(TEMPORARY):
+    if image.labels.get(TEMPORARY) and (
+        any(map(_is_temporary, image.references))
+        or (not image.references and _is_marked_by_a_step(image, engine))
+    ):
         return True
     newest = next(iter(engine.history(image.id)), None)
     return newest is not None and bool(

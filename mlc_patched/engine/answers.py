@@ -89,6 +89,7 @@ def image_of(found: Mapping[str, Any]) -> Image:
         triggers=strings(config.get("OnBuild") or []),
         layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
         digests=strings(found.get("RepoDigests") or []),
+        parent=string(found.get("Parent") or ""),
     )
 
 

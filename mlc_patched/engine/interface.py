@@ -48,6 +48,8 @@ class Image:
     `environment` on empty."""
     digests: tuple[str, ...] = ()
     """Its names by digest in registries, `REPOSITORY@sha256:…`."""
+    parent: str = ""
+    """ID of the image of the step before, if the engine has it. Lists leave this empty, too."""
 
     def is_copy_of(self, other: Image) -> bool:
         """Whether both are the same image, which may have another ID in each image store."""
@@ -60,6 +62,7 @@ class Image:
                 references=other.references,
                 size=other.size,
                 digests=other.digests,
+                parent=other.parent,
             )
             == other
         )

@@ -45,7 +45,10 @@ class PodmanEngine(DockerEngine):
 
     def image(self, reference: str) -> Image | None:
         found = super().image(reference)
-        return None if found is None else _with_familiar_names(found)
+        if found is None:
+            return None
+        parent = full_id(found.parent) if found.parent else ""
+        return _with_familiar_names(replace(found, parent=parent))
 
     def import_image(
         self,

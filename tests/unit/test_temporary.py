@@ -236,9 +236,11 @@ def steps(fake: FakeEngine) -> StepNames:
 
 
 def nameless(fake: FakeEngine, number: int, parent: str = "", marked: str | None = None) -> str:
-    """Add an untagged image; return its ID as a builder prints it."""
+    """Add an untagged image; return its ID as a builder prints it. A marked one is on a base."""
     identity = f"sha256:{number:012x}".ljust(71, "0")
     own = {} if marked is None else {labels.TEMPORARY: marked}
+    if marked is not None:
+        parent = (fake.image(BASE) or fake.add_image(BASE)).id
     fake.images[identity] = FakeImage(Image(identity, (), own), parent=parent)
     return f"{number:012x}"
 

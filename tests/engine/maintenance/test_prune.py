@@ -19,6 +19,8 @@ from support.users import User
 
 from mlc_patched.engine.docker import full_id
 from mlc_patched.images.build.environment import Builder
+from mlc_patched.names.labels import TEMPORARY
+from mlc_patched.temporary import SHARED
 
 pytestmark = pytest.mark.real_engine
 
@@ -67,6 +69,28 @@ def test_prune_keeps_what_somebody_built_on_our_images(
             docker("rmi", image, check=False)
         film.unlink(missing_ok=True)
         notes.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("classic", [True, False], ids=["classic", "builder"])
+def test_an_image_on_a_base_that_has_a_mark_is_kept(commands: ImageUser, classic: bool) -> None:
+    """A base hands its labels on, and with them a mark that a step of ours could have set."""
+    it = replace(commands, path=BUILDERS[Builder.CLASSIC], buildkit="0") if classic else commands
+    base = f"mlc-test/marked-{it.user.uid}:1"
+    subprocess.run(
+        ["docker", "build", "-q", "-t", base, "-"],
+        input=f'FROM {BASE}\nLABEL {TEMPORARY}="{SHARED}"\nENV A=b\n',
+        text=True,
+        check=True,
+        env={**os.environ, **it.environ},
+    )
+    theirs = without_name(base)
+    try:
+        it.run("image-create", "demo", "--base", BASE, "-y")
+        assert theirs in image_ids()
+        assert it.user.mlc("prune", "-y", "--older-than", "0", cwd=it.user.home).returncode == 0
+        assert theirs in image_ids()
+    finally:
+        docker("rmi", theirs, base, check=False)
 
 
 @pytest.mark.promise("sigkill", "again")

@@ -130,7 +130,7 @@ class FakeEngine(Engine):
     def image(self, reference: str) -> Image | None:
         self.calls.append("image")
         found = self._find_image(reference)
-        return found.image if found else None
+        return replace(found.image, parent=found.parent) if found else None
 
     def find_images(
         self, *, names: Iterable[str] = (), labels: Iterable[str] = (), nameless: bool = False

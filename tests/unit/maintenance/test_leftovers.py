@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from support.accounts import BASE_ID, account_image
 from support.base_images import BASE
-from support.fakes.engine import FakeEngine
+from support.fakes.engine import FakeEngine, FakeImage
 
 import mlc_patched
 from mlc_patched import temporary
@@ -287,7 +287,7 @@ def test_a_committed_image_is_not_one_that_somebody_built_on_it() -> None:
 @pytest.mark.parametrize(
     ("labelled", "newest", "comment", "is_ours"),
     [
-        ("1001-0123456789ab", "/bin/sh -c #(nop)  ENV A=b", "", True),
+        ("1001-0123456789ab", "/bin/sh -c #(nop)  ENV A=b", "", False),  # its base's
         ("", f"/bin/sh -c #(nop)  LABEL {labels.TEMPORARY}=", "", True),
         ("", f"LABEL {labels.TEMPORARY}=", "buildkit.dockerfile.v0", True),
         ("", f'/bin/sh -c #(nop) LABEL "{labels.TEMPORARY}"=""', "", True),  # Podman
@@ -324,6 +324,49 @@ def test_a_completed_image_names_its_job_in_its_history(fake: FakeEngine) -> Non
     assert temporary.mark_of(image, fake) == "1001-0123456789ab"
     fake.images[image.id].history = [Layer("CMD bash", 0), *steps]
     assert temporary.mark_of(image, fake) is None
+
+
+def nameless(fake: FakeEngine, value: str, parent: str, name: str = "") -> Image:
+    """Add an image with a mark on another one, without a name if none is given; return it."""
+    image = fake.add_image(name or "x:1", {labels.TEMPORARY: value})
+    fake.images[image.id].parent = parent
+    if not name:
+        fake.images[image.id].image = replace(image, references=())
+    return fake.images[image.id].image
+
+
+@pytest.mark.parametrize("value", [temporary.SHARED, "1001-0123456789ab"])
+@pytest.mark.parametrize(
+    ("base", "names", "is_ours"),
+    [
+        (Image("sha256:b", ("hub/base:1",)), (), True),
+        (Image("sha256:b", (), {labels.TEMPORARY: ""}), (), True),  # of ours, without its name
+        (Image("sha256:b", ("hub/base:1",)), ("ds01-1001/a:mlc-build-0123456789ab-s1",), True),
+        (Image("sha256:b", ("hub/base:1",)), ("mine:1",), False),  # somebody made it a base
+        (Image("sha256:b", triggers=("RUN make", "COPY a /a")), (), True),
+        (Image("sha256:b", triggers=("RUN make", "label a=b")), (), False),  # may set the mark
+        (None, (), False),  # pulled, or built by BuildKit: the engine does not know its steps
+    ],
+)
+def test_a_step_is_ours_only_if_its_base_did_not_hand_the_mark_on(
+    fake: FakeEngine, value: str, base: Image | None, names: tuple[str, ...], is_ours: bool
+) -> None:
+    if base is not None:
+        fake.images[base.id] = FakeImage(base)
+    first = nameless(fake, value, base.id if base else "")
+    fake.images[first.id].image = replace(first, references=names)
+    newest = nameless(fake, value, first.id)
+    assert temporary.is_ours(newest, fake) == is_ours
+    assert temporary.mark_of(newest, fake) == (value if is_ours else None)
+
+
+def test_an_unfinished_image_is_ours_by_its_mark_and_name(fake: FakeEngine) -> None:
+    files = fake.add_image(
+        "ds01-1001/a:mlc-build-0123456789ab-ca", {labels.TEMPORARY: "1001-0123456789ab"}
+    )
+    assert temporary.is_ours(files, fake)
+    other = fake.add_image("mine:test._.1001", {labels.TEMPORARY: "1001-0123456789ab", **OURS})
+    assert not temporary.is_ours(other, fake)
 
 
 def test_an_account_image_is_needed_while_its_base_is_here_under_another_id(
