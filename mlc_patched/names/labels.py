@@ -187,17 +187,21 @@ def with_ds01_spelling(labels: Mapping[str, str]) -> dict[str, str]:
 
 def instead_of_inherited(inherited: Mapping[str, str], username: str) -> dict[str, str]:
     """Return labels for a container that replace those of its image that AIME's `list` cannot
-    read, that say it is a job of Slurm's, or that name another user for VS Code: a container
-    cannot leave out a label of its image."""
-    of_a_job = {label: "" for label in (JOB, STEP) if inherited.get(label)}
+    read, that say it is of a cluster or has certain GPUs, or that name another user for VS Code: a
+    container cannot leave out a label of its image."""
+    of_another_container = {
+        label: "" for label in (SERVICE, JOB, STEP, DEVICES) if inherited.get(label)
+    }
     remote = devcontainer(username)
-    of_another = {DEVCONTAINER: remote} if inherited.get(DEVCONTAINER, remote) != remote else {}
+    of_another_user = (
+        {DEVCONTAINER: remote} if inherited.get(DEVCONTAINER, remote) != remote else {}
+    )
     readable = {
         label: escaped(value)
         for label, value in inherited.items()
         if "," in value or "\n" in value or "\r" in value
     }
-    return of_a_job | readable | of_another
+    return readable | of_another_container | of_another_user
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def assigned_uuids(given: Mapping[str, str]) -> tuple[str, ...]:
 def requested(given: Mapping[str, str]) -> GpuRequest | None:
     """Return the GPU request in a container's labels; None for one without, or in a cluster, where
     Swarm chooses the GPUs."""
-    if labels.SERVICE in given:
+    if given.get(labels.SERVICE):
         return None
     try:
         return parse_gpus(labels.read_value(given, labels.GPUS) or "none")

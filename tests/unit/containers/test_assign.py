@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -432,6 +433,31 @@ def test_a_user_s_running_containers_have_no_more_gpus_than_allowed(
     make(limited, "c", "1")
     with pytest.raises(NotAllowedError, match=r"\[c\] 1, \[b\] 1"):
         mlc_patched.start("a", context=limited)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        {labels.SERVICE: "x"},
+        {labels.SERVICE: "a,b"},
+        {labels.SERVICE: ""},
+        {labels.DEVICES: "GPU-of-nobody"},
+        {labels.GPUS: "none"},
+        {labels.OWNER: "bob"},
+        {labels.JOB: "7"},
+        {labels.ARCHITECTURE: "ROCM6"},
+        {"ds01.user": "bob", "ds01.gpus": "none"},
+    ],
+)
+def test_no_label_of_an_image_gets_around_the_limit_for_a_user(
+    free: Context, fake: FakeEngine, tmp_path: Path, label: dict[str, str]
+) -> None:
+    limited = with_settings(free, LIMITED, tmp_path)
+    image = fake.images[fake.image(OWN).id]
+    image.image = replace(image.image, labels={**image.image.labels, **label})
+    make(limited, "a", "2")
+    with pytest.raises(NotAllowedError, match=r"\[a\] 2"):
+        make(limited, "b", "1")
 
 
 def test_no_container_may_have_more_than_its_user_may(free: Context, tmp_path: Path) -> None:

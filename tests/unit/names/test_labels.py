@@ -121,9 +121,14 @@ def test_an_escaped_value_reads_as_it_was(value: str) -> None:
     assert not set(",\n\r") & set(escaped(value))
 
 
-def test_a_container_of_an_image_committed_from_a_job_is_no_job() -> None:
-    inherited = {labels.JOB: "7", labels.STEP: "boot 1 2", labels.SERVICE: "a._.1"}
-    assert labels.instead_of_inherited(inherited, "alice") == {labels.JOB: "", labels.STEP: ""}
+def test_a_container_of_an_image_committed_from_a_job_is_no_job_and_has_none_of_its_gpus() -> None:
+    inherited = {
+        labels.JOB: "7,8",
+        labels.STEP: "boot 1 2",
+        labels.SERVICE: "a._.1",
+        labels.DEVICES: "GPU-1,GPU-2",
+    }
+    assert labels.instead_of_inherited(inherited, "alice") == dict.fromkeys(inherited, "")
     assert labels.instead_of_inherited({labels.JOB: ""}, "alice") == {}
 
 

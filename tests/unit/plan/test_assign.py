@@ -46,6 +46,8 @@ GPUS_LABEL, DEVICES, ARCH = "aime.mlc.GPUS", "aime.mlc.DS01_DEVICES", "aime.mlc.
         ({GPUS_LABEL: "2", DEVICES: ""}, ("0", "1"), {"GPU-0", "MIG-a", "MIG-b"}),
         ({GPUS_LABEL: "1", ARCH: "ROCM6"}, ("all",), set()),
         ({GPUS_LABEL: "1", "aime.mlc.DS01_SERVICE": "n._.1001"}, (), set()),
+        # Of an image that was saved from a container of the cluster.
+        ({GPUS_LABEL: "1", "aime.mlc.DS01_SERVICE": ""}, ("0",), {"GPU-0"}),
     ],
 )
 def test_the_devices_of_a_container(
