@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 LAB, BOARD = "jupyter", "tensorboard"
 """Kinds of the jobs."""
 _PORT = 8888
+_PORTS = 2**16
 _LOOPBACK = "127.0.0.1"
+_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _START_SECONDS = 90
 _IN_USERS_PATH = 'PATH="$HOME/.local/bin:$PATH"'
 """Where `pip install` puts programs of a user; not everything that runs in a container has it."""
@@ -185,23 +187,31 @@ def _url(container: Container, job: Job, context: Context) -> str | None:
     except NotFoundError:
         return None
     host = re.escape(_address(container, context))
-    match = re.search(rf"http://{host}:\d+/\S*", output.decode(errors="replace"))
-    return match[0] if match else None
+    found = re.finditer(rf"http://{host}:([0-9]{{1,5}})/\S*", output.decode(errors="replace"))
+    return next((match[0] for match in found if int(match[1]) < _PORTS), None)
 
 
 def _address(container: Container, context: Context) -> str:
-    """Return the address to listen on: only this host, or only the container, can reach it."""
+    """Return the address to listen on: only this host, or only the container, can reach it.
+    Raises MlcError if the container does not say an IPv4 address."""
     if container.network == "host":
         return _LOOPBACK
     status, said = context.engine.exec_run(container.id, ("hostname", "-i"), user_of(context))
+    name = short_name(container.name)
     if status:
-        name = short_name(container.name)
         raise MlcError(
             f"The address of {name} cannot be found: hostname -i failed there (exit status "
             f"{status}: {shown(said.strip())}).",
             f"See why with: mlc exec {name} -- hostname -i",
         )
-    return next(iter(said.split()), _LOOPBACK)
+    words = said.split() or [_LOOPBACK]
+    # It becomes part of a command for the user's own shell, and an image's program has said it.
+    if found := next(filter(_IPV4.fullmatch, words), None):
+        return found
+    raise MlcError(
+        f"{name} has no IPv4 address: hostname -i printed {shown(said.strip())} there.",
+        f"See why with: mlc exec {name} -- hostname -i",
+    )
 
 
 def _missing(container: Container, program: str, kind: str) -> NotFoundError:

@@ -16,6 +16,7 @@ from ..lean import dataclass, replace
 _LONGEST_LINE = 65536  # bytes; http.client's limits
 _MOST_HEADERS = 100
 _PIECE = 65536  # bytes; what is read at once, whatever length the answer claims
+_LARGEST = 256 * 1024**2  # bytes of an answer that is read as a whole; real ones have a few MB
 _TO_QUOTE = re.compile(r"[^A-Za-z0-9_.~/:-]+")
 
 
@@ -86,6 +87,8 @@ class Connection:
             length += len(piece)
             if most is not None and length >= most:
                 break
+            if most is None and length > _LARGEST:
+                raise BrokenAnswerError("the answer is larger than 256 MiB")
         return replace(head, body=b"".join(read)[:most])
 
     def send(

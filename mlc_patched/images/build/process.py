@@ -27,7 +27,12 @@ from .shown import without_long_headings
 KEPT_LINES = 2000
 _GRACE_SECONDS = 15
 _PR_SET_PDEATHSIG = 1  # prctl(2), linux/prctl.h
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours and cursor movements
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # titles and links
+    r"|\x1b[@-Z\\-_]"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def run_build(
@@ -107,9 +112,10 @@ class _Log:
 
 
 def plain(line: bytes) -> str:
-    """Return a line as text, without colours and cursor movements."""
-    text = _ESCAPES.sub("", line.decode(errors="replace")).rstrip()
-    return text.rpartition("\r")[2]
+    """Return a line as text, without colours and cursor movements; what else could control a
+    terminal is escaped as in Python."""
+    text = _ESCAPES.sub("", line.decode(errors="replace")).rstrip().rpartition("\r")[2]
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _pass_on(

@@ -16,6 +16,7 @@ from mlc_patched.containers import jupyter as module
 from mlc_patched.containers.jupyter import jupyter
 from mlc_patched.context import Context
 from mlc_patched.engine.address import EngineAddress
+from mlc_patched.engine.interface import Container
 from mlc_patched.errors import MlcError
 from mlc_patched.names import labels
 
@@ -132,6 +133,56 @@ def test_with_a_network_of_its_own_the_address_is_the_containers(
     assert found.lab.url == "http://172.17.0.2:8890/lab?token=abc"
     assert "-L 8890:172.17.0.2:8890" in found.ssh
     assert "--ip=172.17.0.2" in commands(it, "run")[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ("127.0.0.1;touch${IFS}pwned;echo", None),
+        ("$(touch x)", None),
+        ("fe80::1%eth0", None),
+        ("1.2.3.4444 10.0.0.7\n", "10.0.0.7"),
+        ("fd00::1 10.0.0.7", "10.0.0.7"),
+        ("", "127.0.0.1"),
+    ],
+)
+def test_only_an_address_of_the_containers_gets_into_a_command(
+    fake: FakeEngine,
+    it: FakeContainer,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    said: str,
+    address: str | None,
+) -> None:
+    monkeypatch.setattr(fake, "exec_run", lambda *arguments: (0, said))
+    it.specification = replace(it.specification, network="bridge")
+    if address is None:
+        with pytest.raises(MlcError, match="has no IPv4 address: hostname -i printed"):
+            module._address(it_in(fake, it), context)
+    else:
+        assert module._address(it_in(fake, it), context) == address
+
+
+def it_in(fake: FakeEngine, it: FakeContainer) -> Container:
+    """Return the container as the engine lists it."""
+    return next(each for each in fake.containers() if each.id == it.id)
+
+
+@pytest.mark.parametrize("port", ["99999", "123456", "\u0661"])
+def test_what_is_no_port_is_no_url(
+    it: FakeContainer, context: Context, monkeypatch: pytest.MonkeyPatch, port: str
+) -> None:
+    monkeypatch.setattr(module, "_START_SECONDS", -1)
+    said = f"http://127.0.0.1:{port}/lab\n"
+    run = module.start_job
+
+    def start(*arguments: object, **named: object) -> object:
+        it.files[LOG.format(1)] = said.encode()
+        return run(*arguments, **named)
+
+    monkeypatch.setattr(module, "start_job", start)
+    with pytest.raises(MlcError, match="does not say where it listens"):
+        jupyter("it", context=context)
 
 
 def test_a_container_with_the_hosts_network_listens_on_loopback_whatever_is_set_by_now(

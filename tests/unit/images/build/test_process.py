@@ -17,7 +17,7 @@ import pytest
 
 from mlc_patched.host.child import Stream
 from mlc_patched.images.build.client import BuildCommand
-from mlc_patched.images.build.process import run_build
+from mlc_patched.images.build.process import plain, run_build
 
 
 def build(script: str, **options: object) -> tuple[int, list[str]]:
@@ -78,6 +78,24 @@ def test_output_is_passed_on_in_lines_and_kept_without_colours(
     assert (status, log) == (3, ["one", "red", "100%", "no end"])
     assert heard == log[:-1], "the last is no whole line"
     assert capfd.readouterr().err.splitlines() == heard
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("\x1b[31mred\x1b[0m\ttab", "red\ttab"),
+        ("a\x9b2Jb", "ab"),
+        ("bell\x07", r"bell\x07"),
+        ("\x1b]0;title\x07a \x1b]8;;http://x\x1b\\link", "a link"),
+        ("\x1b", r"\x1b"),
+        ("\x90\x7f\x00", r"\x90\x7f\x00"),
+        ("a\u202eb", r"a\u202eb"),
+        ("é 100 %", "é 100 %"),
+        ("10%\r100%", "100%"),
+    ],
+)
+def test_a_line_of_a_build_steers_no_terminal(line: str, text: str) -> None:
+    assert plain(line.encode()) == text
 
 
 def test_only_the_lines_to_be_shown_are_and_all_are_heard(
