@@ -28,7 +28,8 @@ probe="$HOME/.mlc-check"
 if ! { true >"$probe" && rm "$probe"; }; then echo "wrong: $HOME is not writable"; fi
 [ -d "$HOME/.local/bin" ] || echo "lacks: there is no $HOME/.local/bin"
 case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) echo "lacks: PATH lacks $HOME/.local/bin" ;; esac
-if ! said="$(sudo -n true 2>&1)"; then echo "lacks: sudo does not work: $said"; fi
+if ! said="$(sudo -n true 2>&1)"; then echo "lacks: sudo does not work: ${said##*
+}"; fi
 for tool in ps less; do command -v "$tool" >/dev/null || echo "without: $tool"; done
 [ -s /etc/ssl/certs/ca-certificates.crt ] || echo "without: certificate authorities"
 """

@@ -24,7 +24,8 @@ _CHECKS = r"""
 name="$(id -un 2>/dev/null)" || { echo "wrong: UID $(id -u) has no account in it"; exit; }
 echo "id $(id -u):$(id -g) $name"
 [ -w "$HOME" ] || echo "wrong: the home $HOME is not writable"
-if ! said="$(sudo -n true 2>&1)"; then echo "wrong: sudo does not work: $said"; fi
+if ! said="$(sudo -n true 2>&1)"; then echo "wrong: sudo does not work: ${said##*
+}"; fi
 """
 
 

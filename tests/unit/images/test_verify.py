@@ -15,8 +15,10 @@ from support.recording_reporter import RecordingReporter
 
 from mlc_patched.context import Context
 from mlc_patched.errors import SetupError
+from mlc_patched.images import verify as verifying
 from mlc_patched.images.probe import ProbeResult
 from mlc_patched.images.verify import PRIVATE_SCRIPT, verify
+from mlc_patched.maintenance import adopt
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
 
@@ -153,3 +155,19 @@ def test_what_is_wrong_with_the_account_is_said(
     assert failed.value.message == (
         f"The image was built, but would not work for you: {wrong}. It was removed."
     )
+
+
+@pytest.mark.parametrize("script", [adopt._CHECKS, verifying._CHECKS], ids=["adopt", "verify"])
+def test_why_sudo_fails_is_its_last_line(tmp_path: Path, script: str) -> None:
+    """Without a network it also warns, before it, that it cannot resolve the host's name."""
+    sudo = tmp_path / "sudo"
+    sudo.write_text(
+        "#!/bin/sh\necho 'sudo: unable to resolve host x' >&2\n"
+        "echo 'sudo: a password is required' >&2\nexit 1\n"
+    )
+    sudo.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    argv = ["sh", "-c", script]
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    [said] = [line for line in done.stdout.splitlines() if "sudo does" in line]
+    assert said.endswith(": sudo does not work: sudo: a password is required")
