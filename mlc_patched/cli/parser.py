@@ -169,9 +169,9 @@ def _examples(lines: Sequence[str]) -> str:
     return "examples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def add_switch(command: Arguments, flags: str, help: str) -> None:
+def add_switch(command: Arguments, flags: str, help: str, **more: Any) -> None:
     """Add a flag without a value, such as `-y --yes`."""
-    command.add_argument(*flags.split(), action="store_true", help=help)
+    command.add_argument(*flags.split(), action="store_true", help=help, **more)
 
 
 def add_option(

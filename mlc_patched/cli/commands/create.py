@@ -34,6 +34,14 @@ EXAMPLES = (
 
 FIRST_VERSION_ARCHITECTURE = "CUDA_ADA"
 """The only architecture of the catalogs of AIME's first version."""
+_ABBREVIATIONS = {
+    "--a": "architecture",
+    "--d": "data",
+    "--m": "models",
+    "--n --nu --num": "gpus",
+    "--w": "workspace",
+}
+"""Of AIME's flags: those that would be ambiguous here, as there are more flags."""
 
 
 def add_arguments(command: Parser) -> None:
@@ -55,6 +63,10 @@ def add_arguments(command: Parser) -> None:
     )
     add_output_of_new(command)
     add_script(command)
+    for flags, name in _ABBREVIATIONS.items():
+        command.add_argument(*flags.split(), dest=name, help=argparse.SUPPRESS)
+    add_switch(command, "--i", argparse.SUPPRESS, dest="info")
+    add_switch(command, "--s", argparse.SUPPRESS, dest="script")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:

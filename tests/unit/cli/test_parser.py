@@ -101,6 +101,31 @@ def test_the_spellings_of_both_aime_versions_and_of_ds01(
     )
 
 
+AIMES_FLAGS = {
+    "create n P 2.8": "architecture= data_dir= num_gpus= info models_dir= script workspace_dir=",
+    "list": "all all_users architecture data models size workspace",
+    "open n": "script",
+    "start n": "detach script",
+    "stop n": "force script",
+    "remove n": "force script",
+    "update-sys": "force",
+}
+"""Lines, and AIME's long flags of that command; `=`: with a value (docs/contracts.md)."""
+
+
+@pytest.mark.parametrize("line", AIMES_FLAGS)
+def test_abbreviations_that_aimes_commands_take_mean_the_same(line: str) -> None:
+    flags = AIMES_FLAGS[line].split()
+    names = [flag.rstrip("=") for flag in (*flags, "help")]
+    for flag, name in zip(flags, names, strict=False):
+        value = "=1" * flag.endswith("=")
+        wanted = parse([*line.split(), f"--{name}{value}"])[1]
+        for length in range(1, len(name)):
+            short = name[:length]
+            if sum(each.startswith(short) for each in names) == 1:
+                assert parse([*line.split(), f"--{short}{value}"])[1] == wanted, short
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_examples(
     name: str, capsys: pytest.CaptureFixture[str]
