@@ -286,7 +286,7 @@ def _check_program(program: Path, python: str, state: State) -> None:
             f"Not every user who can read {command} can read {program}, so nothing was changed.",
             "Install mlc-patched where all users can read it: make install",
         )
-    if said := _fails([python, str(program), "--version"]):
+    if said := _fails([python, "-I", str(program), "--version"]):
         raise MlcError(f"{program} does not run, so nothing was changed: {said}")
 
 

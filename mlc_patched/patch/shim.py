@@ -3,6 +3,9 @@
 A shim asks one question: does the store's marker exist? If so, it runs our program; otherwise it
 runs AIME's original, unchanged. So a checkout with some or all of its files replaced still behaves
 as AIME's until the marker appears, and does so again once the marker is gone.
+
+Our program gets -I: Python ignores the caller's PYTHON* variables, as with bin/mlc. (-S, too, would
+need a tree with packages of its own.)
 """
 
 from __future__ import annotations
@@ -31,13 +34,15 @@ except FileNotFoundError:
         _file = os.path.join(_here, "{name}")  # just restored, or lost
         if b"{magic}" in open(_file, "rb").read(200):
             sys.exit("Error: {lost}" % _file)
+except PermissionError:
+    sys.exit("Error: {closed}" % (os.path.join(_store, "{marker}"), _here))
 else:
     _file = os.path.join(_store, "{program}")
     if not os.path.exists(_file):
         sys.exit("Error: {gone}" % (os.path.realpath(_file), _store))
     if __name__ == "__main__":
         _python = _python if os.access(_python, os.X_OK) else sys.executable
-        os.execv(_python, [_python, _file, {verb_list}*sys.argv[1:]])
+        os.execv(_python, [_python, "-I", _file, {verb_list}*sys.argv[1:]])
     __file__ = _file
 with open(_file, "rb") as _source:
     _code = compile(_source.read(), _file, "exec")
@@ -55,7 +60,11 @@ if {{ IFS= read -r mlc_python <"$mlc_store/{marker}"; }} 2>/dev/null; then
         exit 1
     fi
     [[ -x $mlc_python ]] || mlc_python=python3
-    exec "$mlc_python" "$mlc_store/{program}" {verb}"$@"
+    exec "$mlc_python" -I "$mlc_store/{program}" {verb}"$@"
+elif [[ -d $mlc_store && ! -x $mlc_store ]] ||
+    [[ -e $mlc_store/{marker} && ! -r $mlc_store/{marker} ]]; then
+    printf 'Error: {closed}\\n' "$mlc_store/{marker}" "${{mlc_self%/*}}" >&2
+    exit 1
 elif [[ -e $mlc_store/{original}/{name} ]]; then
     source "$mlc_store/{original}/{name}"
 elif head -n 2 "$mlc_self" | grep -q "{magic}"; then
@@ -69,6 +78,10 @@ fi
 _GONE = (
     "mlc-patched, which this checkout runs, is missing: %s. Ask an administrator to install it "
     "again, or to remove %s/{marker}, which switches back to AIME mlc."
+)
+_CLOSED = (
+    "%s cannot be read, so it is not known which mlc this checkout runs. Ask an administrator to "
+    "run: mlc-patch apply %s"
 )
 _LOST = "The AIME original of %s is missing. Ask an administrator to run: git checkout -- FILE"
 
@@ -88,6 +101,7 @@ def shim(name: str, original: bytes) -> bytes:
         verb=f"{verb} " if verb else "",
         verb_list=f'"{verb}", ' if verb else "",
         gone=_GONE.format(marker=MARKER),
+        closed=_CLOSED,
         lost=_LOST,
     )
     return text.encode()

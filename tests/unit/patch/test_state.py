@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.aime_checkout import PROGRAM, V1
@@ -191,8 +194,9 @@ def place(directory: Path, name: str, original: bytes) -> Path:
     return command
 
 
-def said(*argv: object) -> tuple[int, str]:
-    done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, check=False)
+def said(*argv: object, **options: Any) -> tuple[int, str]:
+    line = list(map(str, argv))
+    done = subprocess.run(line, capture_output=True, text=True, check=False, **options)
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
@@ -225,6 +229,40 @@ def test_shims_pass_arguments_on_unchanged(tmp_path: Path) -> None:
     for command, verb in zip(commands, ([], ["open"], []), strict=True):
         wanted = [f"{store}/mlc.py", *verb, "a  b", "", "*", "'"]
         assert said(command, "a  b", "", "*", "'") == (0, str(wanted)), command
+
+
+def test_shims_run_our_program_without_the_callers_python_variables(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import json\nprint('ours')\n")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "json.py").write_text("raise SystemExit('theirs')\n")
+    command = place(tmp_path, "mlc", SHELL)
+    other = place(tmp_path, "mlc.py", b"#!/usr/bin/env python3\n")
+    (tmp_path / ".mlc-patched/mlc.py").symlink_to(program)
+    (tmp_path / ".mlc-patched/active").write_text(f"{sys.executable}\n")
+    assert said("env", "PYTHONHOME=/none", command) == (0, "ours")
+    for each in (command, other):
+        assert said("env", f"PYTHONPATH={theirs}", each) == (0, "ours")
+
+
+@pytest.mark.parametrize("closed", ["", "active"])
+def test_what_users_cannot_read_in_the_store_is_reported(open_place: Path, closed: str) -> None:
+    commands = [
+        place(open_place, "mlc-list", SHELL),
+        place(open_place, "mlc.py", b"#!/usr/bin/env python3\n"),
+    ]
+    store = open_place / ".mlc-patched"
+    (store / "active").write_text("python3\n")
+    (store / closed).chmod(0)
+    try:
+        for command in commands:
+            status, text = said(command, user=65534 if os.geteuid() == 0 else None)
+            assert (status, text.count("\n")) == (1, 0), text
+            assert text.startswith(f"Error: {store}/active cannot be read")
+            assert text.endswith(f"mlc-patch apply {open_place}")
+    finally:
+        (store / closed).chmod(0o755)
 
 
 def test_a_missing_program_or_original_is_reported(tmp_path: Path) -> None:
