@@ -126,6 +126,11 @@ def recognise(path: Path) -> Checkout:
             f"{path} is not an AIME checkout: {', '.join(links)} should be files but are links.",
             "Restore the files (git checkout -- NAME), or name another checkout.",
         )
+    if lost := [name for name in commands if _is_lost(path, name)]:
+        raise MlcError(
+            f"{path / STORE} has lost AIME's original of {', '.join(lost)}.",
+            f"Restore AIME's files with git: git -C {path} checkout -- {' '.join(lost)}",
+        )
     form = Form.V2 if "mlc.py" in commands else Form.V1
     version = version_of(form, original_text(path, "mlc.py" if form is Form.V2 else "mlc-create"))
     return Checkout(path, form, version, commands)
@@ -144,15 +149,29 @@ def original_text(path: Path, name: str) -> bytes:
     Raises MlcError if the file cannot be read.
     """
     try:
-        text = (path / name).read_bytes() if (path / name).exists() else None
-        if text is None or is_shim(text):
-            text = (path / STORE / ORIGINAL / name).read_bytes()
+        return _original_text(path, name)
     except OSError as error:
         raise MlcError(
             f"{error.filename} cannot be read: {error.strerror}.",
             f"If it is lost, restore AIME's file with git: git -C {path} checkout -- {name}",
         ) from error
+
+
+def _original_text(path: Path, name: str) -> bytes:
+    text = (path / name).read_bytes() if (path / name).exists() else None
+    if text is None or is_shim(text):
+        return (path / STORE / ORIGINAL / name).read_bytes()
     return text
+
+
+def _is_lost(path: Path, name: str) -> bool:
+    try:
+        _original_text(path, name)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # `original_text` says why
+    return False
 
 
 def committed(checkout: Checkout) -> dict[str, str]:

@@ -53,6 +53,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if not is_changing and (arguments.force or arguments.dry_run or arguments.yes):
         raise UsageError(f"-f, -n and -y are flags of {' and '.join(_CHANGING)} only.")
     named = arguments.checkout
+    if named == "":
+        raise UsageError(
+            "DIRECTORY is empty. Name AIME's checkout, or leave it out to take the one found "
+            "through PATH."
+        )
     try:
         path = Path(os.path.realpath(named)) if named else checkout.find(context.environ)
     except FileNotFoundError:

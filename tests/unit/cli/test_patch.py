@@ -131,6 +131,13 @@ def test_flags_of_a_change_are_refused_where_nothing_changes(run: Run) -> None:
     run("repair", code=2)
 
 
+def test_an_empty_directory_is_not_that_of_the_path(v2: AimeCheckout, run: Run) -> None:
+    run("apply")
+    for action in ("status", "verify", "apply", "revert"):
+        assert "DIRECTORY is empty" in run(action, "", code=2).last
+    assert examine(v2.path).condition is Condition.PATCHED
+
+
 def test_a_checkout_is_named_or_found(
     v2: AimeCheckout, context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

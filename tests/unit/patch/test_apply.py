@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -369,6 +370,20 @@ def test_a_command_that_is_lost_with_its_original_is_to_be_restored_first(
     v2.git("checkout", "--", "mlc-stats")
     put_back(v2)
     assert v2.git("status", "--porcelain") == ""
+
+
+def test_all_originals_that_are_lost_with_the_store_are_named_at_once(
+    v2: AimeCheckout, shell_program: Path
+) -> None:
+    before, names = fingerprint(v2.path), examine(v2.path).checkout.commands
+    put(v2, shell_program)
+    shutil.rmtree(v2.path / STORE)
+    for change in (put_back, lambda made: put(made, shell_program)):
+        with pytest.raises(MlcError, match=f"{STORE} has lost AIME's original of mlc") as failed:
+            change(v2)
+        assert str(failed.value).endswith(f"git -C {v2.path} checkout -- {' '.join(names)}")
+    v2.git("checkout", "--", *names)
+    assert fingerprint(v2.path) == before
 
 
 @pytest.mark.parametrize("lost", [False, True])
