@@ -26,7 +26,7 @@ from . import store as patch_store
 from .layout import FILE_NAME, MARKER, ORIGINAL, PROGRAM, STORE
 from .originals import set_aside, stored_originals, without_removed
 from .shim import shim
-from .state import SHIMS, Condition, FileState, State, examine
+from .state import SHIMS, Condition, FileState, State, examine, is_open
 from .store import Kept, Manifest, Original
 
 GRACE_SECONDS = 1.0
@@ -52,17 +52,9 @@ def apply(path: Path, program: Path, python: str, report: Reporter, *, force: bo
     """
     with patch_store.locked(path):
         state = examine(path)
-        if (
-            state.condition is Condition.PATCHED
-            and state.program == str(program)
-            and not state.named(FileState.OLDER)
-        ):
+        if is_done(state, program):
             return Patched(state, ())
-        check_writable(state)
-        _check_originals(state)
-        state = without_removed(state)
-        _check_known(state, force)
-        _check_program(program, python, state)
+        state = _checked_for_apply(state, program, python, force)
         report.step(f"Patching {path}")
         was_active = patch_store.is_active(path)
         try:
@@ -73,6 +65,37 @@ def apply(path: Path, program: Path, python: str, report: Reporter, *, force: bo
                     _restore(path, report)
             raise
         return Patched(examine(path), replaced)
+
+
+def would_apply(path: Path, program: Path, python: str, *, force: bool) -> Patched:
+    """Return the checkout as it is, and the files that `apply` would replace, or raise as it
+    does."""
+    state = examine(path)
+    if is_done(state, program):
+        return Patched(state, ())
+    checked = _checked_for_apply(state, program, python, force)
+    names = (name for name, found in checked.files.items() if found is not FileState.OURS)
+    return Patched(state, tuple(names))
+
+
+def is_done(state: State, program: Path) -> bool:
+    """Whether every command runs this program already, so that `apply` has nothing to do."""
+    return (
+        state.condition is Condition.PATCHED
+        and state.program == str(program)
+        and not state.named(FileState.OLDER)
+    )
+
+
+def _checked_for_apply(state: State, program: Path, python: str, force: bool) -> State:
+    """Return the checkout without the commands that AIME has removed, or raise MlcError if it is
+    not to be patched."""
+    check_writable(state)
+    _check_originals(state)
+    state = without_removed(state)
+    _check_known(state, force)
+    _check_program(program, python, state)
+    return state
 
 
 def _replace(state: State, program: Path, python: str, report: Reporter) -> tuple[str, ...]:
@@ -90,8 +113,13 @@ def _replace(state: State, program: Path, python: str, report: Reporter) -> tupl
             f"Your version of {names} is kept, and mlc-patch revert restores it. To use AIME's "
             f"instead, with yours in git's stash: {stash_advice(path, edited)}"
         )
+    if shims := ", ".join(state.named(FileState.EDITED)):
+        report.warn(
+            f"Our shim of {shims} was edited, and the edit is not kept. To change a command: "
+            f"mlc-patch revert {path}, edit AIME's file, mlc-patch apply {path} --force"
+        )
     set_aside(state, stored, report)
-    manifest = manifest_of(state.checkout.form.value, state.checkout.version, originals)
+    manifest = manifest_of(state.checkout.form.value, state.checkout.version, originals, state)
     if manifest != state.manifest or state.broken_originals:
         patch_store.keep(path, manifest, originals)
     patch_store.link(store / PROGRAM, str(program))
@@ -106,12 +134,18 @@ def _replace(state: State, program: Path, python: str, report: Reporter) -> tupl
     return replaced
 
 
-def manifest_of(form: str, version: str, originals: dict[str, Original]) -> Manifest:
-    """Return the manifest of originals to be stored."""
+def manifest_of(form: str, version: str, originals: dict[str, Original], state: State) -> Manifest:
+    """Return the manifest of originals to be stored, and of their shims and those in place."""
+    shims = {patch_store.digest(shim(name, each.text)) for name, each in originals.items()}
+    shims |= {
+        patch_store.digest((state.checkout.path / name).read_bytes())
+        for name in state.named(*SHIMS)
+        if name in originals
+    }
     kept = (
         Kept(name, patch_store.digest(each.text), each.mode) for name, each in originals.items()
     )
-    return Manifest(form, version, tuple(kept))
+    return Manifest(form, version, tuple(kept), tuple(sorted(shims)))
 
 
 def stash_advice(path: Path, names: Sequence[str]) -> str:
@@ -132,16 +166,11 @@ def verify(path: Path) -> tuple[State, tuple[str, ...]]:
     wrong = []
     if state.condition is Condition.INTERRUPTED:
         wrong.append("mlc-patch was interrupted, and the commands are still AIME's")
-    wrong += [
-        f"{name} is {found.value}" for name, found in state.files.items() if found not in SHIMS
-    ]
-    wrong += state.faults_of_store()
-    if not (path / STORE / PROGRAM).exists():
-        wrong.append(f"our program {state.program} is missing")
+    wrong += state.faults()
     if not wrong:
         for name in state.checkout.commands:
             if not os.access(path / name, os.X_OK):
-                continue
+                continue  # nor could anybody run AIME's
             # What others can change root runs as them.
             account = account_for(path, path / STORE, path / STORE / MARKER, path / name)
             if said := _fails([str(path / name), "-h"], account):
@@ -160,22 +189,37 @@ def revert(path: Path, report: Reporter, *, force: bool) -> Patched:
         if state.condition is Condition.AIME:
             patch_store.remove(path)  # leftovers of an interrupted revert
             return Patched(state, ())
-        check_writable(state)
-        _check_originals(state)
-        if state.has_lost_manifest:
-            (fault,) = state.faults_of_store()
-            raise MlcError(
-                f"Nothing was changed in {path}: {fault}.", f"Fix it first: mlc-patch apply {path}"
-            )
-        stored = stored_originals(state)
-        changed = [name for name in state.named(FileState.CHANGED) if name not in stored]
-        if changed and not force:
-            raise MlcError(
-                f"{', '.join(changed)} in {path} changed since the patch, so nothing was done. "
-                "With --force the change stays, and all other files are restored."
-            )
+        _check_for_revert(state, force)
         report.step(f"Restoring AIME's files in {path}")
         return Patched(state, _restore(path, report))
+
+
+def would_revert(path: Path, *, force: bool) -> Patched:
+    """Return the checkout as it is, and the files that `revert` would restore, or raise as it
+    does."""
+    state = examine(path)
+    if state.condition is Condition.AIME:
+        return Patched(state, ())
+    _check_for_revert(state, force)
+    return Patched(state, stored_originals(without_removed(state)))
+
+
+def _check_for_revert(state: State, force: bool) -> None:
+    path = state.checkout.path
+    check_writable(state)
+    _check_originals(state)
+    if state.has_lost_manifest:
+        (fault,) = state.faults_of_store()
+        raise MlcError(
+            f"Nothing was changed in {path}: {fault}.", f"Fix it first: mlc-patch apply {path}"
+        )
+    stored = stored_originals(state)
+    changed = [name for name in state.named(FileState.CHANGED) if name not in stored]
+    if changed and not force:
+        raise MlcError(
+            f"{', '.join(changed)} in {path} changed since the patch, so nothing was done. "
+            "With --force the change stays, and all other files are restored."
+        )
 
 
 def _restore(path: Path, report: Reporter) -> tuple[str, ...]:
@@ -281,20 +325,13 @@ def _check_program(program: Path, python: str, state: State) -> None:
     """Check that our program runs, and that every user may read it."""
     files = [state.checkout.path / name for name in (*state.checkout.commands, FILE_NAME)]
     command = next(file for file in files if file.exists())
-    if _is_open(command) and not _is_open(program):
+    if is_open(command) and not is_open(program):
         raise MlcError(
             f"Not every user who can read {command} can read {program}, so nothing was changed.",
             "Install mlc-patched where all users can read it: make install",
         )
     if said := _fails([python, "-I", str(program), "--version"]):
         raise MlcError(f"{program} does not run, so nothing was changed: {said}")
-
-
-def _is_open(file: Path) -> bool:
-    """Whether every user can read a file, judged by the modes along its path."""
-    return bool(file.stat().st_mode & 0o004) and all(
-        place.stat().st_mode & 0o001 for place in file.parents
-    )
 
 
 def _fails(argv: list[str], account: Account | None = None) -> str:

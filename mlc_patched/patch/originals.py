@@ -14,7 +14,7 @@ from ..report import Reporter
 from . import checkout as patch_checkout
 from . import store as patch_store
 from .layout import ORIGINAL, STORE
-from .state import SHIMS, FileState, State
+from .state import ALL_SHIMS, FileState, State
 
 
 def without_removed(state: State) -> State:
@@ -37,7 +37,7 @@ def without_removed(state: State) -> State:
 def stored_originals(state: State) -> tuple[str, ...]:
     """Return the commands whose original is the stored one: those with a shim, missing ones, and
     those that were edited before the patch and whose file is git's now."""
-    stored = list(state.named(*SHIMS, FileState.MISSING))
+    stored = list(state.named(*ALL_SHIMS, FileState.MISSING))
     if only := _only_stored(state):
         try:
             edited = patch_checkout.edited(state.checkout)

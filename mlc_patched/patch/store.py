@@ -50,6 +50,8 @@ class Manifest:
     form: str
     version: str
     files: tuple[Kept, ...]
+    shims: tuple[str, ...] = ()
+    """Digests of the shims that were put in place; empty if an earlier version wrote this."""
 
     def kept(self, name: str) -> Kept | None:
         """Return the entry of one original, or None."""
@@ -90,7 +92,8 @@ def read_manifest(checkout: Path) -> Manifest | None:
         files = tuple(
             Kept(str(e["name"]), str(e["sha256"]), int(e["mode"])) for e in found["files"]
         )
-        return Manifest(str(found["form"]), str(found["version"]), files)
+        shims = tuple(str(each) for each in found.get("shims", ()))
+        return Manifest(str(found["form"]), str(found["version"]), files, shims)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     except OSError as error:
@@ -160,7 +163,9 @@ def sync(directory: Path) -> None:
 def open_store(checkout: Path) -> Path:
     """Return the store; a missing one is made under another name and renamed when complete."""
     store = checkout / STORE
-    if not store.exists():
+    if store.exists():
+        store.chmod(0o755)
+    else:
         partial = checkout / _PARTIAL
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o755)

@@ -289,17 +289,16 @@ def _apply_update(state: State, before: _Staged, after: _Staged) -> None:
             (checkout / path).parent.mkdir(parents=True, exist_ok=True)
             patch_store.write(after.place / path, after.original(path))
             (after.place / path).replace(checkout / path)
-    _keep_originals(state.checkout.path, originals, after.paths)
+    _keep_originals(state, originals, after.paths)
 
 
-def _keep_originals(
-    checkout: Path, originals: dict[str, Original], changed: tuple[str, ...]
-) -> None:
+def _keep_originals(state: State, originals: dict[str, Original], changed: tuple[str, ...]) -> None:
     """Store AIME's new commands as originals, and write the shims that they need."""
+    checkout = state.checkout.path
     program = originals.get("mlc.py") or originals.get("mlc-create")
     form = patch_checkout.Form.V2 if "mlc.py" in originals else patch_checkout.Form.V1
     version = patch_checkout.version_of(form, program.text) if program else ""
-    patch_store.keep(checkout, manifest_of(form.value, version, originals), originals)
+    patch_store.keep(checkout, manifest_of(form.value, version, originals, state), originals)
     for name, original in originals.items():
         text = shim(name, original.text)
         if _content(checkout / name) != b"file " + text:

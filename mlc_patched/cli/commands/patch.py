@@ -86,7 +86,7 @@ def _status(path: Path, arguments: argparse.Namespace, context: Context) -> int:
     except MlcError as error:
         unknown = str(error)
     if arguments.json:
-        return _json(state, edited=edited)
+        return _json(state, edited=edited, wrong=_wrong(state))
     for line in _about(state, edited or (), unknown):
         say(line)
     return 0
@@ -94,7 +94,7 @@ def _status(path: Path, arguments: argparse.Namespace, context: Context) -> int:
 
 def _about(state: State, edited: tuple[str, ...], unknown: str) -> list[str]:
     from ...patch.checkout import KNOWN
-    from ...patch.state import SHIMS, Condition
+    from ...patch.state import Condition
 
     checkout = state.checkout
     version = checkout.version or "(version unknown)"
@@ -111,10 +111,7 @@ def _about(state: State, edited: tuple[str, ...], unknown: str) -> list[str]:
         lines.append(f"  edited: {', '.join(edited)}")
     if state.program:
         lines.append(f"  runs: {state.program}")
-    for name, found in state.files.items():
-        if state.condition is Condition.DAMAGED and found not in SHIMS:
-            lines.append(f"  {name} is {found.value}")
-    lines += [f"  {fault}" for fault in state.faults_of_store()]
+    lines += [f"  {fault}" for fault in _wrong(state)]
     todo = {
         Condition.AIME: "Patch it with",
         Condition.INTERRUPTED: "Complete it (or go back with mlc-patch revert) with",
@@ -123,6 +120,12 @@ def _about(state: State, edited: tuple[str, ...], unknown: str) -> list[str]:
     if state.condition in todo:
         lines.append(f"{todo[state.condition]}: mlc-patch apply {checkout.path}")
     return lines
+
+
+def _wrong(state: State) -> list[str]:
+    from ...patch.state import Condition
+
+    return state.faults() if state.condition is Condition.DAMAGED else state.faults_of_store()
 
 
 def _apply(path: Path, arguments: argparse.Namespace, context: Context) -> int:
@@ -134,25 +137,43 @@ def _apply(path: Path, arguments: argparse.Namespace, context: Context) -> int:
     from ..prompts import confirm
 
     program, python = our_program(context), str(through_current(Path(sys.executable)))
-    state = examine(path)
-    if arguments.dry_run and arguments.json:
-        return _json(state, would_replace=state.checkout.commands)
     if arguments.dry_run:
-        say(f"Would replace in {path}: {', '.join(state.checkout.commands)}")
-        say(f"They would run {program}. The originals would be stored in {path}/.mlc-patched.")
-        return 0
-    if state.condition is not Condition.PATCHED:
+        return _would_apply(path, program, python, arguments)
+    state = examine(path)
+    was_patched = state.condition is Condition.PATCHED
+    if was_patched and state.program != str(program):
+        confirm(arguments, f"Make {path} run {program}, not {state.program}?", default=True)
+    elif not was_patched:
         confirm(arguments, f"Make {path} run mlc-patched {__version__}?", default=True)
     done = apply(path, program, python, context.report, force=arguments.force)
     if arguments.json:
-        return _json(done.state, replaced=done.replaced)
-    if not done.replaced and state.condition is Condition.PATCHED:
-        say(f"{path} is already patched; nothing was done.")
-    else:
+        return _json(done.state, replaced=done.replaced, former_program=state.program)
+    is_switched = state.program not in ("", done.state.program)
+    if done.replaced or not was_patched:
         say(
             f"{path} is patched: {len(done.state.checkout.commands)} commands run mlc-patched "
             f"{__version__}. To undo this: mlc-patch revert {path}"
         )
+    elif not is_switched:
+        say(f"{path} is already patched; nothing was done.")
+    if is_switched:
+        say(f"{path} runs {done.state.program} now, no longer {state.program}.")
+    return 0
+
+
+def _would_apply(path: Path, program: Path, python: str, arguments: argparse.Namespace) -> int:
+    from ...patch.apply import is_done, would_apply
+
+    done = would_apply(path, program, python, force=arguments.force)
+    state, names = done.state, done.replaced
+    if arguments.json:
+        return _json(state, would_replace=names, would_run=str(program))
+    if is_done(state, program):
+        say(f"{path} is already patched; nothing would be done.")
+        return 0
+    say(f"Would replace in {path}: {', '.join(names) or 'no command'}")
+    former = f", no longer {state.program}" if state.program not in ("", str(program)) else ""
+    say(f"Commands would run {program}{former}. The originals would be in {path}/.mlc-patched.")
     return 0
 
 
@@ -173,18 +194,21 @@ def _verify(path: Path, arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _revert(path: Path, arguments: argparse.Namespace, context: Context) -> int:
-    from ...patch.apply import revert
-    from ...patch.originals import stored_originals
+    from ...patch.apply import revert, would_revert
     from ...patch.state import Condition, examine
     from ..prompts import confirm
 
-    state = examine(path)
     if arguments.dry_run:
-        names = stored_originals(state)
+        done = would_revert(path, force=arguments.force)
         if arguments.json:
-            return _json(state, would_restore=names)
-        say(f"Would restore in {path}: {', '.join(names) or 'nothing, it is not patched'}")
+            return _json(done.state, would_restore=done.replaced)
+        is_aimes = done.state.condition is Condition.AIME
+        nothing = (
+            "nothing, it is not patched" if is_aimes else "no file; the patch would be removed"
+        )
+        say(f"Would restore in {path}: {', '.join(done.replaced) or nothing}")
         return 0
+    state = examine(path)
     if state.condition is not Condition.AIME:
         confirm(arguments, f"Restore AIME's mlc in {path}?", default=True)
     done = revert(path, context.report, force=arguments.force)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from mlc_patched.context import Context
 from mlc_patched.lean import replace
 from mlc_patched.patch import apply as patching
 from mlc_patched.patch import checkout as patch_checkout
-from mlc_patched.patch.layout import ORIGINAL, STORE
+from mlc_patched.patch import store as patch_store
+from mlc_patched.patch.layout import MARKER, ORIGINAL, PROGRAM, STORE
 from mlc_patched.patch.state import Condition, examine
 
 Run = Callable[..., Outcome]
@@ -89,6 +91,42 @@ def test_the_same_in_json(v2: AimeCheckout, run: Run) -> None:
     assert said("revert")["replaced"] == []
 
 
+def test_a_dry_run_says_what_would_be_done_to_a_patched_checkout(
+    v2: AimeCheckout, run: Run, shell_program: Path
+) -> None:
+    run("apply")
+    assert "is already patched; nothing would be done" in run("apply", "-n").out
+    assert json.loads(run("apply", "-n", "--json").out)["would_replace"] == []
+    (v2.path / "mlc-list").unlink()
+    assert f"Would replace in {v2.path}: mlc-list\n" in run("apply", "-n").out
+    run("apply")
+    (v2.path / STORE / MARKER).chmod(0o600)
+    assert f"Would replace in {v2.path}: no command\n" in run("apply", "-n").out
+    (v2.path / "mlc-list").write_text("#!/bin/sh\n")
+    assert "mlc-list was edited" in run("apply", "-n", code=1).last
+    assert "mlc-list in " in run("revert", "-n", code=1).last
+    assert "mlc-open" in run("revert", "-f", "-n").out
+
+
+def test_a_checkout_that_another_program_takes_over_is_said(
+    v2: AimeCheckout, run: Run, shell_program: Path, answer: Callable[..., object]
+) -> None:
+    run("apply")
+    other = shell_program.with_name("other.py")
+    shutil.copy(shell_program, other)
+    patch_store.link(v2.path / STORE / PROGRAM, str(other))
+    shown = run("apply", "-n").out
+    assert f"Commands would run {shell_program}, no longer {other}." in shown
+    answer("n")
+    asked = run("apply", code=1).out
+    assert f"Make {v2.path} run {shell_program}, not {other}?" in asked
+    done = run("apply", "-y").out
+    assert done == f"{v2.path} runs {shell_program} now, no longer {other}.\n"
+    patch_store.link(v2.path / STORE / PROGRAM, str(other))
+    told = json.loads(run("apply", "-y", "--json").out)
+    assert (told["former_program"], told["program"]) == (str(other), str(shell_program))
+
+
 def test_a_person_is_asked_and_may_refuse(
     v2: AimeCheckout, run: Run, answer: Callable[..., object]
 ) -> None:
@@ -122,6 +160,16 @@ def test_status_says_what_is_unusual(v2: AimeCheckout, run: Run) -> None:
     assert "  mlc-list is " in shown
     assert "  the stored original of mlc-open is damaged" in shown
     assert f"Fix it with: mlc-patch apply {v2.path}" in shown
+
+
+def test_status_says_what_is_damaged(v2: AimeCheckout, run: Run, shell_program: Path) -> None:
+    run("apply")
+    patch_store.link(v2.path / STORE / PROGRAM, "/gone/mlc-patched.py")
+    fault = "our program /gone/mlc-patched.py is missing"
+    assert f"  {fault}\n" in run("status").out
+    assert json.loads(run("status", "--json").out)["wrong"] == [fault]
+    run("apply")
+    assert json.loads(run("status", "--json").out)["wrong"] == []
 
 
 def test_flags_of_a_change_are_refused_where_nothing_changes(run: Run) -> None:

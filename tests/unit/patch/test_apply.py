@@ -13,8 +13,9 @@ from support.recording_reporter import RecordingReporter
 
 from mlc_patched.errors import MlcError
 from mlc_patched.patch import store as patch_store
-from mlc_patched.patch.apply import Patched, apply, revert, verify
+from mlc_patched.patch.apply import Patched, apply, revert, verify, would_apply, would_revert
 from mlc_patched.patch.layout import MARKER, ORIGINAL, PROGRAM, STORE
+from mlc_patched.patch.shim import shim
 from mlc_patched.patch.state import Condition, FileState, examine
 from mlc_patched.report import SilentReporter
 
@@ -111,15 +112,15 @@ def test_an_interrupted_apply_can_be_completed_or_reverted(
 
 def test_what_verify_finds(v2: AimeCheckout, shell_program: Path) -> None:
     assert verify(v2.path)[1] == ("it is not patched",)
+    (v2.path / "mlc").chmod(0o644)  # nobody can run it, so it is not run
     put(v2, shell_program)
     assert verify(v2.path)[1] == ()
     shell_program.write_text("echo out of order >&2; exit 3\n")
     faults = verify(v2.path)[1]
     assert faults[0] == "mlc.py -h fails: out of order"
-    assert len(faults) == len(v2.names())
+    assert len(faults) == len(v2.names()) - 1
     shell_program.write_text("exit 3\n")
-    (v2.path / "mlc.py").chmod(0o644)  # nobody can run it, so it is not run
-    assert verify(v2.path)[1][0] == "mlc -h fails: no error message"
+    assert verify(v2.path)[1][1] == "mlc-create -h fails: no error message"
     shell_program.unlink()
     assert verify(v2.path)[1] == (f"our program {shell_program} is missing",)
     (v2.path / STORE / ORIGINAL / "mlc").write_text("damaged\n")
@@ -128,6 +129,81 @@ def test_what_verify_finds(v2: AimeCheckout, shell_program: Path) -> None:
     assert state.condition is Condition.DAMAGED
     assert any(each.startswith("mlc-list is ") for each in faults)
     assert "the stored original of mlc is damaged" in faults
+
+
+@pytest.mark.parametrize(
+    ("place", "mode", "fault"),
+    [
+        ("mlc-list", 0o644, "mlc-list is our shim, but closed to users who could run AIME's"),
+        ("mlc-list", 0o750, "mlc-list is our shim, but closed to users who could run AIME's"),
+        (f"{STORE}/{MARKER}", 0o600, f"can read the commands can read {{0}}/{STORE}/{MARKER}"),
+        (STORE, 0o700, f"can read the commands can read {{0}}/{STORE}/{MARKER}"),
+    ],
+)
+def test_what_users_cannot_run_is_found_and_opened(
+    v2: AimeCheckout, shell_program: Path, place: str, mode: int, fault: str
+) -> None:
+    put(v2, shell_program)
+    before = fingerprint(v2.path)
+    (v2.path / place).chmod(mode)
+    state, faults = verify(v2.path)
+    assert state.condition is Condition.DAMAGED
+    assert faults[0].endswith(fault.format(v2.path))
+    put(v2, shell_program)
+    assert fingerprint(v2.path) == before
+    assert verify(v2.path)[1] == ()
+
+
+def test_a_program_that_was_closed_to_users_is_found(v2: AimeCheckout, shell_program: Path) -> None:
+    put(v2, shell_program)
+    shell_program.chmod(0o600)
+    assert verify(v2.path)[1] == (
+        f"not every user who can read the commands can read {shell_program}",
+    )
+    v2.path.chmod(0o750)  # a checkout for one group, whose program may be closed, too
+    assert verify(v2.path)[1] == ()
+
+
+def test_an_edited_shim_is_found_and_replaced_with_a_warning(
+    v2: AimeCheckout, shell_program: Path
+) -> None:
+    before = fingerprint(v2.path)
+    put(v2, shell_program)
+    before_edit = (v2.path / "mlc-stop").read_text()
+    edit = before_edit.replace("revert\n", "revert\necho edited; exit 0\n", 1)
+    (v2.path / "mlc-stop").write_text(edit)
+    state, faults = verify(v2.path)
+    assert state.condition is Condition.DAMAGED
+    assert faults == ("mlc-stop is our shim, but edited since it was patched",)
+    report = RecordingReporter()
+    done = apply(v2.path, shell_program, "/bin/sh", report, force=False)
+    assert done.replaced == ("mlc-stop",)
+    assert "Our shim of mlc-stop was edited, and the edit is not kept" in report.said[-1]
+    assert (v2.path / "mlc-stop").read_text() == before_edit
+    (v2.path / "mlc-stop").write_text(edit)
+    put_back(v2)
+    assert fingerprint(v2.path) == before
+
+
+def test_shims_that_another_version_put_there_are_no_edits(
+    v2: AimeCheckout, shell_program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        made = "mlc_patched.patch.apply.shim"
+        earlier.setattr(made, lambda name, text: shim(name, text) + b"# of another version\n")
+        put(v2, shell_program)
+    assert set(examine(v2.path).files.values()) == {FileState.OLDER}
+    assert verify(v2.path)[1] == ()
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(patch_store, "replace", fail)
+        with pytest.raises(OSError, match="No space"):
+            put(v2, shell_program)
+    assert verify(v2.path)[1] == (), "the manifest knows both"
+    assert set(put(v2, shell_program).replaced) == set(v2.names())
+
+
+def fail(*arguments: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_an_edit_since_the_patch_is_kept_by_force_and_refused_without(
@@ -266,6 +342,43 @@ def test_a_version_that_was_patched_before_needs_no_force(monkeypatch: pytest.Mo
         made.git("commit", "-qam", "2.8")
         with pytest.raises(MlcError, match=r"not tested with its version 2\.8"):
             patched(made.path)
+
+
+def would_put(made: AimeCheckout, program: Path, *, force: bool = False) -> tuple[str, ...]:
+    """Return what `put` would replace."""
+    return would_apply(made.path, program, "/bin/sh", force=force).replaced
+
+
+def test_what_apply_would_do_is_what_it_does(v2: AimeCheckout, shell_program: Path) -> None:
+    (v2.path / "mlc-list").write_text(EDIT)
+    before = fingerprint(v2.path)
+    for attempt in (would_put, put):
+        with pytest.raises(MlcError, match="mlc-list was edited"):
+            attempt(v2, shell_program)
+    assert set(would_put(v2, shell_program, force=True)) == set(v2.names())
+    assert fingerprint(v2.path) == before
+    put(v2, shell_program, force=True)
+    assert would_put(v2, shell_program) == ()
+    (v2.path / "mlc-stop").unlink()
+    assert would_put(v2, shell_program) == put(v2, shell_program).replaced == ("mlc-stop",)
+
+
+def test_what_revert_would_do_is_what_it_does(v2: AimeCheckout, shell_program: Path) -> None:
+    def would_put_back(made: AimeCheckout, *, force: bool = False) -> Patched:
+        return would_revert(made.path, force=force)
+
+    put(v2, shell_program)
+    assert set(would_put_back(v2).replaced) == set(v2.names())
+    v2.publish("Newer", {"mlc.py": "#!/usr/bin/env python3\n# 3\n", "mlc-export": None})
+    v2.git("checkout", ".")
+    v2.git("pull", "--quiet")
+    for attempt in (would_put_back, put_back):
+        with pytest.raises(MlcError, match=r"mlc\.py in .* changed since the patch"):
+            attempt(v2)
+    assert would_put_back(v2, force=True).replaced == ()
+    assert (v2.path / STORE).exists()
+    assert put_back(v2, force=True).replaced == ()
+    assert would_put_back(v2).state.condition is Condition.AIME
 
 
 @pytest.fixture
