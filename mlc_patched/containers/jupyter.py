@@ -7,6 +7,7 @@ import os
 import re
 import time
 from itertools import islice
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from ..context import Context
@@ -15,6 +16,7 @@ from ..errors import ConflictError, MlcError, NotFoundError, last_lines, shown
 from ..lean import TYPE_CHECKING, dataclass
 from ..names import labels
 from ..names.containers import short_name
+from ..plan.specify import WORKING_DIRECTORY
 from ..undo import Undo
 from .background import end_jobs, last_output, output_of, start_job
 from .jobs import RUNNING, Job, jobs_of
@@ -30,6 +32,7 @@ _PORT = 8888
 _PORTS = 2**16
 _LOOPBACK = "127.0.0.1"
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_LOGDIR = "--logdir="
 _START_SECONDS = 90
 _IN_USERS_PATH = 'PATH="$HOME/.local/bin:$PATH"'
 """Where `pip install` puts programs of a user; not everything that runs in a container has it."""
@@ -71,7 +74,8 @@ def jupyter(
 
     `port` is exactly that one, instead of a free one; `tensorboard` a directory in the container
     to start TensorBoard for. Raises NotFoundError if the container or the program is missing, and
-    MlcError, with the last lines of its output, if a server does not start.
+    MlcError if TensorBoard runs for another directory, or, with the last lines of its output, if a
+    server does not start.
     """
     context = context or Context()
     container = context.get(name)
@@ -79,7 +83,10 @@ def jupyter(
         if not ensure_running(container, context):
             undo.add(f"The start of {name}", lambda: _stop_unless_used(container, context))
         container = context.get(name)
-        running = _servers(container, context)
+        jobs = {job.kind: job for job in _running_jobs(container, context)}
+        if tensorboard is not None and BOARD in jobs:
+            _refuse_other_directory(jobs[BOARD], tensorboard, name)
+        running = {kind: _server(container, job, context) for kind, job in jobs.items()}
         for kind, program in ((LAB, "jupyter-lab"), (BOARD, "tensorboard")):
             if kind not in running and (kind == LAB or tensorboard is not None):
                 _check_program(container, program, kind, context)
@@ -94,7 +101,7 @@ def jupyter(
             running[LAB] = _started(container, ("jupyter-lab", *flags), LAB, context)
             undo.add("JupyterLab", lambda: _end(container, LAB, context))
         if tensorboard is not None and BOARD not in running:
-            flags = [f"--logdir={tensorboard}", f"--host={_address(container, context)}"]
+            flags = [f"{_LOGDIR}{tensorboard}", f"--host={_address(container, context)}"]
             running[BOARD] = _started(container, ("tensorboard", *flags), BOARD, context)
     servers = [running[LAB], *([running[BOARD]] if BOARD in running else [])]
     ports = " ".join(
@@ -134,9 +141,14 @@ def _running_jobs(container: Container, context: Context) -> list[Job]:
     return [job for job in found if job.kind in (LAB, BOARD) and job.state == RUNNING]
 
 
-def _servers(container: Container, context: Context) -> dict[str, Server]:
-    """Return the servers that run in a container by their kinds."""
-    return {job.kind: _server(container, job, context) for job in _running_jobs(container, context)}
+def _refuse_other_directory(board: Job, wanted: str, name: str) -> None:
+    """Raise MlcError if TensorBoard runs for another directory than the wanted one."""
+    shows = board.words[-1].removeprefix(_LOGDIR)
+    if PurePosixPath(WORKING_DIRECTORY, shows) != PurePosixPath(WORKING_DIRECTORY, wanted):
+        raise MlcError(
+            f"TensorBoard in {name} shows {shows}.",
+            f"End it, and JupyterLab, first with: mlc jupyter {name} --stop",
+        )
 
 
 def _check_program(container: Container, program: str, kind: str, context: Context) -> None:
@@ -151,7 +163,7 @@ def _started(container: Container, command: tuple[str, ...], kind: str, context:
     context.report.step(f"Starting {command[0]}")
     run = ("/bin/sh", "-c", f'{_IN_USERS_PATH} exec "$0" "$@"', *command)
     # The other flags are our business, and a user knows the port by the URL.
-    words = [word for word in command if not word.startswith("--") or word.startswith("--logdir")]
+    words = [word for word in command if not word.startswith("--") or word.startswith(_LOGDIR)]
     job = start_job(container, run, context, kind=kind, words=words)
     try:
         return _server(container, job, context)

@@ -32,6 +32,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     if arguments.port is not None and not 0 < arguments.port < 2**16:
         raise UsageError("--port takes a number from 1 to 65535.")
+    for flag, value in (("--port", arguments.port), ("--tensorboard", arguments.tensorboard)):
+        if arguments.stop and value is not None:
+            raise UsageError(f"--stop cannot be combined with {flag}.")
     name = choose_container(arguments, context, "jupyter")
     if arguments.stop:
         ended = stop_jupyter(name, context=context)

@@ -236,6 +236,27 @@ def test_a_port_that_cannot_be_is_a_usage_error(context: Context, port: str) -> 
     assert call(["mlc", "jupyter", "it", "--port", port], context).code == 2
 
 
+def test_tensorboard_for_another_directory_is_refused(
+    it: FakeContainer, context: Context, while_waiting: Then
+) -> None:
+    while_waiting(lambda: it.files.update({LOG.format(1): SAID, LOG.format(2): BOARD}))
+    assert call(["mlc", "jupyter", "it", "--tensorboard", "runs"], context).code == 0
+    for same in ("runs/", "/workspace/runs"):
+        assert call(["mlc", "jupyter", "it", "--tensorboard", same], context).code == 0
+    other = call(["mlc", "jupyter", "it", "--tensorboard", "others"], context)
+    assert other.code == 1
+    assert "TensorBoard in it shows runs. End it, and JupyterLab, first with: " in other.err
+    assert other.last.endswith("mlc jupyter it --stop")
+    assert len(commands(it, "run")) == 2
+
+
+@pytest.mark.parametrize("flag", ["--port", "--tensorboard"])
+def test_stop_goes_with_no_flag_of_a_start(it: FakeContainer, context: Context, flag: str) -> None:
+    outcome = call(["mlc", "jupyter", "it", "--stop", flag, "9000"], context)
+    assert outcome.code == 2
+    assert f"--stop cannot be combined with {flag}." in outcome.last
+
+
 def test_both_servers_are_objects_in_the_json(
     it: FakeContainer, context: Context, while_waiting: Then
 ) -> None:
