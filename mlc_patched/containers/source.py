@@ -23,13 +23,18 @@ from ..plan.request import CUSTOM, CreateRequest, DeployRequest, allowed_name, c
 
 
 def resolve(
-    request: DeployRequest, context: Context, *, is_dry_run: bool = False, exist_ok: bool = False
+    request: DeployRequest,
+    context: Context,
+    *,
+    is_dry_run: bool = False,
+    exist_ok: bool = False,
+    command: str = "container-deploy",
 ) -> CreateRequest:
     """Turn a deploy request into a create request.
 
     A name that was not given is derived from the image, with a number if it is taken, unless
     `exist_ok`. An own image that is not here is fetched from the registry, or with `is_dry_run`
-    only looked up.
+    only looked up. `command` is the one to name in messages.
 
     Raises UsageError for an invalid request, NotFoundError, which lists the caller's images, if the
     project has none, and MlcError for root without sudo.
@@ -51,9 +56,7 @@ def resolve(
         wish = allowed_name(f"{request.framework}-{version}".lower())
     else:
         if request.project is None and request.name is None:
-            raise UsageError(
-                "Which project?", f"Use: container-deploy PROJECT. {_own_images(context)}"
-            )
+            raise UsageError("Which project?", f"Use: {command} PROJECT. {_own_images(context)}")
         named = request.name if request.project is None else request.project
         if named and ":" in named:
             raise _names_image(*image_of(named, context.account))

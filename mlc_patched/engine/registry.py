@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from ..errors import EngineError, MlcError
 from ..names.images import check_registry
+from ..version import documentation
 
 VARIABLE = "DS01_REGISTRY"
 _REASONS = (
@@ -21,7 +22,7 @@ _REASONS = (
     ),
     (
         ("http response to https",),
-        "It does not use TLS. Set it up with a certificate (docs/cluster.md).",
+        "It does not use TLS. Set it up with a certificate: see {page}.",
     ),
     (
         ("no such host", "connection refused", "timeout", "no route", "unreachable", "lookup"),
@@ -65,13 +66,14 @@ def choose_registry(
     return check_registry(name) if name else None
 
 
-def require_registry(registry: str | None) -> str:
-    """Return the registry, or raise MlcError if none is set."""
+def require_registry(registry: str | None, command: str = "") -> str:
+    """Return the registry, or raise MlcError if none is set; `command` would take one."""
     if registry is None:
+        how = f"Use {command}, set" if command else "Set"
         raise MlcError(
             "No registry is set.",
-            f"Use image-push PROJECT REGISTRY, set {VARIABLE}, or ask your administrator to "
-            "set 'registry' under [images] in /etc/ds01/mlc.ini (docs/cluster.md).",
+            f"{how} {VARIABLE}, or ask your administrator to set 'registry' under [images] in "
+            f"/etc/ds01/mlc.ini. See {documentation('cluster')}.",
         )
     return registry
 
@@ -82,7 +84,6 @@ def failure(reference: str, why: str) -> RegistryError:
     lower = why.lower()
     for words, advice in _REASONS:
         if any(word in lower for word in words):
-            return RegistryError(
-                f"The request to the registry {host} failed: {why}. {advice.format(host=host)}"
-            )
+            then = advice.format(host=host, page=documentation("cluster"))
+            return RegistryError(f"The request to the registry {host} failed: {why}. {then}")
     return RegistryError(f"The request to the registry {host} failed: {why}")

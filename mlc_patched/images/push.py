@@ -49,7 +49,7 @@ def push_image(name: str, registry: str | None, context: Context) -> Pushed:
     """
     refuse_root(context.account, "images")
     chosen = choose_registry(registry, context.environ, context.settings.registry)
-    place = require_registry(chosen)
+    place = require_registry(chosen, "image-push PROJECT REGISTRY")
     project, tag, image = own_image(name, context)
     return push(project, tag, image, place, context)
 

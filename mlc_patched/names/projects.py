@@ -51,7 +51,7 @@ def check_project(name: str) -> str:
     """Return a valid name of a project, or raise UsageError, which proposes a similar one."""
     if re.fullmatch(_NAME, name) and len(name) <= _LONGEST:
         return name
-    proposed = proposed_name(name)
+    proposed = _part_of_image(name) or proposed_name(name)
     proposal = f" How about {proposed!r}?" if proposed else ""
     raise UsageError(
         f"{shown(name)} is not a valid project name: use lower-case letters and digits, "
@@ -64,6 +64,12 @@ def proposed_name(name: str) -> str:
     plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower())
     single = re.sub(r"[._-]*([._-])[._-]*", r"\1", plain)
     return single.strip("._-")[:_LONGEST].rstrip("._-")
+
+
+def _part_of_image(reference: str) -> str:
+    """Return the project in `ds01-UID/PROJECT:TAG` or a part of it; empty if it is not valid."""
+    match = re.fullmatch(rf"(?:ds01-\d+/)?({_NAME})(?::.*)?", reference)
+    return match[1] if match and len(match[1]) <= _LONGEST else ""
 
 
 def project_of_repository(repository: str) -> Project | None:

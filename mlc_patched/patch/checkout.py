@@ -72,8 +72,7 @@ def find(environ: Mapping[str, str]) -> Path:
             if (place / FILE_NAME).is_file() and _has_commands(place):
                 return place
     raise NotFoundError(
-        f"No AIME checkout was found, neither through PATH nor at {AIME_DIRECTORY}.",
-        "Name it: mlc-patch status DIRECTORY",
+        f"No AIME checkout was found, neither through PATH nor at {AIME_DIRECTORY}."
     )
 
 
@@ -104,9 +103,7 @@ def recognise(path: Path) -> Checkout:
     a command cannot be read, or is a link.
     """
     if not os.path.isdir(path):  # noqa: PTH112 - no exception for a name that is too long
-        raise NotFoundError(
-            f"{path} is not a directory.", "Name the AIME checkout: mlc-patch … DIRECTORY"
-        )
+        raise NotFoundError(f"{path} is not a directory.")
     missing = [
         text
         for text, there in (
@@ -117,8 +114,7 @@ def recognise(path: Path) -> Checkout:
     ]
     if missing:
         raise NotFoundError(
-            f"{path} is not an AIME checkout: it has no {' and no '.join(missing)}.",
-            "Name the right one: mlc-patch status DIRECTORY",
+            f"{path} is not an AIME checkout: it has no {' and no '.join(missing)}."
         )
     commands = tuple(name for name in COMMANDS if (path / name).exists() or is_stored(path, name))
     if links := [name for name in commands if (path / name).is_symlink()]:

@@ -41,7 +41,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     names = tuple(arguments.container_names)
     if bool(names) == arguments.all:
         raise UsageError(
-            "Which containers?", "Use: mlc adopt NAME… - or all of yours: mlc adopt --all"
+            "Name containers or pass --all, not both." if names else "Which containers?",
+            "Use: mlc adopt NAME… - or all of yours: mlc adopt --all",
         )
     if arguments.project is not None and len(names) != 1:
         raise UsageError("--project can be used with a single container only.")

@@ -73,7 +73,11 @@ def create(arguments: argparse.Namespace, context: Context, *, start: bool) -> D
     refuse_root(context.account)
     exist_ok = arguments.exist_ok
     request = resolve(
-        request_of(arguments, context), context, is_dry_run=arguments.dry_run, exist_ok=exist_ok
+        request_of(arguments, context),
+        context,
+        is_dry_run=arguments.dry_run,
+        exist_ok=exist_ok,
+        command="container-deploy" if start else "container-create",
     )
     if arguments.dry_run:
         planned = preview(request, context)

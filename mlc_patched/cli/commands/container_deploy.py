@@ -116,12 +116,13 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
     from ...host.account import refuse_root
 
     refuse_root(context.account)
+    flag = "--cluster" if arguments.cluster else _placement_flag(arguments)
     if arguments.exist_ok:
-        raise UsageError("--exist-ok cannot be combined with --cluster.")
+        raise UsageError(f"--exist-ok cannot be combined with {flag}.")
     request = container_create.request_of(arguments, context)
     if arguments.dry_run:
         raise UsageError(
-            "--dry-run cannot be combined with --cluster: the node is chosen only when the "
+            f"--dry-run cannot be combined with {flag}: the node is chosen only when the "
             "container starts."
         )
     made = deploy_on_cluster(request, Placement(**placement(arguments)), context)
@@ -147,6 +148,12 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
     if opened.to_keep:
         context.report.note(opened.to_keep)
     return opened.exit_status
+
+
+def _placement_flag(arguments: argparse.Namespace) -> str:
+    """Return the first flag that was given to say where on the cluster it runs."""
+    name = next(name for name, value in placement(arguments).items() if value)
+    return f"--{name.replace('_', '-')}"
 
 
 def _interrupted(made: OnCluster, signal_number: int) -> KeyboardInterrupt:

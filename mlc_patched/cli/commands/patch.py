@@ -44,14 +44,22 @@ def add_arguments(command: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
+    is_changing = arguments.action in _CHANGING
+    if not is_changing and (arguments.force or arguments.dry_run or arguments.yes):
+        raise UsageError(f"-f, -n and -y are flags of {' and '.join(_CHANGING)} only.")
+    try:
+        return _run(arguments, context)
+    except NotFoundError as error:
+        error.hint = error.hint or f"Name the AIME checkout: mlc-patch {arguments.action} DIRECTORY"
+        raise
+
+
+def _run(arguments: argparse.Namespace, context: Context) -> int:
     import os
     from pathlib import Path
 
     from ...patch import checkout
 
-    is_changing = arguments.action in _CHANGING
-    if not is_changing and (arguments.force or arguments.dry_run or arguments.yes):
-        raise UsageError(f"-f, -n and -y are flags of {' and '.join(_CHANGING)} only.")
     named = arguments.checkout
     if named == "":
         raise UsageError(

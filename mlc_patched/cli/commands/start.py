@@ -106,8 +106,9 @@ def _start_several(arguments: argparse.Namespace, context: Context) -> int:
     from ..several import for_each
 
     if arguments.container_name is not None or arguments.detach:
-        flag = "--all" if arguments.all else "--names"
-        raise UsageError(f"{flag} takes no command.", f"Use: mlc start {flag}")
+        flag, use = ("--all", "--all") if arguments.all else ("--names", "--names NAME…")
+        what = "name" if arguments.all and arguments.container_name is not None else "command"
+        raise UsageError(f"{flag} takes no {what}.", f"Use: mlc start {use}")
     if arguments.all and arguments.names:
         raise UsageError("--all and --names exclude each other.")
     found = {each.name: each for each in all_interrupted(context)} if arguments.all else {}

@@ -42,13 +42,13 @@ def certificate(text: str) -> str:
 def login(text: str) -> str:
     """Whether a login is missing or refused."""
     if match := re.search(
-        r"Permission denied \(publickey|Host key verification failed|could not read Username for"
-        r"|cannot run ssh|Authentication failed for",
+        r"Permission denied \(publickey[^)\n]*\)?|Host key verification failed"
+        r"|could not read Username for|cannot run ssh|Authentication failed for",
         text,
     ):
         return (
-            f"git could not log in ({match[0].strip('(')}). For a private repository, build with "
-            "--ssh, and give its URL as git+ssh://git@HOST/PATH."
+            f"git could not log in ({match[0]}). For a private repository start an agent "
+            '(eval "$(ssh-agent)" && ssh-add) and give its URL as git+ssh://git@HOST/PATH.'
         )
     if (match := re.search(r"\bUser for ([^\s:]+)(?::\d+)?: ", text)) and "EOFError" in text:
         return (

@@ -116,6 +116,16 @@ def test_a_dry_run_says_what_would_be_created(thesis: FakeEngine, context: Conte
     assert thesis.made == {}
 
 
+def test_a_create_without_a_project_names_its_own_command(
+    thesis: FakeEngine, context: Context
+) -> None:
+    for command in ("container-create", "container-deploy"):
+        said = run(context, command, code=2).last
+        assert said.endswith(
+            f"Which project? Use: {command} PROJECT. Your images: ds01-1001/thesis."
+        )
+
+
 @pytest.fixture
 def cluster(
     thesis: FakeEngine, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -152,6 +162,8 @@ def test_what_a_cluster_cannot_do_is_refused(
 ) -> None:
     done = run(context, "container-deploy", "thesis", "--cluster", flag, code=2)
     assert message in done.last
+    words = ("container-deploy", "thesis", "--gpu-kind", "a100", flag)
+    assert "--gpu-kind" in run(context, *words, code=2).last
     assert cluster.swarm.services() == []
 
 

@@ -195,8 +195,10 @@ def test_a_checkout_is_named_or_found(
     link.symlink_to(v2.path)
     assert call(["mlc-patch", "status", str(link)], context).out.startswith(f"{v2.path}: ")
     monkeypatch.setattr(patch_checkout, "AIME_DIRECTORY", tmp_path)
-    done = call(["mlc-patch", "status"], context)
-    assert (done.code, "mlc-patch status DIRECTORY" in done.last) == (1, True)
+    for action in ("status", "apply", "verify", "revert"):
+        for named in ([], [str(tmp_path)], [str(tmp_path / "none")]):
+            done = call(["mlc-patch", action, *named], context)
+            assert (done.code, f"mlc-patch {action} DIRECTORY" in done.last) == (1, True)
 
 
 def test_a_checkout_in_a_directory_that_was_deleted_is_not_found(

@@ -85,8 +85,14 @@ def test_several_are_started_and_what_cannot_be_said_together_is_refused(
     mlc_patched.create("other", image=OWN, context=context)
     done = call(["mlc", "start", "--names", "it", "other", "it", "--json"], context)
     assert [each["name"] for each in json.loads(done.out)["started"]] == ["it", "other"]
-    for words in (["--all", "--names", "it"], ["it", "--all"], ["--names", "it", "-d"]):
-        assert call(["mlc", "start", *words], context).code == 2
+    for words, message in (
+        (["--all", "--names", "it"], "--all and --names exclude each other."),
+        (["it", "--all"], "--all takes no name. Use: mlc start --all"),
+        (["--all", "-d"], "--all takes no command. Use: mlc start --all"),
+        (["--names", "it", "-d"], "--names takes no command. Use: mlc start --names NAME…"),
+    ):
+        done = call(["mlc", "start", *words], context)
+        assert (done.code, done.last) == (2, f"Error: {message}")
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])

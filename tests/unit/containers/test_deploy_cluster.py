@@ -129,6 +129,12 @@ def test_an_image_that_was_not_pushed_has_the_commands_for_it(
     assert str(refused.value).endswith(hint)
 
 
+def test_without_a_registry_a_deploy_says_how_to_set_one(on_cluster: Context) -> None:
+    on_cluster.__dict__["settings"] = Settings()
+    with pytest.raises(MlcError, match=r"No registry is set\. Set DS01_REGISTRY, or ask"):
+        deployed(on_cluster)
+
+
 def test_the_fake_swarm_meets_the_contract_of_clusters(on_cluster: Context) -> None:
     digest = on_cluster.engine.registry().digest(f"{PUSHED}:latest")
     scheduler_holds(SwarmScheduler(on_cluster), f"{PUSHED}@{digest}", on_cluster)

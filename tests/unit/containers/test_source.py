@@ -71,7 +71,7 @@ def test_a_project_without_an_image_is_built_by_a_command_that_can(context: Cont
 
 def test_invalid_requests_are_refused(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
-    with pytest.raises(UsageError, match="Which project"):
+    with pytest.raises(UsageError, match=r"Which project\? Use: container-deploy PROJECT"):
         deployed(context)
     for name in ("thesis", "other", None):
         with pytest.raises(UsageError, match="--version needs --framework"):

@@ -7,6 +7,7 @@ from support.cluster_contract import registry_holds
 from support.fakes.engine import FakeEngine
 
 from mlc_patched.engine.registry import failure
+from mlc_patched.version import documentation
 
 PUSHED = "registry:5000/ds01-1001/thesis"
 
@@ -26,7 +27,7 @@ def test_the_fake_registry_meets_the_contract(fake: FakeEngine) -> None:
             "x509: certificate signed by unknown authority",
             "/etc/docker/certs.d/registry:5000/ca.crt",
         ),
-        ("http: server gave HTTP response to HTTPS client", "It does not use TLS"),
+        ("http: server gave HTTP response to HTTPS client", documentation("cluster")),
         ("dial tcp: lookup registry: no such host", "cannot reach it"),
         ("something else", "something else"),
     ],

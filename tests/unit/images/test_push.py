@@ -87,7 +87,7 @@ def test_a_push_that_fails_leaves_no_name(at_site: Context, fake: FakeEngine) ->
 
 def test_where_to_push(context: Context, fake: FakeEngine) -> None:
     fake.add_image(IMAGE, OWN, PASSWD)
-    with pytest.raises(MlcError, match="DS01_REGISTRY"):
+    with pytest.raises(MlcError, match="Use image-push PROJECT REGISTRY, set DS01_REGISTRY, or"):
         push_image("thesis", None, context)
     with pytest.raises(NotFoundError, match="image-create other"):
         push_image("other", "registry:5000", context)

@@ -116,7 +116,7 @@ def test_json_has_what_was_adopted(sandbox: Sandbox) -> None:
     ("words", "message"),
     [
         ((), "mlc adopt --all"),
-        (("it", "--all"), "mlc adopt --all"),
+        (("it", "--all"), "Name containers or pass --all, not both."),
         (("--all", "--project", "p"), "a single container only"),
         (("it", "other", "--project", "p"), "a single container only"),
     ],

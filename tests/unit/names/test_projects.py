@@ -48,6 +48,22 @@ def test_another_name_is_proposed(name: str, proposal: str) -> None:
         check_project(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "proposal"),
+    [
+        ("ds01-1001/p", "p"),
+        ("q:latest", "q"),
+        ("ds01-1001/my.q:v1", "my.q"),
+        ("My Q:latest", "my-q-latest"),
+        ("ds01-1001/a/b", "ds01-1001-a-b"),
+        ("x" * 129 + ":v", "x" * 128),
+    ],
+)
+def test_of_an_image_its_project_is_proposed(name: str, proposal: str) -> None:
+    with pytest.raises(UsageError, match=f"How about '{proposal}'"):
+        check_project(name)
+
+
 def test_a_name_with_nothing_usable_is_refused_plainly() -> None:
     for name in ("ÄÖ", ""):
         assert proposed_name(name) == ""

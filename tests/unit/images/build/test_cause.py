@@ -192,7 +192,12 @@ def test_every_builder_and_program_was_recorded() -> None:
             "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
             "A download is not the file whose hash",
         ),
-        ("git@git.example: Permission denied (publickey).", "git could not log in"),
+        (
+            "git@git.example: Permission denied (publickey,password).",
+            "git could not log in (Permission denied (publickey,password)). For a private "
+            'repository start an agent (eval "$(ssh-agent)" && ssh-add) and give its URL as '
+            "git+ssh://git@HOST/PATH.",
+        ),
         (
             "ERROR: HTTP error 401 while getting https://index.example/x.whl\n"
             "ERROR: 401 Client Error: Unauthorized for url: https://index.example/x.whl",
