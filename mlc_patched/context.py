@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .engine.interface import Mount
+    from .host.gpus import GpuChoice
     from .host.hardware import Host
     from .plan.catalog import Catalog
     from .plan.container import Plan
@@ -254,16 +255,24 @@ class Context:
     ) -> str | None:
         """Return the architecture whose part of the catalog counts, or None for all of it.
 
+        It is chosen as `gpu_choice` does.
+        """
+        from .host.gpus import CPU
+
+        chosen = self.gpu_choice(architecture, gpus).architecture
+        return None if chosen == CPU else chosen
+
+    def gpu_choice(self, architecture: str | None = None, gpus: str | None = None) -> GpuChoice:
+        """Return the architecture and GPUs of a container.
+
         The flags `-arch` and `-g` decide, else MLC_ARCH and MLC_GPUS, the settings or the host.
         Raises UsageError for an unknown architecture or GPU request.
         """
-        from .host.gpus import CPU
         from .plan.container import choose_gpus
 
-        choice = choose_gpus(
+        return choose_gpus(
             architecture, gpus, self.host, self.environ, lambda: self.catalog, self.settings
         )
-        return None if choice.architecture == CPU else choice.architecture
 
     def plan(self, request: CreateRequest, *, is_dry_run: bool = False) -> Plan:
         """Decide everything about a request that needs no engine; see `make_plan`."""

@@ -147,13 +147,13 @@ def _with_directories(
 
 def _show(request: CreateRequest, context: Context) -> None:
     """Print what will be created."""
-    architecture = context.catalog_architecture(request.architecture, request.gpus)
+    choice = context.gpu_choice(request.architecture, request.gpus)
     for name, value in (
         ("Container name", request.name),
         ("Framework", request.framework),
         ("Version", request.version),
         ("Image", request.image),
-        ("Architecture", architecture or "CPU"),
+        ("Architecture", choice.architecture or "unknown"),
         ("Workspace", request.workspace or DEFAULT_WORKSPACE),
         ("Data", request.data or "none"),
         ("Models", request.models or "none"),

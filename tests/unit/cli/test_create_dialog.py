@@ -14,6 +14,7 @@ from mlc_patched.cli import create_dialog, prompts
 from mlc_patched.containers.create import create
 from mlc_patched.context import Context
 from mlc_patched.errors import DeclinedError, InvalidValueError
+from mlc_patched.host.hardware import Host
 from mlc_patched.plan.request import CreateRequest
 
 FULL = CreateRequest("new", "Pytorch", "2.8.0")
@@ -89,6 +90,24 @@ def test_a_complete_request_is_shown_and_confirmed(dialog: Dialog) -> None:
     assert "Image:" not in dialog.shown
     with pytest.raises(DeclinedError, match="Nothing was done"):
         dialog(FULL, "n")
+
+
+@pytest.mark.parametrize(
+    ("has_gpu", "gpus", "shown"),
+    [
+        (True, None, "unknown"),
+        (True, "none", "CPU"),
+        (False, "all", "unknown"),
+        (False, None, "CPU"),
+    ],
+)
+def test_an_unknown_architecture_is_called_cpu_only_without_gpus(
+    dialog: Dialog, has_gpu: bool, gpus: str | None, shown: str
+) -> None:
+    dialog.context.environ = {}
+    dialog.context.__dict__["host"] = Host(None, has_gpu, frozenset(), is_here=False)
+    dialog(replace(FULL, gpus=gpus), "")
+    assert f"  Architecture:    {shown}\n" in dialog.shown
 
 
 def test_what_runs_without_a_question(dialog: Dialog) -> None:
