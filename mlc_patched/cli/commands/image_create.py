@@ -251,6 +251,7 @@ def _as_command(request: ImageCreateRequest) -> str:
     ):
         argv += [flag, *values] if values else []
     for flag, is_set in (
+        ("--no-build", not request.build),
         ("--force", request.force),
         ("--pull", request.pull),
         ("--no-cache", request.no_cache),

@@ -128,6 +128,20 @@ def test_the_command_to_try_again_has_every_answer(
     assert said.rstrip("\n").endswith(f"To try again: {again}")
 
 
+def test_the_command_to_try_again_without_a_build_builds_nothing(
+    sandbox: Sandbox, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise MlcError("The disk is full.")
+
+    monkeypatch.setattr("mlc_patched.images.create.place_dockerfile", fail)
+    answer("none", "", "")
+    said = run(sandbox, "demo", "--base", BASE, "--no-build", code=1).output
+    assert said.rstrip("\n").endswith(
+        f"To try again: image-create demo --base {BASE} --no-build -y"
+    )
+
+
 def test_a_home_that_cannot_be_written_is_found_before_the_build(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
