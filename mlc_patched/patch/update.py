@@ -86,7 +86,29 @@ def place_in_git(program: str) -> Path:
 def _fetch(checkout: Path, report: Reporter) -> tuple[str, ...]:
     report.step(f"Checking for updates of {checkout}")
     git(checkout, "fetch", "--quiet", fetches=True)
-    return tuple(git(checkout, "log", "--format=%h %s", "HEAD..@{upstream}").splitlines())
+    try:
+        return tuple(git(checkout, "log", "--format=%h %s", "HEAD..@{upstream}").splitlines())
+    except MlcError as error:
+        if (missing := _without_upstream(checkout)) is None:
+            raise
+        raise missing from error
+
+
+def _without_upstream(checkout: Path) -> MlcError | None:
+    """Return an error that says so if no branch to update from is set."""
+    here = shlex.join(["git", "-C", str(checkout)])
+    branch = git(checkout, "rev-parse", "--abbrev-ref", "HEAD")
+    if branch == "HEAD":
+        return MlcError(
+            f"{checkout} is on no branch, so there is nothing to update it from.",
+            f"Check one out with: {here} checkout BRANCH",
+        )
+    if git(checkout, "for-each-ref", "--format=%(upstream)", f"refs/heads/{branch}"):
+        return None
+    return MlcError(
+        f"The branch {branch} of {checkout} has no upstream to update it from.",
+        f"Set it with: {here} branch --set-upstream-to=origin/BRANCH",
+    )
 
 
 def _update_patched(

@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.aime_checkout import AimeCheckout, fingerprint, git, v2_files
 from support.recording_reporter import RecordingReporter
 
 from mlc_patched.errors import DeclinedError, MlcError
+from mlc_patched.host.git import git as real_git
 from mlc_patched.patch import store as patch_store
+from mlc_patched.patch import update
 from mlc_patched.patch.apply import apply, revert
 from mlc_patched.patch.layout import ORIGINAL, PROGRAM, STORE
 from mlc_patched.patch.state import Condition, FileState, examine
@@ -404,3 +407,31 @@ def test_users_of_a_patched_checkout_run_ours_before_and_after(
     patched()
     assert said() == "ours list -a\n"
     assert os.access(v2.path / "mlc-list", os.X_OK)
+
+
+def test_a_checkout_without_an_upstream_says_how_to_set_it(
+    v2: AimeCheckout, updating: Updating
+) -> None:
+    branch = v2.git("branch", "--show-current")
+    v2.git("branch", "--unset-upstream")
+    with pytest.raises(MlcError, match=f"The branch {branch} of .* has no upstream") as refused:
+        updating()
+    assert refused.value.hint == (
+        f"Set it with: git -C {v2.path} branch --set-upstream-to=origin/BRANCH"
+    )
+    v2.git("checkout", "--quiet", "--detach")
+    with pytest.raises(MlcError, match=f"is on no branch.* git -C {v2.path} checkout BRANCH"):
+        updating()
+
+
+def test_another_failure_of_git_is_passed_on(
+    updating: Updating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(checkout: Path, *arguments: str, **options: Any) -> str:
+        if arguments[0] == "log":
+            raise MlcError("git log failed")
+        return real_git(checkout, *arguments, **options)
+
+    monkeypatch.setattr(update, "git", fail)
+    with pytest.raises(MlcError, match="git log failed"):
+        updating()
