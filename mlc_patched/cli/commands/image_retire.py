@@ -18,6 +18,8 @@ from ..parser import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ...context import Context
     from ...images.retire import ImageRetired, Retirement
 
@@ -71,8 +73,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         for reference, image in plan.images:
             size = size_in_words(context.engine.image_size(image))
             context.report.note(f"To be removed: {reference} ({size})")
+    dockerfiles = _dockerfiles(plans.values(), context) if keep else []
+    for path in dockerfiles:
+        context.report.note(f"To be moved to a backup: {path}")
     if plans:
-        confirm(arguments, f"Remove {'it' if len(plans) == 1 else 'them'}?", flag="-y")
+        images = sum(len(plan.images) for plan in plans.values())
+        confirm(arguments, _question(images, len(dockerfiles)), flag="-y")
     return for_each(
         [*plans],
         lambda name: retire(plans[name], context, with_dockerfile=keep),
@@ -103,6 +109,22 @@ def _planned(
                 raise
             missing.append(name)
     return plans, missing
+
+
+def _dockerfiles(plans: Iterable[Retirement], context: Context) -> list[str]:
+    """Return the Dockerfiles that --with-dockerfile moves to backups."""
+    from ...images.project.files import ProjectFiles
+
+    found = [ProjectFiles(context.account, plan.project) for plan in plans if plan.whole]
+    return [each.dockerfile_path for each in found if each.read_dockerfile() is not None]
+
+
+def _question(images: int, dockerfiles: int) -> str:
+    """Return the question for this many images and Dockerfiles."""
+    remove = f"remove {'it' if images == 1 else f'these {images} images'}" if images else ""
+    move = f"move the Dockerfile{'s'[: dockerfiles != 1]} to a backup" if dockerfiles else ""
+    question = " and ".join(filter(None, (remove, move)))
+    return f"{question[:1].upper()}{question[1:]}?"
 
 
 def _say_retired(each: ImageRetired, context: Context) -> None:

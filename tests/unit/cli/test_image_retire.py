@@ -44,6 +44,21 @@ def test_a_project_is_chosen_shown_and_removed(demo: Sandbox, answer: Answer) ->
     assert (demo.fake.image(IMAGE), dockerfile.exists()) == (None, True)
 
 
+def test_the_question_counts_the_images_and_names_the_dockerfile(
+    demo: Sandbox, answer: Answer
+) -> None:
+    demo.ok("image-update", "demo", "--add", "six", "-y")
+    answer("n")
+    assert "Remove these 2 images? (y/N)" in run(demo, "demo", code=1).output
+    answer("n")
+    said = run(demo, "other", "--with-dockerfile", code=1).output
+    assert "Remove it and move the Dockerfile to a backup? (y/N)" in said
+    run(demo, "other", "-y")
+    answer("y")
+    said = run(demo, "other", "--with-dockerfile").output
+    assert "Move the Dockerfile to a backup? (y/N)" in said
+
+
 def test_several_are_one_question_and_the_missing_may_be_missing(
     demo: Sandbox, answer: Answer
 ) -> None:
@@ -51,7 +66,10 @@ def test_several_are_one_question_and_the_missing_may_be_missing(
     assert demo.fake.image(IMAGE) is not None, "all are looked at before the first is removed"
     answer("y")
     said = run(demo, "demo", "other", "absent", "--missing-ok", "--with-dockerfile").output
-    assert "Remove them?" in said
+    moved = demo.home / "dockerfiles/demo.Dockerfile"
+    assert said.index(f"To be moved to a backup: {moved}\n") < said.index(
+        "Remove these 2 images and move the Dockerfiles to a backup? (y/N)"
+    )
     assert "[absent] does not exist." in said
     backup = said.partition("Its Dockerfile is now ")[2].partition("\n")[0]
     assert BASE in (demo.home / backup).read_text()
