@@ -36,8 +36,9 @@ def complete(
     missing = [what for what, value in named.items() if not value]
     is_terminal = may_ask(arguments, "script")
     if missing and not may_ask(arguments, "script", piped=True):
+        *others, last = missing
         raise InvalidValueError(
-            f"Missing: {' and '.join(missing)}.",
+            f"Missing: {', '.join(others)}{' and ' if others else ''}{last}.",
             "Use: mlc create NAME FRAMEWORK VERSION - see what there is with: mlc create --info",
         )
     if not missing and not is_terminal:

@@ -101,7 +101,7 @@ def work_of(request: DeployRequest, own: str, placement: Placement, context: Con
     plan = _plan(request, own, context)
     if placement.gpu_kind and plan.choice.request is None:
         raise UsageError(
-            "--gpu-kind is for GPUs, and none are requested.", "Leave out one of both."
+            "--gpu-kind is for GPUs, and none are requested.", "Leave out one of the two."
         )
     pushed = _pushed(own, context)
     digest = parse_reference(pushed).digest or pushed

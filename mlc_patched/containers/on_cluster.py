@@ -34,8 +34,9 @@ def refuse_job(container: Container, name: str) -> None:
 
 
 def _is_on_cluster(name: str, cluster: str) -> MlcError:
-    what = "job of Slurm" if cluster == "Slurm" else f"service of {cluster}"
+    what = "job" if cluster == "Slurm" else "service"
     return MlcError(
-        f"{name} is a {what}: it would end, and its container be removed.",
+        f"{name} runs as a {cluster} {what}, which would end if its container were stopped or "
+        "removed.",
         f"Remove it, saved if you like, with: container-retire {name} [--save]",
     )

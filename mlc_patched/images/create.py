@@ -275,8 +275,9 @@ def refuse_existing(
             )
         raise AlreadyExistsError(
             message,
-            f"Change it with: image-update {project.name} - or, with --force, rebuild it as it is, "
-            "or replace it if you also give a base, which keeps a backup of the Dockerfile.",
+            f"Change it with: image-update {project.name} - build it again unchanged with: "
+            f"image-create {project.name} --force - replace it, with a backup of the Dockerfile "
+            f"kept, with: image-create {project.name} --force --base IMAGE",
         )
 
 

@@ -72,16 +72,18 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             f"a commit of {size_in_words(adopted.saved)}: mlc create NAME --image {adopted.image}"
         )
     if failed:
-        raise MlcError(
-            f"{failed} of {len(chosen)} containers were not adopted; see the messages above."
-        )
+        raise _not_adopted(failed, len(chosen))
     if names and refused:
-        raise MlcError(
-            f"{len(refused)} of {len(found)} containers were not adopted; see the messages above."
-        )
+        raise _not_adopted(len(refused), len(found))
     if not done:
         say("Nothing to adopt.")
     return 0
+
+
+def _not_adopted(failed: int, count: int) -> MlcError:
+    if count == 1:
+        return MlcError("The container was not adopted; see the message above.")
+    return MlcError(f"{failed} of {count} containers were not adopted; see the messages above.")
 
 
 def _dry_run(chosen: Sequence[Candidate], as_json: bool) -> int:

@@ -252,7 +252,7 @@ def _program(text: str) -> str:
     )
     if match:
         name = next(filter(None, match.groups()))
-        how = ": --apt python3-pip" if name in ("pip", "pip3") else ""
+        how = "; add it with --apt python3-pip" if name in ("pip", "pip3") else ""
         return f"The image has no program {name} at this step{how}."
     if match := re.search(r"(\S*python\S*): No module named (?:'|\")?(\w+)", text):
         return f"{match[1]} has no module {match[2]} at this step."

@@ -75,7 +75,9 @@ def where_looked(text: str, kind: Kind) -> str:
     if not found:
         return f"no step of its last stage installs {kind.title} packages"
     steps = ", ".join(
-        f"line {each.instruction.line} ({len(each.packages)} packages)" for each in found
+        f"line {each.instruction.line} "
+        f"({len(each.packages)} package{'s'[: len(each.packages) != 1]})"
+        for each in found
     )
     return f"looked at the steps that install {kind.title} packages: {steps}"
 

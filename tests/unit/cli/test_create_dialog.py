@@ -121,8 +121,10 @@ def test_what_runs_without_a_question(dialog: Dialog) -> None:
 def test_what_is_missing_is_named_where_nobody_can_be_asked(dialog: Dialog) -> None:
     with pytest.raises(InvalidValueError, match="Missing: a framework and a version"):
         dialog(CreateRequest("new", "", ""), script=True)
-    with pytest.raises(InvalidValueError, match="Missing: a container name and a framework"):
+    with pytest.raises(InvalidValueError, match="name, a framework and a version"):
         dialog(EMPTY, terminal=False)
+    with pytest.raises(InvalidValueError, match=r"Missing: a version\."):
+        dialog(replace(FULL, version=""), script=True)
 
 
 def test_answers_from_a_pipe_complete_it(dialog: Dialog) -> None:

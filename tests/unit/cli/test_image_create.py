@@ -128,6 +128,14 @@ def test_the_command_to_try_again_has_every_answer(
     assert said.rstrip("\n").endswith(f"To try again: {again}")
 
 
+def test_a_project_that_exists_comes_with_the_three_commands(sandbox: Sandbox) -> None:
+    run(sandbox, "demo", "--base", BASE, "--no-build", "-y")
+    said = run(sandbox, "demo", "--base", BASE, "-y", code=1).output
+    for command in ("image-update demo", "image-create demo --force"):
+        assert f"with: {command} - " in said
+    assert said.endswith("with: image-create demo --force --base IMAGE\n")
+
+
 def test_the_command_to_try_again_without_a_build_builds_nothing(
     sandbox: Sandbox, answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

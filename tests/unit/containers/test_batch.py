@@ -117,7 +117,7 @@ def test_the_workspace_is_looked_for_before_a_job_fails_without_it(
 
 def test_a_kind_of_gpu_needs_gpus(context: Context, slurm: FakeSlurm) -> None:
     options, where = CreateRequest("", gpus="none"), Placement(gpu_kind="a100")
-    with pytest.raises(UsageError, match="--gpu-kind"):
+    with pytest.raises(UsageError, match=r"--gpu-kind .* Leave out one of the two\."):
         submit("thesis", ["true"], options, where, None, context)
 
 

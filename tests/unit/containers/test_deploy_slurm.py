@@ -262,7 +262,7 @@ def test_stop_and_remove_name_the_command_for_a_job(
     head: Context, slurm: FakeSlurm, argv: str
 ) -> None:
     deployed(head, "a")  # on another node
-    expected = "a is a job of Slurm: it would end, and its container be removed."
+    expected = "a runs as a Slurm job, which would end if its container were stopped or removed."
     elsewhere = call(argv.split(), head)
     assert (elsewhere.code, expected in elsewhere.err) == (1, True)
     assert "container-retire a [--save]" in elsewhere.err

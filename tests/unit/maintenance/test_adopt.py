@@ -70,7 +70,7 @@ def test_a_second_time_there_is_nothing_to_adopt(sandbox: Sandbox) -> None:
     adopt(sandbox, "it")
     again = adopt(sandbox, "it", code=1)
     assert f"{ADOPTED} already exists; choose another name with --project" in again.output
-    assert "1 of 1 containers were not adopted" in again.output
+    assert "The container was not adopted; see the message above." in again.output
     adopt(sandbox, "it", "--json", code=1)
     assert "Nothing to adopt." in adopt(sandbox, "--all").output
 
@@ -166,5 +166,5 @@ def test_an_image_whose_account_is_another_is_refused_with_a_way_out(
     assert f"{AIMES} was not adopted: " in said
     assert reason in said
     assert f"image-create it --base {AIMES}" in said
-    assert "1 of 1 containers were not adopted" in said
+    assert "The container was not adopted; see the message above." in said
     assert names(sandbox) == before

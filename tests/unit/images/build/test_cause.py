@@ -209,7 +209,7 @@ def test_every_builder_and_program_was_recorded() -> None:
         ),
         (
             "/bin/sh: 1: pip: not found",
-            "The image has no program pip at this step: --apt python3-pip",
+            "The image has no program pip at this step; add it with --apt python3-pip.",
         ),
         ("/usr/bin/python3: No module named pip", "/usr/bin/python3 has no module pip"),
         (

@@ -102,6 +102,6 @@ def test_the_steps_looked_at_are_named(kind: Kind, title: str) -> None:
     more = "RUN apt install e1; pip install e\n"
     assert where_looked(text + more, kind) == (
         f"looked at the steps that install {title} packages: "
-        "line 2 (2 packages), line 5 (1 packages)"
+        "line 2 (2 packages), line 5 (1 package)"
     )
     assert where_looked("FROM x\n", kind) == f"no step of its last stage installs {title} packages"
