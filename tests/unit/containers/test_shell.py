@@ -188,7 +188,12 @@ def test_hanging_up_what_has_ended_is_no_error(
     started: FakeContainer, context: Context, fake: FakeEngine
 ) -> None:
     container = context.get("it")
+    hang_up(container, "t0", context)
+    sent = [(("sh", "-c", HANG_UP, "sh", "t0"), "1001:2001")]
+    assert started.commands == sent
     fake.stop(started.id)
     hang_up(container, "t0", context)
     fake.remove_container(started.id)
     hang_up(container, "t0", context)
+    assert started.commands == sent
+    assert fake.calls.count("exec_detached") == 3

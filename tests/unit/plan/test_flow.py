@@ -125,11 +125,27 @@ def test_labels_are_ignored_for_root() -> None:
     assert (decision.flow, decision.claim) == (Flow.IMAGE, None)
 
 
-@given(st.dictionaries(st.sampled_from([*TRUE, *LATER, "x"]), st.text()))
-def test_any_labels_lead_to_a_decision(image_labels: dict[str, str]) -> None:
+VALUES = st.sampled_from([*TRUE.values(), "bob"]) | st.text()
+
+
+@given(
+    st.sampled_from([{}, TRUE, LATER]),
+    st.dictionaries(st.sampled_from([*TRUE, *LATER, "x"]), VALUES, max_size=2),
+)
+def test_any_labels_lead_to_a_decision(begun: dict[str, str], changed: dict[str, str]) -> None:
+    image_labels = {**begun, **changed}
     decision = decide(parse_reference("image"), image_labels, ALICE, rebuild)
+    *ids, names = (
+        {image_labels[each] for each in spellings if each in image_labels}
+        for spellings in zip(TRUE, LATER, strict=True)
+    )
     if decision.flow is Flow.IMAGE:
+        assert ids == [{"true"}, {"1001"}, {"2001"}]
         assert (decision.claim.uid, decision.claim.gid) == (1001, 2001)
+        assert names == {decision.claim.username}
+    else:
+        assert decision.claim is None
+        assert ids != [{"true"}, {"1001"}, {"2001"}] or names not in ({"alice"}, {"bob"})
 
 
 ROW = "alice:x:1001:2001::/home/alice:/bin/bash"

@@ -121,15 +121,20 @@ def test_a_step_that_prints_what_others_own_gives_it_no_name(fake: FakeEngine) -
 def test_a_name_that_cannot_be_given_does_not_fail_the_build(
     builder: Builder, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*arguments: str) -> None:
+    refused: list[str] = []
+
+    def refuse(thing: str, *names: str) -> None:
+        refused.append(thing)
         raise ConflictError("in use")
 
     monkeypatch.setattr(fake, "tag_image", refuse)
     monkeypatch.setattr(fake, "rename_container", refuse)
     builder.begin()
-    builder.start()
-    builder.complete()
+    made = [builder.start()[:12], builder.complete()]
+    builder.begin()
+    made.append(builder.complete())
     builder.steps.clear()
+    assert refused == made
 
 
 def test_podmans_lines_are_read_too(fake: FakeEngine) -> None:

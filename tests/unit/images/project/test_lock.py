@@ -74,5 +74,7 @@ def test_a_broken_directory_of_dockerfiles_keeps_no_command_from_the_lock(
     """It is reported when its files are used."""
     Path(context.account.home, "dockerfiles").symlink_to(tmp_path)
     context.environ = {**context.environ, "TMPDIR": "/nowhere"}
-    with working_on(DEMO, context):
-        pass
+    with working_on(DEMO, context), context.lock(f"image {DEMO.name}", waits=False) as other:
+        assert not other.is_alone
+    with context.lock(f"image {DEMO.name}", waits=False) as other:
+        assert other.is_alone
