@@ -152,7 +152,9 @@ def test_root_runs_no_program_of_the_user_s(
         command = (own / argv[0],) if "-" in argv[0] else (own, argv[0])
         done = user.sudo(*command, *argv[1:], **environ)
         assert "Unexpected" not in done.stderr, done.stderr
-        assert done.returncode == ("it2" in argv) or "doctor" in argv, done.stderr
+        # What doctor finds is this host's.
+        expected = (0, 1) if "doctor" in argv else (int("it2" in argv),)
+        assert done.returncode in expected, done.stderr
         assert not mark.exists(), (argv, mark.read_text())
     done = user.sudo(
         *(user.tree / "bin/user/container-deploy", "it3", "--image", image, "-y"),
