@@ -177,3 +177,15 @@ class CleanupSkipped(Terminated):
         "Interrupted; cleanup was skipped because the engine is not responding. Run the same "
         "command again once it does, or run mlc prune tomorrow, to remove what is left."
     )
+
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended."""
+
+
+def interrupted(by: KeyboardInterrupt, message: str, hint: str = "") -> MlcError:
+    """Return the error of a command that Ctrl-C or a signal ended, with its exit code."""
+    error = MlcError(message, hint)
+    error.code = "interrupted"
+    error.exit_code = 128 + by.signal_number if isinstance(by, Terminated) else INTERRUPTED
+    return error

@@ -9,7 +9,14 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from ..errors import DeclinedError, InvalidValueError, MlcError, NotFoundError, Terminated
+from ..errors import (
+    DeclinedError,
+    InvalidValueError,
+    MlcError,
+    NotFoundError,
+    Terminated,
+    interrupted,
+)
 from . import streams
 from .dispatch import COMMANDS
 from .output import ConsoleReporter, OutputError, print_json, readable, say
@@ -24,16 +31,11 @@ if TYPE_CHECKING:
     from .dispatch import Command
 
 DEBUG_VARIABLE = "MLC_DEBUG"
-INTERRUPTED = 130
 _DISK_FULL = (
     "The disk is full; nothing of this was kept. See what uses it with: docker system df - and "
     "make room with: mlc prune, mlc remove NAME, image-retire PROJECT"
 )
 _FILES_FULL = "This disk, or your quota on it, is full. See: df -h ~ /tmp - and: quota -s"
-
-
-class _InterruptedError(MlcError):
-    code = "interrupted"
 
 
 class _UnexpectedError(MlcError):
@@ -238,13 +240,6 @@ def guarded(
     except OSError as error:  # of standard output
         return streams.write_failed(error, report)
     return status
-
-
-def interrupted(by: KeyboardInterrupt, message: str, hint: str = "") -> MlcError:
-    """Return the error of a command that Ctrl-C or a signal ended, with its exit code."""
-    error = _InterruptedError(message, hint)
-    error.exit_code = 128 + by.signal_number if isinstance(by, Terminated) else INTERRUPTED
-    return error
 
 
 def _what_is_full(error: MlcError) -> str:

@@ -28,8 +28,7 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.background import cut_off, follow, last_output, output_of
     from ...containers.jobs import RUNNING, find_job
-    from ...errors import NotFoundError, Terminated, UsageError
-    from ..main import INTERRUPTED, interrupted
+    from ...errors import INTERRUPTED, NotFoundError, Terminated, UsageError, interrupted
     from ..prompts import choose_container
 
     lines = arguments.tail

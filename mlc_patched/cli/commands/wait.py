@@ -25,7 +25,7 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.background import cut_off, until_ended
     from ...containers.jobs import find_job
-    from ..main import interrupted
+    from ...errors import interrupted
     from ..prompts import choose_container
 
     name = choose_container(arguments, context, "wait")
