@@ -12,6 +12,8 @@ from .output import print_json, say
 if TYPE_CHECKING:
     from typing import TypeVar
 
+    from ..containers.remove import Removed
+    from ..containers.retire import Retired
     from ..context import Context
 
     _T = TypeVar("_T")
@@ -101,3 +103,11 @@ def _is_fine(error: MlcError, name: str, arguments: argparse.Namespace, context:
 def named(names: Sequence[str]) -> str:
     """Return containers in words: `the container a`, `the containers a, b`."""
     return f"the container{'s'[: len(names) != 1]} {', '.join(names)}"
+
+
+def note_kept(result: Removed | Retired, context: Context) -> None:
+    """Say which image and volumes of a removed container were kept, and why."""
+    if result.image_kept:
+        context.report.note(result.image_kept)
+    for kept in result.volumes_kept:
+        context.report.note(str(kept))

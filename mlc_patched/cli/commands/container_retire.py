@@ -50,7 +50,7 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.retire import exists, plan_retirements, retire
     from ...host.account import refuse_root
-    from ..several import for_each
+    from ..several import for_each, note_kept
 
     refuse_root(context.account)
     names, tag = list(dict.fromkeys(arguments.names)), arguments.save
@@ -66,12 +66,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     def act(name: str) -> Retired:
         retired = retire(planned[name], context)
         if arguments.json:
-            _note_kept(retired, context)
+            note_kept(retired, context)
         return retired
 
     def show(retired: Retired) -> None:
         _say_retired(retired)
-        _note_kept(retired, context)
+        note_kept(retired, context)
 
     return for_each(
         [*planned], act, show, arguments, context, "retired", missing=missing, stops=True
@@ -100,13 +100,6 @@ def _confirm(
         else:
             question = f"Save {plan.name} as {plan.image} and remove it?"
         confirm(arguments, question, flag="-y")
-
-
-def _note_kept(retired: Retired, context: Context) -> None:
-    if retired.image_kept:
-        context.report.note(retired.image_kept)
-    for kept in retired.volumes_kept:
-        context.report.note(str(kept))
 
 
 def _say_retired(retired: Retired) -> None:

@@ -45,7 +45,7 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.remove import refuse_running, remove
     from ..prompts import choose_containers, confirm
-    from ..several import for_each, named
+    from ..several import for_each, named, note_kept
 
     names = choose_containers(arguments, context, "remove", running=False)
     found = {name: container for name in names if (container := context.find(name)) is not None}
@@ -61,19 +61,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     def act(name: str) -> Removed:
         removed = remove(name, keep_image=arguments.keep_image, context=context)
         if arguments.json:
-            _note_kept(removed, context)
+            note_kept(removed, context)
         return removed
 
     def show(removed: Removed) -> None:
         image = f", and with it the image {removed.image_removed}" if removed.image_removed else ""
         say(f"[{removed.name}] removed{image}.")
-        _note_kept(removed, context)
+        note_kept(removed, context)
 
     return for_each(names, act, show, arguments, context, "removed")
-
-
-def _note_kept(removed: Removed, context: Context) -> None:
-    if removed.image_kept:
-        context.report.note(removed.image_kept)
-    for kept in removed.volumes_kept:
-        context.report.note(str(kept))
