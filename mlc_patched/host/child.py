@@ -91,7 +91,7 @@ def _write(
         outcome = _DONE
         try:
             for chunk in chunks():
-                _write_all(out, chunk)
+                write_all(out, chunk)
         except BrokenPipeError:
             pass  # the reader needs no more
         except MlcError as error:
@@ -100,11 +100,12 @@ def _write(
             outcome = json.dumps((f"{what} cannot be read: {error.strerror}.", "")).encode()
         os.write(said, outcome)
         if outcome != _DONE:
-            _write_all(out, _NEVER_TAR)
+            write_all(out, _NEVER_TAR)
     finally:
         os._exit(0)
 
 
-def _write_all(file: int, chunk: bytes) -> None:
+def write_all(file: int, chunk: bytes) -> None:
+    """Write all of a chunk to a file descriptor."""
     while chunk:
         chunk = chunk[os.write(file, chunk) :]

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
-from ...host.child import Stream
+from ...host.child import Stream, write_all
 from ...interrupts import defer_signals, is_main_thread
 from .client import BuildCommand
 from .shown import without_long_headings
@@ -142,12 +142,6 @@ def _pass_on(
             chunk = "".join(f"{text}\n" for text in shown).encode()
         with contextlib.suppress(OSError):  # the reader is gone; the build need not fail
             write_all(2, chunk)
-
-
-def write_all(file: int, chunk: bytes) -> None:
-    """Write all of a chunk to a file descriptor."""
-    while chunk:
-        chunk = chunk[os.write(file, chunk) :]
 
 
 def _ending_with(parent: int) -> Callable[[], None]:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from ...engine.build_context import BuildOptions
 from ...engine.interface import Engine
 from ...errors import EngineError, EngineUnreachableError
-from .process import KEPT_LINES, plain, write_all
+from ...host.child import write_all
+from .process import KEPT_LINES, plain
 
 
 def stream_build(
