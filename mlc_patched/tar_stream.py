@@ -11,7 +11,8 @@ from .lean import dataclass
 
 _BLOCK = tarfile.BLOCKSIZE
 _EXTENSIONS = b"xgLK"
-_LARGEST_EXTENSION = 1024**2
+LARGEST_EXTENSION = 1024**2
+"""Bytes of the largest extended header that is read."""
 _ENCODING = ("utf-8", "surrogateescape")
 END = b"\0" * (2 * _BLOCK)
 """What ends an archive (pax(1))."""
@@ -86,7 +87,7 @@ def _header(source: _Source) -> bytes | None:
         if block[156] not in _EXTENSIONS:
             return header
         size = _parsed(block).size
-        if not 0 <= size <= _LARGEST_EXTENSION:
+        if not 0 <= size <= LARGEST_EXTENSION:
             raise BrokenArchiveError("an extended header is too large")
         header += source.exactly(size + -size % _BLOCK)
 

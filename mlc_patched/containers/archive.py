@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..errors import MlcError, shown
 from ..json_text import counts, pairs, string, strings
 from ..lean import TYPE_CHECKING, dataclass, field
+from ..tar_stream import LARGEST_EXTENSION
 from ..temporary import MANIFEST
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ _HARD_LINK = ord("1")
 _PLAIN = (*b"01234567", 0)
 # As Go and GNU tar write it: nothing that readers could take for different sizes.
 _SIZE = re.compile(rb"[0-7]{11}[\0 ]|\x80[\0-\xff]{11}", re.S)
-_LARGEST_EXTENSION = 1024**2
 _DIGITS = 19  # of a size that 64 bits hold
 _RECORD = re.compile(rb"(\d{1,7}) ([^=]+)=")  # as long as the largest extension, at most
 
@@ -188,7 +188,7 @@ class _Members:
         size = member.size if self._size is None else self._size
         kind = block[156]
         if bytes((kind,)) in (_EXTENDED, _LONG_NAME, _LONG_LINK):
-            if not 0 < size <= _LARGEST_EXTENSION or self._size is not None:
+            if not 0 < size <= LARGEST_EXTENSION or self._size is not None:
                 self._refuse(shown(member.name), "its extended header is too large")
             self._extension, self._kind = bytearray(), bytes((kind,))
             self._rest = size + -size % _BLOCK
