@@ -18,7 +18,7 @@ from ..lean import TYPE_CHECKING, dataclass, replace
 from ..names import labels
 from ..names.containers import short_name
 from ..names.images import parse_reference
-from ..names.projects import BUILDING
+from ..names.projects import BUILDING, LATEST
 from ..plan.limits import NANO, check_base
 from ..plan.request import CreateRequest
 from ..temporary import mark
@@ -199,7 +199,7 @@ def _create_request(
     wanted = CreateRequest(
         name=manifest.name if request.name is None else request.name,
         framework=framework,
-        version=version or "latest",
+        version=version or LATEST,
         image=REPOSITORY,
         architecture=request.architecture,
         gpus=request.gpus,

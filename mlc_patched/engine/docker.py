@@ -19,6 +19,7 @@ from ..errors import (
 from ..json_text import parsed
 from ..lean import TYPE_CHECKING
 from ..names.images import parse_reference
+from ..names.projects import LATEST
 from . import container_files as files
 from .answers import (
     activity_of,
@@ -114,7 +115,7 @@ class DockerEngine(Engine):
         name = parse_reference(reference)
         layers: dict[str, tuple[int, int]] = {}
         try:
-            for event in self._pull_events(name.repository, name.digest or name.tag or "latest"):
+            for event in self._pull_events(name.repository, name.digest or name.tag or LATEST):
                 progress(transfer_progress(event, layers))
         except EngineUnreachableError:
             raise

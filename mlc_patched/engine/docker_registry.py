@@ -14,6 +14,7 @@ from ..errors import (
     NotFoundError,
 )
 from ..names.images import parse_reference
+from ..names.projects import LATEST
 from .answers import transfer_progress, validated
 from .connection import EngineConnection
 from .interface import REFUSED
@@ -36,7 +37,7 @@ class EngineRegistry(Registry):
         try:
             with self._sdk(unhurried=True) as client:
                 for event in client.push(
-                    name.repository, tag=name.tag or "latest", stream=True, decode=True
+                    name.repository, tag=name.tag or LATEST, stream=True, decode=True
                 ):
                     digest = (event.get("aux") or {}).get("Digest", digest)
                     progress(transfer_progress(event, layers))

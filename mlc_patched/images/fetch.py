@@ -10,6 +10,7 @@ from ..host.account import Account
 from ..interrupts import defer_signals
 from ..names.images import parse_reference
 from ..names.labels import MalformedLabelsError, read_claim
+from ..names.projects import LATEST
 from ..undo import retry_once
 
 
@@ -50,7 +51,7 @@ def fetch(own: str, pushed: str, context: Context) -> Image:
                 f"Push the right image from where you built it: image-push {own.partition('/')[2]}",
             )
         name = parse_reference(own)
-        engine.tag_image(image.id, name.repository, name.tag or "latest")
+        engine.tag_image(image.id, name.repository, name.tag or LATEST)
         is_kept = False  # it has its own name; with another, image-retire would not remove it
     finally:
         with defer_signals():

@@ -27,7 +27,7 @@ from ..names.labels import (
     later_labels,
     read_claim,
 )
-from ..names.projects import BUILDING, PREVIOUS, Project, check_project, proposed_name
+from ..names.projects import BUILDING, LATEST, PREVIOUS, Project, check_project, proposed_name
 from ..plan.assign import assigned_uuids
 from ..plan.flow import Flow
 from ..plan.limits import BASE_NAME
@@ -183,7 +183,7 @@ def save(container: Container, reference: str, context: Context) -> Saved:
         for text in (*found.lacking, *map(only_for_docker, found.private)):
             context.report.note(f"{reference} was saved as it is: {text}")
         size = engine.image_size(made)
-        former, tag = engine.image(reference), name.tag or "latest"
+        former, tag = engine.image(reference), name.tag or LATEST
 
         undo.add(
             f"The name {reference}",

@@ -12,6 +12,7 @@ from ..host.account import Account
 from ..host.files import read_text
 from ..lean import TYPE_CHECKING, dataclass
 from ..names.images import Reference, check_reference
+from ..names.projects import LATEST
 from ..names.words import is_literal
 from ..patch.layout import AIME_DIRECTORY, FILE_NAME, checkout_of
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 VARIABLE = "MLC_CATALOG"
-LATEST = "latest"
 SHIPPED = Path(__file__).parents[1] / "data" / FILE_NAME
 _COLUMNS = 4
 _LARGEST = 64 * 1024**2  # a hundred thousand rows are a tenth of it
