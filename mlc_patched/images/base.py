@@ -209,13 +209,13 @@ def _report_move(reference: str, last: LockedBase, image: Image, report: Reporte
     if is_same(image, last):
         report.note(f"The base {reference} has not changed.")
     else:
-        new = next(iter(image.digests), image.id)
-        report.note(
-            f"The base {reference} moves: {_short(last.digest or last.id)} -> {_short(new)}"
-        )
+        old = short_digest(last.digest or last.id)
+        new = short_digest(next(iter(image.digests), image.id))
+        report.note(f"The base {reference} moves: {old} -> {new}")
 
 
-def _short(digest: str) -> str:
+def short_digest(digest: str) -> str:
+    """Return the first digits of a digest or ID, for messages."""
     return digest.rpartition("sha256:")[2][:12] or "unknown"
 
 

@@ -24,7 +24,7 @@ from ..urls import has_password
 from .base import Base
 from .build.client import SSH_MOUNT
 from .dockerfile.package_steps import python_step
-from .packages import requirement_lines, requirements_of, split_words
+from .packages import requirement_lines, requirements_of, split_words, without_comment
 from .project.files import REJECTED, ProjectFiles
 
 SOURCE = "/usr/local/src"
@@ -307,7 +307,7 @@ def _has_local(text: str, path: str) -> bool:
     """Whether a file names others of its directory; UsageError for those elsewhere."""
     found = False
     for line in text.splitlines():
-        bare = re.sub(r"(^|\s)#.*", "", line)
+        bare = without_comment(line)
         match = _LOCAL_OPTION.search(bare) or ("://" not in bare and _LOCAL_PATH.match(bare))
         if not match and not re.search(r"@\s*file:", bare):
             continue

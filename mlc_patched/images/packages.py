@@ -141,7 +141,7 @@ def requirements_of(text: str, name: str) -> tuple[str, ...]:
     """
     found = []
     for number, line in enumerate(text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines(), 1):
-        bare = re.sub(r"(^|\s)#.*", "", line).strip()
+        bare = without_comment(line).strip()
         if not bare:
             continue
         try:
@@ -158,9 +158,15 @@ def requirements_of(text: str, name: str) -> tuple[str, ...]:
 def requirement_lines(text: str) -> Iterator[str]:
     """Yield the lines of a requirements file without comments and the options of a package."""
     for line in text.replace("\\\n", " ").splitlines():
-        bare = re.sub(r"(^|\s)#.*|\s--(?:hash|config-settings|global-option)\b.*", "", line).strip()
+        bare = without_comment(line)
+        bare = re.sub(r"\s--(?:hash|config-settings|global-option)\b.*", "", bare).strip()
         if bare:
             yield bare
+
+
+def without_comment(line: str) -> str:
+    """Return a line of a requirements file, or of YAML, without its comment."""
+    return re.sub(r"(^|\s)#.*", "", line)
 
 
 def parsed_requirement(text: str) -> Requirement | None:

@@ -11,11 +11,11 @@ from ..engine.interface import Image
 from ..lean import dataclass
 from ..names.projects import Project
 from ..units import size_in_words
-from .base import base_here, is_same
+from .base import base_here, is_same, short_digest
 from .build.derive import upgrade_marks
 from .build.environment import Builder
 from .build.named_base import arguments_of, named_base
-from .build.request import has_own_arguments, is_own_argument
+from .build.request import FROM_FLAG, has_own_arguments, is_own_argument
 from .dockerfile.append import account_block_start
 from .dockerfile.installs import APT, PIP, find_installs
 from .dockerfile.stages import Arguments, stages_of
@@ -29,7 +29,6 @@ _STEPS = ("RUN", "COPY", "ADD")
 _LONGEST = 70
 _MAYBE_MEANS = "maybe: runs if the base, a copied file or a build argument has changed"
 _MOUNTED = re.compile(r"--mount=\S*(?:type=bind|from=)")
-_FROM_STAGE = re.compile(r"\s--from=|,from=")
 
 
 class State(IntEnum):
@@ -108,14 +107,10 @@ def summary_of(
 
 def _base(reference: str, image: Image | None, last: LockedBase | None, context: Context) -> str:
     if image is None:
-        return f"{reference}{f' ({_short(last.digest)})' if last else ''}, to be pulled"
-    digest = _short(next(iter(image.digests), image.id))
+        return f"{reference}{f' ({short_digest(last.digest)})' if last else ''}, to be pulled"
+    digest = short_digest(next(iter(image.digests), image.id))
     size = size_in_words(context.engine.image_size(image))
     return f"{reference} ({digest}), on this engine, {size}"
-
-
-def _short(digest: str) -> str:
-    return digest.rpartition("sha256:")[2][:12]
 
 
 def _states(
@@ -166,7 +161,7 @@ def _alone(instruction: Instruction, text: str, of_earlier: State) -> State:
     keyword, body = instruction.keyword, instruction.body(text)
     copies = keyword in ("COPY", "ADD") and not instruction.heredoc
     if copies or (keyword == "RUN" and _MOUNTED.search(body)):
-        return of_earlier if _FROM_STAGE.search(body) else State.MAYBE
+        return of_earlier if FROM_FLAG.search(body) else State.MAYBE
     is_open = is_own_argument(instruction, text) or (keyword == "FROM" and "$" in body)
     return State.MAYBE if is_open else State.CACHED
 

@@ -21,7 +21,7 @@ from ...temporary import STEP, mark, temporary_image, temporary_name
 from ...undo import Undo, warn_on_failure
 from ..build.steps import StepNames, clear_steps
 from ..dockerfile.render import ACCOUNT_SCRIPT, run_step
-from ..dockerfile.syntax import ROOT
+from ..dockerfile.syntax import ROOT, quoted
 from .commit import EMPTY_PASSWORD, TOOLS, for_account
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,+-]*")
@@ -167,10 +167,5 @@ def dockerfile(
         lines.append(f"USER {after.user}")
     given = {**labels.claim_labels(claim), BASE_NAME: reference, labels.TEMPORARY: ""}
     # In one step: the builder makes an image of each.
-    lines.append("LABEL " + " ".join(f'{key}="{_escaped(each)}"' for key, each in given.items()))
+    lines.append("LABEL " + " ".join(f"{key}={quoted(each)}" for key, each in given.items()))
     return "\n".join((*lines, ""))
-
-
-def _escaped(value: str) -> str:
-    """Return a label's value for double quotes in a Dockerfile."""
-    return re.sub(r'(["$\\])', r"\\\1", value)

@@ -23,7 +23,7 @@ from ...temporary import SHARED
 from ..dockerfile.installs import APT, PIP, find_installs
 from ..dockerfile.render import USER_ID_ARGUMENT
 from ..dockerfile.stages import Arguments, with_bases
-from ..dockerfile.syntax import Instruction, final_stage, instructions
+from ..dockerfile.syntax import Instruction, final_stage, instructions, quoted
 from ..versions.pins import NO_PINS, Pins
 from .caches import secrets_for, with_caches
 from .environment import (
@@ -170,7 +170,7 @@ def derive(
     add.after_from += [f"COPY --from={files_image} {path} {path}" for path in add.copies]
     at_end = _cleaning(text, found) if _COPIED in add.copies else []
     if former:
-        at_end.append(f"ENV {_words({name: _quoted(value) for name, value in former.items()})}")
+        at_end.append(f"ENV {_words({name: quoted(value) for name, value in former.items()})}")
     before = upgrade_marks(text, pins.marks)
     if mark and builder in (Builder.CLASSIC, Builder.PODMAN):
         add.after_from.insert(0, f'LABEL {labels.TEMPORARY}="{SHARED}"')
@@ -196,12 +196,6 @@ def derive(
 
 def _words(variables: Mapping[str, str]) -> str:
     return " ".join(f"{name}={value}" for name, value in variables.items())
-
-
-def _quoted(value: str) -> str:
-    """Return a value in quotes, for ENV."""
-    escaped = re.sub(r'(["$\\])', r"\\\1", value)
-    return f'"{escaped}"'
 
 
 def _overridden(

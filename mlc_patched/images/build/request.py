@@ -18,7 +18,8 @@ from ..versions.lockfile import Lock
 from ..versions.pins import NO_UPGRADE, Upgrade
 
 _PLAIN_FILE = re.compile(r"(?!\.?/?$)[\w.+!/-]+")
-_FROM_FLAG = re.compile(r"\s--from=|,from=")
+FROM_FLAG = re.compile(r"\s--from=|,from=")
+"""Of an instruction that takes files from another stage or image."""
 
 
 class BuildError(EngineError):
@@ -116,11 +117,11 @@ def copied_files(text: str) -> Iterator[str]:
 def _takes_files(instruction: Instruction, text: str) -> bool:
     body = instruction.body(text)
     if instruction.keyword == "RUN":
-        return "--mount=type=bind" in body and not _FROM_FLAG.search(body)
+        return "--mount=type=bind" in body and not FROM_FLAG.search(body)
     return (
         instruction.keyword in ("COPY", "ADD")
         and not instruction.heredoc
-        and not _FROM_FLAG.search(body)
+        and not FROM_FLAG.search(body)
     )
 
 

@@ -249,3 +249,9 @@ def _word(text: str, start: int, end: int) -> Word:
         position += 1
     # A word with an unclosed quote is never edited.
     return Word("" if quote else "".join(value), start, min(position, end))
+
+
+def quoted(value: str) -> str:
+    """Return a value in double quotes, for ENV and LABEL."""
+    escaped = re.sub(r'(["$\\])', r"\\\1", value)
+    return f'"{escaped}"'

@@ -160,6 +160,8 @@ def test_a_base_that_is_gone_is_pulled_by_its_digest(
     lines = summary_of(TEXT, PROJECT, context, last=last).lines()
     assert lines[0].split() == ["Base:", "base:1", "(dddddddddddd),", "to", "be", "pulled"]
     assert states(lines) == "ccmm"
+    lines = summary_of(TEXT, PROJECT, context, last=LockedBase("base:1", "sha256:1")).lines()
+    assert lines[0].split() == ["Base:", "base:1", "(unknown),", "to", "be", "pulled"]
 
 
 def test_some_builders_run_everything_again(context: Context, ids: list[str]) -> None:
