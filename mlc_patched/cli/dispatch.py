@@ -90,7 +90,11 @@ _ALL = (
         "list the commands that run, or ran, in the background of a container",
         follows=True,
     ),
-    Command("run", "run a command in a container of its own, as a job of Slurm or here"),
+    Command(
+        "run",
+        "run a command in a container of its own, as a job of Slurm or here",
+        for_users=True,
+    ),
     Command("logs", "print the output of a command in the background", follows=True),
     Command("wait", "wait until a command in the background has ended", follows=True),
     Command("jupyter", "start JupyterLab in a container, and say how to open it", follows=True),
@@ -103,23 +107,33 @@ _ALL = (
     Command("doctor", "check this machine, and say how to fix what is wrong"),
     Command("prune", "remove what killed commands and old containers left behind"),
     Command("complete", "print names for completion", uses_engine=False, is_listed=False),
-    Command("slurm-job", "run the job of this batch step of Slurm", is_listed=False),
+    Command(
+        "slurm-job", "run the job of this batch step of Slurm", is_listed=False, for_users=True
+    ),
     Command("slurm-save", "save the container of a Slurm job on its node", is_listed=False),
     Command(
         "container-create",
         "create a container from your project's image, without starting it",
         own_program=True,
+        for_users=True,
     ),
     Command(
         "container-deploy",
         "create a container from your project's image, start it, and open a shell in it",
         own_program=True,
+        for_users=True,
     ),
-    Command("container-list", "list your containers, running or not", own_program=True),
+    Command(
+        "container-list",
+        "list your containers, running or not",
+        own_program=True,
+        for_users=True,
+    ),
     Command(
         "container-retire",
         "stop and remove containers, saving them as images first if you like",
         own_program=True,
+        for_users=True,
     ),
     *(
         Command(

@@ -68,9 +68,7 @@ def create(arguments: argparse.Namespace, context: Context, *, start: bool) -> D
     """Create a container, and with `start` start it; with --dry-run only say how. Return it."""
     from ...containers.deploy import deploy, deploy_or_keep, preview
     from ...containers.source import resolve
-    from ...host.account import refuse_root
 
-    refuse_root(context.account)
     exist_ok = arguments.exist_ok
     request = resolve(
         request_of(arguments, context),

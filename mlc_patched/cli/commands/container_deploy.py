@@ -83,12 +83,10 @@ def _is_reached_by_slurm(context: Context) -> bool:
 
 def _own_container(arguments: argparse.Namespace, context: Context) -> str | None:
     """Return a container of the project that the user opens instead, if none was named."""
-    from ...host.account import refuse_root
     from ...names import labels
     from ...names.containers import short_name
     from ..prompts import ask_choice, may_ask
 
-    refuse_root(context.account)
     others = (arguments.name, arguments.image, arguments.framework)
     if any(each is not None for each in others) or not may_ask(arguments, "yes"):
         return None
@@ -113,9 +111,7 @@ def _on_cluster(arguments: argparse.Namespace, context: Context, has_shell: bool
     from ...cluster.wait import wait_until_placed, wait_until_running
     from ...containers.deploy_cluster import deploy_on_cluster
     from ...errors import EngineError, UsageError
-    from ...host.account import refuse_root
 
-    refuse_root(context.account)
     flag = "--cluster" if arguments.cluster else _placement_flag(arguments)
     if arguments.exist_ok:
         raise UsageError(f"--exist-ok cannot be combined with {flag}.")

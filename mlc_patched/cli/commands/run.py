@@ -46,10 +46,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...cluster.interface import Placement
     from ...containers.batch import run_here, submit
     from ...errors import UsageError
-    from ...host.account import refuse_root
     from ...plan.request import CreateRequest
 
-    refuse_root(context.account)
     if not arguments.project or not arguments.command:
         raise UsageError("What should run?", "Use: mlc run PROJECT -- COMMAND…")
     options = CreateRequest("", **machine(arguments), **limits(arguments))

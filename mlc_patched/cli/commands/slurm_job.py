@@ -19,7 +19,5 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.slurm_job import run_job
-    from ...host.account import refuse_root
 
-    refuse_root(context.account)
     return run_job(context)

@@ -63,8 +63,14 @@ def test_root_has_no_containers_to_name(
     container: Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     container.__dict__["account"] = AccountOfThisProcess("root", 0, 0, str(tmp_path))
-    assert run(["container-stop", "n", "-s"], "mlc", container) == 1
-    assert "You are root" in capsys.readouterr().err
+    for argv in (
+        *(["container-stop", "n", "-s"], ["container-create", "m", "--image", OWN]),
+        *(["container-deploy", "m", "--image", OWN], ["container-deploy", "m", "--cluster"]),
+        *(["container-retire", "n"], ["container-list"]),
+        *(["run"], ["run", "p", "--", "true"], ["slurm-job"]),
+    ):
+        assert run(argv, "mlc", container) == 1, argv
+        assert "You are root" in capsys.readouterr().err, argv
 
 
 @pytest.mark.parametrize(
