@@ -44,6 +44,7 @@ from ..errors import (
     NotFoundError,
     Terminated,
 )
+from ..host.process_identity import is_alive, this_process
 from ..images.fetch import not_own
 from ..interrupts import defer_signals
 from ..lean import replace
@@ -156,40 +157,6 @@ def remove_left(context: Context) -> None:
             context.engine.remove_container(container.id, force=True)
 
 
-def this_step() -> str:
-    """Return what tells this process from any other of the host: boot, PID, and start."""
-    return f"{_boot()} {os.getpid()} {_started(os.getpid())}"
-
-
-def is_alive(step: str) -> bool:
-    """Whether the process that `this_step` described lives; in doubt it does."""
-    boot, _, rest = step.partition(" ")
-    pid, _, started = rest.partition(" ")
-    if boot != _boot() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # another user's, and possibly hidden in /proc
-    now = _started(int(pid))
-    return not now or now == started
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
-def _started(pid: int) -> str:
-    """Return when a process started, in ticks since the boot; empty if that cannot be read."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]
-
-
 def _grant(context: Context) -> Grant:
     cgroups = Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="replace")
     environ = context.environ
@@ -249,7 +216,7 @@ def _specification(
         labels.IMAGE_ID: image.id,
         labels.REQUEST: token,
         labels.JOB: _job_id(context),
-        labels.STEP: this_step(),
+        labels.STEP: this_process(),
     }
     environment = {**found.environment, NAME_VARIABLE: short_name(name), **of_slurm}
     return replace(found, name=name, environment=environment, labels={**found.labels, **own})

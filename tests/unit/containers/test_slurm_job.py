@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import json
-import os
 import signal
 import sys
 import threading
@@ -27,10 +26,11 @@ from mlc_patched.cluster.slurm.job import (
 )
 from mlc_patched.containers import job_output, slurm_job
 from mlc_patched.containers.create import create
-from mlc_patched.containers.slurm_job import is_alive, run_job, this_step
+from mlc_patched.containers.slurm_job import run_job
 from mlc_patched.context import Context
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import EngineError, MlcError, SlurmError, Terminated
+from mlc_patched.host.process_identity import is_alive, this_process
 from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.request import CreateRequest
@@ -358,7 +358,7 @@ def test_the_users_own_container_of_the_name_is_kept(node: Node) -> None:
 
 
 def test_containers_of_killed_steps_are_removed_by_the_next_job(node: Node) -> None:
-    own = this_step()
+    own = this_process()
     boot, pid, started = own.split()
     gone = (f"other-boot {pid} {started}", f"{boot} 4194305 1", f"{boot} {pid} 1", "nonsense")
     # An image saved from a job's container has its labels, empty: so do its own containers.
@@ -383,13 +383,3 @@ def test_containers_of_killed_steps_are_removed_by_the_next_job(node: Node) -> N
     node.run()
     names = {each.specification.name for each in node.engine.made.values()}
     assert names == {"c0._.1002", "saved._.1002", "docker-run"}
-
-
-def test_another_users_process_is_taken_as_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    def kill(pid: int, number: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", kill)
-    monkeypatch.setattr(slurm_job, "_started", lambda pid: "")  # hidepid
-    boot = this_step().split()[0]
-    assert is_alive(f"{boot} 1 99")
