@@ -20,7 +20,7 @@ from ..interrupts import defer_signals
 from ..lean import dataclass, field
 from ..plan.directories import expand
 from ..undo import Undo, warn_on_failure
-from ..urls import has_password
+from ..urls import has_login
 from .base import Base
 from .build.client import SSH_MOUNT
 from .dockerfile.package_steps import python_step
@@ -160,7 +160,7 @@ def _words(words: list[str], project: str, account: Account) -> Brought:
             raise UsageError(
                 f"{shown(word)} is not a URL of a package, as https://… or git+ssh://…"
             )
-        _refuse_password(word, shown(word))
+        _refuse_login(word, shown(word))
         packages.append(word)
     if not packages:
         return NOTHING
@@ -185,7 +185,7 @@ def _file(path: str, project: str, account: Account) -> Brought:
         return Brought(pip=requirements_of(text, path))
     except UsageError as error:  # more than plain packages: installed by -r
         _check_requirements(text, path, error)
-    _refuse_password(text, path)
+    _refuse_login(text, path)
     at = f"{SOURCE}/{project}"
     is_ssh = "git+ssh://" in text
     apt = (SSH_CLIENT,) if is_ssh else ()
@@ -214,11 +214,12 @@ def _pyproject(path: str, project: str, account: Account) -> Brought:
     """Bring the dependencies of a pyproject.toml, from its uv.lock if there is one."""
     text = _read(path, "project file", account)
     _refuse_pylock(text, path)
-    _refuse_password(text, path)
+    _refuse_login(text, path)
     lock_path = Path(path).with_name("uv.lock")
     with rights_of(account):
         is_locked = lock_path.exists()
     lock = _read(str(lock_path), "lock file", account, _LARGEST_LOCK) if is_locked else ""
+    _refuse_login(lock, str(lock_path))
     if not lock and not _PROJECT.search(text):
         by_poetry = "Poetry writes them to a file: poetry export -f requirements.txt -o FILE"
         raise UsageError(
@@ -262,7 +263,7 @@ def _sources(text: str) -> str:
 def _environment(path: str, project: str, account: Account) -> Brought:
     """Bring a conda environment, which is installed into the base's own."""
     text = _read(path, "conda environment", account)
-    _refuse_password(text, path)
+    _refuse_login(text, path)
     if not re.search(r"^dependencies\s*:", text, re.M):
         raise UsageError(f"{path} is not a conda environment: it has no dependencies.")
     if _has_local(text, path):
@@ -338,10 +339,11 @@ def _refuse_pylock(text: str, path: str) -> None:
         )
 
 
-def _refuse_password(text: str, where: str) -> None:
-    if has_password(text):
+def _refuse_login(text: str, where: str) -> None:
+    if has_login(text):
         raise UsageError(
-            f"{where} contains a password, which everybody who has the image could read.",
+            f"{where} contains a password or a token, which everybody who has the image could "
+            "read.",
             "For a package index, set PIP_INDEX_URL; for git, use git+ssh://git@HOST/PATH.",
         )
 

@@ -7,12 +7,12 @@ import enum
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from ...errors import MlcError, UsageError
 from ...host.account import Account
 from ...host.files import read_text
 from ...lean import dataclass, field
+from ...urls import has_login
 
 CA_VARIABLE = "DS01_CA_CERTIFICATE"
 CA_IN_IMAGE_VARIABLE = "DS01_CA_IN_IMAGE"
@@ -107,22 +107,13 @@ def refuse_credentials(settings: BuildSettings) -> None:
     """Raise MlcError for an index with a password: the classic builder would write it into the
     image."""
     for name, value in settings.pip.items():
-        for url in value.split():
-            if _has_login(url):
-                raise MlcError(
-                    f"{name} contains credentials, which the classic builder would leave in a "
-                    "layer of the image.",
-                    "Install BuildKit, which supports secrets "
-                    f"(apt-get install docker-buildx), or give {name} without a password.",
-                )
-
-
-def _has_login(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "@" in url  # pip will report that it is not a URL
-    return bool(parts.username or parts.password)
+        if has_login(value):
+            raise MlcError(
+                f"{name} contains credentials, which the classic builder would leave in a layer of "
+                "the image.",
+                "Install BuildKit, which supports secrets (apt-get install docker-buildx), or give "
+                f"{name} without a password.",
+            )
 
 
 def pip_configuration(settings: Mapping[str, str]) -> str:

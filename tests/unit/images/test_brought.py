@@ -102,6 +102,7 @@ def test_a_file_that_names_its_own_directory_needs_that_as_the_build_context(
         ("x @ file:///data/x.whl", "not in its directory"),
         ("--constraint /data/c.txt", "not in its directory"),
         ("--extra-index-url https://me:secret@index.example/simple", "contains a password"),
+        ("--index-url https://glpat-secret@index.example/simple", "contains a password or a token"),
         ("this is not one", "'this is not one' is not a requirement"),
         ("numpy=<2", "'numpy=<2' is not a requirement"),
     ],
@@ -110,6 +111,14 @@ def test_what_a_build_cannot_have_is_refused(here: Account, line: str, words: st
     with pytest.raises(UsageError, match=words) as error:
         brought(here, "requirements.txt", f"pandas\n{line}\n")
     assert "secret" not in str(error.value)
+
+
+def test_a_lock_with_a_token_is_refused(here: Account) -> None:
+    project = '[project]\nname = "x"\nversion = "1"\ndependencies = ["six"]\n'
+    brought(here, "pyproject.toml", project)
+    lock = 'version = 1\nsource = { registry = "https://glpat-secret@index.example/simple" }\n'
+    with pytest.raises(UsageError, match=r"uv\.lock contains a password or a token"):
+        brought(here, "uv.lock", lock)
 
 
 def test_pyproject_alone_and_with_its_lock(here: Account) -> None:
@@ -263,7 +272,13 @@ def test_a_name_and_its_url_are_one_argument(
 
 
 @pytest.mark.parametrize(
-    "word", ["git+https://me:pw@git.example/x", "https://x.example/$(id).whl", "ftp://x.example/y"]
+    "word",
+    [
+        "git+https://me:pw@git.example/x",
+        "git+https://ghp_TOKEN@github.com/a/b",
+        "https://x.example/$(id).whl",
+        "ftp://x.example/y",
+    ],
 )
 def test_urls_that_are_no_packages_or_have_a_password_are_refused(here: Account, word: str) -> None:
     with pytest.raises(UsageError):
