@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..context import Context
+from ..context import Context, already_exists
 from ..errors import NotFoundError, UsageError
 from ..host.account import refuse_root
 from ..lean import replace
@@ -61,9 +61,10 @@ def resolve(
         if named and ":" in named:
             raise _names_image(*image_of(named, context.account))
         project = Project(context.account.uid, check_project(named or ""))
-        _have_image(project.image, context, is_dry_run=is_dry_run)
-        options = replace(request.options, image=project.image, framework=CUSTOM, version=LATEST)
         wish = allowed_name(project.name)
+        name = wish if request.project is None and wish == request.name else None
+        image = _image_of(project, name, context, is_dry_run=is_dry_run, exist_ok=exist_ok)
+        options = replace(request.options, image=image, framework=CUSTOM, version=LATEST)
         if request.project is None and wish != request.name:
             # A project such as my.project cannot name a container.
             request = replace(request, name=None)
@@ -73,6 +74,22 @@ def resolve(
     name = wish if exist_ok else _free_name(wish, context)
     context.report.note(f"The container is named {name}, after its image.")
     return replace(options, name=name)
+
+
+def _image_of(
+    project: Project, name: str | None, context: Context, *, is_dry_run: bool, exist_ok: bool
+) -> str:
+    """Return a project's image. If it is not here, `name` may be the caller's container that was
+    created from another image: with `exist_ok` return that, else raise AlreadyExistsError."""
+    if context.engine.image(project.image) is not None:
+        return project.image
+    existing = context.find(name) if name is not None else None
+    if existing is not None and not exist_ok:
+        raise already_exists(short_name(existing.name))
+    if existing is not None:
+        return existing.image
+    _have_image(project.image, context, is_dry_run=is_dry_run)
+    return project.image
 
 
 def _refuse_project_as_image(reference: Reference, context: Context) -> None:

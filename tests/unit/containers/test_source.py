@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from support.accounts import PASSWD, THESIS_LABELS
 
-from mlc_patched.containers.deploy import deploy
+from mlc_patched.containers.deploy import deploy, deploy_or_keep
 from mlc_patched.containers.source import resolve
 from mlc_patched.context import Context
 from mlc_patched.errors import (
+    AlreadyExistsError,
     MlcError,
     NotFoundError,
     UsageError,
@@ -95,3 +96,20 @@ def thesis(context: Context, fake) -> Context:
     deploy(deployed(context, name="thesis"), context, start=True)
     fake.calls.clear()
     return context
+
+
+@pytest.mark.parametrize(
+    "source", [{"project": "thesis"}, {"framework": "Pytorch"}, {"image": "mlc-test/base:bookworm"}]
+)
+def test_a_container_that_is_named_needs_no_project_of_its_name(
+    thesis: Context, fake, source: dict[str, str]
+) -> None:
+    fake.add_image("mlc-test/base:bookworm")
+    deploy(deployed(thesis, name="second", **source), thesis, start=False)
+    request = resolve(DeployRequest(name="second"), thesis, exist_ok=True)
+    found = deploy_or_keep(request, thesis, start=True)
+    assert (found.name, found.existed, found.state) == ("second", True, "running")
+    with pytest.raises(AlreadyExistsError, match=r"container 'second' already\. Open it with: "):
+        deployed(thesis, name="second")
+    with pytest.raises(NotFoundError, match="image-create second"):
+        resolve(DeployRequest(project="second"), thesis, exist_ok=True)
