@@ -7,6 +7,7 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
+from shlex import join
 
 from ..errors import MlcError
 from ..host.git import git
@@ -37,7 +38,8 @@ COMPLETIONS = (
 
 @dataclass(frozen=True)
 class Tree:
-    """The program's own tree compared with `measure`; `remedy` is the command that restores it."""
+    """The program's own tree compared with `measure`; `remedy` is the command that restores it, or
+    that shows what somebody has changed."""
 
     place: str
     measure: str
@@ -63,10 +65,13 @@ def look(root: Path = ROOT) -> Tree:
         return Tree(str(root), "with the most important files", reinstall(root), missing)
     entries = [(each[:2], each[3:]) for each in listed if each]
     own = [(state, path) for state, path in entries if path.startswith(("bin/", "lib/", "mlc_"))]
+    # What was changed may be work that is nowhere else, and what was removed with git is meant.
+    restored = [path for state, path in own if state[1] == "D"]
+    arguments = ("checkout", "--", *restored) if restored else ("status",)
     return Tree(
         str(root),
         "as git's commit has it",
-        f"git -C {root} checkout -- .",
+        join(("git", "-C", str(root), *arguments)),
         tuple(path for state, path in own if "D" in state),
         tuple(path for state, path in own if "D" not in state),
         is_working_tree=True,

@@ -59,6 +59,26 @@ def test_a_tree_without_a_manifest_is_compared_with_git_or_a_list(tmp_path: Path
     assert (found.missing, found.changed) == (("bin/mlc",), ("lib/a",))
 
 
+def test_no_remedy_overwrites_what_was_changed_in_a_git_tree(tmp_path: Path) -> None:
+    root = tmp_path / "my tree"
+    place(root, {"bin/mlc": "", "bin/b c": "", "lib/a": "before"})
+    git(root, "init", "--quiet")
+    git(root, "add", "-A")
+    git(root, "commit", "--quiet", "-m", "all")
+    (root / "lib/a").write_text("my work")
+    assert install_tree.look(root).remedy == f"git -C '{root}' status"
+    (root / "bin/mlc").unlink()
+    (root / "bin/b c").unlink()
+    found = install_tree.look(root)
+    assert found.remedy == f"git -C '{root}' checkout -- 'bin/b c' bin/mlc"
+    subprocess.run(["sh", "-c", found.remedy], check=True, capture_output=True)
+    again = install_tree.look(root)
+    assert (again.missing, again.changed) == ((), ("lib/a",))
+    assert (root / "lib/a").read_text() == "my work"
+    git(root, "rm", "--quiet", "bin/mlc")  # checkout would not restore it
+    assert install_tree.look(root).remedy == f"git -C '{root}' status"
+
+
 def test_what_pip_installed_is_not_a_tree(tmp_path: Path) -> None:
     """Not even where its virtual environment is in somebody's own checkout."""
     place(tmp_path, {"bin/own": "", ".gitignore": ".venv\n"})
