@@ -19,16 +19,18 @@ from .undo import Undo
 
 
 def check_target(target: Path, context: Context, *, force: bool) -> None:
-    """Refuse to replace a file without `force`, and anything that is neither a file nor a link to a
-    file or directory. A link itself is replaced, not what it points to."""
-    try:
-        with rights_of(context.account):
+    """Refuse to replace a file without `force`, anything that is neither a file nor a link to a
+    file or directory, and a directory that does not exist. A link itself is replaced, not what it
+    points to."""
+    with _failing(target), rights_of(context.account):
+        target.parent.stat()
+        try:
             mode = target.lstat().st_mode
-            is_link = stat.S_ISLNK(mode)
-            with contextlib.suppress(OSError):  # a link that leads nowhere
-                mode = target.stat().st_mode
-    except OSError:
-        return  # it does not exist, or creating it will say what is wrong
+        except FileNotFoundError:
+            return
+        is_link = stat.S_ISLNK(mode)
+        with contextlib.suppress(OSError):  # a link that leads nowhere
+            mode = target.stat().st_mode
     # A pipe or device behind a link, such as /dev/stdout, is meant to be written to.
     if not (stat.S_ISREG(mode) or (is_link and (stat.S_ISLNK(mode) or stat.S_ISDIR(mode)))):
         raise MlcError(f"{target} exists and is not a file.", "Choose another name.")

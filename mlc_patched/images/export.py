@@ -20,11 +20,9 @@ from ..names.projects import LATEST
 from ..new_file import check_target, write_files
 from ..plan.container import choose_gpus
 from ..temporary import LOOK
-from .job_file import APPTAINER, JobRequest, Subject, check_stem, enroot_files, job_file
+from .job_file import APPTAINER, ARCHIVE, JobRequest, Subject, check_stem, enroot_files, job_file
 from .probe import temporary_container
 from .project.tags import own_image
-
-_SUFFIX = ".tar"
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,9 @@ def export_image(
     """
     project, tag, image = own_image(name, context)
     default = project.name if tag == LATEST else f"{project.name}-{tag}"
-    archive = Path(check_file_name(file) if file is not None else f"{default}{_SUFFIX}")
+    archive = Path(check_file_name(file) if file is not None else f"{default}{ARCHIVE}")
     check_target(archive, context, force=force)
-    stem = check_stem(archive.name.removesuffix(_SUFFIX))
+    stem = check_stem(archive.name.removesuffix(ARCHIVE))
     job = archive.with_name(f"{stem}.sbatch")
     check_target(job, context, force=force)
     choice = choose_gpus(
@@ -81,7 +79,7 @@ def export_image(
         project.name,
         f"{project.repository}:{tag}",
         _username(image, context),
-        stem,
+        archive.name,
         is_rocm=(choice.architecture or "").startswith("ROCM"),
     )
     text = job_file(subject, request, context.account).encode()

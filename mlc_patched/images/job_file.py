@@ -21,6 +21,8 @@ from ..units import parse_size
 
 APPTAINER, ENROOT = "apptainer", "enroot"
 RUNTIMES = (APPTAINER, ENROOT)
+ARCHIVE = ".tar"
+"""The suffix of an archive, in place of which its job has another one."""
 BEGINNING = "#!/bin/bash\n"
 """The first line of a job."""
 _PASSED_ON = ("SLURM_", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
@@ -28,6 +30,8 @@ _PASSED_ON = ("SLURM_", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 _PASSED_ON_NAMES = " ".join(f'"${{!{each}@}}"' for each in _PASSED_ON)
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:@+-]*")
 _CPUS = re.compile(r"[1-9][0-9]{0,4}")
+_TIME = re.compile(r"[0-9]+(?::[0-9]+){0,2}|[0-9]+-[0-9]+(?::[0-9]+){0,2}|(?i:unlimited|infinite)")
+"""As sbatch(1) has it."""
 _STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]*")
 _SEPARATORS = re.compile(r"[:,\s]")
 
@@ -53,14 +57,19 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class Subject:
-    """The image that a job runs: its project, its reference, the account in it, and what its files
-    are called without a suffix."""
+    """The image that a job runs: its project, its reference, the account in it, and the name of its
+    archive."""
 
     project: str
     reference: str
     username: str
-    stem: str
+    archive: str
     is_rocm: bool = False
+
+    @property
+    def stem(self) -> str:
+        """What the other files are called, without a suffix."""
+        return self.archive.removesuffix(ARCHIVE)
 
     def file(self, runtime: str) -> str:
         """Return the name of the runtime's own file."""
@@ -68,12 +77,12 @@ class Subject:
 
     def preparation(self, runtime: str) -> str:
         """Return the command line that makes the runtime's own file of the archive."""
-        archive, image = f"{self.stem}.tar", self.file(runtime)
+        image = self.file(runtime)
         if runtime == APPTAINER:
-            return f"apptainer build {image} docker-archive:{archive}"
+            return f"apptainer build {image} docker-archive:{self.archive}"
         return (
             f"mkdir {self.stem}.root && "
-            f"tar --anchored --exclude 'dev/*' -xf {archive} -C {self.stem}.root && "
+            f"tar --anchored --exclude 'dev/*' -xf {self.archive} -C {self.stem}.root && "
             f"mksquashfs {self.stem}.root {image} -all-root"
         )
 
@@ -225,4 +234,9 @@ def _options(image: Subject, request: JobRequest, gpus: int) -> Iterator[tuple[s
             continue
         if not _WORD.fullmatch(value):
             raise UsageError(f"--{name} {shown(value)} is not a value that Slurm takes.")
+        if name == "time" and not _TIME.fullmatch(value):
+            raise UsageError(
+                f"--time {shown(value)} is not a time limit that Slurm takes.",
+                "Give minutes, HOURS:MINUTES:SECONDS, or DAYS-HOURS:MINUTES:SECONDS.",
+            )
         yield name, value

@@ -68,6 +68,19 @@ def test_another_tag_and_another_name_of_the_files(
     assert "image=x.y.sif\n" in (there / "x.y.sbatch").read_text()
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.tar.gz", "a"])
+def test_an_archive_of_any_name_is_the_one_that_the_job_names(
+    there: Path, context: Context, name: str
+) -> None:
+    exported = export_image("thesis", JobRequest(), context, file=name)
+    assert names(there) == sorted([name, f"{name}.sbatch"])
+    text = (there / f"{name}.sbatch").read_text()
+    assert exported.commands[0] == f"apptainer build {name}.sif docker-archive:{name}"
+    assert f"# Once:     {exported.commands[0]}\n" in text
+    enroot = export_image("thesis", JobRequest(ENROOT), context, file=name, force=True)
+    assert f" -xf {name} -C {name}.root && " in enroot.commands[0]
+
+
 def test_enroot_s_archive_has_the_variables_and_the_entrypoint(
     there: Path, fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +187,11 @@ def test_the_command_offers_every_runtime() -> None:
 def test_an_image_or_a_directory_that_is_not_there(there: Path, context: Context) -> None:
     with pytest.raises(NotFoundError, match="image-create none"):
         export_image("none", JobRequest(), context)
-    with pytest.raises(MlcError, match="cannot be written: No such file or directory"):
-        export_image("thesis", JobRequest(), context, file="no/where.tar")
+    context.report = RecordingReporter()
+    (there / "file").touch()
+    for file, why in (("no/where.tar", "No such file or"), ("file/where.tar", "Not a")):
+        with pytest.raises(MlcError, match=f"{file} cannot be written: {why} directory"):
+            export_image("thesis", JobRequest(), context, file=file)
+    assert not context.report.said
+    (there / "file").unlink()
     assert names(there) == []

@@ -21,7 +21,7 @@ from mlc_patched.images.job_file import (
 )
 
 ALICE = Account("alice", 1001, 2001, "/home/alice")
-THESIS = Subject("thesis", "ds01-1001/thesis:latest", "alice", "thesis")
+THESIS = Subject("thesis", "ds01-1001/thesis:latest", "alice", "thesis.tar")
 PROGRAM = """#!/bin/bash
 printf '%s\\n' "${0##*/} $1" "${@:2}" "" >>"$CALLS"
 env | sed -n 's/^\\(APPTAINERENV_\\|NVIDIA_\\)/variable &/p' | sort >>"$CALLS"
@@ -140,6 +140,16 @@ def test_limits_are_those_of_slurm() -> None:
     ]
     # srun does not read them in the script.
     assert f"srun --{' --'.join(options(text))} --pty bash thesis.sbatch bash\n" in text
+
+
+@pytest.mark.parametrize(
+    "time", ["30", "30:00", "12:00:00", "2-0", "2-12:30", "2-00:00:00", "UNLIMITED", "infinite"]
+)
+def test_a_time_limit_is_one_that_sbatch_takes(time: str) -> None:
+    assert f"#SBATCH --time={time}\n" in job_file(THESIS, JobRequest(time=time), ALICE)
+    for wrong in (f"{time}x", "abc", "2d", "12h", "1:2:3:4", "2-", "2-1:2:3:4"):
+        with pytest.raises(UsageError, match="is not a time limit that Slurm takes"):
+            job_file(THESIS, JobRequest(time=wrong), ALICE)
 
 
 def test_a_path_below_the_home_is_below_the_home_there(there: Path) -> None:
