@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from ..cluster.interface import Placement
@@ -81,7 +82,7 @@ def run_here(
     context: Context,
 ) -> int:
     """Run a command in a new container of this host's engine, on the caller's terminal if there is
-    one; remove the container, and return the command's exit status."""
+    one; remove the container, and return the command's exit status, also if the removal failed."""
     others = {"--array": array, "--node": placement.node, "--gpu-kind": placement.gpu_kind}
     if flags := [*placement.only_slurm, *(flag for flag, value in others.items() if value)]:
         raise UsageError(f"{', '.join(flags)}: only with Slurm, which is not set up here.")
@@ -93,7 +94,7 @@ def run_here(
         return run_inside(made.tag, words, user_of(context), context.client_environ)
     finally:
         with defer_signals():
-            retry_once(lambda: _remove(made.name, context))
+            _remove_or_warn(made.name, context)
 
 
 def _deploy(request: DeployRequest, name: str, context: Context) -> Deployed:
@@ -116,16 +117,18 @@ def _image_and_name(project: str, context: Context) -> tuple[str, str]:
     return f"{found.repository}:{tag or LATEST}", f"{allowed_name(found.name)}-run"
 
 
+def _remove_or_warn(name: str, context: Context) -> None:
+    try:
+        retry_once(lambda: _remove(name, context))
+    except MlcError as error:
+        context.report.warn(f"{name} was not removed: {error} - remove it with: mlc remove {name}")
+
+
 def _remove(name: str, context: Context) -> None:
     container = context.find(name)
     if container is None:
         return
-    try:
+    with contextlib.suppress(NotFoundError):
         if container.is_running:
             context.engine.stop(container.id)
         remove(name, context=context)
-    except NotFoundError:
-        return
-    except MlcError as error:
-        context.report.warn(f"{name} was not removed: {error}")
-        raise

@@ -203,19 +203,35 @@ def test_a_container_that_stopped_or_was_removed_meanwhile_is_no_failure(
     assert here("true") == 0
 
 
-def test_a_container_that_cannot_be_removed_is_a_failure_that_names_it(
+def test_a_container_that_cannot_be_removed_is_named_once_and_the_status_is_the_command_s(
     here: Callable[..., int],
     context: Context,
     fake: FakeEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    context.report = RecordingReporter()
+    context.report = reporter = RecordingReporter()
     monkeypatch.setattr("mlc_patched.undo._PAUSE", 0)
 
     def fail(name: str, **more: bool) -> None:
         raise EngineError("device busy")
 
     monkeypatch.setattr(fake, "remove_container", fail)
-    with pytest.raises(EngineError, match="device busy"):
+    assert here("true") == 7
+    left = [each for each in reporter.said if "not removed" in each]
+    assert left == [
+        "thesis-run was not removed: device busy - remove it with: mlc remove thesis-run"
+    ]
+
+
+def test_a_command_that_could_not_run_is_not_hidden_by_a_failed_removal(
+    here: Callable[..., int], fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlc_patched.undo._PAUSE", 0)
+
+    def fail(*arguments: object, **more: bool) -> None:
+        raise EngineError("device busy" if more else "no client")
+
+    monkeypatch.setattr(fake, "remove_container", lambda name, **more: fail(force=True))
+    monkeypatch.setattr(batch, "run_inside", fail)
+    with pytest.raises(EngineError, match="no client"):
         here("true")
-    assert "thesis-run was not removed: device busy" in context.report.said
