@@ -7,7 +7,7 @@ from functools import partial
 
 from ..context import Context
 from ..engine.interface import Image
-from ..errors import ConflictError, InUseError, MlcError, NotFoundError
+from ..errors import ConflictError, InUseError, MlcError, NotFoundError, UsageError
 from ..interrupts import defer_signals
 from ..lean import dataclass
 from ..names.containers import short_name
@@ -44,10 +44,16 @@ class ImageRetired:
 def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = False) -> Retirement:
     """Find the images of PROJECT or PROJECT:TAG, and refuse if they are in use.
 
-    With `with_dockerfile` there need not be an image. Raises UsageError if the name is invalid,
-    NotFoundError if there is no such image, and MlcError, which names them, if containers use it.
+    With `with_dockerfile` there need not be an image. Raises UsageError if the name is invalid, or
+    is one image's with `with_dockerfile`, NotFoundError if there is no such image, and MlcError,
+    which names them, if containers use it.
     """
     project, tag = image_of(name, context.account)
+    if tag and with_dockerfile:
+        raise UsageError(
+            f"{name} is one image of {project.name}, and --with-dockerfile is for a whole project.",
+            f"Leave it out, or use: image-retire {project.name} --with-dockerfile",
+        )
     found = {
         reference: image
         for image in context.engine.find_images(names=(project.repository,))
@@ -59,7 +65,7 @@ def plan_retirement(name: str, context: Context, *, with_dockerfile: bool = Fals
     if not images:
         files = ProjectFiles(context.account, project)
         text = files.read_dockerfile()
-        if not (with_dockerfile and not tag and text is not None):
+        if not (with_dockerfile and text is not None):
             there = f" (its Dockerfile is {files.dockerfile_path})" if text is not None else ""
             raise NotFoundError(
                 f"You have no image {wanted[0]}{there}."

@@ -62,6 +62,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.orphans:
         if arguments.projects:
             raise UsageError("Name projects or pass --orphans, not both.")
+        for flag, given in (
+            ("--with-dockerfile", arguments.with_dockerfile),
+            ("--missing-ok", arguments.missing_ok),
+        ):
+            if given:
+                raise UsageError(f"{flag} is for projects, not for --orphans.")
         return _retire_orphans(arguments, context)
     names = list(dict.fromkeys(arguments.projects))
     if not names:
@@ -129,7 +135,7 @@ def _question(images: int, dockerfiles: int) -> str:
 
 def _say_retired(each: ImageRetired, context: Context) -> None:
     from ...images.project.files import ProjectFiles
-    from ...names.projects import project_of
+    from ...names.projects import LATEST, project_of
 
     say(f"[{each.project}] removed {', '.join(each.images) or 'no image, as there was none'}.")
     if each.backup:
@@ -137,7 +143,7 @@ def _say_retired(each: ImageRetired, context: Context) -> None:
         files = ProjectFiles(context.account, project_of(each.project, context.account))
         if beside := files.files_beside():
             say(f"Remove these as well, unless a Dockerfile needs them: {' '.join(beside)}")
-    elif each.dockerfile:
+    elif each.dockerfile and any(image.endswith(f":{LATEST}") for image in each.images):
         say(
             f"Its Dockerfile {each.dockerfile} is kept; build it again with: "
             f"image-update {each.project}"

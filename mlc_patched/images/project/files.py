@@ -143,11 +143,12 @@ class ProjectFiles:
         self._remove((DOCKERFILES,), name)
 
     def files_beside(self) -> list[str]:
-        """Return the paths of the copies that were made beside the Dockerfile, for it to copy, and
-        of the previous Dockerfile and lock, in order."""
-        former = f"({re.escape(self.project.dockerfile)}|{re.escape(self.project.name)}{LOCK})"
-        copies = rf"{re.escape(self.project.name)}\.({_COPIES})"
-        pattern = re.compile(f"{former}{re.escape(BEFORE)}|{copies}")
+        """Return the paths of the copies that were made beside the Dockerfile, for it to copy, of
+        an edited one that was not built, and of the previous Dockerfile and lock, in order."""
+        name, dockerfile = re.escape(self.project.name), re.escape(self.project.dockerfile)
+        former = f"({dockerfile}|{name}{LOCK}){re.escape(BEFORE)}"
+        rejected = f"{dockerfile}{re.escape(REJECTED)}"
+        pattern = re.compile(rf"{former}|{rejected}|{name}\.({_COPIES})")
         with rights_of(self._account), contextlib.suppress(OSError):
             found = sorted(Path(self.directory).iterdir())
             return [str(path) for path in found if pattern.fullmatch(path.name)]

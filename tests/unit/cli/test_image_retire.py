@@ -98,7 +98,8 @@ def test_those_before_one_that_fails_are_named_as_retired(
 
 def test_files_beside_the_dockerfile_stay_and_are_named(demo: Sandbox) -> None:
     beside = demo.home / "dockerfiles"
-    names = ["demo.Dockerfile.previous", "demo.lock.previous", "demo.x-1.whl"]
+    names = ["demo.Dockerfile.previous", "demo.Dockerfile.rejected", "demo.lock.previous"]
+    names += ["demo.x-1.whl"]
     for name in (*names, "demo2.requirements.txt", "other.x-1.whl", "demo.notes"):
         (beside / name).write_text("")
     said = run(demo, "demo", "other", "-y", "--with-dockerfile").output
@@ -118,11 +119,26 @@ def test_a_tag_that_stays_is_named(demo: Sandbox) -> None:
     assert "try._.1002" not in said
 
 
+def test_one_tag_leaves_the_dockerfile_which_would_build_another(demo: Sandbox) -> None:
+    image = demo.fake.image(IMAGE)
+    assert image is not None
+    demo.fake.tag_image(image.id, "ds01-1001/demo", "paper")
+    said = run(demo, "other", "demo:paper", "-y", "--with-dockerfile", code=2).output
+    assert "demo:paper is one image of demo, and --with-dockerfile is for a whole project." in said
+    assert demo.fake.image("ds01-1001/demo:paper") is not None
+    assert demo.fake.image("ds01-1001/other:latest") is not None
+    assert run(demo, "demo:paper", "-y").output.endswith("[demo] removed ds01-1001/demo:paper.\n")
+    assert "build it again with: image-update demo" in run(demo, "demo:latest", "-y").output
+
+
 def test_orphans_are_shown_and_removed_together(
     fake: FakeEngine, context: Context, answer: Answer
 ) -> None:
     assert call(["image-retire", "--orphans"], context).out == "You have no leftover images.\n"
     assert call(["image-retire", "demo", "--orphans", "-y"], context).code == 2
+    for flag in ("--with-dockerfile", "--missing-ok"):
+        done = call(["image-retire", "--orphans", flag, "-y"], context)
+        assert (done.code, f"{flag} is for projects, not for --orphans." in done.last) == (2, True)
     for name in ("one", "two"):
         image = fake.add_image(f"base:{name}._.1001", CLAIM, layers=(name,))
         fake.images[image.id].comment = f"mlc create {name}._.1001"
