@@ -12,7 +12,7 @@ from ..engine.interface import Engine, Image
 from ..errors import ConflictError, EngineUnreachableError, MlcError, UsageError
 from ..host.account import account_of
 from ..host.locks import account_lock, exclusive
-from ..lean import dataclass
+from ..lean import dataclass, replace
 from ..names.images import parse_reference
 from ..names.projects import project_of_repository
 from ..temporary import is_ours
@@ -44,11 +44,12 @@ class Found:
 @dataclass(frozen=True)
 class Pruned:
     """What was removed, and what was kept and why: `failed` of them nothing uses, but they could
-    not be removed."""
+    not be removed. `frees` is the bytes freed, if some were kept at least that."""
 
     removed: tuple[str, ...]
     kept: tuple[str, ...]
     failed: int = 0
+    frees: int = 0
 
 
 def find(
@@ -145,7 +146,8 @@ def prune(found: Found, context: Context) -> Pruned:
             (*pruned.kept, *more.kept),
             pruned.failed + more.failed,
         )
-    return pruned
+    alone = sum(each.frees for each in found.items if each.name in pruned.removed)
+    return replace(pruned, frees=alone if pruned.kept else found.frees)
 
 
 def _nameless(found: Found, context: Context) -> Iterator[Leftover]:

@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     for kept in pruned.kept:
         context.report.note(f"Kept: {kept}")
     if arguments.json:
-        print_json("removed", pruned.removed, kept=pruned.kept, frees=found.frees)
+        print_json("removed", pruned.removed, kept=pruned.kept, frees=pruned.frees)
         return bool(pruned.failed)
     say(f"{len(pruned.removed)} removed.")
     if pruned.failed:

@@ -100,6 +100,21 @@ def test_what_fails_is_said_and_the_others_are_removed(
     assert (found["removed"], found["kept"]) == ([], [f"{NAME}: device or resource busy"])
 
 
+def test_only_what_was_removed_is_freed(
+    fake: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(reference: str) -> None:
+        raise EngineError("layer is locked")
+
+    image = fake.add_image("base:gone._.1001", claim_labels(Claim(1001, 2001, "alice")), size=10)
+    fake.images[image.id].comment = "mlc create gone._.1001"
+    assert json.loads(prune(context, "-n", "--json").out)["frees"] == 10
+    with monkeypatch.context() as patch:
+        patch.setattr(fake, "remove_image", fail)
+        assert json.loads(prune(context, "-y", "--json", code=1).out)["frees"] == 0
+    assert json.loads(prune(context, "-y", "--json").out)["frees"] == 10
+
+
 def test_without_an_engine_nothing_more_is_tried(
     left: FakeEngine, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

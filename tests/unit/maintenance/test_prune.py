@@ -43,7 +43,8 @@ def test_account_images_are_shown_and_removed_by_their_user(
     assert (orphan.image, orphan.container, orphan.uid) == (own.references[0], "", 1001)
     found = [each for each in doctor.doctor(context) if each.name == "leftovers"]
     assert [each.text for each in found] == ["1 images that no container uses, 10B to be freed"]
-    assert prune.prune(prune.find(context), context).removed == own.references
+    pruned = prune.prune(prune.find(context), context)
+    assert (pruned.removed, pruned.frees) == (own.references, 10)
     fake.add_image(own.references[0], own.labels)
     assert retire_orphans(own_orphans(context), context).removed == own.references
     assert fake.image(other.references[0]) is not None
@@ -88,6 +89,7 @@ def test_images_that_have_come_into_use_are_kept(context: Context, fake: FakeEng
     pruned = prune.prune(found, context)
     assert pruned.removed == ("base:free._.1001",)
     assert pruned.kept == ("base:gone._.1001: a container uses it by now",)
+    assert pruned.frees == 5
     assert fake.image("base:gone._.1001") is not None
 
 
