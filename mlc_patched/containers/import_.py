@@ -10,7 +10,7 @@ from shlex import quote
 
 from ..context import Context
 from ..engine.interface import Image
-from ..errors import MlcError, NotAllowedError, shown
+from ..errors import MlcError, NotAllowedError, NotFoundError, shown
 from ..host.files import check_file_name, rights_of
 from ..images.account.commit import commit_with_account
 from ..interrupts import wait_out_interrupts
@@ -76,7 +76,7 @@ def import_(request: ImportRequest, context: Context | None = None) -> Created:
     """Create a container from an archive that `export` wrote.
 
     Raises:
-        NotFoundError, UsageError: as `create`.
+        NotFoundError, UsageError: as `create`; there is no such file.
         AlreadyExistsError: the user has a container of this name.
         NotAllowedError: the administrator's settings forbid it.
         MlcError: the file cannot be read, or contains something that `export` never writes.
@@ -109,16 +109,29 @@ def _opened(
 ) -> Iterator[tuple[BinaryIO, archive.Manifest]]:
     """Open an archive with the user's rights, and read its beginning."""
     _check_allowed(request, context)
-    try:
+    with _reading(request.file):
         with rights_of(context.account):
             # As in host/files.py: a pipe that nobody writes to ends at once.
             flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
             opened = os.open(check_file_name(request.file), flags)
-        with os.fdopen(opened, "rb") as file:
+        file = os.fdopen(opened, "rb")
+    with file:
+        with _reading(request.file):
             os.set_blocking(opened, True)
-            yield file, archive.read_head(file, request.file)
+            manifest = archive.read_head(file, request.file)
+        yield file, manifest
+
+
+@contextlib.contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"There is no file {name}.", "mlc export NAME writes NAME.mlc.tar."
+        ) from error
     except OSError as error:
-        raise MlcError(f"{request.file} cannot be read: {error.strerror}") from error
+        raise MlcError(f"{name} cannot be read: {error.strerror}") from error
 
 
 def _check_allowed(request: ImportRequest, context: Context) -> None:
@@ -291,9 +304,10 @@ def _chunks(
     file: BinaryIO, name: str, unwanted: threading.Event, context: Context
 ) -> Iterator[bytes]:
     size = 0
-    for chunk in archive.checked(archive.rest(file), name):
-        if unwanted.is_set():
-            return  # the engine refuses the truncated archive, or its image is rolled back
-        size += len(chunk)
-        context.report.progress(f"{size / 1e6:.0f} MB read")
-        yield chunk
+    with _reading(name):
+        for chunk in archive.checked(archive.rest(file), name):
+            if unwanted.is_set():
+                return  # the engine refuses the truncated archive, or its image is rolled back
+            size += len(chunk)
+            context.report.progress(f"{size / 1e6:.0f} MB read")
+            yield chunk

@@ -47,7 +47,7 @@ def test_shims_of_commands_without_a_name_refuse_one(alice: User, links: Path, v
 def test_the_import_shim_takes_any_file_name(alice: User, links: Path) -> None:
     done = alice.run(links / "mlc-import", f"{ODD}.tar", "copy")
     assert done.returncode == 1
-    assert f"{ODD}.tar cannot be read" in done.stderr.splitlines()[-1]
+    assert f"There is no file {ODD}.tar." in done.stderr.splitlines()[-1]
 
 
 def test_every_command_has_its_shim(alice: User) -> None:

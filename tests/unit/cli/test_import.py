@@ -70,3 +70,12 @@ def test_yes_answers_about_directories(
     assert f"wants {tmp_path}/data of this host mounted as /data" in done.out
     ((made),) = fake.made.values()
     assert str(tmp_path / "data") in {bind.source for bind in made.specification.binds}
+
+
+def test_a_missing_file_has_a_code_and_a_hint(tmp_path: Path, context: Context) -> None:
+    done = call(["mlc", "import", f"{tmp_path}/none", "--json"], context)
+    assert json.loads(done.out)["error"] == {
+        "code": "not_found",
+        "message": f"There is no file {tmp_path}/none.",
+        "hint": "mlc export NAME writes NAME.mlc.tar.",
+    }

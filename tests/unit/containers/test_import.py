@@ -16,7 +16,7 @@ from mlc_patched.containers import archive
 from mlc_patched.containers.import_ import ImportRequest, directories_to_accept, import_
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Engine
-from mlc_patched.errors import EngineError, MlcError, NotAllowedError
+from mlc_patched.errors import EngineError, MlcError, NotAllowedError, NotFoundError
 from mlc_patched.names import labels
 from mlc_patched.settings.model import Settings
 
@@ -115,14 +115,28 @@ def test_directories_below_the_home_are_mounted_without_a_question(
     assert directories_to_accept(request, context) == {}
 
 
-@pytest.mark.parametrize(
-    ("name", "why"), [("missing", "No such file or directory"), (".", "Is a directory")]
-)
-def test_a_file_that_cannot_be_read_is_named(
-    context: Context, tmp_path: Path, name: str, why: str
+def test_a_file_that_cannot_be_read_is_named(context: Context, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"There is no file .*/missing\. mlc export NAME"):
+        import_(ImportRequest(f"{tmp_path}/missing", "copy"), context)
+    with pytest.raises(MlcError, match=f"{tmp_path} cannot be read: Is a directory"):
+        import_(ImportRequest(str(tmp_path), "copy"), context)
+
+
+def test_what_fails_besides_the_reading_is_not_the_file_s_fault(
+    context: Context, fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(MlcError, match=f"{name} cannot be read: {why}"):
-        import_(ImportRequest(str(tmp_path / name), "copy"), context)
+    file = archive_of(tmp_path)
+
+    def fail(*arguments: object, **named: object) -> str:
+        raise OSError("no space for locks")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fake, "import_image", fail)
+        with pytest.raises(OSError, match="no space for locks"):
+            import_(ImportRequest(file, "copy"), context)
+    monkeypatch.setattr(archive, "rest", fail)
+    with pytest.raises(MlcError, match="cannot be read"):
+        import_(ImportRequest(file, "copy"), context)
 
 
 def test_the_directories_of_a_remote_host_cannot_be_looked_at(
