@@ -34,6 +34,7 @@ from ..plan.flow import Flow
 from ..settings.model import FREE
 from .gpu_usage import labelled, uses_of
 
+NO_WAIT = "--wait has no effect: the setting gpus.assign is not free."
 _PURPOSE = "that chooses GPUs"
 _SECONDS_BETWEEN = 5.0
 
@@ -131,7 +132,7 @@ def _say_who_chooses(plan: Plan, context: Context) -> None:
     """Say why no free GPUs are chosen, where the user or the administrator expects it."""
     if context.settings.assign_gpus != FREE:
         if plan.waits_for_gpus:
-            context.report.note("--wait has no effect: the setting gpus.assign is not free.")
+            context.report.note(NO_WAIT)
     elif plan.is_rocm:
         context.report.note("A ROCm container gets every GPU: none is chosen for it.")
     elif not context.address.is_local and not (

@@ -15,6 +15,7 @@ from ..plan.assign import names_of_devices
 from ..plan.flow import Flow, decide
 from ..plan.limits import check_image
 from ..plan.request import CreateRequest
+from ..settings.model import ENGINE
 from ..undo import Undo
 from . import site_wrapper
 from .create import create, rebuild_command
@@ -133,6 +134,10 @@ def preview(request: CreateRequest, context: Context) -> Preview:
     own = is_own_project(plan.reference, context.account)
     flow = f"pull and {(Flow.IMAGE if own else Flow.COMMIT).value}"
     notes = plan.notes()
+    if plan.waits_for_gpus and plan.choice.request and context.settings.assign_gpus == ENGINE:
+        from .assign import NO_WAIT
+
+        notes.append(NO_WAIT)
     if image is not None:
         check_image(plan.reference, image.labels, context.account, context.settings)
         decision = decide(plan.reference, image.labels, context.account, rebuild_command)

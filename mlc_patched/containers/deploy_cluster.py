@@ -114,7 +114,8 @@ def check_node(placement: Placement, nodes: list[Node]) -> None:
     """Refuse an unknown node: the service would wait for it forever."""
     there = [node.hostname for node in nodes]
     if placement.node is not None and placement.node not in there:
-        raise UsageError(f"There is no node {placement.node!r}. There are: {', '.join(there)}")
+        others = f". There are: {', '.join(there)}" if there else ": the cluster reports no nodes."
+        raise UsageError(f"There is no node {placement.node!r}{others}")
 
 
 def _notes(gpus: int, nodes: list[Node], context: Context) -> list[str]:

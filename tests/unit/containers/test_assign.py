@@ -17,7 +17,7 @@ from support.settings import with_settings
 
 import mlc_patched
 from mlc_patched.containers import assign, gpu_usage
-from mlc_patched.containers.deploy import deploy
+from mlc_patched.containers.deploy import deploy, preview
 from mlc_patched.context import Context
 from mlc_patched.engine.address import EngineAddress
 from mlc_patched.engine.interface import PODMAN
@@ -260,6 +260,23 @@ def test_wait_without_free_says_that_it_has_no_effect(
 ) -> None:
     make(with_settings(free, "", tmp_path), "a", wait_for_gpus=True)
     assert any("--wait has no effect" in text for text in report.said)
+
+
+@pytest.mark.parametrize(
+    ("settings", "gpus", "wait", "is_said"),
+    [
+        ("", "1", True, True),
+        (FREE, "1", True, False),
+        ("", "1", False, False),
+        ("", "none", True, False),
+    ],
+)
+def test_a_dry_run_says_so_too(
+    free: Context, tmp_path: Path, settings: str, gpus: str, wait: bool, is_said: bool
+) -> None:
+    request = CreateRequest("a", image=OWN, gpus=gpus, wait=wait)
+    notes = preview(request, with_settings(free, settings, tmp_path)).notes
+    assert any("--wait has no effect" in text for text in notes) == is_said
 
 
 # Starting.

@@ -16,7 +16,7 @@ from mlc_patched.cli.main import parse
 from mlc_patched.cluster.swarm import SwarmScheduler
 from mlc_patched.cluster.wait import wait_until_placed, wait_until_running
 from mlc_patched.containers.create import create
-from mlc_patched.containers.deploy_cluster import Placement, deploy_on_cluster
+from mlc_patched.containers.deploy_cluster import Placement, check_node, deploy_on_cluster
 from mlc_patched.containers.list import list_with_images
 from mlc_patched.containers.open import open_shell
 from mlc_patched.containers.retire import plan_retirements, retire
@@ -278,3 +278,9 @@ def test_only_deploy_has_the_flags_of_a_cluster() -> None:
     assert (arguments.cluster, arguments.node, arguments.gpu_kind) == (True, "n", None)
     with pytest.raises(UsageError):
         parse(["container-create", "x", "--cluster"])
+
+
+def test_a_cluster_without_nodes_has_none_to_list() -> None:
+    with pytest.raises(UsageError, match=r"no node 'n1': the cluster reports no nodes\."):
+        check_node(Placement(node="n1"), [])
+    check_node(Placement(), [])
