@@ -140,7 +140,7 @@ NO_ARCHIVE = "is not an archive made by mlc export"
 IMPORTS = (
     ("nothing", "", 2, "'' is not the name of a file"),
     ("NUL", "\0", 2, "is not the name of a file"),
-    ("nothing there", "HOME/no", 1, "cannot be read: No such file or directory"),
+    ("nothing there", "HOME/no", 1, "There is no file HOME/no"),
     ("a directory", "HOME/workspace", 1, "cannot be read: Is a directory"),
     ("a file", "HOME/file", 1, NO_ARCHIVE),
     ("a FIFO that nobody writes to", "HOME/fifo", 1, NO_ARCHIVE),
