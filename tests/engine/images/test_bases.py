@@ -53,6 +53,7 @@ UBUNTU = (
         ),
     ][: sized(5, 7)],
 )
+@pytest.mark.any_engine
 def test_the_account_is_set_up_on_every_base(
     commands: ImageUser,
     image_from: ImageFrom,
@@ -94,6 +95,7 @@ def test_the_gid_of_a_group_that_every_base_has(commands: ImageUser) -> None:
     assert said.splitlines()[:4] == [str(it.user.uid), "100", it.user.login, "0"]
 
 
+@pytest.mark.any_engine
 def test_pip_installs_where_python_belongs_to_the_system(commands: ImageUser) -> None:
     marker = "test -e /usr/lib/python3*/EXTERNALLY-MANAGED"
     assert (
@@ -128,6 +130,7 @@ command -v tree
 """
 
 
+@pytest.mark.any_engine
 def test_python_in_a_virtual_environment_is_the_users_for_pip_sudo_and_login_shells(
     commands: ImageUser, image_from: ImageFrom
 ) -> None:

@@ -133,6 +133,7 @@ def test_a_users_dockerfile_gets_the_account_block(
     assert commands.run_in(commands.image("own"), "cat /note") == "changed"
 
 
+@pytest.mark.any_engine
 def test_requirements_and_debian_packages_are_listed(commands: ImageUser) -> None:
     file = commands.user.file("source/r.txt", "# mine\nsix >= 1.16\ncolorama\n")
     commands.run("image-create", "demo", "--base", BASE, "-r", file, "--apt", "tree", "-y")
@@ -210,6 +211,7 @@ def test_metadata_never_breaks_a_command(commands: ImageUser) -> None:
     in_the_way.unlink()
 
 
+@pytest.mark.any_engine
 def test_a_base_without_python_or_sudo_gets_them(ldap_commands: ImageUser) -> None:
     it = ldap_commands
     it.run("image-create", "demo", "--base", BARE, "-p", "six", "-y")
@@ -293,6 +295,7 @@ idna; sys_platform == "win32"
 """
 
 
+@pytest.mark.any_engine
 def test_what_people_bring_is_installed(commands: ImageUser) -> None:
     """A requirements file that names its directory, its project's lock, and a wheel."""
     user = commands.user

@@ -120,6 +120,7 @@ def test_an_index_with_a_password_stays_a_secret(commands: ImageUser) -> None:
     assert PASSWORD.encode() not in files.stdout
 
 
+@pytest.mark.any_engine
 def test_the_classic_builder_takes_an_index_but_no_password(commands: ImageUser) -> None:
     if Builder.CLASSIC not in BUILDERS:
         pytest.skip("no client with the classic builder here")
@@ -137,6 +138,7 @@ def test_the_classic_builder_takes_an_index_but_no_password(commands: ImageUser)
     assert commands.run_in(commands.image("demo"), "ls -d /etc/ds01-build || echo gone") == "gone"
 
 
+@pytest.mark.any_engine
 def test_where_the_only_index_has_no_uv_pip_installs_unless_the_index_refuses(
     commands: ImageUser, image_from: ImageFrom
 ) -> None:

@@ -154,6 +154,7 @@ def test_ctrl_c_on_a_terminal(commands: ImageUser) -> None:
 
 
 @pytest.mark.promise("terminal")
+@pytest.mark.any_engine
 def test_a_terminal_that_closes(commands: ImageUser, counted: Counted) -> None:
     path, before = slow(commands), nameless()
     child = commands.user.spawn(
@@ -188,6 +189,7 @@ def test_two_builds_of_one_project_wait_for_each_other(commands: ImageUser) -> N
 
 
 @pytest.mark.promise("none-lost")
+@pytest.mark.any_engine
 def test_of_two_updates_at_once_both_apply_or_one_fails(commands: ImageUser) -> None:
     commands.run("image-create", "demo", "--base", BASE, "-y")
     both = [

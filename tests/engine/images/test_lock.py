@@ -75,6 +75,7 @@ def test_versions_stay_until_they_are_upgraded(each_builder: ImageUser) -> None:
 
 
 @quickest_builder
+@pytest.mark.any_engine
 def test_steps_are_folded_with_the_same_versions(each_builder: ImageUser) -> None:
     """Also next to a file and a wheel that install others, which later steps replace."""
     it = each_builder
@@ -97,6 +98,7 @@ def test_steps_are_folded_with_the_same_versions(each_builder: ImageUser) -> Non
     assert it.dockerfile("demo").read_text().count(ADDED) == 5
 
 
+@pytest.mark.any_engine
 def test_a_foreign_lock_copies_only_from_the_users_dockerfiles(each_builder: ImageUser) -> None:
     it = each_builder
     private = it.user.file("source/private/token", "secret")
@@ -121,6 +123,7 @@ def test_the_base_moves_only_with_pull(commands: ImageUser, image_from) -> None:
     assert first in commands.dockerfile("demo").with_name("demo.lock").read_text()
 
 
+@pytest.mark.any_engine
 def test_what_conda_installs_is_in_the_lock_as_condas(
     commands: ImageUser, image_from: ImageFrom
 ) -> None:

@@ -28,6 +28,7 @@ def demo(commands: ImageUser) -> ImageUser:
     return commands
 
 
+@pytest.mark.any_engine
 def test_packages_are_added_and_removed_and_hand_edits_stay(demo: ImageUser) -> None:
     text, former = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
     demo.user.mlc("create", "c", "--image", demo.image("demo"), "-s")
@@ -148,6 +149,7 @@ def test_a_previous_image_that_a_container_uses_is_kept(demo: ImageUser) -> None
     docker("rmi", first)
 
 
+@pytest.mark.any_engine
 def test_a_failed_update_changes_neither_image_nor_dockerfile(demo: ImageUser) -> None:
     text, image = demo.dockerfile("demo").read_text(), inspect(demo.image("demo"))["Id"]
     done = demo.run("image-update", "demo", "--add", "no-such-package-mlc", "-y", ok=False)
@@ -160,6 +162,7 @@ def test_a_failed_update_changes_neither_image_nor_dockerfile(demo: ImageUser) -
     assert demo.names() == {demo.image("demo")}
 
 
+@pytest.mark.any_engine
 def test_an_edit_whose_build_fails_is_kept(demo: ImageUser) -> None:
     editor = demo.user.file("source/editor", '#!/bin/sh\nsed -i "$SCRIPT" "$1"\n')
     editor.chmod(0o755)

@@ -7,7 +7,7 @@ import pytest
 from support.base_images import BASE
 from support.image_commands import ImageUser, labels_of
 
-pytestmark = pytest.mark.real_engine
+pytestmark = [pytest.mark.real_engine, pytest.mark.any_engine]
 
 
 def ask(it: ImageUser, *arguments: str) -> pexpect.spawn:
