@@ -64,13 +64,24 @@ class EngineConnection:
         self._send = self._transport()
         self._version = NEWEST_API
         self.is_podman = False
-        headers = self.ask("GET", "/_ping", is_versioned=False).headers
+        headers = self._ping()
         self.is_podman = "libpod-api-version" in headers
         self._version = self._negotiated(headers.get("api-version") or NEWEST_API)
         self._server = headers.get("server", "unknown engine")
 
     def __str__(self) -> str:
         return f"{self._server}, API {self._version}"
+
+    def _ping(self) -> Mapping[str, str]:
+        """Return the headers of an engine's answer to the first request."""
+        with self._connection_errors(ANSWER_SECONDS):
+            answer = self._send("GET", "/_ping", seconds=ANSWER_SECONDS)
+        if answer.status < 300:
+            return answer.headers
+        if reason := _reason(answer.body):
+            raise self._refusal(answer.status, reason)
+        what = f"another server or a proxy answered with HTTP status {answer.status}"
+        raise _unreachable(what, self.address)
 
     @validated
     def _negotiated(self, offered: str) -> str:
@@ -182,7 +193,7 @@ class EngineConnection:
                 "GET", path, query, seconds=seconds, most=_MESSAGE, is_versioned=is_versioned
             )
         if answer.status >= 400:
-            raise self._refusal(answer.status, _message(answer.body))
+            raise self._refused(answer.status, answer.body)
         return answer
 
     def stream(
@@ -216,7 +227,7 @@ class EngineConnection:
             try:
                 head = connection.send(method, target, content)
                 if head.status >= 400:
-                    raise self._refusal(head.status, _message(b"".join(connection.pieces(head))))
+                    raise self._refused(head.status, b"".join(connection.pieces(head)))
                 yield b""
                 yield from connection.pieces(head)
             finally:
@@ -261,6 +272,15 @@ class EngineConnection:
             urllib3.exceptions.HTTPError,
         ) as error:
             raise _unreachable(str(error), self.address) from error
+
+    def _refused(self, status: int, body: bytes) -> EngineError | NotFoundError:
+        """Return the error for an answer; a proxy's has no reason of the engine, or a page."""
+        if reason := _reason(body):
+            return self._refusal(status, reason)
+        text = body.decode(errors="replace").strip()
+        said = "" if text.startswith(("<", "{")) else text
+        text = f"HTTP status {status} from {self.address.url}: {said}".removesuffix(": ")
+        return NotFoundError(text) if status == 404 else self._refusal(status, text)
 
     def _refusal(self, status: int, explanation: str) -> EngineError | NotFoundError:
         if status == 404:
@@ -316,12 +336,11 @@ def _adapter(address: EngineAddress) -> Any:
     return Adapter(f"http+unix://{_NOWHERE}")
 
 
-def _message(body: bytes) -> str:
-    """Return the engine's reason for a refusal."""
-    text = body.decode(errors="replace").strip()
+def _reason(body: bytes) -> str:
+    """Return the engine's reason for a refusal, an empty string if there is none."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
-        return str(parsed(text)["message"]).strip()
-    return text
+        return str(parsed(body)["message"]).strip()
+    return ""
 
 
 def _numbers(version: str) -> tuple[int, ...]:

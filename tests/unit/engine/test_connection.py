@@ -23,6 +23,7 @@ from mlc_patched.errors import (
     EngineUnreachableError,
     ImageNotFoundError,
     NoAccessError,
+    NotFoundError,
 )
 
 
@@ -116,13 +117,55 @@ def test_a_user_who_may_not_open_the_socket_is_told_the_group(
         EngineConnection(EngineAddress())
 
 
-@pytest.mark.parametrize("body", [b"plain text\n", b'{"message": "plain text "}'])
-def test_the_reason_of_a_refusal_need_not_be_json(
-    api: EngineApi, docker_engine: Engine, body: bytes
+HTML = b"<html><body><h1>403 Forbidden</h1>\nForbidden by administrative rules.</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, b""), (404, b"404 page not found\n"), (403, HTML), (502, b""), (302, b""), (500, b"{}")],
+)
+def test_a_server_that_is_not_an_engine_is_named_with_its_status(
+    monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
 ) -> None:
-    api.on("GET /info", Reply(500, body))
-    with pytest.raises(EngineError, match=r"^The Docker Engine refused: plain text$"):
+    answer = Answer(status, {}, body)
+    monkeypatch.setattr(EngineConnection, "_transport", lambda self: lambda *_, **__: answer)
+    with pytest.raises(EngineUnreachableError) as caught:
+        EngineConnection(EngineAddress("tcp://host:8080"))
+    assert caught.value.message == (
+        "No Docker Engine answers at tcp://host:8080: another server or a proxy answered "
+        f"with HTTP status {status}."
+    )
+    assert "docker --host tcp://host:8080 version" in caught.value.hint
+
+
+def test_an_engine_that_refuses_the_first_request_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = Answer(403, {}, b'{"message": "authorization denied by plugin x"}')
+    monkeypatch.setattr(EngineConnection, "_transport", lambda self: lambda *_, **__: answer)
+    with pytest.raises(EngineError, match=r"^The Docker Engine refused: authorization denied"):
+        EngineConnection(EngineAddress())
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"message": "plain text "}', "plain text"),
+        (b"plain text\n", "HTTP status {status} from {address}: plain text"),
+        (b"", "HTTP status {status} from {address}"),
+        (b'{"message": ""}', "HTTP status {status} from {address}"),
+        (HTML, "HTTP status {status} from {address}"),
+    ],
+)
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_refusal_without_the_engines_reason_has_status_and_address(
+    api: EngineApi, docker_engine: Engine, body: bytes, why: str, status: int
+) -> None:
+    api.on("GET /info", Reply(status, body))
+    with pytest.raises(NotFoundError if status == 404 else EngineError) as caught:
         docker_engine.info()
+    expected = why.format(status=status, address=api.address)
+    assert caught.value.message.removeprefix("The Docker Engine refused: ") == expected
 
 
 @pytest.mark.parametrize(
