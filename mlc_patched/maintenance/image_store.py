@@ -12,15 +12,20 @@ from pathlib import Path
 
 from ..engine.interface import Engine, Image
 from ..images.account.build import is_made_from
-from ..images.project.files import ProjectFiles
+from ..images.project.files import ProjectFiles, projects_with_files
+from ..images.project.metadata import engine_of
 from ..names.images import account_image_of
-from ..names.projects import LATEST, projects_in
+from ..names.projects import LATEST, Project, projects_in
 from ..plan.limits import BASE_NAME
 from .checks import Finding, Machine, ok, warning
 
 _SWITCH = (
     "features.containerd-snapshotter in /etc/docker/daemon.json selects the store; "
     "systemctl restart docker"
+)
+_LOOK = (
+    "sudo mlc doctor, which counts hidden containers; if the images were removed: "
+    "image-update PROJECT"
 )
 
 
@@ -64,6 +69,13 @@ def image_store(machine: Machine) -> Finding | Sequence[Finding]:
             f"({', '.join(changed)}). Containers of the former store are hidden"
         )
         return warning(name, text, _SWITCH)
+    if lost := _lost_projects(machine):
+        text = (
+            f"it is {store}, and it has none of the images that you built in it "
+            f"({', '.join(lost)}). If the image store was changed, they and your containers are "
+            "hidden until the engine uses the former one again"
+        )
+        return warning(name, text, _LOOK)
     return ok(name, f"{store}")
 
 
@@ -96,3 +108,16 @@ def _renamed_projects(machine: Machine) -> Iterable[str]:
             inspected = engine.image(image.id)
             if inspected is not None and noted.get("built") == inspected.created:
                 yield project.name
+
+
+def _lost_projects(machine: Machine) -> Sequence[str]:
+    """Return the caller's projects that were built in this engine, if it has no image of any."""
+    account, here = machine.context.account, engine_of(machine.context)
+    found = []
+    for name in sorted(projects_with_files(account)):
+        project = Project(account.uid, name)
+        if ProjectFiles(account, project).read_metadata().get("built_in") == here:
+            found.append(project)
+    names = (each for image in machine.images for each in image.references)
+    has_one = any(project in found for project, _ in projects_in(names))
+    return [] if has_one else [each.name for each in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,11 +33,17 @@ def note_metadata(image: Image, files: ProjectFiles, context: Context, text: str
         "uid": context.account.uid,
         "gid": context.account.gid,
         "username": context.account.container_name,
+        "built_in": engine_of(context),
     }
     try:
         files.write_metadata(noted)
     except MlcError as error:
         context.report.warn(f"The image was built, but its metadata could not be saved: {error}")
+
+
+def engine_of(context: Context) -> dict[str, str]:
+    """Return which engine images are built in, as several hosts may share a home."""
+    return {"engine": context.address.url, "host": os.uname().nodename}
 
 
 def dockerfile_of(image: Image, files: ProjectFiles) -> str | None:
