@@ -26,6 +26,7 @@ from mlc_patched.errors import (
     AlreadyExistsError,
     ConflictError,
     EngineError,
+    EngineUnreachableError,
     NotFoundError,
     UsageError,
 )
@@ -221,6 +222,30 @@ def test_a_container_that_cannot_be_removed_is_named_once_and_the_status_is_the_
     assert left == [
         "thesis-run was not removed: device busy - remove it with: mlc remove thesis-run"
     ]
+
+
+def test_an_engine_that_stopped_before_the_removal_is_named_with_what_stays(
+    here: Callable[..., int],
+    context: Context,
+    fake: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context.report = reporter = RecordingReporter()
+    monkeypatch.setattr("mlc_patched.undo._PAUSE", 0)
+
+    def stop_engine(*arguments: object) -> int:
+        monkeypatch.setattr(fake, "container", gone)
+        return 137
+
+    def gone(*arguments: object, **more: object) -> None:
+        raise EngineUnreachableError("No Docker Engine answers.")
+
+    monkeypatch.setattr(batch, "run_inside", stop_engine)
+    assert here("true") == 137
+    assert reporter.said[-1] == (
+        "thesis-run was not removed: No Docker Engine answers. - remove it with: mlc remove "
+        "thesis-run"
+    )
 
 
 def test_a_command_that_could_not_run_is_not_hidden_by_a_failed_removal(
