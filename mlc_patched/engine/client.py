@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Mapping
 
-from ..errors import EngineError
+from ..errors import EngineError, shown
 from ..host.process import output_of
 from ..lean import TYPE_CHECKING, dataclass
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BUILDX = "github.com/docker/buildx"
 """How the version text of the buildx plugin begins."""
+API_VARIABLE = "DOCKER_API_VERSION"
+"""The version of the engine's API that the client is to use, in place of the newest of both."""
 _SECONDS = 30
 _EVERY_CLIENT = (1, 24)
 """Engines of Docker 25.0 to 28 accept this API version, which every client of today has."""
@@ -58,10 +60,13 @@ def fitting_client(environ: Mapping[str, str], purpose: str, engine: Engine) -> 
     """Return the path of the Docker client, if the engine accepts its requests.
 
     Commands call this before they change anything: a client that is too old fails only after a
-    container was started for it. Raises EngineError if there is none, or it is too old.
+    container was started for it. Raises EngineError if there is none, or it is too old, by itself
+    or by DOCKER_API_VERSION.
     """
     path = client_path(environ, purpose)
     minimum = engine.minimum_api()
+    if why := wrong_variable(environ, minimum):
+        raise EngineError(f"{why}.", f"Unset it: unset {API_VARIABLE}")
     # To ask a client takes longer than to ask the engine, and few engines have a minimum.
     if numbers(minimum) > _EVERY_CLIENT and (why := too_old(version_of(path, environ), minimum)):
         raise EngineError(
@@ -76,6 +81,18 @@ def client_remedy(engine: Engine) -> str:
         f"Install a client as new as the engine ({engine.info().version}): docker-ce-cli and "
         "docker-buildx-plugin from Docker's repository, or docker-cli and docker-buildx from a "
         "newer Debian."
+    )
+
+
+def wrong_variable(environ: Mapping[str, str], minimum: str) -> str:
+    """Return why an engine with this minimum API version refuses a client for the version in its
+    environment, or an empty string."""
+    version = environ.get(API_VARIABLE)
+    if not version or numbers(version) >= numbers(minimum):
+        return ""
+    return (
+        f"{API_VARIABLE} is {shown(version)}, and the engine needs version {minimum} of its API or "
+        "newer"
     )
 
 

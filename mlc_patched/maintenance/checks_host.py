@@ -92,8 +92,12 @@ def client(machine: Machine) -> Finding | Sequence[Finding]:
         return ok(name, text)
     engine = context.engine
     minimum = engine.minimum_api()
-    if why := docker_client.too_old(found, minimum):
-        return broken(name, f"{path} is too old: {why}", docker_client.client_remedy(engine))
+    if wrong := docker_client.wrong_variable(context.client_environ, minimum):
+        remedy = f"unset {docker_client.API_VARIABLE}"
+    elif why := docker_client.too_old(found, minimum):
+        wrong, remedy = f"{path} is too old: {why}", docker_client.client_remedy(engine)
+    if wrong:
+        return broken(name, wrong, remedy)
     if docker_client.buildx_too_old(found, minimum):
         text = f"{text}, which is too old for an engine that needs API {minimum}; builds fail"
         return broken(name, text, "install buildx 0.13 or newer (docker-buildx-plugin)")

@@ -55,6 +55,34 @@ def test_a_client_below_the_engines_minimum_is_refused_with_both_versions(client
     assert "99.0" in failure.value.hint  # the engine's version
 
 
+@pytest.mark.parametrize(
+    ("set_to", "minimum", "is_refused"),
+    [
+        ("1.41", "1.44", True),
+        ("1.5", "1.24", True),  # also where every client is accepted, which is then not asked
+        ("none", "1.24", True),
+        ("1.44", "1.44", False),
+        ("", "1.44", False),
+    ],
+)
+def test_an_api_version_from_the_environment_that_the_engine_refuses_is_named(
+    client: Client, set_to: str, minimum: str, is_refused: bool
+) -> None:
+    engine = FakeEngine()
+    engine.oldest_api = minimum
+    environ = {**client("28.5.2", "1.51"), "DOCKER_API_VERSION": set_to}
+    if not is_refused:
+        assert fitting_client(environ, "a shell", engine)
+        return
+    with pytest.raises(EngineError) as failure:
+        fitting_client(environ, "a shell", engine)
+    assert failure.value.message == (
+        f"DOCKER_API_VERSION is '{set_to}', and the engine needs version {minimum} of its API or "
+        "newer."
+    )
+    assert failure.value.hint == "Unset it: unset DOCKER_API_VERSION"
+
+
 def test_an_engine_that_accepts_every_client_needs_no_look_at_it(client: Client) -> None:
     assert fitting_client(client("1.0", "1.2"), "a shell", FakeEngine())
 

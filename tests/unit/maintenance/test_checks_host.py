@@ -307,6 +307,16 @@ def test_the_client_and_buildx_fit_the_engine(
     assert_finding(host.client(machine), health, words)
 
 
+def test_an_api_version_that_the_engine_refuses_is_named_with_its_variable(
+    machine: Machine, fake: FakeEngine
+) -> None:
+    fake.oldest_api = "1.44"
+    machine.context.environ = {**machine.context.environ, "DOCKER_API_VERSION": "1.41"}
+    found = host.client(machine)
+    assert_finding(found, "broken", "DOCKER_API_VERSION is '1.41'")
+    assert found.remedy == "unset DOCKER_API_VERSION"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("tree", "health", "words"),
     [
