@@ -20,7 +20,8 @@ KNOWN_ARCHITECTURES = (
 )
 CPU = "CPU"
 NONE = "none"
-_DEVICE_ID = r"[A-Za-z0-9][A-Za-z0-9:._/-]*"
+_DEVICE_ID = r"[A-Za-z0-9][A-Za-z0-9:._-]*|MIG-[A-Za-z0-9._/-]+"
+"""An index, a UUID or a MIG ID; of them only the MIG IDs of old drivers have slashes."""
 _CDI_NAME = (
     r"[A-Za-z][A-Za-z0-9_.-]*/[A-Za-z][A-Za-z0-9_.-]*=[A-Za-z0-9](?:[A-Za-z0-9_.:-]*[A-Za-z0-9])?"
 )

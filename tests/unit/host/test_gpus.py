@@ -50,6 +50,7 @@ def test_a_gpu_request_is_a_number_ids_cdi_names_or_nothing(
         *("", "-1", "two", "device=", "device=0,,1", "device=a b", "²"),
         *("1000000000", "0,1", "GPU-a", "device=0 ; x"),
         *("nvidia.com/gpu=", "nvidia.com/gpu", "/gpu=0", "device=nvidia.com/gpu=0,1", "a/b=c d"),
+        *("device=nvidia.com/gpu", "device=0,amd.com/gpu", "device=a/b", "device=n.c/gpu/0"),
     ],
 )
 def test_an_invalid_gpu_request_is_refused(text: str) -> None:
