@@ -199,7 +199,9 @@ mlc recognises Podman by its version information, and uses its Docker-compatible
 - **Rootless**: the service's user is root inside, and other UIDs are subordinate ids of that user.
   So a container with an account is created with `--userns keep-id:uid=UID,gid=GID` (Podman 4.3 or
   newer): inside, the user is the account, and files under `/workspace` belong to the user. This
-  needs ranges in `/etc/subuid` and `/etc/subgid`, and works for the service's own user only.
+  needs ranges in `/etc/subuid` and `/etc/subgid`, and works for the service's own user only. These
+  IDs are numbered from 1 inside, so there must be at least as many as the user's UID and GID: the
+  usual 65536 are too few for a high UID, as of LDAP. The ranges must not include the UID itself.
   `memlock` stays at the user's own limit. With cgroups version 1, `--cpus`, `--memory` and
   `--pids-limit` have no effect; Podman reports that only in its log.
 - **Volumes**: its API returns the files of a directory as root's. So what is in a container's

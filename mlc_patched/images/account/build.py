@@ -120,7 +120,10 @@ def build_with_account(
                 progress=hear,
             )
         except EngineError as error:
-            raise SetupError(f"{error}\nThe account could not be set up in {reference}.") from error
+            from ..build.cause import id_range  # here, as it takes time to import
+
+            text = f"{error}\nThe account could not be set up in {reference}."
+            raise SetupError(text, id_range(str(error))) from error
     with warn_on_failure("Images of the steps stay until the next build", report):
         clear_steps(steps, context)
     image = engine.image(built)

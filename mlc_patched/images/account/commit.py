@@ -153,7 +153,10 @@ def _run(engine: Engine, container: str, reference: str, report: Reporter) -> No
         report.progress(line)
     status = engine.wait(container)
     if status != 0:
+        from ..build.cause import id_range  # here, as it takes time to import
+
         raise SetupError(
             f"{last_lines(lines)}\nThe account could not be set up in {reference} "
-            f"(exit status {status}); the set-up container was removed."
+            f"(exit status {status}); the set-up container was removed.",
+            id_range("\n".join(lines)),
         )

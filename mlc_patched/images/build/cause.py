@@ -38,6 +38,23 @@ def is_without_a_package(lines: Sequence[str]) -> bool:
     return _found(lines)[0] is _missing and any("(from versions: none)" in line for line in lines)
 
 
+def id_range(text: str) -> str:
+    """Return what to do if an ID is outside of the engine's range; empty if that is not why."""
+    # chown(2) has this error for no other reason. The second text is that of Podman's storage.
+    if re.search(
+        r"^chown: .*: Invalid argument$|insufficient UIDs or GIDs available in user namespace",
+        text,
+        re.M,
+    ):
+        return (
+            "The UID or GID of the account is outside of the engine's range of IDs, as with "
+            "rootless Podman. Have a range with at least as many IDs as the larger of the two "
+            "in /etc/subuid and /etc/subgid for the engine's user, then run podman system "
+            "migrate; or use an engine that root runs."
+        )
+    return ""
+
+
 def _found(lines: Sequence[str]) -> tuple[_Finder | None, str]:
     """Return the first finder that says something, and what it says."""
     text = "\n".join(lines)
@@ -275,7 +292,7 @@ def _status(text: str) -> str:
 _FINDERS: tuple[_Finder, ...] = (
     *(_space, _memory, certificate, login, image, network, server),
     *(_conflict, _uv, _version, _missing),
-    *(_unusable, _compiled, _apt, _copied, _syntax, _account, _program, _status),
+    *(_unusable, _compiled, _apt, _copied, _syntax, id_range, _account, _program, _status),
 )
 
 

@@ -99,6 +99,7 @@ class FakeEngine(Engine):
         self.swarm = FakeCluster()
         self.calls: list[str] = []
         self.setup_fails: int = 0
+        self.setup_failure = "account set-up: it failed"
         self.early_ends: dict[str, tuple[int, list[str]]] = {}
         """By image ID: exit status and output of an ENTRYPOINT that ends at once."""
         self.networks = {"bridge", "host", "none"}
@@ -481,7 +482,7 @@ class FakeEngine(Engine):
         base = self._find_image(dockerfile.split()[1])
         progress("Step 1")
         if base is None or self.setup_fails:
-            raise EngineError("account set-up: it failed")
+            raise EngineError(self.setup_failure)
         passwd = base.passwd
         words = re.findall(r"(DS01_\w+)=([^ ;]+);", dockerfile)
         if words:
@@ -616,7 +617,7 @@ class FakeEngine(Engine):
         variables = dict(part.split("=", 1) for part in each.specification.entrypoint[1:])
         each.state, each.exit_status = "exited", self.setup_fails
         if self.setup_fails:
-            each.lines.append("account set-up: it failed")
+            each.lines.append(self.setup_failure)
             return
         each.passwd = _with_account(each.passwd, variables)
         each.lines.append(f"account set-up: uid={variables['DS01_USER_ID']}")

@@ -200,6 +200,15 @@ def test_a_set_up_that_fails_leaves_nothing(fake: FakeEngine, context: Context) 
     assert set(fake.images) == images
 
 
+def test_a_uid_outside_of_the_engines_range_is_named(fake: FakeEngine, context: Context) -> None:
+    fake.add_image(BASE)
+    fake.setup_fails = 1
+    fake.setup_failure = "chown: changing ownership of '/home/ada': Invalid argument"
+    with pytest.raises(SetupError, match="exit status 1") as failure:
+        mlc_patched.create("n", "Pytorch", "2.8.0", context=context)
+    assert "/etc/subuid" in failure.value.hint
+
+
 def faulty(engine: Engine, call: str, occurrence: int, after: bool, error: Exception) -> None:
     """Make the n-th use of a method fail, before or after it has done its work."""
     real, count = getattr(engine, call), 0

@@ -145,6 +145,14 @@ def test_an_image_with_false_labels_is_rebuilt(fake: FakeEngine, built: Context)
     assert len(fake.made) == 2
 
 
+def test_a_uid_outside_of_the_engines_range_is_named(fake: FakeEngine, built: Context) -> None:
+    fake.setup_fails = 1
+    fake.setup_failure = "chown: changing ownership of '/home/ada': Invalid argument"
+    with pytest.raises(SetupError, match="could not be set up in") as failure:
+        create("a", built)
+    assert "/etc/subuid" in failure.value.hint
+
+
 def test_a_build_that_fails_leaves_nothing(fake: FakeEngine, built: Context) -> None:
     fake.setup_fails = 1
     with pytest.raises(SetupError, match=r"it failed\nThe account could not be set up in"):

@@ -216,6 +216,16 @@ def test_every_builder_and_program_was_recorded() -> None:
             "account set-up: installing less\naccount set-up: this image has no bash; use a base",
             "The account cannot be set up: this image has no bash; use a base.",
         ),
+        (
+            "chown: changing ownership of '/home/ada': Invalid argument\n"
+            "while running runtime: exit status 1",
+            "The UID or GID of the account is outside of the engine's range of IDs",
+        ),
+        (
+            "potentially insufficient UIDs or GIDs available in user namespace (requested "
+            "1722830504:1722830504 for /home/ada): Check /etc/subuid and /etc/subgid",
+            "The UID or GID of the account is outside of the engine's range of IDs",
+        ),
         ("everything is fine", ""),
         ("", ""),
     ],
