@@ -1,7 +1,7 @@
 """What root takes of the environment while it works for another user, as under sudo.
 
-`sudo -E`, or a sudo that keeps HOME, hands the user's variables to root. Those that name programs,
-plugins, settings or directories must not reach root's programs.
+`sudo -E`, or a sudo that keeps HOME, hands the user's variables to root. Many lead a program or a
+library to files, plugins or other programs, so root's programs get only those that are known.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ from .account import Account, caller
 from .files import rights_of
 
 SUDO_UID = "SUDO_UID"
-_FOREIGN = (
-    *("BUILDKIT_", "BUILDX_", "COMPOSE_", "DOCKER_", "GIT_", "LD_", "OTEL_", "PYTHON", "XDG_"),
-    *("TMPDIR", "TMP", "TEMP", "NETRC"),
+_KEPT_PREFIXES = ("DS01_", "LC_", "MLC_", "SUDO_")
+_KEPT = frozenset(
+    (
+        *("LOGNAME", "USER", "COLORTERM", "COLUMNS", "LANG", "LANGUAGE", "LINES", "NO_COLOR"),
+        *("TERM", "TZ"),
+        # What containers and builds get.
+        *("DISPLAY", "NCCL_P2P_LEVEL", "SOURCE_DATE_EPOCH", "SSH_AUTH_SOCK"),
+        *("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL", "PIP_TRUSTED_HOST"),
+        *("BUILDKIT_PROGRESS", "DOCKER_API_VERSION", "DOCKER_BUILDKIT", "DOCKER_DEFAULT_PLATFORM"),
+    )
 )
-"""How the names of variables begin that lead programs to files or to other programs."""
-_HARMLESS = frozenset(
-    ("BUILDKIT_PROGRESS", "DOCKER_API_VERSION", "DOCKER_BUILDKIT", "DOCKER_DEFAULT_PLATFORM")
-)
+_KEPT_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+"""Variables that may have capital letters, too."""
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -56,7 +61,7 @@ def for_programs(environ: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in environ.items()
-        if name in _HARMLESS or not name.startswith(_FOREIGN)
+        if name in _KEPT or name.startswith(_KEPT_PREFIXES) or name.lower() in _KEPT_PROXIES
     }
     return {**kept, "HOME": root_home(), "PATH": _path(environ)}
 

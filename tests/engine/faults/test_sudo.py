@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -128,6 +129,7 @@ def test_root_runs_no_program_of_the_user_s(
     """A sudo that keeps variables: HOME, DOCKER_CONFIG, and more."""
     user, mark = trapped
     home, image = user.home, labelled(user)
+    os.mkfifo(home / "bin/pipe")  # to read it would take for ever
     environ = {
         **({"HOME": str(home)} if kept == "HOME" else {"DOCKER_CONFIG": f"{home}/.docker"}),
         # With DOCKER_HOST the user's context does not count.
@@ -138,6 +140,7 @@ def test_root_runs_no_program_of_the_user_s(
         "BUILDX_CONFIG": f"{home}/buildx",
         "BUILDX_BUILDER": "evil",
         "GIT_SSH_COMMAND": f"{home}/bin/ssh",
+        "OPENSSL_CONF": f"{home}/bin/pipe",
     }
     before = {path for path in home.rglob("*") if path.lstat().st_uid == 0}
     build = ("demo", "--base", BASE)

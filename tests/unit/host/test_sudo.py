@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mlc_patched.containers.shell import FORWARDED
 from mlc_patched.host.account import Account
 from mlc_patched.host.sudo import for_programs, is_for_another, only_root_changes, take_environment
+from mlc_patched.images.build.environment import PIP_VARIABLES, PROXY_VARIABLES
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can work for others")
 USER = Account("nobody", 65534, 65534, "/nonexistent")
@@ -23,14 +25,32 @@ FOREIGN = (
     ),
     *("BUILDX_CONFIG", "BUILDX_BUILDER", "BUILDKIT_HOST", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"),
     *("GIT_SSH_COMMAND", "GIT_DIR", "LD_PRELOAD", "PYTHONPATH", "TMPDIR", "TMP", "NETRC"),
+    *("OPENSSL_CONF", "OPENSSL_MODULES", "SSL_CERT_FILE", "SSLKEYLOGFILE", "REQUESTS_CA_BUNDLE"),
+    *("GCONV_PATH", "LOCPATH", "NLSPATH", "HOSTALIASES", "RES_OPTIONS", "GLIBC_TUNABLES"),
+    *("BASH_ENV", "BASH_FUNC_ls%%", "ENV", "IFS", "SHELL", "EDITOR", "PWD", "NOT_YET_KNOWN"),
+    *("GODEBUG", "SLURM_CONF", "KUBECONFIG", "TERMINFO", "XAUTHORITY"),
 )
+KEPT = {
+    **{"LANG": "C", "LC_TIME": "C", "TERM": "xterm", "NO_COLOR": "1", "TZ": "UTC", "USER": "root"},
+    **{"http_proxy": "http://p:1", "HTTPS_PROXY": "http://p:1", "NO_PROXY": "a"},
+    **{"DOCKER_BUILDKIT": "0", "DISPLAY": ":0", "NCCL_P2P_LEVEL": "NVL"},
+    **{"MLC_CATALOG": "/c", "MLC_ARCH": "CUDA", "DS01_REGISTRY": "r:1", "SUDO_USER": "nobody"},
+}
 
 
 def test_root_s_programs_get_no_variable_that_leads_to_the_user_s_files() -> None:
-    kept = {"LANG": "C", "http_proxy": "http://p:1", "DOCKER_BUILDKIT": "0", "DISPLAY": ":0"}
-    given = {**dict.fromkeys(FOREIGN, "/home/evil"), **kept, **SUDO, "HOME": "/home/evil"}
+    given = {**dict.fromkeys(FOREIGN, "/home/evil"), **KEPT, **SUDO, "HOME": "/home/evil"}
     found = for_programs(given)
-    assert {**found, "PATH": ""} == {**kept, **SUDO, "HOME": "/root", "PATH": ""}
+    assert {**found, "PATH": ""} == {**KEPT, **SUDO, "HOME": "/root", "PATH": ""}
+
+
+def test_root_s_programs_get_what_containers_and_builds_are_given() -> None:
+    names = {*FORWARDED, *PROXY_VARIABLES, *PIP_VARIABLES}
+    assert names <= for_programs({**dict.fromkeys(names, "x"), **SUDO}).keys()
+
+
+def test_root_itself_keeps_its_environment() -> None:
+    given = {**dict.fromkeys(FOREIGN, "/home/evil"), **KEPT, **SUDO, "HOME": "/home/evil"}
     for own in ({"SUDO_UID": "0", "SUDO_GID": "0"}, {"SUDO_UID": ""}, {}):
         without = {name: value for name, value in given.items() if name not in SUDO}
         assert for_programs({**without, **own}) == {**without, **own}, "root is there for itself"
@@ -61,10 +81,10 @@ def test_a_group_of_the_user_s_may_change_what_is_then_not_root_s_alone(open_pla
 def test_the_process_itself_keeps_what_its_programs_may_have(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in {**SUDO, "DOCKER_CONFIG": "/x", "TMPDIR": "/y", "HOME": "/z"}.items():
-        monkeypatch.setenv(name, value)
+    own = {**SUDO, "DOCKER_CONFIG": "/x", "TMPDIR": "/y", "HOME": "/z", "OPENSSL_CONF": "/o"}
+    monkeypatch.setattr(os, "environ", {**os.environ, **own})
     given = take_environment()
     assert (given["DOCKER_CONFIG"], given["HOME"]) == ("/x", "/z")
     assert os.environ["HOME"] == "/root"
-    assert not {"DOCKER_CONFIG", "TMPDIR"} & os.environ.keys()
+    assert not {"DOCKER_CONFIG", "TMPDIR", "OPENSSL_CONF"} & os.environ.keys()
     assert is_for_another(os.environ)
