@@ -100,7 +100,7 @@ class Context:
             return found
         from .engine.users_address import for_root
 
-        return for_root(found, caller(self.environ), self._private_directory)
+        return for_root(found, caller(self.environ), self._private_directory, self._open)
 
     @cached_property
     def _open(self) -> ExitStack:

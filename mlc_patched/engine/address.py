@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 
 from ..errors import MlcError, UsageError, shown
 from ..host.account import caller
-from ..host.files import rights_of
+from ..host.files import check_file_name, rights_of
 from ..host.sudo import is_for_another, root_home
 from ..json_text import parsed
 from ..lean import TYPE_CHECKING, dataclass, replace
@@ -68,17 +68,19 @@ class Tls:
 class EngineAddress:
     """An engine's address: `url` is `unix://PATH`, `tcp://HOST:PORT` or `ssh://[USER@]HOST[:PORT]`,
     `context` the name of the Docker context it comes from. `is_users` says that root works for a
-    user, who chose another engine than root's own."""
+    user, who chose another engine than root's own, and `held` is the path by which root reaches
+    that engine's Unix socket."""
 
     url: str = _UNIX + SOCKET
     context: str = DEFAULT
     tls: Tls | None = None
     is_users: bool = False
+    held: str | None = None
 
     @property
     def socket_path(self) -> str | None:
         """The path of the Unix socket, or None for other addresses."""
-        return self.url[len(_UNIX) :] if self.url.startswith(_UNIX) else None
+        return self.held or (self.url[len(_UNIX) :] if self.url.startswith(_UNIX) else None)
 
     @property
     def is_local(self) -> bool:
@@ -116,7 +118,8 @@ class EngineAddress:
     def without_a_name(self) -> dict[str, str]:
         """Return variables by which the docker client of root finds this engine without reading
         the user's contexts, nor root's logins for an engine of the user's choice."""
-        found = {HOST_VARIABLE: self.url, CONTEXT_VARIABLE: DEFAULT}
+        url = _UNIX + self.held if self.held else self.url
+        found = {HOST_VARIABLE: url, CONTEXT_VARIABLE: DEFAULT}
         if self.tls is not None:
             found[CERTIFICATES_VARIABLE] = self.tls.directory
             found[VERIFY_VARIABLE if self.tls.verify else TLS_VARIABLE] = "1"
@@ -137,8 +140,10 @@ def resolve(environ: Mapping[str, str], chosen: str | None = None) -> EngineAddr
             name = environ.get(CONTEXT_VARIABLE) or _current(environ)
         is_named = name is not None and name != DEFAULT
         found = _of_context(name, environ) if name and is_named else _default(environ)
-    if not is_for_another(environ) or found.url == _UNIX + SOCKET:
+    if not is_for_another(environ):
         return found
+    if (path := found.socket_path) and os.path.realpath(path) == os.path.realpath(SOCKET):
+        return replace(found, url=_UNIX + SOCKET)
     return replace(found, is_users=not (is_named and _has_roots_configuration(environ)))
 
 
@@ -208,7 +213,7 @@ def _normal(host: str, source: str) -> str:
     if host.startswith(_UNIX):
         path = host[len(_UNIX) :] or SOCKET
         if path.startswith("/"):
-            return _UNIX + path
+            return _UNIX + check_file_name(path)
     elif host.startswith(_SSH):
         place = host[len(_SSH) :].strip("/").partition("/")[0].rpartition("@")[2]
         if host.isprintable() and _is_place(place):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from ..errors import EngineUnreachableError, NotAllowedError
 from ..host.account import Account
-from ..host.files import rights_of
+from ..host.files import held_socket, rights_of
 from ..lean import replace
 from .address import TLS_FILES, EngineAddress, Tls
 
@@ -19,19 +20,34 @@ _LARGEST = 1024**2
 
 
 def for_root(
-    address: EngineAddress, account: Account, make_directory: Callable[[], str]
+    address: EngineAddress,
+    account: Account,
+    make_directory: Callable[[], str],
+    opened: ExitStack,
 ) -> EngineAddress:
-    """Return the address with copies of its certificates, read with the user's rights, in a
-    directory of root's that is made if there are any.
+    """Return the address for root, who may use it until `opened` is closed.
 
-    Raises NotAllowedError for ssh, which would use root's keys, and EngineUnreachableError if a
-    certificate cannot be read.
+    The socket is one to which the user may connect. Certificates are copies, read with the user's
+    rights, in a directory of root's that is made if there are any.
+
+    Raises NotAllowedError for ssh, which would use root's keys, and EngineUnreachableError if the
+    user may not connect to the socket, or a certificate cannot be read.
     """
     if address.is_ssh:
         raise NotAllowedError(
             f"Under sudo, {address.url} would be reached with root's keys, not with yours.",
             "Run the command without sudo: a remote engine needs no root here.",
         )
+    if (path := address.socket_path) is not None:
+        try:
+            return replace(address, held=opened.enter_context(held_socket(path, account)))
+        except OSError as error:
+            raise EngineUnreachableError(
+                f"Under sudo, you must be able to connect to {address.url} yourself: "
+                f"{error.strerror}.",
+                "Name no engine (DOCKER_HOST, --context), to use this host's own. Root can choose "
+                "another one for all: docker context use NAME",
+            ) from error
     if address.tls is None:
         return address
     private = make_directory()

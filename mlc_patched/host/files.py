@@ -7,6 +7,7 @@ file of the host. So files that the user may not open are not opened.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -38,6 +39,27 @@ def rights_of(account: Account) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(group)
         os.setgroups(groups)
+
+
+@contextlib.contextmanager
+def held_socket(path: str, account: Account) -> Iterator[str]:
+    """Open a Unix socket with the user's rights, and provide a path by which root reaches this very
+    socket until the end, whatever the user puts in its place.
+
+    Raises OSError if it is not a socket to which the user may connect.
+    """
+    with rights_of(account):
+        file = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    held = f"/proc/{os.getpid()}/fd/{file}"
+    try:
+        if not stat.S_ISSOCK(os.fstat(file).st_mode):
+            raise OSError(errno.ENOTSOCK, "it is not a socket")
+        with rights_of(account):
+            if not os.access(held, os.W_OK, effective_ids=True):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        yield held
+    finally:
+        os.close(file)
 
 
 def is_root_for(account: Account) -> bool:

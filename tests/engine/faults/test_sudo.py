@@ -169,6 +169,29 @@ def test_root_runs_no_program_of_the_user_s(
     assert {path for path in home.rglob("*") if path.lstat().st_uid == 0} == before
 
 
+def test_root_uses_only_an_engine_to_which_the_user_may_connect(
+    alice: User, labelled: Callable[..., str], of_root: Path
+) -> None:
+    """Not, for example, another user's rootless engine."""
+    image = labelled(alice)
+    for place in (of_root / "engine.sock", alice.home / "engine.sock"):
+        place.symlink_to(engine_address().removeprefix("unix://"))
+
+    def mlc(place: Path, *argv: str, ok: bool) -> str:
+        named = {"DOCKER_HOST": f"unix://{place}/engine.sock"}
+        done = alice.sudo(alice.tree / "bin/mlc", *argv, **named)
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    create = ("create", "it", "--image", image, "-s")
+    for argv in (("list", "-s"), create, ("exec", "it", "id", "-u")):
+        assert "yourself: Permission denied" in mlc(of_root, *argv, ok=False)
+    mlc(alice.home, *create, ok=True)
+    mlc(alice.home, "start", "it", "-s", ok=True)
+    assert str(alice.uid) in mlc(alice.home, "exec", "it", "id", "-u", ok=True).split()
+    (alice.home / "engine.sock").unlink()
+
+
 def test_root_mounts_only_what_the_user_may_have(
     alice: User, labelled: Callable[..., str], of_root: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -94,9 +95,15 @@ def test_so_do_help_and_version_of_mlc(argv: tuple[str, ...]) -> None:
         (("complete", "containers"), set()),
     ],
 )
-def test_a_command_imports_no_other_s_work_and_no_sdk(argv: tuple[str, ...], own: set[str]) -> None:
-    """All of them come as far as to ask an engine, which is not there."""
-    found = imported(*argv, status=1, DOCKER_HOST="unix:///nonexistent.sock")
+def test_a_command_imports_no_other_s_work_and_no_sdk(
+    argv: tuple[str, ...], own: set[str], open_place: Path
+) -> None:
+    """All of them come as far as to ask an engine, which does not listen."""
+    path = open_place / "engine.sock"
+    with socket.socket(socket.AF_UNIX) as unheard:
+        unheard.bind(str(path))
+        path.chmod(0o666)
+        found = imported(*argv, status=1, DOCKER_HOST=f"unix://{path}")
     assert "mlc_patched.engine.docker" in found
     assert not found & {"docker", "requests", "urllib3", *LEAN}
     operations = {

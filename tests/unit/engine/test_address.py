@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import json
 import os
 import pwd
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.docker_contexts import CONTEXTS, digest_of, make_contexts, use
+from support.docker_contexts import CONTEXTS, digest_of, make_context, make_contexts, use
+from support.engine_api import serving
 from support.reliability import Counted
 
 from mlc_patched.cli.main import run
 from mlc_patched.context import Context
+from mlc_patched.engine import socket as engine_socket
 from mlc_patched.engine.address import SOCKET, EngineAddress, Tls, context_names, resolve
-from mlc_patched.errors import MlcError, UsageError
+from mlc_patched.errors import EngineUnreachableError, MlcError, UsageError
 
 
 @pytest.fixture
@@ -329,6 +332,65 @@ def test_under_sudo_contexts_are_read_with_the_user_s_rights(open_place: Path) -
         with pytest.raises(UsageError, match="no Docker context 'here'"):
             resolve({**environ, **SUDO}, "here")
         assert "here" in context_names(environ)
+
+
+@root_alone
+def test_under_sudo_root_connects_only_to_sockets_to_which_the_user_may(open_place: Path) -> None:
+    """As to another user's rootless engine, whose socket is in a directory of theirs."""
+    path, link = open_place / "private/engine.sock", open_place / "link"
+    path.parent.mkdir()
+    make_context(open_place, "linked", {"Host": f"unix://{link}"})
+    use(open_place, "linked")
+    named = {**SUDO, "DOCKER_HOST": f"unix://{path}"}
+    by_context = {**SUDO, "HOME": str(open_place)}
+    with serving(path):
+        link.symlink_to(path)
+        for place, mode in ((path, 0o600), (path.parent, 0o700)):
+            place.chmod(mode)
+            for environ in (named, by_context):
+                with pytest.raises(EngineUnreachableError, match="yourself: Permission denied"):
+                    Context(environ=environ).address  # noqa: B018
+            place.chmod(0o777)
+        for environ in (named, by_context):
+            with contextlib.closing(Context(environ=environ)) as context:
+                context.engine.ping()
+    link.unlink()
+    for reason in ("No such file", "not a socket"):
+        with pytest.raises(EngineUnreachableError, match=reason):
+            Context(environ=by_context).address  # noqa: B018
+        link.touch()
+
+
+@root_alone
+def test_under_sudo_a_socket_that_the_user_exchanges_is_not_connected_to(open_place: Path) -> None:
+    own, private = open_place / "own.sock", open_place / "private.sock"
+    environ = {**SUDO, "DOCKER_HOST": f"unix://{own}"}
+    with serving(own) as users, serving(private) as foreign:
+        own.chmod(0o666)
+        context = Context(environ=environ)
+        assert context.address.url == environ["DOCKER_HOST"], "for messages"
+        own.unlink()
+        own.symlink_to(private)
+        context.engine.ping()
+        client = context.client_environ["DOCKER_HOST"].removeprefix("unix://")
+        assert engine_socket.ask(client, "GET", "/_ping").status == 200
+        assert users.connections > 1
+        assert foreign.connections == 0
+        context.close()
+        assert not os.path.lexists(client)
+
+
+@root_alone
+def test_under_sudo_the_host_s_own_engine_may_be_named(
+    open_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what the administrator's wrapper is for: the user may not connect to it."""
+    own, link = open_place / "docker.sock", open_place / "link"
+    monkeypatch.setattr("mlc_patched.engine.address.SOCKET", str(own))
+    link.symlink_to(own)
+    for host in ("", f"unix://{own}", f"unix://{link}"):
+        found = resolve({**SUDO, "HOME": "/root", "DOCKER_HOST": host})
+        assert (found.url, found.is_users) == (f"unix://{own}", False)
 
 
 @root_alone
