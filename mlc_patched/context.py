@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import cached_property
 
 from . import temporary
@@ -12,8 +12,8 @@ from .engine.address import EngineAddress, resolve
 from .engine.interface import BIND, Container, Engine, Image
 from .errors import AlreadyExistsError, EngineError, MlcError, NotFoundError
 from .host.account import AS_VARIABLE, Account, caller, known_elsewhere
-from .host.files import is_root_for
-from .host.sudo import for_programs, is_for_another
+from .host.files import held_socket, is_root_for
+from .host.sudo import AGENT_VARIABLE, for_programs, is_for_another
 from .lean import TYPE_CHECKING, dataclass, field, replace
 from .names import labels
 from .names.containers import (
@@ -126,6 +126,10 @@ class Context:
         own = {AS_VARIABLE: self.as_ids} if self.as_ids else {}
         if is_for_another(self.environ):
             given = for_programs(self.environ)
+            if agent := given.pop(AGENT_VARIABLE, None):
+                with suppress(OSError):  # it is gone
+                    held = held_socket(agent, caller(self.environ))
+                    given[AGENT_VARIABLE] = self._open.enter_context(held)
             found = {**self.address.without_a_name(), **self.address.without_proxy(given)}
             return {**given, **found, **own}
         return {**self.address.client_environment(self.environ), **own}

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 
 from ..errors import MlcError
 from .account import Account, caller
-from .files import rights_of
+from .files import held_socket, rights_of
 
+AGENT_VARIABLE = "SSH_AUTH_SOCK"
+"""The socket of an ssh agent, which root's programs get only if the user may connect to it."""
 SUDO_UID = "SUDO_UID"
 _KEPT_PREFIXES = ("DS01_", "LC_", "MLC_", "SUDO_")
 _KEPT = frozenset(
@@ -21,7 +23,7 @@ _KEPT = frozenset(
         *("LOGNAME", "USER", "COLORTERM", "COLUMNS", "LANG", "LANGUAGE", "LINES", "NO_COLOR"),
         *("TERM", "TZ"),
         # What containers and builds get.
-        *("DISPLAY", "NCCL_P2P_LEVEL", "SOURCE_DATE_EPOCH", "SSH_AUTH_SOCK"),
+        *("DISPLAY", "NCCL_P2P_LEVEL", "SOURCE_DATE_EPOCH"),
         *("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL", "PIP_TRUSTED_HOST"),
         *("BUILDKIT_PROGRESS", "DOCKER_API_VERSION", "DOCKER_BUILDKIT", "DOCKER_DEFAULT_PLATFORM"),
     )
@@ -63,7 +65,12 @@ def for_programs(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if name in _KEPT or name.startswith(_KEPT_PREFIXES) or name.lower() in _KEPT_PROXIES
     }
-    return {**kept, "HOME": root_home(), "PATH": _path(environ)}
+    kept |= {"HOME": root_home(), "PATH": _USUAL_PATH}
+    try:
+        account = caller(environ)
+    except MlcError:  # reported when the account is needed
+        return kept
+    return {**kept, **_agent(environ, account), "PATH": _path(environ, account)}
 
 
 def only_root_changes(path: str, account: Account) -> bool:
@@ -85,12 +92,21 @@ def only_root_changes(path: str, account: Account) -> bool:
         place = os.path.dirname(place)  # noqa: PTH120
 
 
-def _path(environ: Mapping[str, str]) -> str:
-    """Return those directories of PATH that are root's."""
+def _agent(environ: Mapping[str, str], account: Account) -> dict[str, str]:
+    """Return the variable of the user's ssh agent, with links resolved, if there is one."""
+    if not (named := environ.get(AGENT_VARIABLE)):
+        return {}
     try:
-        account = caller(environ)
-    except MlcError:  # reported when the account is needed
-        return _USUAL_PATH
+        with rights_of(account):
+            path = os.path.realpath(named)
+        with held_socket(path, account):
+            return {AGENT_VARIABLE: path}
+    except OSError:
+        return {}
+
+
+def _path(environ: Mapping[str, str], account: Account) -> str:
+    """Return those directories of PATH that are root's."""
     named = [each for each in environ.get("PATH", "").split(os.pathsep) if each.startswith("/")]
     places = [os.path.realpath(each) for each in named]
     kept = [each for each in dict.fromkeys(places) if only_root_changes(each, account)]

@@ -11,6 +11,7 @@ from ...engine.client import buildx_of, client_path, fitting_client
 from ...engine.interface import PODMAN
 from ...errors import UsageError, shown
 from ...host.process import output_of
+from ...host.sudo import AGENT_VARIABLE, is_for_another
 from ...lean import dataclass, field, replace
 from ..dockerfile.syntax import instructions
 from .environment import Builder
@@ -26,7 +27,6 @@ NETWORK = "host"
 _ARGUMENT = re.compile(r"([A-Za-z_]\w*)(?:=(.*))?", re.S)
 _RESERVED = "DS01_"
 SSH_MOUNT = "--mount=type=ssh"
-SSH_VARIABLE = "SSH_AUTH_SOCK"
 _NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _SECONDS = 30
 _LAST_WITH_BUILDKIT = 22  # since 23.0, BuildKit needs the buildx plugin
@@ -130,7 +130,14 @@ def needs_ssh(text: str, client: Client, environ: Mapping[str, str]) -> bool:
             "lend to it.",
             "Install BuildKit (apt-get install docker-buildx).",
         )
-    if not environ.get(SSH_VARIABLE):
+    if not environ.get(AGENT_VARIABLE):
+        if is_for_another(environ):
+            raise UsageError(
+                f"A step of the Dockerfile uses ssh ({SSH_MOUNT}), and there is no ssh agent that "
+                "you may use.",
+                f"Under sudo, {AGENT_VARIABLE} must be kept (sudo --preserve-env), and be a socket "
+                "to which you may connect yourself.",
+            )
         raise UsageError(
             f"A step of the Dockerfile uses ssh ({SSH_MOUNT}), and there is no ssh agent.",
             'Start one with: eval "$(ssh-agent)" && ssh-add - no key gets into the image.',

@@ -91,6 +91,29 @@ def test_a_build_whose_files_cannot_all_be_read_fails(commands: ImageUser) -> No
     assert commands.names() == set()
 
 
+def test_a_build_is_lent_only_the_user_s_own_ssh_agent(commands: ImageUser, of_root: Path) -> None:
+    user = commands.user
+    step = "RUN --mount=type=ssh test -S $SSH_AUTH_SOCK && echo $SAID >/said"
+    path = user.file("source/Dockerfile", f"FROM {BASE}\nARG SAID\n{step}\n")
+    build = ("image-create", "demo", "--dockerfile", path, "--build-arg", "SAID=it worked")
+    root = User("root", 0, 0, Path("/root"), user.tree, {})
+    agents = {of_root / "agent": root, user.home / "agent": user}
+    started = [each.start("ssh-agent", "-D", "-a", place) for place, each in agents.items()]
+    try:
+        for place, process in zip(agents, started, strict=True):
+            while not place.exists():
+                assert process.poll() is None
+        for refused in (of_root / "agent", of_root / "key"):
+            said = sudo(commands, *build, ok=False, SSH_AUTH_SOCK=str(refused))
+            assert "no ssh agent that you may use" in said
+        sudo(commands, *build, SSH_AUTH_SOCK=str(user.home / "agent"))
+    finally:
+        for process in started:
+            process.terminate()
+            process.communicate()
+    assert commands.run_in(commands.image("demo"), "cat /said") == "it worked"
+
+
 TRAP = """\
 #!/bin/sh
 id -u >>MARK

@@ -381,6 +381,23 @@ def test_under_sudo_a_socket_that_the_user_exchanges_is_not_connected_to(open_pl
 
 
 @root_alone
+def test_under_sudo_an_ssh_agent_that_the_user_exchanges_is_not_lent(open_place: Path) -> None:
+    own, private = open_place / "own.sock", open_place / "private.sock"
+    environ = {**SUDO, "SSH_AUTH_SOCK": str(own)}
+    with serving(own) as users, serving(private) as foreign:
+        own.chmod(0o666)
+        context = Context(environ=environ)
+        agent = context.client_environ["SSH_AUTH_SOCK"]
+        own.unlink()
+        own.symlink_to(private)
+        assert engine_socket.ask(agent, "GET", "/_ping").status == 200
+        assert (users.connections, foreign.connections) == (1, 0)
+        context.close()
+    for environ in ({**SUDO, "SSH_AUTH_SOCK": str(private)}, SUDO):
+        assert "SSH_AUTH_SOCK" not in Context(environ=environ).client_environ
+
+
+@root_alone
 def test_under_sudo_the_host_s_own_engine_may_be_named(
     open_place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

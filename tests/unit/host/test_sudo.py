@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,25 @@ def test_root_s_programs_get_no_variable_that_leads_to_the_user_s_files() -> Non
 def test_root_s_programs_get_what_containers_and_builds_are_given() -> None:
     names = {*FORWARDED, *PROXY_VARIABLES, *PIP_VARIABLES}
     assert names <= for_programs({**dict.fromkeys(names, "x"), **SUDO}).keys()
+
+
+def test_root_s_programs_use_only_an_ssh_agent_that_the_user_may(open_place: Path) -> None:
+    """Not another user's, nor root's own key: a client takes a file for one."""
+    agent, key = open_place / "agent.sock", open_place / "key"
+    key.touch()
+    link = open_place / "link"
+    link.symlink_to(agent)
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(agent))
+        for named, mode, is_kept in (
+            *((link, 0o600, False), (link, 0o666, True), (agent, 0o666, True)),
+            *((key, 0o666, False), (open_place / "gone", 0o666, False)),
+        ):
+            agent.chmod(mode)
+            found = for_programs({**SUDO, "SSH_AUTH_SOCK": str(named)}).get("SSH_AUTH_SOCK")
+            assert found == (str(agent) if is_kept else None)
+    invalid = {"SUDO_UID": "65534", "SUDO_GID": "x", "SSH_AUTH_SOCK": str(agent)}
+    assert "SSH_AUTH_SOCK" not in for_programs(invalid)
 
 
 def test_root_itself_keeps_its_environment() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -172,11 +173,17 @@ def test_ssh_is_lent_only_to_steps_that_ask_for_it() -> None:
         (Builder.CLASSIC, {"SSH_AUTH_SOCK": "/a"}, "the classic builder cannot", "docker-buildx"),
         (Builder.PODMAN, {"SSH_AUTH_SOCK": "/a"}, "Podman cannot lend", "docker-buildx"),
         (Builder.BUILDKIT, {}, "there is no ssh agent", "ssh-add"),
+        (Builder.BUILDKIT, {"SUDO_UID": "1001"}, "no ssh agent that you may use", "SSH_AUTH_SOCK"),
     ],
 )
 def test_ssh_that_a_builder_cannot_lend_is_refused_before_the_build(
-    builder: Builder, environ: dict[str, str], message: str, hint: str
+    builder: Builder,
+    environ: dict[str, str],
+    message: str,
+    hint: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 0)
     with pytest.raises(UsageError, match=message) as refused:
         needs_ssh(SSH, Client("docker", builder), environ)
     assert hint in (refused.value.hint or "")
