@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+MARK = "0f"
 COMMENT = json.dumps({"request": "1", "status": "runs"})
 
 
@@ -25,3 +26,8 @@ def line(number: str = "7", state: str = "RUNNING", **other: str) -> str:
     }
     first = [number, "99", fields.pop("uid"), fields.pop("login"), state]
     return "|".join([*first, *fields.values()]) + "\n"
+
+
+def marked(*lines: str, mark: str = MARK) -> str:
+    """Return what squeue prints: each line begins with the mark, as mlc asks for it."""
+    return "".join(f"{mark}|{each}" for each in lines)

@@ -32,9 +32,9 @@ def test_values_of_other_types_are_refused(read: object, value: object) -> None:
 
 
 def test_the_comment_of_another_users_job_spoils_no_list_of_the_queue() -> None:
-    line = "7|7|1002|bob|RUNNING|gpu|5|2026-01-01T00:00:00|n1|1:00|gres:gpu:1|None|name|"
+    line = "0f|7|7|1002|bob|RUNNING|gpu|5|2026-01-01T00:00:00|n1|1:00|gres:gpu:1|None|name|"
     for comment, found in (('{"a": 1}', {"a": 1}), (DEEP, {}), ("[]", {}), ("words", {})):
-        (job,) = jobs_of(line + comment)
+        (job,) = jobs_of(line + comment, "0f")
         assert (job.login, job.comment) == ("bob", found)
 
 

@@ -16,11 +16,11 @@ from ...names import labels
 from ...units import duration_in_words
 from ..state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING, ServiceState
 
-FORMAT = "%i|%A|%U|%u|%T|%P|%Q|%V|%N|%L|%b|%r|%j|%k"
+_FORMAT = "%i|%A|%U|%u|%T|%P|%Q|%V|%N|%L|%b|%r|%j|%k"
 """Formats of squeue(1): ID, its number, UID, login, state, partition, priority, submitted, nodes,
 time left, GPUs, reason, name, comment. Only the last two may contain the separator: in mlc's jobs,
 only the comment does."""
-_FIELDS = FORMAT.count("|")
+_FIELDS = _FORMAT.count("|")
 BATCH = "batch"
 """Field of a job's comment: whether the job runs a command."""
 STATUS = "status"
@@ -105,9 +105,18 @@ class Job:
         return self.state not in _OVER
 
 
-def jobs_of(printed: str) -> list[Job]:
-    """Return the jobs that `squeue -h -o FORMAT` printed, in the order of their numbers."""
-    found = (_job(line) for line in printed.splitlines())
+def format_with(mark: str) -> str:
+    """Return the format for `squeue -h -o`: each job begins with a mark, which nobody must be able
+    to guess. A line without it is part of a comment, which any user can write."""
+    return f"{mark}|{_FORMAT}"
+
+
+def jobs_of(printed: str, mark: str) -> list[Job]:
+    """Return the jobs that squeue printed in `format_with` the mark, in the order of their
+    numbers."""
+    begin = f"{mark}|"
+    lines = (line for line in printed.splitlines() if line.startswith(begin))
+    found = (_job(line.removeprefix(begin)) for line in lines)
     return sorted((each for each in found if each is not None), key=lambda job: job.number)
 
 
@@ -165,7 +174,7 @@ def _why_failed(job: Job) -> str:
 def _job(line: str) -> Job | None:
     fields = line.split("|", _FIELDS)
     if len(fields) != _FIELDS + 1 or not fields[2].isdigit() or not fields[0][:1].isdigit():
-        return None  # a line break in another user's comment
+        return None
     (identity, number, uid, login, state, partition, priority, submitted) = fields[:8]
     (nodes, left, gpus, reason, name, comment) = fields[8:]
     wanted = _GPUS.search(gpus)

@@ -40,7 +40,7 @@ from .job import (
     name_of_task,
     saving_of,
 )
-from .queue import BATCH, FORMAT, Job, jobs_of, state_of
+from .queue import BATCH, Job, format_with, jobs_of, state_of
 
 _MIB = 1024**2
 _GRES = re.compile(r"gpu(?::([^:,(]+))?:(\d+)")
@@ -225,8 +225,9 @@ class SlurmScheduler:
                 Path(file).unlink()
 
     def _queue(self) -> list[Job]:
-        states = "--states=all"
-        return jobs_of(call(self._context, "squeue", "-h", states, "-o", FORMAT))
+        mark = os.urandom(8).hex()
+        words = ("-h", "--states=all", "-o", format_with(mark))
+        return jobs_of(call(self._context, "squeue", *words), mark)
 
     def _service(self, job: Job) -> Service | None:
         """Return a job as a service; None if mlc did not submit it. Whose it is, Slurm says."""

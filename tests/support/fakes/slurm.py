@@ -52,7 +52,8 @@ class FakeSlurm:
             self.end(int(arguments[-1]), "CANCELLED")
             return ""
         if program == "squeue":
-            return "".join(self._line(job) for job in self.jobs.values())
+            mark = arguments[-1].partition("|")[0]
+            return "".join(f"{mark}|{self._line(job)}" for job in self.jobs.values())
         if program == "sinfo":
             return "".join(f"{node}|idle|gpu:1|{node}.lab\n" for node in self.nodes)
         raise AssertionError(program)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.slurm_queue import line
+from support.slurm_queue import MARK, line, marked
 
 from mlc_patched.cluster.slurm.queue import jobs_of, state_of
 from mlc_patched.cluster.state import ENDED, LOST, PLACING, QUEUED, RUNNING, STARTING
@@ -13,7 +13,7 @@ from mlc_patched.names import labels
 
 
 def said(*lines: str) -> tuple[str, str]:
-    jobs = jobs_of("".join(lines))
+    jobs = jobs_of(marked(*lines), MARK)
     state = state_of(jobs[-1], jobs)
     return state.state, state.status
 
@@ -97,7 +97,16 @@ def test_jobs_that_have_ended() -> None:
 
 def test_lines_of_others_that_cannot_be_read_are_left_out() -> None:
     odd = line("5", name="a|b", comment="x|y"), line("6", comment="one\ntwo | three")
-    jobs = jobs_of("".join((*odd, "garbage\n", line("12_3"), waits("(Priority)", "12_[4-9]"))))
+    more = "garbage\n", line("12_3"), waits("(Priority)", "12_[4-9]")
+    jobs = jobs_of(marked(*odd, *more), MARK)
     assert [job.id for job in jobs] == ["5", "6", "12_3", "12_[4-9]"]
     assert [dict(job.comment) for job in jobs[:2]] == [{}, {}]
     assert jobs[2].number == 12
+
+
+def test_a_line_break_in_a_comment_makes_no_job() -> None:
+    """Any user may write the comment of a job, so also a line that looks like a job of mine."""
+    for end in ("\n", "\r", "\x0b", "\u2028"):
+        forged = line("4242", name="forged._.1001").strip()
+        odd = line("5", uid="65534", login="nobody", comment=f"x{end}{forged}{end}{MARK[:1]}")
+        assert [job.id for job in jobs_of(marked(odd, line("6")), MARK)] == ["5", "6"]

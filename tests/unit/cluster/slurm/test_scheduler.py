@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.slurm_queue import line
+from support.slurm_queue import line, marked
 
 from mlc_patched.cluster.slurm import scheduler
 from mlc_patched.context import Context
@@ -20,7 +20,8 @@ def test_what_waits_of_an_array_is_cancelled_though_some_has_started(
     def call(context: Context, program: str, *arguments: str) -> str:
         called.append((program, *arguments))
         cancels = [each for each in called if each[0] == "scancel"]
-        return running + other + ("" if cancels else waiting)
+        lines = (running, other) if cancels else (running, other, waiting)
+        return marked(*lines, mark=arguments[-1].partition("|")[0])
 
     monkeypatch.setattr(scheduler, "call", call)
     scheduler.SlurmScheduler(context).cancel("7_[1-9]")
