@@ -53,6 +53,7 @@ from ..names.containers import short_name
 from ..plan.specify import NAME_VARIABLE
 from ..undo import retry_once
 from .job_output import JobOutput, await_engine
+from .suspended import Suspension
 
 _STOP_SECONDS = 15
 """For the end of a container in which no command of a batch job runs, well within KillWait."""
@@ -123,17 +124,19 @@ def _run(job: JobSpecification, queue: Queue, context: Context) -> int:
     token = os.urandom(8).hex()
     specification = _specification(job, image, grant, token, context)
     seconds = _kill_wait(context) - _REMOVE_SECONDS if job.is_batch else 0
-    output = None
+    output, suspension = None, Suspension(context)
     try:
         made = _create(specification, context)
         output = (
             JobOutput(made, lambda: _has_ended(made, context), context) if job.is_batch else None
         )
-        context.start(made)
-        if output is not None:
-            output.start()
-        queue.tell(RUNS)
-        status = _until_end(made, specification.name, context)
+        with suspension.heeded():
+            context.start(made)
+            if output is not None:
+                output.start()
+            with suspension.pauses(made):
+                queue.tell(RUNS)
+                status = _until_end(made, specification.name, context)
         if output is not None:
             output.finish()
         return status

@@ -129,7 +129,13 @@ def ensure_running(container: Container, context: Context) -> bool:
     """Start a container unless it is running; return whether it was. Raises EngineError."""
     if container.state == "running":
         return True
-    if job := container.labels.get(labels.JOB):
+    job = container.labels.get(labels.JOB)
+    if job and container.state == "paused":
+        raise MlcError(
+            f"{short_name(container.name)} is paused, as its job {job} is suspended.",
+            f"It goes on when an administrator resumes it: scontrol resume {job}",
+        )
+    if job:
         raise MlcError(
             f"{short_name(container.name)} is not started: its job {job} has ended, so Slurm may "
             "have given its GPUs to another.",

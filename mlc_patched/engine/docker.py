@@ -208,6 +208,12 @@ class DockerEngine(Engine):
         patience = ANSWER_SECONDS + seconds
         self._ask("POST", f"{path}/stop", {"t": str(seconds)}, seconds=patience)
 
+    def pause(self, container: str) -> None:
+        self._ask("POST", f"/containers/{quoted(container)}/pause")
+
+    def unpause(self, container: str) -> None:
+        self._ask("POST", f"/containers/{quoted(container)}/unpause")
+
     @validated
     def wait(self, container: str) -> int:
         answer = self._ask("POST", f"/containers/{quoted(container)}/wait", seconds=LONGEST_SECONDS)

@@ -208,6 +208,14 @@ class Engine(abc.ABC):
         SIGHUP before it. Kill it after `seconds`."""
 
     @abc.abstractmethod
+    def pause(self, container: str) -> None:
+        """Freeze the processes of a running container; ConflictError if it is paused already."""
+
+    @abc.abstractmethod
+    def unpause(self, container: str) -> None:
+        """Let the processes of a paused container go on; EngineError if it is not paused."""
+
+    @abc.abstractmethod
     def wait(self, container: str) -> int:
         """Wait until a container exits and return its exit status."""
 

@@ -198,7 +198,20 @@ def test_removing_a_running_container_needs_force(fixtures: EngineFixtures) -> N
     assert fixtures.own() == []
 
 
-@pytest.mark.parametrize("method", ["start", "stop", "wait", "processes"])
+def test_a_paused_container_goes_on(fixtures: EngineFixtures) -> None:
+    identity = fixtures.create()
+    with pytest.raises(EngineError):
+        fixtures.engine.pause(identity)
+    fixtures.engine.start(identity)
+    fixtures.engine.pause(identity)
+    assert fixtures.own()[0].state == "paused"
+    fixtures.engine.unpause(identity)
+    assert fixtures.own()[0].state == "running"
+    with pytest.raises(EngineError):
+        fixtures.engine.unpause(identity)
+
+
+@pytest.mark.parametrize("method", ["start", "stop", "pause", "unpause", "wait", "processes"])
 def test_operations_on_a_missing_container_raise_not_found(
     fixtures: EngineFixtures, method: str
 ) -> None:

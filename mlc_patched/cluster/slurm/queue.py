@@ -145,7 +145,7 @@ def _running(job: Job, noted: str) -> ServiceState:
     if noted != RUNS:  # it failed, and ends with this reason in a moment
         return ServiceState(STARTING, f"being stopped on {node}", node)
     if job.state in ("SUSPENDED", "STOPPED"):
-        return ServiceState(RUNNING, f"suspended on {node}", node, None, job.own_number)
+        return ServiceState(RUNNING, f"suspended on {node}", node)
     left = ""
     if job.left is not None:
         left = f", {duration_in_words(job.left)} left of its time limit"

@@ -154,6 +154,11 @@ class SlurmScheduler:
             raise MlcError(f"{state.node} failed, so {name} cannot be reached.")
         if state.state != RUNNING:
             raise MlcError(f"{name} has no container: {state.sentence}")
+        if not state.container:  # Slurm starts no step in it, and srun would wait
+            raise MlcError(
+                f"{name} cannot be reached: it is {state.sentence}",
+                f"It goes on when an administrator resumes it: scontrol resume {found.service.id}",
+            )
         if self._context.environ.get("SLURM_JOB_ID") == state.container:
             # This is the node already; it would ask itself again and again.
             raise NotFoundError(

@@ -274,6 +274,34 @@ def test_a_commands_output_is_whole_and_sigterm_lets_it_save(it: SlurmCluster) -
     assert it.left() == []
 
 
+def test_a_suspended_container_stands_still(it: SlurmCluster) -> None:
+    place = ("--node", "server-2", "-g", "none")
+    it.ok("container-deploy", "still", "--project", "work", "--cluster", *place)
+    job = it.ok("squeue", "-h", "-o", "%i").strip()
+
+    def paused() -> bool:
+        return bool(it.inspected("still")[1]["State"]["Paused"])
+
+    def ask(verb: str) -> None:
+        done = it.one.run("scontrol", verb, job)
+        assert done.returncode == 0, done.stderr
+
+    ask("suspend")
+    it.until(paused, 10)
+    assert it.listed()["still"]["status"] == "suspended on server-2"
+    refused = it.run("mlc", "exec", "still", "--", "true")
+    assert f"scontrol resume {job}" in refused.stderr
+    there = it.run("mlc", "exec", "still", "--", "true", host=it.two)
+    assert f"its job {job} is suspended" in there.stderr
+    ask("resume")
+    it.until(lambda: not paused(), 10)
+    it.ok("mlc", "exec", "still", "--", "true")
+    ask("suspend")
+    it.until(paused, 10)
+    it.ok("container-retire", "still", "-y")
+    assert it.left() == []
+
+
 def test_a_job_without_its_workspace_says_why_it_failed(it: SlurmCluster) -> None:
     run = ("mlc", "run", "work", "-g", "none", "-q", "-w", "/nosuch", "--", "true")
     done = it.run(*run)

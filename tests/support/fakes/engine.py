@@ -296,6 +296,18 @@ class FakeEngine(Engine):
             each.state, each.exit_status = "exited", 129
             each.activity = Activity(each.activity.started, time.time(), 129)
 
+    def pause(self, container: str) -> None:
+        self._freeze(container, "running", "paused")
+
+    def unpause(self, container: str) -> None:
+        self._freeze(container, "paused", "running")
+
+    def _freeze(self, container: str, state: str, after: str) -> None:
+        each = self._get(container)
+        if each.state != state:
+            raise ConflictError(f"{container} is not {state}")
+        each.state = after
+
     def wait(self, container: str) -> int:
         self.calls.append("wait")
         return self._get(container).exit_status

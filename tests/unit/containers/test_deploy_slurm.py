@@ -91,6 +91,17 @@ def test_a_node_does_not_ask_itself_for_a_container_that_is_not_there(
             assert isinstance(place_of(service, there), Step)
 
 
+def test_a_suspended_container_cannot_be_reached(head: Context, slurm: FakeSlurm) -> None:
+    """srun would wait until it is resumed."""
+    deployed(head, "a")
+    slurm.end(1, "SUSPENDED")
+    service = find_service("a", head)
+    assert service is not None
+    with pytest.raises(MlcError, match=r"a cannot be reached: it is suspended on n1\.") as refused:
+        place_of(service, head)
+    assert "scontrol resume 1" in (refused.value.hint or "")
+
+
 @pytest.mark.parametrize("argv", ["logs a --job 9", "wait a --job 9"])
 def test_what_is_missing_in_a_container_that_is_here_is_not_looked_for_on_the_cluster(
     head: Context, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch, argv: str

@@ -16,6 +16,7 @@ import pytest
 from support.accounts import PASSWD
 from support.fakes.engine import FakeEngine
 from support.fakes.slurm import AWAY
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.cluster.slurm.job import (
     VARIABLE,
@@ -145,6 +146,45 @@ def test_sigterm_stops_and_removes_the_container(node: Node) -> None:
         node.run()
     assert node.engine.made == {}
     assert "stop" in node.engine.calls
+
+
+def test_a_suspended_job_has_its_container_paused(node: Node) -> None:
+    def states(*wanted: tuple[int, str]) -> None:
+        for number, state in wanted:
+            signal.raise_signal(number)
+            deadline = time.monotonic() + 5
+            while node.container().state != state:
+                assert time.monotonic() < deadline, node.container().state
+                time.sleep(0.01)
+
+    def suspend() -> None:
+        stopped = (signal.SIGTSTP, "paused")
+        states((signal.SIGCONT, "running"), stopped, stopped, (signal.SIGCONT, "running"), stopped)
+        raise Terminated(signal.SIGTERM)
+
+    node.events = [suspend]
+    usual = signal.getsignal(signal.SIGTSTP)
+    with pytest.raises(Terminated):
+        node.run()
+    assert node.engine.made == {}
+    assert signal.getsignal(signal.SIGTSTP) == usual
+
+
+def test_a_container_that_cannot_be_paused_is_warned_about(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(container: str) -> None:
+        raise EngineError("no freezer here")
+
+    def suspend() -> None:
+        signal.raise_signal(signal.SIGTSTP)
+        node.end()
+
+    report = node.context.report = RecordingReporter()
+    monkeypatch.setattr(node.engine, "pause", refuse)
+    node.events = [suspend]
+    assert node.run() == 0
+    assert "The container was not paused: no freezer here" in str(report.said)
 
 
 def test_the_job_goes_on_while_slurmctld_is_away(node: Node) -> None:

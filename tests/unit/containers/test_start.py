@@ -19,6 +19,7 @@ from mlc_patched.context import Context
 from mlc_patched.engine.specification import Bind
 from mlc_patched.errors import EngineError, NotFoundError
 from mlc_patched.images import entrypoint
+from mlc_patched.names import labels
 from mlc_patched.names.labels import Claim, claim_labels
 from mlc_patched.plan.request import CreateRequest
 from mlc_patched.settings.parse import parse
@@ -214,3 +215,15 @@ def test_a_paused_container_is_not_to_be_created_again(
     assert "n._.1001 is paused" in outcome.last
     assert "docker unpause n._.1001" in outcome.last
     assert "create it again" not in outcome.err
+
+
+def test_a_container_whose_job_is_suspended_waits_for_slurm(
+    fake: FakeEngine, context: Context
+) -> None:
+    own_image(fake)
+    made = fake.made[mlc_patched.create("n", image=OWN, context=context).id]
+    made.state = "paused"
+    made.specification.labels[labels.JOB] = "7"
+    outcome = call(["mlc", "exec", "n", "--", "ls"], context)
+    assert "n is paused, as its job 7 is suspended." in outcome.last
+    assert "scontrol resume 7" in outcome.last
