@@ -18,9 +18,20 @@ from ...version import documentation
 PROGRAM_VARIABLE = "MLC_PROGRAM"
 """In a job's environment: the path of mlc where the job was submitted."""
 _SECONDS = 60
-_KEPT = ("LANG", "LC_ALL", "TZ", "TERM", "DISPLAY", "NCCL_P2P_LEVEL", "DOCKER_CONFIG", "NO_COLOR")
+_LOOK = "Look at slurmctld: scontrol ping, systemctl status slurmctld"
+_DEFAULTS = (
+    *("SBATCH_ACCOUNT", "SBATCH_CONSTRAINT", "SBATCH_EXCLUSIVE", "SBATCH_MEM_PER_CPU"),
+    *("SBATCH_MEM_PER_NODE", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION"),
+    *("SBATCH_TIMELIMIT", "SBATCH_WCKEY"),
+)
+"""Of sbatch's variables, those with which a user chooses where and for how long jobs run. Others
+change what a job is: SBATCH_WAIT, SBATCH_ARRAY_INX, SBATCH_SIGNAL, …"""
+_KEPT = (
+    *("LANG", "LC_ALL", "TZ", "TERM", "DISPLAY", "NCCL_P2P_LEVEL", "DOCKER_CONFIG", "NO_COLOR"),
+    *_DEFAULTS,
+)
 """Variables of the caller's that go into jobs, beside those that begin with _KEPT_PREFIXES."""
-_KEPT_PREFIXES = ("SBATCH_", "SLURM_CONF", "MLC_", "DS01_")
+_KEPT_PREFIXES = ("SLURM_CONF", "MLC_", "DS01_")
 _HERE = ("MLC_ARCH", "MLC_GPUS", "MLC_AS", "MLC_PROGRAM", "MLC_JOB")
 """Variables that say something about this host, or are set here."""
 
@@ -80,8 +91,12 @@ def call(context: Context, program: str, *arguments: str, stdin: str = "", **var
             check=False,
             **as_account(account),
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SlurmError(f"Slurm's {program} did not answer: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise SlurmError(
+            f"Slurm's {program} did not answer within {_SECONDS} seconds.", _LOOK
+        ) from error
+    except OSError as error:
+        raise SlurmError(f"Slurm's {program} cannot be run: {error.strerror}") from error
     if done.returncode:
         raise SlurmError(
             f"Slurm's {program} failed: {_reason(done.stderr, program)}", _hint(done.stderr)
@@ -145,5 +160,5 @@ def _reason(said: str, program: str) -> str:
 
 def _hint(said: str) -> str:
     if "Unable to contact slurm controller" in said:
-        return "What runs goes on. Look at slurmctld: scontrol ping, systemctl status slurmctld"
+        return f"What runs goes on. {_LOOK}"
     return ""

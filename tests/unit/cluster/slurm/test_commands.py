@@ -75,8 +75,10 @@ def test_a_command_that_does_not_answer_is_given_up(
 ) -> None:
     monkeypatch.setattr(commands, "_SECONDS", 0.05)
     install(here, "squeue", "exec sleep 60")
-    with pytest.raises(SlurmError, match="Slurm's squeue did not answer"):
+    with pytest.raises(SlurmError) as failed:
         commands.call(here, "squeue")
+    assert failed.value.message == "Slurm's squeue did not answer within 0.05 seconds."
+    assert "scontrol ping" in (failed.value.hint or "")
 
 
 def test_a_command_that_is_not_there_is_named_with_the_setting(here: Context) -> None:
@@ -84,7 +86,7 @@ def test_a_command_that_is_not_there_is_named_with_the_setting(here: Context) ->
         commands.path_of("srun", here)
     assert "cluster.engine" in (failed.value.hint or "")
     install(here, "broken", "").write_bytes(b"\x7fELF no program")
-    with pytest.raises(SlurmError, match="broken did not answer"):
+    with pytest.raises(SlurmError, match="broken cannot be run: Exec format error"):
         commands.call(here, "broken")
 
 
@@ -111,6 +113,18 @@ def test_a_job_inherits_what_is_meant_for_it_and_nothing_of_this_hosts_engine(
     )
     assert (found["DOCKER_CONTEXT"], found["PATH"]) == ("default", "/bin")
     assert Path(found[commands.PROGRAM_VARIABLE]).name == "mlc"
+
+
+def test_what_would_change_the_form_of_a_job_is_not_passed_on(here: Context) -> None:
+    """With SBATCH_WAIT, sbatch would not return; with SBATCH_ARRAY_INX there would be two jobs."""
+    defaults = {f"SBATCH_{each}": "1" for each in ("ACCOUNT", "QOS", "TIMELIMIT", "MEM_PER_CPU")}
+    names = ("WAIT", "ARRAY_INX", "SIGNAL", "ERROR", "GPUS", "CLUSTERS", "REQUEUE", "CONTAINER")
+    others = {f"SBATCH_{each}": "1" for each in names}
+    inside = {"SLURM_JOB_ID": "1", "SRUN_CPUS_PER_TASK": "1", "SQUEUE_STATES": "1"}
+    here.environ = {**here.environ, **defaults, **others, **inside, "SCANCEL_INTERACTIVE": "1"}
+    found = commands.environment(here)
+    slurms = {each for each in found if each.startswith("S")}
+    assert slurms == {*defaults, "SHELL"}
 
 
 def test_a_host_belongs_to_a_cluster_if_sbatch_finds_its_configuration(here: Context) -> None:
