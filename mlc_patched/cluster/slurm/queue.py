@@ -154,7 +154,7 @@ def _running(job: Job, noted: str) -> ServiceState:
 
 def _ended(job: Job, noted: str) -> ServiceState:
     node = job.nodes
-    why = noted if noted != RUNS and job.state == "FAILED" else ""
+    why = noted if noted not in (PULLING, RUNS) and job.state == "FAILED" else ""
     if not why and job.state == "FAILED" and job.reason not in ("", "None", "NonZeroExitCode"):
         why = _why_failed(job)
     why = why or _NEVER_ENDED_WELL.get(job.state, "")
@@ -163,8 +163,10 @@ def _ended(job: Job, noted: str) -> ServiceState:
 
 
 def _why_failed(job: Job) -> str:
-    """Return Slurm's reason for a job that failed before its step could give one."""
+    """Return Slurm's reason for a job whose step gave none."""
     if job.reason == "JobLaunchFailure":
+        if job.comment.get(STATUS):
+            return "mlc slurm-job, its process there, was killed"
         said = {key: str(value) for key, value in job.comment.items()}
         place = labels.given(said, labels.WORKSPACE) if BATCH in said else None
         return f"Slurm could not start it. Is {place or 'the home'} there, where its output goes?"

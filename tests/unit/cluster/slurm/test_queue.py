@@ -80,10 +80,15 @@ def test_jobs_that_have_ended() -> None:
     constraints = line(state="FAILED", reason="BadConstraints", nodes="(null)")
     assert said(constraints)[1] == "ended: no node has what it asks for"
     assert said(line(state="FAILED", reason="Odd"))[1] == "ended on n1: Odd"
-    launch = line(state="FAILED", reason="JobLaunchFailure")
+    launch = line(state="FAILED", reason="JobLaunchFailure", comment='{"request":"1"}')
     assert said(launch)[1] == (
         "ended on n1: Slurm could not start it. Is the home there, where its output goes?"
     )
+    for status in ("runs", "pulling the image"):  # so Slurm had started it
+        killed = line(
+            state="FAILED", reason="JobLaunchFailure", comment=json.dumps({"status": status})
+        )
+        assert said(killed)[1] == "ended on n1: mlc slurm-job, its process there, was killed"
     comment = json.dumps({"request": "1", "batch": "yes", labels.WORKSPACE: "/data/nosuch"})
     launch = line(state="FAILED", reason="JobLaunchFailure", comment=comment)
     assert said(launch)[1] == (
