@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 
 _STANDARD_INPUT, _STANDARD_ERROR = 0, 2
 _WARNING = "Warning: "
-_SRUN_S = b"srun: error: "
-_EXITED = re.compile(_SRUN_S + rb"\S+: tasks? [\d,-]+: Exited with exit code \d+\n")
+_SLURMS = (b"srun: error: ", b"slurmstepd")
+_TASKS = rb"srun: error: \S+: tasks? [\d,-]+: "
+_EXITED = re.compile(_TASKS + rb"Exited with exit code \d+\r?\n")
+_ENDED = re.compile(
+    rb"(?:" + _TASKS + rb"(?:Killed|Terminated)|slurmstepd\S*: error: \*\*\* STEP .*)\r?\n"
+)
+"""What is said of a step that was ended, by the caller or by somebody else."""
 
 
 class _DoneAllTheSame(Terminated):
@@ -82,8 +87,9 @@ def _srun(
     with subprocess.Popen(
         argv, env=step.environ, stdin=given, stderr=subprocess.PIPE, **_as_user(context)
     ) as process:
+        held: list[bytes] = []
         messages = threading.Thread(
-            target=_pass_on, args=(process.stderr, _STANDARD_ERROR), daemon=True
+            target=_pass_on, args=(process.stderr, _STANDARD_ERROR, held), daemon=True
         )
         try:
             messages.start()
@@ -95,11 +101,14 @@ def _srun(
             process.wait()
             if messages.ident is not None:
                 messages.join()
+        with contextlib.suppress(OSError):
+            os.write(_STANDARD_ERROR, b"".join(held))
 
 
-def _pass_on(source: IO[bytes], target: int) -> None:
+def _pass_on(source: IO[bytes], target: int, held: list[bytes]) -> None:
     """Copy standard error as it comes, without srun's line on the exit status, which is passed on
-    as such. If nobody reads it any more, srun finds its own pipe closed, as without this."""
+    as such. If its last lines say that the step was ended, they are `held`. If nobody reads it any
+    more, srun finds its own pipe closed, as without this."""
     line, shown = b"", 0
     with source, contextlib.suppress(OSError):
         while chunk := os.read(source.fileno(), 2**16):
@@ -108,10 +117,16 @@ def _pass_on(source: IO[bytes], target: int) -> None:
                 is_whole = line.endswith(b"\n")
                 if is_whole and not shown and _EXITED.fullmatch(line):
                     line = b""
-                elif is_whole or not _SRUN_S.startswith(line[: len(_SRUN_S)]):
-                    os.write(target, line[shown:])
+                elif is_whole and not shown and _ENDED.fullmatch(line):
+                    held.append(line)
+                    line = b""
+                elif is_whole or not any(each.startswith(line[: len(each)]) for each in _SLURMS):
+                    os.write(target, b"".join(held) + line[shown:])
+                    held.clear()
                     line, shown = (b"", 0) if is_whole else (line, len(line))
-        os.write(target, line[shown:])
+        if line[shown:]:
+            os.write(target, b"".join(held) + line[shown:])
+            held.clear()
 
 
 def said_on_node(step: Step, words: Sequence[str], what: str, context: Context) -> str:

@@ -169,7 +169,8 @@ class SlurmScheduler:
         srun = path_of("srun", self._context)
         job = (f"--jobid={state.container}", "--overlap", "--nodes=1", "--ntasks=1")
         # A step may not ask for more than the job has, whatever the caller's variables say.
-        argv = (srun, "--quiet", *job, "--cpus-per-task=1", "--mem=0")
+        # The node may lack the directory where the command is typed.
+        argv = (srun, "--quiet", *job, "--cpus-per-task=1", "--mem=0", "--chdir=/")
         plain, terminal = (*argv, own_program()), (*argv, "--pty", own_program())
         return Step(state.node, plain, terminal, environment(self._context))
 

@@ -66,6 +66,7 @@ def test_two_run_and_the_third_waits(head: Context, slurm: FakeSlurm) -> None:
     assert isinstance(step, Step)
     assert "--jobid=1" in step.argv
     assert "--pty" in step.with_terminal
+    assert "--chdir=/" in step.argv  # the node may lack the caller's directory
     assert "DOCKER_HOST" not in step.environ
     slurm.end(1, "COMPLETED")
     assert wait_until_running(third.id, third.name, head).node == "n1"

@@ -25,6 +25,11 @@ from mlc_patched.containers.on_node import (
 from mlc_patched.context import Context
 from mlc_patched.errors import MlcError, Terminated
 
+ENDED = (
+    "slurmstepd-n1: error: *** STEP 18.1 ON n1 CANCELLED AT 2026-11-29T09:04:53 ***\n"
+    "srun: error: n1: task 0: Killed\n"
+)
+"""What srun says once its step was ended, by the caller or by somebody else."""
 ENVIRON = {"PATH": "/usr/bin:/bin", "OF": "the job"}
 
 
@@ -45,11 +50,14 @@ def test_a_command_runs_on_the_node_with_the_jobs_environment(
     ("printed", "shown"),
     [
         ("srun: error: n1: task 0: Exited with exit code 3\n", ""),
+        ("srun: error: n1: task 0: Exited with exit code 3\r\n", ""),
         ("srun: error: n1: tasks 0,2-4: Exited with exit code 1\n", ""),
         ("Error: full\nsrun: error: n1: task 0: Exited with exit code 3\n", "Error: full\n"),
         ("srun: error: Unable to create step\n", "srun: error: Unable to create step\n"),
         ("Password: ", "Password: "),
         ("srun: err", "srun: err"),
+        (ENDED,) * 2,  # not by the caller
+        (f"{ENDED}more\n",) * 2,
         ("1 %\r2 %\rdone\n\nüml", "1 %\r2 %\rdone\n\nüml"),
         ("> srun: error: n1: task 0: Exited with exit code 3\n",) * 2,
     ],
@@ -109,7 +117,8 @@ def test_only_a_command_that_reads_has_the_callers_input(
 
 
 def test_ctrl_c_ends_what_is_watched(context: Context, capfd: pytest.CaptureFixture[str]) -> None:
-    ends = "trap 'echo ended >&2; kill $!; exit 1' TERM; sleep 60 &"
+    said = f"printf {shlex.quote(ENDED)} >&2"
+    ends = f'trap "echo ended >&2; {said}; kill \\$!; exit 1" TERM; sleep 60 &'
     script = f"{ends} sleep 0.3; kill -INT $PPID; wait"
     with pytest.raises(KeyboardInterrupt):
         watch_on_node(step(script), (), context)
