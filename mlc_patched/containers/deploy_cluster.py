@@ -232,7 +232,8 @@ def _directories(options: CreateRequest, context: Context) -> Directories:
         is_relative = any(path and not path.startswith(("/", "~")) for path in paths)
         if is_relative or isinstance(error, UsageError) or _is_only_node(context):
             raise
-        context.report.warn(f"{error} On a node that lacks it, too, the container cannot run.")
+        said = f"{error.message} On a node that lacks it, too, the container cannot run."
+        context.report.warn(f"{said} {error.hint}" if error.hint else said)
         return resolve(*paths, account, is_local=False)
 
 

@@ -17,6 +17,7 @@ from ..names import labels
 from ..new_file import check_target, write_files
 from ..tar_stream import END, BrokenArchiveError, members
 from . import archive
+from .on_cluster import get_to_export
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def export(
     the file exists, and MlcError if it cannot be written. A partial file never has its name.
     """
     context = context or Context()
-    container = context.get(name)
+    container = get_to_export(name, context)
     target = Path(check_file_name(os.fspath(file)) if file is not None else f"{name}.mlc.tar")
     check_target(target, context, force=force)
     if container.is_running:

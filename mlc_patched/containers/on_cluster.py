@@ -7,7 +7,11 @@ import contextlib
 from ..context import Context
 from ..engine.interface import Container
 from ..errors import EngineError, MlcError, NotFoundError
+from ..lean import TYPE_CHECKING
 from ..names import labels
+
+if TYPE_CHECKING:
+    from ..cluster.interface import Found
 
 
 def get_here(name: str, context: Context) -> Container:
@@ -16,15 +20,38 @@ def get_here(name: str, context: Context) -> Container:
     Raises NotFoundError, or MlcError with the command to use if it is on the cluster.
     """
     from ..cluster.choose import scheduler_of
-    from ..cluster.place import find_service
 
     try:
         return context.get(name)
     except NotFoundError:
-        with contextlib.suppress(EngineError):
-            if find_service(name, context) is not None:
-                raise _is_on_cluster(name, scheduler_of(context).name) from None
+        if _found(name, context) is not None:
+            raise _is_on_cluster(name, scheduler_of(context).name) from None
         raise
+
+
+def get_to_export(name: str, context: Context) -> Container:
+    """Return the user's container of this name on this engine.
+
+    Raises NotFoundError, or MlcError that says where it is if it is on the cluster.
+    """
+    try:
+        return context.get(name)
+    except NotFoundError:
+        found = _found(name, context)
+        if found is None:
+            raise
+        raise MlcError(
+            f"{name} is on the cluster, not on this host: {found.state.sentence}",
+            f"Export it on its node, or save it as an image with: container-retire {name} --save",
+        ) from None
+
+
+def _found(name: str, context: Context) -> Found | None:
+    from ..cluster.place import find_service
+
+    with contextlib.suppress(EngineError):
+        return find_service(name, context)
+    return None
 
 
 def refuse_job(container: Container, name: str) -> None:

@@ -40,8 +40,10 @@ _RUNNING = ("RUNNING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZI
 _OVER = ("COMPLETED", "CANCELLED", "REVOKED")
 _GPUS = re.compile(r"gpu(?::[^:,(]+)?[:=](\d+)")
 _WAITS = ("Resources", "Priority")
+_LIMITS = ("QOS", "Assoc", "Max", "AccountingPolicy")
 _YEAR_DAYS = 365
 _REASONS = {
+    "Cleaning": "waiting until its last run has been cleaned up",
     "BeginTime": "waiting for its start time",
     "Dependency": "waiting for another job to end",
     "DependencyNeverSatisfied": "never starts: the job that it depends on failed",
@@ -49,14 +51,21 @@ _REASONS = {
     "JobArrayTaskLimit": "waiting: as many tasks of the array run as were allowed at once",
     "JobHeldAdmin": "held by an administrator",
     "JobHeldUser": "held by you; release it with: scontrol release",
+    "JobHoldMaxRequeue": "held: it was requeued too often; release it with: scontrol release",
     "Licenses": "waiting for a licence",
     "NodeDown": "waiting: a node that it needs is down",
+    "PartitionConfig": "waiting: it asks for more than a node of its partition has",
     "PartitionDown": "waiting: its partition is down",
     "PartitionInactive": "waiting: its partition is inactive",
     "PartitionNodeLimit": "waiting: it asks for more than its partition allows",
     "PartitionTimeLimit": "waiting: its time limit is longer than its partition allows",
+    "Prolog": "waiting until the cluster has prepared its start",
+    "QOSNotAllowed": "never starts: its partition does not allow its QOS",
     "ReqNodeNotAvail": "waiting: the node is drained, down or reserved",
     "Reservation": "waiting for its reservation",
+    "ReservationDeleted": "never starts: its reservation was deleted",
+    "SystemFailure": "Slurm itself failed",
+    "DeadLine": "never starts: its deadline cannot be met",
     "BadConstraints": "never starts: no node has what it asks for",
     "InvalidAccount": "never starts: its account is not valid",
     "InvalidQOS": "never starts: its QOS is not valid",
@@ -245,7 +254,7 @@ def _waiting(job: Job, queue: Iterable[Job]) -> ServiceState:
         return ServiceState(QUEUED, f"waiting for {what}, {ahead} ahead", "", ahead)
     if reason.startswith("Nodes required for job are"):
         return ServiceState(QUEUED, _REASONS["ReqNodeNotAvail"])
-    if reason.startswith(("QOS", "Assoc", "MaxJobs", "MaxSubmit")):
+    if reason not in _REASONS and reason.startswith(_LIMITS):
         status = f"waiting: a limit of your account or its QOS is reached ({reason})"
         return ServiceState(QUEUED, status)
     return ServiceState(QUEUED, _REASONS.get(reason, f"waiting: {job.reason}"))

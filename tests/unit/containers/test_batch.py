@@ -102,7 +102,7 @@ def test_the_workspace_is_looked_for_before_a_job_fails_without_it(
     assert in_workspace("here") == f"{tmp_path}/here/thesis-run-2.out"
     assert in_workspace("/nosuch") == "/nosuch/thesis-run-3.out"
     assert "/nosuch does not exist" in str(reporter.said)
-    assert "On a node that lacks it, too" in str(reporter.said)
+    assert "On a node that lacks it, too, the container cannot run. Create" in str(reporter.said)
     with pytest.raises(NotFoundError, match="nosuch does not exist"):
         in_workspace("nosuch")
     # Where one server is the whole cluster, the paths are its own.

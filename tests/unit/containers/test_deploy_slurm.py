@@ -103,6 +103,17 @@ def test_a_suspended_container_cannot_be_reached(head: Context, slurm: FakeSlurm
     assert "scontrol resume 1" in (refused.value.hint or "")
 
 
+def test_an_export_says_that_the_container_is_on_the_cluster(
+    head: Context, slurm: FakeSlurm
+) -> None:
+    deployed(head, "a")
+    done = call(["mlc", "export", "a"], head)
+    assert done.code == 1
+    assert "a is on the cluster, not on this host: running on n1." in done.last
+    assert "container-retire a --save" in done.last
+    assert "You have no container 'b'" in call(["mlc", "export", "b"], head).last
+
+
 @pytest.mark.parametrize("argv", ["logs a --job 9", "wait a --job 9"])
 def test_what_is_missing_in_a_container_that_is_here_is_not_looked_for_on_the_cluster(
     head: Context, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch, argv: str
