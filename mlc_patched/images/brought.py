@@ -19,13 +19,14 @@ from ..host.files import LARGEST_TEXT, check_file_name, read_bytes, read_text, r
 from ..interrupts import defer_signals
 from ..lean import dataclass, field
 from ..plan.directories import expand
+from ..report import Reporter
 from ..undo import Undo, warn_on_failure
 from ..urls import has_login
 from .base import Base
 from .build.client import SSH_MOUNT
 from .dockerfile.package_steps import python_step
 from .packages import requirement_lines, requirements_of, split_words, without_comment
-from .project.files import REJECTED, ProjectFiles
+from .project.files import REJECTED, ProjectFiles, numbered
 
 SOURCE = "/usr/local/src"
 """Where the files are in an image, in a directory of the project's name."""
@@ -37,6 +38,7 @@ _URL = re.compile(
     r"(?:[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._-]+\])? *@ *)?"
     r"(?:git\+ssh|git\+https|https)://[A-Za-z0-9._~:/?#@&+,;=%()-]+"
 )
+_WHEEL_ENDING = ".whl"
 _WHEEL = re.compile(r"[A-Za-z0-9._+!-]+\.whl")
 _LOCAL_OPTION = re.compile(
     r"(?:^|\s)(?:-[ercf]|--(?:editable|requirement|constraint|find-links)(?=[\s=]))[ =]?\s*"
@@ -67,17 +69,20 @@ class Brought:
     pip: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
     by_conda: bool = False
+    name: str = ""
+    """The name of the file that was given."""
 
 
 NOTHING = Brought()
 
 
 def bring(
-    file: str | None, words: Iterable[str], project: str, account: Account
+    file: str | None, words: Iterable[str], project: str, account: Account, former: str = ""
 ) -> tuple[Brought, tuple[str, ...]]:
     """Return what a file and arguments bring, and the arguments that are names of packages.
 
-    The account's rights are used to read files. Raises UsageError, NotFoundError or MlcError, which
+    `former` is the Dockerfile that gets it, whose copies of other files are not replaced. The
+    account's rights are used to read files. Raises UsageError, NotFoundError or MlcError, which
     name the file and the line, if something cannot be installed.
     """
     plain: list[str] = []
@@ -85,7 +90,7 @@ def bring(
     for word in words:
         for each in split_words(word):
             (others if _is_more_than_a_name(each) else plain).append(each)
-    found = NOTHING if file is None else _file(file, project, account)
+    found = NOTHING if file is None else _file(file, project, account, former)
     more = _words(others, project, account)
     if found.directory and more.files:
         raise UsageError(f"Put the wheels into {found.directory}, and name them in {file}.")
@@ -96,6 +101,7 @@ def bring(
         found.pip,
         tuple(dict.fromkeys((*found.apt, *more.apt))),
         found.by_conda,
+        found.name,
     )
     return both, tuple(plain)
 
@@ -103,7 +109,8 @@ def bring(
 @contextlib.contextmanager
 def copies(brought: Brought, files: ProjectFiles, context: Context) -> Iterator[None]:
     """Have the copies that a Dockerfile needs beside it; after a failure those that were there
-    before, and new ones if a rejected Dockerfile needs them."""
+    before, and new ones if a rejected Dockerfile needs them. Of a text that another one replaced, a
+    backup is kept."""
     replaced = []
     with Undo(context.report) as undo:
         for name, content in brought.files.items():
@@ -111,14 +118,29 @@ def copies(brought: Brought, files: ProjectFiles, context: Context) -> Iterator[
                 former = files.set_copy_aside(name)
                 if former is not None:
                     undo.add(f"The file {name}", partial(files.put_copy_back, former, name))
-                    replaced.append(former)
+                    replaced.append((former, name))
                 else:
                     undo.add(f"The file {name}", partial(_remove_unless_rejected, name, files))
             files.write_copy(name, content)
         yield
-    for former in replaced:
+    for former, name in replaced:
         with warn_on_failure(f"The former copy {files.directory}/{former} stays", context.report):
-            files.remove_copy(former)
+            if name.endswith(_WHEEL_ENDING) or files.has_content(former, brought.files[name]):
+                files.remove_copy(former)
+            else:
+                kept = files.back_up_copy(former, name)
+                context.report.note(f"What {name} was before is kept in {kept}")
+
+
+def note_replaced(brought: Brought, files: ProjectFiles, report: Reporter) -> None:
+    """Report which copies a file will replace that was brought before, or has the same name."""
+    for name, content in brought.files.items():
+        if name.endswith(_WHEEL_ENDING) or files.has_content(name, content) is not False:
+            continue
+        report.note(
+            f"The copy of {brought.name}, {name}, gets its present content. If this is another "
+            "file, rename it to have the packages of both."
+        )
 
 
 def check_conda(brought: Brought, base: Base, former: str = "") -> None:
@@ -169,16 +191,16 @@ def _words(words: list[str], project: str, account: Account) -> Brought:
     return Brought(files, steps, apt=(SSH_CLIENT,) if is_ssh else ())
 
 
-def _file(path: str, project: str, account: Account) -> Brought:
+def _file(path: str, project: str, account: Account, former: str) -> Brought:
     """Bring a file, by its name and content."""
     path = expand(check_file_name(path), account)
     name = Path(path).name
     if name == "uv.lock":
-        return _pyproject(str(Path(path).with_name("pyproject.toml")), project, account)
+        return _pyproject(str(Path(path).with_name("pyproject.toml")), project, account, former)
     if name.endswith(".toml"):
-        return _pyproject(path, project, account)
+        return _pyproject(path, project, account, former)
     if name.endswith((".yml", ".yaml")):
-        return _environment(path, project, account)
+        return _environment(path, project, account, former)
     text = _read(path, "requirements file", account)
     _refuse_pylock(text, path)
     try:
@@ -186,7 +208,6 @@ def _file(path: str, project: str, account: Account) -> Brought:
     except UsageError as error:  # more than plain packages: installed by -r
         _check_requirements(text, path, error)
     _refuse_login(text, path)
-    at = f"{SOURCE}/{project}"
     is_ssh = "git+ssh://" in text
     apt = (SSH_CLIENT,) if is_ssh else ()
     if _has_local(text.replace("\\\n", " "), path):
@@ -196,21 +217,34 @@ def _file(path: str, project: str, account: Account) -> Brought:
                 "whole.",
                 "Put them into a directory of their own.",
             )
+        at = f"{SOURCE}/{project}"
         steps = (
             f"# {name} names files of its directory, which is the build context\n"
             f"COPY . {at}/\nWORKDIR {at}\n{_install([f'-r {_word(name)}'], is_ssh=is_ssh)}"
         )
         return Brought(steps=steps, directory=str(Path(path).parent), apt=apt)
-    copy = f"{project}.requirements.txt"
+    heading = f"# Packages of {_comment(name)}, which was copied beside this file\n"
+    number, at = _place(heading, "requirements.txt", project, former)
+    copy = f"{project}.{numbered('requirements.txt', number)}"
     steps = (
-        f"# Packages of {_comment(name)}, which was copied beside this file\n"
-        f"COPY {copy} {at}/requirements.txt\n"
+        f"{heading}COPY {copy} {at}/requirements.txt\n"
         f"{_install([f'-r {at}/requirements.txt'], is_ssh=is_ssh)}"
     )
-    return Brought({copy: text.encode()}, steps, apt=apt)
+    return Brought({copy: text.encode()}, steps, apt=apt, name=name)
 
 
-def _pyproject(path: str, project: str, account: Account) -> Brought:
+def _place(heading: str, copy: str, project: str, former: str) -> tuple[int, str]:
+    """Return the number of a file's copy, and the copy's directory in the image: those of the step
+    with this heading in a Dockerfile, else the first number that it has no copy of."""
+    number, former = 1, former.replace("\r\n", "\n")
+    while (name := f"{project}.{numbered(copy, number)}") in former:
+        if f"{heading}COPY {name} " in former:
+            break
+        number += 1
+    return number, f"{SOURCE}/{project}" + (f"/{number}" if number > 1 else "")
+
+
+def _pyproject(path: str, project: str, account: Account, former: str) -> Brought:
     """Bring the dependencies of a pyproject.toml, from its uv.lock if there is one."""
     text = _read(path, "project file", account)
     _refuse_pylock(text, path)
@@ -232,24 +266,26 @@ def _pyproject(path: str, project: str, account: Account) -> Brought:
             "build cannot read.",
             "Write a Dockerfile that copies it: image-create PROJECT --dockerfile FILE",
         )
-    at = f"{SOURCE}/{project}"
-    files = {f"{project}.pyproject.toml": text.encode()}
-    steps = (
-        "# Dependencies of pyproject.toml, which was copied beside this file\n"
-        f"COPY {project}.pyproject.toml {at}/pyproject.toml\n"
-    )
+    name = Path(path).name
+    heading = f"# Dependencies of {_comment(name)}, which was copied beside this file\n"
+    number, at = _place(heading, "pyproject.toml", project, former)
+    copy = f"{project}.{numbered('pyproject.toml', number)}"
+    files = {copy: text.encode()}
+    steps = f"{heading}COPY {copy} {at}/pyproject.toml\n"
     is_ssh = "git+ssh://" in text or "ssh://" in lock
     apt = (SSH_CLIENT,) if is_ssh else ()
     if not lock:
-        return Brought(files, steps + _install([f"-r {at}/pyproject.toml"], is_ssh=is_ssh), apt=apt)
-    files[f"{project}.uv.lock"] = lock.encode()
+        steps += _install([f"-r {at}/pyproject.toml"], is_ssh=is_ssh)
+        return Brought(files, steps, apt=apt, name=name)
+    copy = f"{project}.{numbered('uv.lock', number)}"
+    files[copy] = lock.encode()
     steps += (
-        f"COPY {project}.uv.lock {at}/uv.lock\n"
+        f"COPY {copy} {at}/uv.lock\n"
         f"RUN python3 -m uv export --quiet --frozen --no-emit-project --no-dev \\\n"
         f"        --project {at} --output-file {at}/requirements.txt\n"
         f"{_install([f'-r {at}/requirements.txt'], is_ssh=is_ssh)}"
     )
-    return Brought(files, steps, apt=apt)
+    return Brought(files, steps, apt=apt, name=name)
 
 
 def _sources(text: str) -> str:
@@ -260,7 +296,7 @@ def _sources(text: str) -> str:
     return "\n".join(table for name, table in tables if _OF_SOURCES.fullmatch(name))
 
 
-def _environment(path: str, project: str, account: Account) -> Brought:
+def _environment(path: str, project: str, account: Account, former: str) -> Brought:
     """Bring a conda environment, which is installed into the base's own."""
     text = _read(path, "conda environment", account)
     _refuse_login(text, path)
@@ -271,10 +307,13 @@ def _environment(path: str, project: str, account: Account) -> Brought:
             f"{path} names files of its directory, which a build cannot read.",
             "Write a Dockerfile that copies them: image-create PROJECT --dockerfile FILE",
         )
-    at = f"{SOURCE}/{project}/environment.yml"
+    name = Path(path).name
+    named = "" if name == "environment.yml" else f" {_comment(name)}"
+    heading = f"# The conda environment{named}, which was copied beside this file\n"
+    number, at = _place(heading, "environment.yml", project, former)
+    copy, at = f"{project}.{numbered('environment.yml', number)}", f"{at}/environment.yml"
     steps = (
-        "# The conda environment, which was copied beside this file\n"
-        f"COPY {project}.environment.yml {at}\n"
+        f"{heading}COPY {copy} {at}\n"
         "RUN if command -v conda >/dev/null; then \\\n"
         f"        conda env update --name base --file {at} && conda clean --all --yes; \\\n"
         "    else \\\n"
@@ -282,7 +321,7 @@ def _environment(path: str, project: str, account: Account) -> Brought:
         "        && micromamba clean --all --yes; \\\n"
         "    fi\n"
     )
-    return Brought({f"{project}.environment.yml": text.encode()}, steps, by_conda=True)
+    return Brought({copy: text.encode()}, steps, by_conda=True, name=name)
 
 
 def _install(arguments: list[str], *, is_ssh: bool) -> str:

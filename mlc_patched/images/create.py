@@ -129,12 +129,18 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
     what is named, and DockerfileError if the user's own Dockerfile cannot be used.
     """
     project = project_of(request.image.project, context.account)
-    brought, names = bring(request.requirements, request.image.pip, project.name, context.account)
+    lock = None if request.source is None else find_lock(request.source, context)
+    path, own = Path(), ""
+    if request.dockerfile is not None:
+        path, own = _own_dockerfile(request.dockerfile, context.account)
+    former = own if lock is None else lock.dockerfile
+    brought, names = bring(
+        request.requirements, request.image.pip, project.name, context.account, former
+    )
     image = replace(
         request.image, pip=(*names, *brought.pip), apt=(*request.image.apt, *brought.apt)
     )
     if request.source is not None:
-        lock = find_lock(request.source, context)
         if lock is not None:
             if image.framework or image.version:
                 raise UsageError(
@@ -155,10 +161,9 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
         recipe = replace(recipe, steps=brought.steps, directory=brought.directory)
         text = dockerfile.render(recipe)
         return Prepared(project, text, recipe.framework, recipe, brought=brought)
-    path, text = _own_dockerfile(request.dockerfile, context.account)
     framework = request.image.label
-    block = missing_account_block(text, project.name, framework)
-    text = with_account_block(text, block)
+    block = missing_account_block(own, project.name, framework)
+    text = with_account_block(own, block)
     directory, files = str(path.parent), ProjectFiles(context.account, project)
     is_elsewhere = directory != files.directory and needs_build_context(text)
     needed = brought.directory or (files.directory if brought.files else directory)

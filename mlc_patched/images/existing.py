@@ -66,7 +66,7 @@ def _differences(
 ) -> Iterator[str]:
     """Yield how a project's Dockerfile differs from what a request names."""
     brought, names = bring(
-        request.requirements, request.image.pip, request.image.project, context.account
+        request.requirements, request.image.pip, request.image.project, context.account, text
     )
     wanted = replace(request.image, pip=(*names, *brought.pip))
     if request.dockerfile is not None:

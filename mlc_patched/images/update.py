@@ -13,7 +13,7 @@ from ..names.projects import Project, project_of
 from ..names.words import did_you_mean
 from ..undo import warn_on_failure
 from .base import NEEDED, Base, check_allowed, ready_base
-from .brought import NOTHING, Brought, bring, check_conda, copies
+from .brought import NOTHING, Brought, bring, check_conda, copies, note_replaced
 from .build.client import check_client
 from .build.named_base import named_base, note_other_base
 from .build.request import BuildRequest, needs_build_context
@@ -128,7 +128,8 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     text = before
     for package in request.remove:
         text = _without(text, package, changes)
-    brought, names = bring(request.requirements, request.add, project.name, context.account)
+    brought, names = bring(request.requirements, request.add, project.name, context.account, text)
+    note_replaced(brought, files, context.report)
     pip = pip_packages((*names, *brought.pip))
     apt = apt_packages((*request.apt, *brought.apt))
     is_there = brought.steps in text or steps_by_pip(brought.steps) in text

@@ -13,7 +13,8 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, count
 from pathlib import Path
 
 from ...errors import MlcError
@@ -38,7 +39,8 @@ BEFORE = f".{PREVIOUS}"
 """Suffix of the copy of the Dockerfile that the previous image was built from."""
 REJECTED = ".rejected"
 """Suffix of the copy of an edited Dockerfile that was not built, as its build failed, say."""
-_COPIES = r"requirements\.txt|pyproject\.toml|uv\.lock|environment\.yml|[^/]+\.whl"
+_COPIED = ("requirements.txt", "pyproject.toml", "uv.lock", "environment.yml")
+_COPIES = "|".join((*(each.replace(".", r"(?:-\d+)?\.") for each in _COPIED), r"[^/]+\.whl"))
 """Names of copies beside the Dockerfile, after that of the project (images/brought)."""
 _OWN = "It must be a directory of your own, not a link."
 _HINTS = {
@@ -138,17 +140,32 @@ class ProjectFiles:
         """Write a file that the Dockerfile copies into the image beside it, or raise MlcError."""
         self._write((DOCKERFILES,), name, content, _DOCKERFILE_MODE)
 
+    def has_content(self, name: str, content: bytes) -> bool | None:
+        """Whether a file in the directory of Dockerfiles has this content; None if there is none.
+
+        Raises MlcError if it is a link or a directory, or cannot be read.
+        """
+        found = self._read((DOCKERFILES,), name, most=len(content) + 1)
+        return None if found is None else found == content
+
+    def back_up_copy(self, aside: str, name: str) -> str:
+        """Make a file that was set aside the next numbered backup of its name, and return the
+        backup's path, or raise MlcError."""
+        backup = self._back_up(aside, (f"{name}.{number}" for number in count(1)), move=True)
+        return backup or f"{self.directory}/{name}"
+
     def remove_copy(self, name: str) -> None:
         """Remove such a file, if it exists."""
         self._remove((DOCKERFILES,), name)
 
     def files_beside(self) -> list[str]:
-        """Return the paths of the copies that were made beside the Dockerfile, for it to copy, of
-        an edited one that was not built, and of the previous Dockerfile and lock, in order."""
+        """Return the paths of the copies that were made beside the Dockerfile, for it to copy, with
+        their backups, of an edited one that was not built, and of the previous Dockerfile and lock,
+        in order."""
         name, dockerfile = re.escape(self.project.name), re.escape(self.project.dockerfile)
         former = f"({dockerfile}|{name}{LOCK}){re.escape(BEFORE)}"
         rejected = f"{dockerfile}{re.escape(REJECTED)}"
-        pattern = re.compile(rf"{former}|{rejected}|{name}\.({_COPIES})")
+        pattern = re.compile(rf"{former}|{rejected}|{name}\.({_COPIES})(\.\d+)?")
         with rights_of(self._account), contextlib.suppress(OSError):
             found = sorted(Path(self.directory).iterdir())
             return [str(path) for path in found if pattern.fullmatch(path.name)]
@@ -197,14 +214,16 @@ class ProjectFiles:
         backup could not be made.
         """
         name = self.project.dockerfile
-        source = f"{name}{of}"
+        backup = name if suffix is None else f"{name}.{suffix}"
+        first = [] if suffix is None else [backup]
+        more = (f"{backup}.{number}" for number in count(len(first) + 1))
+        return self._back_up(f"{name}{of}", chain(first, more), move=move)
+
+    def _back_up(self, source: str, names: Iterable[str], *, move: bool) -> str | None:
+        """Make a backup of a file under the first of these names that is not used, and return its
+        path, or None if there is no such file."""
         with self._directory((DOCKERFILES,)) as parent:
-            number = 1
-            while True:
-                backup = f"{name}.{number}" if suffix is None else f"{name}.{suffix}"
-                if suffix is not None and number > 1:
-                    backup = f"{backup}.{number}"
-                number += 1
+            for backup in names:
                 try:
                     # A link and a removal instead of a renaming, which would replace a file.
                     os.link(
@@ -217,6 +236,7 @@ class ProjectFiles:
                 if move:
                     os.unlink(source, dir_fd=parent)
                 return f"{self.directory}/{backup}"
+        return None
 
     def read_metadata(self) -> dict[str, Any]:
         """Return the project's metadata; empty if missing, invalid or of another version."""
@@ -272,7 +292,8 @@ class ProjectFiles:
             hint = _HINTS.get(error.errno or 0, "")
             raise MlcError(f"{path} cannot be used: {error.strerror}.", hint) from error
 
-    def _read(self, parts: tuple[str, ...], name: str) -> bytes | None:
+    def _read(self, parts: tuple[str, ...], name: str, *, most: int | None = None) -> bytes | None:
+        """Return the content of a file, or its first `most` bytes; None if there is none."""
         path = "/".join((self._account.home, *parts))
         if not self._exists(parts):
             return None
@@ -291,8 +312,9 @@ class ProjectFiles:
                 os.close(file)
                 raise MlcError(f"{path}/{name} is not a file; replace or remove it.")
             with os.fdopen(file, "rb") as stream:
-                content = stream.read(_LARGEST + 1)
-            if len(content) > _LARGEST:  # else a part of it could be written back as the whole
+                content = stream.read(_LARGEST + 1 if most is None else most)
+            # Else a part of it could be written back as the whole.
+            if most is None and len(content) > _LARGEST:
                 raise MlcError(f"{path}/{name} is larger than {_LARGEST >> 20} MiB.")
             return content
 
@@ -316,6 +338,12 @@ class ProjectFiles:
             return
         with self._directory(parts) as parent, contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=parent)
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the name of a copy with its number: `requirements-2.txt`; the first has none."""
+    stem, _, ending = name.partition(".")
+    return name if number == 1 else f"{stem}-{number}.{ending}"
 
 
 def _temporary(name: str) -> str:

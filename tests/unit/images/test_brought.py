@@ -25,9 +25,9 @@ def here(tmp_path: Path) -> Account:
     return AccountOfThisProcess("alice", 1001, 2001, str(tmp_path))
 
 
-def brought(account: Account, name: str, text: str, *words: str):
+def brought(account: Account, name: str, text: str, *words: str, former: str = ""):
     Path(account.home, name).write_text(text)
-    return bring(f"~/{name}", words, "demo", account)
+    return bring(f"~/{name}", words, "demo", account, former)
 
 
 def test_plain_packages_are_listed_in_the_dockerfile(here: Account) -> None:
@@ -424,3 +424,73 @@ def test_an_update_takes_the_same_and_adds_the_steps_once(
     assert sandbox.run(*asked).status == 0
     assert (files / "demo.Dockerfile").read_text() == after
     assert (files / "demo.requirements.txt").read_text() == f"{HASH}# more\n"
+
+
+def test_another_file_gets_a_copy_of_its_own(sandbox: Sandbox) -> None:
+    files = sandbox.home / "dockerfiles"
+    sandbox.ok(*f"image-create demo --base {BASE} -r r.txt -y".split())
+    (files / "demo.requirements.txt").write_text(f"{HASH}# by hand\n")
+    (sandbox.home / "b.txt").write_text(f"{HASH}# b\n")
+    sandbox.ok("image-update", "demo", "-r", "b.txt", "-y")
+    text = (files / "demo.Dockerfile").read_text()
+    assert f"COPY demo.requirements.txt {AT}/requirements.txt\n" in text
+    assert f"COPY demo.requirements-2.txt {AT}/2/requirements.txt\n" in text
+    assert f"        -r {AT}/2/requirements.txt\n" in text
+    assert (files / "demo.requirements.txt").read_text() == f"{HASH}# by hand\n"
+    assert (files / "demo.requirements-2.txt").read_text() == f"{HASH}# b\n"
+    sandbox.ok("image-update", "demo", "--rollback")
+    assert "requirements-2" not in (files / "demo.Dockerfile").read_text()
+    sandbox.ok("image-update", "demo", "--rollback")
+    sandbox.ok("image-update", "demo", "-r", "b.txt", "-y")
+    assert (files / "demo.Dockerfile").read_text() == text, "it is there already"
+    (sandbox.home / "c.txt").write_text(f"{HASH}# c\n")
+    sandbox.ok("image-update", "demo", "-r", "c.txt", "-y")
+    assert f"COPY demo.requirements-3.txt {AT}/3/" in (files / "demo.Dockerfile").read_text()
+    said = sandbox.ok("image-retire", "demo", "--with-dockerfile", "-y").output
+    assert f"{files}/demo.requirements-2.txt {files}/demo.requirements-3.txt" in said
+
+
+def test_the_same_file_takes_the_place_of_its_copy_of_which_a_backup_is_kept(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = sandbox.home / "dockerfiles/demo.requirements.txt"
+    sandbox.ok(*f"image-create demo --base {BASE} -r r.txt -y".split())
+    asked = ["image-update", "demo", "-r", "r.txt", "-y"]
+    assert "demo.requirements.txt" not in sandbox.ok(*asked).output, "it is the same"
+    copy.write_text(f"{HASH}# by hand\n")
+    (sandbox.home / "r.txt").write_text(f"{HASH}# more\n")
+    with monkeypatch.context() as patch:
+        build = "mlc_patched.images.build.run.run_build"
+        patch.setattr(build, lambda *arguments, **named: (1, ["no"]))
+        assert sandbox.run(*asked).status == 1
+    assert copy.read_text() == f"{HASH}# by hand\n"
+    assert not Path(f"{copy}.1").exists()
+    said = sandbox.ok(*asked).output
+    assert "The copy of r.txt, demo.requirements.txt, gets its present content." in said
+    assert "If this is another file, rename it" in said
+    assert f"What demo.requirements.txt was before is kept in {copy}.1" in said
+    assert copy.read_text() == f"{HASH}# more\n"
+    assert Path(f"{copy}.1").read_text() == f"{HASH}# by hand\n"
+    retired = sandbox.ok("image-retire", "demo", "--with-dockerfile", "-y").output
+    assert f"{copy} {copy}.1" in retired
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "first", "second"),
+    [
+        ("x.toml", "[project]\nname = 'x'\n", "pyproject.toml", "pyproject-2.toml"),
+        ("x.yml", "dependencies:\n  - numpy\n", "environment.yml", "environment-2.yml"),
+    ],
+)
+def test_another_project_file_or_environment_gets_a_copy_of_its_own(
+    here: Account, name: str, text: str, first: str, second: str
+) -> None:
+    found, _ = brought(here, first, text)
+    former = f"FROM x\n{found.steps}"
+    assert set(brought(here, first, text, former=former)[0].files) == {f"demo.{first}"}
+    other, _ = brought(here, name, text, former=former)
+    assert set(other.files) == {f"demo.{second}"}
+    assert f"COPY demo.{second} {AT}/2/{first}\n" in other.steps
+    assert name in other.steps
+    both = f"{former}{other.steps}".replace("\n", "\r\n")
+    assert brought(here, name, text, former=both)[0] == other
