@@ -88,7 +88,7 @@ def bring(
     plain: list[str] = []
     others: list[str] = []
     for word in words:
-        for each in split_words(word):
+        for each in [word] if _is_wheel(word, account) else split_words(word):
             (others if _is_more_than_a_name(each) else plain).append(each)
     found = NOTHING if file is None else _file(file, project, account, former)
     more = _words(others, project, account)
@@ -159,8 +159,15 @@ def _remove_unless_rejected(name: str, files: ProjectFiles) -> None:
         files.remove_copy(name)
 
 
+def _is_wheel(word: str, account: Account) -> bool:
+    """Whether an argument as a whole is the path of a wheel, which may have blanks and commas."""
+    with rights_of(account), contextlib.suppress(OSError, ValueError):
+        return word.endswith(_WHEEL_ENDING) and Path(expand(word, account)).is_file()
+    return False
+
+
 def _is_more_than_a_name(word: str) -> bool:
-    return not word.startswith("-") and ("://" in word or word.endswith(".whl"))
+    return not word.startswith("-") and ("://" in word or word.endswith(_WHEEL_ENDING))
 
 
 def _words(words: list[str], project: str, account: Account) -> Brought:

@@ -256,6 +256,19 @@ def test_wheels_and_urls_are_arguments_beside_names(here: Account) -> None:
     )
 
 
+@pytest.mark.parametrize("directory", ["a b", "a,b", "a, b"])
+def test_the_path_of_a_wheel_may_have_blanks_and_commas(here: Account, directory: str) -> None:
+    wheel = Path(here.home, directory, "x-1-py3-none-any.whl")
+    wheel.parent.mkdir()
+    wheel.write_bytes(b"wheel")
+    for word in (f"~/{directory}/{wheel.name}", str(wheel)):
+        found, names = bring(None, [word, "six"], "demo", here)
+        assert (found.files, names) == ({f"demo.{wheel.name}": b"wheel"}, ("six",))
+    Path(here.home, "y-1-py3-none-any.whl").write_bytes(b"y")
+    found, names = bring(None, ["six ~/y-1-py3-none-any.whl,toolz"], "demo", here)
+    assert (set(found.files), names) == ({"demo.y-1-py3-none-any.whl"}, ("six", "toolz"))
+
+
 @pytest.mark.parametrize(
     ("word", "names"),
     [
