@@ -11,7 +11,9 @@ from ..errors import AlreadyExistsError, NotFoundError, UsageError
 from ..host.account import Account
 from ..host.files import check_file_name, read_text, rights_of
 from ..lean import dataclass, replace
-from ..names.projects import Project, project_of
+from ..names.images import check_reference
+from ..names.projects import Project, project_of, project_of_repository
+from ..names.words import did_you_mean
 from ..plan.directories import expand
 from ..undo import Undo
 from .base import Base, ready_base
@@ -39,7 +41,7 @@ from .dockerfile.edit import (
 )
 from .dockerfile.render import ImageRecipe
 from .dockerfile.stages import base_of
-from .project.files import REJECTED, ProjectFiles, rebuild_command
+from .project.files import REJECTED, ProjectFiles, projects_with_files, rebuild_command
 from .project.lock import working_on
 from .publish import kept_if_rejected, place_dockerfile, publish
 from .recipe import ImageRequest, chosen_apt, chosen_pip, recipe_for
@@ -123,10 +125,11 @@ def from_own_dockerfile(request: ImageCreateRequest, context: Context) -> ImageC
 
 
 def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
-    """Compose the Dockerfile in memory; nothing is written, and the engine is not asked.
+    """Compose the Dockerfile in memory; nothing is written, and the engine is asked only for an
+    image that is the `source`.
 
-    Raises UsageError for an invalid request, NotFoundError if the catalog or the disk does not have
-    what is named, and DockerfileError if the user's own Dockerfile cannot be used.
+    Raises UsageError for an invalid request, NotFoundError if the catalog, the disk or the engine
+    does not have what is named, and DockerfileError if the user's own Dockerfile cannot be used.
     """
     project = project_of(request.image.project, context.account)
     lock = None if request.source is None else find_lock(request.source, context)
@@ -153,6 +156,7 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
                     "built, and can log in with your keys then."
                 )
             return _from_lock(lock, image, brought, project)
+        _refuse_unknown(request.source, context)
         image = replace(image, base=request.source)
     if request.dockerfile is None:
         recipe, note = recipe_for(image, context.catalog, context.catalog_architecture())
@@ -190,6 +194,34 @@ def _from_lock(lock: Lock, image: ImageRequest, brought: Brought, project: Proje
         text = dockerfile.with_build_context(text, brought.directory)
     framework = framework_in(text) or image.label
     return Prepared(project, text, framework, brought=brought, lock=lock)
+
+
+def _refuse_unknown(source: str, context: Context) -> None:
+    """Raise NotFoundError for a source that is neither a project nor a local image, if its name is
+    that of a project, which no registry has: a stranger's image may have a mistyped name."""
+    reference = check_reference(source)
+    named = project_of_repository(reference.repository)
+    is_plain = str(reference) == reference.repository and "/" not in source
+    if not (named or is_plain) or context.engine.image(source) is not None:
+        return
+    name, mine = named.name if named else source, projects_with_files(context.account)
+    if named:
+        raise NotFoundError(
+            f"There is no image {source} on this engine."
+            + (did_you_mean(name, mine - {name}) if named.uid == context.account.uid else ""),
+            "List all images with: image-list -a",
+        )
+    own = Project(context.account.uid, name).image
+    if context.engine.image(own) is not None:
+        raise NotFoundError(
+            f"Your project {name} has neither a lock nor a Dockerfile.",
+            f"Build on its image with: --from {own}",
+        )
+    raise NotFoundError(
+        f"You have no project {name}, and this engine has no image {name}."
+        f"{did_you_mean(name, mine)}",
+        f"To build on an image of a registry: --base {name}",
+    )
 
 
 def create_image(request: ImageCreateRequest, prepared: Prepared, context: Context) -> ImageCreated:

@@ -190,6 +190,53 @@ def test_an_image_is_the_base_if_no_lock_has_the_name(context: Context) -> None:
     assert prepared.framework == "Mine"
 
 
+@pytest.mark.parametrize(
+    ("source", "words", "hint"),
+    [
+        (
+            "chian",
+            "You have no project chian, and this engine has no image chian. Did you mean chain?",
+            "--base chian",
+        ),
+        (
+            "python",
+            "You have no project python, and this engine has no image python.",
+            "--base python",
+        ),
+        (
+            "adopted",
+            "Your project adopted has neither a lock nor a Dockerfile.",
+            "--from ds01-1001/adopted:latest",
+        ),
+        (
+            "ds01-1001/chian",
+            "There is no image ds01-1001/chian on this engine. Did you mean chain?",
+            "image-list -a",
+        ),
+        (
+            "ds01-1002/x:latest",
+            "There is no image ds01-1002/x:latest on this engine.",
+            "image-list -a",
+        ),
+    ],
+)
+def test_a_mistyped_project_is_not_pulled_from_a_registry(
+    context: Context, fake: FakeEngine, source: str, words: str, hint: str
+) -> None:
+    ProjectFiles(context.account, Project(1001, "chain")).write_dockerfile("FROM x\n")
+    fake.add_image("ds01-1001/adopted:latest")
+    with pytest.raises(NotFoundError) as error:
+        prepare(ImageCreateRequest(ImageRequest("p"), source=source), context)
+    assert error.value.message == words
+    assert error.value.hint.endswith(hint)
+
+
+def test_a_local_image_of_a_plain_name_is_a_base(context: Context, fake: FakeEngine) -> None:
+    fake.add_image("python:latest")
+    prepared = prepare(ImageCreateRequest(ImageRequest("p"), source="python"), context)
+    assert "\nFROM python\n" in prepared.text
+
+
 def test_the_files_that_a_lock_lacks_are_named_before_the_build(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         sandbox = Sandbox(tmp_path, patch)
