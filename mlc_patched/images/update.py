@@ -16,7 +16,7 @@ from .base import NEEDED, Base, check_allowed, ready_base
 from .brought import NOTHING, Brought, bring, check_conda, copies, note_replaced
 from .build.client import check_client
 from .build.named_base import named_base, note_other_base
-from .build.request import BuildRequest, needs_build_context
+from .build.request import BuildRequest, needs_build_context, requirements_beside
 from .build.uv import Resolved, resolve
 from .dockerfile.append import today
 from .dockerfile.compact import appended_steps, compacted, foldable_steps
@@ -36,7 +36,14 @@ from .project.lock import working_on
 from .publish import Published, publish
 from .versions.inventory import Inventory
 from .versions.lockfile import Lock
-from .versions.pins import NO_UPGRADE, Pins, Upgrade, constraints_of
+from .versions.pins import (
+    NO_UPGRADE,
+    Pins,
+    Upgrade,
+    constraints_of,
+    is_pin,
+    limits_of,
+)
 from .versions.record import read_lock
 
 
@@ -156,7 +163,7 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
             )
         text = compacted(text, today())
     text = with_block(text, project)
-    _check_upgrade(request.upgrade, text, files)
+    _check_upgrade(request.upgrade, text, files, context)
     rejected = files.read_dockerfile(REJECTED)
     return Change(project, before, text, changes, rejected, brought, pip)
 
@@ -299,8 +306,9 @@ def containers_on(image: Image | None, context: Context) -> tuple[StaleContainer
     )
 
 
-def _check_upgrade(upgrade: Upgrade, text: str, files: ProjectFiles) -> None:
-    """Refuse to upgrade a package that neither the lock nor the Dockerfile has."""
+def _check_upgrade(upgrade: Upgrade, text: str, files: ProjectFiles, context: Context) -> None:
+    """Refuse to upgrade a package that neither the lock nor the Dockerfile has, or that the
+    Dockerfile pins; report what else limits its version."""
     lock = read_lock(files) if upgrade.packages else None
     if lock is None or not lock.python:
         return
@@ -313,6 +321,31 @@ def _check_upgrade(upgrade: Upgrade, text: str, files: ProjectFiles) -> None:
                 f"There is no package {name} in {files.project.image} to upgrade, so nothing was "
                 f"changed.{did_you_mean(pip_name(name) or name, known)}"
             )
+
+    for name in map(pip_name, upgrade.packages):
+        if version := lock.versions.get(name):
+            _check_pins(name, version, text, files, context)
+
+
+def _check_pins(name: str, version: str, text: str, files: ProjectFiles, context: Context) -> None:
+    """Refuse to upgrade a package that the Dockerfile pins to the version that is there; report
+    other requirements that limit the version."""
+    places = {
+        "the Dockerfile": packages_in(text, PIP),
+        "a file that the Dockerfile copies": requirements_beside(
+            text, files.build_context(text), context.account
+        ),
+    }
+    for where, requirements in places.items():
+        for each in limits_of(name, version, requirements):
+            if is_pin(each) and where == "the Dockerfile":
+                raise MlcError(
+                    f"{each} in {where} allows no other version of {name}, so --upgrade cannot "
+                    "move it. Nothing was changed.",
+                    "Change the version with: "
+                    f"image-update {files.project.name} --add '{name}==VERSION'",
+                )
+            context.report.note(f"{each} in {where} limits what --upgrade can move {name} to.")
 
 
 def _without(text: str, package: str, changes: Changes) -> str:

@@ -8,8 +8,6 @@ from functools import partial
 
 from ...context import Context
 from ...engine.interface import Image
-from ...errors import MlcError
-from ...host.files import read_text
 from ...interrupts import defer_signals
 from ...lean import dataclass
 from ...names import labels
@@ -18,7 +16,6 @@ from ...undo import Undo, retry_once, warn_on_failure
 from ...units import utc_time
 from ..entrypoint import warn_of_entrypoint
 from ..verify import verify
-from ..versions.copied import copied_requirements
 from ..versions.lockfile import Lock, digest, render
 from ..versions.pins import Pins, pins_of
 from .client import Client, choose_builder
@@ -28,11 +25,9 @@ from .fallback import build_with_pip_if_needed
 from .lock_label import labelled_name, with_label_of_lock
 from .named_base import arguments_of
 from .record import lock_of
-from .request import BuildError, BuildRequest, build_context
+from .request import BuildError, BuildRequest, build_context, requirements_beside
 from .run import ImageNames, run
 from .steps import StepNames, clear_steps
-
-_LARGEST_REQUIREMENTS = 8 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -121,7 +116,7 @@ def _build(
 
 
 def _pins(request: BuildRequest, builder: Builder, context: Context) -> Pins:
-    lock, base = request.lock, request.base
+    lock, base, directory = request.lock, request.base, build_context(request)
     is_same_base = lock is None or base is None or base.is_that_of(lock.base)
     packages = base.inventory.packages if base else lock.of_base if lock else {}
     former = context.engine.image(request.files.project.image) if lock else None
@@ -141,22 +136,7 @@ def _pins(request: BuildRequest, builder: Builder, context: Context) -> Pins:
         and is_same_base
         and not request.no_cache,
         now=utc_time(),
-        copied=_copied(request, context) if lock else (),
+        copied=requirements_beside(request.dockerfile, directory, context.account)
+        if lock and directory
+        else (),
     )
-
-
-def _copied(request: BuildRequest, context: Context) -> tuple[str, ...]:
-    """Return the requirements in the files that the Dockerfile copies from its build context."""
-    directory = build_context(request)
-    if directory is None:
-        return ()
-
-    def read(path: str) -> str | None:
-        try:
-            return read_text(
-                f"{directory}/{path}", "file", context.account, largest=_LARGEST_REQUIREMENTS
-            )
-        except MlcError:
-            return None
-
-    return copied_requirements(request.dockerfile, read)

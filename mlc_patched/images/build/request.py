@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ...errors import EngineError
+from ...errors import EngineError, MlcError
 from ...host.account import Account
+from ...host.files import read_text
 from ...lean import dataclass, field
 from ...units import utc_time
 from ..base import Base
@@ -14,9 +15,11 @@ from ..dockerfile import render as dockerfile
 from ..dockerfile.syntax import Instruction, instructions
 from ..project.files import ProjectFiles
 from ..versions.collect import Sources
+from ..versions.copied import copied_requirements
 from ..versions.lockfile import Lock
 from ..versions.pins import NO_UPGRADE, Upgrade
 
+_LARGEST_REQUIREMENTS = 8 * 1024**2
 _PLAIN_FILE = re.compile(r"(?!\.?/?$)[\w.+!/-]+")
 FROM_FLAG = re.compile(r"\s--from=|,from=")
 """Of an instruction that takes files from another stage or image."""
@@ -130,3 +133,15 @@ def build_context(request: BuildRequest) -> str | None:
     if not needs_build_context(request.dockerfile) and not trigger_takes_files(request.triggers):
         return None
     return request.files.build_context(request.dockerfile)
+
+
+def requirements_beside(text: str, directory: str, account: Account) -> tuple[str, ...]:
+    """Return the requirements in the files that a Dockerfile copies from its build context."""
+
+    def read(path: str) -> str | None:
+        try:
+            return read_text(f"{directory}/{path}", "file", account, largest=_LARGEST_REQUIREMENTS)
+        except MlcError:
+            return None
+
+    return copied_requirements(text, read)

@@ -157,6 +157,29 @@ def _steps(text: str) -> list[str]:
     return [text[each.start : each.end].strip() for each in found if end is None or each.end <= end]
 
 
+def limits_of(name: str, version: str, requirements: Iterable[str]) -> Iterator[str]:
+    """Yield the requirements of a package that its version meets, and that limit newer ones."""
+    for each in requirements if _is_version(version) else ():
+        wanted = parsed_requirement(each)
+        if wanted is None or pip_name(wanted.name) != name or not _fits(version, (each,)):
+            continue
+        if any(part.operator not in (">", ">=", "!=") for part in wanted.specifier):
+            yield each
+
+
+def is_pin(requirement: str) -> bool:
+    """Whether a requirement allows one version only, whatever the Python is."""
+    wanted = parsed_requirement(requirement)
+    return (
+        wanted is not None
+        and wanted.marker is None
+        and any(
+            part.operator in ("==", "===") and not part.version.endswith("*")
+            for part in wanted.specifier
+        )
+    )
+
+
 def _file(constraints: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in ("# The versions of the last build", *constraints))
 

@@ -183,6 +183,40 @@ def test_an_upgrade_of_a_package_that_is_not_there_is_refused(
     planned(context, upgrade=missing)
 
 
+def test_an_upgrade_of_a_package_that_is_pinned_says_so(
+    context: Context, files: ProjectFiles
+) -> None:
+    context.report = reporter = RecordingReporter()
+    pinned = ("click==8.1.0", "six<1.17", "numpy==2.*")
+    text = render(ImageRecipe("demo", "debian:12", "custom", (), pinned))
+    copy = 'COPY demo.requirements.txt /r.txt\nRUN pip install -r /r.txt "scipy"\nUSER root'
+    files.write_dockerfile(text.replace("USER root", copy, 1))
+    files.write_copy("demo.requirements.txt", b"pyyaml==6.0.2\nscipy\n")
+    versions = {"click": "8.1.0", "six": "1.16.0", "numpy": "2.1", "pyyaml": "6.0.2"}
+    packages = tuple(Locked(*each) for each in {**versions, "scipy": "1"}.items())
+    lock = Lock("demo", text, LockedBase("debian:12"), python="3.11", packages=packages)
+    files.write_lock(render_lock(lock))
+    with pytest.raises(MlcError) as refused:
+        planned(context, upgrade=Upgrade(packages=("scipy", "Click")))
+    assert refused.value.message == (
+        "click==8.1.0 in the Dockerfile allows no other version of click, so --upgrade cannot move "
+        "it. Nothing was changed."
+    )
+    assert refused.value.hint.endswith("image-update demo --add 'click==VERSION'")
+    assert reporter.said == []
+    planned(context, upgrade=Upgrade(packages=("click",)), add=("click==8.2.0",))
+    planned(context, upgrade=Upgrade(everything=True))
+    planned(context, upgrade=Upgrade(packages=("scipy",)))
+    assert reporter.said == []
+    for name, pin in (("six", pinned[1]), ("numpy", pinned[2]), ("PyYAML", "pyyaml==6.0.2")):
+        planned(context, upgrade=Upgrade(packages=(name,)))
+        where = "the Dockerfile" if name != "PyYAML" else "a file that the Dockerfile copies"
+        assert (
+            reporter.said.pop()
+            == f"{pin} in {where} limits what --upgrade can move {name.lower()} to."
+        )
+
+
 def test_a_project_without_a_dockerfile_is_named_with_a_similar_one(
     context: Context, files: ProjectFiles
 ) -> None:
