@@ -167,7 +167,7 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
         return Prepared(project, text, recipe.framework, recipe, brought=brought)
     framework = request.image.label
     block = missing_account_block(own, project.name, framework)
-    text = with_account_block(own, block)
+    text = renamed(with_account_block(own, block), project.name)
     directory, files = str(path.parent), ProjectFiles(context.account, project)
     is_elsewhere = directory != files.directory and needs_build_context(text)
     needed = brought.directory or (files.directory if brought.files else directory)

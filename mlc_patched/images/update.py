@@ -25,6 +25,7 @@ from .dockerfile.edit import (
     add_packages,
     missing_account_block,
     remove_package,
+    renamed,
     with_account_block,
 )
 from .dockerfile.installs import APT, PIP, packages_in, where_looked
@@ -169,8 +170,10 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
 
 
 def with_block(text: str, project: Project) -> str:
-    """Return a Dockerfile with the account block; DockerfileError if only a part of it is there."""
-    return with_account_block(text, missing_account_block(text, project.name))
+    """Return a Dockerfile with the account block and the project's name in it; DockerfileError if
+    only a part of the block is there."""
+    block = missing_account_block(text, project.name)
+    return renamed(with_account_block(text, block), project.name)
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,15 @@ def test_an_own_dockerfile_keeps_its_directory_as_the_build_context(
     assert build_context_in(prepare(request, context).text) is None
 
 
+def test_another_projects_dockerfile_gets_the_labels_of_its_own_project(
+    context: Context, files: ProjectFiles
+) -> None:
+    image = ImageRequest("copy")
+    text = prepare(ImageCreateRequest(image, dockerfile=files.dockerfile_path), context).text
+    assert text == TEXT.replace('="p"', '="copy"')
+    assert 'DS01_PROJECT="copy"' in text
+
+
 def test_a_byte_order_mark_is_no_part_of_an_own_dockerfile(
     context: Context, tmp_path: Path
 ) -> None:

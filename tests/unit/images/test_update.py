@@ -217,6 +217,15 @@ def test_an_upgrade_of_a_package_that_is_pinned_says_so(
         )
 
 
+def test_a_dockerfile_that_was_renamed_gets_the_projects_name(
+    context: Context, files: ProjectFiles
+) -> None:
+    files.write_dockerfile(render(ImageRecipe("other", "debian:12", "custom", (), ("numpy",))))
+    assert planned(context).after == render(
+        ImageRecipe("demo", "debian:12", "custom", (), ("numpy",))
+    )
+
+
 def test_a_project_without_a_dockerfile_is_named_with_a_similar_one(
     context: Context, files: ProjectFiles
 ) -> None:
