@@ -15,6 +15,7 @@ _CLASSIC_STEP = re.compile(r"^Step (\d+)/\d+ : ")
 _PODMAN_STEP = re.compile(r"^(?:\[(\d+)/\d+\] )?STEP (\d+)/\d+: ")
 _PODMAN_FAILED = re.compile(r"^(?:Error: )?building at STEP \".*\": ")
 _LATER_LINE = re.compile(r"^\S*Dockerfile\S*:(\d+)$")
+_PARSED_LINE = re.compile(r"dockerfile parse error (?:on )?line (\d+): ")
 _FAILED_STEP = re.compile(r"^ > \[(?:(\S+) )?\s*(\d+)/\d+\] ")
 _FAILED_VERTEX = re.compile(r"^(#\d+) ERROR")
 _STEPS = ("RUN", "COPY", "ADD", "WORKDIR")
@@ -92,7 +93,7 @@ def _of_failed_step(log: Sequence[str]) -> Sequence[str]:
 def _line_in_derived(log: Sequence[str], text: str) -> int | None:
     found = instructions(text)
     for line in reversed(log):
-        if match := _LATER_LINE.match(line):
+        if match := _LATER_LINE.match(line) or _PARSED_LINE.search(line):
             return int(match[1])
         if match := _FAILED_STEP.match(line):
             return _step_of_stage(text, match[1], int(match[2]))

@@ -406,3 +406,20 @@ def test_a_bundle_of_the_host_that_cannot_be_read_is_left_out(
         certificates = settings_from(environ, None).certificates
         assert certificates is not None
         assert certificates.bundle == f"{expected}{CA}"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "failed to solve with frontend: dockerfile parse error line {}: unknown instruction: RUNN",
+        "Error response from daemon: dockerfile parse error on line {}: unknown instruction: RUNN",
+    ],
+)
+@pytest.mark.parametrize("builder", [Builder.BUILDKIT, Builder.CLASSIC])
+def test_a_line_that_is_not_valid_is_that_of_the_users_dockerfile(
+    message: str, builder: Builder
+) -> None:
+    text = TEXT.replace("USER root", "RUNN foo\nUSER root", 1)
+    result = derive(text, SETTINGS, builder, "files")
+    log = [message.format(line_of(result.text, "RUNN foo"))]
+    assert failing_line(log, result) == line_of(text, "RUNN foo")
