@@ -32,9 +32,10 @@ class Undo:
         self.report = report
         self._steps: list[tuple[str, Callable[[], object]]] = []
 
-    def add(self, what: str, step: Callable[[], object]) -> None:
-        """Add a step; `what` names, for a message, what the step removes."""
-        self._steps.append((what, step))
+    def add(self, what: str, step: Callable[[], object], *, failed: str = "removed") -> None:
+        """Add a step; `what` names, for a message, what the step removes, or restores if `failed`
+        is `restored`."""
+        self._steps.append((f"{what} could not be {failed}", step))
 
     def __enter__(self) -> Undo:
         return self
@@ -54,7 +55,7 @@ class Undo:
                 try:
                     retry_once(step)
                 except Exception as failure:  # noqa: BLE001 - the cause and the other steps count
-                    self.report.warn(f"{what} could not be removed: {failure}")
+                    self.report.warn(f"{what}: {failure}")
 
 
 def retry_once(step: Callable[[], T]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 
 from ..context import Context
 from ..engine.interface import Image
@@ -54,13 +55,18 @@ def publish(
             size = engine.image_size(image)
             if (written := made.lock.dockerfile) != text:
                 backup = place_dockerfile(written, files, undo, before)
-            undo.add(f"The lock {files.lock_path}", lambda: files.write_lock(former_lock))
+            undo.add(
+                f"The lock {files.lock_path}",
+                partial(_restore_lock, former_lock, files),
+                failed="restored",
+            )
             files.write_lock(render(made.lock))
             superseded = take_name(image, project, context, undo)
             done.enter_context(ignore_interrupts())
             # Before the tidying of the build, in which a kill would leave the image without them.
             if former is not None and former.id != image.id:
-                _keep_former(dockerfile_of(former, files) or text, former_lock, files)
+                kept = dockerfile_of(former, files) or text
+                _keep_former(kept, former_lock, files, context.report)
             note_metadata(image, files, context, made.lock.dockerfile)
             # And this, as the tidying would take it for what a killed build left.
             discard(engine, superseded, context.report)
@@ -77,12 +83,12 @@ def place_dockerfile(
     def restore() -> None:
         if former is None:
             files.remove_dockerfile()
-        else:
+        elif files.read_dockerfile() != former:  # the disk may be full
             files.write_dockerfile(former)
 
     if former == text:
         return None
-    undo.add(f"The Dockerfile {files.dockerfile_path}", restore)
+    undo.add(f"The Dockerfile {files.dockerfile_path}", restore, failed="restored")
     backup = files.back_up_dockerfile() if former != before else None
     if backup is not None:
         suffix = backup.removeprefix(files.dockerfile_path)
@@ -121,11 +127,25 @@ def keep_rejected(text: str, files: ProjectFiles, *, what: str, then: str) -> st
         return f"{what} could not be kept: {failure}"
 
 
-def _keep_former(text: str | None, lock: str | None, files: ProjectFiles) -> None:
-    """Keep the Dockerfile and the lock of what is the previous image now, for a rollback."""
-    with contextlib.suppress(MlcError):  # a rollback works without them
+def _restore_lock(former: str | None, files: ProjectFiles) -> None:
+    if files.read_lock() != former:
+        files.write_lock(former)
+
+
+def _keep_former(text: str | None, lock: str | None, files: ProjectFiles, report: Reporter) -> None:
+    """Keep the Dockerfile and the lock of what is the previous image now, for a rollback, which
+    works without them."""
+    try:
         files.write_lock(lock, BEFORE)
         if text is None:
             files.remove_dockerfile(BEFORE)
         else:
             files.write_dockerfile(text, BEFORE)
+    except MlcError as error:
+        with contextlib.suppress(MlcError):  # not those of an older image
+            files.remove_dockerfile(BEFORE)
+            files.write_lock(None, BEFORE)
+        report.warn(
+            f"The Dockerfile and the lock of {files.project.previous} could not be kept, so "
+            f"--rollback will restore the image alone: {error}"
+        )

@@ -100,9 +100,7 @@ def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False)
         if with_dockerfile and plan.whole:
             suffix = dated_suffix()
             backup = files.back_up_dockerfile(suffix, move=True)
-            if (lock := files.read_lock()) is not None:
-                files.write_lock(lock, f".{suffix}")
-                files.write_lock(None)
+            files.move_lock(suffix)
         if plan.whole:
             with contextlib.suppress(MlcError):  # metadata never breaks a command
                 files.remove_metadata()

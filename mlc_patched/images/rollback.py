@@ -79,10 +79,15 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
         with ignore_interrupts():
             with Undo(context.report) as undo:
                 if text is not None and text_before is not None:
-                    undo.add("The new Dockerfile", lambda: files.write_dockerfile(text))
+                    undo.add(
+                        "The new Dockerfile",
+                        lambda: files.write_dockerfile(text),
+                        failed="restored",
+                    )
                     undo.add(
                         "The copy of the Dockerfile",
                         lambda: files.write_dockerfile(text_before, BEFORE),
+                        failed="restored",
                     )
                     is_edited = built is not None and text not in (built, text_before)
                     if is_edited and (backup := files.back_up_dockerfile()):
@@ -91,8 +96,12 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
                     files.write_dockerfile(built or text, BEFORE)
                 if text_before is not None:
                     files.write_dockerfile(text_before)
-                undo.add("The lock", lambda: files.write_lock(lock))
-                undo.add("The copy of the lock", lambda: files.write_lock(lock_before, BEFORE))
+                undo.add("The lock", lambda: files.write_lock(lock), failed="restored")
+                undo.add(
+                    "The copy of the lock",
+                    lambda: files.write_lock(lock_before, BEFORE),
+                    failed="restored",
+                )
                 files.write_lock(lock_before)
                 files.write_lock(lock, BEFORE)
                 _exchange(project, current, previous, engine, undo)

@@ -14,7 +14,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 
 from ...errors import MlcError
@@ -214,10 +214,14 @@ class ProjectFiles:
         backup could not be made.
         """
         name = self.project.dockerfile
-        backup = name if suffix is None else f"{name}.{suffix}"
-        first = [] if suffix is None else [backup]
-        more = (f"{backup}.{number}" for number in count(len(first) + 1))
-        return self._back_up(f"{name}{of}", chain(first, more), move=move)
+        numbers = (f"{name}.{number}" for number in count(1))
+        names = numbers if suffix is None else _with_suffix(name, suffix)
+        return self._back_up(f"{name}{of}", names, move=move)
+
+    def move_lock(self, suffix: str) -> None:
+        """Make the lock, if there is one, a backup with this suffix, or raise MlcError."""
+        name = f"{self.project.name}{LOCK}"
+        self._back_up(name, _with_suffix(name, suffix), move=True)
 
     def _back_up(self, source: str, names: Iterable[str], *, move: bool) -> str | None:
         """Make a backup of a file under the first of these names that is not used, and return its
@@ -344,6 +348,12 @@ def numbered(name: str, number: int) -> str:
     """Return the name of a copy with its number: `requirements-2.txt`; the first has none."""
     stem, _, ending = name.partition(".")
     return name if number == 1 else f"{stem}-{number}.{ending}"
+
+
+def _with_suffix(name: str, suffix: str) -> Iterator[str]:
+    """Yield names of backups with a suffix: `NAME.SUFFIX`, `NAME.SUFFIX.2` and so on."""
+    yield f"{name}.{suffix}"
+    yield from (f"{name}.{suffix}.{number}" for number in count(2))
 
 
 def _temporary(name: str) -> str:

@@ -12,7 +12,8 @@ from support.sandbox import BASE, CLAIM, Result, Sandbox
 
 from mlc_patched.context import Context
 from mlc_patched.engine.specification import ContainerSpecification
-from mlc_patched.errors import EngineError
+from mlc_patched.errors import EngineError, MlcError
+from mlc_patched.images.project.files import ProjectFiles
 
 Answer = Callable[..., object]
 IMAGE = "ds01-1001/demo:latest"
@@ -186,3 +187,18 @@ def test_an_orphan_that_cannot_be_removed_is_a_failure(
     assert "Removed base:two._.1001\nKept base:one._.1001: layer is locked\n" in done.out
     assert "1 of 2 leftover images were not removed; see the messages above." in done.last
     assert call(["image-retire", "--orphans", "-y", "--json"], context).code == 1
+
+
+def test_a_full_disk_has_room_to_move_the_dockerfile_and_the_lock(
+    demo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise MlcError("No space left on device.")
+
+    monkeypatch.setattr(ProjectFiles, "_write", full)
+    lock = (demo.home / "dockerfiles/demo.lock").read_text()
+    run(demo, "demo", "-y", "--with-dockerfile")
+    files = [each for each in (demo.home / "dockerfiles").iterdir() if "demo" in each.name]
+    assert len(files) == 2
+    moved = next(each for each in files if each.name.startswith("demo.lock.retired-"))
+    assert moved.read_text() == lock

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from support.fakes.engine import FakeEngine
+from support.recording_reporter import RecordingReporter
 
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Image
+from mlc_patched.errors import MlcError
 from mlc_patched.host.account import Account
 from mlc_patched.images import publish as publishing
 from mlc_patched.images.build.image import Built
@@ -98,3 +100,56 @@ def test_a_build_that_gives_the_same_image_keeps_the_previous_one_s_dockerfile(
     published("# A comment\nFROM b\n", second, context, monkeypatch)
     assert files.read_dockerfile() == "# A comment\nFROM b\n"
     assert files.read_dockerfile(BEFORE) == "FROM a\n"
+
+
+@pytest.fixture
+def reporter(context: Context) -> RecordingReporter:
+    context.report = reporter = RecordingReporter()
+    return reporter
+
+
+def full_for(monkeypatch: pytest.MonkeyPatch, *endings: str) -> None:
+    """Have the disk be full for files with these endings."""
+    write = ProjectFiles._write
+
+    def refused(self: ProjectFiles, parts: tuple[str, ...], name: str, *rest: object) -> None:
+        if name.endswith(endings):
+            raise MlcError("No space left on device.")
+        write(self, parts, name, *rest)
+
+    monkeypatch.setattr(ProjectFiles, "_write", refused)
+
+
+def test_what_a_full_disk_left_as_it_was_is_not_restored(
+    context: Context,
+    engine: FakeEngine,
+    files: ProjectFiles,
+    reporter: RecordingReporter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = engine.add_image("a:1"), engine.add_image("b:1")
+    published("FROM a\n", first, context, monkeypatch)
+    full_for(monkeypatch, ".Dockerfile")
+    with pytest.raises(MlcError, match="No space left"):
+        published("FROM b\n", second, context, monkeypatch)
+    assert reporter.said == []
+    assert files.read_dockerfile() == "FROM a\n"
+
+
+def test_a_rollback_without_the_previous_dockerfile_is_announced(
+    context: Context,
+    engine: FakeEngine,
+    files: ProjectFiles,
+    reporter: RecordingReporter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number, name in enumerate("abc"):
+        if number == 2:
+            full_for(monkeypatch, BEFORE)
+        published(f"FROM {name}\n", engine.add_image(f"{name}:1"), context, monkeypatch)
+    assert files.read_dockerfile() == "FROM c\n"
+    assert files.read_dockerfile(BEFORE) is None, "not that of an older image"
+    assert reporter.said == [
+        f"The Dockerfile and the lock of {PROJECT.previous} could not be kept, so --rollback will "
+        "restore the image alone: No space left on device."
+    ]
