@@ -12,7 +12,9 @@ from pathlib import Path
 
 from ...context import Context
 from ...engine.build_context import BuildOptions
-from ...host.files import is_root_for
+from ...errors import NotFoundError
+from ...host.account import Account
+from ...host.files import is_root_for, rights_of
 from ...interrupts import defer_signals
 from ...lean import dataclass
 from ...names import labels
@@ -72,8 +74,10 @@ def run(
 ) -> None:
     """Run a build, whose image gets `names.image`; with `is_quiet`, its output is not shown.
 
-    Raises BuildError if it failed, and EngineUnreachableError if the engine went away.
+    Raises BuildError if it failed, NotFoundError if there is no directory of the build context, and
+    EngineUnreachableError if the engine went away.
     """
+    _refuse_missing_context(request, context.account)
     with (
         private_directory(context.job.token) as private,
         _image_of_files(names.files, derived.files, context),
@@ -88,6 +92,18 @@ def run(
         if is_quiet:
             build = partial(build, show=_nothing)
         _checked(build, request, derived, context)
+
+
+def _refuse_missing_context(request: BuildRequest, account: Account) -> None:
+    directory = build_context(request)
+    with rights_of(account):
+        if directory is None or Path(directory).exists():
+            return
+    raise NotFoundError(
+        f"The Dockerfile copies files of {directory}, which does not exist.",
+        "Restore the directory, or change the comment of the Dockerfile that names it: "
+        f"image-update {request.files.project.name} --edit",
+    )
 
 
 def _nothing(line: str) -> None:

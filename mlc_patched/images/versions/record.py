@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from ...context import Context
 from ...engine.interface import Image
-from ...errors import MlcError
+from ...errors import MlcError, UsageError
 from ...host.files import check_file_name, read_text
 from ...lean import replace
 from ...names.labels import LOCK as LABEL
@@ -12,7 +14,9 @@ from ...names.projects import project_of
 from ...plan.directories import expand
 from ..dockerfile.render import without_build_context
 from ..project.files import BEFORE, LOCK, ProjectFiles
-from .lockfile import Lock, digest, parse
+from .lockfile import Lock, LockError, digest, parse
+
+DOCKERFILE = "Dockerfile"
 
 
 def read_lock(files: ProjectFiles) -> Lock | None:
@@ -41,11 +45,12 @@ def find_lock(source: str, context: Context) -> Lock | None:
     """Return the lock that a file or a project's name means; None if it can only mean an image.
     The Dockerfile of a file's has no build context.
 
-    Raises LockError if the lock cannot be read, and NotFoundError if there is none.
+    Raises LockError if the lock cannot be read, UsageError if the file is a Dockerfile, and
+    NotFoundError if there is none.
     """
     path = expand(check_file_name(source), context.account)
-    if source.endswith(LOCK) or source.startswith(("/", "./", "../", "~")):
-        given = parse(read_text(path, "lock", context.account), source)
+    if source.endswith((LOCK, DOCKERFILE)) or source.startswith(("/", "./", "../", "~")):
+        given = _given(read_text(path, "lock", context.account), source)
         # It can be anybody's, and must not choose a directory of the caller's to copy from.
         return replace(given, dockerfile=without_build_context(given.dockerfile))
     try:
@@ -61,3 +66,18 @@ def find_lock(source: str, context: Context) -> Lock | None:
         return lock
     text = files.read_dockerfile()
     return None if text is None else Lock(source, text)
+
+
+def _given(text: str, source: str) -> Lock:
+    """Return the lock in a file that may be anybody's."""
+    try:
+        return parse(text, source)
+    except LockError as error:
+        if source.endswith(DOCKERFILE) or re.search(r"^FROM\s", text, re.M | re.I):
+            raise UsageError(
+                f"{source} is a Dockerfile, not a lock.",
+                f"Build it with: image-create PROJECT --dockerfile {source}",
+            ) from error
+        raise LockError(
+            error.message, "Get the lock again from whoever made it; it may be cut off."
+        ) from error

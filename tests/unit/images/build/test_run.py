@@ -13,7 +13,7 @@ from support.fakes.engine import FakeEngine
 from mlc_patched.context import Context
 from mlc_patched.engine.build_context import BuildOptions
 from mlc_patched.engine.interface import PODMAN
-from mlc_patched.errors import EngineError, EngineUnreachableError, UsageError
+from mlc_patched.errors import EngineError, EngineUnreachableError, NotFoundError, UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.images.base import Base
 from mlc_patched.images.build import run as module
@@ -23,7 +23,7 @@ from mlc_patched.images.build.environment import Builder, BuildSettings
 from mlc_patched.images.build.request import BuildError, BuildRequest
 from mlc_patched.images.build.run import ImageNames, run
 from mlc_patched.images.build.steps import StepNames
-from mlc_patched.images.dockerfile.render import ImageRecipe, render
+from mlc_patched.images.dockerfile.render import ImageRecipe, render, with_build_context
 from mlc_patched.images.project.files import ProjectFiles
 from mlc_patched.names.projects import Project
 
@@ -190,6 +190,12 @@ def test_a_failure_names_the_cause_the_step_and_the_last_words(building: Buildin
 def test_a_failure_that_is_not_understood_has_the_exit_status(building: Building) -> None:
     with pytest.raises(BuildError, match=rf"The build of {PROJECT.image} failed \(exit status 9\)"):
         building.run(script="echo odd; exit 9\n")
+
+
+def test_a_build_context_that_was_removed_is_named(building: Building) -> None:
+    text = with_build_context(COPIES, "/nonexistent/work")
+    with pytest.raises(NotFoundError, match="of /nonexistent/work, which does not exist"):
+        building.run(dockerfile=text)
 
 
 def test_a_failure_of_an_engine_that_went_away_says_that(

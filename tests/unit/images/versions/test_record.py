@@ -10,6 +10,7 @@ from support.recording_reporter import RecordingReporter
 
 from mlc_patched.context import Context
 from mlc_patched.engine.interface import Image
+from mlc_patched.errors import UsageError
 from mlc_patched.images.list import list_images
 from mlc_patched.images.project.files import BEFORE, ProjectFiles
 from mlc_patched.images.retire import plan_retirement, retire
@@ -61,6 +62,21 @@ def test_a_source_is_a_lock_a_project_or_an_image(
     path.write_text("nonsense")
     with pytest.raises(LockError, match=r"copy\.lock"):
         find_lock(str(path), context)
+
+
+def test_a_file_that_is_no_lock_is_reported_as_what_it_is(
+    files: ProjectFiles, context: Context, tmp_path: Path
+) -> None:
+    path = tmp_path / "theirs.lock"
+    path.write_text(render(LOCKED) + "nonsense\n")
+    with pytest.raises(LockError) as broken:
+        find_lock(str(path), context)
+    assert broken.value.hint == "Get the lock again from whoever made it; it may be cut off."
+    for name in ("chain.Dockerfile", "mine"):
+        (tmp_path / name).write_text("# syntax=x\nFROM x\nRUN true\n")
+        with pytest.raises(UsageError, match="is a Dockerfile, not a lock") as refused:
+            find_lock(f"{tmp_path}/{name}", context)
+        assert refused.value.hint.endswith(f"--dockerfile {tmp_path}/{name}")
 
 
 def test_a_lock_in_a_file_does_not_choose_the_build_context(
