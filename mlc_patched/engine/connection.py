@@ -80,8 +80,8 @@ class EngineConnection:
             return answer.headers
         if reason := _reason(answer.body):
             raise self._refusal(answer.status, reason)
-        what = f"another server or a proxy answered with HTTP status {answer.status}"
-        raise _unreachable(what, self.address)
+        said = f"HTTP status {answer.status}: {_said(answer.body)}".removesuffix(": ")
+        raise _unreachable(f"another server or a proxy answered with {said}", self.address)
 
     @validated
     def _negotiated(self, offered: str) -> str:
@@ -277,9 +277,7 @@ class EngineConnection:
         """Return the error for an answer; a proxy's has no reason of the engine, or a page."""
         if reason := _reason(body):
             return self._refusal(status, reason)
-        text = body.decode(errors="replace").strip()
-        said = "" if text.startswith(("<", "{")) else text
-        text = f"HTTP status {status} from {self.address.url}: {said}".removesuffix(": ")
+        text = f"HTTP status {status} from {self.address.url}: {_said(body)}".removesuffix(": ")
         return NotFoundError(text) if status == 404 else self._refusal(status, text)
 
     def _refusal(self, status: int, explanation: str) -> EngineError | NotFoundError:
@@ -341,6 +339,12 @@ def _reason(body: bytes) -> str:
     with contextlib.suppress(ValueError, KeyError, TypeError):
         return str(parsed(body)["message"]).strip()
     return ""
+
+
+def _said(body: bytes) -> str:
+    """Return what a server says that is no engine, or an engine that wants TLS; empty for a page."""
+    text = body.decode(errors="replace").strip()
+    return "" if text.startswith(("<", "{")) else text.partition("\n")[0].rstrip()
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -121,11 +121,20 @@ HTML = b"<html><body><h1>403 Forbidden</h1>\nForbidden by administrative rules.<
 
 
 @pytest.mark.parametrize(
-    ("status", "body"),
-    [(404, b""), (404, b"404 page not found\n"), (403, HTML), (502, b""), (302, b""), (500, b"{}")],
+    ("status", "body", "said"),
+    [
+        (404, b"", ""),
+        (404, b"404 page not found\n", ": 404 page not found"),
+        (403, HTML, ""),
+        (502, b"", ""),
+        (302, b"", ""),
+        (500, b"{}", ""),
+        # An engine's answer where it expects TLS.
+        (400, b"HTTP request to an HTTPS server.\n", ": HTTP request to an HTTPS server"),
+    ],
 )
 def test_a_server_that_is_not_an_engine_is_named_with_its_status(
-    monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+    monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, said: str
 ) -> None:
     answer = Answer(status, {}, body)
     monkeypatch.setattr(EngineConnection, "_transport", lambda self: lambda *_, **__: answer)
@@ -133,7 +142,7 @@ def test_a_server_that_is_not_an_engine_is_named_with_its_status(
         EngineConnection(EngineAddress("tcp://host:8080"))
     assert caught.value.message == (
         "No Docker Engine answers at tcp://host:8080: another server or a proxy answered "
-        f"with HTTP status {status}."
+        f"with HTTP status {status}{said}."
     )
     assert "docker --host tcp://host:8080 version" in caught.value.hint
 
