@@ -342,7 +342,7 @@ def _reason(body: bytes) -> str:
 
 
 def _said(body: bytes) -> str:
-    """Return what a server says that is no engine, or an engine that wants TLS; empty for a page."""
+    """Return what a server says that is no engine, or an engine that wants TLS, unless a page."""
     text = body.decode(errors="replace").strip()
     return "" if text.startswith(("<", "{")) else text.partition("\n")[0].rstrip()
 
