@@ -60,12 +60,12 @@ def fitting_client(environ: Mapping[str, str], purpose: str, engine: Engine) -> 
     """Return the path of the Docker client, if the engine accepts its requests.
 
     Commands call this before they change anything: a client that is too old fails only after a
-    container was started for it. Raises EngineError if there is none, or it is too old, by itself
-    or by DOCKER_API_VERSION.
+    container was started for it. Raises EngineError if there is none, or it is too old, or
+    DOCKER_API_VERSION is one that the engine refuses.
     """
     path = client_path(environ, purpose)
     minimum = engine.minimum_api()
-    if why := wrong_variable(environ, minimum):
+    if why := wrong_variable(environ, engine):
         raise EngineError(f"{why}.", f"Unset it: unset {API_VARIABLE}")
     # To ask a client takes longer than to ask the engine, and few engines have a minimum.
     if numbers(minimum) > _EVERY_CLIENT and (why := too_old(version_of(path, environ), minimum)):
@@ -84,16 +84,19 @@ def client_remedy(engine: Engine) -> str:
     )
 
 
-def wrong_variable(environ: Mapping[str, str], minimum: str) -> str:
-    """Return why an engine with this minimum API version refuses a client for the version in its
-    environment, or an empty string."""
-    version = environ.get(API_VARIABLE)
-    if not version or numbers(version) >= numbers(minimum):
+def wrong_variable(environ: Mapping[str, str], engine: Engine) -> str:
+    """Return why an engine refuses a client for the version in its environment, or an empty
+    string."""
+    if not (version := environ.get(API_VARIABLE)):
         return ""
-    return (
-        f"{API_VARIABLE} is {shown(version)}, and the engine needs version {minimum} of its API or "
-        "newer"
-    )
+    minimum, newest = engine.minimum_api(), engine.newest_api()
+    if numbers(version) < numbers(minimum):
+        wanted = f"needs version {minimum} of its API or newer"
+    elif newest and numbers(version) > numbers(newest):
+        wanted = f"has only version {newest} of its API and older ones"
+    else:
+        return ""
+    return f"{API_VARIABLE} is {shown(version)}, and the engine {wanted}"
 
 
 def too_old(version: ClientVersion, minimum: str) -> str:

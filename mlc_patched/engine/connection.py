@@ -66,7 +66,10 @@ class EngineConnection:
         self.is_podman = False
         headers = self._ping()
         self.is_podman = "libpod-api-version" in headers
-        self._version = self._negotiated(headers.get("api-version") or NEWEST_API)
+        offered = headers.get("api-version", "")
+        self._version = self._negotiated(offered or NEWEST_API)
+        self.newest_api = "" if self.is_podman else offered
+        """The newest API version that the engine accepts; Podman refuses none."""
         self._server = headers.get("server", "unknown engine")
 
     def __str__(self) -> str:

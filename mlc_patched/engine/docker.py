@@ -481,6 +481,9 @@ class DockerEngine(Engine):
     def minimum_api(self) -> str:
         return self._connection.minimum_api
 
+    def newest_api(self) -> str:
+        return self._connection.newest_api
+
     def info(self) -> EngineInfo:
         is_local = self._connection.address.is_local
         return info_of(_json(self._ask("GET", "/info")), is_local=is_local)

@@ -439,6 +439,10 @@ class Engine(abc.ABC):
         """Return the oldest API version that the engine accepts, from the Docker client too."""
 
     @abc.abstractmethod
+    def newest_api(self) -> str:
+        """Return the newest API version that the engine accepts; empty if it accepts any."""
+
+    @abc.abstractmethod
     def info(self) -> EngineInfo:
         """Return the engine's version and configuration."""
 

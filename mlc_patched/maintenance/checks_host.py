@@ -92,7 +92,7 @@ def client(machine: Machine) -> Finding | Sequence[Finding]:
         return ok(name, text)
     engine = context.engine
     minimum = engine.minimum_api()
-    if wrong := docker_client.wrong_variable(context.client_environ, minimum):
+    if wrong := docker_client.wrong_variable(context.client_environ, engine):
         remedy = f"unset {docker_client.API_VARIABLE}"
     elif why := docker_client.too_old(found, minimum):
         wrong, remedy = f"{path} is too old: {why}", docker_client.client_remedy(engine)

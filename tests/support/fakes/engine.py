@@ -104,6 +104,7 @@ class FakeEngine(Engine):
         """By image ID: exit status and output of an ENTRYPOINT that ends at once."""
         self.networks = {"bridge", "host", "none"}
         self.oldest_api = "1.24"
+        self.latest_api = ""  # as with Podman
         self.in_containerd = False
         self._ids = itertools.count(1)
 
@@ -613,6 +614,9 @@ class FakeEngine(Engine):
 
     def minimum_api(self) -> str:
         return self.oldest_api
+
+    def newest_api(self) -> str:
+        return self.latest_api
 
     def has_network(self, name: str) -> bool:
         self.calls.append("has_network")

@@ -83,6 +83,22 @@ def test_an_api_version_from_the_environment_that_the_engine_refuses_is_named(
     assert failure.value.hint == "Unset it: unset DOCKER_API_VERSION"
 
 
+def test_an_api_version_from_the_environment_that_is_too_new_is_named(client: Client) -> None:
+    engine = FakeEngine()
+    environ = {**client("28.5.2", "1.51"), "DOCKER_API_VERSION": "1.50"}
+    assert fitting_client(environ, "a shell", engine)  # Podman
+    engine.latest_api = "1.50"
+    assert fitting_client(environ, "a shell", engine)
+    engine.latest_api = "1.41"
+    with pytest.raises(EngineError) as failure:
+        fitting_client(environ, "a shell", engine)
+    assert failure.value.message == (
+        "DOCKER_API_VERSION is '1.50', and the engine has only version 1.41 of its API and older "
+        "ones."
+    )
+    assert failure.value.hint == "Unset it: unset DOCKER_API_VERSION"
+
+
 def test_an_engine_that_accepts_every_client_needs_no_look_at_it(client: Client) -> None:
     assert fitting_client(client("1.0", "1.2"), "a shell", FakeEngine())
 

@@ -619,6 +619,7 @@ def test_the_engine_says_what_it_is(api: EngineApi, docker_engine: Engine) -> No
     api.on("GET /info", {"ServerVersion": "24.0.9", **CONTAINERD})
     docker_engine.ping()
     assert docker_engine.minimum_api() == "1.24"
+    assert docker_engine.newest_api() == "1.43"
     info = docker_engine.info()
     assert (info.version, info.is_local) == ("24.0.9", True)
     assert info.containerd == "/run/containerd/containerd.sock"
