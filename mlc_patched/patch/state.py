@@ -165,13 +165,18 @@ def _faults_of_switch(checkout: Checkout) -> tuple[str, ...]:
         return ()
     if not link.is_symlink():
         return (f"the link to our program, {link}, is missing",)
-    if not link.exists():
+    closed = "not every user who can read the commands can read"
+    try:
+        link.stat()
+    except PermissionError:
+        return (f"{closed} {link.readlink()}",)
+    except OSError:
         return (f"our program {link.readlink()} is missing",)
     commands = [path / name for name in checkout.commands if (path / name).exists()]
     if not any(is_open(command) for command in commands):
         return ()
     return tuple(
-        f"not every user who can read the commands can read {place}"
+        f"{closed} {place}"
         for place in (marker, link.resolve())
         if place.exists() and not is_open(place)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import subprocess
@@ -102,6 +103,23 @@ def patched(tmp_path: Path) -> Path:
     patch_store.link(path / STORE / PROGRAM_LINK, str(program))
     patch_store.activate(path, "python3")
     return path
+
+
+def test_a_program_that_the_user_cannot_reach_is_no_error(
+    patched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, usual = patched / STORE / PROGRAM_LINK, Path.stat
+
+    def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path == link and follow_symlinks:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return usual(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    state = examine(patched)
+    assert state.condition is Condition.DAMAGED
+    program = patched.parent / "program.py"
+    assert state.faults() == [f"not every user who can read the commands can read {program}"]
 
 
 def test_a_patched_checkout_is_examined_whole(patched: Path) -> None:
