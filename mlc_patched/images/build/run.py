@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...context import Context
 from ...engine.build_context import BuildOptions
-from ...errors import NotFoundError
+from ...errors import MlcError, NotFoundError
 from ...host.account import Account
 from ...host.files import is_root_for, rights_of
 from ...interrupts import defer_signals
@@ -74,10 +74,10 @@ def run(
 ) -> None:
     """Run a build, whose image gets `names.image`; with `is_quiet`, its output is not shown.
 
-    Raises BuildError if it failed, NotFoundError if there is no directory of the build context, and
-    EngineUnreachableError if the engine went away.
+    Raises BuildError if it failed, NotFoundError or MlcError if the directory of the build context
+    does not exist or cannot be reached, and EngineUnreachableError if the engine went away.
     """
-    _refuse_missing_context(request, context.account)
+    _check_context(request, context.account)
     with (
         private_directory(context.job.token) as private,
         _image_of_files(names.files, derived.files, context),
@@ -94,16 +94,26 @@ def run(
         _checked(build, request, derived, context)
 
 
-def _refuse_missing_context(request: BuildRequest, account: Account) -> None:
-    directory = build_context(request)
-    with rights_of(account):
-        if directory is None or Path(directory).exists():
-            return
-    raise NotFoundError(
-        f"The Dockerfile copies files of {directory}, which does not exist.",
-        "Restore the directory, or change the comment of the Dockerfile that names it: "
-        f"image-update {request.files.project.name} --edit",
-    )
+def _check_context(request: BuildRequest, account: Account) -> None:
+    if (directory := build_context(request)) is None:
+        return
+    try:
+        with rights_of(account):
+            Path(directory).stat()
+    except OSError as error:
+        change = (
+            "change the comment of the Dockerfile that names it: "
+            f"image-update {request.files.project.name} --edit"
+        )
+        copies = f"The Dockerfile copies files of {directory}, which"
+        if isinstance(error, FileNotFoundError):
+            raise NotFoundError(
+                f"{copies} does not exist.", f"Restore the directory, or {change}"
+            ) from error
+        raise MlcError(
+            f"{copies} cannot be read: {error.strerror}.",
+            f"Have the directory opened for you, or {change}",
+        ) from error
 
 
 def _nothing(line: str) -> None:

@@ -13,7 +13,13 @@ from support.fakes.engine import FakeEngine
 from mlc_patched.context import Context
 from mlc_patched.engine.build_context import BuildOptions
 from mlc_patched.engine.interface import PODMAN
-from mlc_patched.errors import EngineError, EngineUnreachableError, NotFoundError, UsageError
+from mlc_patched.errors import (
+    EngineError,
+    EngineUnreachableError,
+    MlcError,
+    NotFoundError,
+    UsageError,
+)
 from mlc_patched.host.account import Account
 from mlc_patched.images.base import Base
 from mlc_patched.images.build import run as module
@@ -195,6 +201,13 @@ def test_a_failure_that_is_not_understood_has_the_exit_status(building: Building
 def test_a_build_context_that_was_removed_is_named(building: Building) -> None:
     text = with_build_context(COPIES, "/nonexistent/work")
     with pytest.raises(NotFoundError, match="of /nonexistent/work, which does not exist"):
+        building.run(dockerfile=text)
+
+
+def test_a_build_context_that_cannot_be_reached_is_named(building: Building) -> None:
+    too_long = f"/{'a' * 300}"
+    text = with_build_context(COPIES, too_long)
+    with pytest.raises(MlcError, match=f"of {too_long}, which cannot be read: File name too long"):
         building.run(dockerfile=text)
 
 
