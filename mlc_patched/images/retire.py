@@ -101,8 +101,8 @@ def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False)
             suffix = dated_suffix()
             backup = files.back_up_dockerfile(suffix, move=True)
             files.move_lock(suffix)
-        if plan.whole:
-            with contextlib.suppress(MlcError):  # metadata never breaks a command
+        with contextlib.suppress(MlcError):  # metadata never breaks a command
+            if plan.whole or not engine.find_images(names=(project.repository,)):
                 files.remove_metadata()
         there = files.read_dockerfile() is not None
     return ImageRetired(

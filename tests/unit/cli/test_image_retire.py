@@ -45,6 +45,15 @@ def test_a_project_is_chosen_shown_and_removed(demo: Sandbox, answer: Answer) ->
     assert (demo.fake.image(IMAGE), dockerfile.exists()) == (None, True)
 
 
+def test_what_was_noted_of_the_image_goes_with_the_last_one(demo: Sandbox) -> None:
+    demo.ok("image-update", "demo", "--add", "six", "-y")
+    noted = demo.home / ".ds01-config/images/demo.json"
+    run(demo, "demo:previous", "-y")
+    assert noted.exists()
+    run(demo, "demo:latest", "-y")
+    assert not noted.exists(), "mlc doctor would miss the image"
+
+
 def test_the_question_counts_the_images_and_names_the_dockerfile(
     demo: Sandbox, answer: Answer
 ) -> None:
