@@ -49,6 +49,8 @@ Query = str | list[str]
 """A value of a query; of a list, each is sent."""
 _MESSAGE = 64 * 1024
 """Bytes of an answer that are enough for a refusal's reason."""
+_NEEDS_TLS = "Client sent an HTTP request to an HTTPS server"
+"""What an engine that uses TLS answers without it."""
 _NOWHERE = "/nowhere"  # a placeholder, as the SDK requires a socket's path
 
 
@@ -83,6 +85,12 @@ class EngineConnection:
             return answer.headers
         if reason := _reason(answer.body):
             raise self._refusal(answer.status, reason)
+        if _NEEDS_TLS in answer.body.decode(errors="replace"):
+            raise EngineUnreachableError(
+                f"No Docker Engine answers at {self.address.url} without TLS: {_NEEDS_TLS}.",
+                "Set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the directory of your "
+                "certificates; or use a Docker context that has them.",
+            )
         said = f"HTTP status {answer.status}: {_said(answer.body)}".removesuffix(": ")
         raise _unreachable(f"another server or a proxy answered with {said}", self.address)
 
@@ -345,7 +353,7 @@ def _reason(body: bytes) -> str:
 
 
 def _said(body: bytes) -> str:
-    """Return what a server says that is no engine, or an engine that wants TLS, unless a page."""
+    """Return what a server says that is no engine; empty for a page."""
     text = body.decode(errors="replace").strip()
     return "" if text.startswith(("<", "{")) else text.partition("\n")[0].rstrip()
 

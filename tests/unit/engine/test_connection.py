@@ -129,8 +129,6 @@ HTML = b"<html><body><h1>403 Forbidden</h1>\nForbidden by administrative rules.<
         (502, b"", ""),
         (302, b"", ""),
         (500, b"{}", ""),
-        # An engine's answer where it expects TLS.
-        (400, b"HTTP request to an HTTPS server.\n", ": HTTP request to an HTTPS server"),
     ],
 )
 def test_a_server_that_is_not_an_engine_is_named_with_its_status(
@@ -145,6 +143,21 @@ def test_a_server_that_is_not_an_engine_is_named_with_its_status(
         f"with HTTP status {status}{said}."
     )
     assert "docker --host tcp://host:8080 version" in caught.value.hint
+
+
+def test_an_engine_that_needs_tls_is_not_taken_for_another_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As Go's server, which Docker's engine is, answers a request without TLS.
+    answer = Answer(400, {}, b"Client sent an HTTP request to an HTTPS server.\n")
+    monkeypatch.setattr(EngineConnection, "_transport", lambda self: lambda *_, **__: answer)
+    with pytest.raises(EngineUnreachableError) as caught:
+        EngineConnection(EngineAddress("tcp://host:2376"))
+    assert caught.value.message == (
+        "No Docker Engine answers at tcp://host:2376 without TLS: Client sent an HTTP request to "
+        "an HTTPS server."
+    )
+    assert "DOCKER_TLS_VERIFY=1" in caught.value.hint
 
 
 def test_an_engine_that_refuses_the_first_request_says_why(
