@@ -24,7 +24,7 @@ from ..undo import Undo, warn_on_failure
 from ..urls import has_login
 from .base import Base
 from .build.client import SSH_MOUNT
-from .dockerfile.package_steps import python_step
+from .dockerfile.package_steps import python_step, steps_by_pip
 from .packages import requirement_lines, requirements_of, split_words, without_comment
 from .project.files import REJECTED, ProjectFiles, numbered
 
@@ -71,6 +71,11 @@ class Brought:
     by_conda: bool = False
     name: str = ""
     """The name of the file that was given."""
+
+    def is_in(self, text: str) -> bool:
+        """Whether a Dockerfile has the steps already."""
+        text = text.replace("\r\n", "\n")
+        return self.steps in text or steps_by_pip(self.steps) in text
 
 
 NOTHING = Brought()

@@ -17,7 +17,6 @@ from .brought import bring
 from .build.named_base import arguments_of
 from .create import ImageCreated, ImageCreateRequest, prepare
 from .dockerfile.installs import APT, PIP, packages_in
-from .dockerfile.package_steps import steps_by_pip
 from .dockerfile.stages import base_of
 from .packages import apt_name, pip_name
 from .project.files import ProjectFiles
@@ -43,7 +42,7 @@ def fitting(request: ImageCreateRequest, context: Context) -> ImageCreated | Non
     if text is None:
         differences.append(f"its Dockerfile {files.dockerfile_path} is missing")
     else:
-        differences += _differences(text, image, request, context)
+        differences += _differences(text, image, request, files, context)
     if differences:
         raise AlreadyExistsError(
             f"You have a project {project.name!r} already, and it is different: "
@@ -62,7 +61,11 @@ def fitting(request: ImageCreateRequest, context: Context) -> ImageCreated | Non
 
 
 def _differences(
-    text: str, image: Image | None, request: ImageCreateRequest, context: Context
+    text: str,
+    image: Image | None,
+    request: ImageCreateRequest,
+    files: ProjectFiles,
+    context: Context,
 ) -> Iterator[str]:
     """Yield how a project's Dockerfile differs from what a request names."""
     brought, names = bring(
@@ -85,7 +88,11 @@ def _differences(
             yield f"its framework is {framework}, not {named}"
     pip = _missing(chosen_pip(wanted), packages_in(text, PIP), pip_name)
     apt = _missing(chosen_apt(wanted), packages_in(text, APT), apt_name)
-    if brought.steps not in text and steps_by_pip(brought.steps) not in text:
+    if brought.is_in(text):
+        for name, content in brought.files.items():
+            if files.has_content(name, content) is False:
+                yield f"its {name} has another content than what you bring"
+    else:
         yield "it does not install what you bring"
     if missing := [*pip, *apt]:
         yield f"it does not install {', '.join(missing)}"

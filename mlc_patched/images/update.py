@@ -29,7 +29,7 @@ from .dockerfile.edit import (
     with_account_block,
 )
 from .dockerfile.installs import APT, PIP, packages_in, where_looked
-from .dockerfile.package_steps import UV_STEP, steps_by_pip
+from .dockerfile.package_steps import UV_STEP
 from .dockerfile.render import with_build_context
 from .packages import apt_name, apt_packages, pip_name, pip_packages
 from .project.files import REJECTED, ProjectFiles, projects_with_files, rebuild_command
@@ -140,8 +140,7 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
     note_replaced(brought, files, context.report)
     pip = pip_packages((*names, *brought.pip))
     apt = apt_packages((*request.apt, *brought.apt))
-    is_there = brought.steps in text or steps_by_pip(brought.steps) in text
-    steps = "" if is_there else brought.steps
+    steps = "" if brought.is_in(text) else brought.steps
     if steps and brought.files and files.build_context(text) != files.directory:
         raise UsageError(
             f"The Dockerfile copies files of {files.build_context(text)}, and what you bring would "

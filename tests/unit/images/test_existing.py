@@ -94,9 +94,16 @@ def test_a_url_and_a_file_of_requirements_are_compared(
     steps = "".join(
         bring(each.requirements, each.image.pip, "p", context.account)[0].steps for each in requests
     )
-    files.write_dockerfile(TEXT.replace("RUN true\n", f"RUN true\n{steps}"))
-    for request in requests:
-        assert fitting(request, context) is not None
+    text = TEXT.replace("RUN true\n", f"RUN true\n{steps}")
+    for each in (text, text.replace("\n", "\r\n")):
+        files.write_dockerfile(each)
+        for request in requests:
+            assert fitting(request, context) is not None
+    files.write_copy("p.requirements.txt", listed.read_bytes())
+    assert fitting(requests[1], context) is not None
+    listed.write_text("idna; python_version > '3'\n")
+    with pytest.raises(AlreadyExistsError, match=r"its p\.requirements\.txt has another content"):
+        fitting(requests[1], context)
 
 
 def test_an_image_without_its_dockerfile_is_not_what_was_asked_for(
