@@ -229,10 +229,7 @@ class ProjectFiles:
         with self._directory((DOCKERFILES,)) as parent:
             for backup in names:
                 try:
-                    # A link and a removal instead of a renaming, which would replace a file.
-                    os.link(
-                        source, backup, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False
-                    )
+                    _link_or_copy(source, backup, parent)
                 except FileExistsError:
                     continue
                 except FileNotFoundError:
@@ -342,6 +339,27 @@ class ProjectFiles:
             return
         with self._directory(parts) as parent, contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=parent)
+
+
+def _link_or_copy(source: str, target: str, parent: int) -> None:
+    """Give a file in an opened directory a second name, or FileExistsError if there is such a file,
+    which a renaming would replace. Make a copy where the system has no links, or if the file is
+    another user's."""
+    try:
+        os.link(source, target, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+            raise
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(source, flags, dir_fd=parent), "rb") as file:
+            content = file.read()
+        made = open_file(parent, target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _DOCKERFILE_MODE)
+        try:
+            with os.fdopen(made, "wb") as copy:
+                copy.write(content)
+        except BaseException:
+            os.unlink(target, dir_fd=parent)
+            raise
 
 
 def numbered(name: str, number: int) -> str:

@@ -118,6 +118,26 @@ def test_backups_are_numbered_and_never_replace_one(files: ProjectFiles, home: P
     assert files.read_dockerfile() is None
 
 
+@pytest.mark.parametrize("reason", [errno.EPERM, errno.EOPNOTSUPP])
+def test_backups_need_no_hard_links(
+    files: ProjectFiles, home: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    """As for another user's file, which root has put there, or on a file system without them."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(os, "link", refuse)
+    for number in (1, 2):
+        files.write_dockerfile(f"FROM {number}\n")
+        assert files.back_up_dockerfile() == str(home / f"dockerfiles/demo.Dockerfile.{number}")
+    assert (home / "dockerfiles/demo.Dockerfile.1").read_text() == "FROM 1\n"
+    assert files.back_up_dockerfile("retired", move=True)
+    assert files.read_dockerfile() is None
+    assert (home / "dockerfiles/demo.Dockerfile.retired").read_text() == "FROM 2\n"
+    assert len(list((home / "dockerfiles").iterdir())) == 3
+
+
 def test_projects_are_found_by_their_dockerfiles(files: ProjectFiles, home: Path) -> None:
     account = Account("a", os.getuid(), os.getgid(), str(home))
     assert projects_with_files(account) == set()
