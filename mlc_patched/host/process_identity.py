@@ -19,7 +19,7 @@ def is_alive(identity: str) -> bool:
         return False
     try:
         os.kill(int(pid), 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError, ValueError):  # gone, or no PID
         return False
     except PermissionError:
         pass  # another user's, and possibly hidden in /proc

@@ -14,6 +14,8 @@ def test_a_process_is_alive_until_another_has_its_pid() -> None:
     boot, pid, started = this_process().split()
     assert is_alive(this_process())
     gone = (f"other-boot {pid} {started}", f"{boot} 4194305 1", f"{boot} {pid} 1", "nonsense", "")
+    # Anybody can write a label.
+    gone += (f"{boot} {9**30} 1", f"{boot} ² 1", f"{boot} {'9' * 5000} 1")
     assert not any(map(is_alive, gone))
 
 
