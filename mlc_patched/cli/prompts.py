@@ -120,8 +120,8 @@ def choose_container(
     """Return the container that an `mlc` command is for, from a menu if none is named.
 
     On a terminal, a wrong name leads to the menu, too, as with AIME's mlc. With `running`, the menu
-    has only the containers that run, or only those that do not. Raises UsageError if nobody can be
-    asked, or there is nothing to choose from.
+    has only the containers that run, or only those that do not. Raises InvalidValueError if nobody
+    can be asked, and NotFoundError if there is nothing to choose from.
     """
     name = arguments.container_name
     if name is not None:
@@ -144,7 +144,7 @@ def choose_container(
     ]
     if not offered:
         kind = {None: "", True: "running ", False: "stopped "}[running]
-        raise UsageError(f"You have no {kind}container.", "See your containers with: mlc list")
+        raise NotFoundError(f"You have no {kind}container.", "See your containers with: mlc list")
     print("Your containers:")
     is_verb = verb in ("export", "open", "remove", "start", "stop")
     return offered[ask_choice(f"Which one to {verb}?" if is_verb else "Which one?", offered)]
@@ -174,14 +174,17 @@ def _is_reached(name: str, verb: str, context: Context) -> bool:
 
 
 def choose_project(arguments: argparse.Namespace, context: Context, verb: str) -> str:
-    """Return one of the user's projects, chosen from a menu, or raise UsageError."""
+    """Return one of the user's projects, chosen from a menu.
+
+    Raises UsageError if nobody can be asked, and NotFoundError if there is none.
+    """
     if not may_ask(arguments, "yes"):
         raise UsageError("Which project?", f"Use: {_typed(arguments, f'image-{verb}')} PROJECT")
     from ..images.list import list_images
 
     projects = list(dict.fromkeys(each.project for each in list_images(context)))
     if not projects:
-        raise UsageError("You have no projects.", "Create one with: image-create")
+        raise NotFoundError("You have no projects.", "Create one with: image-create")
     print("Your projects:")
     return projects[ask_choice(f"Which one to {verb}?", projects)]
 

@@ -117,14 +117,14 @@ def request_of(arguments: argparse.Namespace, context: Context) -> DeployRequest
 def choose_project(arguments: argparse.Namespace, context: Context) -> str | None:
     """Return one of the user's projects, chosen from a menu; None if nobody can be asked."""
     from ...containers.source import own_projects
-    from ...errors import UsageError
+    from ...errors import NotFoundError
     from ..prompts import ask_choice, may_ask
 
     if not may_ask(arguments, "yes"):
         return None
     projects = own_projects(context)
     if not projects:
-        raise UsageError("You have no images yet.", "Create one with: image-create")
+        raise NotFoundError("You have no images yet.", "Create one with: image-create")
     say("Your projects:")
     return projects[ask_choice("Which one?", projects, default=0)]
 

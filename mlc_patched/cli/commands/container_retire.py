@@ -118,7 +118,7 @@ def _say_retired(retired: Retired) -> None:
 
 
 def _choose(arguments: argparse.Namespace, context: Context) -> str:
-    from ...errors import UsageError
+    from ...errors import NotFoundError, UsageError
     from ...names.containers import short_name
     from ..prompts import ask_choice, may_ask
 
@@ -129,6 +129,6 @@ def _choose(arguments: argparse.Namespace, context: Context) -> str:
     offered = [short_name(each.name) for each in context.containers()]
     offered += [each.name for each in list_services(context)]
     if not offered:
-        raise UsageError("You have no container.", "Create one with: container-deploy PROJECT")
+        raise NotFoundError("You have no container.", "Create one with: container-deploy PROJECT")
     say("Your containers:")
     return offered[ask_choice("Which one?", offered)]

@@ -98,7 +98,7 @@ def test_a_container_that_was_removed_while_its_shell_was_open_is_not_to_be_open
 
 def test_who_has_no_image_is_told_how_to_make_one(context: Context, answer: Answer) -> None:
     answer("1")
-    said = run(context, "container-create", code=2).err
+    said = run(context, "container-create", code=1).err
     assert "You have no images yet." in said
     assert "image-create" in said
 

@@ -43,7 +43,7 @@ def test_one_is_chosen_and_confirmed(thesis: FakeEngine, context: Context, answe
     assert "[thesis] removed" in retire(context).out
     assert thesis.made == {}
     answer("1")
-    assert "container-deploy PROJECT" in retire(context, code=2).err
+    assert "container-deploy PROJECT" in retire(context, code=1).err
 
 
 def test_a_saved_one_is_summed_up(thesis: FakeEngine, context: Context, answer: Answer) -> None:

@@ -19,7 +19,14 @@ import mlc_patched
 from mlc_patched.cli import prompts
 from mlc_patched.cluster.slurm import scheduler
 from mlc_patched.context import Context
-from mlc_patched.errors import DeclinedError, EngineError, InvalidValueError, MlcError, UsageError
+from mlc_patched.errors import (
+    DeclinedError,
+    EngineError,
+    InvalidValueError,
+    MlcError,
+    NotFoundError,
+    UsageError,
+)
 from mlc_patched.settings.model import SLURM, Settings
 
 Answer = Callable[..., io.StringIO]
@@ -147,7 +154,7 @@ def test_a_container_is_chosen_by_its_number_or_name(
     assert "2) it" in shown
     assert "Which one to stop?" in shown
     mlc_patched.stop("other", context=context)
-    with pytest.raises(UsageError, match="You have no running container"):
+    with pytest.raises(NotFoundError, match="You have no running container"):
         chosen(context, running=True)
 
 
@@ -182,7 +189,7 @@ def test_what_runs_on_the_cluster_is_no_wrong_name(
     assert call(argv, context).out == "1\n"
     answer()
     assert chosen(context, "thesis-run-1", "start") == "thesis-run-1"
-    with pytest.raises(UsageError, match="You have no container"):
+    with pytest.raises(NotFoundError, match="You have no container"):
         chosen(context, "thesis-run-2", "start")
 
 
@@ -191,7 +198,7 @@ def test_a_project_is_chosen_from_those_there_are(
 ) -> None:
     nothing = argparse.Namespace()
     answer("2")
-    with pytest.raises(UsageError, match="Create one with: image-create"):
+    with pytest.raises(NotFoundError, match="Create one with: image-create"):
         prompts.choose_project(nothing, context, "update")
     for name in ("paper", "thesis"):
         fake.add_image(f"ds01-1001/{name}", {**THESIS_LABELS, "aime.mlc.DS01_PROJECT": name})
