@@ -40,6 +40,13 @@ def resolve(
     project has none, and MlcError for root without sudo.
     """
     refuse_root(context.account)
+    sources = {
+        "a project": request.project,
+        "an image": request.image,
+        "a framework": request.framework,
+    }
+    if len(given := [what for what, value in sources.items() if value is not None]) > 1:
+        raise UsageError(f"A container is created from {' or '.join(given)}: name only one of them.")
     if request.version is not None and request.framework is None:
         raise UsageError("--version needs --framework: --framework Pytorch --version 2.8.0")
     if request.image is not None:

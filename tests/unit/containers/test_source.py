@@ -56,6 +56,17 @@ def test_requests_are_resolved(context: Context, fake) -> None:
     assert deployed(context, framework="Pytorch", version="2.7.1").name == "pytorch-2-7-1"
 
 
+def test_there_is_one_source(context: Context, fake) -> None:
+    fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
+    for fields in (
+        {"project": "thesis", "framework": "pytorch"},
+        {"project": "thesis", "image": "ds01-1001/thesis"},
+        {"image": "ds01-1001/thesis", "framework": "pytorch", "version": "2.8.0"},
+    ):
+        with pytest.raises(UsageError, match="only one of them"):
+            deployed(context, name="x", **fields)
+
+
 def test_names_that_are_taken_get_a_number(context: Context, fake) -> None:
     fake.add_image("ds01-1001/thesis", THESIS_LABELS, PASSWD)
     for name in ("thesis", "thesis-2", "thesis-3"):
