@@ -131,6 +131,12 @@ def prepare(request: ImageCreateRequest, context: Context) -> Prepared:
     Raises UsageError for an invalid request, NotFoundError if the catalog, the disk or the engine
     does not have what is named, and DockerfileError if the user's own Dockerfile cannot be used.
     """
+    origins = (request.image.base, request.dockerfile, request.source)
+    if len([each for each in origins if each is not None]) > 1:
+        raise UsageError(
+            "An image is built on a base, from a Dockerfile or as another one (--from): "
+            "name only one of them."
+        )
     project = project_of(request.image.project, context.account)
     lock = None if request.source is None else find_lock(request.source, context)
     path, own = Path(), ""

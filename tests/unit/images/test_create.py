@@ -192,6 +192,23 @@ def test_a_lock_has_a_framework_and_takes_no_other(
         prepare(ImageCreateRequest(image, source="p"), context)
 
 
+@pytest.mark.parametrize(
+    ("base", "dockerfile", "source"),
+    [("debian", None, "p"), ("debian", "own", None), (None, "own", "p")],
+)
+def test_an_image_is_built_from_one_thing(
+    base: str | None, dockerfile: str | None, source: str | None, context: Context, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.write_text("FROM hub/base\n")
+    ProjectFiles(context.account, Project(1001, "p")).write_dockerfile(TEXT)
+    request = ImageCreateRequest(
+        ImageRequest("copy", base=base), str(own) if dockerfile else None, source
+    )
+    with pytest.raises(UsageError, match="name only one of them"):
+        prepare(request, context)
+
+
 def test_an_image_is_the_base_if_no_lock_has_the_name(context: Context) -> None:
     request = ImageCreateRequest(ImageRequest("p", framework="Mine"), source="hub/theirs:1")
     prepared = prepare(request, context)
