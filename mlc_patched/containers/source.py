@@ -46,7 +46,7 @@ def resolve(
         "a framework": request.framework,
     }
     if len(given := [what for what, value in sources.items() if value is not None]) > 1:
-        raise UsageError(f"A container is created from {' or '.join(given)}: name only one of them.")
+        raise UsageError(f"A container is from {' or '.join(given)}: name only one of them.")
     if request.version is not None and request.framework is None:
         raise UsageError("--version needs --framework: --framework Pytorch --version 2.8.0")
     if request.image is not None:
