@@ -19,7 +19,8 @@ case "$name" in '' | root | [!a-z_]* | *[!a-z0-9_-]*) fail "'$name' is not an ac
 [ "$(id -u)" = 0 ] || fail "this step must run as root"
 # With SHELL ["bash", "--login", "-c"] this shell has another PATH than the image.
 given="$(sed -n 's/^\(.*\x00\)*PATH=\([^\x00]*\).*/\2/p' "/proc/$$/environ" || true)"
-PATH="${given:-$PATH}"
+# An image's PATH may lack root's directories, where useradd and what apt-get runs are.
+PATH="${given:-$PATH}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 for tool in bash awk getent groupadd groupmod pwconv useradd; do
     command -v "$tool" >/dev/null || fail "this image has no $tool; use a Debian or Ubuntu base"
 done
@@ -92,7 +93,7 @@ mkdir -p /workspace
 find /workspace -xdev ! -uid "$uid" -exec chown -h "$uid:$gid" {} +
 # The image's PATH, without an account's own part of it, which its shells add.
 path=''
-rest="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:"
+rest="$PATH:"
 while [ -n "$rest" ]; do
     entry="${rest%%:*}"
     rest="${rest#*:}"

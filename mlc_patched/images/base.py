@@ -31,7 +31,10 @@ _OLD_PYTHONS = {"Ubuntu 18.": "3.6", "Debian GNU/Linux 9": "3.5", "Debian GNU/Li
 # Runs in the image's own shell, whatever that is; prints one answer a line. `python-pip` is the pip
 # of the Python that python3 is, and `python-own` says that this is not the system's.
 _PROBE = f"""
-for tool in {" ".join(_ASKED)}; do command -v "$tool" >/dev/null 2>&1 && echo "has $tool"; done
+(
+    PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"  # as in the account script
+    for tool in {" ".join(_ASKED)}; do command -v "$tool" >/dev/null 2>&1 && echo "has $tool"; done
+)
 python3 -c 'import sys, importlib.util as i; sys.exit(not i.find_spec("pip"))' 2>/dev/null \
     && echo "has python-pip"
 /usr/bin/python3 -c 'import sys, importlib.util as i; sys.exit(not i.find_spec("pip"))' \

@@ -51,7 +51,8 @@ UBUNTU = (
             "LABEL ds01.has_user_setup=true ds01.user_id=7 ds01.group_id=7 ds01.username=x",
             id="another-users-image",
         ),
-    ][: sized(5, 7)],
+        pytest.param("true", "ENV PATH=/usr/local/bin:/usr/bin:/bin", id="path-without-sbin"),
+    ][: sized(5, 8)],
 )
 @pytest.mark.any_engine
 def test_the_account_is_set_up_on_every_base(

@@ -13,7 +13,7 @@ import pytest
 from dockerfile_parse import DockerfileParser
 
 from mlc_patched.errors import UsageError
-from mlc_patched.images.base import NEEDED
+from mlc_patched.images.base import _PROBE, NEEDED
 from mlc_patched.images.dockerfile.render import (
     ACCOUNT_SCRIPT,
     ImageRecipe,
@@ -160,6 +160,28 @@ def test_the_base_is_checked_for_what_the_script_needs() -> None:
         line for line in ACCOUNT_SCRIPT.read_text().splitlines() if line.startswith("for tool in b")
     )
     assert tuple(line.removeprefix("for tool in ").removesuffix("; do").split()) == NEEDED
+
+
+@pytest.mark.parametrize("script", ["account", "probe"])
+def test_roots_programs_are_found_if_the_images_path_lacks_their_directory(script: str) -> None:
+    needed = [tool for tool in NEEDED if shutil.which(tool, path="/usr/sbin:/usr/bin:/bin")]
+    if script == "account":
+        _, given, after = ACCOUNT_SCRIPT.read_text().partition('given="')
+        check, done, _ = after.partition("\ndone\n")
+        check = check.replace(" ".join(NEEDED), " ".join(needed))
+        run = f'fail() {{ echo "$*"; }}\n{given}{check}{done}'
+    else:
+        run = _PROBE
+    said = subprocess.run(
+        ["/bin/sh", "-c", run],
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    assert "this image has no" not in said
+    if script == "probe":
+        assert {f"has {tool}" for tool in needed} <= set(said.splitlines())
 
 
 @pytest.mark.parametrize("base", ["", "a b", "a\nRUN id", "-x", "a;b", "$x", "a" * 300])
