@@ -17,6 +17,7 @@ PATTERN_OF_NOBODY = r"^/?[^.]+(\._\.0)?$"
 ROOT = 0
 """The UID in the names of root's containers, and of users' that AIME's mlc created under sudo."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_UID = re.compile(r"[1-9][0-9]*")
 _AIME_NAME = re.compile(r"[A-Za-z0-9_#-]+")
 _TAG_LIMIT = 128  # a tag's length in the distribution specification
 
@@ -35,6 +36,12 @@ def check_container_name(name: str, uid: int) -> None:
     if "#" in name and _AIME_NAME.fullmatch(name):
         raise InvalidValueError(
             f"The container name {name!r} contains a '#', which Docker does not allow. {allowed}"
+        )
+    own, _, other = name.partition(SEPARATOR)
+    if _NAME.fullmatch(own) and _UID.fullmatch(other) and other != str(uid):
+        raise InvalidValueError(
+            f"{name!r} names a container of another user, with the UID {other}; yours is {uid}.",
+            "See your containers with: mlc list -a",
         )
     if not _NAME.fullmatch(name):
         raise InvalidValueError(f"{shown(name)} is not a valid container name. {allowed}")

@@ -27,7 +27,7 @@ CONTAINER_NAMES = {
     "written from right to left": ("\u202eabc", NO_NAME),
     "a right-to-left mark": ("a\u200fb", NO_NAME),
     "bytes that are no text": ("caf\udce9", NO_NAME),
-    "another user's": ("x._.1002", NO_NAME),
+    "another user's": ("x._.1002", "names a container of another user, with the UID 1002"),
     "a command": ("$(id)", NO_NAME),
     "two commands": ("x;id", NO_NAME),
     "a #": ("a#b", "contains a '#', which Docker does not allow"),

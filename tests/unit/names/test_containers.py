@@ -36,6 +36,8 @@ def test_the_tag_of_a_valid_name_ends_in_the_uid(name: str) -> None:
         ("\u202eabc", "not a valid container name"),
         ("ä", "not a valid container name"),
         ("a._.0", "not a valid container name"),
+        ("a._.1001", "names a container of another user, with the UID 1001"),
+        ("a b._.1001", "not a valid container name"),
         ("a#1", "'#', which Docker does not allow"),
         ("a" * 116, "at most 115"),
     ],
