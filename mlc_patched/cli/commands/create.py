@@ -120,9 +120,9 @@ def _request(arguments: argparse.Namespace) -> CreateRequest:
 
     own = arguments.image is not None
     return CreateRequest(
-        name=_text(arguments.container_name),
-        framework=_text(arguments.framework) or (CUSTOM if own else ""),
-        version=_text(arguments.version) or (LATEST if own else ""),
+        name=_text("name", arguments.container_name),
+        framework=_text("framework", arguments.framework) or (CUSTOM if own else ""),
+        version=_text("version", arguments.version) or (LATEST if own else ""),
         image=arguments.image,
         labels=dict(label(text) for text in arguments.ds01_label),
         **machine(arguments),
@@ -130,10 +130,10 @@ def _request(arguments: argparse.Namespace) -> CreateRequest:
     )
 
 
-def _text(value: str | None) -> str:
+def _text(what: str, value: str | None) -> str:
     # An empty text is a mistake, such as an unset variable; it must not be asked for instead.
     if value == "":
-        raise InvalidValueError("The name is empty.", "Use: mlc create NAME FRAMEWORK VERSION")
+        raise InvalidValueError(f"The {what} is empty.", "Use: mlc create NAME FRAMEWORK VERSION")
     return value or ""
 
 

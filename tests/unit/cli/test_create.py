@@ -32,9 +32,13 @@ def test_a_label_that_cannot_be_is_refused(text: str) -> None:
 
 
 def test_an_empty_name_is_no_missing_one(context: Context) -> None:
-    for words in (["", "Pytorch", "2.8.0"], ["it", "", "2.8.0"], ["it", "Pytorch", ""]):
+    for what, words in (
+        ("name", ["", "Pytorch", "2.8.0"]),
+        ("framework", ["it", "", "2.8.0"]),
+        ("version", ["it", "Pytorch", ""]),
+    ):
         done = call(["mlc", "create", *words], context)
-        assert (done.code, "The name is empty." in done.err) == (1, True)
+        assert (done.code, f"The {what} is empty." in done.err) == (1, True)
 
 
 @pytest.fixture
