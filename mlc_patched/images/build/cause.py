@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from ...urls import without_logins
 from ..dockerfile.package_steps import UV
 from ..known_packages import is_known, similar_debian, similar_python
 from .servers import certificate, image, last_line, login, network, server
@@ -20,12 +21,21 @@ _INSTRUCTIONS = (
 )
 
 
-def cause_of(lines: Sequence[str]) -> str:
+def cause_of(lines: Sequence[str], step: str = "") -> str:
     """Return why a build failed, in one or two sentences; empty if nothing is recognised.
 
-    `lines` are what the failed step and the builder printed.
+    `lines` are what the failed step and the builder printed; `step` is the failed instruction.
     """
-    return _found(lines)[1]
+    find, said = _found(lines)
+    if find is _copied and (source := re.search(r"\s--from=(\S+)", step)):
+        return f"There is no /{_not_copied(lines)} in {source[1]}, from which the step copies."
+    if find is _syntax and "<<" in step and "unknown instruction" in said:
+        return (
+            "This builder does not support here-documents (<<). Write the step's commands with && "
+            "instead; or, with BuildKit, begin the Dockerfile with the line # "
+            "syntax=docker/dockerfile:1"
+        )
+    return said
 
 
 def is_without_uv(lines: Sequence[str]) -> bool:
@@ -230,7 +240,32 @@ def _apt(text: str) -> str:
     return ""
 
 
+def _absent(text: str) -> str:
+    match = re.search(
+        r"failed to GET (\S+) with status 404|^(https?://\S+)\n.*invalid response status 404"
+        r"|HTTP error 404 while getting (\S+)|\(404 Not Found\) for url \(([^)\s]+)\)",
+        text,
+        re.M,
+    )
+    if not match:
+        return ""
+    url = without_logins(next(filter(None, match.groups())), "****@")
+    return f"There is nothing at {url} (HTTP 404): check the address."
+
+
 def _copied(text: str) -> str:
+    name = _not_copied(text.splitlines())
+    if name:
+        return (
+            f"There is no {name} in the build context, the directory of the Dockerfile, or its "
+            ".dockerignore excludes it."
+        )
+    return ""
+
+
+def _not_copied(lines: Sequence[str]) -> str:
+    """Return the file that COPY did not find; empty if that is not why."""
+    text = "\n".join(lines)
     match = (
         re.search(
             r"COPY failed: .*stat (?:/\S*/builder\d+/)?(\S+): (?:file does not exist|no such)", text
@@ -239,16 +274,15 @@ def _copied(text: str) -> str:
         or re.search(r"no items matching glob \"(?:\S*/)?([^\"\n/]+)\"", text)
         or re.search(r"copier: stat: \"/?([^\"\n]+)\": no such file", text)
     )
-    if match:
-        return (
-            f"There is no {match[1]} in the build context, the directory of the Dockerfile, or its "
-            ".dockerignore excludes it."
-        )
-    return ""
+    return match[1] if match else ""
 
 
 def _syntax(text: str) -> str:
-    match = re.search(r"dockerfile parse error (?:on )?line \d+: (.+)", text)
+    match = re.search(r"dockerfile parse error (?:on )?line \d+: (.+)", text) or re.search(
+        r"(?:failed to create LLB definition|failed to parse \.?[Dd]ockerfile[^\s:]*): "
+        r"(?!failed to (?!parse )|rpc error)(.+)",
+        text,
+    )
     if not match:
         return ""
     why = match[1].rstrip(".")
@@ -260,7 +294,32 @@ def _syntax(text: str) -> str:
     return f"The Dockerfile is not valid: {why}{'' if why.endswith('?') else '.'}"
 
 
+def _rights(text: str) -> str:
+    if not re.search(
+        r"Permission denied \(os error 13\)|\(13: Permission denied\)"
+        r"|Could not install packages due to an \w+: \[Errno 13\]",
+        text,
+    ):
+        return ""
+    return (
+        "The step does not run as root, and may not write where it installs. Put USER root before "
+        "the step."
+    )
+
+
+def _user(text: str) -> str:
+    match = re.search(r"unable to find (user|group) ([^\s:]+): no matching entries", text)
+    if not match:
+        return ""
+    return f"The image has no {match[1]} {match[2]} at this step: create it before USER names it."
+
+
 def _program(text: str) -> str:
+    if match := re.search(r"([^\s:'\"‘]+)(?:\^M: bad interpreter|\\r'?’?: No such file)", text):
+        return (
+            f"A script has Windows line ends, so its first line names no program ({match[1]}). "
+            "Convert it with: sed -i 's/\\r$//' FILE"
+        )
     match = re.search(
         r"(?:/bin/)?(?:ba)?sh: (?:line )?\d+: ([\w./+-]+): (?:command )?not found"
         r"|exec: \"([^\"]+)\": executable file not found|^([\w./+-]+): not found$",
@@ -269,7 +328,16 @@ def _program(text: str) -> str:
     )
     if match:
         name = next(filter(None, match.groups()))
+        if name in ("source", "pushd", "popd", "shopt"):
+            return (
+                f"{name} is a command of bash, and the step runs in sh. Put this before the step: "
+                'SHELL ["/bin/bash", "-c"]'
+            )
         how = "; add it with --apt python3-pip" if name in ("pip", "pip3") else ""
+        if "/" in name:
+            how = (
+                ", or not the one that its first line names, as in a script with Windows line ends"
+            )
         return f"The image has no program {name} at this step{how}."
     if match := re.search(r"(\S*python\S*): No module named (?:'|\")?(\w+)", text):
         return f"{match[1]} has no module {match[2]} at this step."
@@ -291,8 +359,20 @@ def _status(text: str) -> str:
 # The first that finds something is the cause: what lies deeper comes first.
 _FINDERS: tuple[_Finder, ...] = (
     *(_space, _memory, certificate, login, image, network, server),
-    *(_conflict, _uv, _version, _missing),
-    *(_unusable, _compiled, _apt, _copied, _syntax, id_range, _account, _program, _status),
+    *(_conflict, _uv, _version, _missing, _absent),
+    *(
+        _unusable,
+        _compiled,
+        _apt,
+        _copied,
+        _syntax,
+        id_range,
+        _account,
+        _rights,
+        _user,
+        _program,
+        _status,
+    ),
 )
 
 

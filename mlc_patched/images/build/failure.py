@@ -37,9 +37,10 @@ _COMMAND = re.compile(
 """A failed step's command in the builder's message: its words are not its output."""
 
 
-def cause(log: Sequence[str]) -> str:
-    """Return why a build failed, in one or two sentences; empty if it is not recognised."""
-    return cause_of(_printed(log))
+def cause(log: Sequence[str], step: str = "") -> str:
+    """Return why a build failed, in one or two sentences; empty if it is not recognised. `step` is
+    the failed instruction, if the builder named it."""
+    return cause_of(_printed(log), step)
 
 
 def lacks_uv(log: Sequence[str]) -> bool:
@@ -67,7 +68,7 @@ def last_words(log: Sequence[str]) -> list[str]:
     """Return the lines of a log that say why a build failed, without routine output."""
     step = _of_failed_step(log)
     kept = [_OWN_PREFIX.sub("", line) for line in step if not _NOISE.match(line)]
-    kept = [without_logins(line, "****@") for line in kept if line]
+    kept = [without_logins(line, "****@") for line in kept or log[-1:] if line]
     return [line if len(line) <= 300 else f"{line[:299]}…" for line in kept[-SHOWN_LINES:]]
 
 

@@ -214,7 +214,8 @@ def _checked(
         return
     # If the engine went away, the client reports only that a connection ended.
     context.engine.image(request.files.project.image)
-    why, line = build_failure.cause(log), build_failure.failing_line(log, derived)
+    line = build_failure.failing_line(log, derived)
+    why = build_failure.cause(log, "" if line is None else _step_at(request.dockerfile, line))
     raise BuildError(
         _said(why, line, log, request, status),
         why=why,

@@ -226,6 +226,66 @@ def test_every_builder_and_program_was_recorded() -> None:
             "1722830504:1722830504 for /home/ada): Check /etc/subuid and /etc/subgid",
             "The UID or GID of the account is outside of the engine's range of IDs",
         ),
+        (
+            "ERROR: failed to build: failed to solve: rpc error: code = Unknown desc = failed to "
+            "create LLB definition: LABEL must have two arguments",
+            "The Dockerfile is not valid: LABEL must have two arguments.",
+        ),
+        (
+            "Error response from daemon: failed to parse .dockerfile.a6eb48: ENV must have two "
+            "arguments",
+            "The Dockerfile is not valid: ENV must have two arguments.",
+        ),
+        (
+            "#5 https://files.example/x.tar.gz\n#5 ERROR: invalid response status 404",
+            "There is nothing at https://files.example/x.tar.gz (HTTP 404): check the address.",
+        ),
+        (
+            "ADD failed: failed to GET https://files.example/x with status 404 Not Found: ",
+            "There is nothing at https://files.example/x (HTTP 404): check the address.",
+        ),
+        (
+            "#5 ERROR: executor failed running [/bin/sh -c true]: unable to find user nobody-qq: "
+            "no matching entries in passwd file",
+            "The image has no user nobody-qq at this step: create it before USER names it.",
+        ),
+        (
+            "/bin/sh: 1: source: not found",
+            "source is a command of bash, and the step runs in sh. Put this before the step: SHELL",
+        ),
+        (
+            "/bin/sh: 1: /setup.sh: not found",
+            "The image has no program /setup.sh at this step, or not the one that its first line "
+            "names, as in a script with Windows line ends.",
+        ),
+        (
+            "/bin/bash: line 1: /setup.sh: /bin/bash^M: bad interpreter: No such file or directory",
+            "A script has Windows line ends, so its first line names no program (/bin/bash).",
+        ),
+        (
+            "/usr/bin/env: ‘python3\\r’: No such file or directory",
+            "A script has Windows line ends, so its first line names no program (python3).",
+        ),
+        (
+            "ERROR: failed to solve: failed to create LLB definition: failed to parse stage name "
+            '"Base": invalid reference format: repository name must be lowercase',
+            'The Dockerfile is not valid: failed to parse stage name "Base": invalid reference',
+        ),
+        (
+            "E: List directory /var/lib/apt/lists/partial is missing. - Acquire (13: Permission "
+            "denied)",
+            "The step does not run as root, and may not write where it installs. Put USER root",
+        ),
+        (
+            "error: Failed to install: certifi-2026.10.19.post1-py3-none-any.whl\n  cause: failed "
+            "to create directory `/usr/local/lib/x`: Permission denied (os error 13)",
+            "The step does not run as root, and may not write where it installs. Put USER root",
+        ),
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: "
+            "'/usr/local/lib/x'",
+            "The step does not run as root, and may not write where it installs. Put USER root",
+        ),
         ("everything is fine", ""),
         ("", ""),
     ],
@@ -233,6 +293,32 @@ def test_every_builder_and_program_was_recorded() -> None:
 def test_the_cause_is_named_in_other_words_too(said: str, expected: str) -> None:
     assert cause(said.splitlines()).startswith(expected)
     assert bool(cause(said.splitlines())) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        '#7 [stage-1 2/5] COPY --from=build /y /z\n#7 ERROR: "/y" not found: not found',
+        "Step 4/30 : COPY --from=build /y /z\nCOPY failed: stat y: file does not exist",
+    ],
+)
+def test_a_file_that_is_copied_from_a_stage_is_missing_there(log: str) -> None:
+    said = cause(log.splitlines(), "COPY --from=build /y /z")
+    assert said == "There is no /y in build, from which the step copies."
+
+
+def test_a_builder_without_here_documents_is_named_with_what_to_do() -> None:
+    log = ["Error response from daemon: dockerfile parse error line 6: unknown instruction: SET"]
+    assert cause(log, "RUN <<EOF set -e echo EOF").startswith(
+        "This builder does not support here-documents (<<). Write the step's commands with &&"
+    )
+    assert cause(log, "SET x").startswith("The Dockerfile is not valid: unknown instruction: SET")
+
+
+def test_the_last_words_are_not_empty_if_only_the_builder_says_something() -> None:
+    said = "executor failed running [/bin/sh -c true]: unable to find user x: no matching entries"
+    log = [f"#5 ERROR: {said}", "------", " > [2/4] RUN true:", "------", f"ERROR: {said}"]
+    assert last_words(log) == [f"ERROR: {said}"]
 
 
 def test_the_words_of_a_command_are_not_its_output() -> None:
