@@ -125,4 +125,5 @@ def _place(
         return next(each.end for each in stage if each.start == last), False
     users = [each.body(text).strip() for each in own if each.keyword == "USER"]
     is_root = bool(users) and users[-1].strip("\"'") in ROOT
-    return end, not is_root and (is_apt or last < 0)
+    # Where an ordinary user may not write, pip installs into the home, but uv fails.
+    return end, not is_root and (is_apt or last < 0 or bool(users))

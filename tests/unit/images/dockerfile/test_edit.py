@@ -147,7 +147,8 @@ def test_steps_that_are_brought_are_by_pip_where_it_can_install_them() -> None:
         ("RUN pip install a\nRUN make\n", "RUN make\n\n|"),
         ("RUN pip install a\nUSER me\nRUN make\n", "RUN pip install a\n|USER me\n"),
         ("RUN pip install a\nSHELL ['bash']\n", "RUN pip install a\n|SHELL"),
-        ("USER me\nRUN pip install a\nRUN make\n", "RUN make\n\n|"),
+        # pip installs into the user's home there, but uv does not.
+        ("USER me\nRUN pip install a\nRUN make\n", "RUN make\n\n|# root"),
         ("RUN make\n", "RUN make\n\n|# root"),
         ("USER root\nRUN make\n", "RUN make\n\n|"),
         ("USER me\n", "USER me\n\n|# root"),
