@@ -30,9 +30,17 @@ _PLAIN = re.compile(r"[A-Za-z0-9._+=:~-]+")
 def pip_packages(words: Iterable[str]) -> tuple[str, ...]:
     """Return the requirements in arguments such as `pandas`, `numpy<2 scipy` or `a,b[c,d]>=1`.
 
-    Raises UsageError, which says which and what to do, if one is not a plain requirement.
+    Raises UsageError, which says which and what to do, if one is not a plain requirement, or if two
+    of one package differ.
     """
-    return _each(words, check_pip)
+    found = _each(words, check_pip)
+    if differing := _differing(found):
+        one, other = differing
+        raise UsageError(
+            f"{shown(one)} and {shown(other)} are the same package.",
+            "Name it once, with all that must hold, as 'numpy>=1.20,<2'.",
+        )
+    return found
 
 
 def apt_packages(words: Iterable[str]) -> tuple[str, ...]:
@@ -137,7 +145,8 @@ def quoted(word: str) -> str:
 def requirements_of(text: str, name: str) -> tuple[str, ...]:
     """Return the packages of a requirements file's text, to be listed in the Dockerfile.
 
-    Raises UsageError, with the file's name, for a line that is not a package with versions.
+    Raises UsageError, with the file's name, for a line that is not a package with versions, and for
+    two lines on one package that differ, both of which must hold.
     """
     found = []
     for number, line in enumerate(text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines(), 1):
@@ -152,6 +161,8 @@ def requirements_of(text: str, name: str) -> tuple[str, ...]:
                 "packages needs your own Dockerfile, which copies it: "
                 "image-create PROJECT --dockerfile FILE"
             ) from None
+    if differing := _differing(found):
+        raise UsageError(f"{name}: {' and '.join(differing)} are the same package.")
     return tuple(found)
 
 
@@ -177,6 +188,19 @@ def parsed_requirement(text: str) -> Requirement | None:
         return Requirement(text)
     except InvalidRequirement:
         return None
+
+
+def _differing(packages: Iterable[str]) -> tuple[str, str] | None:
+    """Return two requirements of one package with different versions or extras, if there are."""
+    by_name: dict[str, str] = {}
+    for package in packages:
+        found = _parsed(package)
+        if found is None or found.name == package:
+            continue
+        former = by_name.setdefault(pip_name(package), package)
+        if _parsed(former) != found:
+            return former, package
+    return None
 
 
 def _parsed(text: str) -> Requirement | None:

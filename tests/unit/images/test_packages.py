@@ -262,3 +262,15 @@ def test_a_requirements_file_is_listed() -> None:
 def test_a_requirements_file_with_more_is_refused_by_line(line: str) -> None:
     with pytest.raises(UsageError, match=r"r\.txt, line 2: .*(?s:.)*--dockerfile"):
         requirements_of(f"pandas\n{line}\n", "r.txt")
+
+
+@pytest.mark.parametrize("words", [["numpy>=1.20", "NumPy<2"], ["jax[cuda12]", "jax==0.4.30"]])
+def test_two_requirements_of_one_package_are_refused_not_one_of_them_lost(words: list[str]) -> None:
+    with pytest.raises(UsageError, match=r"are the same package\. Name it once, with all"):
+        pip_packages(words)
+    with pytest.raises(UsageError, match="are the same package"):
+        requirements_of("\n".join(words), "r.txt")
+
+
+def test_a_package_that_is_named_twice_alike_is_no_contradiction() -> None:
+    assert pip_packages(["six", "six>=1", "Six>=1"]) == ("six", "six>=1", "Six>=1")
