@@ -5,6 +5,7 @@ install them; a file that names its own directory (`-e .`) needs that as the bui
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import re
@@ -15,7 +16,7 @@ from pathlib import Path
 from ..context import Context
 from ..errors import MlcError, UsageError, shown
 from ..host.account import Account
-from ..host.files import LARGEST_TEXT, check_file_name, read_bytes, read_text, rights_of
+from ..host.files import LARGEST_TEXT, check_file_name, read_bytes, rights_of
 from ..interrupts import defer_signals
 from ..lean import dataclass, field
 from ..plan.directories import expand
@@ -31,6 +32,7 @@ from .project.files import REJECTED, ProjectFiles, numbered
 SOURCE = "/usr/local/src"
 """Where the files are in an image, in a directory of the project's name."""
 SSH_CLIENT = "openssh-client"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LARGEST_LOCK = 8 * 1024**2
 _LARGEST_WHEEL = 2 * 1024**3
 _SSH = "GIT_SSH_COMMAND='ssh -o StrictHostKeyChecking=accept-new' "
@@ -375,7 +377,14 @@ def _has_local(text: str, path: str) -> bool:
 
 
 def _read(path: str, what: str, account: Account, largest: int = LARGEST_TEXT) -> str:
-    text = read_text(path, what, account, largest=largest).removeprefix("\ufeff")
+    content = read_bytes(path, what, account, largest=largest)
+    try:
+        # `pip freeze > FILE` in Windows' PowerShell writes UTF-16, which pip reads, too.
+        text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MlcError(
+            f"The {what} {path} is not valid UTF-8 text: {error}", "Save it as UTF-8."
+        ) from error
     return text.replace("\r\n", "\n")
 
 

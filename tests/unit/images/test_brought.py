@@ -10,7 +10,7 @@ import pytest
 from support.accounts import AccountOfThisProcess
 from support.sandbox import BASE, Sandbox
 
-from mlc_patched.errors import UsageError
+from mlc_patched.errors import MlcError, UsageError
 from mlc_patched.host.account import Account
 from mlc_patched.images.brought import bring
 from mlc_patched.images.build.client import build_arguments
@@ -507,3 +507,13 @@ def test_another_project_file_or_environment_gets_a_copy_of_its_own(
     assert name in other.steps
     both = f"{former}{other.steps}".replace("\n", "\r\n")
     assert brought(here, name, text, former=both)[0] == other
+
+
+def test_a_file_that_powershell_wrote_in_utf_16_is_read_as_pip_reads_it(here: Account) -> None:
+    path = Path(here.home, "r.txt")
+    path.write_bytes("six\r\nidna==3.7; python_version > '3'\r\n".encode("utf-16"))
+    found, _ = bring("~/r.txt", (), "demo", here)
+    assert found.files == {"demo.requirements.txt": b"six\nidna==3.7; python_version > '3'\n"}
+    path.write_bytes(b"six\xff")
+    with pytest.raises(MlcError, match=r"is not valid UTF-8 text: .* Save it as UTF-8\."):
+        bring("~/r.txt", (), "demo", here)
