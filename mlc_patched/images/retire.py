@@ -12,9 +12,10 @@ from ..interrupts import defer_signals
 from ..lean import dataclass
 from ..names.containers import short_name
 from ..names.images import committed_uid, parse_reference
-from ..names.labels import is_mlc_s
+from ..names.labels import TEMPORARY, is_mlc_s
 from ..names.projects import LATEST, PREVIOUS, Project, image_of
 from ..names.words import did_you_mean
+from ..temporary import KINDS
 from ..undo import retry_once
 from .project.files import ProjectFiles, dated_suffix, projects_with_files
 from .project.lock import working_on
@@ -116,7 +117,12 @@ def retire(plan: Retirement, context: Context, *, with_dockerfile: bool = False)
 
 def _refuse_used(project: Project, images: tuple[tuple[str, Image], ...], context: Context) -> None:
     ids = {image.id for _, image in images}
-    users = [each for each in context.engine.containers() if each.image_id in ids]
+    # A command that runs removes its own temporary containers; `retire` waits for its lock.
+    users = [
+        each
+        for each in context.engine.containers()
+        if each.image_id in ids and each.labels.get(TEMPORARY) not in KINDS
+    ]
     if users:
         own = sorted(short_name(each.name) for each in users if is_mlc_s(each.name, each.labels))
         others = sorted(each.name for each in users if not is_mlc_s(each.name, each.labels))

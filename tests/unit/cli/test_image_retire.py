@@ -14,6 +14,8 @@ from mlc_patched.context import Context
 from mlc_patched.engine.specification import ContainerSpecification
 from mlc_patched.errors import EngineError, MlcError
 from mlc_patched.images.project.files import ProjectFiles
+from mlc_patched.names import labels
+from mlc_patched.temporary import LOOK
 
 Answer = Callable[..., object]
 IMAGE = "ds01-1001/demo:latest"
@@ -52,6 +54,19 @@ def test_what_was_noted_of_the_image_goes_with_the_last_one(demo: Sandbox) -> No
     assert noted.exists()
     run(demo, "demo:latest", "-y")
     assert not noted.exists(), "mlc doctor would miss the image"
+
+
+def test_a_container_of_a_command_that_runs_is_not_to_be_removed_by_hand(
+    demo: Sandbox, answer: Answer
+) -> None:
+    demo.fake.create_container(
+        ContainerSpecification("mlc-look-1001-29c0f8366e72", IMAGE, labels={labels.TEMPORARY: LOOK})
+    )
+    answer("n")
+    assert f"To be removed: {IMAGE} (" in run(demo, "demo", code=1).output
+    demo.fake.create_container(ContainerSpecification("own", IMAGE))
+    said = run(demo, "demo", "-y", code=1).output
+    assert "Containers on it: own. Remove them first with: docker rm -f own" in said
 
 
 def test_the_question_counts_the_images_and_names_the_dockerfile(
