@@ -11,18 +11,26 @@ from pathlib import Path
 
 from ..errors import MlcError, shown
 from ..host.account import Account
-from ..host.files import read_text
+from ..host.files import read_bytes
 from ..temporary import EDIT_PREFIX, new_directory
 
 _LARGEST = 4 * 1024**2  # as for a Dockerfile in the home
 _USUAL = ("sensible-editor", "nano", "vim", "vi")
 
 
+class EditEncodingError(MlcError):
+    """An edited text is not UTF-8; `text` is what it has, with escapes for its other bytes."""
+
+    def __init__(self, why: UnicodeDecodeError) -> None:
+        super().__init__(f"The edited text is not valid UTF-8: {why}.")
+        self.text = why.object.decode("utf-8", "backslashreplace")
+
+
 def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -> str:
     """Return a text as the user edited it, in a file of this name.
 
     Under sudo the editor, of VISUAL or EDITOR, runs as the account, not as root. Raises MlcError if
-    there is none, or it failed.
+    there is none, or it failed, or the text is empty, and EditEncodingError.
     """
     command = _editor(environ)
     with new_directory(EDIT_PREFIX) as directory:
@@ -53,8 +61,13 @@ def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -
                 "Nothing was changed."
             )
         # An editor may replace the file, and its user the directory, by a link.
-        after = read_text(str(path), "edited text", account, largest=_LARGEST)
-        return after.removeprefix("\ufeff")
+        after = read_bytes(str(path), "edited text", account, largest=_LARGEST)
+    if not after.strip():
+        raise MlcError(f"The edited {name} is empty. Nothing was changed.")
+    try:
+        return after.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise EditEncodingError(error) from error
 
 
 def _editor(environ: Mapping[str, str]) -> list[str]:

@@ -109,6 +109,7 @@ def _update(name: str, arguments: argparse.Namespace, context: Context) -> int:
     import contextlib
 
     from ...images.build.client import build_arguments
+    from ...images.editor import EditEncodingError
     from ...images.project.files import ProjectFiles
     from ...images.publish import keep_rejected, kept_if_rejected
     from ...images.update import ImageUpdateRequest, plan_change, with_block
@@ -133,9 +134,14 @@ def _update(name: str, arguments: argparse.Namespace, context: Context) -> int:
     if not arguments.edit:
         updated = _build(change, request, arguments, context)
         return 0 if updated is None else _say_updated(updated, arguments, "is ready")
-    text, files = _by_hand(change, request, context), ProjectFiles(context.account, change.project)
-    is_edited = text != change.before
+    files = ProjectFiles(context.account, change.project)
     what, then = "Your edit", f"Continue with: image-update {name} --edit"
+    try:
+        text = _by_hand(change, request, context)
+    except EditEncodingError as error:
+        error.add_hint(keep_rejected(error.text, files, what=what, then=then))
+        raise
+    is_edited = text != change.before
     with contextlib.ExitStack() as stack:
         if is_edited:
             failures = (BaseException,)
@@ -257,7 +263,10 @@ def _by_hand(change: Change, request: ImageUpdateRequest, context: Context) -> s
                 f"Continue with: image-update {request.project} --edit\nTo drop that edit, remove "
                 f"{files.dockerfile_path}{REJECTED}",
             )
-        context.report.note("Continuing from your edit that was not built.")
+        context.report.note(
+            "Continuing from your edit that was not built. To drop it, remove "
+            f"{files.dockerfile_path}{REJECTED}"
+        )
         text = change.rejected
     return edited(text, change.project.dockerfile, context.account, context.environ)
 

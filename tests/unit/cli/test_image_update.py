@@ -123,7 +123,7 @@ def test_an_edit_is_built_and_an_edit_that_fails_is_gone_on_with(
     assert "To try again: image-update demo" not in failed, "the edit is not in a command line"
     assert dockerfile(demo).read_text() == text
     said = run(demo, "demo", "--edit", "-y").output
-    assert "Continuing from your edit that was not built." in said
+    assert "Continuing from your edit that was not built. To drop it, remove /" in said
     assert EDITED in dockerfile(demo).read_text()
     assert "The Dockerfile is unchanged." in run(demo, "demo", "--edit", "-y").output
 
@@ -163,6 +163,20 @@ def test_an_edit_that_cannot_be_parsed_is_kept(
     run(demo, "demo", "--edit", "-y")
     assert seen == [mine]
     assert not rejected(demo).exists()
+
+
+def test_an_edit_in_another_encoding_is_kept(
+    demo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edit(argv: list[str], **named: object) -> SimpleNamespace:
+        Path(argv[-1]).write_bytes(b"FROM x\n# caf\xe9\n")
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr("mlc_patched.images.editor.subprocess", SimpleNamespace(run=edit))
+    said = run(demo, "demo", "--edit", "-y", code=1).output
+    assert "The edited text is not valid UTF-8: " in said
+    assert f"Your edit is kept in {rejected(demo)}. Continue with: image-update demo --edit" in said
+    assert rejected(demo).read_text() == "FROM x\n# caf\\xe9\n"
 
 
 def test_an_edit_whose_packages_conflict_is_kept(

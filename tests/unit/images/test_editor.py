@@ -57,6 +57,7 @@ def test_a_usual_editor_is_taken_if_none_is_named(place: Path) -> None:
         ({"EDITOR": "/there/is/none"}, "The editor /there/is/none did not start: No such file"),
         ({"VISUAL": " "}, "VISUAL is ' ', which names no program"),
         ({"EDITOR": "vi 'x"}, "EDITOR is .*, which cannot be parsed: No closing quotation"),
+        ({"EDITOR": "truncate -s 0"}, "The edited demo.Dockerfile is empty. Nothing was changed."),
         ({"PATH": "/nowhere"}, "No editor was found. Name one in the environment variable EDITOR"),
     ],
 )
