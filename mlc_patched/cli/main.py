@@ -247,8 +247,10 @@ def _what_is_full(error: MlcError) -> str:
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
         return "" if error.hint else _FILES_FULL
-    # The engine, its builder and commands in build steps all pass the system's message on.
-    return _DISK_FULL if "no space left on device" in error.message.lower() else ""
+    # The engine, its builder and commands in build steps all pass the system's message on; the
+    # client's files are in the home (images/build/cause.py).
+    is_engines = not error.message.startswith("docker buildx cannot write into ")
+    return _DISK_FULL if is_engines and "no space left on device" in error.message.lower() else ""
 
 
 def _failure(

@@ -71,6 +71,19 @@ def _found(lines: Sequence[str]) -> tuple[_Finder | None, str]:
     return next(((find, said) for find in _FINDERS if (said := find(text))), (None, ""))
 
 
+def _client(text: str) -> str:
+    """Whether it is the client that cannot write its own files, in the user's home."""
+    match = re.search(r"(?:open|write|mkdir|create) (/\S*/buildx/\S*)/[^/\s]+: (.+)$", text, re.M)
+    if not match:
+        return ""
+    is_full = re.search(r"no space|quota", match[2])
+    return (
+        f"docker buildx cannot write into {match[1]}: {match[2]}. "
+        f"{'Make room there' if is_full else 'Have it writable'}, or name another directory in "
+        "BUILDX_CONFIG."
+    )
+
+
 def _space(text: str) -> str:
     found = re.search(r"no space left on device|disk quota exceeded", text, re.I)
     return "There is no space left on the disk of the engine." if found else ""
@@ -358,7 +371,7 @@ def _status(text: str) -> str:
 
 # The first that finds something is the cause: what lies deeper comes first.
 _FINDERS: tuple[_Finder, ...] = (
-    *(_space, _memory, certificate, login, image, network, server),
+    *(_client, _space, _memory, certificate, login, image, network, server),
     *(_conflict, _uv, _version, _missing, _absent),
     *(
         _unusable,

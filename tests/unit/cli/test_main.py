@@ -23,6 +23,7 @@ from mlc_patched.cli.output import ConsoleReporter
 from mlc_patched.context import Context
 from mlc_patched.errors import MlcError, NotFoundError, Terminated, UsageError
 from mlc_patched.host.account import Account
+from mlc_patched.images.build.failure import cause
 from mlc_patched.version import __version__
 
 
@@ -106,6 +107,18 @@ def test_a_full_home_is_not_taken_for_the_engines_disk(
     said = capsys.readouterr().err
     assert f"{os.strerror(number)}. This disk, or your quota on it, is full" in said
     assert "mlc prune" not in said
+
+
+def test_a_disk_of_the_docker_client_is_not_taken_for_the_engines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = (
+        "ERROR: failed to build: failed to update builder last activity time: write "
+        "/home/a/.docker/buildx/activity/.tmp-default29: no space left on device"
+    )
+    guarded(errors.MlcError(f"{cause([line])}\n{line}"))
+    said = capsys.readouterr().err
+    assert "The disk is full; nothing of this was kept" not in said
 
 
 def test_a_reader_that_went_away_gets_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

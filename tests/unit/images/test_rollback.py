@@ -135,6 +135,21 @@ def test_a_failure_leaves_everything_as_it_was(
     assert files.read_dockerfile(".1") is None
 
 
+def test_in_a_full_home_nothing_is_said_of_files_that_are_as_before(
+    context: Context, files: ProjectFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise MlcError("the disk is full")
+
+    there = texts(files)
+    for name in ("write_dockerfile", "write_lock"):
+        monkeypatch.setattr(ProjectFiles, name, fail)
+    with pytest.raises(MlcError, match="the disk is full"):
+        roll_back("demo", context)
+    assert texts(files) == there
+    assert context.report.said == []
+
+
 @pytest.mark.parametrize("moved", [(), ("latest",), ("latest", "previous")])
 def test_an_exchange_that_was_killed_half_way_is_done_again(
     context: Context, files: ProjectFiles, fake: FakeEngine, moved: tuple[str, ...]

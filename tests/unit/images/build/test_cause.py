@@ -286,6 +286,18 @@ def test_every_builder_and_program_was_recorded() -> None:
             "'/usr/local/lib/x'",
             "The step does not run as root, and may not write where it installs. Put USER root",
         ),
+        (
+            "ERROR: failed to build: failed to update builder last activity time: write "
+            "/home/a/.docker/buildx/activity/.tmp-default29: no space left on device",
+            "docker buildx cannot write into /home/a/.docker/buildx/activity: no space left on "
+            "device. Make room there, or name another directory in BUILDX_CONFIG.",
+        ),
+        (
+            "ERROR: failed to build: failed to update builder last activity time: open "
+            "/home/a/.docker/buildx/activity/.tmp-default18: read-only file system",
+            "docker buildx cannot write into /home/a/.docker/buildx/activity: read-only file "
+            "system. Have it writable, or name another directory in BUILDX_CONFIG.",
+        ),
         ("everything is fine", ""),
         ("", ""),
     ],
