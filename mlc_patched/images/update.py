@@ -163,7 +163,7 @@ def plan_change(request: ImageUpdateRequest, context: Context) -> Change:
             )
         text = compacted(text, today())
     text = with_block(text, project)
-    _check_upgrade(request.upgrade, text, files, context)
+    _check_upgrade(request.upgrade, text, files, context, pulls=request.pull)
     rejected = files.read_dockerfile(REJECTED)
     return Change(project, before, text, changes, rejected, brought, pip)
 
@@ -308,9 +308,11 @@ def containers_on(image: Image | None, context: Context) -> tuple[StaleContainer
     )
 
 
-def _check_upgrade(upgrade: Upgrade, text: str, files: ProjectFiles, context: Context) -> None:
+def _check_upgrade(
+    upgrade: Upgrade, text: str, files: ProjectFiles, context: Context, *, pulls: bool
+) -> None:
     """Refuse to upgrade a package that neither the lock nor the Dockerfile has, or that the
-    Dockerfile pins; report what else limits its version."""
+    Dockerfile pins; report what else limits its version, and that it is the base's."""
     lock = read_lock(files) if upgrade.packages else None
     if lock is None or not lock.python:
         return
@@ -327,6 +329,15 @@ def _check_upgrade(upgrade: Upgrade, text: str, files: ProjectFiles, context: Co
     for name in map(pip_name, upgrade.packages):
         if version := lock.versions.get(name):
             _check_pins(name, version, text, files, context)
+    # What is there and fits, pip and uv leave as it is.
+    limited = {pip_name(each) for each in packages_in(text, PIP) if set("=<>~!@") & set(each)}
+    for name in map(pip_name, () if pulls else upgrade.packages):
+        if name in lock.of_base and name not in limited:
+            context.report.note(
+                f"{name} {lock.of_base[name]} comes from the base, and --upgrade moves what steps "
+                "install. For another version: "
+                f"image-update {files.project.name} --add '{name}==VERSION'"
+            )
 
 
 def _check_pins(name: str, version: str, text: str, files: ProjectFiles, context: Context) -> None:

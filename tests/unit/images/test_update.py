@@ -183,6 +183,25 @@ def test_an_upgrade_of_a_package_that_is_not_there_is_refused(
     planned(context, upgrade=missing)
 
 
+def test_an_upgrade_of_a_package_of_the_base_says_what_moves_it(
+    context: Context, files: ProjectFiles
+) -> None:
+    context.report = reporter = RecordingReporter()
+    text = render(ImageRecipe("demo", "debian:12", "custom", (), ("six",)))
+    files.write_dockerfile(text)
+    lock = Lock("demo", text, LockedBase("debian:12"), python="3.11", of_base={"torch": "2.8.0"})
+    files.write_lock(render_lock(lock))
+    planned(context, upgrade=Upgrade(packages=("Torch", "six")))
+    assert reporter.said == [
+        "torch 2.8.0 comes from the base, and --upgrade moves what steps install. For another "
+        "version: image-update demo --add 'torch==VERSION'"
+    ]
+    reporter.said.clear()
+    planned(context, upgrade=Upgrade(packages=("torch",)), add=("torch==2.9.0",))
+    planned(context, upgrade=Upgrade(packages=("torch",)), pull=True)
+    assert reporter.said == []
+
+
 def test_an_upgrade_of_a_package_that_is_pinned_says_so(
     context: Context, files: ProjectFiles
 ) -> None:
