@@ -195,7 +195,7 @@ def _unusable(text: str) -> str:
     if match := re.search(r"Invalid requirement: '?([^'\n]+)|Failed to parse: `([^`]+)`", text):
         return f"{match[1] or match[2]} is not a package with versions, as 'numpy<2' is."
     if match := re.search(
-        r"Could not open requirements file: .*'([^']+)'|File not found: `([^`]+)`", text
+        r"Could not open requirements file: .*'([^']+)'|File not found: `?([^`\n]+)", text
     ):
         return f"The build has no requirements file {match[1] or match[2]}: COPY it first."
     if "DO NOT MATCH THE HASHES" in text or "Hash mismatch for" in text:

@@ -298,6 +298,10 @@ def test_every_builder_and_program_was_recorded() -> None:
             "docker buildx cannot write into /home/a/.docker/buildx/activity: read-only file "
             "system. Have it writable, or name another directory in BUILDX_CONFIG.",
         ),
+        (
+            "error: File not found: requirements.txt",
+            "The build has no requirements file requirements.txt: COPY it first.",
+        ),
         ("everything is fine", ""),
         ("", ""),
     ],
