@@ -157,6 +157,15 @@ def _version(text: str) -> str:
             return f"{match[1]} needs Python {python[1].strip()}, which the image does not have."
         newest = match[2].split(", ")[-1]
         return f"The package index has no {match[1]}; the newest version there is {newest}."
+    if match := re.search(
+        r"Because (\S+) has (no wheels with a matching [\w ]+ tag)(?: \(([^)]+)\))?",
+        _unsolved(flat),
+    ):
+        why = ", ".join(filter(None, match.groups()[1:]))
+        return (
+            f"{match[1]} is not there for the image's Python or its machine (it has {why}). Choose "
+            "another version, or another base."
+        )
     match = re.search(r"there (?:is|are) no versions? of (\S+?)(?: and|,|$)", _unsolved(flat))
     return f"The package index has no {match[1]}." if match else ""
 

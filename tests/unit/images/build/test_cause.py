@@ -302,6 +302,14 @@ def test_every_builder_and_program_was_recorded() -> None:
             "error: File not found: requirements.txt",
             "The build has no requirements file requirements.txt: COPY it first.",
         ),
+        (
+            "error: No solution found when resolving dependencies\n  cause: Because torch==1.0.0 "
+            "has no wheels with a matching Python ABI tag (e.g., `cp311`) and you require "
+            "torch==1.0, we can conclude that your requirements are unsatisfiable.",
+            "torch==1.0.0 is not there for the image's Python or its machine (it has no wheels "
+            "with a matching Python ABI tag, e.g., `cp311`). Choose another version, or another "
+            "base.",
+        ),
         ("everything is fine", ""),
         ("", ""),
     ],
