@@ -33,11 +33,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     if not arguments.watch:
         return _show(arguments, context)
+    clears = sys.stdout.isatty() and not arguments.json
     try:
         while True:
-            if sys.stdout.isatty() and not arguments.json:
-                print(_CLEAR, end="")
-            _show(arguments, context)
+            _show(arguments, context, clears=clears)
             sys.stdout.flush()
             _pause()
     except Terminated:
@@ -52,10 +51,12 @@ def _pause() -> None:
     time.sleep(_SECONDS)
 
 
-def _show(arguments: argparse.Namespace, context: Context) -> int:
+def _show(arguments: argparse.Namespace, context: Context, *, clears: bool = False) -> int:
     from ...containers.gpu_usage import gpu_usage
 
     found = gpu_usage(context=context)
+    if clears:  # at once: what follows may be a note, on standard error
+        print(_CLEAR, end="", flush=True)
     if arguments.json:
         return print_json("gpus", found)
     if not found:

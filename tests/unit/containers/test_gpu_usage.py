@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -183,3 +185,26 @@ def test_watch_shows_it_again_until_ctrl_c(
     text = shown(context, capsys, "--watch")
     assert text.count("NVIDIA H200 MIG") == 2
     assert command._CLEAR not in text, "only a terminal is cleared"
+
+
+def test_watch_clears_the_terminal_before_a_note(
+    context: Context, smi: NvidiaSmi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smi.program.unlink()
+    context.__dict__["host"] = Host(None, False, frozenset())
+
+    class Terminal(io.BytesIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+
+    def pause() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_pause", pause)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(terminal, line_buffering=True))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(terminal, line_buffering=True))
+    assert run(["gpus", "--watch"], "mlc", context) == 0
+    text = terminal.getvalue().decode()
+    assert text.index(command._CLEAR) < text.index("No GPU was found on this host")
