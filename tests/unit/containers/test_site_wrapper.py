@@ -40,8 +40,9 @@ def test_the_wrapper_is_called_as_documented() -> None:
 
 @pytest.mark.parametrize("value", ["wrapper.sh", "/there/is/none", "/etc/passwd"])
 def test_a_wrapper_must_be_a_program_by_its_absolute_path(value: str) -> None:
-    with pytest.raises(MlcError, match="unset DS01_MLC_WRAPPER"):
+    with pytest.raises(MlcError, match="absolute path of a program") as failure:
         site_wrapper.path({"DS01_MLC_WRAPPER": value}, ME)
+    assert failure.value.hint.endswith("unset DS01_MLC_WRAPPER")
     assert site_wrapper.path({"DS01_MLC_WRAPPER": ""}, ME) is None
 
 
