@@ -34,9 +34,15 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     from ...containers.export import export
+    from ...errors import UsageError
     from ...units import size_in_words
     from ..prompts import choose_container
 
+    if arguments.file == "-":
+        raise UsageError(
+            "mlc export cannot write to standard output.",
+            "Name a file: mlc export NAME FILE - or for one that is called '-': ./-",
+        )
     name = choose_container(arguments, context, "export")
     exported = export(name, arguments.file, force=arguments.force, context=context)
     if arguments.json:
