@@ -30,7 +30,7 @@ def path(environ: Mapping[str, str], account: Account) -> str | None:
     if not named.startswith("/") or not os.access(named, os.X_OK):
         raise MlcError(
             f"{VARIABLE} is {shown(named)}, which is not the absolute path of a program.",
-            f"Correct it, or remove it from the environment: unset {VARIABLE}"
+            f"Correct it, or remove it from the environment: unset {VARIABLE}",
         )
     if not is_root_for(account):
         return named
