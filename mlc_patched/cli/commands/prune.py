@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         if not found.items:
             say("There are no leftovers.")
         return 0
-    confirm(arguments, f"Remove these {len(found.items)} items?", flag="-y")
+    confirm(arguments, _question(len(found.items)), flag="-y")
     pruned = prune(found, context)
     for kept in pruned.kept:
         context.report.note(f"Kept: {kept}")
@@ -94,3 +94,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             "removed; see the messages above."
         )
     return 0
+
+
+def _question(count: int) -> str:
+    return "Remove it?" if count == 1 else f"Remove these {count} items?"

@@ -46,7 +46,7 @@ def test_what_goes_is_shown_and_confirmed(
 ) -> None:
     answer("n")
     said = prune(context, code=1).out
-    assert said.index(NAME) < said.index("Total: ") < said.index("Remove these 1 items?")
+    assert said.index(NAME) < said.index("Total: ") < said.index("Remove it?")
     assert len(left.made) == 1
     answer("y")
     assert prune(context).out.endswith("1 removed.\n")
