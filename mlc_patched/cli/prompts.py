@@ -176,7 +176,7 @@ def _is_reached(name: str, verb: str, context: Context) -> bool:
 def choose_project(arguments: argparse.Namespace, context: Context, verb: str) -> str:
     """Return one of the user's projects, chosen from a menu.
 
-    Raises UsageError if nobody can be asked, and NotFoundError if there is none.
+    Raises UsageError if nobody can be asked, and NotFoundError if the user has no project.
     """
     if not may_ask(arguments, "yes"):
         raise UsageError("Which project?", f"Use: {_typed(arguments, f'image-{verb}')} PROJECT")

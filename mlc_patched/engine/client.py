@@ -60,7 +60,7 @@ def fitting_client(environ: Mapping[str, str], purpose: str, engine: Engine) -> 
     """Return the path of the Docker client, if the engine accepts its requests.
 
     Commands call this before they change anything: a client that is too old fails only after a
-    container was started for it. Raises EngineError if there is none, or it is too old, or
+    container was started for it. Raises EngineError if the client is missing or too old, or
     DOCKER_API_VERSION is one that the engine refuses.
     """
     path = client_path(environ, purpose)

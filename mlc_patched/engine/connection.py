@@ -346,14 +346,14 @@ def _adapter(address: EngineAddress) -> Any:
 
 
 def _reason(body: bytes) -> str:
-    """Return the engine's reason for a refusal, an empty string if there is none."""
+    """Return the engine's reason for a refusal; empty if it gives no reason."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         return str(parsed(body)["message"]).strip()
     return ""
 
 
 def _said(body: bytes) -> str:
-    """Return what a server says that is no engine; empty for a page."""
+    """Return what a server other than an engine says; empty for a web page."""
     text = body.decode(errors="replace").strip()
     return "" if text.startswith(("<", "{")) else text.partition("\n")[0].rstrip()
 

@@ -30,7 +30,7 @@ def edited(text: str, name: str, account: Account, environ: Mapping[str, str]) -
     """Return a text as the user edited it, in a file of this name.
 
     Under sudo the editor, of VISUAL or EDITOR, runs as the account, not as root. Raises MlcError if
-    there is none, or it failed, or the text is empty, and EditEncodingError.
+    no editor is found, it failed, or the text is empty, and EditEncodingError.
     """
     command = _editor(environ)
     with new_directory(EDIT_PREFIX) as directory:

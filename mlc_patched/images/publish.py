@@ -57,7 +57,7 @@ def publish(
                 backup = place_dockerfile(written, files, undo, before)
             undo.add(
                 f"The lock {files.lock_path}",
-                partial(_restore_lock, former_lock, files),
+                partial(files.restore_lock, former_lock),
                 failed="restored",
             )
             files.write_lock(render(made.lock))
@@ -79,16 +79,13 @@ def place_dockerfile(
     """Write a project's Dockerfile; return the path of the former one's backup, which is made if
     that is another one than `before`."""
     former = files.read_dockerfile()
-
-    def restore() -> None:
-        if former is None:
-            files.remove_dockerfile()
-        elif files.read_dockerfile() != former:  # the disk may be full
-            files.write_dockerfile(former)
-
     if former == text:
         return None
-    undo.add(f"The Dockerfile {files.dockerfile_path}", restore, failed="restored")
+    undo.add(
+        f"The Dockerfile {files.dockerfile_path}",
+        partial(files.restore_dockerfile, former),
+        failed="restored",
+    )
     backup = files.back_up_dockerfile() if former != before else None
     if backup is not None:
         suffix = backup.removeprefix(files.dockerfile_path)
@@ -125,11 +122,6 @@ def keep_rejected(text: str, files: ProjectFiles, *, what: str, then: str) -> st
         return f"{what} is kept in {files.write_dockerfile(text, REJECTED)}. {then}"
     except (MlcError, OSError) as failure:
         return f"{what} could not be kept: {failure}"
-
-
-def _restore_lock(former: str | None, files: ProjectFiles) -> None:
-    if files.read_lock() != former:
-        files.write_lock(former)
 
 
 def _keep_former(text: str | None, lock: str | None, files: ProjectFiles, report: Reporter) -> None:

@@ -81,12 +81,12 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
                 if text is not None and text_before is not None:
                     undo.add(
                         "The new Dockerfile",
-                        partial(_restore_dockerfile, text, files),
+                        partial(files.restore_dockerfile, text),
                         failed="restored",
                     )
                     undo.add(
                         "The copy of the Dockerfile",
-                        partial(_restore_dockerfile, text_before, files, BEFORE),
+                        partial(files.restore_dockerfile, text_before, BEFORE),
                         failed="restored",
                     )
                     is_edited = built is not None and text not in (built, text_before)
@@ -96,10 +96,10 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
                     files.write_dockerfile(built or text, BEFORE)
                 if text_before is not None:
                     files.write_dockerfile(text_before)
-                undo.add("The lock", partial(_restore_lock, lock, files), failed="restored")
+                undo.add("The lock", partial(files.restore_lock, lock), failed="restored")
                 undo.add(
                     "The copy of the lock",
-                    partial(_restore_lock, lock_before, files, BEFORE),
+                    partial(files.restore_lock, lock_before, BEFORE),
                     failed="restored",
                 )
                 files.write_lock(lock_before)
@@ -133,16 +133,6 @@ def roll_back(name: str, context: Context) -> ImageUpdated:
         previous=project.previous if current else None,
         containers=stale,
     )
-
-
-def _restore_dockerfile(text: str, files: ProjectFiles, suffix: str = "") -> None:
-    if files.read_dockerfile(suffix) != text:  # a full disk takes no file, not even the same
-        files.write_dockerfile(text, suffix)
-
-
-def _restore_lock(text: str | None, files: ProjectFiles, suffix: str = "") -> None:
-    if files.read_lock(suffix) != text:
-        files.write_lock(text, suffix)
 
 
 def _there(previous: Image | None, project: Project) -> Image:

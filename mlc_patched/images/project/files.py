@@ -141,7 +141,7 @@ class ProjectFiles:
         self._write((DOCKERFILES,), name, content, _DOCKERFILE_MODE)
 
     def has_content(self, name: str, content: bytes) -> bool | None:
-        """Whether a file in the directory of Dockerfiles has this content; None if there is none.
+        """Whether a file in the directory of Dockerfiles has this content; None if it is missing.
 
         Raises MlcError if it is a link or a directory, or cannot be read.
         """
@@ -191,6 +191,21 @@ class ProjectFiles:
             self._remove((DOCKERFILES,), name)
         else:
             self._write((DOCKERFILES,), name, text.encode(), _DOCKERFILE_MODE)
+
+    def restore_dockerfile(self, text: str | None, suffix: str = "") -> None:
+        """Write, or remove without a text, the Dockerfile or a copy, if it differs: a full disk
+        takes no file, not even one that is there already."""
+        if self.read_dockerfile(suffix) == text:
+            return
+        if text is None:
+            self.remove_dockerfile(suffix)
+        else:
+            self.write_dockerfile(text, suffix)
+
+    def restore_lock(self, text: str | None, suffix: str = "") -> None:
+        """Write or remove the lock or a copy, if it differs, for the same reason."""
+        if self.read_lock(suffix) != text:
+            self.write_lock(text, suffix)
 
     def is_older(self, suffix: str) -> bool:
         """Whether there is a copy of the Dockerfile with this suffix, and the Dockerfile was
@@ -294,7 +309,7 @@ class ProjectFiles:
             raise MlcError(f"{path} cannot be used: {error.strerror}.", hint) from error
 
     def _read(self, parts: tuple[str, ...], name: str, *, most: int | None = None) -> bytes | None:
-        """Return the content of a file, or its first `most` bytes; None if there is none."""
+        """Return the content of a file, or its first `most` bytes; None if it is missing."""
         path = "/".join((self._account.home, *parts))
         if not self._exists(parts):
             return None

@@ -46,7 +46,7 @@ def find_lock(source: str, context: Context) -> Lock | None:
     The Dockerfile of a file's has no build context.
 
     Raises LockError if the lock cannot be read, UsageError if the file is a Dockerfile, and
-    NotFoundError if there is none.
+    NotFoundError if the file or the project is missing.
     """
     path = expand(check_file_name(source), context.account)
     if source.endswith((LOCK, DOCKERFILE)) or source.startswith(("/", "./", "../", "~")):
