@@ -25,7 +25,7 @@ from mlc_patched.names.labels import read_value
 
 pytestmark = pytest.mark.real_engine
 
-PASSWD = Path("/etc/passwd")
+PASSWD, GROUP = Path("/etc/passwd"), Path("/etc/group")
 LOGINS = {"a'b;id": "a-b-id", "DOM\\u": "dom-u", "root@x": "root-at-x", "$(id)": "id"}
 OWN_LOGINS = dict([*LOGINS.items()] if is_full() else [*LOGINS.items()][:2])
 
@@ -68,11 +68,15 @@ def test_a_user_name_of_256_characters(
         with accounts_locked():
             kept = [line for line in PASSWD.read_text().splitlines(True) if line != row]
             PASSWD.write_text("".join(kept))
+            GROUP.write_text(re.sub(rf"{re.escape(login)},?", "", GROUP.read_text()))
         shutil.rmtree(home, ignore_errors=True)
 
     request.addfinalizer(without)
-    with accounts_locked(), PASSWD.open("a") as file:
-        file.write(row)
+    with accounts_locked():
+        with PASSWD.open("a") as file:
+            file.write(row)
+        members = re.sub(r"(?m)^(docker:.*:)(.*)$", rf"\1{login},\2", GROUP.read_text())
+        GROUP.write_text(members.replace(f"{login},\n", f"{login}\n"))
     user = Stranger(login, uid, uid, home, alice.tree, alice.environ)
     home.mkdir()
     user.file("workspace/")
